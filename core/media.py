@@ -1,0 +1,268 @@
+"""Decode and encode video and sound with PyAV. Every time is in seconds on the clip's own clock, which starts at 0."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.error import FFmpegError
+
+from core.errors import UserError
+
+SAMPLE_RATE = 16_000
+MAX_SECONDS = 600
+MAX_PIXELS = 4096 * 2304
+EXTENSIONS = (".mp4", ".mov", ".webm", ".avi", ".mkv")
+_TIME_BASE = Fraction(1, 90_000)
+# What Chromium, Firefox and Safari all play; anything else is encoded again before it is shown.
+_BROWSER_VIDEO = {("h264", "yuv420p"), ("h264", "yuvj420p")}
+_BROWSER_SOUND = {"aac", "mp3", "mp3float", None}
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """What a file says of itself; ``start`` is the container's own time at which the clip's clock reads 0."""
+
+    duration: float
+    start: float
+    width: int
+    height: int
+    fps: float
+    rotation: int
+    video_codec: str | None
+    sound_codec: str | None
+    browser_playable: bool
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Mono samples at 16 kHz; ``start`` is the time of the first one, which need not be 0."""
+
+    samples: np.ndarray
+    start: float
+    complete: bool = True
+
+
+def probe(path: Path) -> MediaInfo:
+    """Read a file's header and its first frame.
+
+    Raises:
+        UserError: when the file is not a playable video or sound, or is too long or too large to analyse.
+    """
+    with _opened(path) as container:
+        video, sound = _first(container, "video"), _first(container, "audio")
+        if video is None and sound is None:
+            raise UserError(f"{path.name} holds neither picture nor sound: choose a video file.")
+        start = container.start_time / av.time_base if container.start_time else 0.0
+        width = height = rotation = 0
+        fps = 0.0
+        if video is not None:
+            if video.width * video.height > MAX_PIXELS:
+                raise UserError(f"{path.name} is {video.width}x{video.height} pixels: scale it to 4096x2304 or less.")
+            frame = next(_decode(container, video), None)
+            if frame is None and sound is None:
+                raise UserError(f"{path.name} holds no frame that can be decoded: the file is damaged.")
+            if frame is not None:
+                rotation = frame.rotation % 360
+                width, height = _upright_size(frame)
+                fps = float(video.average_rate or video.guessed_rate or 25)
+        duration = _duration(container, start)
+        if duration > MAX_SECONDS:
+            raise UserError(f"{path.name} lasts {duration:.0f} s: cut it to {MAX_SECONDS} s or less.")
+        playable = (
+            video is not None
+            and "mp4" in container.format.name
+            and (video.codec_context.name, video.codec_context.pix_fmt) in _BROWSER_VIDEO
+            and (sound.codec_context.name if sound else None) in _BROWSER_SOUND
+            and abs(start) < 1e-3
+        )
+        names = [stream.codec_context.name if stream else None for stream in (video, sound)]
+        return MediaInfo(duration, start, width, height, fps, rotation, names[0], names[1], playable)
+
+
+def read_frames(path: Path, max_side: int | None = None) -> Iterator[tuple[float, np.ndarray]]:
+    """Yield (presentation time, RGB picture [H, W, 3] uint8, upright, square pixels) for every frame that decodes.
+
+    A truncated file ends early, without an error; a file without pictures yields nothing.
+    """
+    with _opened(path) as container:
+        video = _first(container, "video")
+        if video is None:
+            return
+        start = container.start_time / av.time_base if container.start_time else 0.0
+        last = -np.inf
+        for frame in _decode(container, video):
+            time = frame.time - start if frame.time is not None else None
+            # An edit list makes FFmpeg hand out frames from before the clip's start.
+            if time is None or time < -1e-6 or time <= last:
+                continue
+            last = time
+            yield max(time, 0.0), _upright(frame, max_side)
+
+
+def read_sound(path: Path) -> Sound | None:
+    """The first sound track as mono at 16 kHz, or None when there is no track or nothing in it decodes."""
+    with _opened(path) as container:
+        track = _first(container, "audio")
+        if track is None:
+            return None
+        start = container.start_time / av.time_base if container.start_time else 0.0
+        resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
+        chunks: list[np.ndarray] = []
+        first: float | None = None
+        complete = True
+        try:
+            for frame in _decode(container, track, strict=True):
+                if first is None:
+                    first = (frame.time or 0.0) - start
+                chunks += [out.to_ndarray()[0] for out in resampler.resample(frame)]
+        except FFmpegError:
+            complete = False
+        chunks += [out.to_ndarray()[0] for out in resampler.resample(None)] if chunks else []
+    if not chunks:
+        return None
+    samples = np.concatenate(chunks).astype(np.float32)
+    early = max(0, round(-(first or 0.0) * SAMPLE_RATE))
+    return Sound(np.nan_to_num(samples[early:]), max(first or 0.0, 0.0), complete)
+
+
+def encode(
+    out: Path, frames: Iterable[tuple[float, np.ndarray]], sound: Sound | None = None, fps: float = 25, crf: int = 20
+) -> None:
+    """Write H.264 (yuv420p) with AAC into an MP4 that browsers play; frames are (time, RGB) and keep their times.
+
+    Odd sizes lose their last row or column, since yuv420p needs even ones.
+    """
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None and sound is None:
+        raise UserError("There is nothing to encode: neither a frame nor a sample.")
+    with av.open(str(out), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        video = None
+        if first is not None:
+            height, width = (side - side % 2 for side in first[1].shape[:2])
+            options = {"crf": str(crf), "preset": "veryfast"}
+            video = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
+            video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+            video.codec_context.time_base = _TIME_BASE
+        track = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if sound is not None else None
+        if video is not None and first is not None:
+            for time, picture in _chain(first, frames):
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format="rgb24")
+                frame.pts, frame.time_base = round(time / _TIME_BASE), _TIME_BASE
+                container.mux(video.encode(frame))
+            container.mux(video.encode(None))
+        if track is not None and sound is not None:
+            _encode_sound(container, track, sound)
+
+
+def browser_copy(path: Path, out: Path, progress: Callable[[float], None] | None = None, max_side: int = 1280) -> Path:
+    """A file that every browser plays on the same clock: ``path`` itself where it already is one, else ``out``."""
+    info = probe(path)
+    if info.browser_playable:
+        return path
+
+    def watched() -> Iterator[tuple[float, np.ndarray]]:
+        for time, picture in read_frames(path, max_side):
+            if progress:
+                progress(min(1.0, time / max(info.duration, 1e-6)))
+            yield time, picture
+
+    encode(out, watched(), read_sound(path), info.fps or 25)
+    return out
+
+
+def frame_jpeg(picture: np.ndarray, side: int) -> bytes:
+    """A small JPEG of an RGB picture, at most ``side`` pixels wide and high."""
+    from PIL import Image
+
+    image = Image.fromarray(picture)
+    image.thumbnail((side, side))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=82)
+    return buffer.getvalue()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[av.container.InputContainer]:
+    if not Path(path).is_file():
+        raise UserError(f"There is no file {path}: check the path.")
+    try:
+        # The file protocol only: a playlist in disguise must not fetch other files or addresses.
+        with av.open(str(path), metadata_errors="replace", options={"protocol_whitelist": "file"}) as container:
+            if container.format.name in {"hls", "concat", "dash", "image2", "tty", "lavfi"}:
+                raise UserError(f"{Path(path).name} is a list or a text, not a video: choose a video file.")
+            yield container
+    except FFmpegError as error:
+        raise UserError(f"{Path(path).name} cannot be read as a video: it is damaged or of another kind.") from error
+
+
+def _first(container: av.container.InputContainer, kind: str) -> av.stream.Stream | None:
+    streams = [s for s in container.streams if s.type == kind and s.codec_context is not None]
+    # A cover picture is a video stream of one frame; it is no moving picture.
+    return next((s for s in streams if not s.disposition & av.stream.Disposition.attached_pic), None)
+
+
+def _decode(container: av.container.InputContainer, stream: av.stream.Stream, strict: bool = False) -> Iterator:
+    stream.thread_type = "AUTO"
+    packets = container.demux(stream)
+    failures = 0
+    while True:
+        try:
+            packet = next(packets)
+            yield from packet.decode()
+        except StopIteration:
+            return
+        except FFmpegError:
+            failures += 1
+            # One broken packet is skipped; a stream that only breaks is over.
+            if failures > 50:
+                if strict:
+                    raise
+                return
+
+
+def _duration(container: av.container.InputContainer, start: float) -> float:
+    """The header's duration, or where it has none (some WebM and raw streams), the time of the last packet."""
+    if container.duration:
+        return container.duration / av.time_base
+    ends = [float((p.pts + (p.duration or 0)) * p.time_base) for p in container.demux() if p.pts is not None]
+    return max(ends, default=start) - start
+
+
+def _upright_size(frame: av.VideoFrame) -> tuple[int, int]:
+    aspect = frame.sample_aspect_ratio if hasattr(frame, "sample_aspect_ratio") else None
+    width = round(frame.width * float(aspect)) if aspect else frame.width
+    return (frame.height, width) if frame.rotation % 180 else (width, frame.height)
+
+
+def _upright(frame: av.VideoFrame, max_side: int | None) -> np.ndarray:
+    width, height = _upright_size(frame)
+    if frame.rotation % 180:
+        width, height = height, width
+    scale = min(1.0, max_side / max(width, height)) if max_side else 1.0
+    size = max(2, round(width * scale)), max(2, round(height * scale))
+    picture = frame.to_ndarray(format="rgb24", width=size[0], height=size[1], interpolation="AREA")
+    # FFmpeg's display matrix turns counter-clockwise, as rot90 does.
+    return np.rot90(picture, frame.rotation // 90) if frame.rotation else picture
+
+
+def _chain(first: tuple[float, np.ndarray], rest: Iterator[tuple[float, np.ndarray]]) -> Iterator[tuple[float, np.ndarray]]:
+    yield first
+    yield from rest
+
+
+def _encode_sound(container: av.container.OutputContainer, track: av.AudioStream, sound: Sound) -> None:
+    silence = np.zeros(round(sound.start * SAMPLE_RATE), np.float32)
+    samples = np.concatenate([silence, sound.samples])
+    for start in range(0, len(samples), 1024):
+        frame = av.AudioFrame.from_ndarray(samples[None, start : start + 1024], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, start, Fraction(1, SAMPLE_RATE)
+        container.mux(track.encode(frame))
+    container.mux(track.encode(None))

@@ -1,0 +1,115 @@
+"""The contract between models and everything else: what a model declares, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from core.registry import Registry
+from core.streams import Batch
+
+
+@dataclass(frozen=True)
+class AttentionSpec:
+    """An attention that a model can return: ``query`` frames look at ``key`` frames, in ``layers`` of ``heads``."""
+
+    name: str
+    query: str
+    key: str
+    layers: int
+    heads: int
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a model declares. Views of the app appear because the spec says that they apply.
+
+    Attributes:
+        system: the registry's name of the model.
+        inputs: modality -> features a frame.
+        labels: the classes in the order of the logits.
+        heads: names of the predictions, the main one first.
+        modalities: head -> the modalities that it draws on.
+        decision: the heads whose mean logits are the system's answer.
+        embeddings: names of the vectors that a map can show.
+    """
+
+    system: str
+    inputs: Mapping[str, int]
+    labels: tuple[str, ...]
+    heads: tuple[str, ...]
+    modalities: Mapping[str, tuple[str, ...]]
+    decision: tuple[str, ...]
+    attention: tuple[AttentionSpec, ...] = ()
+    embeddings: tuple[str, ...] = ()
+    task: Literal["classification"] = "classification"
+
+
+@dataclass(frozen=True)
+class AttentionMap:
+    """Attention weights [B, heads, Tq, Tk] of one layer; rows sum to 1 over present keys, absent keys hold 0."""
+
+    name: str
+    query: str
+    key: str
+    layer: int
+    weights: Tensor
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """What a model returns.
+
+    Attributes:
+        predictions: head -> logits [B, classes]. A head without evidence answers with the prior.
+        evidence: head -> [B] bool, False where none of the head's modalities has a present frame.
+        embeddings: name -> [B, D].
+        attention: empty unless asked for.
+        reconstruction: modality -> [B, D] where the system rebuilds its input.
+    """
+
+    predictions: Mapping[str, Tensor]
+    evidence: Mapping[str, Tensor]
+    embeddings: Mapping[str, Tensor] = field(default_factory=dict)
+    attention: tuple[AttentionMap, ...] = ()
+    reconstruction: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class AVModel(nn.Module):
+    """Base of every system. A subclass sets ``spec`` and ``config`` and implements ``forward``.
+
+    ``prior`` holds the log-probability of each class before anything is seen; training sets it from the class counts.
+    """
+
+    spec: ModelSpec
+    config: object
+    config_type: type
+    prior: Tensor
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("prior", torch.zeros(classes).log_softmax(0))
+
+    def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
+        raise NotImplementedError
+
+    def answers(self, logits: Mapping[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Logits by head with the prior put in where a head has no evidence, and the evidence [B] itself."""
+        seen = {name: mask.any(1) for name, mask in batch.present.items()}
+        evidence = {h: torch.stack([seen[m] for m in self.spec.modalities[h] if m in seen]).any(0) for h in logits}
+        return {h: torch.where(evidence[h][:, None], v, self.prior) for h, v in logits.items()}, evidence
+
+    def decide(self, output: ModelOutput) -> Tensor:
+        """The system's answer: mean logits [B, classes] over the deciding heads that have evidence; else the prior."""
+        heads = self.spec.decision
+        logits = torch.stack([output.predictions[h] for h in heads])
+        weight = torch.stack([output.evidence[h] for h in heads]).to(logits).unsqueeze(-1)
+        mean = (logits * weight).sum(0) / weight.sum(0).clamp(min=1)
+        return torch.where(weight.sum(0) > 0, mean, self.prior)
+
+
+MODELS: Registry[type[AVModel]] = Registry("model")

@@ -1,0 +1,68 @@
+"""Multi-head attention over frames that may be absent."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class MultiHeadAttention(nn.Module):
+    """Attention of ``query`` [B, Tq, D] over ``key`` [B, Tk, D], with the parameters of ``torch.nn.MultiheadAttention``.
+
+    Args:
+        dim: D, a multiple of ``heads``.
+        scale: "head" divides the logits by the square root of a head's width (Vaswani et al. 2017); "length" by the square
+            root of the number of present keys (000 and 002, Eq. 2, read to the letter).
+    """
+
+    def __init__(self, dim: int, heads: int, scale: str = "head") -> None:
+        super().__init__()
+        if dim % heads:
+            raise ValueError(f"{dim} features do not divide over {heads} heads")
+        self.heads, self.scale = heads, scale
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = nn.Linear(dim, dim)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(
+        self, query: Tensor, key: Tensor, allowed: Tensor | None = None, need_weights: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """Returns [B, Tq, D], and the weights [B, heads, Tq, Tk] when asked for.
+
+        Args:
+            allowed: bool, broadcastable to [B, 1, Tq, Tk]; None lets every query see every key. A query that may see no key
+                gets zeros for its context and for its weights.
+        """
+        q_weight, k_weight, v_weight = self.in_proj_weight.chunk(3)
+        q_bias, k_bias, v_bias = self.in_proj_bias.chunk(3)
+        q = self._split(F.linear(query, q_weight, q_bias))
+        k = self._split(F.linear(key, k_weight, k_bias))
+        v = self._split(F.linear(key, v_weight, v_bias))
+        q = q * self._factor(q, k, allowed)
+        blind = None
+        if allowed is not None:
+            blind = ~allowed.any(-1, keepdim=True)
+            allowed = allowed | blind
+        if need_weights:
+            logits = q @ k.transpose(-1, -2)
+            weights = (logits if allowed is None else logits.masked_fill(~allowed, -torch.inf)).softmax(-1)
+            weights = weights if blind is None else weights.masked_fill(blind, 0)
+            context = weights @ v
+        else:
+            weights = None
+            context = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, scale=1.0)
+            context = context if blind is None else context.masked_fill(blind, 0)
+        return self.out_proj(context.transpose(1, 2).flatten(2)), weights
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def _factor(self, q: Tensor, k: Tensor, allowed: Tensor | None) -> Tensor | float:
+        if self.scale == "head":
+            return q.shape[-1] ** -0.5
+        if allowed is None:
+            return k.shape[-2] ** -0.5
+        return allowed.sum(-1, keepdim=True).clamp(min=1).to(q) ** -0.5

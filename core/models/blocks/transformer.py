@@ -1,0 +1,130 @@
+"""Pre-norm transformer encoders for one modality, or for one modality that looks at another."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.models.blocks.attention import MultiHeadAttention
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """What an encoder is made of; the defaults are those of MulT's public encoder, which AuxFormer's code took over.
+
+    Attributes:
+        embed_scale: multiply the input by sqrt(dim).
+        positions: add sinusoidal positions to the input.
+        learnable_residual: one scalar alpha a layer: alpha * residual + (1 - alpha) * branch, on both branches.
+        branch_norm: a second LayerNorm on the feed-forward branch (000, Eq. 4).
+        final_norm: a LayerNorm after the last layer.
+        causal: query i sees keys up to i + |Tk - Tq|.
+        attention_scale: see MultiHeadAttention.
+    """
+
+    dim: int
+    heads: int
+    layers: int
+    embed_scale: bool = True
+    positions: bool = False
+    learnable_residual: bool = False
+    branch_norm: bool = False
+    final_norm: bool = True
+    causal: bool = False
+    attention_scale: str = "head"
+    input_dropout: float = 0.25
+    residual_dropout: float = 0.1
+    relu_dropout: float = 0.1
+
+
+class EncoderLayer(nn.Module):
+    """Attention, then a feed-forward of width 4 * dim, each behind a LayerNorm and beside a residual."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.self_attn = MultiHeadAttention(config.dim, config.heads, config.attention_scale)
+        self.fc1 = nn.Linear(config.dim, 4 * config.dim)
+        self.fc2 = nn.Linear(4 * config.dim, config.dim)
+        self.layer_norms = nn.ModuleList(nn.LayerNorm(config.dim) for _ in range(2))
+        if config.branch_norm:
+            self.branch_norm = nn.LayerNorm(config.dim)
+        if config.learnable_residual:
+            self.alpha = nn.Parameter(torch.rand(1))
+        for linear in (self.fc1, self.fc2):
+            nn.init.xavier_uniform_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
+    def forward(
+        self, x: Tensor, key: Tensor | None, allowed: Tensor | None, need_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        normed = self.layer_norms[0](x)
+        # A cross layer's keys are the other modality's input, normalised by this layer and never updated.
+        keys = normed if key is None else self.layer_norms[0](key)
+        context, weights = self.self_attn(normed, keys, allowed, need_weights)
+        x = self._add(x, context)
+        hidden = F.dropout(F.relu(self.fc1(self.layer_norms[1](x))), self.config.relu_dropout, self.training)
+        branch = self.fc2(hidden)
+        return self._add(x, self.branch_norm(branch) if self.config.branch_norm else branch), weights
+
+    def _add(self, residual: Tensor, branch: Tensor) -> Tensor:
+        branch = F.dropout(branch, self.config.residual_dropout, self.training)
+        if not self.config.learnable_residual:
+            return residual + branch
+        return self.alpha * residual + (1 - self.alpha) * branch
+
+
+class TransformerEncoder(nn.Module):
+    """Layers over ``x`` [B, Tq, D], which look at ``x`` itself or at ``key`` [B, Tk, D]."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
+        if config.final_norm:
+            self.layer_norm = nn.LayerNorm(config.dim)
+
+    def forward(
+        self, x: Tensor, key: Tensor | None = None, key_present: Tensor | None = None, need_weights: bool = False
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Returns [B, Tq, D] and, when asked for, one [B, heads, Tq, Tk] a layer.
+
+        Args:
+            key_present: [B, Tk] bool, the keys that may be looked at; None for all.
+        """
+        queries, keys = self._embed(x), None if key is None else self._embed(key)
+        allowed = self._allowed(x, x if key is None else key, key_present)
+        maps = []
+        for layer in self.layers:
+            queries, weights = layer(queries, keys, allowed, need_weights)
+            if weights is not None:
+                maps.append(weights)
+        return self.layer_norm(queries) if self.config.final_norm else queries, maps
+
+    def _embed(self, x: Tensor) -> Tensor:
+        y = x * math.sqrt(self.config.dim) if self.config.embed_scale else x
+        if self.config.positions:
+            # MulT's code takes a row whose first feature is exactly 0 for padding and gives it no position.
+            y = y + sinusoidal_positions(x.shape[1], self.config.dim).to(x) * (x[..., :1] != 0)
+        return F.dropout(y, self.config.input_dropout, self.training)
+
+    def _allowed(self, query: Tensor, key: Tensor, key_present: Tensor | None) -> Tensor | None:
+        # Asking once whether anything is masked lets the unmasked case take the faster kernel.
+        allowed = None if key_present is None or bool(key_present.all()) else key_present[:, None, None]
+        if not self.config.causal:
+            return allowed
+        rows, columns = query.shape[1], key.shape[1]
+        triangle = torch.ones(rows, columns, dtype=torch.bool, device=query.device).tril(abs(columns - rows))[None, None]
+        return triangle if allowed is None else triangle & allowed
+
+
+def sinusoidal_positions(length: int, dim: int) -> Tensor:
+    """[length, dim]: sines, then cosines, of positions 1..length; frequencies 10000^(-i / (dim / 2 - 1)) (Vaswani et al. 2017)."""
+    half = dim // 2
+    frequency = torch.exp(torch.arange(half) * (-math.log(10_000) / max(half - 1, 1)))
+    angle = torch.arange(1, length + 1)[:, None] * frequency[None]
+    return F.pad(torch.cat([angle.sin(), angle.cos()], 1), (0, dim % 2))

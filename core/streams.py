@@ -1,0 +1,131 @@
+"""Signals on a clock, with presence masks: the vocabulary that every other room speaks.
+
+A missing modality is data, not an error: its row of ``present`` is all False.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One modality of one clip.
+
+    Attributes:
+        values: [T, D] float32.
+        times: [T] float64, frame centres in seconds on the clip's own clock.
+        present: [T] bool; False where the frame holds nothing (no face, silence, no track).
+    """
+
+    values: np.ndarray
+    times: np.ndarray
+    present: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2:
+            raise ValueError(f"a stream's values are [T, D], not {self.values.shape}")
+        if self.times.shape != self.present.shape or self.times.shape != self.values.shape[:1]:
+            raise ValueError("a stream needs one time and one presence flag for every frame")
+
+    @classmethod
+    def absent(cls, dim: int) -> Stream:
+        """A modality that the clip does not have: no frame at all, ``dim`` wide."""
+        return cls(np.zeros((0, dim), np.float32), np.zeros(0), np.zeros(0, bool))
+
+    @property
+    def any(self) -> bool:
+        return bool(self.present.any())
+
+    def masked(self, keep: np.ndarray) -> Stream:
+        """The same stream with the frames where ``keep`` [T] is False made absent."""
+        return replace(self, present=self.present & keep)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The streams of one clip, by modality name, and what its corpus says of it."""
+
+    id: str
+    streams: Mapping[str, Stream]
+    duration: float
+    labels: Mapping[str, str | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips padded to one length for each modality.
+
+    Attributes:
+        values: modality -> [B, T, D] float32. Frames that are not present hold zeros, whatever was put in.
+        present: modality -> [B, T] bool.
+    """
+
+    values: Mapping[str, Tensor]
+    present: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, *, present: Mapping[str, object] | None = None, **values: object) -> Batch:
+        """Make a batch of arrays [B, T, D] by modality; all frames are present unless ``present`` [B, T] says otherwise.
+
+        >>> Batch.of(audio=np.ones((2, 5, 130))).present["audio"].shape
+        torch.Size([2, 5])
+        """
+        tensors = {name: torch.as_tensor(array, dtype=torch.float32) for name, array in values.items()}
+        sizes = {len(tensor) for tensor in tensors.values()}
+        if len(sizes) != 1 or any(tensor.ndim != 3 for tensor in tensors.values()):
+            raise ValueError("every modality of a batch is [B, T, D], with the same B")
+        masks = {}
+        for name, tensor in tensors.items():
+            given = (present or {}).get(name)
+            mask = torch.ones(tensor.shape[:2]) if given is None else torch.as_tensor(given)
+            masks[name] = mask.to(device=tensor.device, dtype=torch.bool)
+            if masks[name].shape != tensor.shape[:2]:
+                raise ValueError(f"the presence mask of {name} is [B, T] = {tuple(tensor.shape[:2])}")
+        return cls(_zero_absent(tensors, masks), masks)
+
+    @classmethod
+    def collate(cls, clips: Sequence[Mapping[str, Stream]], dims: Mapping[str, int]) -> Batch:
+        """Pad the streams of several clips. A clip without one of the modalities in ``dims`` gets an absent row."""
+        values, masks = {}, {}
+        for name, dim in dims.items():
+            streams = [clip.get(name) or Stream.absent(dim) for clip in clips]
+            wrong = {s.values.shape[1] for s in streams} - {dim}
+            if wrong:
+                raise ValueError(f"the {name} stream has {wrong.pop()} features a frame where the model expects {dim}")
+            length = max(1, *(len(s.times) for s in streams)) if streams else 1
+            value = np.zeros((len(streams), length, dim), np.float32)
+            mask = np.zeros((len(streams), length), bool)
+            for row, stream in enumerate(streams):
+                value[row, : len(stream.times)] = stream.values
+                mask[row, : len(stream.times)] = stream.present
+            values[name], masks[name] = torch.from_numpy(value), torch.from_numpy(mask)
+        return cls(_zero_absent(values, masks), masks)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values)
+
+    def to(self, device: torch.device | str) -> Batch:
+        return Batch({k: v.to(device) for k, v in self.values.items()}, {k: v.to(device) for k, v in self.present.items()})
+
+    def masked(self, **keep: Tensor) -> Batch:
+        """The batch with the frames where ``keep[modality]`` [B, T] (or a shape that broadcasts) is False made absent."""
+        present = {k: v & keep[k].to(v.device) if k in keep else v for k, v in self.present.items()}
+        return Batch(_zero_absent(self.values, present), present)
+
+    def without(self, modality: str) -> Batch:
+        """The batch with one modality absent throughout."""
+        return self.masked(**{modality: torch.zeros(1, dtype=torch.bool)})
+
+
+def _zero_absent(values: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    # torch.where, not a product: NaN times zero is NaN.
+    return {k: torch.where(present[k].unsqueeze(-1), v, v.new_zeros(())) for k, v in values.items()}

@@ -1,0 +1,183 @@
+"""What the player draws: pictures, lanes and events on the clip's clock. It knows nothing of models.
+
+A Timeline travels to the browser as one binary message, so that nothing is turned into text on the way:
+
+    bytes 0..3    "AFT1"
+    bytes 4..7    length N of the header, uint32 little endian
+    next N bytes  the header, JSON: the fields below, each array replaced by {"dtype", "shape", "offset"}
+    then          the arrays, each aligned to 8 bytes; offsets count from the first aligned byte after the header
+
+The same bytes are the cache on disk and what the command line exports.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import struct
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+MAGIC = b"AFT1"
+_ALIGN = 8
+_DTYPES = ("uint8", "float32")
+
+LaneKind = Literal["wave", "probability", "weights", "truth", "line"]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Series that share one strip under the video.
+
+    Attributes:
+        id: short and unique, e.g. ``"attention.audio.fusion"``.
+        title: what a person reads beside the strip.
+        kind: ``wave`` (series: minimum and maximum of each bin), ``probability`` (series: one a class, stacked to 1),
+            ``weights`` (series: layer by layer, head by head, each summing to 1 over the present frames),
+            ``truth`` (series in 0..1), ``line`` (anything else).
+        times: [T] seconds, frame centres.
+        values: [K, T] float32; NaN where there is nothing.
+        series: K names.
+        group: lanes of one group are alternatives or belong together ("audio", "visual", "prediction", "truth").
+        note: one sentence for the lane's tooltip: what exactly is drawn.
+        layers, heads: for ``weights``: K = layers * heads, series index = layer * heads + head.
+    """
+
+    id: str
+    title: str
+    kind: LaneKind
+    times: np.ndarray
+    values: np.ndarray
+    series: tuple[str, ...]
+    group: str
+    note: str = ""
+    layers: int = 0
+    heads: int = 0
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """Where a head looked, frame by frame, inside the face box.
+
+    Attributes:
+        id: the model's head ("av", "visual").
+        title: what a person reads, with the class that is explained.
+        values: [F, h*w] uint8, on the timeline's frame times; 255 is the clip's largest value.
+        height, width: of one map; row-major, top left first, to be stretched over ``Timeline.boxes``.
+    """
+
+    id: str
+    title: str
+    values: np.ndarray
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Cross-modal attention: queries of one modality (rows) against keys of the other (columns).
+
+    Attributes:
+        id: short and unique.
+        title: what a person reads.
+        query_times, key_times: [Q] and [K] seconds.
+        values: [layers*heads, Q*K] uint8; 255 is that map's largest weight.
+        query, key: modality names.
+    """
+
+    id: str
+    title: str
+    query_times: np.ndarray
+    key_times: np.ndarray
+    values: np.ndarray
+    query: str
+    key: str
+    layers: int
+    heads: int
+
+
+@dataclass(frozen=True)
+class Event:
+    """A named span or, where start equals end, a moment. ``lane`` groups events into one strip (phonemes, emotion)."""
+
+    lane: str
+    name: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Everything that the player draws for one clip and one model.
+
+    Attributes:
+        duration: seconds.
+        frame_times: [F] seconds, presentation time of each video frame.
+        boxes: [F, 4] float32, the face crop's left, top, right, bottom as fractions of the picture; NaN where no face.
+    """
+
+    duration: float
+    frame_times: np.ndarray
+    boxes: np.ndarray
+    heatmaps: tuple[Heatmap, ...] = ()
+    lanes: tuple[Lane, ...] = ()
+    matrices: tuple[Matrix, ...] = ()
+    events: tuple[Event, ...] = ()
+    title: str = ""
+    classes: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        chunks: list[bytes] = []
+        header = json.dumps(_strip(self, chunks), allow_nan=False).encode()
+        start = len(MAGIC) + 4 + len(header)
+        return b"".join([MAGIC, struct.pack("<I", len(header)), header, b"\0" * (-start % _ALIGN), *chunks])
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Timeline:
+        """Read a timeline back; ValueError when the bytes are not one."""
+        if data[:4] != MAGIC:
+            raise ValueError("not a timeline: the first four bytes are wrong")
+        (length,) = struct.unpack_from("<I", data, 4)
+        header = json.loads(data[8 : 8 + length])
+        start = 8 + length + (-(8 + length) % _ALIGN)
+        fields = {k: _restore(v, data, start) for k, v in header.items()}
+        for name, kind in _CHILDREN.items():
+            fields[name] = tuple(kind(**{k: _tuple(v) for k, v in child.items()}) for child in fields[name])
+        return cls(**{k: _tuple(v) for k, v in fields.items()})
+
+
+_CHILDREN: dict[str, type] = {"heatmaps": Heatmap, "lanes": Lane, "matrices": Matrix, "events": Event}
+
+
+def _strip(value: Any, chunks: list[bytes]) -> Any:
+    """Replace every array in ``value`` by its description and append its bytes to ``chunks``."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: _strip(getattr(value, f.name), chunks) for f in dataclasses.fields(value)}
+    if isinstance(value, (list, tuple)):
+        return [_strip(item, chunks) for item in value]
+    if not isinstance(value, np.ndarray):
+        return value
+    array = np.ascontiguousarray(value, dtype="uint8" if value.dtype == np.uint8 else "<f4")
+    offset = sum(map(len, chunks))
+    chunks.append(array.tobytes() + b"\0" * (-array.nbytes % _ALIGN))
+    return {"dtype": "uint8" if array.dtype == np.uint8 else "float32", "shape": list(array.shape), "offset": offset}
+
+
+def _restore(value: Any, data: bytes, start: int) -> Any:
+    if isinstance(value, list):
+        return [_restore(item, data, start) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() != {"dtype", "shape", "offset"}:
+        return {k: _restore(v, data, start) for k, v in value.items()}
+    if value["dtype"] not in _DTYPES:
+        raise ValueError(f"a timeline holds {' and '.join(_DTYPES)}, not {value['dtype']}")
+    count = int(np.prod(value["shape"]))
+    return np.frombuffer(data, value["dtype"], count, start + value["offset"]).reshape(value["shape"])
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
