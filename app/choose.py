@@ -1,0 +1,170 @@
+"""What to look at: the model, the clip, the class to explain."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import services, session, uploads
+from core.errors import UserError
+
+PREDICTED = "Predicted class"
+CAUTION = "This model was trained on rendered faces; it has never seen a person"
+_FACTS = ("speaker", "sex", "age", "intensity", "carrier", "sentence")
+_MINE = "own_uploads"
+_COLUMNS = ("picture", "label", "predicted", "speaker", "intensity")
+
+
+def model() -> str | None:
+    """The checkpoint to ask: the selected one, else the first."""
+    names = list(services.models())
+    if not names:
+        st.error("There is no checkpoint in the folder checkpoints/: train one, or copy one there.")
+        return None
+    chosen = session.current().model
+    return chosen if chosen in names else names[0]
+
+
+def clip() -> services.Clip | None:
+    """The selected clip, else the first of the bundled ones."""
+    selection = session.current()
+    if selection.clip:
+        return services.clip(selection.corpus, selection.clip)
+    table = services.bundled_clips()
+    if table.empty:
+        st.info("Drop a video file into the sidebar to begin.")
+        return None
+    return services.clip(services.corpus().name, str(table.index[0]))
+
+
+def facts(item: services.Clip) -> list[str]:
+    """What the corpus knows of the clip, for a person to read."""
+    return [str(item.facts[name]) if name == "sentence" else f"{name} {item.facts[name]}" for name in _FACTS if name in item.facts]
+
+
+def caution(model_name: str) -> str:
+    return CAUTION if services.card(model_name).get("synthetic_training") else ""
+
+
+def explained_class(model_name: str) -> str | None:
+    """The class that the heatmaps explain; None for the predicted one."""
+    selection = session.current()
+    labels = services.labels(model_name)
+    st.session_state["choose_class"] = selection.explain if selection.explain in labels else PREDICTED
+    chosen = st.selectbox(
+        "Class to explain",
+        [PREDICTED, *labels],
+        key="choose_class",
+        on_change=_follow,
+        args=("explain", "choose_class"),
+        help="The heatmaps show which parts of the face raise this class's score.",
+        width=220,
+    )
+    return None if chosen == PREDICTED else chosen
+
+
+def sidebar(model_name: str | None) -> None:
+    """Where everything is chosen. It comes last in the script: the player must not wait for a table."""
+    st.header("AffectScope", anchor=False)
+    names = list(services.models())
+    if model_name and len(names) > 1:
+        st.session_state["choose_model"] = model_name
+        st.selectbox("Model", names, key="choose_model", on_change=_follow, args=("model", "choose_model"))
+    _uploader()
+    if model_name:
+        _table(model_name)
+
+
+def _follow(field: str, key: str) -> None:
+    value = st.session_state[key]
+    session.update(**{field: "" if value == PREDICTED else value})
+
+
+def _uploader() -> None:
+    turn = st.session_state.setdefault("upload_turn", 0)
+    file = st.file_uploader(
+        "Your own clip",
+        type=list(uploads.TYPES),
+        max_upload_size=uploads.LIMIT_MB,
+        key=f"upload-{turn}",
+        help="The file stays on the machine that runs the app.",
+    )
+    if file is None:
+        return
+    try:
+        clip_id = uploads.save(file.name, file)
+    except UserError as error:
+        st.error(str(error))
+        return
+    mine = st.session_state.setdefault(_MINE, [])
+    if clip_id not in mine:
+        mine.insert(0, clip_id)
+    # A fresh uploader: a file that stays in it would choose itself again at every run.
+    st.session_state["upload_turn"] = turn + 1
+    session.update(corpus=services.UPLOADS, clip=clip_id)
+    st.rerun()
+
+
+def _table(model_name: str) -> None:
+    """Own files first, then the bundled clips; the row of the selected clip is marked."""
+    rows = _own_rows() | _bundled_rows(model_name)
+    if not rows:
+        return
+    places = list(rows)
+    selection = session.current()
+    here = (selection.corpus, selection.clip)
+    at = places.index(here) if here in places else (0 if not selection.clip else None)
+    # A table keeps its own selection, so a choice made elsewhere needs a new table to show it.
+    if st.session_state.get("table_at") != at:
+        st.session_state["table_turn"] = st.session_state.get("table_turn", 0) + 1
+        st.session_state["table_at"] = at
+    key = f"table-{st.session_state['table_turn']}"
+    st.dataframe(
+        pd.DataFrame(list(rows.values()), columns=list(_COLUMNS)),
+        key=key,
+        hide_index=True,
+        height=min(620, 40 + 52 * len(rows)),
+        row_height=52,
+        on_select=lambda: _choose_row(key, places),
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": [] if at is None else [at]}},
+        placeholder="",
+        alt="Clips to choose from",
+        column_config={
+            "picture": st.column_config.ImageColumn("", width=54),
+            "label": st.column_config.TextColumn("Label", width=82, help="What the corpus says, or your file's name."),
+            "predicted": st.column_config.TextColumn("Predicted", width=88, help="What the model says; known once a clip was opened."),
+            "speaker": st.column_config.TextColumn("Speaker", width=68),
+            "intensity": st.column_config.TextColumn("Intensity", width=70),
+        },
+    )
+
+
+def _own_rows() -> dict[tuple[str, str], dict[str, object]]:
+    rows: dict[tuple[str, str], dict[str, object]] = {}
+    for clip_id in st.session_state.get(_MINE, []):
+        found = uploads.find(clip_id)
+        if found:
+            path = uploads.playable(clip_id) or found[0]
+            rows[services.UPLOADS, clip_id] = {"picture": services.thumb_url(services.UPLOADS, clip_id, path), "label": found[1]}
+    return rows
+
+
+def _bundled_rows(model_name: str) -> dict[tuple[str, str], dict[str, object]]:
+    table = services.bundled_clips()
+    rows: dict[tuple[str, str], dict[str, object]] = {}
+    for index, known in table.iterrows():
+        clip_id, source = str(index), services.corpus()
+        rows[source.name, clip_id] = {
+            "picture": services.thumb_url(source.name, clip_id, source.media(clip_id)),
+            "predicted": services.predicted(clip_id, model_name),
+            **{name: known.get(name) for name in ("label", "speaker", "intensity")},
+        }
+    return rows
+
+
+def _choose_row(key: str, places: list[tuple[str, str]]) -> None:
+    rows = st.session_state[key]["selection"]["rows"]
+    if rows:
+        st.session_state["table_at"] = rows[0]
+        session.update(corpus=places[rows[0]][0], clip=places[rows[0]][1])

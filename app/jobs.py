@@ -1,0 +1,98 @@
+"""Long work off the script thread: it survives the page, and any page may ask how far it is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from core.errors import UserError
+
+Progress = Callable[[str, float], None]
+Work = Callable[[Progress], None]
+
+_LOG = logging.getLogger(__name__)
+_KEPT = 200
+
+
+class Cancelled(Exception):
+    """Raised inside the work at its next sign of progress."""
+
+
+@dataclass
+class Job:
+    """One piece of work; its product is a file that the work wrote, so a job holds only how it went."""
+
+    id: str
+    stage: str = "Waiting for its turn"
+    fraction: float = 0.0
+    error: str | None = None
+    cancelled: bool = False
+    future: Future[None] = field(default_factory=Future, repr=False)
+
+    @property
+    def done(self) -> bool:
+        return self.future.done()
+
+    def wait(self, seconds: float) -> bool:
+        """True when the job ended within ``seconds``: short work needs no progress bar."""
+        try:
+            self.future.result(seconds)
+        except TimeoutError:
+            return False
+        return True
+
+
+# One analysis at a time: the models keep every core busy, and two would only slow each other.
+_POOLS = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("analysis", "export")}
+_JOBS: dict[str, Job] = {}
+_LOCK = threading.Lock()
+
+
+def ensure(job_id: str, work: Work, pool: str = "analysis") -> Job:
+    """The job of that id: the one that waits, runs or was refused, or a new one."""
+    with _LOCK:
+        known = _JOBS.get(job_id)
+        if known and (not known.done or known.error):
+            return known
+        job = Job(job_id)
+        _JOBS[job_id] = job
+        for old in [i for i, j in _JOBS.items() if j.done][:-_KEPT]:
+            del _JOBS[old]
+        job.future = _POOLS[pool].submit(_run, job, work)
+        return job
+
+
+def find(job_id: str) -> Job | None:
+    return _JOBS.get(job_id)
+
+
+def cancel(job: Job) -> None:
+    job.cancelled = True
+    job.future.cancel()
+
+
+def forget(job_id: str) -> None:
+    """Let the work be tried again."""
+    with _LOCK:
+        _JOBS.pop(job_id, None)
+
+
+def _run(job: Job, work: Work) -> None:
+    def progress(stage: str, fraction: float) -> None:
+        if job.cancelled:
+            raise Cancelled
+        job.stage, job.fraction = stage, min(1.0, max(0.0, fraction))
+
+    try:
+        progress("Starting", 0.0)
+        work(progress)
+    except Cancelled:
+        job.error = "The work was cancelled."
+    except UserError as error:
+        job.error = str(error)
+    except Exception:
+        _LOG.exception("job %s failed", job.id)
+        job.error = "Something went wrong inside the app; the server's log has the details."

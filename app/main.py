@@ -1,0 +1,17 @@
+"""Entry of the app: page config, and navigation over pages/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+st.set_page_config(
+    page_title="AffectScope",
+    page_icon=str(Path(__file__).with_name("icon.svg")),
+    layout="wide",
+    initial_sidebar_state=400,
+    menu_items={"About": "AffectScope: a microscope for audio-visual emotion models."},
+)
+pages = [st.Page("../pages/clip.py", title="Clip", icon=":material/smart_display:", default=True)]
+st.navigation(pages, position="hidden" if len(pages) == 1 else "sidebar").run()

@@ -1,0 +1,54 @@
+"""The synced player: a video, its heatmap and its lanes on one clock, drawn in the browser from a Timeline's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+# One module in the browser: Streamlit takes a single script, and these share its scope.
+_SCRIPTS = ("timeline.js", "colours.js", "overlay.js", "lanes.js", "panels.js", "controls.js", "player.js")
+
+
+def _read(*names: str) -> str:
+    return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in names)
+
+
+_PLAYER = st.components.v2.component(
+    "affectscope_player", html=_read("player.html"), css=_read("player.css"), js=_read(*_SCRIPTS)
+)
+
+
+def player(
+    clip_url: str,
+    timeline_url: str,
+    *,
+    key: str,
+    view: dict[str, Any] | None = None,
+    truth: str | None = None,
+    explained: Mapping[str, str] | None = None,
+) -> dict[str, Any] | None:
+    """Mount the player and return the view that a person left it in, or None while nobody has touched it.
+
+    Args:
+        clip_url: where the browser finds the clip, by byte ranges.
+        timeline_url: where it finds the timeline's bytes.
+        key: Streamlit's element key.
+        view: what to show first: any of time, heat, map, opacity, threshold, speed, loop, muted, layer, head, matrix, sources.
+        truth: the class to mark as the true one.
+        explained: heatmap id -> the class that it explains.
+
+    Returns:
+        The same fields, with ``timeline``: the URL of the timeline that they belong to, and ``stamp``: the player's own
+        mark, by which it knows its words when they come back in ``view``.
+    """
+    options = {"truth": truth, "explained": dict(explained or {})}
+    result = _PLAYER(
+        key=key,
+        data={"clip_url": clip_url, "timeline_url": timeline_url, "view": view or {}, "options": options},
+        on_view_change=lambda: None,
+    )
+    return result.view

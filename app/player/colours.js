@@ -1,0 +1,42 @@
+// Colours: one perceptual ramp for weights and heat, one set of class colours, both safe for colour-blind eyes.
+
+const VIRIDIS = ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725"]
+
+// By the first letters of the class, so that "ANG", "anger" and "angry" agree; Okabe and Ito's palette.
+const CLASS_COLOURS = {
+  ang: "#d55e00", dis: "#009e73", fea: "#cc79a7", hap: "#e69f00", joy: "#e69f00", neu: "#8c8c8c", sad: "#0072b2",
+  sur: "#56b4e9", cal: "#8fbc5a", con: "#7a5195",
+}
+const OTHER_COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#7a5195", "#8fbc5a", "#8c8c8c"]
+
+// 256 entries of red, green, blue.
+const RAMP = (() => {
+  const table = new Uint8Array(256 * 3)
+  const stops = VIRIDIS.map((hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)))
+  for (let i = 0; i < 256; i++) {
+    const place = (i / 255) * (stops.length - 1)
+    const low = Math.min(Math.floor(place), stops.length - 2)
+    for (let c = 0; c < 3; c++) table[i * 3 + c] = stops[low][c] + (stops[low + 1][c] - stops[low][c]) * (place - low)
+  }
+  return table
+})()
+
+function classColour(name, index) {
+  return CLASS_COLOURS[name.toLowerCase().slice(0, 3)] ?? OTHER_COLOURS[index % OTHER_COLOURS.length]
+}
+
+const MODALITY_COLOURS = { audio: "#d98200", visual: "#2a8fd0" }
+
+function readTheme(root) {
+  const style = getComputedStyle(root)
+  const get = (name, otherwise) => style.getPropertyValue(name).trim() || otherwise
+  const text = get("--st-text-color", "#222")
+  return {
+    text,
+    faint: get("--faint", "#8888"),
+    grid: get("--grid", "#8883"),
+    primary: get("--st-primary-color", "#2a8fd0"),
+    background: get("--st-background-color", "#fff"),
+    font: get("--st-font", "sans-serif"),
+  }
+}

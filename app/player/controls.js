@@ -1,0 +1,200 @@
+// Buttons, sliders, keys and the pointer on the lanes: everything that changes the view or the time.
+
+const ARROW_SECONDS = 0.5
+const KEYS = [
+  ["Space", "play or pause"], ["← →", `half a second back, forward`], [", .", "one frame back, forward"],
+  ["Home End", "first frame, last frame"], ["h", "heatmap on or off"], ["v", "heatmap of the next head"],
+  ["0", "attention: mean of the heads"], ["1 – 9", "attention: that head"], ["[ ]", "previous, next layer"],
+  ["l", "loop"], ["m", "mute"], ["< >", "slower, faster"], ["?", "this list"],
+]
+const SPEEDS = [0.25, 0.5, 1, 1.5, 2]
+
+function wireControls(p) {
+  const { el } = p
+  el.play.onclick = el.stage.onclick = () => togglePlay(p)
+  el.back.onclick = () => stepFrame(p, -1)
+  el.forward.onclick = () => stepFrame(p, 1)
+  el.loop.onclick = () => changeView(p, { loop: !p.view.loop })
+  el.mute.onclick = () => changeView(p, { muted: !p.view.muted })
+  el.speed.onchange = () => changeView(p, { speed: Number(el.speed.value) })
+  el.heat.onclick = () => changeView(p, { heat: !p.view.heat })
+  el.map.onchange = () => changeView(p, { map: el.map.value })
+  el.opacity.oninput = () => changeView(p, { opacity: el.opacity.value / 100 })
+  el.threshold.oninput = () => changeView(p, { threshold: el.threshold.value / 100 })
+  el.layer.onchange = () => changeView(p, { layer: Number(el.layer.value) })
+  el.head.onchange = () => changeView(p, { head: Number(el.head.value) })
+  el.matrixSource.onchange = () => changeView(p, { matrix: el.matrixSource.value })
+  el.predictionSource.onchange = () =>
+    changeView(p, { sources: { ...p.view.sources, prediction: el.predictionSource.value } })
+  el.help.onclick = () => toggleHelp(p)
+  wireLanes(p)
+  wireMatrix(p)
+  fillKeys(p)
+  // After a click the keyboard belongs to the player again; a Tab user keeps the focus where it is.
+  p.root.onpointerup = (event) => { if (event.target.closest("button, input")) p.root.focus({ preventScroll: true }) }
+  p.onKey = (event) => handleKey(p, event)
+  document.addEventListener("keydown", p.onKey)
+}
+
+function wireLanes(p) {
+  const { lanes, tracks, ghost, ghostTime } = p.el
+  const timeAt = (event) => {
+    const area = tracks.getBoundingClientRect()
+    return Math.min(1, Math.max(0, (event.clientX - area.left) / area.width)) * p.timeline.duration
+  }
+  const onTrack = (event) => p.timeline && event.target.closest?.("canvas.track")
+  lanes.onpointerdown = (event) => {
+    if (!onTrack(event) || event.button !== 0) return
+    p.dragging = true
+    lanes.setPointerCapture(event.pointerId)
+    seek(p, timeAt(event))
+  }
+  lanes.onpointermove = (event) => {
+    const over = p.dragging || onTrack(event)
+    ghost.hidden = !over
+    if (!over) return
+    const t = timeAt(event)
+    ghost.style.transform = `translateX(${toX(p, t, tracks.clientWidth)}px)`
+    ghostTime.textContent = `${t.toFixed(2)} s`
+    ghost.classList.toggle("flip", t > p.timeline.duration * 0.9)
+    if (p.dragging) seek(p, t)
+  }
+  lanes.onpointerup = lanes.onpointercancel = () => { p.dragging = false }
+  lanes.onpointerleave = () => { ghost.hidden = true }
+}
+
+function wireMatrix(p) {
+  const { square } = p.el
+  square.onpointerdown = (event) => {
+    if (!p.timeline || event.button !== 0) return
+    const { matrix, column } = matrixCell(p, event)
+    seek(p, matrix.key_times[column])
+  }
+  square.onpointermove = (event) => {
+    const { matrix, row, column } = matrixCell(p, event)
+    readMatrix(p, matrix, row, column)
+    if (event.buttons & 1) seek(p, matrix.key_times[column])
+  }
+}
+
+function fillKeys(p) {
+  p.el.keyList.replaceChildren()
+  for (const [keys, what] of KEYS) {
+    const term = make("dt", "")
+    for (const one of keys.split(" ")) {
+      const key = document.createElement(one === "–" ? "span" : "kbd")
+      key.textContent = one
+      term.append(key)
+    }
+    const meaning = make("dd", "")
+    meaning.textContent = what
+    p.el.keyList.append(term, meaning)
+  }
+}
+
+function toggleHelp(p) {
+  if (p.el.keys.open) p.el.keys.close()
+  else p.el.keys.showModal()
+}
+
+// Keys count when the focus is in the player or nowhere in particular, never while someone types or walks a table.
+function handleKey(p, event) {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !p.timeline) return
+  const target = event.composedPath()[0]
+  const inside = event.composedPath().includes(p.root)
+  const idle = target === document.body || target.matches?.("section[tabindex], [data-testid=stMain], [data-testid=stApp]")
+  if (!inside && !idle) return
+  if (target.matches?.("select, input[type=text]")) return
+  const native = target.matches?.("button") && [" ", "Enter"].includes(event.key)
+  const slides = target.matches?.("input[type=range]") && (event.key.startsWith("Arrow") || ["Home", "End"].includes(event.key))
+  if (native || slides) return
+  const action = keyAction(p, event.key)
+  if (!action) return
+  event.preventDefault()
+  action()
+}
+
+function keyAction(p, key) {
+  const { view, timeline } = p
+  const now = p.shownTime ?? p.el.video.currentTime
+  if (/^[0-9]$/.test(key)) {
+    const head = Number(key) - 1
+    return head < p.headCount ? () => changeView(p, { head }) : null
+  }
+  const actions = {
+    " ": () => togglePlay(p), k: () => togglePlay(p),
+    ArrowLeft: () => seek(p, now - ARROW_SECONDS), ArrowRight: () => seek(p, now + ARROW_SECONDS),
+    ",": () => stepFrame(p, -1), ".": () => stepFrame(p, 1),
+    Home: () => seek(p, 0), End: () => seek(p, timeline.duration),
+    h: () => changeView(p, { heat: !view.heat }), v: () => nextMap(p),
+    l: () => changeView(p, { loop: !view.loop }), m: () => changeView(p, { muted: !view.muted }),
+    "[": () => changeView(p, { layer: Math.max(-1, view.layer - 1) }),
+    "]": () => changeView(p, { layer: Math.min(p.layerCount - 1, view.layer + 1) }),
+    "<": () => changeSpeed(p, -1), ">": () => changeSpeed(p, 1), "?": () => toggleHelp(p),
+  }
+  return actions[key]
+}
+
+function nextMap(p) {
+  const ids = p.timeline.heatmaps.map((map) => map.id)
+  if (ids.length) changeView(p, { map: ids[(ids.indexOf(currentMap(p).id) + 1) % ids.length] })
+}
+
+function changeSpeed(p, by) {
+  const at = SPEEDS.indexOf(p.view.speed)
+  changeView(p, { speed: SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, at + by))] })
+}
+
+// What the controls offer depends on the timeline.
+function fillControls(p) {
+  const { el, timeline } = p
+  const sources = [...timeline.matrices, ...timeline.lanes.filter((lane) => lane.kind === "weights")]
+  p.layerCount = Math.max(0, ...sources.map((one) => one.layers))
+  p.headCount = Math.max(0, ...sources.map((one) => one.heads))
+  fillCounted(el.layer, p.layerCount)
+  fillCounted(el.head, p.headCount)
+  el.attentionGroup.hidden = !sources.length
+  el.map.replaceChildren(...timeline.heatmaps.map((map) => new Option(HEAD_NAMES[map.id] ?? map.id, map.id)))
+  el.heatGroup.hidden = !timeline.heatmaps.length
+  el.matrixSource.replaceChildren(...timeline.matrices.map((one) => new Option(one.title, one.id)))
+  el.matrixSource.hidden = timeline.matrices.length < 2
+  const predictions = timeline.lanes.filter((lane) => lane.kind === "probability")
+  el.predictionSource.replaceChildren(...predictions.map((one) => new Option(one.title, one.id)))
+  el.predictionSource.hidden = predictions.length < 2
+  el.nowTitle.hidden = predictions.length > 1
+}
+
+const HEAD_NAMES = { av: "audio-visual head", visual: "visual head", audio: "audio head" }
+
+function fillCounted(select, count) {
+  select.replaceChildren(new Option("mean", "-1"))
+  for (let i = 0; i < count; i++) select.append(new Option(String(i + 1), String(i)))
+}
+
+function showControls(p) {
+  const { el, view, timeline } = p
+  press(el.heat, view.heat)
+  press(el.loop, view.loop)
+  press(el.mute, view.muted)
+  el.video.loop = view.loop
+  el.video.muted = view.muted
+  if (el.video.playbackRate !== view.speed) el.video.playbackRate = view.speed
+  el.speed.value = String(view.speed)
+  el.opacity.value = Math.round(view.opacity * 100)
+  el.opacityValue.textContent = `${el.opacity.value} %`
+  el.threshold.value = Math.round(view.threshold * 100)
+  el.thresholdValue.textContent = `${el.threshold.value} %`
+  el.layer.value = String(Math.min(view.layer, p.layerCount - 1))
+  el.head.value = String(Math.min(view.head, p.headCount - 1))
+  const map = timeline && currentMap(p)
+  if (map) el.map.value = map.id
+  el.mapTitle.textContent = map?.title ?? ""
+  el.mapTitle.hidden = !map || !view.heat
+  if (timeline) markExplained(p)
+  const prediction = timeline && predictionLane(p)
+  if (prediction) el.predictionSource.value = prediction.id
+}
+
+function press(button, on) {
+  button.setAttribute("aria-pressed", String(on))
+}

@@ -1,0 +1,310 @@
+// The lanes under the video: each is painted once on a canvas of its own; only the playhead above them moves.
+
+const LANE_HEIGHT = { wave: 46, weights: 46, probability: 76, truth: 46, line: 46, events: 22 }
+const GAP_NAMES = { audio: "silence", visual: "no face" }
+
+// What is drawn, from top to bottom. Weights lanes of one group are alternatives, and so are prediction lanes.
+function planRows(timeline) {
+  const rows = []
+  const alternatives = new Map()
+  for (const lane of timeline.lanes) {
+    const shared = lane.kind === "weights" || lane.kind === "probability"
+    const name = `${lane.kind}:${lane.group}`
+    if (shared && alternatives.has(name)) {
+      alternatives.get(name).lanes.push(lane)
+      continue
+    }
+    const row = { kind: lane.kind, group: lane.group, lanes: [lane] }
+    if (shared) alternatives.set(name, row)
+    rows.push(row)
+  }
+  const strips = new Map()
+  for (const event of timeline.events) {
+    if (!strips.has(event.lane)) {
+      strips.set(event.lane, { kind: "events", group: "truth", title: event.lane, events: [] })
+      rows.push(strips.get(event.lane))
+    }
+    strips.get(event.lane).events.push(event)
+  }
+  return rows
+}
+
+function rowLane(p, row) {
+  if (!row.lanes) return null
+  return row.lanes.find((lane) => lane.id === p.view.sources[row.group]) ?? row.lanes[0]
+}
+
+function buildRows(p) {
+  p.el.rows.replaceChildren()
+  p.rows = planRows(p.timeline)
+  for (const row of p.rows) {
+    row.element = make("div", `row row-${row.kind}`)
+    row.label = make("div", "label")
+    row.name = make("span", "name")
+    row.label.append(row.name)
+    row.canvas = make("canvas", "track")
+    row.canvas.setAttribute("role", "img")
+    row.readout = make("div", "readout")
+    if (row.lanes?.length > 1) row.label.append(sourceSelect(p, row))
+    row.element.append(row.label, row.canvas, row.readout)
+    p.el.rows.append(row.element)
+  }
+  p.axis = make("canvas", "track")
+  p.axis.setAttribute("aria-hidden", "true")
+  const axisRow = make("div", "row row-axis")
+  axisRow.append(make("div", "label"), p.axis, make("div", "readout"))
+  p.el.rows.append(axisRow)
+  p.root.dataset.lanes = p.rows.map((row) => row.title ?? rowLane(p, row).id).join(" ")
+}
+
+function sourceSelect(p, row) {
+  const select = make("select", "source")
+  select.setAttribute("aria-label", `Source of the ${row.group} lane`)
+  for (const lane of row.lanes) select.append(new Option(lane.title, lane.id))
+  select.value = rowLane(p, row).id
+  select.onchange = () => changeView(p, { sources: { ...p.view.sources, [row.group]: select.value } })
+  row.source = select
+  return select
+}
+
+function paintRows(p) {
+  const width = p.el.tracks.clientWidth
+  if (!width) return
+  for (const row of p.rows) {
+    const lane = rowLane(p, row)
+    const title = lane ? lane.title : sentence(row.title)
+    row.name.textContent = title
+    row.name.hidden = Boolean(row.source)
+    if (row.source) row.source.value = lane.id
+    const note = lane ? lane.note || title : `${title}, as the corpus gives it`
+    row.label.title = note
+    row.canvas.setAttribute("aria-label", `${title}. ${note}`)
+    const context = prepare(row.canvas, width, LANE_HEIGHT[row.kind] ?? 44, p.pixelRatio)
+    PAINTERS[row.kind]?.(p, context, lane ?? row, width, LANE_HEIGHT[row.kind])
+    if (lane) paintGaps(p, context, lane, width, LANE_HEIGHT[row.kind])
+  }
+  paintAxis(p, prepare(p.axis, width, 18, p.pixelRatio), width)
+}
+
+function prepare(canvas, width, height, ratio) {
+  canvas.width = Math.round(width * ratio)
+  canvas.height = Math.round(height * ratio)
+  canvas.style.height = `${height}px`
+  const context = canvas.getContext("2d")
+  context.setTransform(ratio, 0, 0, ratio, 0, 0)
+  context.font = `10.5px ${getComputedStyle(canvas).fontFamily}`
+  return context
+}
+
+const PAINTERS = { wave: paintWave, weights: paintWeights, probability: paintProbability, truth: paintTruth,
+  line: paintLine, events: paintEvents }
+
+function paintWave(p, context, lane, width, height) {
+  const [low, high] = [seriesOf(lane, 0), seriesOf(lane, Math.min(1, lane.series.length - 1))]
+  let peak = 1e-6
+  for (let i = 0; i < low.length; i++) peak = Math.max(peak, Math.abs(low[i]) || 0, Math.abs(high[i]) || 0)
+  context.fillStyle = p.theme.text
+  context.globalAlpha = 0.55
+  const middle = height / 2
+  const bin = Math.max(width / Math.max(1, lane.times.length), 0.75)
+  for (let i = 0; i < low.length; i++) {
+    if (Number.isNaN(low[i])) continue
+    const top = middle - (high[i] / peak) * (middle - 2)
+    const bottom = middle - (low[i] / peak) * (middle - 2)
+    context.fillRect(toX(p, lane.times[i], width) - bin / 2, top, bin, Math.max(0.75, bottom - top))
+  }
+  context.globalAlpha = 1
+}
+
+function paintWeights(p, context, lane, width, height) {
+  const weights = weightsOf(lane, p.view.layer, p.view.head)
+  lane.shown = weights
+  lane.present = weights.reduce((n, w) => n + (Number.isNaN(w) ? 0 : 1), 0)
+  const peak = weights.reduce((a, w) => (w > a ? w : a), 1e-9)
+  const colour = MODALITY_COLOURS[lane.group] ?? p.theme.primary
+  const base = height - 1
+  for (let i = 0; i < weights.length; i++) {
+    if (Number.isNaN(weights[i])) continue
+    const [left, right] = cell(lane.times, i, p.timeline.duration)
+    const size = (weights[i] / peak) * (height - 5)
+    context.fillStyle = colour
+    context.globalAlpha = 0.3 + (0.7 * weights[i]) / peak
+    const x = toX(p, left, width)
+    context.fillRect(x, base - size, Math.max(0.6, toX(p, right, width) - x + 0.25), size)
+  }
+  context.globalAlpha = 1
+  if (!lane.present) return
+  // What every frame would get if the model listened evenly.
+  const even = base - (1 / lane.present / peak) * (height - 5)
+  context.strokeStyle = p.theme.faint
+  context.setLineDash([3, 3])
+  strokeLine(context, 0, even, width, even)
+  context.setLineDash([])
+}
+
+function paintProbability(p, context, lane, width, height) {
+  const count = lane.series.length
+  // From the last class to the first, each over all that lie under it: no seam shows between them.
+  const tops = new Float32Array(lane.times.length).fill(0)
+  for (let k = 0; k < count; k++) seriesOf(lane, k).forEach((value, i) => { tops[i] += value })
+  for (let k = count - 1; k >= 0; k--) {
+    const values = seriesOf(lane, k)
+    context.fillStyle = classColour(lane.series[k], k)
+    const path = new Path2D()
+    for (let i = 0; i < values.length; i++) {
+      if (Number.isNaN(tops[i])) continue
+      const [left, right] = cell(lane.times, i, p.timeline.duration)
+      const x = Math.round(toX(p, left, width) * p.pixelRatio) / p.pixelRatio
+      const end = Math.round(toX(p, right, width) * p.pixelRatio) / p.pixelRatio
+      path.rect(x, height - tops[i] * height, end - x, tops[i] * height)
+      tops[i] -= values[i]
+    }
+    context.fill(path)
+  }
+}
+
+function paintTruth(p, context, lane, width, height) {
+  paintSeries(p, context, lane, width, height, 0, 1)
+}
+
+function paintLine(p, context, lane, width, height) {
+  const known = lane.values.filter((value) => !Number.isNaN(value))
+  paintSeries(p, context, lane, width, height, Math.min(0, ...sample(known)), Math.max(1e-6, ...sample(known)))
+}
+
+// Spreading a long array into Math.min overflows the stack.
+function sample(values) {
+  const step = Math.ceil(values.length / 20000) || 1
+  return Array.from(values).filter((_, i) => i % step === 0)
+}
+
+function paintSeries(p, context, lane, width, height, low, high) {
+  const y = (value) => height - 2 - ((value - low) / (high - low || 1)) * (height - 4)
+  lane.series.forEach((_, k) => {
+    const values = seriesOf(lane, k)
+    const colour = lane.series.length > 1 ? OTHER_COLOURS[k % OTHER_COLOURS.length] : p.theme.text
+    const path = new Path2D()
+    let pen = false
+    for (let i = 0; i < values.length; i++) {
+      if (Number.isNaN(values[i])) { pen = false; continue }
+      const x = toX(p, lane.times[i], width)
+      if (pen) path.lineTo(x, y(values[i]))
+      else path.moveTo(x, y(values[i]))
+      pen = true
+    }
+    context.strokeStyle = colour
+    context.lineWidth = 1.5
+    context.stroke(path)
+  })
+}
+
+function paintEvents(p, context, row, width, height) {
+  const middle = height / 2
+  row.events.forEach((event, i) => {
+    const x = toX(p, event.start, width)
+    const span = Math.max(0, toX(p, event.end, width) - x)
+    context.fillStyle = p.theme.text
+    if (span > 0) {
+      context.globalAlpha = i % 2 ? 0.09 : 0.16
+      context.fillRect(x, 1, span, height - 2)
+      context.globalAlpha = 1
+      const name = context.measureText(event.name).width
+      if (name < span - 1) context.fillText(event.name, x + (span - name) / 2, middle + 3.5)
+      return
+    }
+    context.globalAlpha = 0.8
+    context.fillRect(x - 0.75, 1, 1.5, height - 2)
+    context.globalAlpha = 1
+    const room = context.measureText(event.name).width + 6
+    context.fillText(event.name, x + room > width ? x - room : x + 4, middle + 3.5)
+  })
+}
+
+function paintGaps(p, context, lane, width, height) {
+  context.strokeStyle = p.theme.faint
+  context.lineWidth = 0.75
+  for (const [from, to] of gapsOf(lane, p.timeline.duration)) {
+    const x = toX(p, from, width)
+    const span = toX(p, to, width) - x
+    if (span < 1.5) continue
+    context.save()
+    context.beginPath()
+    context.rect(x, 0, span, height)
+    context.clip()
+    context.globalAlpha = 0.5
+    for (let at = -height; at < span; at += 6) strokeLine(context, x + at, height, x + at + height, 0)
+    context.restore()
+    nameGap(p, context, GAP_NAMES[lane.group] ?? "no value", x, span, height)
+  }
+}
+
+function nameGap(p, context, name, x, span, height) {
+  const wide = context.measureText(name).width
+  if (wide + 14 > span) return
+  const left = x + (span - wide) / 2
+  context.fillStyle = p.theme.background
+  context.fillRect(left - 5, height / 2 - 8, wide + 10, 16)
+  context.fillStyle = p.theme.text
+  context.fillText(name, left, height / 2 + 3.5)
+}
+
+function paintAxis(p, context, width) {
+  const rough = p.timeline.duration / Math.max(2, width / 90)
+  const step = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600].find((s) => s >= rough) ?? 1200
+  context.fillStyle = p.theme.faint
+  context.strokeStyle = p.theme.faint
+  for (let t = 0; t <= p.timeline.duration + 1e-6; t += step) {
+    const x = toX(p, t, width)
+    strokeLine(context, x, 0, x, 4)
+    const name = `${t.toFixed(step < 0.1 ? 2 : step < 1 ? 1 : 0)} s`
+    const wide = context.measureText(name).width
+    context.fillText(name, Math.min(Math.max(0, x - wide / 2), width - wide), 15)
+  }
+}
+
+function strokeLine(context, x0, y0, x1, y1) {
+  context.beginPath()
+  context.moveTo(x0, y0)
+  context.lineTo(x1, y1)
+  context.stroke()
+}
+
+function toX(p, time, width) {
+  return (time / (p.timeline.duration || 1)) * width
+}
+
+// The values at the playhead, right of the lanes.
+function readRows(p, t) {
+  for (const row of p.rows) {
+    const text = row.events ? eventAt(row.events, t) : laneAt(rowLane(p, row), t)
+    if (row.readout.textContent !== text) row.readout.textContent = text
+  }
+}
+
+function eventAt(events, t) {
+  const inside = events.filter((event) => event.start <= t && t < event.end)
+  return inside.length ? inside[inside.length - 1].name : ""
+}
+
+function laneAt(lane, t) {
+  const i = nearest(lane.times, t)
+  if (i < 0) return ""
+  if (lane.kind === "weights") {
+    const weight = lane.shown?.[i] ?? NaN
+    return Number.isNaN(weight) ? "–" : `${(weight * lane.present).toFixed(2)}× even`
+  }
+  if (lane.kind === "wave") return ""
+  if (lane.kind === "probability") return ""
+  const values = lane.series.map((_, k) => lane.values[k * lane.times.length + i])
+  return values.every(Number.isNaN) ? "–" : values.slice(0, 2).map((value) => value.toFixed(2)).join(" · ")
+}
+
+function make(tag, className) {
+  const element = document.createElement(tag)
+  element.className = className
+  return element
+}
+
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}

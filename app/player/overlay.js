@@ -1,0 +1,98 @@
+// The heatmap and the face box over the picture.
+
+const FINE = 96 // The map is interpolated to this many cells a side before colours are looked up, so that edges stay true.
+
+// Where the picture lies inside the stage: the video is letterboxed.
+function pictureBox(video, width, height) {
+  const ratio = video.videoWidth && video.videoHeight ? video.videoWidth / video.videoHeight : 1
+  const w = Math.min(width, height * ratio)
+  const h = w / ratio
+  return { x: (width - w) / 2, y: (height - h) / 2, w, h }
+}
+
+function drawOverlay(p, frame) {
+  const { overlay, video } = p.el
+  const context = overlay.getContext("2d")
+  const ratio = p.pixelRatio
+  const width = overlay.width / ratio
+  const height = overlay.height / ratio
+  context.setTransform(ratio, 0, 0, ratio, 0, 0)
+  context.clearRect(0, 0, width, height)
+  const box = frame < 0 ? null : faceBox(p.timeline.boxes, frame, pictureBox(video, width, height))
+  const map = currentMap(p)
+  p.el.noFace.hidden = box !== null || frame < 0 || !p.timeline.heatmaps.length
+  const drawn = Boolean(map) && p.view.heat && frame >= 0
+  if (box && drawn) {
+    colourMap(p.heat, map, frame, p.view.threshold)
+    context.globalAlpha = p.view.opacity
+    context.imageSmoothingQuality = "high"
+    context.drawImage(p.heat, box.x, box.y, box.w, box.h)
+    context.globalAlpha = 1
+  }
+  if (box) drawCorners(context, box)
+  return drawn ? `${map.id}:${frame}` : ""
+}
+
+function currentMap(p) {
+  const maps = p.timeline.heatmaps
+  return maps.find((map) => map.id === p.view.map) ?? maps[0]
+}
+
+function faceBox(boxes, frame, picture) {
+  const [left, top, right, bottom] = boxes.subarray(frame * 4, frame * 4 + 4)
+  if (!(right > left && bottom > top)) return null
+  return {
+    x: picture.x + left * picture.w, y: picture.y + top * picture.h,
+    w: (right - left) * picture.w, h: (bottom - top) * picture.h,
+  }
+}
+
+// Fill the small canvas with one frame's map: colour by value, and the more value, the less transparent.
+function colourMap(canvas, map, frame, threshold) {
+  const { width, height } = map
+  const offset = frame * width * height
+  const context = canvas.getContext("2d")
+  canvas.image ??= context.createImageData(FINE, FINE)
+  const pixels = canvas.image.data
+  const cut = threshold * 255
+  for (let y = 0, at = 0; y < FINE; y++) {
+    const v = Math.min(Math.max(((y + 0.5) / FINE) * height - 0.5, 0), height - 1)
+    const y0 = Math.floor(v)
+    const y1 = Math.min(y0 + 1, height - 1)
+    for (let x = 0; x < FINE; x++, at += 4) {
+      const u = Math.min(Math.max(((x + 0.5) / FINE) * width - 0.5, 0), width - 1)
+      const x0 = Math.floor(u)
+      const x1 = Math.min(x0 + 1, width - 1)
+      const top = mix(map.values[offset + y0 * width + x0], map.values[offset + y0 * width + x1], u - x0)
+      const bottom = mix(map.values[offset + y1 * width + x0], map.values[offset + y1 * width + x1], u - x0)
+      const value = mix(top, bottom, v - y0)
+      const shade = Math.round(value) * 3
+      pixels[at] = RAMP[shade]
+      pixels[at + 1] = RAMP[shade + 1]
+      pixels[at + 2] = RAMP[shade + 2]
+      pixels[at + 3] = value < cut ? 0 : 255 * Math.min(1, 0.15 + 1.1 * Math.sqrt(value / 255)) * (value > 0 ? 1 : 0)
+    }
+  }
+  context.putImageData(canvas.image, 0, 0)
+}
+
+function mix(a, b, share) {
+  return a + (b - a) * share
+}
+
+// Corners only: a full frame would hide the edge of the face.
+function drawCorners(context, { x, y, w, h }) {
+  const arm = Math.max(6, Math.min(w, h) * 0.14)
+  const path = new Path2D()
+  for (const [cx, cy, dx, dy] of [[x, y, 1, 1], [x + w, y, -1, 1], [x, y + h, 1, -1], [x + w, y + h, -1, -1]]) {
+    path.moveTo(cx + dx * arm, cy)
+    path.lineTo(cx, cy)
+    path.lineTo(cx, cy + dy * arm)
+  }
+  context.lineCap = "round"
+  for (const [colour, thick] of [["rgba(0,0,0,.55)", 4], ["rgba(255,255,255,.95)", 1.75]]) {
+    context.strokeStyle = colour
+    context.lineWidth = thick
+    context.stroke(path)
+  }
+}

@@ -1,0 +1,277 @@
+// The player's life: mount once, follow Python's data, draw on every presented frame, report what a person changed.
+
+const players = new WeakMap()
+const REPORT_AFTER = 250 // milliseconds without a further change
+
+const DEFAULT_VIEW = { time: 0, heat: true, map: "", opacity: 0.65, threshold: 0.2, speed: 1, loop: false, muted: false,
+  layer: -1, head: -1, matrix: "", sources: {} }
+
+export default function (component) {
+  const { parentElement, data, setStateValue } = component
+  let p = players.get(parentElement)
+  if (!p) {
+    p = mount(parentElement)
+    players.set(parentElement, p)
+  }
+  p.report = (view) => setStateValue("view", view)
+  follow(p, data)
+  return () => {
+    unmount(p)
+    players.delete(parentElement)
+  }
+}
+
+function mount(parent) {
+  const root = parent.querySelector(".player")
+  const el = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((one) => [one.dataset.ref, one]))
+  const p = { root, el, view: structuredClone(DEFAULT_VIEW), rows: [], classes: [], options: {}, serial: 0,
+    stamp: Math.random().toString(36).slice(2), presented: 0, drawn: 0, pixelRatio: window.devicePixelRatio || 1 }
+  p.heat = document.createElement("canvas")
+  p.heat.width = p.heat.height = FINE
+  root.dataset.ready = "false"
+  wireVideo(p)
+  wireControls(p)
+  p.observer = new ResizeObserver(() => resize(p))
+  for (const one of [el.stage, el.tracks, el.square]) p.observer.observe(one)
+  return p
+}
+
+function unmount(p) {
+  p.observer.disconnect()
+  p.loading?.abort()
+  clearTimeout(p.reporting)
+  document.removeEventListener("keydown", p.onKey)
+  if (p.callback) p.el.video.cancelVideoFrameCallback?.(p.callback)
+  cancelAnimationFrame(p.animation)
+  p.el.video.pause()
+  p.el.video.removeAttribute("src")
+  p.el.video.load()
+}
+
+// Python's data may be new, the same, or an echo of what this player reported: only the first may move anything.
+function follow(p, data) {
+  const given = JSON.stringify(data.view ?? {})
+  const echo = data.view?.stamp === p.stamp
+  const fresh = given !== p.givenView && !echo
+  p.givenView = given
+  p.options = data.options ?? {}
+  const clipChanged = data.clip_url !== p.clipUrl
+  if (fresh || clipChanged) p.view = { ...structuredClone(DEFAULT_VIEW), ...p.view, ...(data.view ?? {}) }
+  if (clipChanged) openClip(p, data.clip_url)
+  else if (fresh && p.timeline) seek(p, p.view.time, { silent: true })
+  if (data.timeline_url !== p.timelineUrl) openTimeline(p, data.timeline_url)
+  else if (p.timeline) redraw(p)
+}
+
+function openClip(p, url) {
+  p.clipUrl = url
+  p.root.dataset.ready = "false"
+  p.el.video.src = url
+  p.timeline = p.shownTime = p.nextSeek = p.lastPresented = null
+  p.presented = p.drawn = 0
+}
+
+async function openTimeline(p, url) {
+  p.timelineUrl = url
+  p.root.dataset.ready = "false"
+  p.loading?.abort()
+  p.loading = new AbortController()
+  try {
+    const timeline = await loadTimeline(url, p.loading.signal)
+    if (url !== p.timelineUrl) return
+    p.timeline = timeline
+    p.view.time = Math.min(p.view.time, timeline.duration)
+    fillControls(p)
+    buildRows(p)
+    notify(p, timeline.notices)
+    redraw(p)
+    p.root.dataset.duration = timeline.duration
+    markReady(p)
+  } catch (error) {
+    if (error.name !== "AbortError") notify(p, [error.message])
+  }
+}
+
+function notify(p, notices) {
+  p.el.notices.replaceChildren()
+  for (const notice of notices) {
+    const line = make("p", "")
+    line.textContent = notice
+    p.el.notices.append(line)
+  }
+  p.el.notices.hidden = !notices.length
+}
+
+function markReady(p) {
+  const ready = Boolean(p.timeline) && p.el.video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA
+  if (!ready || p.root.dataset.ready === "true") return
+  resize(p)
+  drawAt(p, p.el.video.currentTime)
+  p.root.dataset.ready = "true"
+}
+
+function wireVideo(p) {
+  const { video } = p.el
+  video.onloadedmetadata = () => {
+    showControls(p)
+    if (p.view.time > 0) seek(p, p.view.time, { silent: true })
+    resize(p)
+  }
+  video.onloadeddata = () => markReady(p)
+  video.onplay = video.onpause = () => {
+    p.root.classList.toggle("playing", !video.paused)
+    p.el.play.setAttribute("aria-label", video.paused ? "Play" : "Pause")
+    if (!video.paused) watchFrames(p)
+    else if (!video.ended) changed(p)
+  }
+  video.onended = () => changed(p)
+  video.onseeked = () => {
+    const target = p.nextSeek
+    p.nextSeek = null
+    if (target !== null && target !== undefined) seek(p, target)
+    else if (video.paused) drawAt(p, video.currentTime)
+    markReady(p)
+  }
+  video.onerror = () => {
+    if (video.getAttribute("src")) notify(p, ["This browser cannot play the clip; the lanes are complete without it."])
+  }
+  watchFrames(p)
+}
+
+// One callback for each presented frame; a browser without them gets one for each refresh of the screen.
+function watchFrames(p) {
+  const { video } = p.el
+  if (!video.requestVideoFrameCallback) {
+    cancelAnimationFrame(p.animation)
+    const tick = () => {
+      drawAt(p, video.currentTime)
+      if (!video.paused) p.animation = requestAnimationFrame(tick)
+    }
+    p.animation = requestAnimationFrame(tick)
+    return
+  }
+  if (p.callback) return
+  const onFrame = (_, frame) => {
+    countFrames(p, frame, drawAt(p, frame.mediaTime))
+    p.callback = video.requestVideoFrameCallback(onFrame)
+  }
+  p.callback = video.requestVideoFrameCallback(onFrame)
+}
+
+// Frames that the browser showed without calling us count as presented and not drawn: they carried an older map.
+function countFrames(p, frame, drawn) {
+  const { dataset } = p.root
+  const last = p.lastPresented ?? frame.presentedFrames - 1
+  p.presented += Math.max(0, frame.presentedFrames - last)
+  p.lastPresented = frame.presentedFrames
+  if (drawn) p.drawn += 1
+  dataset.presented = p.presented
+  dataset.drawn = p.drawn
+  const quality = p.el.video.getVideoPlaybackQuality?.()
+  if (quality) dataset.dropped = quality.droppedVideoFrames
+}
+
+// Draw everything that moves for the moment ``t`` of the clip.
+function drawAt(p, t) {
+  const { timeline, el } = p
+  if (!timeline) return false
+  const frame = nearest(timeline.frame_times, t)
+  const heatmap = drawOverlay(p, frame)
+  const shown = frame >= 0 ? timeline.frame_times[frame] : t
+  p.shownTime = shown
+  movePlayhead(p, t)
+  moveCrosshair(p, shown)
+  readRows(p, shown)
+  readClasses(p, shown)
+  showClock(p, shown, frame)
+  Object.assign(p.root.dataset, { time: shown.toFixed(4), frame, heatmap })
+  el.lanes.setAttribute("aria-valuenow", shown.toFixed(3))
+  el.lanes.setAttribute("aria-valuetext", `${shown.toFixed(2)} seconds`)
+  return heatmap !== "" || !p.view.heat
+}
+
+function movePlayhead(p, t) {
+  p.el.playhead.style.transform = `translateX(${toX(p, t, p.trackWidth ?? 0)}px)`
+}
+
+function showClock(p, t, frame) {
+  p.el.clockTime.textContent = t.toFixed(3)
+  p.el.clockTotal.textContent = ` / ${p.timeline.duration.toFixed(3)} s`
+  p.el.clockFrame.textContent = frame < 0 ? "" : `frame ${frame + 1} / ${p.timeline.frame_times.length}`
+}
+
+function togglePlay(p) {
+  const { video } = p.el
+  if (video.paused) video.play().catch(() => {})
+  else video.pause()
+}
+
+// A seek while another is under way waits for it: browsers drop frames when seeks pile up.
+function seek(p, t, { silent = false } = {}) {
+  const { video } = p.el
+  if (!p.timeline && !silent) return
+  const end = p.timeline?.duration ?? Infinity
+  const target = Math.min(Math.max(0, t), Math.max(0, end - 1e-3))
+  if (p.timeline) movePlayhead(p, target)
+  if (video.seeking) p.nextSeek = target
+  else video.currentTime = insideFrame(p, target)
+  if (!silent) changed(p, target)
+}
+
+// A frame is shown from its own time to the next one's; aim well inside it, so that rounding cannot show its neighbour.
+function insideFrame(p, t) {
+  if (!p.timeline?.frame_times.length) return t
+  const times = p.timeline.frame_times
+  const frame = nearest(times, t)
+  return Math.min(times[frame] + frameStep(times) * 0.4, Math.max(p.el.video.duration || Infinity, 0))
+}
+
+function stepFrame(p, by) {
+  const times = p.timeline?.frame_times
+  if (!times?.length) return
+  p.el.video.pause()
+  const frame = nearest(times, p.nextSeek ?? p.shownTime ?? 0)
+  seek(p, times[Math.min(times.length - 1, Math.max(0, frame + by))])
+}
+
+function changeView(p, change) {
+  const lanes = ["layer", "head", "sources", "matrix"].some((name) => name in change)
+  Object.assign(p.view, change)
+  showControls(p)
+  if (p.timeline && lanes) redraw(p)
+  else if (p.timeline) drawAt(p, p.shownTime ?? 0)
+  changed(p)
+}
+
+function changed(p, time) {
+  clearTimeout(p.reporting)
+  p.reporting = setTimeout(() => {
+    if (!p.timeline) return
+    p.view.time = Number((p.shownTime ?? time ?? 0).toFixed(3))
+    p.serial += 1
+    p.report({ ...p.view, stamp: p.stamp, serial: p.serial, timeline: p.timelineUrl })
+  }, REPORT_AFTER)
+}
+
+function resize(p) {
+  const { stage, overlay, tracks, square, video } = p.el
+  if (video.videoWidth) stage.style.setProperty("--ratio", video.videoWidth / video.videoHeight)
+  p.pixelRatio = window.devicePixelRatio || 1
+  overlay.width = Math.round(stage.clientWidth * p.pixelRatio)
+  overlay.height = Math.round(stage.clientHeight * p.pixelRatio)
+  p.trackWidth = tracks.clientWidth
+  p.squareSize = square.clientWidth
+  if (!p.timeline) return
+  paintRows(p)
+  drawAt(p, p.shownTime ?? p.el.video.currentTime)
+}
+
+// Everything anew: another timeline, layer, head or theme.
+function redraw(p) {
+  p.theme = readTheme(p.root)
+  buildClasses(p)
+  paintRows(p)
+  paintMatrix(p)
+  showControls(p)
+  drawAt(p, p.shownTime ?? p.el.video.currentTime)
+}

@@ -1,0 +1,36 @@
+"""A job's progress on the page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import jobs
+
+_PATIENCE = 1.0  # Seconds in which work may end before the page shows a bar.
+_EVERY = 0.4
+
+
+def finished(job: jobs.Job) -> bool:
+    """True when the job has ended well; until then a bar that names the stage, or one sentence that says what went wrong."""
+    if job.wait(_PATIENCE):
+        if job.error is None:
+            return True
+        _refused(job)
+        return False
+    _bar(job.id)
+    return False
+
+
+@st.fragment(run_every=_EVERY)
+def _bar(job_id: str) -> None:
+    job = jobs.find(job_id)
+    if job is None or job.done:
+        st.rerun()
+    else:
+        st.progress(job.fraction, text=f"{job.stage} …")
+        st.button("Cancel", key=f"cancel-{job_id}", on_click=jobs.cancel, args=(job,), type="tertiary")
+
+
+def _refused(job: jobs.Job) -> None:
+    st.error(job.error or "")
+    st.button("Try again", key=f"again-{job.id}", on_click=jobs.forget, args=(job.id,))

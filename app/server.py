@@ -1,0 +1,44 @@
+"""The web server: the Streamlit app, and beside it what its pages fetch by URL. Run it with ``streamlit run app/server.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from app import shelf, thumbs
+
+# Ids of timelines and thumbnails are hashes of their content: what was fetched once stays true.
+_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+_CHECK = {"Cache-Control": "private, no-cache"}
+
+
+def clip(request: Request) -> Response:
+    """A clip's media, streamed from disk by byte ranges."""
+    path = shelf.find("clips", request.path_params["name"])
+    return FileResponse(path, headers=_CHECK, content_disposition_type="inline") if path else _nothing()
+
+
+def timeline(request: Request) -> Response:
+    """A timeline's bytes, as core/timeline.py lays them out."""
+    path = shelf.find("timelines", request.path_params["name"])
+    return FileResponse(path, headers=_FOREVER, media_type="application/octet-stream") if path else _nothing()
+
+
+def thumb(request: Request) -> Response:
+    """A small picture of a clip."""
+    path = shelf.find("clips", request.path_params["name"])
+    picture = thumbs.thumb(path) if path else None
+    return FileResponse(picture, headers=_CHECK, media_type="image/jpeg") if picture else _nothing()
+
+
+def _nothing() -> Response:
+    return Response("There is nothing under this address.", status_code=404, media_type="text/plain")
+
+
+ROUTES = (Route("/clips/{name}", clip), Route("/timelines/{name}", timeline), Route("/thumbs/{name}", thumb))
+
+app = st.App(Path(__file__).resolve().with_name("main.py"), routes=ROUTES)

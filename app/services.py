@@ -1,0 +1,218 @@
+"""Cached access to core: the only place with ``st.cache_*``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import jobs, shelf, uploads
+from app.verdict import Verdict
+from core import checkpoints, corpora, export
+from core.analyzer import Analysis, Analyzer
+from core.errors import UserError
+from core.features.store import FeatureStore, cache_root, write_atomically
+from core.timeline import Timeline
+
+UPLOADS = "uploads"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip that can be looked at, from a corpus or from a person's own files."""
+
+    corpus: str
+    id: str
+    title: str
+    media: Path
+    label: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished analysis: what the page says of it, and where the browser finds the rest."""
+
+    key: str
+    predictions: Mapping[str, Mapping[str, float]]
+    evidence: Mapping[str, bool]
+    explained: Mapping[str, str]
+    timeline: Path
+
+
+@st.cache_resource(show_spinner=False)
+def corpus() -> corpora.Corpus:
+    return corpora.bundled()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def analyzer(name: str) -> Analyzer:
+    features = corpus().features
+    store = FeatureStore(shipped=(features,) if features else ())
+    return Analyzer(checkpoints.load(models()[name]), store)
+
+
+def models() -> dict[str, Path]:
+    return checkpoints.shipped()
+
+
+def card(model: str) -> Mapping[str, Any]:
+    return analyzer(model).checkpoint.card
+
+
+def labels(model: str) -> tuple[str, ...]:
+    return analyzer(model).checkpoint.spec.labels
+
+
+def heads(model: str) -> Mapping[str, tuple[str, ...]]:
+    """The model's heads, the main one first, each with the modalities that it draws on."""
+    spec = analyzer(model).checkpoint.spec
+    return {head: spec.modalities[head] for head in spec.heads}
+
+
+def clip(corpus_name: str, clip_id: str) -> Clip:
+    """Find a clip.
+
+    Raises:
+        UserError: when there is none of that name.
+    """
+    if corpus_name == UPLOADS:
+        found = uploads.find(clip_id)
+        if found is None:
+            raise UserError("That upload is no longer stored here: choose the file again.")
+        return Clip(UPLOADS, clip_id, found[1], found[0])
+    source = corpus()
+    media = source.media(clip_id)
+    facts = {k: v for k, v in source.table.loc[clip_id].items() if pd.notna(v) and k != "path"}
+    return Clip(source.name, clip_id, clip_id, media, facts.get("label"), facts)
+
+
+def media_url(item: Clip) -> str:
+    """Where the browser finds the clip; an upload in the form that browsers play."""
+    path = item.media if item.corpus != UPLOADS else uploads.playable(item.id) or item.media
+    return shelf.lend("clips", f"{item.corpus}.{item.id}", path)
+
+
+def thumb_url(corpus_name: str, clip_id: str, path: Path) -> str:
+    shelf.lend("clips", f"{corpus_name}.{clip_id}", path)
+    return f"/thumbs/{corpus_name}.{clip_id}"
+
+
+def timeline_url(result: Result) -> str:
+    return shelf.lend("timelines", result.key, result.timeline)
+
+
+def result(item: Clip, model: str, explain: str | None) -> Result | None:
+    """The finished analysis, or None while there is none."""
+    if item.corpus == UPLOADS and uploads.playable(item.id) is None:
+        return None
+    return _read(analyzer(model).key(item.media, explain))
+
+
+def analyse(item: Clip, model: str, explain: str | None) -> jobs.Job:
+    """Start the analysis, or join the one under way."""
+    key = analyzer(model).key(item.media, explain)
+    return jobs.ensure(f"analysis-{key}", partial(_analyse, item, model, explain))
+
+
+def predicted(item_id: str, model: str) -> str | None:
+    """The system's answer for a bundled clip, if it is already known."""
+    try:
+        found = _read(analyzer(model).key(corpus().media(item_id)))
+    except UserError:
+        return None
+    return answer(found.predictions)[0] if found else None
+
+
+def answer(predictions: Mapping[str, Mapping[str, float]], head: str = "decision") -> tuple[str, float]:
+    """The likeliest class of a head and its probability."""
+    chosen = predictions.get(head) or next(iter(predictions.values()))
+    return max(chosen.items(), key=lambda pair: pair[1])
+
+
+def timeline(found: Result) -> Timeline:
+    return Timeline.from_bytes(found.timeline.read_bytes())
+
+
+HEAD_TITLES = {"decision": "Decision", "av": "Audio-visual head", "audio": "Audio head", "visual": "Visual head"}
+
+
+def verdicts(found: Result, model: str) -> list[Verdict]:
+    """What the system and each of its heads say."""
+    draws_on = heads(model)
+    note = "The system's own answer over its heads."
+    answers = [Verdict(HEAD_TITLES["decision"], *answer(found.predictions), any(found.evidence.values()), note)]
+    for head, modalities in draws_on.items():
+        note = f"Draws on {' and '.join(modalities)}."
+        answers.append(Verdict(HEAD_TITLES.get(head, head), *answer(found.predictions, head), found.evidence.get(head, True), note))
+    return answers
+
+
+def bundled_clips() -> pd.DataFrame:
+    """The bundled corpus's table; empty where the corpus is not there."""
+    try:
+        return corpus().table
+    except UserError:
+        return pd.DataFrame()
+
+
+def main_heatmap(found: Result) -> str:
+    """The heatmap that the player shows first."""
+    return next(iter(found.explained), "")
+
+
+def frame_png(item: Clip, found: Result, time: float, heatmap: str) -> bytes:
+    return export.frame_png(item.media, timeline(found), time, heatmap)
+
+
+def lanes_csv(found: Result) -> bytes:
+    return export.lanes_csv(timeline(found)).encode()
+
+
+def overlay_path(found: Result, heatmap: str, opacity: float) -> Path:
+    return cache_root() / "exports" / f"{found.key}-{heatmap}-{round(100 * opacity)}.mp4"
+
+
+def write_overlay(item: Clip, found: Result, out: Path, heatmap: str, opacity: float, progress: jobs.Progress) -> None:
+    """Burn the heatmap into the video; runs as a job."""
+    lanes = timeline(found)
+    write_atomically(
+        out, lambda part: export.overlay(item.media, lanes, part, heatmap=heatmap, opacity=opacity, progress=progress)
+    )
+
+
+def _analyse(item: Clip, model: str, explain: str | None, progress: jobs.Progress) -> None:
+    if item.corpus == UPLOADS and uploads.playable(item.id) is None:
+        uploads.make_playable(item.id, item.media, lambda share: progress("Preparing the clip for the browser", share))
+    truth = None if item.corpus == UPLOADS else corpus().truth(item.id)
+    _keep(analyzer(model).analyze(item.media, truth=truth, explain=explain, progress=progress))
+
+
+def _keep(analysis: Analysis) -> None:
+    folder = cache_root() / "analyses"
+    facts = {
+        "predictions": {head: dict(classes) for head, classes in analysis.predictions.items()},
+        "evidence": dict(analysis.evidence),
+        "explained": dict(analysis.explained),
+    }
+    write_atomically(folder / f"{analysis.key}.aft", lambda part: part.write_bytes(analysis.timeline.to_bytes()))
+    write_atomically(folder / f"{analysis.key}.json", lambda part: part.write_text(json.dumps(facts), encoding="utf-8"))
+    _read.clear(analysis.key)
+
+
+@st.cache_data(max_entries=2000, show_spinner=False)
+def _read(key: str) -> Result | None:
+    path = cache_root() / "analyses" / f"{key}.json"
+    timeline_path = path.with_suffix(".aft")
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        found = Result(key, facts["predictions"], facts["evidence"], facts["explained"], timeline_path)
+    except (OSError, ValueError, KeyError):
+        return None
+    return found if timeline_path.is_file() else None

@@ -1,0 +1,126 @@
+"""The one selection that all pages share, bound to the URL: a reload or a shared link opens the same view."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import streamlit as st
+
+_STATE = "selection"
+_WRITTEN = "selection_in_url"
+_SEEN = "last_report"
+
+# The player's view: its field, its name in the URL, how to read it. What is at its default is not written.
+_VIEW: dict[str, tuple[str, Any]] = {
+    "time": ("t", 0.0),
+    "map": ("map", ""),
+    "heat": ("heat", True),
+    "opacity": ("opacity", 0.65),
+    "threshold": ("below", 0.2),
+    "speed": ("speed", 1.0),
+    "loop": ("loop", False),
+    "muted": ("muted", False),
+    "layer": ("layer", -1),
+    "head": ("head", -1),
+    "matrix": ("matrix", ""),
+}
+_RANGES = {"opacity": (0, 1), "threshold": (0, 1), "speed": (0.25, 2), "time": (0, 1e6), "layer": (-1, 99), "head": (-1, 99)}
+_SOURCE = "lane."
+_PLACES = ("corpus", "clip", "model", "explain")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is being looked at.
+
+    Attributes:
+        corpus, clip, model: names; empty means the app's first choice.
+        explain: the class to explain; empty means the predicted one.
+        view: the player's fields, as app/player describes them.
+    """
+
+    corpus: str = ""
+    clip: str = ""
+    model: str = ""
+    explain: str = ""
+    view: dict[str, Any] = field(default_factory=dict)
+
+
+def current() -> Selection:
+    """The selection of this session. The URL wins when it is not the one that we wrote: a person came by link, or went back."""
+    if _STATE not in st.session_state or st.query_params.to_dict() != st.session_state.get(_WRITTEN):
+        st.session_state[_STATE] = from_query(st.query_params.to_dict())
+        _write()
+    return st.session_state[_STATE]
+
+
+def view() -> dict[str, Any]:
+    return current().view
+
+
+def update(**changes: Any) -> Selection:
+    """Change the selection and the URL with it. Another clip starts from its beginning."""
+    selection = replace(st.session_state[_STATE], **changes)
+    if {"clip", "corpus"} & changes.keys() and "view" not in changes:
+        selection = replace(selection, explain=changes.get("explain", ""), view={**selection.view, "time": 0.0, "stamp": ""})
+    st.session_state[_STATE] = selection
+    _write()
+    return selection
+
+
+def keep_view(reported: dict[str, Any] | None, timeline: str) -> None:
+    """Take over what the player reports of the timeline that it shows, each report once: an old one must not undo the URL."""
+    if not reported or reported.get("timeline") != timeline:
+        return
+    mark = (reported.get("stamp"), reported.get("serial"))
+    if st.session_state.get(_SEEN) == mark:
+        return
+    st.session_state[_SEEN] = mark
+    update(view={name: reported[name] for name in (*_VIEW, "sources", "stamp") if name in reported})
+
+
+def from_query(query: dict[str, str]) -> Selection:
+    """Read a URL's parameters; what is missing or makes no sense is left at its default."""
+    view: dict[str, Any] = {}
+    for name, (short, default) in _VIEW.items():
+        if short in query:
+            view[name] = _read(name, query[short], default)
+    sources = {key.removeprefix(_SOURCE): value for key, value in query.items() if key.startswith(_SOURCE)}
+    if sources:
+        view["sources"] = sources
+    return Selection(**{place: query.get(place, "") for place in _PLACES}, view=view)
+
+
+def to_query(selection: Selection) -> dict[str, str]:
+    """The shortest parameters that ``from_query`` reads back as the same selection."""
+    query = {place: value for place, value in asdict(selection).items() if place in _PLACES and value}
+    for name, (short, default) in _VIEW.items():
+        value = selection.view.get(name, default)
+        if value != default:
+            query[short] = value if isinstance(value, str) else json.dumps(value)
+    query |= {_SOURCE + group: lane for group, lane in sorted(selection.view.get("sources", {}).items())}
+    return query
+
+
+def _read(name: str, text: str, default: Any) -> Any:
+    if isinstance(default, str):
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return default
+    if isinstance(default, bool) or isinstance(value, bool):
+        return value if isinstance(default, bool) and isinstance(value, bool) else default
+    if not isinstance(value, int | float):
+        return default
+    low, high = _RANGES[name]
+    return type(default)(min(max(value, low), high))
+
+
+def _write() -> None:
+    query = to_query(st.session_state[_STATE])
+    if st.query_params.to_dict() != query:
+        st.query_params.from_dict(query)
+    st.session_state[_WRITTEN] = query

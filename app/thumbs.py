@@ -1,0 +1,29 @@
+"""Small pictures of clips for the table, made when a browser first asks for them."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+from core import media
+from core.errors import UserError
+from core.features.store import cache_root, key_of, write_atomically
+
+SIDE = 96
+_FRAME = 30  # Faces are at rest in the first frames of a clip.
+
+
+def thumb(path: Path) -> Path | None:
+    """A JPEG of the clip on disk, or None where it has no picture."""
+    facts = path.stat()
+    out = cache_root() / "thumbs" / f"{key_of(str(path.resolve()), facts.st_size, facts.st_mtime_ns)}.jpg"
+    if out.exists():
+        return out
+    try:
+        frames = list(islice(media.read_frames(path, max_side=2 * SIDE), _FRAME + 1))
+    except UserError:
+        return None
+    if not frames:
+        return None
+    write_atomically(out, lambda part: part.write_bytes(media.frame_jpeg(frames[-1][1], SIDE)))
+    return out

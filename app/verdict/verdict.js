@@ -1,0 +1,72 @@
+// A heading for the clip, and one card a head: class, probability, and whether it agrees with the true label.
+
+export default function ({ data, parentElement }) {
+  const root = parentElement.querySelector(".verdict")
+  const parts = []
+  if (data.title) parts.push(heading(data))
+  if (data.verdicts.length) parts.push(cards(data))
+  root.replaceChildren(...parts)
+}
+
+function heading({ title, facts, caution }) {
+  const box = make("div", "heading")
+  box.append(make("h2", "", title))
+  for (const fact of facts) box.append(make("span", "fact", fact))
+  if (caution) box.append(make("span", "caution", caution))
+  return box
+}
+
+function cards({ verdicts, truth }) {
+  const box = make("div", "cards")
+  box.setAttribute("role", "list")
+  box.setAttribute("aria-label", "What the model says")
+  box.append(...verdicts.map((one, i) => card(one, truth, i === 0)))
+  if (truth) box.append(truthCard(truth))
+  return box
+}
+
+function card(one, truth, main) {
+  const box = item(`card${main ? " main" : ""}${one.evidence ? "" : " blind"}`, one.title)
+  box.title = one.note
+  if (one.evidence) box.firstChild.append(make("span", "share", `${Math.round(one.probability * 100)} %`))
+  const line = make("div", "line")
+  line.append(make("span", "class", one.evidence ? one.label : "no evidence"))
+  if (one.evidence && truth) line.append(mark(one.label === truth))
+  const track = make("div", "track")
+  const fill = make("div", "fill")
+  fill.style.width = `${one.evidence ? one.probability * 100 : 0}%`
+  track.append(fill)
+  box.append(line, track)
+  return box
+}
+
+function truthCard(truth) {
+  const box = item("card truth", "True label")
+  const line = make("div", "line")
+  line.append(make("span", "class", truth))
+  box.append(line)
+  return box
+}
+
+function mark(right) {
+  const sign = make("span", right ? "mark right" : "mark wrong", right ? "✓" : "✕")
+  sign.setAttribute("role", "img")
+  sign.setAttribute("aria-label", right ? "agrees with the true label" : "differs from the true label")
+  return sign
+}
+
+function item(className, title) {
+  const box = make("div", className)
+  box.setAttribute("role", "listitem")
+  const head = make("div", "head")
+  head.append(make("span", "", title))
+  box.append(head)
+  return box
+}
+
+function make(tag, className, text = "") {
+  const element = document.createElement(tag)
+  element.className = className
+  element.textContent = text
+  return element
+}

@@ -1,0 +1,21 @@
+"""The player alone over a made-up clip; query parameters choose the case."""
+
+import streamlit as st
+
+from app import shelf
+from app.files import cache_dir
+from app.player import player
+from tests.app import fake
+
+st.set_page_config(layout="wide")
+case = st.query_params.get("case", "plain")
+folder = cache_dir("harness")
+clip, timeline = folder / "clip.mp4", folder / f"{case}.aft"
+if not clip.exists():
+    fake.clip(clip)
+names = ("<b>anger</b>", "**joy**", "neutral") if case == "names" else fake.CLASSES
+timeline.write_bytes(fake.timeline(face=case != "faceless", sound=case != "silent", names=names).to_bytes())
+view = player(
+    shelf.lend("clips", "fake", clip), shelf.lend("timelines", case, timeline), key="player", truth=names[0], explained={"av": names[1], "visual": names[2]}
+)
+st.json(view or {})
