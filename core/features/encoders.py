@@ -66,16 +66,22 @@ class MiniXception(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(a, b) for a, b in ((8, 16), (16, 32), (32, 64), (64, 128))))
         self.classifier = nn.Conv2d(128, 7, 3, padding=1)
 
-    def maps(self, crops: Tensor) -> Tensor:
-        return self.blocks(self.stem(crops))
+    def early(self, crops: Tensor) -> Tensor:
+        """Maps [N, 32, 15, 15] after two blocks."""
+        return self.blocks[:2](self.stem(crops))
 
-    def logits(self, crops: Tensor) -> Tensor:
-        return self.classifier(self.maps(crops)).mean((2, 3))
+    def late(self, early: Tensor) -> Tensor:
+        """Features [N, 135] of the maps that ``early`` made."""
+        maps = self.blocks[2:](early)
+        return torch.cat([maps.mean((2, 3)), self.classifier(maps).mean((2, 3))], 1)
 
     def forward(self, crops: Tensor) -> Tensor:
         """Features [N, 135] of crops [N, 1, 64, 64]."""
-        maps = self.maps(crops)
-        return torch.cat([maps.mean((2, 3)), self.classifier(maps).mean((2, 3))], 1)
+        return self.late(self.early(crops))
+
+    def logits(self, crops: Tensor) -> Tensor:
+        """The reader's own answer, [N, 7] in the order of ``READER_CLASSES``."""
+        return self(crops)[:, -len(READER_CLASSES) :]
 
 
 def prepare(crops: np.ndarray) -> Tensor:

@@ -59,6 +59,8 @@ def _extractors() -> tuple:
     try:
         import opensmile
     except ImportError as error:
-        raise UserError("Reading sound needs openSMILE (research licence): run `make setup`, or `pip install opensmile`.") from error
+        raise UserError(
+            "Reading sound needs openSMILE (research licence): run `make setup`, or `pip install opensmile`."
+        ) from error
     levels = (opensmile.FeatureLevel.LowLevelDescriptors, opensmile.FeatureLevel.LowLevelDescriptors_Deltas)
     return tuple(opensmile.Smile(opensmile.FeatureSet.ComParE_2016, level) for level in levels)

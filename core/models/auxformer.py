@@ -170,9 +170,7 @@ def _encoder_config(config: AuxFormerConfig) -> EncoderConfig:
     common = EncoderConfig(config.width, config.heads, config.layers, residual_dropout=config.residual_dropout)
     if config.variant == "code":
         return replace(common, causal=True, input_dropout=config.encoder_dropout)
-    return replace(
-        common, embed_scale=False, branch_norm=True, final_norm=False, attention_scale="length", input_dropout=0.0
-    )
+    return replace(common, embed_scale=False, branch_norm=True, final_norm=False, attention_scale="length", input_dropout=0.0)
 
 
 def _spec(config: AuxFormerConfig) -> ModelSpec:

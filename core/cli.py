@@ -1,0 +1,219 @@
+"""The same road from a terminal: `affectscope --help`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from core.errors import UserError
+
+app = typer.Typer(
+    help="A microscope for audio-visual emotion models: analyse a clip, train and evaluate models, open the dashboard.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+corpus_app = typer.Typer(help="Build a demo corpus, or look at the corpora at hand.", no_args_is_help=True)
+app.add_typer(corpus_app, name="corpus")
+
+# Progress and remarks go to stderr: what --json prints stays clean.
+remarks = Console(stderr=True)
+output = Console()
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+CheckpointOption = Annotated[
+    str, typer.Option("--checkpoint", "-c", help="A shipped checkpoint's name, or the path of a .safetensors file.")
+]
+
+
+@app.command()
+def analyze(
+    file: Annotated[Path, typer.Argument(help="The clip: any video, or sound, that FFmpeg reads.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for analysis.json, heatmaps.npz and overlay.mp4.")],
+    checkpoint: CheckpointOption = "auxformer",
+    explain: Annotated[
+        str | None, typer.Option(help="Class that the heatmaps explain; each head's own answer if left out.")
+    ] = None,
+    video: Annotated[bool, typer.Option(help="Write overlay.mp4 too.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Analyse one clip: what the model says, where it looked, when it listened."""
+    from core import export
+    from core.analyzer import Analyzer
+
+    loaded = _load(checkpoint)
+    if explain is not None and explain not in loaded.spec.labels:
+        raise UserError(f"The model knows no class {explain!r}; choose one of {', '.join(loaded.spec.labels)}.")
+    with _progress() as report:
+        analysis = Analyzer(loaded).analyze(file, explain=explain, progress=report)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "analysis.json").write_text(analysis.to_json())
+        heatmaps = {h.id: h.values.reshape(-1, h.height, h.width) for h in analysis.timeline.heatmaps}
+        np.savez_compressed(out / "heatmaps.npz", times=analysis.timeline.frame_times, boxes=analysis.timeline.boxes, **heatmaps)
+        if video and len(analysis.timeline.frame_times):
+            export.overlay(file, analysis.timeline, out / "overlay.mp4", progress=lambda s: report("Writing overlay.mp4", s))
+    for notice in analysis.notices:
+        remarks.print(f"Note: {notice}", markup=False)
+    if loaded.card.get("synthetic_training"):
+        remarks.print("Note: this model was trained on rendered faces and synthetic voices; it has never seen a person.")
+    rows = [{"head": h, "says": max(p, key=lambda c, p=p: p[c])} | p for h, p in analysis.predictions.items()]
+    for row in rows:
+        row["evidence"] = analysis.evidence.get(str(row["head"]), any(analysis.evidence.values()))
+    _show(rows, as_json, f"{file.name}: written to {out}")
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the checkpoint goes, ending in .safetensors.")],
+    system: Annotated[str, typer.Argument(help="A model's name; `affectscope models` lists them.")] = "auxformer",
+    corpus: Annotated[str, typer.Option(help="A corpus folder, or `demo` for the bundled clips.")] = "demo",
+    regime: Annotated[str, typer.Option(help="`standard`, or `optimised` (000: 20/20/60 per batch).")] = "optimised",
+    preset: Annotated[str, typer.Option(help="`demo` (small) or `paper` (the published sizes).")] = "demo",
+    epochs: Annotated[int, typer.Option(help="At most this many passes over the training set.")] = 25,
+    learning_rate: Annotated[float, typer.Option(help="Adam's first learning rate.")] = 7.25e-4,
+    frame_noise: Annotated[float, typer.Option(help="Noise on each frame's normalised features while training.")] = 0.0,
+    clip_noise: Annotated[float, typer.Option(help="Offset for a whole clip's normalised features while training.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Decides split, weights and order.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model on a corpus with held-out speakers, and write a checkpoint with its card and history."""
+    from core.training.loop import TrainConfig
+    from core.training.run import train_checkpoint
+
+    config = TrainConfig(epochs=epochs, learning_rate=learning_rate, frame_noise=frame_noise, clip_noise=clip_noise, seed=seed)
+    with _progress() as report:
+        card = train_checkpoint(system, preset, corpus, regime, config, out, workers, report)
+    _show(_metric_rows(card["metrics"]), as_json, f"Held-out speakers; checkpoint in {out}")
+
+
+@app.command()
+def evaluate(
+    checkpoint: CheckpointOption = "auxformer",
+    corpus: Annotated[str, typer.Option(help="A corpus folder, or `demo` for the bundled clips.")] = "demo",
+    without: Annotated[str | None, typer.Option(help="Take `audio` or `visual` away first.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a checkpoint on a corpus, by head."""
+    from core.training.run import evaluate_checkpoint
+
+    if without not in (None, "audio", "visual"):
+        raise UserError(f"There is no modality {without!r} to take away: choose audio or visual.")
+    with _progress() as report:
+        metrics = evaluate_checkpoint(_load(checkpoint), corpus, without, workers, report)
+    _show(_metric_rows(metrics), as_json, f"{checkpoint} on {corpus}")
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """List the systems, their presets and variants, with their parameter counts."""
+    from core.models.catalogue import rows
+
+    _show(rows(), as_json, "Systems")
+
+
+@app.command(name="app")
+def open_app(
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 8501,
+    browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
+) -> None:
+    """Open the dashboard, on this machine only."""
+    server = Path(__file__).parent.parent / "app" / "server.py"
+    options = ["--server.port", str(port), "--server.headless", str(not browser).lower()]
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "streamlit", "run", str(server), *options], cwd=server.parent.parent))
+
+
+@corpus_app.command("build")
+def corpus_build(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for clips, truth and labels.")],
+    name: Annotated[str, typer.Argument(help="What to build: `demo`.")] = "demo",
+    clips: Annotated[int, typer.Option(help="How many clips.")] = 720,
+    seed: Annotated[int, typer.Option(help="Same seed, same corpus.")] = 1,
+    identities: Annotated[str, typer.Option(help="`train`, or `held-out` for the speakers of the bundled clips.")] = "train",
+    workers: Annotated[int | None, typer.Option(help="Processes; all cores if left out.")] = None,
+) -> None:
+    """Render the demo corpus: talking heads whose truth is known. Goes on where it was stopped."""
+    if name != "demo":
+        raise UserError(f"There is no corpus {name!r} to build; the only one is demo.")
+    from core.corpora.demo import build
+
+    with _progress() as report:
+        build(
+            out, clips, seed, identities=identities, workers=workers,
+            progress=lambda done, total: report("Rendering clips", done / max(total, 1)),
+        )  # fmt: skip
+    remarks.print(f"The corpus is in {out}.", markup=False)
+
+
+@corpus_app.command("describe")
+def corpus_describe(
+    name: Annotated[str, typer.Argument(help="A corpus folder, or `demo` for the bundled clips.")] = "demo",
+    as_json: AsJson = False,
+) -> None:
+    """Count a corpus: clips and speakers by label."""
+    from core.corpora import open_corpus
+
+    table = open_corpus(name).table
+    rows = [
+        {"label": label, "clips": len(group), "speakers": int(group["speaker"].nunique())}
+        for label, group in table.groupby("label")
+    ]
+    _show([*rows, {"label": "all", "clips": len(table), "speakers": int(table["speaker"].nunique())}], as_json, name)
+
+
+def main() -> None:
+    """Console entry: a user's error is one sentence."""
+    from core.threads import fit_thread_pools
+
+    fit_thread_pools()
+    try:
+        app()
+    except UserError as error:
+        remarks.print(f"[bold red]Error:[/] ", end="")
+        remarks.print(str(error), markup=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        remarks.print("Stopped.")
+        sys.exit(130)
+
+
+def _load(checkpoint: str) -> Any:
+    from core import checkpoints
+
+    return checkpoints.load(checkpoints.shipped().get(checkpoint, Path(checkpoint)))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=remarks, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda stage, share: bar.update(task, description=stage, completed=share)
+
+
+def _metric_rows(metrics: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"head": head} | {k: v for k, v in values.items() if k != "confusion"} for head, values in metrics.items()]
+
+
+def _show(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    table = Table(title=title)
+    for column in rows[0] if rows else ():
+        table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
+    for row in rows:
+        table.add_row(*(f"{v:.3f}" if isinstance(v, float) else f"{v:,}" if type(v) is int else str(v) for v in row.values()))
+    output.print(table)

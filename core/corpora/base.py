@@ -1,0 +1,72 @@
+"""A corpus: a table of clips with labels, speakers and splits, and a way to open one clip's media and truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a corpus knows of a clip beyond its label; only a made corpus knows all of it.
+
+    Attributes:
+        times: [F] seconds, the video's frames.
+        strength: [F] 0..1, how strongly the face shows the emotion.
+        phases: (name, start, end) of onset, apex and offset.
+        phonemes: (name, start, end).
+        mask: [F, 64, 64] bool, the part of the picture that moves because of the emotion.
+        carrier: the modality that carries the emotion.
+    """
+
+    times: np.ndarray
+    strength: np.ndarray
+    phases: tuple[tuple[str, float, float], ...]
+    phonemes: tuple[tuple[str, float, float], ...]
+    mask: np.ndarray
+    carrier: str
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Clips with labels.
+
+    Attributes:
+        table: one row a clip, indexed by clip id; columns ``path`` (under ``root``), ``label``, ``speaker``, and whatever else
+            the corpus knows (sex, age, intensity, sentence, split).
+        labels: the label space.
+        synthetic: True when no person was recorded for it.
+        features: a folder of features shipped with the clips, or None.
+    """
+
+    name: str
+    root: Path
+    table: pd.DataFrame
+    labels: tuple[str, ...]
+    synthetic: bool = False
+    features: Path | None = None
+    read_truth: Callable[[Path, str], Truth | None] = lambda root, clip: None
+
+    def media(self, clip: str) -> Path:
+        """The clip's file.
+
+        Raises:
+            UserError: when the corpus has no such clip, or its file is not there.
+        """
+        if clip not in self.table.index:
+            raise UserError(f"The corpus {self.name} has no clip {clip}: choose one from its table.")
+        path = (self.root / self.table.at[clip, "path"]).resolve()
+        if not path.is_relative_to(self.root.resolve()):
+            raise UserError(f"The corpus {self.name} names a file outside its folder for clip {clip}: correct its table.")
+        if not path.is_file():
+            raise UserError(f"The file of clip {clip} is missing: {path} is named in the table of {self.name}.")
+        return path
+
+    def truth(self, clip: str) -> Truth | None:
+        return self.read_truth(self.root, clip)

@@ -1,0 +1,28 @@
+"""From attention maps to what a person can read: the weight of each frame, and audio frames against video frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from core.models.base import AttentionMap
+
+
+def stack_layers(maps: Sequence[AttentionMap], name: str) -> Tensor:
+    """The weights of one attention of a single clip, [layers, heads, Tq, Tk]."""
+    return torch.stack([m.weights[0] for m in sorted(maps, key=lambda m: m.layer) if m.name == name])
+
+
+def frame_weights(weights: Tensor, query_present: Tensor) -> Tensor:
+    """How much each key frame is attended to: the mean over the queries that are there.
+
+    Args:
+        weights: [layers, heads, Tq, Tk]; query_present: [Tq] bool.
+
+    Returns:
+        [layers, heads, Tk], each row summing to 1 over present keys; zeros when there is no query.
+    """
+    asked = query_present if query_present.any() else torch.ones_like(query_present)
+    return weights[:, :, asked].mean(2)

@@ -1,0 +1,95 @@
+"""Grad-CAM from any head's class score, back through fusion and encoder, to every frame.
+
+Selvaraju et al. 2017, by ``pytorch-grad-cam``. The library takes one input tensor: the pictures' early maps are that tensor,
+the other modality is closed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from pytorch_grad_cam import GradCAM
+from torch import Tensor, nn
+
+from core.checkpoints import Checkpoint
+from core.features.encoders import MiniXception, load_face_encoder
+from core.streams import Batch, Stream
+
+SIDE = 16
+
+
+class MapsToLogits(nn.Module):
+    """The encoder's early maps [P, 32, 15, 15] of one clip -> logits [1, C] of one head, with everything else held.
+
+    The early blocks are no target of the explanation: leaving them out saves most of the work.
+    """
+
+    def __init__(self, encoder: MiniXception, checkpoint: Checkpoint, present: np.ndarray, batch: Batch, head: str) -> None:
+        super().__init__()
+        self.encoder, self.model, self.normalise = encoder, checkpoint.model, checkpoint.normaliser
+        self.present = torch.from_numpy(np.flatnonzero(present)).to(batch.values["visual"].device)
+        self.batch, self.head = batch, head
+
+    def forward(self, early: Tensor) -> Tensor:
+        features = self.normalise("visual", self.encoder.late(early))
+        visual = torch.zeros_like(self.batch.values["visual"][0]).index_copy(0, self.present, features)
+        values = {**self.batch.values, "visual": visual[None]}
+        return self.model(Batch(values, self.batch.present)).predictions[self.head]
+
+
+class ClipGradCAM(GradCAM):
+    """Grad-CAM whose maps share one scale over the clip, so that a frame that counts for little stays pale.
+
+    The class scores of one clip come from all its frames together: one gradient gives all maps.
+    """
+
+    def compute_cam_per_layer(self, input_tensor: Tensor, targets: list, eigen_smooth: bool) -> np.ndarray:
+        maps = []
+        for layer, activations, grads in zip(
+            self.target_layers, self.activations_and_grads.activations, self.activations_and_grads.gradients, strict=True
+        ):
+            cam = self.get_cam_image(input_tensor, layer, targets, activations.cpu().numpy(), grads.cpu().numpy(), eigen_smooth)
+            maps.append(np.maximum(cam, 0))
+        return maps
+
+    def aggregate_multi_layers(self, cam_per_target_layer: list[np.ndarray]) -> np.ndarray:
+        scaled = [_enlarge(cam) / max(float(cam.max()), 1e-12) for cam in cam_per_target_layer]
+        return np.mean(scaled, axis=0)
+
+
+def face_heatmaps(
+    checkpoint: Checkpoint, crops: Tensor, visual: Stream, batch: Batch, targets: Mapping[str, int]
+) -> dict[str, np.ndarray]:
+    """Where each head looked for a class.
+
+    Args:
+        crops: [P, 1, 64, 64], the present frames' faces as the encoder wants them.
+        visual: the clip's visual stream, which says which frames those are.
+        batch: the clip alone, normalised.
+        targets: head -> class index.
+
+    Returns:
+        head -> [F, 16, 16] float32 in 0..1, 1 at the clip's strongest place; zeros where no face is.
+    """
+    encoder = load_face_encoder()
+    with torch.no_grad():
+        early = encoder.early(crops)
+    heatmaps = {}
+    for head, target in targets.items():
+        wrapper = MapsToLogits(encoder, checkpoint, visual.present, batch, head).eval()
+        # The last two blocks: 4x4 maps know the class best, 8x8 maps know the place better.
+        layers = [encoder.blocks[2], encoder.blocks[3]]
+        with torch.enable_grad(), ClipGradCAM(wrapper, layers) as cam:
+            found = cam(early.clone().requires_grad_(True), [lambda logits, target=target: logits[target]])
+        maps = np.zeros((len(visual.times), SIDE, SIDE), np.float32)
+        maps[visual.present] = found / max(float(found.max()), 1e-12)
+        heatmaps[head] = maps
+    return heatmaps
+
+
+def _enlarge(cam: np.ndarray) -> np.ndarray:
+    """[F, h, w] -> [F, SIDE, SIDE], bilinear."""
+    tensor = torch.from_numpy(np.ascontiguousarray(cam, np.float32))[:, None]
+    return nn.functional.interpolate(tensor, (SIDE, SIDE), mode="bilinear", align_corners=False)[:, 0].numpy()

@@ -1,0 +1,183 @@
+"""Take an analysis out of the app: an annotated video, a picture of one frame, the lanes as a table."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from PIL import Image
+from proglog import ProgressBarLogger
+
+from core.errors import UserError
+from core.media import probe, read_frames, read_sound
+from core.timeline import Heatmap, Lane, Timeline
+
+MAX_SIDE = 960
+STRIP = 96
+# Okabe and Ito's palette, which colour-blind eyes can tell apart.
+PALETTE = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+_INK, _PAPER = (235, 238, 242), (18, 22, 28)
+
+
+def overlay(
+    media: Path,
+    timeline: Timeline,
+    out: Path,
+    *,
+    heatmap: str = "",
+    opacity: float = 0.6,
+    threshold: float = 0.0,
+    progress: Callable[[float], None] | None = None,
+) -> Path:
+    """Write the clip with heatmap, face box and the running answer burnt in, as an MP4 with its sound.
+
+    Args:
+        heatmap: id of the heatmap to draw; "" takes the first.
+
+    Raises:
+        UserError: when the clip has no picture.
+    """
+    from moviepy import AudioFileClip, VideoClip
+
+    info = probe(media)
+    painter = _Painter(media, timeline, heatmap, opacity, threshold)
+    clip = VideoClip(painter.at, duration=max(timeline.duration, 1 / painter.fps))
+    sound = read_sound(media)
+    if info.sound_codec and sound is not None and sound.start == 0:
+        audio = AudioFileClip(str(media))
+        clip = clip.with_audio(audio.with_duration(min(audio.duration, clip.duration)))
+    clip.write_videofile(
+        str(out),
+        fps=painter.fps,
+        codec="libx264",
+        audio_codec="aac",
+        preset="veryfast",
+        threads=1,
+        temp_audiofile_path=str(out.parent),
+        ffmpeg_params=["-pix_fmt", "yuv420p", "-movflags", "+faststart", "-crf", "20"],
+        logger=_Report(progress),
+    )
+    clip.close()
+    return out
+
+
+def frame_png(media: Path, timeline: Timeline, time: float, heatmap: str = "", opacity: float = 0.6) -> bytes:
+    """The frame shown at ``time`` with its heatmap and face box, as a PNG in the video's own size."""
+    index = int(np.abs(timeline.frame_times - time).argmin()) if len(timeline.frame_times) else 0
+    for number, (_, picture) in enumerate(read_frames(media)):
+        if number == index:
+            buffer = io.BytesIO()
+            painted = paint(picture, timeline, index, _find(timeline, heatmap), opacity)
+            Image.fromarray(painted).save(buffer, "PNG")
+            return buffer.getvalue()
+    raise UserError(f"{media.name} has no frame at {time:.2f} s.")
+
+
+def lanes_csv(timeline: Timeline) -> str:
+    """Every lane in long form: lane, series, seconds, value; absent values are left out."""
+    parts = []
+    for lane in timeline.lanes:
+        for name, values in zip(lane.series, lane.values, strict=True):
+            parts.append(pd.DataFrame({"lane": lane.id, "series": name, "seconds": lane.times, "value": values}))
+    columns = ["lane", "series", "seconds", "value"]
+    table = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
+    return table.dropna().to_csv(index=False, float_format="%.6g")
+
+
+def paint(
+    picture: np.ndarray, timeline: Timeline, index: int, heatmap: Heatmap | None, opacity: float, threshold: float = 0.0
+) -> np.ndarray:
+    """An RGB picture [H, W, 3] with frame ``index``'s heatmap and box on it."""
+    box = timeline.boxes[index] if index < len(timeline.boxes) else np.full(4, np.nan)
+    if not np.isfinite(box).all():
+        return picture
+    height, width = picture.shape[:2]
+    left, top, right, bottom = (int(round(v)) for v in box * (width, height, width, height))
+    painted = picture.copy()
+    if heatmap is not None and right > left and bottom > top:
+        values = heatmap.values[index].reshape(heatmap.height, heatmap.width)
+        warm = cv2.resize(values, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+        colour = cv2.cvtColor(cv2.applyColorMap(warm, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+        alpha = (opacity * warm / 255 * (warm >= 255 * threshold))[..., None]
+        rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
+        inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+        below = painted[rows, columns]
+        painted[rows, columns] = (below * (1 - alpha[inside]) + colour[inside] * alpha[inside]).astype(np.uint8)
+    cv2.rectangle(painted, (left, top), (right, bottom), _INK, max(1, width // 480))
+    return painted
+
+
+class _Painter:
+    """Hands moviepy the picture for any time, as long as times do not go back."""
+
+    def __init__(self, media: Path, timeline: Timeline, heatmap: str, opacity: float, threshold: float) -> None:
+        self.timeline, self.opacity, self.threshold = timeline, opacity, threshold
+        self.heatmap = _find(timeline, heatmap)
+        self.frames = enumerate(read_frames(media, MAX_SIDE))
+        self.index, (_, self.picture) = next(self.frames, (-1, (0.0, np.zeros((0, 0, 3), np.uint8))))
+        if self.index < 0:
+            raise UserError(f"{media.name} has no picture to draw on.")
+        self.upcoming = next(self.frames, None)
+        self.fps = probe(media).fps or 25
+        height, width = (side - side % 2 for side in self.picture.shape[:2])
+        self.size = width, height
+        self.strip = _strip(timeline, width)
+        self.drawn: tuple[int, np.ndarray] | None = None
+
+    def at(self, time: float) -> np.ndarray:
+        while self.upcoming is not None and self.upcoming[1][0] <= time + 0.25 / self.fps:
+            self.index, (_, self.picture) = self.upcoming
+            self.upcoming = next(self.frames, None)
+        width, height = self.size
+        if self.drawn is None or self.drawn[0] != self.index:
+            painted = paint(self.picture, self.timeline, self.index, self.heatmap, self.opacity, self.threshold)
+            self.drawn = self.index, painted[:height, :width]
+        strip = self.strip.copy()
+        x = int(time / max(self.timeline.duration, 1e-6) * (width - 1))
+        cv2.line(strip, (x, 0), (x, STRIP), _INK, 2)
+        return np.concatenate([self.drawn[1], strip])
+
+
+def _strip(timeline: Timeline, width: int) -> np.ndarray:
+    """The running answer of the first head that has one, stacked, with its classes named."""
+    strip = np.full((STRIP, width, 3), _PAPER, np.uint8)
+    lane = next((lane for lane in timeline.lanes if lane.kind == "probability"), None)
+    if lane is None:
+        return strip
+    _stack(strip[28:], lane, timeline.duration)
+    x = 6
+    for name, colour in zip(lane.series, PALETTE, strict=False):
+        cv2.rectangle(strip, (x, 8), (x + 10, 18), colour, -1)
+        cv2.putText(strip, name, (x + 14, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.38, _INK, 1, cv2.LINE_AA)
+        x += 24 + 7 * len(name)
+    return strip
+
+
+def _stack(area: np.ndarray, lane: Lane, duration: float) -> None:
+    height, width = area.shape[:2]
+    moments = np.linspace(0, duration, width)
+    edges = np.cumsum([np.interp(moments, lane.times, row) for row in lane.values], 0) * height
+    rows = np.arange(height)[:, None]
+    for edge, colour in list(zip(edges, PALETTE, strict=False))[::-1]:
+        area[rows < edge[None]] = colour
+
+
+def _find(timeline: Timeline, heatmap: str) -> Heatmap | None:
+    return next((h for h in timeline.heatmaps if h.id == heatmap or not heatmap), None)
+
+
+class _Report(ProgressBarLogger):
+    """moviepy's progress as a share done."""
+
+    def __init__(self, progress: Callable[[float], None] | None) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def bars_callback(self, bar: str, attr: str, value: float, old_value: float | None = None) -> None:
+        total = self.bars[bar]["total"]
+        if self._progress and bar == "frame_index" and attr == "index" and total:
+            self._progress(min(1.0, value / total))
