@@ -59,17 +59,21 @@ def analyze(
         analysis = Analyzer(loaded).analyze(file, explain=explain, progress=report)
         out.mkdir(parents=True, exist_ok=True)
         (out / "analysis.json").write_text(analysis.to_json())
-        heatmaps = {h.id: h.values.reshape(-1, h.height, h.width) for h in analysis.timeline.heatmaps}
-        np.savez_compressed(out / "heatmaps.npz", times=analysis.timeline.frame_times, boxes=analysis.timeline.boxes, **heatmaps)
+        arrays = {h.id: h.values.reshape(-1, h.height, h.width) for h in analysis.timeline.heatmaps}
+        arrays |= {"times": analysis.timeline.frame_times, "boxes": analysis.timeline.boxes}
+        np.savez_compressed(out / "heatmaps.npz", **arrays)  # type: ignore[arg-type]
         if video and len(analysis.timeline.frame_times):
             export.overlay(file, analysis.timeline, out / "overlay.mp4", progress=lambda s: report("Writing overlay.mp4", s))
     for notice in analysis.notices:
         remarks.print(f"Note: {notice}", markup=False)
     if loaded.card.get("synthetic_training"):
         remarks.print("Note: this model was trained on rendered faces and synthetic voices; it has never seen a person.")
-    rows = [{"head": h, "says": max(p, key=lambda c, p=p: p[c])} | p for h, p in analysis.predictions.items()]
-    for row in rows:
-        row["evidence"] = analysis.evidence.get(str(row["head"]), any(analysis.evidence.values()))
+    rows: list[dict[str, Any]] = []
+    for head, probabilities in analysis.predictions.items():
+        evidence = analysis.evidence.get(head, any(analysis.evidence.values()))
+        rows.append(
+            {"head": head, "says": max(probabilities, key=probabilities.__getitem__), "evidence": evidence, **probabilities}
+        )
     _show(rows, as_json, f"{file.name}: written to {out}")
 
 
@@ -147,7 +151,7 @@ def corpus_build(
     """Render the demo corpus: talking heads whose truth is known. Goes on where it was stopped."""
     if name != "demo":
         raise UserError(f"There is no corpus {name!r} to build; the only one is demo.")
-    from core.corpora.demo import build
+    from core.corpora.demo.build import build
 
     with _progress() as report:
         build(
@@ -181,7 +185,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        remarks.print(f"[bold red]Error:[/] ", end="")
+        remarks.print("[bold red]Error:[/] ", end="")
         remarks.print(str(error), markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -96,7 +96,7 @@ def paint(
     if not np.isfinite(box).all():
         return picture
     height, width = picture.shape[:2]
-    left, top, right, bottom = (int(round(v)) for v in box * (width, height, width, height))
+    left, top, right, bottom = (round(float(v)) for v in box * (width, height, width, height))
     painted = picture.copy()
     if heatmap is not None and right > left and bottom > top:
         values = heatmap.values[index].reshape(heatmap.height, heatmap.width)
@@ -118,9 +118,10 @@ class _Painter:
         self.timeline, self.opacity, self.threshold = timeline, opacity, threshold
         self.heatmap = _find(timeline, heatmap)
         self.frames = enumerate(read_frames(media, MAX_SIDE))
-        self.index, (_, self.picture) = next(self.frames, (-1, (0.0, np.zeros((0, 0, 3), np.uint8))))
-        if self.index < 0:
+        first = next(self.frames, None)
+        if first is None:
             raise UserError(f"{media.name} has no picture to draw on.")
+        self.index, (_, self.picture) = first
         self.upcoming = next(self.frames, None)
         self.fps = probe(media).fps or 25
         height, width = (side - side % 2 for side in self.picture.shape[:2])

@@ -70,7 +70,7 @@ def probe(path: Path) -> MediaInfo:
                 raise UserError(f"{path.name} holds no frame that can be decoded: the file is damaged.")
             if frame is not None:
                 rotation = frame.rotation % 360
-                width, height = _upright_size(frame)
+                width, height = _upright_size(frame, video.sample_aspect_ratio)
                 fps = float(video.average_rate or video.guessed_rate or 25)
         duration = _duration(container, start)
         if duration > MAX_SECONDS:
@@ -103,7 +103,7 @@ def read_frames(path: Path, max_side: int | None = None) -> Iterator[tuple[float
             if time is None or time < -1e-6 or time <= last:
                 continue
             last = time
-            yield max(time, 0.0), _upright(frame, max_side)
+            yield max(time, 0.0), _upright(frame, video.sample_aspect_ratio, max_side)
 
 
 def read_sound(path: Path) -> Sound | None:
@@ -236,14 +236,13 @@ def _duration(container: av.container.InputContainer, start: float) -> float:
     return max(ends, default=start) - start
 
 
-def _upright_size(frame: av.VideoFrame) -> tuple[int, int]:
-    aspect = frame.sample_aspect_ratio if hasattr(frame, "sample_aspect_ratio") else None
+def _upright_size(frame: av.VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
     width = round(frame.width * float(aspect)) if aspect else frame.width
     return (frame.height, width) if frame.rotation % 180 else (width, frame.height)
 
 
-def _upright(frame: av.VideoFrame, max_side: int | None) -> np.ndarray:
-    width, height = _upright_size(frame)
+def _upright(frame: av.VideoFrame, aspect: Fraction | None, max_side: int | None) -> np.ndarray:
+    width, height = _upright_size(frame, aspect)
     if frame.rotation % 180:
         width, height = height, width
     scale = min(1.0, max_side / max(width, height)) if max_side else 1.0

@@ -138,7 +138,7 @@ class Timeline:
     @classmethod
     def from_bytes(cls, data: bytes) -> Timeline:
         """Read a timeline back; ValueError when the bytes are not one."""
-        if data[:4] != MAGIC:
+        if data[:4] != MAGIC or len(data) < 8:
             raise ValueError("not a timeline: the first four bytes are wrong")
         (length,) = struct.unpack_from("<I", data, 4)
         header = json.loads(data[8 : 8 + length])

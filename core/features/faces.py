@@ -114,8 +114,11 @@ def crop(picture: np.ndarray, x: float, y: float, half: float) -> np.ndarray:
     """Cut a square [64, 64] uint8 grey about (x, y) from an RGB picture; outside it, the edge goes on."""
     scale = CROP_SIZE / (2 * half)
     height, width = picture.shape[:2]
-    left, top = (int(np.clip(c - half - 8, 0, side - 1)) for c, side in ((x, width), (y, height)))
-    picture = np.ascontiguousarray(picture[top : int(y + half) + 9, left : int(x + half) + 9])
+    left, right, top, bottom = (
+        int(np.clip(v, 0, side - 1))
+        for v, side in ((x - half - 8, width), (x + half + 8, width), (y - half - 8, height), (y + half + 8, height))
+    )
+    picture = np.ascontiguousarray(picture[top : bottom + 1, left : right + 1])
     if scale < 1:
         # Shrinking by interpolation alone would alias.
         picture = cv2.GaussianBlur(picture, (0, 0), 0.4 / scale)

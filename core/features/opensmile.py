@@ -36,7 +36,8 @@ def extract_llds(sound: Sound | None) -> Stream:
     # The deltas' regression window makes two more frames than there are descriptors.
     frames = min(len(values), len(deltas))
     features = np.concatenate([values.to_numpy()[:frames], deltas.to_numpy()[:frames]], 1).astype(np.float32)
-    times = values.index.get_level_values("start").total_seconds().to_numpy()[:frames] + _WINDOW / 2
+    # openSMILE's own index repeats itself at the last frame.
+    times = np.arange(frames) * STEP + _WINDOW / 2
     present = frame_levels_db(sound.samples, times) >= SILENT_FRAME_DB
     return Stream(np.nan_to_num(features), times + sound.start, present)
 

@@ -1,0 +1,73 @@
+"""Small media files, good and bad, made by the tests."""
+
+from __future__ import annotations
+
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import imageio_ffmpeg
+import numpy as np
+
+from core import media
+
+
+def pattern(index: int, height: int = 48, width: int = 64) -> np.ndarray:
+    """A picture that is red on top, blue below, with a white bar that moves to the right."""
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[: height // 2, :, 0] = 200
+    picture[height // 2 :, :, 2] = 200
+    picture[:, (4 * index) % width : (4 * index) % width + 6] = 255
+    return picture
+
+
+def tone(seconds: float, level: float = 0.3, start: float = 0.0) -> media.Sound:
+    moments = np.arange(round(seconds * media.SAMPLE_RATE)) / media.SAMPLE_RATE
+    return media.Sound((level * np.sin(2 * np.pi * 220 * moments)).astype(np.float32), start)
+
+
+def clip(path: Path, frames: int = 20, fps: float = 20, sound: media.Sound | None = None, size=(48, 64)) -> Path:
+    media.encode(path, ((i / fps, pattern(i, *size)) for i in range(frames)), sound, fps)
+    return path
+
+
+def ffmpeg(*arguments: object) -> None:
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *map(str, arguments)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def raw_container(path: Path, codec: str, times: list[float], pixels: str = "yuv420p", size=(48, 64)) -> Path:
+    """Frames at any times in any container, by PyAV directly."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.height, stream.width, stream.pix_fmt = *size, pixels
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for i, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(pattern(i, *size), format="rgb24")
+            frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def malformed(folder: Path) -> dict[str, Path]:
+    """Ten files that are no playable media, each in its own way."""
+    good = clip(folder / "good.mp4", sound=tone(1)).read_bytes()
+    contents = {
+        "empty.mp4": b"",
+        "text.mp4": b"this is not a film\n" * 100,
+        "noise.mkv": np.random.default_rng(0).bytes(50_000),
+        "no_index.mp4": good[: len(good) // 8],
+        "zeros.webm": b"\0" * 20_000,
+        "header_only.avi": b"RIFF\xff\xff\xff\x7fAVI LIST",
+        "playlist.mp4": b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/passwd\n",
+        "concat.mov": b"ffconcat version 1.0\nfile '/etc/passwd'\n",
+        "scrambled.mp4": good[:64] + bytes(255 - b for b in good[64:]),
+        "page.mp4": b"<html><script>alert(1)</script></html>",
+    }
+    paths = {}
+    for name, content in contents.items():
+        paths[name] = folder / name
+        paths[name].write_bytes(content)
+    return paths
