@@ -1,0 +1,207 @@
+"""One person's head as meshes that 52 blendshape weights and a head pose move.
+
+`rig()` is what all heads share: the finer mesh and every blendshape's displacement on it. `Puppet` adds a person's
+shape, colours and hair. Everything here is linear algebra on vertices; `stage.py` draws it.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import scipy.sparse as sp
+
+from core.corpora.demo import assets, hair
+from core.corpora.demo.identities import Identity
+
+# MakeHuman's units are timid for a picture of 256 pixels: a weight of 1 means a strong movement here.
+GAINS = {
+    "browDown": 1.7, "browInnerUp": 2.0, "browOuterUp": 1.7, "mouthFrown": 1.8, "eyeWide": 1.6, "noseSneer": 1.9,
+    "mouthLowerDown": 1.5, "mouthUpperUp": 1.6, "mouthStretch": 1.4, "mouthShrugLower": 1.5, "mouthPress": 1.3,
+}  # fmt: skip
+EYE_CENTRE = np.array([0.0, 7.284, 1.245], np.float32)
+PIVOT = np.array([0.0, 6.35, 0.15], np.float32)
+SKIN_PARTS = ("body",)
+GLOSS_PARTS = (*assets.EYES.values(), "helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
+
+
+@dataclass(frozen=True)
+class Rig:
+    """`matrix` [M, N] from the file's vertices to the fine ones, `quads` by surface (skin, gloss, lash), `template`
+    [M, 3], `deltas` [52, M, 3], the `names` of the blendshapes, `follow` [M] how far a vertex turns with the head, and
+    `masks` [M] by name (lips, face, mouth, each eye …)."""
+
+    matrix: sp.csr_matrix
+    quads: dict[str, np.ndarray]
+    template: np.ndarray
+    deltas: np.ndarray
+    names: tuple[str, ...]
+    follow: np.ndarray
+    masks: dict[str, np.ndarray]
+    incidence: dict[str, sp.csr_matrix]
+
+
+@lru_cache(maxsize=1)
+def rig() -> Rig:
+    """The rig, built once a process in about a second."""
+    data = assets.head()
+    levels = {"body": 1, "helper-l-eye": 2, "helper-r-eye": 2, "helper-upper-teeth": 1, "helper-lower-teeth": 1}
+    blocks, parts, masks, offset = [], {}, {}, 0
+    for name in assets.PARTS:
+        block, quads = _refine(data.parts[name], len(data.vertices), levels.get(name, 0))
+        parts[name] = quads + offset
+        masks[name] = (offset, offset + block.shape[0])
+        blocks.append(block)
+        offset += block.shape[0]
+    matrix = sp.vstack(blocks).tocsr().astype(np.float32)
+    template = matrix @ data.vertices
+    centres = template[parts["body"]].mean(1)
+    # What the hair hides or the camera never sees would only cost time.
+    seen = ((centres[:, 2] > -0.15) | (centres[:, 1] < 6.3)) & (centres[:, 1] > 4.9) & (centres[:, 2] > -0.5)
+    quads = {
+        "skin": parts["body"][seen],
+        "gloss": np.concatenate([parts[name] for name in GLOSS_PARTS]),
+        "lash": np.concatenate([parts[name] for name in assets.LASHES]),
+    }
+    names, coarse = assets.blendshapes()
+    gains = np.array([GAINS.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name in names], np.float32)
+    deltas = np.stack([matrix @ delta for delta in coarse]) * gains[:, None, None]
+    fields = {name: np.zeros(offset, np.float32) for name in masks}
+    for name, (start, stop) in masks.items():
+        fields[name][start:stop] = 1
+    for name in ("lips", "face", "ears", "inside-mouth"):
+        fields[name] = (matrix @ assets.skin_mask(name)) * fields["body"]
+    ramp = np.clip((template[:, 1] + 0.35 * template[:, 2] - 5.6) / 0.95, 0, 1)
+    incidence = {name: _incidence(faces, offset) for name, faces in quads.items()}
+    follow = (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
+    return Rig(matrix, quads, template, deltas, names, follow, fields, incidence)
+
+
+def _refine(quads: np.ndarray, count: int, levels: int) -> tuple[sp.csr_matrix, np.ndarray]:
+    """The part's own vertices after `levels` Catmull-Clark steps: matrix [m, count] and quads within m."""
+    matrix = sp.identity(count, format="csr", dtype=np.float32)
+    for _ in range(levels):
+        step, quads = assets.subdivide(quads, matrix.shape[0])
+        matrix = step @ matrix
+    used, flat = np.unique(quads, return_inverse=True)
+    return matrix[used], flat.reshape(quads.shape)
+
+
+def _incidence(quads: np.ndarray, count: int) -> sp.csr_matrix:
+    rows, columns = quads.ravel(), np.repeat(np.arange(len(quads)), 4)
+    return sp.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (count, len(quads)))
+
+
+def normals(points: np.ndarray, quads: np.ndarray, incidence: sp.csr_matrix) -> np.ndarray:
+    """Vertex normals [M, 3] of a quad mesh: the mean of the faces about each vertex, weighted by area."""
+    a = points[quads[:, 2]] - points[quads[:, 0]]
+    b = points[quads[:, 3]] - points[quads[:, 1]]
+    face = np.empty_like(a)
+    face[:, 0] = a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1]
+    face[:, 1] = a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2]
+    face[:, 2] = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    total = incidence @ face
+    return total / np.sqrt(np.maximum((total * total).sum(1, keepdims=True), 1e-12))
+
+
+def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """Head rotation [3, 3] from angles in degrees: yaw to the person's left, pitch down, roll to the person's right."""
+    (cy, cp, cr), (sy, sp_, sr) = np.cos(np.radians((yaw, pitch, roll))), np.sin(np.radians((yaw, pitch, roll)))
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_x = np.array([[1, 0, 0], [0, cp, -sp_], [0, sp_, cp]])
+    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return (about_y @ about_x @ about_z).astype(np.float32)
+
+
+class Puppet:
+    """A person's head. `colours` [M, 3]; hair is a list of rigid meshes that turn with the head."""
+
+    def __init__(self, identity: Identity) -> None:
+        shared = rig()
+        data = assets.head()
+        coarse = data.vertices + sum(weight * assets.shape_target(name) for name, weight in identity.shape.items())
+        fine = shared.matrix @ coarse.astype(np.float32)
+        middle = sum((shared.masks[name] @ fine) / shared.masks[name].sum() for name in assets.EYES.values()) / 2
+        height = _face_height(fine) / _face_height(shared.template)
+        self.scale = float(height**-0.85)
+        # Body shapes move the whole head about: every head comes back to the same place before the camera.
+        self.neutral = ((fine - middle) * self.scale + EYE_CENTRE).astype(np.float32)
+        # A narrow mouth would let the ends of MakeHuman's teeth through the cheeks.
+        teeth = (shared.masks["helper-upper-teeth"] + shared.masks["helper-lower-teeth"]) > 0
+        self.neutral[teeth] = self.neutral[teeth] * (0.84, 1, 1) - (0, 0, 0.06)
+        self.identity = identity
+        self.colours = _colours(identity, self.neutral)
+        skin_normals = normals(self.neutral, shared.quads["skin"], shared.incidence["skin"])
+        self.hair = hair.grow(identity, shared.template, self.neutral, skin_normals, shared.masks)
+
+    def shape(self, weights: np.ndarray) -> np.ndarray:
+        """Vertices [M, 3] under blendshape `weights` [52], before the head turns."""
+        active = np.flatnonzero(weights)
+        if not len(active):
+            return self.neutral
+        moved = weights[active].astype(np.float32) @ rig().deltas[active].reshape(len(active), -1)
+        return self.neutral + self.scale * moved.reshape(-1, 3)
+
+    def pose(self, points: np.ndarray, angles: tuple[float, float, float], shift: np.ndarray) -> np.ndarray:
+        """Turn `points` [M, 3] by `angles` (yaw, pitch, roll in degrees) about the neck and move them by `shift` [3]."""
+        turned = (points - PIVOT) @ rotation(*angles).T + PIVOT
+        follow = rig().follow[:, None]
+        return points + follow * (turned - points) + shift.astype(np.float32)
+
+
+def pose_rigid(points: np.ndarray, angles: tuple[float, float, float], shift: np.ndarray) -> np.ndarray:
+    """The same motion for what turns wholly with the head, such as hair."""
+    return ((points - PIVOT) @ rotation(*angles).T + PIVOT + shift).astype(np.float32)
+
+
+def _face_height(points: np.ndarray) -> float:
+    masks = rig().masks
+    eyes = sum((masks[name] @ points)[1] / masks[name].sum() for name in assets.EYES.values()) / 2
+    lips = (masks["lips"] @ points)[1] / masks["lips"].sum()
+    return float(eyes - lips)
+
+
+def _colours(identity: Identity, neutral: np.ndarray) -> np.ndarray:
+    """Colour [M, 3] of every vertex, before the face's picture multiplies it."""
+    shared = rig()
+    masks, template = shared.masks, shared.template
+    skin = np.array(identity.skin, np.float32)
+    colours = np.tile(skin, (len(template), 1))
+
+    def tint(cover: np.ndarray, colour: np.ndarray) -> None:
+        nonlocal colours
+        colours = colours * (1 - cover[:, None]) + np.asarray(colour, np.float32) * cover[:, None]
+
+    x, y, z = template.T
+    cheeks = np.exp(-(((np.abs(x) - 0.42) / 0.2) ** 2) - ((y - 6.95) / 0.22) ** 2) * (z > 0.7)
+    nose = np.exp(-((x / 0.14) ** 2) - ((y - 6.93) / 0.12) ** 2) * (z > 1.2)
+    tint(0.3 * cheeks + 0.25 * nose, skin * (1.02, 0.78, 0.76))
+    sockets = np.exp(-(((np.abs(x) - 0.31) / 0.17) ** 2) - ((y - 7.28) / 0.10) ** 2) * (z > 0.9)
+    tint(0.35 * sockets * masks["body"], skin * (0.72, 0.62, 0.6))
+    lip = skin * (0.88, 0.66, 0.64) * (1 - identity.lips) + np.array([0.62, 0.25, 0.26]) * identity.lips
+    tint(masks["lips"].clip(0, 1), lip)
+    tint((masks["inside-mouth"] * 1.6).clip(0, 1), (0.20, 0.05, 0.05))
+    under_chin = np.clip((6.35 - y - 0.25 * np.clip(z - 0.7, 0, 1)) / 0.3, 0, 1) * np.clip((y - 5.2) / 0.5, 0, 1)
+    tint(0.35 * under_chin * masks["body"], skin * 0.45)
+    cloth = np.random.default_rng(abs(hash_name(identity.name))).uniform(0.12, 0.75, 3)
+    tint(((5.98 - 0.25 * np.clip(z, -1, 1) - y) > 0).astype(np.float32) * masks["body"], cloth)
+    for name in assets.EYES.values():
+        cover = masks[name] > 0
+        centre = neutral[cover].mean(0)
+        ray = neutral[cover] - centre
+        angle = np.degrees(np.arccos(np.clip(ray[:, 2] / np.linalg.norm(ray, axis=1), -1, 1)))
+        eye = np.tile([0.93, 0.92, 0.90], (len(ray), 1))
+        eye[angle < 27] = np.array(identity.eyes) * 0.45
+        eye[angle < 24] = identity.eyes
+        eye[angle < 11] = 0.02
+        colours[cover] = eye
+    for name in ("helper-upper-teeth", "helper-lower-teeth"):
+        tint(masks[name], (0.93, 0.91, 0.85))
+    tint(masks["helper-tongue"], (0.62, 0.27, 0.27))
+    for name in assets.LASHES:
+        tint(masks[name], (0.07, 0.05, 0.04))
+    return colours.astype(np.float32)
+
+
+def hash_name(name: str) -> int:
+    """A number from a name that does not change from run to run, unlike `hash`."""
+    return int.from_bytes(name.encode(), "little") % (2**31)

@@ -1,0 +1,137 @@
+"""From weights, poses and light to pictures: one `Scene` draws any identity, frame by frame."""
+
+import cv2
+import numpy as np
+
+from core.corpora.demo import puppet as puppets
+from core.corpora.demo import skin
+from core.corpora.demo.identities import Identity
+from core.corpora.demo.script import Look
+from core.corpora.demo.stage import Stage, Surface
+from core.corpora.demo.truth import MASK_SIZE
+
+SIZE = 256
+# Drawn larger and averaged down: cheaper than multisampling in a software renderer, and finer.
+DRAWN = 320
+CAMERA = ((0.0, 7.25, 15.0), (0.0, 7.13, 0.0), 12.4)
+
+
+class Scene:
+    """A stage with one person on it. Faces are drawn at any blendshape weights and head pose."""
+
+    def __init__(self) -> None:
+        self.stage = Stage(DRAWN, CAMERA)
+        self.puppet: puppets.Puppet | None = None
+        self._surfaces: dict[str, Surface] = {}
+        self._locks: list[Surface] = []
+        self._drawn: tuple[np.ndarray, np.ndarray] | None = None
+
+    def cast(self, identity: Identity) -> None:
+        """Put a person on the stage, in the place of the one before."""
+        for surface in (*self._surfaces.values(), *self._locks):
+            self.stage.remove(surface)
+        shared = puppets.rig()
+        self.puppet = puppets.Puppet(identity)
+        self.picture = skin.Picture(identity, puppets.hash_name(identity.name))
+        shine = {"skin": (0.12, 12), "gloss": (0.7, 60), "lash": (0.0, 5)}
+        self._surfaces = {}
+        for name, quads in shared.quads.items():
+            used, flat = np.unique(quads, return_inverse=True)
+            surface = self.stage.add(flat.reshape(quads.shape), self.puppet.colours[used], *shine[name], solid=name == "skin")
+            self._surfaces[name] = surface
+            setattr(surface, "used", used)
+        coordinates = skin.coordinates(shared.template)
+        # Inside the mouth and on the ears the face's picture would only smear.
+        _, y, z = shared.template.T
+        hidden = (shared.masks["inside-mouth"] > 0.5) | (shared.masks["ears"] > 0.5) | (y < 6.14) | ((y < 6.6) & (z < 0.4))
+        coordinates[hidden] = (0.5, 0.99)
+        self._surfaces["skin"].wear(coordinates[self._surfaces["skin"].used], skin.HEIGHT, skin.WIDTH)
+        self._locks = [self.stage.add(lock.quads, lock.colours, 0.2, 20) for lock in self.puppet.hair]
+
+    def light(self, look: Look) -> None:
+        side, up = np.radians((look.side, look.up))
+        warm = (1 + 0.08 * look.warmth, 1.0, 1 - 0.12 * look.warmth)
+        key = (10 * np.sin(side) * np.cos(up), 10 * np.sin(up), 10 * np.cos(side) * np.cos(up))
+        fill = (-6 * np.sign(look.side or 1), 1.5, 8)
+        rim = (-5 * np.sign(look.side or 1), 6, -6)
+        self.stage.light([(key, warm, look.key), (fill, (1, 1, 1), look.fill), (rim, (1, 1, 1), look.rim)])
+        self.stage.backdrop(look.below, look.above)
+
+    def draw(self, weights: np.ndarray, angles: tuple[float, float, float], shift: np.ndarray) -> np.ndarray:
+        """The picture [256, 256, 3] uint8 at blendshape `weights` [52]; head `angles` in degrees, `shift` [3] in dm."""
+        shared = puppets.rig()
+        points = self.puppet.pose(self.puppet.shape(weights), angles, shift)
+        for name, surface in self._surfaces.items():
+            facing = puppets.normals(points, shared.quads[name], shared.incidence[name])[surface.used]
+            surface.move(points[surface.used], facing)
+            if name == "skin":
+                self._drawn = points, facing
+        turn = puppets.rotation(*angles)
+        for surface, lock in zip(self._locks, self.puppet.hair, strict=True):
+            surface.move(puppets.pose_rigid(lock.points, angles, shift), lock.normals @ turn.T)
+        self._surfaces["skin"].paint(self.picture.frame(dict(zip(shared.names, weights.tolist(), strict=True))))
+        return cv2.resize(self.stage.shoot(), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+
+    def motion(self, without: np.ndarray, angles: tuple[float, float, float], shift: np.ndarray) -> np.ndarray:
+        """How far the visible skin last drawn lies, in pixels of the picture, from where it would be at other weights.
+
+        `without` are those weights [52]; the pose must be the drawn one. The result is [64, 64] float32, 0 where nothing of
+        the face is seen.
+        """
+        shared = puppets.rig()
+        used = self._surfaces["skin"].used
+        moved, facing = self._drawn
+        still = self.puppet.pose(self.puppet.shape(without), angles, shift)
+        visible = used[(facing[:, 2] > 0.15) & (shared.masks["inside-mouth"][used] < 0.5)]
+        place, depth = project(moved[visible])
+        distance = np.linalg.norm(place - project(still[visible])[0], axis=1) * SIZE
+        inside = ((place >= 0) & (place < 1)).all(1)
+        cells = (place[inside, 1] * MASK_SIZE).astype(int) * MASK_SIZE + (place[inside, 0] * MASK_SIZE).astype(int)
+        depth, distance = depth[inside], distance[inside]
+        nearest = np.full(MASK_SIZE**2, np.inf, np.float32)
+        np.minimum.at(nearest, cells, depth)
+        front = depth < nearest[cells] + 0.12
+        field = np.zeros(MASK_SIZE**2, np.float32)
+        np.maximum.at(field, cells[front], distance[front])
+        # Where the mesh is coarse some cells hold no vertex.
+        return cv2.morphologyEx(field.reshape(MASK_SIZE, MASK_SIZE), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+
+    def head_box(self, angles: tuple[float, float, float], shift: np.ndarray) -> np.ndarray:
+        """Left, top, right, bottom [4] of the face, brow to chin, in 0..1 of the picture."""
+        shared = puppets.rig()
+        face = (shared.masks["face"] > 0.5) & (shared.template[:, 1] < 8.0)
+        place, _ = project(self.puppet.pose(self.puppet.neutral, angles, shift)[face])
+        return np.concatenate([place.min(0), place.max(0)]).astype(np.float32)
+
+
+def project(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places [N, 2] of `points` [N, 3] in the picture, 0..1 from its upper left, and their distance [N] in dm."""
+    eye, aim = (np.array(place, np.float32) for place in CAMERA[:2])
+    ahead = (aim - eye) / np.linalg.norm(aim - eye)
+    right = np.cross(ahead, (0, 1, 0))
+    right /= np.linalg.norm(right)
+    above = np.cross(right, ahead)
+    away = points - eye
+    depth = away @ ahead
+    reach = depth * np.tan(np.radians(CAMERA[2] / 2))
+    return np.stack([0.5 + 0.5 * (away @ right) / reach, 0.5 - 0.5 * (away @ above) / reach], 1), depth
+
+
+class Camera:
+    """What a real camera adds to a picture: blur and sensor noise."""
+
+    def __init__(self, look: Look, rng: np.random.Generator) -> None:
+        self._look = look
+        self._rng = rng
+        # A strip of noise cut anew for each frame is as good as new noise, and much cheaper.
+        self._noise = (rng.standard_normal((SIZE * 2, SIZE * 2)) * look.noise).astype(np.float32)
+
+    def take(self, picture: np.ndarray) -> np.ndarray:
+        """The picture [256, 256, 3] uint8 as the camera gives it."""
+        row, column = self._rng.integers(0, SIZE, 2)
+        if self._look.blur > 0.2:
+            picture = cv2.GaussianBlur(picture, (0, 0), self._look.blur)
+        if self._look.noise < 0.5:
+            return picture
+        noise = self._noise[row : row + SIZE, column : column + SIZE, None]
+        return np.clip(picture + noise, 0, 255).astype(np.uint8)

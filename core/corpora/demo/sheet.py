@@ -1,0 +1,53 @@
+"""A contact sheet: what the full expressions of a corpus look like, one row a person, one column an emotion."""
+
+from pathlib import Path
+
+import numpy as np
+
+from core.corpora.demo.script import EMOTIONS
+from core.corpora.demo.truth import Truth
+from core.errors import UserError
+
+_MARGIN = 28
+
+
+def contact_sheet(corpus_dir: Path, out_png: Path, *, side: int = 160) -> Path:
+    """Write the frames at the apex of the strongest clips of each speaker and emotion as one picture.
+
+    Each picture is `side` pixels square. Where a speaker shows an emotion in no clip, the place stays empty. The file
+    may be named .png or .jpg.
+    """
+    import cv2
+    import pandas as pd
+
+    corpus_dir, out_png = Path(corpus_dir), Path(out_png)
+    if not (corpus_dir / "labels.csv").is_file():
+        raise UserError(f"{corpus_dir} holds no demo corpus: build one with `affectscope corpus build demo`.")
+    table = pd.read_csv(corpus_dir / "labels.csv", keep_default_na=False)
+    table["rank"] = table["intensity"].map({"high": 0, "medium": 1, "low": 2})
+    speakers = sorted(table["speaker"].unique())
+    sheet = np.full((_MARGIN + side * len(speakers), side * len(EMOTIONS), 3), 255, np.uint8)
+    for column, emotion in enumerate(EMOTIONS):
+        place = (column * side + 8, _MARGIN - 9)
+        cv2.putText(sheet, emotion, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA)
+        for row, speaker in enumerate(speakers):
+            shown = table[(table["speaker"] == speaker) & (table["visual_emotion"] == emotion)].sort_values("rank", kind="stable")
+            if len(shown):
+                picture = cv2.resize(_apex_frame(corpus_dir, shown.iloc[0]["clip"]), (side, side), interpolation=cv2.INTER_AREA)
+                sheet[_MARGIN + row * side : _MARGIN + (row + 1) * side, column * side : (column + 1) * side] = picture
+    out_png.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(out_png), sheet[..., ::-1])
+    return out_png
+
+
+def _apex_frame(corpus_dir: Path, clip: str) -> np.ndarray:
+    """The frame [H, W, 3] at the middle of a clip's apex."""
+    import av
+
+    truth = Truth.load(corpus_dir / "truth" / f"{clip}.npz")
+    wanted = int(np.argmin(np.abs(truth.times - (truth.apex_start + truth.apex_end) / 2)))
+    with av.open(str(corpus_dir / "clips" / f"{clip}.mp4")) as container:
+        for index, frame in enumerate(container.decode(video=0)):
+            if index == wanted:
+                return frame.to_ndarray(format="rgb24")
+    raise UserError(f"{clip}.mp4 ends before its apex: build the corpus again.")

@@ -1,0 +1,149 @@
+"""The off-screen stage: meshes, lights and a camera in VTK, which PyVista brings along.
+
+PyVista's plotter is passed by: its `screenshot` costs twice what the picture does.
+"""
+
+import numpy as np
+
+from core.corpora.demo.assets import MISSING
+from core.errors import UserError
+
+try:
+    import vtkmodules.vtkInteractionStyle
+    import vtkmodules.vtkRenderingOpenGL2  # noqa: F401
+    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
+    from vtkmodules.vtkCommonCore import vtkPoints, vtkUnsignedCharArray
+    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyData
+    from vtkmodules.vtkRenderingCore import (
+        vtkActor,
+        vtkLight,
+        vtkPolyDataMapper,
+        vtkRenderer,
+        vtkRenderWindow,
+        vtkTexture,
+    )
+except ImportError as error:
+    raise UserError(MISSING) from error
+
+
+class Surface:
+    """One triangle mesh on the stage: its points, normals and picture can change from frame to frame."""
+
+    def __init__(self, faces: np.ndarray, colours: np.ndarray, shine: float, power: float) -> None:
+        """`faces` [T, 3 or 4] vertex indices, `colours` [N, 3] in 0..1, `shine` and `power` of the highlight."""
+        self.count = len(colours)
+        self.data = vtkPolyData()
+        self._arrays = {"points": np.zeros((self.count, 3), np.float32), "normals": np.zeros((self.count, 3), np.float32)}
+        self._points = numpy_to_vtk(self._arrays["points"])
+        self._normals = numpy_to_vtk(self._arrays["normals"])
+        points = vtkPoints()
+        points.SetData(self._points)
+        self.data.SetPoints(points)
+        cells = vtkCellArray()
+        offsets = np.arange(0, faces.size + 1, faces.shape[1])
+        cells.SetData(numpy_to_vtkIdTypeArray(offsets, deep=True), numpy_to_vtkIdTypeArray(faces.ravel(), deep=True))
+        self.data.SetPolys(cells)
+        self.data.GetPointData().SetNormals(self._normals)
+        rgb = numpy_to_vtk(np.round(np.clip(colours, 0, 1) * 255).astype(np.uint8), deep=True)
+        rgb.SetName("rgb")
+        self.data.GetPointData().SetScalars(rgb)
+        mapper = vtkPolyDataMapper()
+        mapper.SetInputData(self.data)
+        # The camera never moves and every mesh stays before it: bounds would be computed in vain.
+        mapper.SetStatic(False)
+        self.actor = vtkActor()
+        self.actor.SetMapper(mapper)
+        look = self.actor.GetProperty()
+        look.SetInterpolationToPhong()
+        look.SetAmbient(0.22)
+        look.SetDiffuse(0.85)
+        look.SetSpecular(shine)
+        look.SetSpecularPower(power)
+        self._picture: np.ndarray | None = None
+        self._image: vtkImageData | None = None
+
+    def move(self, points: np.ndarray, normals: np.ndarray) -> None:
+        """New `points` and `normals`, both [N, 3]."""
+        self._arrays["points"][:] = points
+        self._arrays["normals"][:] = normals
+        self._points.Modified()
+        self._normals.Modified()
+        self.data.GetPoints().Modified()
+        self.data.Modified()
+
+    def wear(self, coordinates: np.ndarray, height: int, width: int) -> None:
+        """Give the mesh a picture [height, width, 3] at texture `coordinates` [N, 2] in 0..1, origin below left."""
+        self.data.GetPointData().SetTCoords(numpy_to_vtk(coordinates.astype(np.float32), deep=True))
+        self._picture = np.full((height, width, 3), 255, np.uint8)
+        self._image = vtkImageData()
+        self._image.SetDimensions(width, height, 1)
+        self._pixels = numpy_to_vtk(self._picture.reshape(-1, 3))
+        self._image.GetPointData().SetScalars(self._pixels)
+        texture = vtkTexture()
+        texture.SetInputData(self._image)
+        texture.InterpolateOn()
+        texture.RepeatOff()
+        self.actor.SetTexture(texture)
+
+    def paint(self, picture: np.ndarray) -> None:
+        """New `picture` [height, width, 3] uint8, first row on top; it multiplies the colours."""
+        self._picture[:] = picture[::-1]
+        self._pixels.Modified()
+        self._image.Modified()
+
+
+class Stage:
+    """Surfaces before one camera at a fixed place; `shoot` returns the picture."""
+
+    def __init__(self, size: int, camera: tuple[tuple[float, ...], tuple[float, ...], float]) -> None:
+        """`size` pixels square; `camera`: position, focal point, vertical view angle in degrees."""
+        self.renderer = vtkRenderer()
+        self.window = vtkRenderWindow()
+        self.window.SetOffScreenRendering(1)
+        self.window.SetSize(size, size)
+        self.window.SetMultiSamples(0)
+        self.window.AddRenderer(self.renderer)
+        self.renderer.SetAutomaticLightCreation(False)
+        view = self.renderer.GetActiveCamera()
+        view.SetPosition(*camera[0])
+        view.SetFocalPoint(*camera[1])
+        view.SetViewUp(0, 1, 0)
+        view.SetViewAngle(camera[2])
+        view.SetClippingRange(2, 40)
+        self.size = size
+        self._pixels = vtkUnsignedCharArray()
+
+    def add(self, faces: np.ndarray, colours: np.ndarray, shine: float = 0.15, power: float = 15, *, solid: bool = False) -> Surface:
+        """Put a mesh on the stage; of a `solid` one only the side that faces the camera is drawn."""
+        surface = Surface(faces, colours, shine, power)
+        surface.actor.GetProperty().SetBackfaceCulling(solid)
+        self.renderer.AddActor(surface.actor)
+        return surface
+
+    def remove(self, surface: Surface) -> None:
+        self.renderer.RemoveActor(surface.actor)
+
+    def light(self, lamps: list[tuple[tuple[float, ...], tuple[float, ...], float]]) -> None:
+        """`lamps`: position, colour (red, green, blue) and strength of each light; all shine from far away."""
+        self.renderer.RemoveAllLights()
+        for position, colour, strength in lamps:
+            lamp = vtkLight()
+            lamp.SetLightTypeToSceneLight()
+            lamp.SetPositional(False)
+            lamp.SetPosition(*position)
+            lamp.SetFocalPoint(0, 0, 0)
+            lamp.SetColor(*colour)
+            lamp.SetIntensity(strength)
+            self.renderer.AddLight(lamp)
+
+    def backdrop(self, below: tuple[float, ...], above: tuple[float, ...]) -> None:
+        """A plain background that runs from one colour to another."""
+        self.renderer.GradientBackgroundOn()
+        self.renderer.SetBackground(*below)
+        self.renderer.SetBackground2(*above)
+
+    def shoot(self) -> np.ndarray:
+        """The picture [size, size, 3] uint8, first row on top."""
+        self.window.Render()
+        self.window.GetPixelData(0, 0, self.size - 1, self.size - 1, 1, self._pixels, 0)
+        return vtk_to_numpy(self._pixels).reshape(self.size, self.size, 3)[::-1].copy()

@@ -1,0 +1,67 @@
+"""What is known about a clip because it was made: the truth file beside each clip.
+
+`OUT/truth/<clip>.npz` holds the fields of `Truth` and nothing pickled. F is the number of frames, P of phonemes.
+"""
+
+import os
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import UserError
+
+MASK_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The truth of one clip; all times are seconds on the clip's own clock.
+
+    `times` [F]: frame centres. `blendshapes` [F, 52] in 0..1, all that moves the face (emotion, speech, blinks);
+    `blendshape_names` [52]. `onset`, `apex_start`, `apex_end`, `offset`: the emotion's course. `mask` [F, 64, 64] bool:
+    where the picture moves because of the emotion, against the same frame without it; row 0 on top. `phonemes` [P] as
+    espeak-ng names them, with `phoneme_starts` and `phoneme_ends` [P] in the sound. `carrier`: both, visual, audio,
+    conflict or blend. `av_offset`: how much later the sound comes than the lips. `head_box` [F, 4]: left, top, right,
+    bottom of the face in 0..1 of the picture.
+    """
+
+    times: np.ndarray
+    blendshape_names: np.ndarray
+    blendshapes: np.ndarray
+    onset: float
+    apex_start: float
+    apex_end: float
+    offset: float
+    mask: np.ndarray
+    phonemes: np.ndarray
+    phoneme_starts: np.ndarray
+    phoneme_ends: np.ndarray
+    carrier: str
+    av_offset: float
+    head_box: np.ndarray
+
+    @classmethod
+    def load(cls, path: Path) -> "Truth":
+        """Read a truth file; nothing in it is unpickled."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                fields = {name: file[name] for name in file.files}
+            frames = len(fields["times"])
+            bits = np.unpackbits(fields["mask"], count=frames * MASK_SIZE * MASK_SIZE)
+            fields["mask"] = bits.reshape(frames, MASK_SIZE, MASK_SIZE).astype(bool)
+            for name in ("onset", "apex_start", "apex_end", "offset", "av_offset"):
+                fields[name] = float(fields[name])
+            fields["carrier"] = str(fields["carrier"])
+            return cls(**fields)
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"{Path(path).name} is not a truth file of the demo corpus: build the corpus again.") from error
+
+    def save(self, path: Path) -> None:
+        """Write the truth file, whole or not at all."""
+        fields = asdict(self) | {"mask": np.packbits(self.mask)}
+        draft = path.with_suffix(f".{os.getpid()}.tmp")
+        with open(draft, "wb") as file:
+            np.savez_compressed(file, **fields)
+        os.replace(draft, path)
