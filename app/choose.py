@@ -8,7 +8,6 @@ import streamlit as st
 from app import services, session, uploads
 from core.errors import UserError
 
-PREDICTED = "Predicted class"
 CAUTION = "This model was trained on rendered faces; it has never seen a person"
 _FACTS = ("speaker", "sex", "age", "intensity", "carrier", "sentence")
 _MINE = "own_uploads"
@@ -46,21 +45,10 @@ def caution(model_name: str) -> str:
     return CAUTION if services.card(model_name).get("synthetic_training") else ""
 
 
-def explained_class(model_name: str) -> str | None:
+def explained(model_name: str) -> str | None:
     """The class that the heatmaps explain; None for the predicted one."""
-    selection = session.current()
-    labels = services.labels(model_name)
-    st.session_state["choose_class"] = selection.explain if selection.explain in labels else PREDICTED
-    chosen = st.selectbox(
-        "Class to explain",
-        [PREDICTED, *labels],
-        key="choose_class",
-        on_change=_follow,
-        args=("explain", "choose_class"),
-        help="The heatmaps show which parts of the face raise this class's score.",
-        width=220,
-    )
-    return None if chosen == PREDICTED else chosen
+    chosen = session.current().explain
+    return chosen if chosen in services.labels(model_name) else None
 
 
 def sidebar(model_name: str | None) -> None:
@@ -69,15 +57,10 @@ def sidebar(model_name: str | None) -> None:
     names = list(services.models())
     if model_name and len(names) > 1:
         st.session_state["choose_model"] = model_name
-        st.selectbox("Model", names, key="choose_model", on_change=_follow, args=("model", "choose_model"))
+        st.selectbox("Model", names, key="choose_model", on_change=lambda: session.update(model=st.session_state["choose_model"]))
     _uploader()
     if model_name:
         _table(model_name)
-
-
-def _follow(field: str, key: str) -> None:
-    value = st.session_state[key]
-    session.update(**{field: "" if value == PREDICTED else value})
 
 
 def _uploader() -> None:
@@ -131,11 +114,11 @@ def _table(model_name: str) -> None:
         placeholder="",
         alt="Clips to choose from",
         column_config={
-            "picture": st.column_config.ImageColumn("", width=54),
-            "label": st.column_config.TextColumn("Label", width=82, help="What the corpus says, or your file's name."),
-            "predicted": st.column_config.TextColumn("Predicted", width=88, help="What the model says; known once a clip was opened."),
-            "speaker": st.column_config.TextColumn("Speaker", width=68),
-            "intensity": st.column_config.TextColumn("Intensity", width=70),
+            "picture": st.column_config.ImageColumn("", width=50),
+            "label": st.column_config.TextColumn("Label", width=76, help="What the corpus says, or your file's name."),
+            "predicted": st.column_config.TextColumn("Predicted", width=78, help="What the model says; known once a clip was opened."),
+            "speaker": st.column_config.TextColumn("Speaker", width=60),
+            "intensity": st.column_config.TextColumn("Intensity", width=64),
         },
     )
 

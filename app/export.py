@@ -19,11 +19,12 @@ def popover(clip: services.Clip, result: services.Result) -> None:
     view = session.current().view
     heatmap = str(view.get("map") or services.main_heatmap(result))
     time = float(view.get("time", 0.0))
+    opacity = float(view.get("opacity", 0.65))
     stem = Path(clip.title).stem
     with menu:
         st.download_button(
             f"Frame at {time:.3f} s (PNG)",
-            partial(services.frame_png, clip, result, time, heatmap),
+            partial(services.frame_png, clip, result, time, heatmap, opacity),
             f"{stem}-{time:.3f}s.png",
             "image/png",
             on_click="ignore",
@@ -32,7 +33,7 @@ def popover(clip: services.Clip, result: services.Result) -> None:
         st.download_button(
             "Lanes (CSV)", partial(services.lanes_csv, result), f"{stem}.csv", "text/csv", on_click="ignore", width="stretch"
         )
-        _video(clip, result, heatmap, float(view.get("opacity", 0.65)), f"{stem}-annotated.mp4")
+        _video(clip, result, heatmap, opacity, f"{stem}-annotated.mp4")
 
 
 def _video(clip: services.Clip, result: services.Result, heatmap: str, opacity: float, name: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Thread
 
 import streamlit as st
 from starlette.requests import Request
@@ -41,4 +44,25 @@ def _nothing() -> Response:
 
 ROUTES = (Route("/clips/{name}", clip), Route("/timelines/{name}", timeline), Route("/thumbs/{name}", thumb))
 
-app = st.App(Path(__file__).resolve().with_name("main.py"), routes=ROUTES)
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    """Load the model while the browser opens: whoever comes first does not wait for imports."""
+    Thread(target=_warm_up, daemon=True, name="warm-up").start()
+    yield
+
+
+def _warm_up() -> None:
+    from app import services
+
+    services.warm_up()
+
+
+def apologise(_: BaseException) -> bool:
+    """A traceback on the page is a bug; Streamlit has logged it already."""
+    st.error("Something went wrong inside the app; the server's log has the details.")
+    return True
+
+
+app = st.App(Path(__file__).resolve().with_name("main.py"), routes=ROUTES, lifespan=lifespan, on_script_error=apologise)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -60,6 +61,14 @@ def analyzer(name: str) -> Analyzer:
 
 def models() -> dict[str, Path]:
     return checkpoints.shipped()
+
+
+def warm_up() -> None:
+    """Load what the first page needs: the corpus and the first model."""
+    with suppress(UserError):
+        corpus()
+        for name in list(models())[:1]:
+            analyzer(name)
 
 
 def card(model: str) -> Mapping[str, Any]:
@@ -140,7 +149,7 @@ def timeline(found: Result) -> Timeline:
     return Timeline.from_bytes(found.timeline.read_bytes())
 
 
-HEAD_TITLES = {"decision": "Decision", "av": "Audio-visual head", "audio": "Audio head", "visual": "Visual head"}
+HEAD_TITLES = {"decision": "Decision", "av": "Audio-visual", "audio": "Audio", "visual": "Visual"}
 
 
 def verdicts(found: Result, model: str) -> list[Verdict]:
@@ -149,7 +158,7 @@ def verdicts(found: Result, model: str) -> list[Verdict]:
     note = "The system's own answer over its heads."
     answers = [Verdict(HEAD_TITLES["decision"], *answer(found.predictions), any(found.evidence.values()), note)]
     for head, modalities in draws_on.items():
-        note = f"Draws on {' and '.join(modalities)}."
+        note = f"What the {head} head says; it draws on {' and '.join(modalities)}."
         answers.append(Verdict(HEAD_TITLES.get(head, head), *answer(found.predictions, head), found.evidence.get(head, True), note))
     return answers
 
@@ -167,8 +176,8 @@ def main_heatmap(found: Result) -> str:
     return next(iter(found.explained), "")
 
 
-def frame_png(item: Clip, found: Result, time: float, heatmap: str) -> bytes:
-    return export.frame_png(item.media, timeline(found), time, heatmap)
+def frame_png(item: Clip, found: Result, time: float, heatmap: str, opacity: float) -> bytes:
+    return export.frame_png(item.media, timeline(found), time, heatmap, opacity)
 
 
 def lanes_csv(found: Result) -> bytes:
@@ -182,8 +191,12 @@ def overlay_path(found: Result, heatmap: str, opacity: float) -> Path:
 def write_overlay(item: Clip, found: Result, out: Path, heatmap: str, opacity: float, progress: jobs.Progress) -> None:
     """Burn the heatmap into the video; runs as a job."""
     lanes = timeline(found)
+
+    def report(share: float) -> None:
+        progress("Writing the video", share)
+
     write_atomically(
-        out, lambda part: export.overlay(item.media, lanes, part, heatmap=heatmap, opacity=opacity, progress=progress)
+        out, lambda part: export.overlay(item.media, lanes, part, heatmap=heatmap, opacity=opacity, progress=report)
     )
 
 
@@ -203,10 +216,8 @@ def _keep(analysis: Analysis) -> None:
     }
     write_atomically(folder / f"{analysis.key}.aft", lambda part: part.write_bytes(analysis.timeline.to_bytes()))
     write_atomically(folder / f"{analysis.key}.json", lambda part: part.write_text(json.dumps(facts), encoding="utf-8"))
-    _read.clear(analysis.key)
 
 
-@st.cache_data(max_entries=2000, show_spinner=False)
 def _read(key: str) -> Result | None:
     path = cache_root() / "analyses" / f"{key}.json"
     timeline_path = path.with_suffix(".aft")

@@ -57,7 +57,8 @@ def current() -> Selection:
 
 
 def view() -> dict[str, Any]:
-    return current().view
+    """What the player is to show."""
+    return {**current().view, "explain": current().explain}
 
 
 def update(**changes: Any) -> Selection:
@@ -70,15 +71,21 @@ def update(**changes: Any) -> Selection:
     return selection
 
 
-def keep_view(reported: dict[str, Any] | None, timeline: str) -> None:
-    """Take over what the player reports of the timeline that it shows, each report once: an old one must not undo the URL."""
+def keep_view(reported: dict[str, Any] | None, timeline: str) -> bool:
+    """Take over what the player reports of the timeline that it shows, each report once: an old one must not undo the URL.
+
+    Returns:
+        True when the report was new.
+    """
     if not reported or reported.get("timeline") != timeline:
-        return
+        return False
     mark = (reported.get("stamp"), reported.get("serial"))
     if st.session_state.get(_SEEN) == mark:
-        return
+        return False
     st.session_state[_SEEN] = mark
-    update(view={name: reported[name] for name in (*_VIEW, "sources", "stamp") if name in reported})
+    kept = {name: reported[name] for name in (*_VIEW, "sources", "stamp") if name in reported}
+    update(explain=str(reported.get("explain", "")), view=kept)
+    return True
 
 
 def from_query(query: dict[str, str]) -> Selection:

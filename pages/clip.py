@@ -14,16 +14,21 @@ from core.errors import UserError
 @st.fragment
 def microscope(clip: services.Clip, model: str) -> None:
     """What follows the player: only this part runs again when a person seeks or moves a slider."""
-    explain = choose.explained_class(model)
+    explain = choose.explained(model)
     result = services.result(clip, model, explain)
-    if result is None and finished(services.analyse(clip, model, explain)):
-        result = services.result(clip, model, explain)
+    slot = st.container()
+    if result is None:
+        with slot:
+            done = finished(services.analyse(clip, model, explain))
+        # Another class takes a moment to explain; the clip plays on with the last explanation until then.
+        result = services.result(clip, model, explain if done else None)
     if result is None:
         return
     verdict(services.verdicts(result, model), clip.label)
     url = services.timeline_url(result)
     seen = player(services.media_url(clip), url, key="player", view=session.view(), truth=clip.label, explained=result.explained)
-    session.keep_view(seen, url)
+    if session.keep_view(seen, url) and choose.explained(model) != explain:
+        st.rerun(scope="fragment")
     export.popover(clip, result)
 
 

@@ -37,7 +37,8 @@ def player(
         clip_url: where the browser finds the clip, by byte ranges.
         timeline_url: where it finds the timeline's bytes.
         key: Streamlit's element key.
-        view: what to show first: any of time, heat, map, opacity, threshold, speed, loop, muted, layer, head, matrix, sources.
+        view: what to show first: any of time, heat, map, opacity, threshold, speed, loop,
+            muted, layer, head, matrix, sources, explain.
         truth: the class to mark as the true one.
         explained: heatmap id -> the class that it explains.
 

@@ -18,6 +18,7 @@ function wireControls(p) {
   el.mute.onclick = () => changeView(p, { muted: !p.view.muted })
   el.speed.onchange = () => changeView(p, { speed: Number(el.speed.value) })
   el.heat.onclick = () => changeView(p, { heat: !p.view.heat })
+  el.explain.onchange = () => changeView(p, { explain: el.explain.value })
   el.map.onchange = () => changeView(p, { map: el.map.value })
   el.opacity.oninput = () => changeView(p, { opacity: el.opacity.value / 100 })
   el.threshold.oninput = () => changeView(p, { threshold: el.threshold.value / 100 })
@@ -116,7 +117,7 @@ function handleKey(p, event) {
 
 function keyAction(p, key) {
   const { view, timeline } = p
-  const now = p.shownTime ?? p.el.video.currentTime
+  const now = currentTime(p)
   if (/^[0-9]$/.test(key)) {
     const head = Number(key) - 1
     return head < p.headCount ? () => changeView(p, { head }) : null
@@ -155,6 +156,7 @@ function fillControls(p) {
   fillCounted(el.head, p.headCount)
   el.attentionGroup.hidden = !sources.length
   el.map.replaceChildren(...timeline.heatmaps.map((map) => new Option(HEAD_NAMES[map.id] ?? map.id, map.id)))
+  el.explain.replaceChildren(new Option("predicted class", ""), ...timeline.classes.map((name) => new Option(name, name)))
   el.heatGroup.hidden = !timeline.heatmaps.length
   el.matrixSource.replaceChildren(...timeline.matrices.map((one) => new Option(one.title, one.id)))
   el.matrixSource.hidden = timeline.matrices.length < 2
@@ -188,6 +190,7 @@ function showControls(p) {
   el.head.value = String(Math.min(view.head, p.headCount - 1))
   const map = timeline && currentMap(p)
   if (map) el.map.value = map.id
+  el.explain.value = view.explain
   el.mapTitle.textContent = map?.title ?? ""
   el.mapTitle.hidden = !map || !view.heat
   if (timeline) markExplained(p)

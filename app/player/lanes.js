@@ -54,17 +54,24 @@ function buildRows(p) {
   const axisRow = make("div", "row row-axis")
   axisRow.append(make("div", "label"), p.axis, make("div", "readout"))
   p.el.rows.append(axisRow)
-  p.root.dataset.lanes = p.rows.map((row) => row.title ?? rowLane(p, row).id).join(" ")
+  p.root.dataset.lanes = p.rows.map((row) => rowLane(p, row)?.id ?? row.title).join(" ")
 }
 
 function sourceSelect(p, row) {
   const select = make("select", "source")
   select.setAttribute("aria-label", `Source of the ${row.group} lane`)
-  for (const lane of row.lanes) select.append(new Option(lane.title, lane.id))
+  row.title = commonTitle(row.lanes.map((lane) => lane.title))
+  for (const lane of row.lanes) select.append(new Option(lane.title.slice(row.title.length).replace(/^, /, ""), lane.id))
   select.value = rowLane(p, row).id
   select.onchange = () => changeView(p, { sources: { ...p.view.sources, [row.group]: select.value } })
   row.source = select
   return select
+}
+
+// What all titles say before their last shared comma: "Audio attention, encoder" and "Audio attention, fusion".
+function commonTitle(titles) {
+  const heads = titles.map((title) => title.split(", ")[0])
+  return heads.every((head, i) => head === heads[0] && titles[i].length > head.length) ? heads[0] : ""
 }
 
 function paintRows(p) {
@@ -73,8 +80,7 @@ function paintRows(p) {
   for (const row of p.rows) {
     const lane = rowLane(p, row)
     const title = lane ? lane.title : sentence(row.title)
-    row.name.textContent = title
-    row.name.hidden = Boolean(row.source)
+    row.name.textContent = row.source ? row.title : title
     if (row.source) row.source.value = lane.id
     const note = lane ? lane.note || title : `${title}, as the corpus gives it`
     row.label.title = note
@@ -121,6 +127,7 @@ function paintWeights(p, context, lane, width, height) {
   lane.shown = weights
   lane.present = weights.reduce((n, w) => n + (Number.isNaN(w) ? 0 : 1), 0)
   const peak = weights.reduce((a, w) => (w > a ? w : a), 1e-9)
+  const least = weights.reduce((a, w) => (w < a ? w : a), peak)
   const colour = MODALITY_COLOURS[lane.group] ?? p.theme.primary
   const base = height - 1
   for (let i = 0; i < weights.length; i++) {
@@ -128,7 +135,8 @@ function paintWeights(p, context, lane, width, height) {
     const [left, right] = cell(lane.times, i, p.timeline.duration)
     const size = (weights[i] / peak) * (height - 5)
     context.fillStyle = colour
-    context.globalAlpha = 0.3 + (0.7 * weights[i]) / peak
+    // Heights are from zero; the shade spans the lane's own range, so that small differences show too.
+    context.globalAlpha = 0.35 + (0.65 * (weights[i] - least)) / (peak - least || 1)
     const x = toX(p, left, width)
     context.fillRect(x, base - size, Math.max(0.6, toX(p, right, width) - x + 0.25), size)
   }

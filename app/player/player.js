@@ -4,7 +4,7 @@ const players = new WeakMap()
 const REPORT_AFTER = 250 // milliseconds without a further change
 
 const DEFAULT_VIEW = { time: 0, heat: true, map: "", opacity: 0.65, threshold: 0.2, speed: 1, loop: false, muted: false,
-  layer: -1, head: -1, matrix: "", sources: {} }
+  layer: -1, head: -1, matrix: "", explain: "", sources: {} }
 
 export default function (component) {
   const { parentElement, data, setStateValue } = component
@@ -25,7 +25,7 @@ function mount(parent) {
   const root = parent.querySelector(".player")
   const el = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((one) => [one.dataset.ref, one]))
   const p = { root, el, view: structuredClone(DEFAULT_VIEW), rows: [], classes: [], options: {}, serial: 0,
-    stamp: Math.random().toString(36).slice(2), presented: 0, drawn: 0, pixelRatio: window.devicePixelRatio || 1 }
+    stamp: Math.random().toString(36).slice(2), presented: 0, drawn: 0, nextSeek: null, target: null, pixelRatio: window.devicePixelRatio || 1 }
   p.heat = document.createElement("canvas")
   p.heat.width = p.heat.height = FINE
   root.dataset.ready = "false"
@@ -67,7 +67,7 @@ function openClip(p, url) {
   p.clipUrl = url
   p.root.dataset.ready = "false"
   p.el.video.src = url
-  p.timeline = p.shownTime = p.nextSeek = p.lastPresented = null
+  p.timeline = p.shownTime = p.nextSeek = p.target = p.lastPresented = null
   p.presented = p.drawn = 0
 }
 
@@ -126,9 +126,9 @@ function wireVideo(p) {
   }
   video.onended = () => changed(p)
   video.onseeked = () => {
-    const target = p.nextSeek
-    p.nextSeek = null
-    if (target !== null && target !== undefined) seek(p, target)
+    const next = p.nextSeek
+    p.nextSeek = p.target = null
+    if (next !== null) seek(p, next, { silent: true })
     else if (video.paused) drawAt(p, video.currentTime)
     markReady(p)
   }
@@ -212,6 +212,7 @@ function seek(p, t, { silent = false } = {}) {
   if (!p.timeline && !silent) return
   const end = p.timeline?.duration ?? Infinity
   const target = Math.min(Math.max(0, t), Math.max(0, end - 1e-3))
+  p.target = target
   if (p.timeline) movePlayhead(p, target)
   if (video.seeking) p.nextSeek = target
   else video.currentTime = insideFrame(p, target)
@@ -230,8 +231,13 @@ function stepFrame(p, by) {
   const times = p.timeline?.frame_times
   if (!times?.length) return
   p.el.video.pause()
-  const frame = nearest(times, p.nextSeek ?? p.shownTime ?? 0)
+  const frame = nearest(times, currentTime(p))
   seek(p, times[Math.min(times.length - 1, Math.max(0, frame + by))])
+}
+
+// Where the clip is, or will be once the seek under way is done: quick key presses add up.
+function currentTime(p) {
+  return p.target ?? p.shownTime ?? p.el.video.currentTime
 }
 
 function changeView(p, change) {
@@ -255,7 +261,11 @@ function changed(p, time) {
 
 function resize(p) {
   const { stage, overlay, tracks, square, video } = p.el
-  if (video.videoWidth) stage.style.setProperty("--ratio", video.videoWidth / video.videoHeight)
+  if (video.videoWidth) {
+    const shape = video.videoWidth / video.videoHeight
+    stage.style.setProperty("--ratio", shape)
+    p.root.classList.toggle("wide", shape > 1.3)
+  }
   p.pixelRatio = window.devicePixelRatio || 1
   overlay.width = Math.round(stage.clientWidth * p.pixelRatio)
   overlay.height = Math.round(stage.clientHeight * p.pixelRatio)

@@ -3,13 +3,14 @@
 import streamlit as st
 
 from app import shelf
-from app.files import cache_dir
 from app.player import player
+from core.features.store import cache_root
 from tests.app import fake
 
 st.set_page_config(layout="wide")
 case = st.query_params.get("case", "plain")
-folder = cache_dir("harness")
+folder = cache_root() / "harness"
+folder.mkdir(parents=True, exist_ok=True)
 clip, timeline = folder / "clip.mp4", folder / f"{case}.aft"
 if not clip.exists():
     fake.clip(clip)

@@ -1,0 +1,63 @@
+"""A real browser over real servers; every page fails its test when the console shows an error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.e2e.serve import APP, FLAGS, HARNESS, chromium, serving
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if chromium() is None:
+        skip = pytest.mark.skip(reason="no Chromium found: install Debian's chromium, or set $CHROMIUM")
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        instance = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield instance
+        instance.close()
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def app_url(cache: Path) -> Iterator[str]:
+    """The real app."""
+    with serving(os.environ.get("AFFECTSCOPE_E2E_SERVER", APP), cache) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def harness_url(cache: Path) -> Iterator[str]:
+    """The player alone over a made-up clip."""
+    with serving(HARNESS, cache) as url:
+        yield url
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    one = browser.new_page(viewport={"width": 1440, "height": 1000})
+    errors: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            errors.append(f"{message.text} ({message.location.get('url', '')})")
+
+    one.on("console", note)
+    one.on("pageerror", lambda error: errors.append(str(error)))
+    yield one
+    one.close()
+    assert not errors, errors

@@ -1,0 +1,79 @@
+"""What the browser tests do with a player and read from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+READY = 60_000
+
+# A second frame callback beside the player's own: does the map that it says it drew belong to the frame on the screen?
+WATCH = """
+root => {
+  const video = root.querySelector("video")
+  window.watched = { frames: 0, right: 0, wrong: [] }
+  const step = (_, frame) => {
+    const [, index] = root.dataset.heatmap.split(":")
+    const distance = Math.abs(Number(root.dataset.time) - frame.mediaTime)
+    window.watched.frames += 1
+    if (index === root.dataset.frame && distance <= 0.021) window.watched.right += 1
+    else window.watched.wrong.push([root.dataset.heatmap, root.dataset.time, frame.mediaTime])
+    video.requestVideoFrameCallback(step)
+  }
+  video.requestVideoFrameCallback(step)
+}
+"""
+
+PLAY_TO_END = """
+video => new Promise(done => {
+  video.muted = true
+  video.onended = () => done({ ...quality(video) })
+  const quality = one => ({
+    dropped: one.getVideoPlaybackQuality().droppedVideoFrames, total: one.getVideoPlaybackQuality().totalVideoFrames,
+  })
+  video.currentTime = 0
+  video.play()
+})
+"""
+
+
+def open_player(page: Page, url: str) -> Locator:
+    page.goto(url)
+    return ready(page)
+
+
+def ready(page: Page) -> Locator:
+    root = page.locator(".player")
+    expect(root).to_have_attribute("data-ready", "true", timeout=READY)
+    return root
+
+
+def data(root: Locator) -> dict[str, Any]:
+    found = root.evaluate("root => ({ ...root.dataset })")
+    return {k: float(v) if k in ("time", "frame", "presented", "drawn", "dropped", "duration") else v for k, v in found.items()}
+
+
+def play_to_end(page: Page, root: Locator) -> dict[str, Any]:
+    """Play the clip once and return the player's data when it has ended."""
+    page.keyboard.press("Space")
+    page.wait_for_function("root => root.querySelector('video').ended", arg=root.element_handle(), timeout=30_000)
+    return data(root)
+
+
+def click_lane(root: Locator, share: float, row: int = 1) -> None:
+    """Click a lane at a share of its width."""
+    lane = root.locator("canvas.track").nth(row)
+    lane.scroll_into_view_if_needed()
+    box = lane.bounding_box()
+    assert box
+    root.page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+
+
+def settled(root: Locator, seconds: float, within: float) -> None:
+    """Wait until the player shows a frame near ``seconds``."""
+    root.page.wait_for_function(
+        "([root, t, d]) => Math.abs(Number(root.dataset.time) - t) <= d && !root.querySelector('video').seeking",
+        arg=[root.element_handle(), seconds, within],
+        timeout=5_000,
+    )

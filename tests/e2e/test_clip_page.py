@@ -1,0 +1,102 @@
+"""The Clip page over the real app: choose, look, share, upload."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.app import fake
+from tests.e2e.drive import click_lane, data, open_player, play_to_end, ready, settled
+
+
+@pytest.fixture(scope="module")
+def own_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fake.clip(tmp_path_factory.mktemp("own") / "my <b>own</b> clip.mp4", seconds=1.5)
+
+
+def test_bundled_clip_plays_with_its_heatmap(page: Page, app_url: str) -> None:
+    player = open_player(page, app_url)
+    expect(page.get_by_text("True label")).to_be_visible()
+    seen = play_to_end(page, player)
+    assert seen["presented"] >= 20
+    assert seen["drawn"] / seen["presented"] >= 0.99
+
+
+def test_reload_restores_the_view(page: Page, app_url: str) -> None:
+    player = open_player(page, app_url)
+    page.keyboard.press("3")
+    page.keyboard.press("]")
+    page.keyboard.press("l")
+    player.get_by_label("Playback speed").select_option("0.5")
+    player.get_by_label("Heatmap of which head").select_option("visual")
+    player.locator("[data-ref=opacity]").fill("40")
+    click_lane(player, 0.5)
+    settled(player, data(player)["duration"] / 2, 0.05)
+    expect(page).to_have_url(re.compile(r"speed=0\.5.*|.*[?&]t="), timeout=5000)
+    page.wait_for_timeout(800)
+    before = data(player)
+    page.reload()
+    player = ready(page)
+    settled(player, before["time"], 0.001)
+    after = data(player)
+    assert (after["time"], after["frame"], after["heatmap"]) == (before["time"], before["frame"], before["heatmap"])
+    expect(player.get_by_label("Attention head")).to_have_value("2")
+    expect(player.get_by_label("Attention layer")).to_have_value("0")
+    expect(player.get_by_label("Playback speed")).to_have_value("0.5")
+    expect(player.get_by_label("Loop")).to_have_attribute("aria-pressed", "true")
+    expect(player.locator("[data-ref=opacity]")).to_have_value("40")
+
+
+def test_another_row_opens_another_clip(page: Page, app_url: str) -> None:
+    open_player(page, app_url)
+    heading = page.locator(".heading h2").inner_text()
+    grid = page.locator("[data-testid=stDataFrame] canvas").first
+    box = grid.bounding_box()
+    assert box
+    page.mouse.click(box["x"] + 15, box["y"] + 40 + 52 * 1.5)
+    expect(page.locator(".heading h2")).not_to_have_text(heading, timeout=20_000)
+    ready(page)
+    expect(page).to_have_url(re.compile("clip="))
+    page.go_back()
+    expect(page.locator(".heading h2")).to_have_text(heading, timeout=20_000)
+
+
+def test_another_class_is_explained_while_the_clip_stays(page: Page, app_url: str) -> None:
+    player = open_player(page, app_url)
+    click_lane(player, 0.4)
+    settled(player, 0.4 * data(player)["duration"], 0.05)
+    time = data(player)["time"]
+    options = player.get_by_label("Class to explain").locator("option").all_inner_texts()
+    player.get_by_label("Class to explain").select_option(options[-1])
+    expect(page).to_have_url(re.compile(f"explain={options[-1]}"), timeout=5000)
+    expect(player.locator("[data-ref=mapTitle]")).to_contain_text(options[-1], timeout=30_000)
+    assert data(player)["time"] == time
+
+
+def test_upload_goes_through(page: Page, app_url: str, own_clip: Path) -> None:
+    page.goto(app_url)
+    page.locator("input[type=file]").set_input_files(own_clip)
+    expect(page.locator(".heading h2")).to_have_text("my <b>own</b> clip.mp4", timeout=30_000)
+    player = ready(page)
+    expect(player.locator(".notices")).to_contain_text("No face")
+    page.reload()
+    ready(page)
+    expect(page.locator(".heading h2")).to_have_text("my <b>own</b> clip.mp4")
+
+
+def test_broken_upload_gets_one_sentence(page: Page, app_url: str, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no film at all" * 100)
+    page.goto(app_url)
+    page.locator("input[type=file]").set_input_files(broken)
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("broken.mp4", timeout=30_000)
+    expect(alert).not_to_contain_text("Traceback")
+
+
+def test_unknown_clip_gets_one_sentence(page: Page, app_url: str) -> None:
+    page.goto(f"{app_url}/?corpus=uploads&clip=gone")
+    expect(page.get_by_role("alert")).to_contain_text("no longer stored", timeout=30_000)
