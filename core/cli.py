@@ -151,7 +151,7 @@ def corpus_build(
     """Render the demo corpus: talking heads whose truth is known. Goes on where it was stopped."""
     if name != "demo":
         raise UserError(f"There is no corpus {name!r} to build; the only one is demo.")
-    from core.corpora.demo.build import build
+    from core.corpora.demo import build
 
     with _progress() as report:
         build(
@@ -175,6 +175,66 @@ def corpus_describe(
         for label, group in table.groupby("label")
     ]
     _show([*rows, {"label": "all", "clips": len(table), "speakers": int(table["speaker"].nunique())}], as_json, name)
+
+
+@corpus_app.command("check")
+def corpus_check(
+    name: Annotated[str, typer.Argument(help="A corpus folder, or `demo` for the bundled clips.")] = "demo",
+    workers: Annotated[int | None, typer.Option(help="Processes; all cores if left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a corpus: pooled features with logistic regression, faces found, an independent reader of real faces."""
+    from core.corpora import open_corpus
+    from core.evaluation.corpus_check import check
+    from core.training.data import load_clips
+
+    corpus = open_corpus(name)
+    with _progress() as report:
+        clips, broken = load_clips(corpus, None, workers, lambda done, total: report("Reading clips", done / total))
+    for why in broken:
+        remarks.print(why, markup=False)
+    _show([check(clips, corpus)], as_json, name)
+
+
+@corpus_app.command("features")
+def corpus_features(
+    name: Annotated[str, typer.Argument(help="A corpus folder, or `demo` for the bundled clips.")] = "demo",
+    workers: Annotated[int | None, typer.Option(help="Processes; all cores if left out.")] = None,
+) -> None:
+    """Extract a corpus's features into its own folder, so that they travel with the clips."""
+    from core.corpora import open_corpus
+    from core.features.store import FeatureStore
+    from core.training.data import load_clips
+
+    corpus = open_corpus(name)
+    store = FeatureStore(corpus.root / "features")
+    with _progress() as report:
+        clips, broken = load_clips(corpus, store, workers, lambda done, total: report("Reading clips", done / total))
+    for why in broken:
+        remarks.print(why, markup=False)
+    remarks.print(f"{len(clips)} clips' features are in {store.root}.", markup=False)
+
+
+@app.command()
+def pointing(
+    checkpoint: CheckpointOption = "auxformer",
+    corpus: Annotated[str, typer.Option(help="A corpus whose truth is known: `demo`, or a folder.")] = "demo",
+    as_json: AsJson = False,
+) -> None:
+    """Mark the heatmaps: how often does their maximum fall where the face moves because of the emotion?"""
+    from core.analyzer import Analyzer
+    from core.corpora import open_corpus
+    from core.explain.trust import pointing_game
+    from core.features.store import FeatureStore
+
+    loaded, opened = _load(checkpoint), open_corpus(corpus)
+    analyzer = Analyzer(loaded, FeatureStore(shipped=[opened.features] if opened.features else []))
+    rows = []
+    with _progress() as report:
+        for head in (h for h in loaded.spec.heads if "visual" in loaded.spec.modalities[h]):
+            game = pointing_game(analyzer, opened, head, lambda done, total: report("Pointing", done / total))
+            rows.append({"head": head, "frames": game.frames, "hits": game.hits, "chance": game.chance, "ratio": game.ratio})
+    _show(rows, as_json, f"{checkpoint} on {corpus}")
 
 
 def main() -> None:

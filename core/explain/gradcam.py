@@ -45,12 +45,11 @@ class ClipGradCAM(GradCAM):
     The class scores of one clip come from all its frames together: one gradient gives all maps.
     """
 
-    def compute_cam_per_layer(self, input_tensor: Tensor, targets: list, eigen_smooth: bool) -> np.ndarray:
+    def compute_cam_per_layer(self, input_tensor: Tensor, targets: list, eigen_smooth: bool) -> list[np.ndarray]:
+        hooks = self.activations_and_grads
         maps = []
-        for layer, activations, grads in zip(
-            self.target_layers, self.activations_and_grads.activations, self.activations_and_grads.gradients, strict=True
-        ):
-            cam = self.get_cam_image(input_tensor, layer, targets, activations.cpu().numpy(), grads.cpu().numpy(), eigen_smooth)
+        for layer, activations, grads in zip(self.target_layers, hooks.activations, hooks.gradients, strict=True):
+            cam = self.get_cam_image(input_tensor, layer, targets, activations.numpy(), grads.numpy(), eigen_smooth)
             maps.append(np.maximum(cam, 0))
         return maps
 

@@ -77,6 +77,7 @@ class AuxFormer(AVModel):
     """See the module. All parameters are used in both variants."""
 
     config_type = AuxFormerConfig
+    config: AuxFormerConfig
 
     def __init__(self, config: AuxFormerConfig) -> None:
         super().__init__(len(config.labels))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -86,7 +86,7 @@ class AVModel(nn.Module):
     """
 
     spec: ModelSpec
-    config: object
+    config: Any
     config_type: type
     prior: Tensor
 

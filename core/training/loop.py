@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric, seed_everything
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.evaluation.metrics import predict
 from core.features.store import write_atomically
 from core.models.base import AVModel
+from core.streams import Batch
 from core.training.augment import jitter
 from core.training.data import Batches
 from core.training.regimes import Regime, equal_weights
@@ -63,11 +65,11 @@ def train(
     seed_everything(config.seed, verbose=False)
     optimiser = torch.optim.Adam(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, patience=config.decay_patience)
-    wrapped, optimiser = fabric.setup(model, optimiser)
+    step, optimiser = fabric.setup(_Step(model, regime), optimiser)
     best: dict[str, Any] = {}
     history: History = []
     for epoch in range(config.epochs):
-        row = {"epoch": float(epoch), "train_loss": _epoch(fabric, wrapped, optimiser, training, regime, config)}
+        row = {"epoch": float(epoch), "train_loss": _epoch(fabric, step, optimiser, training, config)}
         row |= _development(model, development)
         schedule.step(row["dev_loss"])
         history.append(row)
@@ -78,7 +80,7 @@ def train(
             best = {"loss": row["dev_loss"], "epoch": epoch, "state": state}
         if history_file:
             content = json.dumps({"config": asdict(config), "best_epoch": best["epoch"], "epochs": history}, indent=1)
-            write_atomically(history_file, lambda path, text=content: path.write_text(text))
+            write_atomically(history_file, partial(_write, content))
         if epoch - best["epoch"] >= config.patience:
             break
     model.load_state_dict(best["state"])
@@ -86,18 +88,33 @@ def train(
     return history
 
 
-def _epoch(fabric: Fabric, model: Any, optimiser: Any, batches: Batches, regime: Regime, config: TrainConfig) -> float:
-    model.train()
+class _Step(nn.Module):
+    """Tensors in, loss out: what Fabric can cast and distribute."""
+
+    def __init__(self, model: AVModel, regime: Regime) -> None:
+        super().__init__()
+        self.model, self.regime = model, regime
+
+    def forward(self, values: dict[str, Tensor], present: dict[str, Tensor], target: Tensor) -> Tensor:
+        return self.regime.loss(self.model, Batch(values, present), target)
+
+
+def _epoch(fabric: Fabric, step: nn.Module, optimiser: Any, batches: Batches, config: TrainConfig) -> float:
+    step.train()
     total = 0.0
     for batch, target in batches:
-        batch, target = batch.to(fabric.device), target.to(fabric.device)
-        loss = regime.loss(model, jitter(batch, config.frame_noise, config.clip_noise), target)
+        batch = jitter(batch.to(fabric.device), config.frame_noise, config.clip_noise)
+        loss = step(dict(batch.values), dict(batch.present), target.to(fabric.device))
         optimiser.zero_grad()
         fabric.backward(loss)
-        fabric.clip_gradients(model, optimiser, max_norm=config.clip_norm)
+        fabric.clip_gradients(step, optimiser, max_norm=config.clip_norm)
         optimiser.step()
         total += float(loss.detach())
     return total / len(batches)
+
+
+def _write(text: str, path: Path) -> None:
+    path.write_text(text)
 
 
 def _development(model: AVModel, batches: Batches) -> dict[str, float]:

@@ -26,8 +26,8 @@ class Lock:
 
 def grow(
     identity: Identity, template: np.ndarray, neutral: np.ndarray, normals: np.ndarray, masks: dict[str, np.ndarray]
-) -> list[Lock]:
-    """The meshes of a person's hair, in the place of the neutral head."""
+) -> tuple[list[Lock], np.ndarray]:
+    """The meshes of a person's hair, in the place of the neutral head, and the vertices [M] of the skin that they hide."""
     from core.corpora.demo.puppet import hash_name, rig
 
     thickness, fringe, extra = STYLES[identity.hair_style]
@@ -48,7 +48,7 @@ def grow(
         locks.append(_curtain(identity, neutral, 5.3 if extra == "long" else 6.2, rng))
     if extra == "bun":
         locks.append(_knot(identity, neutral, rng))
-    return locks
+    return locks, (cover > 0.95) & (thickness > 0)
 
 
 def _scalp(template: np.ndarray, fringe: float) -> np.ndarray:

@@ -59,7 +59,7 @@ def rig() -> Rig:
     seen = ((centres[:, 2] > -0.15) | (centres[:, 1] < 6.3)) & (centres[:, 1] > 4.9) & (centres[:, 2] > -0.5)
     quads = {
         "skin": parts["body"][seen],
-        "gloss": np.concatenate([parts[name] for name in GLOSS_PARTS]),
+        "gloss": np.concatenate([_front(parts[name], template) for name in GLOSS_PARTS]),
         "lash": np.concatenate([parts[name] for name in assets.LASHES]),
     }
     names, coarse = assets.blendshapes()
@@ -74,6 +74,12 @@ def rig() -> Rig:
     incidence = {name: _incidence(faces, offset) for name, faces in quads.items()}
     follow = (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
     return Rig(matrix, quads, template, deltas, names, follow, fields, incidence)
+
+
+def _front(quads: np.ndarray, template: np.ndarray) -> np.ndarray:
+    """The front half of a part: an eyeball's back, and the teeth's, are never seen."""
+    depth = template[quads].mean(1)[:, 2]
+    return quads[depth > (depth.min() + depth.max()) / 2 - 0.05]
 
 
 def _refine(quads: np.ndarray, count: int, levels: int) -> tuple[sp.csr_matrix, np.ndarray]:
@@ -131,7 +137,10 @@ class Puppet:
         self.identity = identity
         self.colours = _colours(identity, self.neutral)
         skin_normals = normals(self.neutral, shared.quads["skin"], shared.incidence["skin"])
-        self.hair = hair.grow(identity, shared.template, self.neutral, skin_normals, shared.masks)
+        self.hair, hidden = hair.grow(identity, shared.template, self.neutral, skin_normals, shared.masks)
+        skin = shared.quads["skin"]
+        self.quads = shared.quads | {"skin": skin[~hidden[skin].all(1)]}
+        self.incidence = shared.incidence | {"skin": _incidence(self.quads["skin"], len(self.neutral))}
 
     def shape(self, weights: np.ndarray) -> np.ndarray:
         """Vertices [M, 3] under blendshape `weights` [52], before the head turns."""

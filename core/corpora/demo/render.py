@@ -35,11 +35,11 @@ class Scene:
         self.picture = skin.Picture(identity, puppets.hash_name(identity.name))
         shine = {"skin": (0.12, 12), "gloss": (0.7, 60), "lash": (0.0, 5)}
         self._surfaces = {}
-        for name, quads in shared.quads.items():
+        for name, quads in self.puppet.quads.items():
             used, flat = np.unique(quads, return_inverse=True)
             surface = self.stage.add(flat.reshape(quads.shape), self.puppet.colours[used], *shine[name], solid=name == "skin")
             self._surfaces[name] = surface
-            setattr(surface, "used", used)
+            surface.used = used
         coordinates = skin.coordinates(shared.template)
         # Inside the mouth and on the ears the face's picture would only smear.
         _, y, z = shared.template.T
@@ -62,7 +62,7 @@ class Scene:
         shared = puppets.rig()
         points = self.puppet.pose(self.puppet.shape(weights), angles, shift)
         for name, surface in self._surfaces.items():
-            facing = puppets.normals(points, shared.quads[name], shared.incidence[name])[surface.used]
+            facing = puppets.normals(points, self.puppet.quads[name], self.puppet.incidence[name])[surface.used]
             surface.move(points[surface.used], facing)
             if name == "skin":
                 self._drawn = points, facing

@@ -37,8 +37,8 @@ SENTENCES = {
     "WSI": "We'll stop in a couple of minutes.",
 }
 CARRIERS = {
-    "low": {"both": 0.64, "visual": 0.07, "audio": 0.16, "conflict": 0.04, "blend": 0.09},
-    "medium": {"both": 0.67, "visual": 0.07, "audio": 0.13, "conflict": 0.04, "blend": 0.09},
+    "low": {"both": 0.60, "visual": 0.06, "audio": 0.21, "conflict": 0.04, "blend": 0.09},
+    "medium": {"both": 0.64, "visual": 0.06, "audio": 0.17, "conflict": 0.04, "blend": 0.09},
     "high": {"both": 0.91, "visual": 0.06, "conflict": 0.03},
 }
 FACE_LEVEL = {"low": (0.2, 0.42), "medium": (0.42, 0.72), "high": (0.94, 1.06)}

@@ -32,6 +32,7 @@ class Surface:
     def __init__(self, faces: np.ndarray, colours: np.ndarray, shine: float, power: float) -> None:
         """`faces` [T, 3 or 4] vertex indices, `colours` [N, 3] in 0..1, `shine` and `power` of the highlight."""
         self.count = len(colours)
+        self.used = np.arange(self.count)
         self.data = vtkPolyData()
         self._arrays = {"points": np.zeros((self.count, 3), np.float32), "normals": np.zeros((self.count, 3), np.float32)}
         self._points = numpy_to_vtk(self._arrays["points"])

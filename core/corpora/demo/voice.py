@@ -35,11 +35,11 @@ class Prosody:
 
 PROSODY = {
     "neutral": Prosody(),
-    "anger": Prosody(pitch=9, range_=22, rate=1.12, tilt=2.4, drive=0.7, energy=4.5),
-    "happiness": Prosody(pitch=18, range_=34, rate=1.06, tilt=1.2, drive=0.1, energy=2.5),
-    "fear": Prosody(pitch=21, range_=-8, rate=1.18, tilt=0.4, tremor=0.7, breath=0.35, energy=0.0),
-    "disgust": Prosody(pitch=-9, range_=4, rate=0.88, tilt=-0.3, drive=0.2, creak=0.6, energy=-0.5),
-    "sadness": Prosody(pitch=-7, range_=-22, rate=0.82, tilt=-2.2, tremor=0.15, breath=0.5, energy=-4.0),
+    "anger": Prosody(pitch=9, range_=22, rate=1.12, tilt=2.8, drive=0.95, energy=5.5),
+    "happiness": Prosody(pitch=19, range_=36, rate=1.06, tilt=1.2, drive=0.05, energy=3.0),
+    "fear": Prosody(pitch=21, range_=-10, rate=1.2, tilt=0.2, tremor=0.95, breath=0.5, energy=0.0),
+    "disgust": Prosody(pitch=-9, range_=4, rate=0.88, tilt=-0.2, drive=0.25, creak=0.85, energy=-0.5),
+    "sadness": Prosody(pitch=-7, range_=-24, rate=0.82, tilt=-2.6, tremor=0.1, breath=0.7, energy=-5.0),
 }
 # Spread from clip to clip, a good part of the distance between the groups.
 SPREAD = Prosody(pitch=3.5, range_=8.0, rate=0.045, tilt=0.6, drive=0.07, tremor=0.07, creak=0.07, breath=0.09, energy=1.2)

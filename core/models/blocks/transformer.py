@@ -121,7 +121,7 @@ class TransformerEncoder(nn.Module):
 
 
 def sinusoidal_positions(length: int, dim: int) -> Tensor:
-    """[length, dim]: sines, then cosines, of positions 1..length; frequencies 10000^(-i / (dim / 2 - 1)) (Vaswani et al. 2017)."""
+    """[length, dim]: sines, then cosines, of positions 1..length; frequencies 10000^(-i / (dim / 2 - 1))."""
     half = dim // 2
     frequency = torch.exp(torch.arange(half) * (-math.log(10_000) / max(half - 1, 1)))
     angle = torch.arange(1, length + 1)[:, None] * frequency[None]

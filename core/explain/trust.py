@@ -1,0 +1,78 @@
+"""Whether an explanation can be trusted: marks against a corpus whose truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.analyzer import Analyzer
+from core.corpora import Corpus, Truth
+from core.timeline import Heatmap, Timeline
+
+
+@dataclass(frozen=True)
+class Pointing:
+    """The pointing game (Zhang et al. 2016) over many frames.
+
+    Attributes:
+        frames: how many were asked.
+        hits: share of frames whose heatmap has its maximum inside the true region.
+        chance: the region's mean share of the face crop, which is where the maximum can fall.
+    """
+
+    frames: int
+    hits: float
+    chance: float
+
+    @property
+    def ratio(self) -> float:
+        return self.hits / self.chance if self.chance else 0.0
+
+
+def pointing_game(analyzer: Analyzer, corpus: Corpus, head: str, progress: Callable[[int, int], None] | None = None) -> Pointing:
+    """Play the game at the apex frames of every clip whose face shows its emotion, explaining the true label."""
+    hits: list[bool] = []
+    chances: list[float] = []
+    for done, clip in enumerate(corpus.table.index):
+        truth = corpus.truth(clip)
+        if truth is not None and truth.mask.any():
+            label = str(corpus.table.at[clip, "label"])
+            timeline = analyzer.analyze(corpus.media(clip), explain=label).timeline
+            heatmap = next((h for h in timeline.heatmaps if h.id == head), None)
+            if heatmap is not None:
+                for hit, chance in _apex_frames(timeline, heatmap, truth):
+                    hits.append(hit)
+                    chances.append(chance)
+        if progress:
+            progress(done + 1, len(corpus.table))
+    return Pointing(len(hits), float(np.mean(hits)) if hits else 0.0, float(np.mean(chances)) if chances else 0.0)
+
+
+def _apex_frames(timeline: Timeline, heatmap: Heatmap, truth: Truth) -> list[tuple[bool, float]]:
+    start, end = next((s, e) for name, s, e in truth.phases if name == "apex")
+    found = []
+    for index, time in enumerate(timeline.frame_times):
+        values = heatmap.values[index]
+        if start <= time <= end and np.isfinite(timeline.boxes[index]).all() and values.any():
+            mask = truth.mask[int(np.abs(truth.times - time).argmin())]
+            inside = region_in_crop(mask, timeline.boxes[index], heatmap.height, heatmap.width)
+            found.append((bool(inside.flat[values.argmax()] > 0.5), float(inside.mean())))
+    return found
+
+
+def region_in_crop(mask: np.ndarray, box: np.ndarray, height: int, width: int, samples: int = 4) -> np.ndarray:
+    """The share [height, width] of each cell of a face crop that a picture's mask covers; 0 outside the picture.
+
+    Args:
+        mask: [H, W] bool over the whole picture.
+        box: left, top, right, bottom of the crop in fractions of the picture.
+    """
+    left, top, right, bottom = box
+    x = left + (right - left) * (np.arange(width * samples) + 0.5) / (width * samples)
+    y = top + (bottom - top) * (np.arange(height * samples) + 0.5) / (height * samples)
+    columns, rows = np.floor(x * mask.shape[1]).astype(int), np.floor(y * mask.shape[0]).astype(int)
+    inside = ((rows >= 0) & (rows < mask.shape[0]))[:, None] & ((columns >= 0) & (columns < mask.shape[1]))[None]
+    picked = mask[np.clip(rows, 0, mask.shape[0] - 1)[:, None], np.clip(columns, 0, mask.shape[1] - 1)[None]] & inside
+    return picked.reshape(height, samples, width, samples).mean((1, 3))
