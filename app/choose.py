@@ -38,7 +38,9 @@ def clip() -> services.Clip | None:
 
 def facts(item: services.Clip) -> list[str]:
     """What the corpus knows of the clip, for a person to read."""
-    return [str(item.facts[name]) if name == "sentence" else f"{name} {item.facts[name]}" for name in _FACTS if name in item.facts]
+    return [
+        str(item.facts[name]) if name == "sentence" else f"{name} {item.facts[name]}" for name in _FACTS if name in item.facts
+    ]
 
 
 def caution(model_name: str) -> str:
@@ -57,10 +59,14 @@ def sidebar(model_name: str | None) -> None:
     names = list(services.models())
     if model_name and len(names) > 1:
         st.session_state["choose_model"] = model_name
-        st.selectbox("Model", names, key="choose_model", on_change=lambda: session.update(model=st.session_state["choose_model"]))
+        st.selectbox("Model", names, key="choose_model", on_change=_choose_model)
     _uploader()
     if model_name:
         _table(model_name)
+
+
+def _choose_model() -> None:
+    session.update(model=st.session_state["choose_model"])
 
 
 def _uploader() -> None:
@@ -116,7 +122,9 @@ def _table(model_name: str) -> None:
         column_config={
             "picture": st.column_config.ImageColumn("", width=50),
             "label": st.column_config.TextColumn("Label", width=76, help="What the corpus says, or your file's name."),
-            "predicted": st.column_config.TextColumn("Predicted", width=78, help="What the model says; known once a clip was opened."),
+            "predicted": st.column_config.TextColumn(
+                "Predicted", width=78, help="What the model says; known once a clip was opened."
+            ),
             "speaker": st.column_config.TextColumn("Speaker", width=60),
             "intensity": st.column_config.TextColumn("Intensity", width=64),
         },

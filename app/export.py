@@ -41,10 +41,7 @@ def _video(clip: services.Clip, result: services.Result, heatmap: str, opacity: 
     if not out.is_file():
         work = partial(services.write_overlay, clip, result, out, heatmap, opacity)
         wanted = f"export-{out.stem}"
-        if jobs.find(wanted) is None:
-            st.button(
-                "Annotated video (MP4)", on_click=jobs.ensure, args=(wanted, work, "export"), width="stretch", key="make_mp4"
-            )
+        if jobs.find(wanted) is None and not st.button("Annotated video (MP4)", width="stretch", key="make_mp4"):
             return
         if not finished(jobs.ensure(wanted, work, "export")):
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from core.errors import UserError
@@ -15,6 +15,7 @@ Work = Callable[[Progress], None]
 
 _LOG = logging.getLogger(__name__)
 _KEPT = 200
+_CANCELLED = "The work was cancelled."
 
 
 class Cancelled(Exception):
@@ -38,11 +39,7 @@ class Job:
 
     def wait(self, seconds: float) -> bool:
         """True when the job ended within ``seconds``: short work needs no progress bar."""
-        try:
-            self.future.result(seconds)
-        except TimeoutError:
-            return False
-        return True
+        return bool(wait([self.future], seconds).done)
 
 
 # One analysis at a time: the models keep every core busy, and two would only slow each other.
@@ -70,8 +67,10 @@ def find(job_id: str) -> Job | None:
 
 
 def cancel(job: Job) -> None:
+    """Stop the work at its next sign of progress, or before it begins."""
     job.cancelled = True
-    job.future.cancel()
+    if job.future.cancel():
+        job.error = _CANCELLED
 
 
 def forget(job_id: str) -> None:
@@ -90,7 +89,7 @@ def _run(job: Job, work: Work) -> None:
         progress("Starting", 0.0)
         work(progress)
     except Cancelled:
-        job.error = "The work was cancelled."
+        job.error = _CANCELLED
     except UserError as error:
         job.error = str(error)
     except Exception:

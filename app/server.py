@@ -45,7 +45,6 @@ def _nothing() -> Response:
 ROUTES = (Route("/clips/{name}", clip), Route("/timelines/{name}", timeline), Route("/thumbs/{name}", thumb))
 
 
-
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Load the model while the browser opens: whoever comes first does not wait for imports."""

@@ -159,7 +159,9 @@ def verdicts(found: Result, model: str) -> list[Verdict]:
     answers = [Verdict(HEAD_TITLES["decision"], *answer(found.predictions), any(found.evidence.values()), note)]
     for head, modalities in draws_on.items():
         note = f"What the {head} head says; it draws on {' and '.join(modalities)}."
-        answers.append(Verdict(HEAD_TITLES.get(head, head), *answer(found.predictions, head), found.evidence.get(head, True), note))
+        answers.append(
+            Verdict(HEAD_TITLES.get(head, head), *answer(found.predictions, head), found.evidence.get(head, True), note)
+        )
     return answers
 
 
@@ -195,9 +197,7 @@ def write_overlay(item: Clip, found: Result, out: Path, heatmap: str, opacity: f
     def report(share: float) -> None:
         progress("Writing the video", share)
 
-    write_atomically(
-        out, lambda part: export.overlay(item.media, lanes, part, heatmap=heatmap, opacity=opacity, progress=report)
-    )
+    write_atomically(out, lambda part: export.overlay(item.media, lanes, part, heatmap=heatmap, opacity=opacity, progress=report))
 
 
 def _analyse(item: Clip, model: str, explain: str | None, progress: jobs.Progress) -> None:

@@ -28,6 +28,7 @@ function wireControls(p) {
   el.predictionSource.onchange = () =>
     changeView(p, { sources: { ...p.view.sources, prediction: el.predictionSource.value } })
   el.help.onclick = () => toggleHelp(p)
+  el.keys.onclose = () => p.root.focus({ preventScroll: true })
   wireLanes(p)
   wireMatrix(p)
   fillKeys(p)

@@ -26,9 +26,8 @@ def clip(path: Path, seconds: float = 3.0, size: tuple[int, int] = (256, 256)) -
                 box.mux(packet)
         frame = av.AudioFrame.from_ndarray(_tone(seconds)[None], "fltp", "mono")
         frame.sample_rate = RATE
-        for stream, packets in ((video, video.encode()), (sound, [*sound.encode(frame), *sound.encode()])):
-            for packet in packets:
-                box.mux(packet)
+        for packet in (*video.encode(), *sound.encode(frame), *sound.encode()):
+            box.mux(packet)
     return path
 
 

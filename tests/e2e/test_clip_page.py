@@ -14,7 +14,7 @@ from tests.e2e.drive import click_lane, data, open_player, play_to_end, ready, s
 
 @pytest.fixture(scope="module")
 def own_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fake.clip(tmp_path_factory.mktemp("own") / "my <b>own</b> clip.mp4", seconds=1.5)
+    return fake.clip(tmp_path_factory.mktemp("own") / "my *own* <b>clip.mp4", seconds=1.5)
 
 
 def test_bundled_clip_plays_with_its_heatmap(page: Page, app_url: str) -> None:
@@ -79,12 +79,12 @@ def test_another_class_is_explained_while_the_clip_stays(page: Page, app_url: st
 def test_upload_goes_through(page: Page, app_url: str, own_clip: Path) -> None:
     page.goto(app_url)
     page.locator("input[type=file]").set_input_files(own_clip)
-    expect(page.locator(".heading h2")).to_have_text("my <b>own</b> clip.mp4", timeout=30_000)
+    expect(page.locator(".heading h2")).to_have_text("my *own* <b>clip.mp4", timeout=30_000)
     player = ready(page)
     expect(player.locator(".notices")).to_contain_text("No face")
     page.reload()
     ready(page)
-    expect(page.locator(".heading h2")).to_have_text("my <b>own</b> clip.mp4")
+    expect(page.locator(".heading h2")).to_have_text("my *own* <b>clip.mp4")
 
 
 def test_broken_upload_gets_one_sentence(page: Page, app_url: str, tmp_path: Path) -> None:

@@ -17,6 +17,10 @@ if not clip.exists():
 names = ("<b>anger</b>", "**joy**", "neutral") if case == "names" else fake.CLASSES
 timeline.write_bytes(fake.timeline(face=case != "faceless", sound=case != "silent", names=names).to_bytes())
 view = player(
-    shelf.lend("clips", "fake", clip), shelf.lend("timelines", case, timeline), key="player", truth=names[0], explained={"av": names[1], "visual": names[2]}
+    shelf.lend("clips", "fake", clip),
+    shelf.lend("timelines", case, timeline),
+    key="player",
+    truth=names[0],
+    explained={"av": names[1], "visual": names[2]},
 )
 st.json(view or {})

@@ -1,0 +1,71 @@
+"""The app over made-up clips and analyses: no model, no corpus, a cache of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import streamlit as st
+
+from core import checkpoints, corpora
+from core.analyzer import Analysis
+from core.corpora import Corpus
+from tests.app import fake
+
+MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
+
+
+class FakeAnalyzer:
+    """Answers at once, and remembers what it was asked."""
+
+    def __init__(self, checkpoint: object, store: object = None) -> None:
+        modalities = {"av": ("audio", "visual"), "audio": ("audio",), "visual": ("visual",)}
+        spec = SimpleNamespace(labels=fake.CLASSES, heads=tuple(modalities), modalities=modalities)
+        self.checkpoint = SimpleNamespace(card={"synthetic_training": True}, spec=spec)
+
+    def key(self, media: Path, explain: str | None = None) -> str:
+        return f"{media.stem}-{explain or 'predicted'}"
+
+    def analyze(self, media, *, truth=None, explain=None, progress=None) -> Analysis:
+        progress("Asking the model", 0.5)
+        row = {name: 0.9 if name == "happiness" else 0.02 for name in fake.CLASSES}
+        predictions = dict.fromkeys(("av", "audio", "visual", "decision"), row)
+        evidence = {"av": True, "audio": True, "visual": True}
+        explained = dict.fromkeys(("av", "visual"), explain or "happiness")
+        return Analysis(predictions, evidence, explained, fake.timeline(1.0), (), self.key(media, explain))
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    for name in ("first", "second"):
+        fake.clip(folder / f"{name}.mp4", seconds=1.0)
+    return folder
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clips: Path):
+    """The app's main script, with everything behind it made up."""
+    from streamlit.testing.v1 import AppTest
+
+    from app import services
+
+    table = pd.DataFrame(
+        {
+            "path": ["first.mp4", "second.mp4"],
+            "label": ["happiness", "*fear*"],
+            "speaker": ["s1", "s2"],
+            "intensity": ["high", "low"],
+        },
+        index=["first", "second"],
+    )
+    monkeypatch.setenv("AFFECTSCOPE_CACHE", str(tmp_path))
+    monkeypatch.setattr(corpora, "bundled", lambda: Corpus("demo", clips, table, fake.CLASSES, True))
+    monkeypatch.setattr(checkpoints, "shipped", lambda: {"demo": clips / "first.mp4"})
+    monkeypatch.setattr(checkpoints, "load", lambda path: None)
+    monkeypatch.setattr(services, "Analyzer", FakeAnalyzer)
+    st.cache_resource.clear()
+    yield AppTest.from_file(MAIN, default_timeout=30)
+    st.cache_resource.clear()

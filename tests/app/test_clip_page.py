@@ -1,0 +1,101 @@
+"""The Clip page's script, without a browser."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from app import services, uploads
+from core import checkpoints, corpora
+from core.errors import UserError
+from tests.app import fake
+
+
+def player_data(app) -> dict:
+    (element,) = [e for e in app.get("bidi_component") if "timeline_url" in e.proto.json]
+    return json.loads(element.proto.json)
+
+
+def test_first_clip_opens_by_itself(app) -> None:
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert player_data(app)["clip_url"] == "/clips/demo.first"
+    assert player_data(app)["options"]["explained"] == {"av": "happiness", "visual": "happiness"}
+
+
+def test_link_opens_the_same_view(app) -> None:
+    for name, value in {"corpus": "demo", "clip": "second", "explain": "fear", "t": "0.4", "head": "2"}.items():
+        app.query_params[name] = value
+    app.run()
+    data = player_data(app)
+    assert data["clip_url"] == "/clips/demo.second"
+    assert data["timeline_url"] == "/timelines/second-fear"
+    assert (data["view"]["time"], data["view"]["head"], data["view"]["explain"]) == (0.4, 2, "fear")
+
+
+def test_what_the_player_reports_reaches_the_url(app) -> None:
+    app.run()
+    report = {"time": 0.52, "speed": 0.5, "explain": "", "timeline": "/timelines/first-predicted", "stamp": "a", "serial": 1}
+    app.session_state["player"] = {"view": report}
+    app.run()
+    assert app.query_params["t"] == "0.52"
+    assert app.query_params["speed"] == "0.5"
+
+
+def test_report_of_another_timeline_is_ignored(app) -> None:
+    app.run()
+    app.session_state["player"] = {"view": {"time": 0.5, "timeline": "/timelines/gone", "stamp": "a", "serial": 1}}
+    app.run()
+    assert "t" not in app.query_params
+
+
+@pytest.mark.parametrize("clip", ["gone", "../../etc/passwd", ""])
+def test_unknown_upload_gets_one_sentence(app, clip: str) -> None:
+    app.query_params["corpus"] = "uploads"
+    app.query_params["clip"] = clip or "x" * 300
+    app.run()
+    assert not app.exception
+    assert [e.value for e in app.error] == ["That upload is no longer stored here: choose the file again."]
+
+
+def test_no_checkpoint_gets_one_sentence(app, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "shipped", dict)
+    app.run()
+    assert not app.exception
+    assert len(app.error) == 1
+
+
+def test_no_corpus_still_takes_uploads(app, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse():
+        raise UserError("The bundled clips are missing: clone the repository again.")
+
+    monkeypatch.setattr(corpora, "bundled", refuse)
+    app.run()
+    assert not app.exception
+    assert app.file_uploader
+    assert app.info
+
+
+def test_failed_analysis_gets_one_sentence_and_another_try(app, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_, **__):
+        raise UserError("The clip holds no frame that can be decoded: the file is damaged.")
+
+    monkeypatch.setattr(services.Analyzer, "analyze", fail)
+    monkeypatch.setattr(services.Analyzer, "key", lambda self, media, explain=None: "fails")
+    app.run()
+    assert [e.value for e in app.error] == ["The clip holds no frame that can be decoded: the file is damaged."]
+    assert [b.label for b in app.button] == ["Try again"]
+
+
+def test_upload_is_analysed(app, tmp_path) -> None:
+    app.run()
+    own = fake.clip(tmp_path / "own.mp4", seconds=1.0)
+    app.file_uploader[0].upload("../my film.MP4", own.read_bytes()).run()
+    assert not app.exception
+    assert not app.error
+    stored = player_data(app)["clip_url"].removeprefix("/clips/uploads.")
+    path, name = uploads.find(stored)
+    assert name == "my film.MP4"
+    assert path.name == f"{stored}.mp4"

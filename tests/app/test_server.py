@@ -1,0 +1,97 @@
+"""What browsers may fetch, and what they may not."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from app import shelf
+from app.server import ROUTES
+
+
+@dataclass
+class Reply:
+    status_code: int
+    headers: dict[str, str]
+    content: bytes
+
+
+Get = Callable[..., Reply]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[tuple[str, int]]:
+    """The routes on a real server: a client library would tidy the paths that an attacker does not."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(Starlette(routes=list(ROUTES)), log_level="error"))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        yield listener.getsockname()
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture
+def get(address: tuple[str, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Get:
+    monkeypatch.setenv("AFFECTSCOPE_CACHE", str(tmp_path))
+
+    def fetch(path: str, **headers: str) -> Reply:
+        connection = http.client.HTTPConnection(*address, timeout=10)
+        connection.request("GET", path, headers=headers)
+        reply = connection.getresponse()
+        return Reply(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
+
+    return fetch
+
+
+def test_clip_comes_by_ranges(get: Get, clips: Path) -> None:
+    url = shelf.lend("clips", "demo.first", clips / "first.mp4")
+    whole = (clips / "first.mp4").read_bytes()
+    part = get(url, Range="bytes=100-199")
+    assert part.status_code == 206
+    assert part.content == whole[100:200]
+    assert part.headers["content-range"] == f"bytes 100-199/{len(whole)}"
+    assert get(url).content == whole
+    assert get(url, Range=f"bytes={len(whole)}-").status_code == 416
+
+
+@pytest.mark.parametrize("shelf_name", ["clips", "timelines", "thumbs"])
+@pytest.mark.parametrize("name", ["gone", "..%2f..%2fetc%2fpasswd", "%2e%2e", "demo.first%00", "/etc/passwd"])
+def test_unknown_names_are_not_found(get: Get, shelf_name: str, name: str) -> None:
+    assert get(f"/{shelf_name}/{name}").status_code == 404
+
+
+def test_names_may_hold_anything(clips: Path, get: Get) -> None:
+    url = shelf.lend("clips", "demo.a/b c?&#é", clips / "first.mp4")
+    assert "/" not in url.removeprefix("/clips/")
+    assert get(shelf.lend("clips", "demo.b c?&#é", clips / "first.mp4")).status_code == 200
+
+
+def test_deleted_file_is_not_found(get: Get, tmp_path: Path) -> None:
+    gone = tmp_path / "gone.mp4"
+    gone.write_bytes(b"x")
+    url = shelf.lend("clips", "demo.gone", gone)
+    gone.unlink()
+    assert get(url).status_code == 404
+
+
+def test_timelines_are_kept_by_browsers(get: Get, tmp_path: Path) -> None:
+    file = tmp_path / "one.aft"
+    file.write_bytes(b"AFT1")
+    reply = get(shelf.lend("timelines", "one", file))
+    assert "immutable" in reply.headers["cache-control"]
+
+
+def test_thumb_is_a_small_jpeg(get: Get, clips: Path) -> None:
+    shelf.lend("clips", "demo.first", clips / "first.mp4")
+    reply = get("/thumbs/demo.first")
+    assert reply.headers["content-type"] == "image/jpeg"
+    assert len(reply.content) < 8_000
