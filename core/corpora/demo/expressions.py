@@ -16,17 +16,18 @@ FPS = 25
 
 EXPRESSIONS: dict[str, tuple[dict[str, float], ...]] = {
     "anger": (
-        {"browDown": 0.95, "eyeSquint": 0.4, "noseSneer": 0.55, "mouthPress": 0.3, "mouthFrown": 0.35, "mouthUpperUp": 0.2,
-         "mouthShrugLower": 0.2},
+        {"browDown": 1.0, "eyeSquint": 0.3, "eyeWide": 0.15, "noseSneer": 0.5, "mouthPress": 0.5, "mouthFrown": 0.3,
+         "mouthStretch": 0.15},
         {"browDown": 0.9, "eyeWide": 0.3, "eyeSquint": 0.4, "noseSneer": 0.6, "mouthPress": 0.15, "mouthFrown": 0.35,
          "mouthUpperUp": 0.6, "mouthLowerDown": 0.45, "jawOpen": 0.4, "mouthStretch": 0.2},
     ),
     "disgust": (
-        {"noseSneer": 0.75, "browDown": 0.3, "cheekSquint": 0.95, "mouthUpperUp": 0.7, "mouthFrown": 0.85, "eyeSquint": 0.7,
+        {"noseSneer": 0.75, "browDown": 0.1, "cheekSquint": 0.95, "mouthUpperUp": 0.7, "mouthFrown": 0.7, "eyeSquint": 0.9,
          "mouthShrugLower": 0.9, "eyeBlink": 0.25, "tongueOut": 0.25},
     ),
     "fear": (
-        {"browInnerUp": 1.0, "browOuterUp": 0.1, "eyeWide": 1.0, "mouthStretch": 1.0, "jawOpen": 0.7, "mouthLowerDown": 0.45},
+        {"browInnerUp": 1.0, "browOuterUp": 0.1, "eyeWide": 1.0, "mouthStretch": 1.0, "jawOpen": 0.7, "mouthLowerDown": 0.4,
+         "mouthUpperUp": 0.2},
     ),
     "happiness": (
         {"mouthSmile": 1.0, "cheekSquint": 0.7, "mouthUpperUp": 0.9, "eyeSquint": 0.35, "mouthDimple": 0.6, "mouthLowerDown": 0.1,
@@ -34,12 +35,12 @@ EXPRESSIONS: dict[str, tuple[dict[str, float], ...]] = {
     ),
     "neutral": ({},),
     "sadness": (
-        {"browInnerUp": 0.95, "mouthFrown": 1.0, "eyeSquint": 0.5, "mouthShrugLower": 0.45, "eyeLookDown": 0.4, "eyeBlink": 0.15,
+        {"browInnerUp": 0.95, "mouthFrown": 1.0, "eyeSquint": 0.5, "mouthShrugLower": 0.45, "eyeLookDown": 0.25, "eyeBlink": 0.1,
          "mouthStretch": 0.75, "cheekSquint": 0.2, "jawOpen": 0.15},
     ),
 }  # fmt: skip
 # The face at rest; an expression takes its place.
-REST = {"browOuterUp": 0.25, "mouthPress": 0.3}
+REST = {"browOuterUp": 0.34, "mouthPress": 0.4, "eyeWide": 0.25}
 
 # espeak-ng's phonemes by the lips' shape; a name is matched by its longest known beginning, stress marks apart.
 VISEMES: dict[str, dict[str, float]] = {
@@ -104,7 +105,7 @@ def act(
     without = habit + vector(REST) + SPEECH_SHARE * _speech(phonemes, edges, times) + _blinks(times, rng) + _gaze(times, rng)
     # A strong expression leaves the lips less room to speak.
     strength = (envelope * min(plan.face_level, 1.0))[:, None]
-    calm = np.where(np.array([name.startswith(("mouth", "jaw")) for name in rig().names]), 1 - 0.35 * strength, 1.0)
+    calm = np.where(np.array([name.startswith(("mouth", "jaw")) for name in rig().names]), 1 - 0.5 * strength, 1.0)
     weights = (without - strength * vector(REST)) * calm + envelope[:, None] * emotion
     weights = np.clip(weights, 0, 1).astype(np.float32)
     if plan.visual_emotion == "neutral" and not plan.second:

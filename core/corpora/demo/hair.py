@@ -106,4 +106,4 @@ def _knot(identity: Identity, neutral: np.ndarray, rng: np.random.Generator) -> 
     tilt, turn = np.meshgrid(np.linspace(0, np.pi, rows), np.linspace(0, 2 * np.pi, columns), indexing="ij")
     ball = np.stack([np.sin(tilt) * np.cos(turn), np.cos(tilt), np.sin(tilt) * np.sin(turn)], 2).reshape(-1, 3)
     points = ball * (0.34, 0.26, 0.3) + (0, top + 0.1, 0.15)
-    return _lock(points, _sheet(rows, columns)[:, ::-1], identity, ball * 3, rng)
+    return _lock(points, _sheet(rows, columns), identity, ball * 3, rng)

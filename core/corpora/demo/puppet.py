@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 import scipy.sparse as sp
 
-from core.corpora.demo import assets, hair
+from core.corpora.demo import assets, hair, light
 from core.corpora.demo.identities import Identity
 
 # MakeHuman's units are timid for a picture of 256 pixels: a weight of 1 means a strong movement here.
@@ -27,8 +27,8 @@ GLOSS_PARTS = (*assets.EYES.values(), "helper-upper-teeth", "helper-lower-teeth"
 @dataclass(frozen=True)
 class Rig:
     """`matrix` [M, N] from the file's vertices to the fine ones, `quads` by surface (skin, gloss, lash), `template`
-    [M, 3], `deltas` [52, M, 3], the `names` of the blendshapes, `follow` [M] how far a vertex turns with the head, and
-    `masks` [M] by name (lips, face, mouth, each eye …)."""
+    [M, 3], `deltas` [52, K, 3], the `names` of the blendshapes, `follow` [M] how far a vertex turns with the head, `masks`
+    [M] by name (lips, face, each eye …), `openness` [M] to the sky; `deltas` are those of the vertices `moving` [K] only."""
 
     matrix: sp.csr_matrix
     quads: dict[str, np.ndarray]
@@ -37,6 +37,8 @@ class Rig:
     names: tuple[str, ...]
     follow: np.ndarray
     masks: dict[str, np.ndarray]
+    openness: np.ndarray
+    moving: np.ndarray
     incidence: dict[str, sp.csr_matrix]
 
 
@@ -73,7 +75,12 @@ def rig() -> Rig:
     ramp = np.clip((template[:, 1] + 0.35 * template[:, 2] - 5.6) / 0.95, 0, 1)
     incidence = {name: _incidence(faces, offset) for name, faces in quads.items()}
     follow = (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
-    return Rig(matrix, quads, template, deltas, names, follow, fields, incidence)
+    moving = np.flatnonzero(np.abs(deltas).max((0, 2)) > 1e-4)
+    facing = normals(template, parts["body"], _incidence(parts["body"], offset))
+    body = fields["body"] > 0
+    sky = np.ones(offset, np.float32)
+    sky[body] = light.openness(template[body], facing[body])
+    return Rig(matrix, quads, template, deltas[:, moving].copy(), names, follow, fields, sky, moving, incidence)
 
 
 def _front(quads: np.ndarray, template: np.ndarray) -> np.ndarray:
@@ -132,8 +139,9 @@ class Puppet:
         # Body shapes move the whole head about: every head comes back to the same place before the camera.
         self.neutral = ((fine - middle) * self.scale + EYE_CENTRE).astype(np.float32)
         # A narrow mouth would let the ends of MakeHuman's teeth through the cheeks.
-        teeth = (shared.masks["helper-upper-teeth"] + shared.masks["helper-lower-teeth"]) > 0
-        self.neutral[teeth] = self.neutral[teeth] * (0.84, 1, 1) - (0, 0, 0.06)
+        for name, back in (("helper-upper-teeth", (0, 0, 0.08)), ("helper-lower-teeth", (0, 0.03, 0.13))):
+            teeth = shared.masks[name] > 0
+            self.neutral[teeth] = self.neutral[teeth] * (0.8, 1, 1) - back
         self.identity = identity
         self.colours = _colours(identity, self.neutral)
         skin_normals = normals(self.neutral, shared.quads["skin"], shared.incidence["skin"])
@@ -148,7 +156,9 @@ class Puppet:
         if not len(active):
             return self.neutral
         moved = weights[active].astype(np.float32) @ rig().deltas[active].reshape(len(active), -1)
-        return self.neutral + self.scale * moved.reshape(-1, 3)
+        points = self.neutral.copy()
+        points[rig().moving] += self.scale * moved.reshape(-1, 3)
+        return points
 
     def pose(self, points: np.ndarray, angles: tuple[float, float, float], shift: np.ndarray) -> np.ndarray:
         """Turn `points` [M, 3] by `angles` (yaw, pitch, roll in degrees) about the neck and move them by `shift` [3]."""
@@ -208,6 +218,7 @@ def _colours(identity: Identity, neutral: np.ndarray) -> np.ndarray:
     tint(masks["helper-tongue"], (0.62, 0.27, 0.27))
     for name in assets.LASHES:
         tint(masks[name], (0.07, 0.05, 0.04))
+    colours *= np.where(masks["body"] > 0, np.clip(0.35 + 0.85 * shared.openness, 0.35, 1.1), 1)[:, None]
     return colours.astype(np.float32)
 
 

@@ -6,14 +6,19 @@ import numpy as np
 from core.corpora.demo import puppet as puppets
 from core.corpora.demo import skin
 from core.corpora.demo.identities import Identity
+from core.corpora.demo.light import Lamps
 from core.corpora.demo.script import Look
 from core.corpora.demo.stage import Stage, Surface
 from core.corpora.demo.truth import MASK_SIZE
 
 SIZE = 256
 # Drawn larger and averaged down: cheaper than multisampling in a software renderer, and finer.
-DRAWN = 320
+DRAWN = 384
 CAMERA = ((0.0, 7.25, 15.0), (0.0, 7.13, 0.0), 12.4)
+
+
+# Strength and power of the highlight.
+SHINE = {"skin": (0.10, 12.0), "gloss": (0.6, 60.0), "lash": (0.0, 1.0), "hair": (0.15, 20.0)}
 
 
 class Scene:
@@ -33,11 +38,10 @@ class Scene:
         shared = puppets.rig()
         self.puppet = puppets.Puppet(identity)
         self.picture = skin.Picture(identity, puppets.hash_name(identity.name))
-        shine = {"skin": (0.12, 12), "gloss": (0.7, 60), "lash": (0.0, 5)}
         self._surfaces = {}
         for name, quads in self.puppet.quads.items():
             used, flat = np.unique(quads, return_inverse=True)
-            surface = self.stage.add(flat.reshape(quads.shape), self.puppet.colours[used], *shine[name], solid=name == "skin")
+            surface = self.stage.add(flat.reshape(quads.shape), len(used), solid=name == "skin")
             self._surfaces[name] = surface
             surface.used = used
         coordinates = skin.coordinates(shared.template)
@@ -46,15 +50,10 @@ class Scene:
         hidden = (shared.masks["inside-mouth"] > 0.5) | (shared.masks["ears"] > 0.5) | (y < 6.14) | ((y < 6.6) & (z < 0.4))
         coordinates[hidden] = (0.5, 0.99)
         self._surfaces["skin"].wear(coordinates[self._surfaces["skin"].used], skin.HEIGHT, skin.WIDTH)
-        self._locks = [self.stage.add(lock.quads, lock.colours, 0.2, 20) for lock in self.puppet.hair]
+        self._locks = [self.stage.add(lock.quads, len(lock.points)) for lock in self.puppet.hair]
 
     def light(self, look: Look) -> None:
-        side, up = np.radians((look.side, look.up))
-        warm = (1 + 0.08 * look.warmth, 1.0, 1 - 0.12 * look.warmth)
-        key = (10 * np.sin(side) * np.cos(up), 10 * np.sin(up), 10 * np.cos(side) * np.cos(up))
-        fill = (-6 * np.sign(look.side or 1), 1.5, 8)
-        rim = (-5 * np.sign(look.side or 1), 6, -6)
-        self.stage.light([(key, warm, look.key), (fill, (1, 1, 1), look.fill), (rim, (1, 1, 1), look.rim)])
+        self._lamps = Lamps(look)
         self.stage.backdrop(look.below, look.above)
 
     def draw(self, weights: np.ndarray, angles: tuple[float, float, float], shift: np.ndarray) -> np.ndarray:
@@ -63,12 +62,13 @@ class Scene:
         points = self.puppet.pose(self.puppet.shape(weights), angles, shift)
         for name, surface in self._surfaces.items():
             facing = puppets.normals(points, self.puppet.quads[name], self.puppet.incidence[name])[surface.used]
-            surface.move(points[surface.used], facing)
+            surface.move(points[surface.used], self._lamps.shade(self.puppet.colours[surface.used], facing, *SHINE[name]))
             if name == "skin":
                 self._drawn = points, facing
         turn = puppets.rotation(*angles)
         for surface, lock in zip(self._locks, self.puppet.hair, strict=True):
-            surface.move(puppets.pose_rigid(lock.points, angles, shift), lock.normals @ turn.T)
+            lit = self._lamps.shade(lock.colours, lock.normals @ turn.T, *SHINE["hair"])
+            surface.move(puppets.pose_rigid(lock.points, angles, shift), lit)
         self._surfaces["skin"].paint(self.picture.frame(dict(zip(shared.names, weights.tolist(), strict=True))))
         return cv2.resize(self.stage.shoot(), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 

@@ -130,7 +130,7 @@ def plan(seed: int, index: int, group: Group) -> Plan:
         onset=float(onset), apex_start=float(apex_start), apex_end=float(apex_end), offset=float(rng.uniform(0.9, 0.98)),
         lead=float(rng.uniform(0.2, 0.45)), tail=float(rng.uniform(0.25, 0.5)),
         av_offset=float(rng.uniform(-0.24, 0.24)) if rng.random() < 0.2 else 0.0,
-        angles=tuple(float(value) for value in rng.normal(0, (7.0, 3.0, 2.5)).clip(-16, 16)),
+        angles=tuple(float(value) for value in rng.normal(0, (6.0, 2.5, 2.5)).clip(-16, 16)),
         shift=tuple(float(value) for value in rng.normal(0, (0.07, 0.04, 0.2))),
         look=_look(rng), snr=float(rng.uniform(12, 36)), loudness=float(rng.normal(0, 2.5)),
     )  # fmt: skip
@@ -158,7 +158,7 @@ def _look(rng: np.random.Generator) -> Look:
     below = np.clip(tone + tint, 0.03, 0.95)
     above = np.clip(below + rng.uniform(-0.2, 0.25), 0.03, 0.98)
     return Look(
-        side=float(rng.uniform(-55, 55)), up=float(rng.uniform(12, 50)), key=float(rng.uniform(0.6, 0.9)),
+        side=float(rng.uniform(-55, 55)), up=float(rng.uniform(12, 50)), key=float(rng.uniform(0.5, 0.8)),
         fill=float(rng.uniform(0.25, 0.45)), rim=float(rng.uniform(0.1, 0.5)), warmth=float(rng.uniform(-1, 1)),
         below=tuple(below.tolist()), above=tuple(above.tolist()), blur=float(rng.uniform(0, 0.9)), noise=float(rng.uniform(0, 4)),
     )  # fmt: skip

@@ -120,7 +120,7 @@ def _beard(identity: Identity) -> np.ndarray:
     jaw = 1 / (1 + np.exp((y - 6.62 - 0.5 * np.clip(np.abs(x) - 0.3, 0, 1) * 1.6) / 0.035))
     lip = np.exp(-(((np.abs(x) / 0.27) ** 4) + ((y - 6.76) / 0.055) ** 4))
     bare = np.exp(-(((x / 0.27) ** 4) + ((y - 6.595) / 0.085) ** 4))
-    return np.clip(np.maximum(jaw, lip) - bare, 0, 1) * identity.beard
+    return np.clip(np.maximum(jaw, lip) - bare, 0, 1) * np.clip((y - 6.16) / 0.1, 0, 1) * identity.beard
 
 
 class Picture:

@@ -1,4 +1,4 @@
-"""The off-screen stage: meshes, lights and a camera in VTK, which PyVista brings along.
+"""The off-screen stage: meshes and a camera in VTK, which PyVista brings along.
 
 PyVista's plotter is passed by: its `screenshot` costs twice what the picture does.
 """
@@ -16,7 +16,6 @@ try:
     from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyData
     from vtkmodules.vtkRenderingCore import (
         vtkActor,
-        vtkLight,
         vtkPolyDataMapper,
         vtkRenderer,
         vtkRenderWindow,
@@ -27,48 +26,36 @@ except ImportError as error:
 
 
 class Surface:
-    """One triangle mesh on the stage: its points, normals and picture can change from frame to frame."""
+    """One mesh on the stage: its points, colours and picture can change from frame to frame."""
 
-    def __init__(self, faces: np.ndarray, colours: np.ndarray, shine: float, power: float) -> None:
-        """`faces` [T, 3 or 4] vertex indices, `colours` [N, 3] in 0..1, `shine` and `power` of the highlight."""
-        self.count = len(colours)
-        self.used = np.arange(self.count)
+    def __init__(self, quads: np.ndarray, count: int) -> None:
+        """`quads` [Q, 4] indices of `count` vertices."""
         self.data = vtkPolyData()
-        self._arrays = {"points": np.zeros((self.count, 3), np.float32), "normals": np.zeros((self.count, 3), np.float32)}
-        self._points = numpy_to_vtk(self._arrays["points"])
-        self._normals = numpy_to_vtk(self._arrays["normals"])
+        self._arrays = np.zeros((count, 3), np.float32), np.zeros((count, 3), np.uint8)
+        self._points, self._colours = (numpy_to_vtk(array) for array in self._arrays)
         points = vtkPoints()
         points.SetData(self._points)
         self.data.SetPoints(points)
         cells = vtkCellArray()
-        offsets = np.arange(0, faces.size + 1, faces.shape[1])
-        cells.SetData(numpy_to_vtkIdTypeArray(offsets, deep=True), numpy_to_vtkIdTypeArray(faces.ravel(), deep=True))
+        offsets = np.arange(0, quads.size + 1, quads.shape[1])
+        cells.SetData(numpy_to_vtkIdTypeArray(offsets, deep=True), numpy_to_vtkIdTypeArray(quads.ravel(), deep=True))
         self.data.SetPolys(cells)
-        self.data.GetPointData().SetNormals(self._normals)
-        rgb = numpy_to_vtk(np.round(np.clip(colours, 0, 1) * 255).astype(np.uint8), deep=True)
-        rgb.SetName("rgb")
-        self.data.GetPointData().SetScalars(rgb)
+        self.data.GetPointData().SetScalars(self._colours)
         mapper = vtkPolyDataMapper()
         mapper.SetInputData(self.data)
-        # The camera never moves and every mesh stays before it: bounds would be computed in vain.
-        mapper.SetStatic(False)
         self.actor = vtkActor()
         self.actor.SetMapper(mapper)
-        look = self.actor.GetProperty()
-        look.SetInterpolationToPhong()
-        look.SetAmbient(0.22)
-        look.SetDiffuse(0.85)
-        look.SetSpecular(shine)
-        look.SetSpecularPower(power)
+        # The colours come lit.
+        self.actor.GetProperty().LightingOff()
         self._picture: np.ndarray | None = None
         self._image: vtkImageData | None = None
 
-    def move(self, points: np.ndarray, normals: np.ndarray) -> None:
-        """New `points` and `normals`, both [N, 3]."""
-        self._arrays["points"][:] = points
-        self._arrays["normals"][:] = normals
+    def move(self, points: np.ndarray, colours: np.ndarray) -> None:
+        """New `points` [N, 3] and lit `colours` [N, 3] uint8."""
+        self._arrays[0][:] = points
+        self._arrays[1][:] = colours
         self._points.Modified()
-        self._normals.Modified()
+        self._colours.Modified()
         self.data.GetPoints().Modified()
         self.data.Modified()
 
@@ -114,28 +101,15 @@ class Stage:
         self.size = size
         self._pixels = vtkUnsignedCharArray()
 
-    def add(self, faces: np.ndarray, colours: np.ndarray, shine: float = 0.15, power: float = 15, *, solid: bool = False) -> Surface:
+    def add(self, quads: np.ndarray, count: int, *, solid: bool = False) -> Surface:
         """Put a mesh on the stage; of a `solid` one only the side that faces the camera is drawn."""
-        surface = Surface(faces, colours, shine, power)
+        surface = Surface(quads, count)
         surface.actor.GetProperty().SetBackfaceCulling(solid)
         self.renderer.AddActor(surface.actor)
         return surface
 
     def remove(self, surface: Surface) -> None:
         self.renderer.RemoveActor(surface.actor)
-
-    def light(self, lamps: list[tuple[tuple[float, ...], tuple[float, ...], float]]) -> None:
-        """`lamps`: position, colour (red, green, blue) and strength of each light; all shine from far away."""
-        self.renderer.RemoveAllLights()
-        for position, colour, strength in lamps:
-            lamp = vtkLight()
-            lamp.SetLightTypeToSceneLight()
-            lamp.SetPositional(False)
-            lamp.SetPosition(*position)
-            lamp.SetFocalPoint(0, 0, 0)
-            lamp.SetColor(*colour)
-            lamp.SetIntensity(strength)
-            self.renderer.AddLight(lamp)
 
     def backdrop(self, below: tuple[float, ...], above: tuple[float, ...]) -> None:
         """A plain background that runs from one colour to another."""
