@@ -18,8 +18,12 @@ from core.timeline import Heatmap, Lane, Timeline
 
 MAX_SIDE = 960
 STRIP = 96
-# Okabe and Ito's palette, which colour-blind eyes can tell apart.
-PALETTE = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+# The player's colours, app/player/colours.js: Okabe and Ito's palette, by the first letters of the class.
+_CLASSES = {
+    "ang": "d55e00", "dis": "009e73", "fea": "cc79a7", "hap": "e69f00", "joy": "e69f00", "neu": "8c8c8c", "sad": "0072b2",
+    "sur": "56b4e9", "cal": "8fbc5a", "con": "7a5195",
+}  # fmt: skip
+_OTHERS = ("0072b2", "e69f00", "009e73", "cc79a7", "d55e00", "56b4e9", "7a5195", "8fbc5a", "8c8c8c")
 _INK, _PAPER = (235, 238, 242), (18, 22, 28)
 
 
@@ -101,7 +105,7 @@ def paint(
     if heatmap is not None and right > left and bottom > top:
         values = heatmap.values[index].reshape(heatmap.height, heatmap.width)
         warm = cv2.resize(values, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
-        colour = cv2.cvtColor(cv2.applyColorMap(warm, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+        colour = cv2.cvtColor(cv2.applyColorMap(warm, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
         alpha = (opacity * warm / 255 * (warm >= 255 * threshold))[..., None]
         rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
         inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
@@ -151,8 +155,8 @@ def _strip(timeline: Timeline, width: int) -> np.ndarray:
         return strip
     _stack(strip[28:], lane, timeline.duration)
     x = 6
-    for name, colour in zip(lane.series, PALETTE, strict=False):
-        cv2.rectangle(strip, (x, 8), (x + 10, 18), colour, -1)
+    for index, name in enumerate(lane.series):
+        cv2.rectangle(strip, (x, 8), (x + 10, 18), _colour(name, index), -1)
         cv2.putText(strip, name, (x + 14, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.38, _INK, 1, cv2.LINE_AA)
         x += 24 + 7 * len(name)
     return strip
@@ -163,8 +167,13 @@ def _stack(area: np.ndarray, lane: Lane, duration: float) -> None:
     moments = np.linspace(0, duration, width)
     edges = np.cumsum([np.interp(moments, lane.times, row) for row in lane.values], 0) * height
     rows = np.arange(height)[:, None]
-    for edge, colour in list(zip(edges, PALETTE, strict=False))[::-1]:
-        area[rows < edge[None]] = colour
+    for index in reversed(range(len(edges))):
+        area[rows < edges[index][None]] = _colour(lane.series[index], index)
+
+
+def _colour(name: str, index: int) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(_CLASSES.get(name.lower()[:3], _OTHERS[index % len(_OTHERS)]))
+    return red, green, blue
 
 
 def _find(timeline: Timeline, heatmap: str) -> Heatmap | None:
