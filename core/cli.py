@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -145,7 +145,9 @@ def corpus_build(
     name: Annotated[str, typer.Argument(help="What to build: `demo`.")] = "demo",
     clips: Annotated[int, typer.Option(help="How many clips.")] = 720,
     seed: Annotated[int, typer.Option(help="Same seed, same corpus.")] = 1,
-    identities: Annotated[str, typer.Option(help="`train`, or `held-out` for the speakers of the bundled clips.")] = "train",
+    identities: Annotated[
+        Literal["train", "held-out"], typer.Option(help="`held-out` takes the speakers of the bundled clips.")
+    ] = "train",
     workers: Annotated[int | None, typer.Option(help="Processes; all cores if left out.")] = None,
 ) -> None:
     """Render the demo corpus: talking heads whose truth is known. Goes on where it was stopped."""

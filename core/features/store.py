@@ -73,7 +73,7 @@ class FeatureStore:
     def put(self, key: str, arrays: Mapping[str, np.ndarray]) -> None:
         def write(path: Path) -> None:
             with path.open("wb") as file:
-                np.savez_compressed(file, **arrays)
+                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
         write_atomically(self.root / f"{key}.npz", write)
 

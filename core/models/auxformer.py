@@ -35,7 +35,7 @@ zeroed features do in the papers, so that the other modality reaches both halves
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -100,7 +100,7 @@ class AuxFormer(AVModel):
         self.out = nn.Linear(2 * width, classes)
 
     @classmethod
-    def preset(cls, name: str, **changes: object) -> AuxFormer:
+    def preset(cls, name: str, **changes: Any) -> AuxFormer:
         """``paper``: the published sizes. ``demo``: small, for features of this project (130 and 135), trains on a CPU."""
         presets = {
             "paper": AuxFormerConfig(),

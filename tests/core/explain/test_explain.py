@@ -1,0 +1,94 @@
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from core.checkpoints import Checkpoint, Normaliser
+from core.explain.attention import frame_weights, stack_layers
+from core.explain.gradcam import SIDE, ClipGradCAM, MapsToLogits, face_heatmaps
+from core.explain.trust import region_in_crop
+from core.features.encoders import READER_CLASSES, load_face_encoder, prepare
+from core.models.auxformer import AuxFormer
+from core.models.base import AttentionMap
+from core.streams import Batch, Stream
+
+
+class ReadsOneMap(torch.nn.Module):
+    """A model whose only logit is feature ``index`` of the last frame minus that of the first."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.index = index
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, batch: Batch):
+        feature = batch.values["visual"][:, :, self.index]
+        return SimpleNamespace(predictions={"visual": (feature[:, -1] - feature[:, 0])[:, None] + 0 * self.unused})
+
+
+def crops(count: int = 3) -> torch.Tensor:
+    make = np.random.default_rng(0)
+    return prepare(make.integers(0, 255, (count, 64, 64), dtype=np.uint8))
+
+
+def test_grad_cam_by_hand():
+    """The logit is a map's mean: its gradient is 1/16 everywhere, so the map itself, cut at zero, is the answer."""
+    encoder, pictures = load_face_encoder(), crops()
+    early = encoder.early(pictures)
+    maps = encoder.blocks[2:](early).numpy()
+    index = int(maps[-1].max((1, 2)).argmax())
+    batch = Batch.of(visual=encoder(pictures)[None])
+    wrapper = MapsToLogits(encoder, Checkpoint(ReadsOneMap(index), Normaliser(), {}), np.ones(3, bool), batch, "visual")
+    with ClipGradCAM(wrapper, [encoder.blocks[3]]) as cam:
+        found = cam(early.clone().requires_grad_(True), [lambda logits: logits[0]])
+    # The first frame counts with the opposite sign, the middle one not at all.
+    expected = np.stack([np.maximum(-maps[0, index], 0), np.zeros((4, 4)), np.maximum(maps[2, index], 0)])
+    enlarged = torch.nn.functional.interpolate(torch.tensor(expected)[:, None].float(), (SIDE, SIDE), mode="bilinear")[:, 0]
+    np.testing.assert_allclose(found, enlarged / expected.max(), atol=1e-5)
+
+
+def test_heatmaps_lie_on_present_frames_and_leave_the_encoder_as_it_was():
+    torch.manual_seed(0)
+    model = AuxFormer.preset("demo").eval()
+    encoder, pictures = load_face_encoder(), crops(3)
+    present = np.array([True, False, True, True])
+    values = np.zeros((4, 135), np.float32)
+    values[present] = encoder(pictures).numpy()
+    stream = Stream(values, np.arange(4) / 25, present)
+    batch = Batch.collate([{"visual": stream}], {"audio": 130, "visual": 135})
+    before = {k: v.clone() for k, v in encoder.state_dict().items()}
+    maps = face_heatmaps(Checkpoint(model, Normaliser(), {}), pictures, stream, batch, {"av": 1, "visual": 2})
+    for head in ("av", "visual"):
+        assert maps[head].shape == (4, SIDE, SIDE)
+        assert not maps[head][1].any()
+        assert maps[head].max() == 1
+        assert maps[head].min() >= 0
+    assert all(torch.equal(before[k], v) for k, v in encoder.state_dict().items())
+    assert not any(block._forward_hooks for block in encoder.blocks)
+
+
+def test_frame_weights_are_the_mean_over_those_who_ask():
+    weights = torch.tensor([[0.5, 0.5], [1.0, 0.0], [0.0, 1.0]])[None]
+    maps = [AttentionMap("cross.audio", "audio", "visual", layer, weights[None]) for layer in (0, 1)]
+    stacked = stack_layers(maps, "cross.audio")
+    assert stacked.shape == (2, 1, 3, 2)
+    found = frame_weights(stacked, torch.tensor([True, True, False]))
+    torch.testing.assert_close(found, torch.tensor([0.75, 0.25]).expand(2, 1, 2))
+
+
+def test_region_in_crop_by_hand():
+    mask = np.zeros((64, 64), bool)
+    mask[:32, :32] = True
+    # The crop is the picture's middle: its upper left quarter is in the mask.
+    inside = region_in_crop(mask, np.array([0.25, 0.25, 0.75, 0.75]), 4, 4)
+    assert inside.tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    # A crop that leaves the picture on the left: its left half is nothing.
+    assert region_in_crop(mask, np.array([-0.5, 0.0, 0.5, 0.5]), 2, 2).tolist() == [[0, 1], [0, 1]]
+
+
+def test_the_encoder_knows_its_own_shapes():
+    encoder = load_face_encoder()
+    features = encoder(crops(2))
+    assert features.shape == (2, 135)
+    torch.testing.assert_close(encoder.logits(crops(2)), features[:, -len(READER_CLASSES) :])
+    assert not any(p.requires_grad for p in encoder.parameters())
