@@ -264,7 +264,8 @@ def _load(checkpoint: str) -> Any:
 @contextmanager
 def _progress() -> Iterator[Callable[[str, float], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=remarks, transient=True) as bar:
+    quiet = not remarks.is_terminal
+    with Progress(*columns, TimeRemainingColumn(), console=remarks, transient=True, disable=quiet) as bar:
         task = bar.add_task("", total=1.0)
         yield lambda stage, share: bar.update(task, description=stage, completed=share)
 

@@ -58,7 +58,10 @@ class HeadData:
 @lru_cache(maxsize=1)
 def head() -> HeadData:
     """The template head with shoulders, without any identity or expression."""
-    vertices, coordinates, parts, uv_of = [], [], {name: [] for name in PARTS}, {}
+    vertices: list[list[float]] = []
+    coordinates: list[list[float]] = []
+    parts: dict[str, list[list[int]]] = {name: [] for name in PARTS}
+    uv_of: dict[int, int] = {}
     group = ""
     with open(data_directory() / "mpfb2" / "3dobjs" / "base.obj") as lines:
         for line in lines:
@@ -70,9 +73,9 @@ def head() -> HeadData:
             elif kind == "g":
                 group = fields[0]
             elif kind == "f" and group in parts:
-                corners = [tuple(int(part) - 1 for part in field.split("/")[:2]) for field in fields]
-                parts[group].append([corner[0] for corner in corners])
-                uv_of.update(corners)
+                corners = [field.split("/") for field in fields]
+                parts[group].append([int(corner[0]) - 1 for corner in corners])
+                uv_of.update((int(corner[0]) - 1, int(corner[1]) - 1) for corner in corners)
     everything = np.array(vertices, np.float32)
     quads = {name: np.array(faces) for name, faces in parts.items()}
     centres = everything[quads["body"]].mean(1)
@@ -103,7 +106,10 @@ def skin_mask(name: str) -> np.ndarray:
     """One of MPFB's skin masks (`lips`, `face`, `ears`, `inside-mouth`), sampled at the vertices: [N] in 0..1."""
     import cv2
 
-    picture = cv2.imread(str(data_directory() / "mpfb2" / "textures" / f"mpfb_{name}.jpg"), cv2.IMREAD_GRAYSCALE)
+    path = data_directory() / "mpfb2" / "textures" / f"mpfb_{name}.jpg"
+    picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if picture is None:
+        raise UserError(MISSING)
     side = picture.shape[0] - 1
     columns, rows = (head().uv[:, 0] * side).astype(int), ((1 - head().uv[:, 1]) * side).astype(int)
     return picture[rows.clip(0, side), columns.clip(0, side)].astype(np.float32) / 255

@@ -59,7 +59,8 @@ VISEMES: dict[str, dict[str, float]] = {
 }
 SOUNDS = {
     "closed": "p b m", "teeth": "f v", "tongue": "T D", "flat": "s z t d n l t# n- l- *", "shut": "S Z tS dZ",
-    "back": "k g N h x", "round": "w u: U r r- u", "open": "aI aU A: A a a: A@ 0 aI@ aI3", "half": "V E e eI e@ 3 3: @ a# @L I2 @2 @5",
+    "back": "k g N h x", "round": "w u: U r r- u",
+    "open": "aI aU A: A a a: A@ 0 aI@ aI3", "half": "V E e eI e@ 3 3: @ a# @L I2 @2 @5",
     "wide": "i i: I I# j i@ i@3", "o": "oU O O: OI O2 o@ O@ U@ o", "rest": "_ _: _! ?",
 }  # fmt: skip
 _SHAPE_OF = {sound: shape for shape, sounds in SOUNDS.items() for sound in sounds.split()}
@@ -91,7 +92,12 @@ def vector(weights: dict[str, float]) -> np.ndarray:
 
 
 def act(
-    plan: Plan, phonemes: tuple[str, ...], edges: np.ndarray, seconds: float, rng: np.random.Generator, habit_rng: np.random.Generator
+    plan: Plan,
+    phonemes: tuple[str, ...],
+    edges: np.ndarray,
+    seconds: float,
+    rng: np.random.Generator,
+    habit_rng: np.random.Generator,
 ) -> Performance:
     """The face of a plan whose lips form `phonemes` between `edges` [P + 1] (seconds), in a clip of `seconds`."""
     count = int(np.ceil(seconds * FPS))

@@ -54,7 +54,8 @@ def grow(
 def _scalp(template: np.ndarray, fringe: float) -> np.ndarray:
     """How much hair grows at each vertex [M], in 0..1: none before the hairline, full a little behind it."""
     x, y, z = template.T
-    line = np.interp(y, [6.3, 6.75, 7.0, 7.2, 7.45, 7.75, 8.0, 8.15, 8.3, 8.5], [-0.35, -0.1, 0.12, 0.5, 0.58, 0.82, 0.98, 1.2, 1.35, 1.5])
+    heights = [6.3, 6.75, 7.0, 7.2, 7.45, 7.75, 8.0, 8.15, 8.3, 8.5]
+    line = np.interp(y, heights, [-0.35, -0.1, 0.12, 0.5, 0.58, 0.82, 0.98, 1.2, 1.35, 1.5])
     line = line + fringe * 0.12 * np.clip((y - 7.4) / 0.5, 0, 1) - 0.12 * np.clip(np.abs(x) - 0.42, 0, 0.2) * (y > 7.9)
     return np.clip((line - z) / 0.14, 0, 1) * np.clip((y - 6.4) / 0.15, 0, 1)
 
@@ -63,8 +64,8 @@ def _streaks(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Strand-like noise [K] about 0, running down from the crown."""
     angle = np.arctan2(points[:, 0], points[:, 2] - 0.4)
     tall = points[:, 1]
-    waves = sum(np.sin(f * angle + 3 * np.sin(g * tall + p) + p) for f, g, p in zip((23, 47, 91), (2, 3, 5), rng.uniform(0, 6, 3), strict=True))
-    return waves / 3
+    waves = zip((23, 47, 91), (2, 3, 5), rng.uniform(0, 6, 3), strict=True)
+    return sum(np.sin(f * angle + 3 * np.sin(g * tall + p) + p) for f, g, p in waves) / 3
 
 
 def _lock(points: np.ndarray, quads: np.ndarray, identity: Identity, places: np.ndarray, rng: np.random.Generator) -> Lock:

@@ -50,13 +50,13 @@ class Identity:
     """One person. Colours are sRGB in 0..1; `shape` maps MPFB shape targets to weights."""
 
     name: str
-    sex: Literal["female", "male"]
+    sex: str
     age: int
     ancestry: str
-    skin: tuple[float, float, float]
-    hair: tuple[float, float, float]
+    skin: tuple[float, ...]
+    hair: tuple[float, ...]
     hair_style: str
-    eyes: tuple[float, float, float]
+    eyes: tuple[float, ...]
     brow_weight: float
     beard: float
     lips: float
@@ -145,9 +145,9 @@ def _shape(sex: str, age: int, ancestry: str, rng: np.random.Generator) -> dict[
         ("forehead/forehead-scale-vert", "decr", "incr"), ("forehead/forehead-temple", "decr", "incr"),
     )  # fmt: skip
     sided = (
-        ("cheek/{}-cheek-bones", "decr", "incr"), ("cheek/{}-cheek-volume", "decr", "incr"), ("eyes/{}-eye-scale", "decr", "incr"),
-        ("eyes/{}-eye-trans", "in", "out"), ("eyes/{}-eye-height2", "decr", "incr"), ("eyes/{}-eye-corner2", "down", "up"),
-        ("eyes/{}-eye-eyefold", "down", "up"),
+        ("cheek/{}-cheek-bones", "decr", "incr"), ("cheek/{}-cheek-volume", "decr", "incr"),
+        ("eyes/{}-eye-scale", "decr", "incr"), ("eyes/{}-eye-trans", "in", "out"), ("eyes/{}-eye-height2", "decr", "incr"),
+        ("eyes/{}-eye-corner2", "down", "up"), ("eyes/{}-eye-eyefold", "down", "up"),
     )  # fmt: skip
     for stem, low, high in pairs:
         weights.update(_signed(stem, low, high, rng.normal(0, 0.32)))

@@ -20,7 +20,7 @@ class Lamps:
             (np.sin(side) * np.cos(up), np.sin(up), np.cos(side) * np.cos(up)), (0.6 * away, 0.15, 0.8), (0.5 * away, 0.6, -0.6),
         ])  # fmt: skip
         self._directions = (directions / np.linalg.norm(directions, axis=1, keepdims=True)).astype(np.float32)
-        halves = self._directions + (0, 0, 1)
+        halves = self._directions + np.array((0, 0, 1))
         self._halves = (halves / np.linalg.norm(halves, axis=1, keepdims=True)).astype(np.float32)
         warm = np.array((1 + 0.08 * look.warmth, 1.0, 1 - 0.12 * look.warmth))
         strengths = np.array([look.key, look.fill, look.rim])

@@ -47,11 +47,11 @@ def rig() -> Rig:
     """The rig, built once a process in about a second."""
     data = assets.head()
     levels = {"body": 1, "helper-l-eye": 2, "helper-r-eye": 2, "helper-upper-teeth": 1, "helper-lower-teeth": 1}
-    blocks, parts, masks, offset = [], {}, {}, 0
+    blocks, parts, ranges, offset = [], {}, {}, 0
     for name in assets.PARTS:
-        block, quads = _refine(data.parts[name], len(data.vertices), levels.get(name, 0))
-        parts[name] = quads + offset
-        masks[name] = (offset, offset + block.shape[0])
+        block, fine = _refine(data.parts[name], len(data.vertices), levels.get(name, 0))
+        parts[name] = fine + offset
+        ranges[name] = (offset, offset + block.shape[0])
         blocks.append(block)
         offset += block.shape[0]
     matrix = sp.vstack(blocks).tocsr().astype(np.float32)
@@ -67,8 +67,8 @@ def rig() -> Rig:
     names, coarse = assets.blendshapes()
     gains = np.array([GAINS.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name in names], np.float32)
     deltas = np.stack([matrix @ delta for delta in coarse]) * gains[:, None, None]
-    fields = {name: np.zeros(offset, np.float32) for name in masks}
-    for name, (start, stop) in masks.items():
+    fields = {name: np.zeros(offset, np.float32) for name in ranges}
+    for name, (start, stop) in ranges.items():
         fields[name][start:stop] = 1
     for name in ("lips", "face", "ears", "inside-mouth"):
         fields[name] = (matrix @ assets.skin_mask(name)) * fields["body"]
@@ -186,7 +186,7 @@ def _colours(identity: Identity, neutral: np.ndarray) -> np.ndarray:
     skin = np.array(identity.skin, np.float32)
     colours = np.tile(skin, (len(template), 1))
 
-    def tint(cover: np.ndarray, colour: np.ndarray) -> None:
+    def tint(cover: np.ndarray, colour: np.ndarray | tuple[float, float, float]) -> None:
         nonlocal colours
         colours = colours * (1 - cover[:, None]) + np.asarray(colour, np.float32) * cover[:, None]
 

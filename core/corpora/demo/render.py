@@ -24,12 +24,13 @@ SHINE = {"skin": (0.10, 12.0), "gloss": (0.6, 60.0), "lash": (0.0, 1.0), "hair":
 class Scene:
     """A stage with one person on it. Faces are drawn at any blendshape weights and head pose."""
 
-    def __init__(self) -> None:
+    def __init__(self, identity: Identity) -> None:
         self.stage = Stage(DRAWN, CAMERA)
-        self.puppet: puppets.Puppet | None = None
         self._surfaces: dict[str, Surface] = {}
+        self._used: dict[str, np.ndarray] = {}
         self._locks: list[Surface] = []
-        self._drawn: tuple[np.ndarray, np.ndarray] | None = None
+        self.cast(identity)
+        self.light(Look())
 
     def cast(self, identity: Identity) -> None:
         """Put a person on the stage, in the place of the one before."""
@@ -40,16 +41,15 @@ class Scene:
         self.picture = skin.Picture(identity, puppets.hash_name(identity.name))
         self._surfaces = {}
         for name, quads in self.puppet.quads.items():
-            used, flat = np.unique(quads, return_inverse=True)
-            surface = self.stage.add(flat.reshape(quads.shape), len(used), solid=name == "skin")
-            self._surfaces[name] = surface
-            surface.used = used
+            self._used[name], flat = np.unique(quads, return_inverse=True)
+            self._surfaces[name] = self.stage.add(flat.reshape(quads.shape), len(self._used[name]), solid=name == "skin")
+        self._drawn = self.puppet.neutral, np.zeros((len(self._used["skin"]), 3), np.float32)
         coordinates = skin.coordinates(shared.template)
         # Inside the mouth and on the ears the face's picture would only smear.
         _, y, z = shared.template.T
         hidden = (shared.masks["inside-mouth"] > 0.5) | (shared.masks["ears"] > 0.5) | (y < 6.14) | ((y < 6.6) & (z < 0.4))
         coordinates[hidden] = (0.5, 0.99)
-        self._surfaces["skin"].wear(coordinates[self._surfaces["skin"].used], skin.HEIGHT, skin.WIDTH)
+        self._surfaces["skin"].wear(coordinates[self._used["skin"]], skin.HEIGHT, skin.WIDTH)
         self._locks = [self.stage.add(lock.quads, len(lock.points)) for lock in self.puppet.hair]
 
     def light(self, look: Look) -> None:
@@ -61,8 +61,9 @@ class Scene:
         shared = puppets.rig()
         points = self.puppet.pose(self.puppet.shape(weights), angles, shift)
         for name, surface in self._surfaces.items():
-            facing = puppets.normals(points, self.puppet.quads[name], self.puppet.incidence[name])[surface.used]
-            surface.move(points[surface.used], self._lamps.shade(self.puppet.colours[surface.used], facing, *SHINE[name]))
+            used = self._used[name]
+            facing = puppets.normals(points, self.puppet.quads[name], self.puppet.incidence[name])[used]
+            surface.move(points[used], self._lamps.shade(self.puppet.colours[used], facing, *SHINE[name]))
             if name == "skin":
                 self._drawn = points, facing
         turn = puppets.rotation(*angles)
@@ -79,7 +80,7 @@ class Scene:
         the face is seen.
         """
         shared = puppets.rig()
-        used = self._surfaces["skin"].used
+        used = self._used["skin"]
         moved, facing = self._drawn
         still = self.puppet.pose(self.puppet.shape(without), angles, shift)
         visible = used[(facing[:, 2] > 0.15) & (shared.masks["inside-mouth"][used] < 0.5)]
@@ -109,7 +110,7 @@ def project(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     eye, aim = (np.array(place, np.float32) for place in CAMERA[:2])
     ahead = (aim - eye) / np.linalg.norm(aim - eye)
     right = np.cross(ahead, (0, 1, 0))
-    right /= np.linalg.norm(right)
+    right = right / np.linalg.norm(right)
     above = np.cross(right, ahead)
     away = points - eye
     depth = away @ ahead

@@ -37,8 +37,8 @@ SENTENCES = {
     "WSI": "We'll stop in a couple of minutes.",
 }
 CARRIERS = {
-    "low": {"both": 0.60, "visual": 0.06, "audio": 0.21, "conflict": 0.04, "blend": 0.09},
-    "medium": {"both": 0.64, "visual": 0.06, "audio": 0.17, "conflict": 0.04, "blend": 0.09},
+    "low": {"both": 0.54, "visual": 0.07, "audio": 0.28, "conflict": 0.03, "blend": 0.08},
+    "medium": {"both": 0.60, "visual": 0.07, "audio": 0.22, "conflict": 0.03, "blend": 0.08},
     "high": {"both": 0.91, "visual": 0.06, "conflict": 0.03},
 }
 FACE_LEVEL = {"low": (0.2, 0.42), "medium": (0.42, 0.72), "high": (0.94, 1.06)}
@@ -62,8 +62,8 @@ class Look:
     fill: float = 0.35
     rim: float = 0.35
     warmth: float = 0.0
-    below: tuple[float, float, float] = (0.35, 0.37, 0.40)
-    above: tuple[float, float, float] = (0.55, 0.57, 0.60)
+    below: tuple[float, ...] = (0.35, 0.37, 0.40)
+    above: tuple[float, ...] = (0.55, 0.57, 0.60)
     blur: float = 0.0
     noise: float = 0.0
 
@@ -93,8 +93,8 @@ class Plan:
     lead: float
     tail: float
     av_offset: float
-    angles: tuple[float, float, float]
-    shift: tuple[float, float, float]
+    angles: tuple[float, ...]
+    shift: tuple[float, ...]
     look: Look
     snr: float
     loudness: float

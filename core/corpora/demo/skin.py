@@ -6,7 +6,9 @@ the skin. It multiplies the skin's colour: 1 leaves it, 0 is black.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
+import cv2
 import numpy as np
 
 from core.corpora.demo.identities import Identity
@@ -45,7 +47,7 @@ def _distance(line: Line) -> tuple[np.ndarray, np.ndarray]:
     x, y = _grid()
     nearest, along = np.full(x.shape, np.inf, np.float32), np.zeros(x.shape, np.float32)
     steps = len(line) - 1
-    for index, ((ax, ay), (bx, by)) in enumerate(zip(line[:-1], line[1:], strict=True)):
+    for index, ((ax, ay), (bx, by)) in enumerate(pairwise(line)):
         dx, dy = bx - ax, by - ay
         t = np.clip(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy), 0, 1)
         distance = np.hypot(x - ax - t * dx, y - ay - t * dy)
@@ -69,6 +71,13 @@ def _mirror(line: Line) -> Line:
     return [(-x, y) for x, y in line]
 
 
+def _dimples() -> np.ndarray:
+    """The chin's skin when it is pushed up: [H, W] in 0..1."""
+    x, y = _grid()
+    chin = np.exp(-(((x / 0.11) ** 2 + ((y - 6.37) / 0.07) ** 2) ** 2))
+    return chin * (0.5 + 0.5 * np.sin(70 * x) * np.sin(80 * y))
+
+
 @lru_cache(maxsize=1)
 def folds() -> tuple[Fold, ...]:
     """All folds of the face; left and right apart, since expressions may be lopsided."""
@@ -79,8 +88,7 @@ def folds() -> tuple[Fold, ...]:
              {"browInnerUp": 0.8, "browOuterUpLeft": 0.15, "browOuterUpRight": 0.15}, 0.4, 0.35),
         Fold(_crease([(-0.10, 7.30), (0, 7.28), (0.10, 7.30)], [(-0.10, 7.23), (0, 7.21), (0.10, 7.23)]),
              {"noseSneerLeft": 0.5, "noseSneerRight": 0.5}, 0.5, 0.05),
-        Fold(np.exp(-(((_grid()[0] / 0.11) ** 2 + ((_grid()[1] - 6.37) / 0.07) ** 2) ** 2)) * (0.5 + 0.5 * np.sin(70 * _grid()[0]) * np.sin(80 * _grid()[1])),
-             {"mouthShrugLower": 0.9}, 0.2, 0.0),
+        Fold(_dimples(), {"mouthShrugLower": 0.9}, 0.2, 0.0),
     ]  # fmt: skip
     one_side = (
         ([(0.19, 6.99), (0.26, 6.9), (0.325, 6.78), (0.355, 6.66), (0.36, 6.56)], 0.024, 0.4, 0.4,
@@ -100,10 +108,16 @@ def folds() -> tuple[Fold, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=1)
+def _fold_fields() -> np.ndarray:
+    return np.stack([fold.field for fold in folds()]).astype(np.float32)
+
+
 def _brows(identity: Identity, rng: np.random.Generator) -> np.ndarray:
     """Coverage [H, W] of both brows, with single hairs."""
     tilt, lift = rng.normal(0, 0.012), rng.normal(0, 0.01)
-    line = [(0.10, 7.425 + lift - tilt), (0.2, 7.465 + lift), (0.33, 7.49 + lift + tilt), (0.44, 7.475 + lift + tilt), (0.53, 7.42 + lift)]
+    heights = np.array((7.425 - tilt, 7.465, 7.49 + tilt, 7.475 + tilt, 7.42)) + lift
+    line = list(zip((0.10, 0.20, 0.33, 0.44, 0.53), heights.tolist(), strict=True))
     x, y = _grid()
     hairs = 0.75 + 0.25 * np.sin(180 * (np.abs(x) * 0.9 - y * 0.55) + 2 * np.sin(60 * y))
     cover = np.zeros(x.shape, np.float32)
@@ -129,21 +143,22 @@ class Picture:
     def __init__(self, identity: Identity, seed: int) -> None:
         rng = np.random.default_rng(seed)
         noise = rng.normal(0, 1, (HEIGHT // 4, WIDTH // 4)).astype(np.float32)
-        grain = 1 + 0.02 * np.kron(noise, np.ones((4, 4), np.float32)) + 0.015 * rng.normal(0, 1, (HEIGHT, WIDTH)).astype(np.float32)
+        pores = rng.normal(0, 1, (HEIGHT, WIDTH)).astype(np.float32)
+        grain = 1 + 0.02 * np.kron(noise, np.ones((4, 4), np.float32)) + 0.015 * pores
         skin = np.array(identity.skin, np.float32)
         hair = np.clip(np.array(identity.hair, np.float32) * 0.7 / skin, 0, 1)
         paint = np.ones((HEIGHT, WIDTH, 3), np.float32) * grain[..., None] * 0.97
         for cover, strength in ((_brows(identity, rng), 0.95), (_beard(identity) * (0.8 + 0.2 * grain), 0.8)):
             paint *= 1 - strength * cover[..., None] * (1 - hair)
-        self._paint = np.clip(paint, 0, 1)
+        self._paint = np.clip(paint, 0, 1).astype(np.float32)
         self._age = float(np.clip((identity.age - 28) / 45, 0, 1))
 
     def frame(self, weights: dict[str, float]) -> np.ndarray:
         """The picture [H, W, 3] uint8 under blendshape `weights`."""
-        light = np.ones((HEIGHT, WIDTH), np.float32)
-        for fold in folds():
-            depth = sum(weights.get(name, 0.0) * gain for name, gain in fold.gains.items())
-            depth = fold.depth * min(depth, 1.2) + 0.35 * fold.age * self._age
-            if depth > 0.01:
-                light -= depth * fold.field
-        return (self._paint * np.clip(light, 0.15, 1)[..., None] * 255).astype(np.uint8)
+        depths = np.array([
+            fold.depth * min(sum(weights.get(name, 0.0) * gain for name, gain in fold.gains.items()), 1.2)
+            + 0.35 * fold.age * self._age
+            for fold in folds()
+        ], np.float32)  # fmt: skip
+        light = np.clip(1 - np.tensordot(depths, _fold_fields(), 1), 0.15, 1)
+        return cv2.multiply(self._paint, cv2.merge([light, light, light]), scale=255, dtype=cv2.CV_8U)

@@ -5,6 +5,7 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def say(text: str, variant: str, *, rate: float, pitch: float, range_: float) ->
     chunks: list[np.ndarray] = []
     found: list[tuple[str, float]] = []
 
-    def receive(samples: object, count: int, events: object) -> int:
+    def receive(samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
             chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         index = 0

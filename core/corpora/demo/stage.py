@@ -47,8 +47,8 @@ class Surface:
         self.actor.SetMapper(mapper)
         # The colours come lit.
         self.actor.GetProperty().LightingOff()
-        self._picture: np.ndarray | None = None
-        self._image: vtkImageData | None = None
+        self._picture = np.zeros((1, 1, 3), np.uint8)
+        self._image = vtkImageData()
 
     def move(self, points: np.ndarray, colours: np.ndarray) -> None:
         """New `points` [N, 3] and lit `colours` [N, 3] uint8."""

@@ -26,7 +26,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_roster_has_both_sexes_and_many_people() -> None:
-    assert len(roster()) >= 24 and len({one.name for one in roster()}) == len(roster())
+    assert len(roster()) >= 24
+    assert len({one.name for one in roster()}) == len(roster())
     for group in ("train", "held-out"):
         assert {one.sex for one in people(group)} == {"female", "male"}
     assert len({one.ancestry for one in people("held-out")}) >= 3
@@ -43,7 +44,8 @@ def test_plans_follow_from_seed_and_index_alone() -> None:
     plans = [plan(5, index, "train") for index in range(60)]
     assert plans == [plan(5, index, "train") for index in range(60)]
     assert plans != [plan(6, index, "train") for index in range(60)]
-    assert len(SENTENCES) == 12 and {one.label for one in plans} == set(EMOTIONS)
+    assert len(SENTENCES) == 12
+    assert {one.label for one in plans} == set(EMOTIONS)
     for one in plans:
         assert 0 <= one.onset < one.apex_start < one.apex_end < one.offset <= 1
         assert (one.carrier == "audio") <= (one.visual_emotion == "neutral")
@@ -55,7 +57,8 @@ def test_emotions_and_intensities_are_balanced() -> None:
     plans = [plan(1, index, "held-out") for index in range(48)]
     for emotion in EMOTIONS:
         mine = [one for one in plans if one.label == emotion]
-        assert len(mine) == 8 and len({one.speaker for one in mine}) == 8
+        assert len(mine) == 8
+        assert len({one.speaker for one in mine}) == 8
         assert {one.intensity for one in mine} == {"low", "medium", "high"}
 
 
@@ -64,14 +67,18 @@ def test_corpus_holds_clips_labels_and_truth(corpus: Path) -> None:
     import av
 
     table = pd.read_csv(corpus / "labels.csv", keep_default_na=False)
-    assert len(table) == 6 and (corpus / "manifest.json").is_file()
+    assert len(table) == 6
+    assert (corpus / "manifest.json").is_file()
     for _, row in table.iterrows():
         truth = Truth.load(corpus / "truth" / f"{row['clip']}.npz")
         with av.open(str(corpus / row.path)) as container:
             video, audio = container.streams.video[0], container.streams.audio[0]
             assert (video.width, video.height, video.average_rate) == (256, 256, 25)
-            assert video.codec_context.name == "h264" and video.codec_context.pix_fmt == "yuv420p"
-            assert audio.codec_context.name == "aac" and audio.rate >= 16_000 and audio.channels == 1
+            assert video.codec_context.name == "h264"
+            assert video.codec_context.pix_fmt == "yuv420p"
+            assert audio.codec_context.name == "aac"
+            assert audio.rate >= 16_000
+            assert audio.channels == 1
             assert sum(1 for _ in container.decode(video=0)) == len(truth.times)
 
 
@@ -82,11 +89,15 @@ def test_truth_is_consistent(corpus: Path) -> None:
         truth = Truth.load(corpus / "truth" / f"{row['clip']}.npz")
         frames = len(truth.times)
         assert truth.onset < truth.apex_start < truth.apex_end < truth.offset <= truth.times[-1] + 0.1
-        assert truth.blendshapes.shape == (frames, 52) and truth.blendshapes.dtype == np.float32
-        assert 0 <= truth.blendshapes.min() and truth.blendshapes.max() <= 1
-        assert truth.mask.shape == (frames, 64, 64) and truth.head_box.shape == (frames, 4)
+        assert truth.blendshapes.shape == (frames, 52)
+        assert truth.blendshapes.dtype == np.float32
+        assert truth.blendshapes.min() >= 0
+        assert truth.blendshapes.max() <= 1
+        assert truth.mask.shape == (frames, 64, 64)
+        assert truth.head_box.shape == (frames, 4)
         assert len(truth.phonemes) == len(truth.phoneme_starts) == len(truth.phoneme_ends) > 5
-        assert (truth.phoneme_starts <= truth.phoneme_ends).all() and truth.carrier == row.carrier
+        assert (truth.phoneme_starts <= truth.phoneme_ends).all()
+        assert truth.carrier == row.carrier
         apex = (truth.times > truth.apex_start) & (truth.times < truth.apex_end)
         if row.visual_emotion == "neutral" and row.carrier != "blend":
             assert not truth.mask.any()
@@ -96,7 +107,8 @@ def test_truth_is_consistent(corpus: Path) -> None:
             # It lies on the face.
             rows, columns = np.nonzero(truth.mask[apex].any(0))
             left, top, right, bottom = truth.head_box.mean(0) * 64
-            assert left - 6 < columns.mean() < right + 6 and top - 6 < rows.mean() < bottom + 6
+            assert left - 6 < columns.mean() < right + 6
+            assert top - 6 < rows.mean() < bottom + 6
 
 
 @needs_tools
@@ -119,7 +131,8 @@ def test_a_build_goes_on_where_it_stopped(corpus: Path) -> None:
     seen: list[tuple[int, int]] = []
     build(corpus, 6, seed=3, workers=1, progress=lambda done, total: seen.append((done, total)))
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert clips[2].exists() and seen == [(5, 6), (6, 6)]
+    assert clips[2].exists()
+    assert seen == [(5, 6), (6, 6)]
 
 
 @needs_tools
@@ -141,7 +154,8 @@ def test_a_broken_truth_file_is_one_clear_error(tmp_path: Path) -> None:
 @pytest.mark.skipif(not BUNDLED.is_dir(), reason="the bundled set has not been built")
 def test_bundled_set_is_held_out_balanced_and_small() -> None:
     table = pd.read_csv(BUNDLED / "labels.csv", keep_default_na=False)
-    assert len(table) >= 48 and table["label"].value_counts().nunique() == 1
+    assert len(table) >= 48
+    assert table["label"].value_counts().nunique() == 1
     assert set(table["speaker"]) == {one.name for one in people("held-out")}
     assert set(table["intensity"]) == {"low", "medium", "high"}
     assert sum(path.stat().st_size for path in BUNDLED.rglob("*") if path.is_file()) <= 12e6

@@ -1,0 +1,75 @@
+"""The command line, as a stranger would use it."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from core import checkpoints, cli
+from core.models.auxformer import AuxFormer
+from tests.media_files import clip, tone
+
+run = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def random_checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli") / "random.safetensors"
+    torch.manual_seed(0)
+    card = {"synthetic_training": True}
+    checkpoints.save(path, AuxFormer.preset("demo"), checkpoints.Normaliser(), card)
+    return path
+
+
+def affectscope(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from core.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_analyze_writes_what_it_promises(random_checkpoint, tmp_path):
+    video = clip(tmp_path / "clip.mp4", sound=tone(1))
+    result = run.invoke(cli.app, ["analyze", str(video), "-c", str(random_checkpoint), "-o", str(tmp_path / "out"), "--json"])
+    assert result.exit_code == 0, result.output
+    rows = {row["head"]: row for row in json.loads(result.stdout)}
+    assert (rows["visual"]["evidence"], rows["audio"]["evidence"]) == (False, True)
+    content = json.loads((tmp_path / "out" / "analysis.json").read_text())
+    assert {"predictions", "lanes", "frame_times", "notices"} <= content.keys()
+    with np.load(tmp_path / "out" / "heatmaps.npz", allow_pickle=False) as arrays:
+        assert arrays["times"].shape == (20,)
+    assert (tmp_path / "out" / "overlay.mp4").stat().st_size > 1000
+
+
+def test_models_lists_the_published_count():
+    rows = json.loads(run.invoke(cli.app, ["models", "--json"]).stdout)
+    counts = {(row["name"], row["preset"], row["variant"]): row["parameters"] for row in rows}
+    assert counts["auxformer", "paper", "code"] == 7_038_632
+
+
+def test_describe_counts_the_bundled_clips():
+    rows = {row["label"]: row for row in json.loads(run.invoke(cli.app, ["corpus", "describe", "demo", "--json"]).stdout)}
+    assert rows["all"]["clips"] >= 48
+    assert len({rows[label]["clips"] for label in rows if label != "all"}) == 1
+
+
+def test_a_users_error_is_one_sentence_without_a_traceback(tmp_path):
+    (tmp_path / "text.mp4").write_text("no film")
+    cases = [
+        ["analyze", tmp_path / "text.mp4", "-o", tmp_path],
+        ["analyze", tmp_path / "none.mp4", "-o", tmp_path],
+        ["evaluate", "-c", tmp_path / "none.safetensors"],
+    ]
+    for case in cases:
+        result = affectscope(*case)
+        assert result.returncode == 1
+        assert result.stderr.startswith("Error: ")
+        assert "Traceback" not in result.stderr
+        assert result.stderr.strip().count("\n") == 0
+
+
+def test_core_does_not_import_streamlit():
+    code = "import sys, core.analyzer, core.cli, core.export, core.training.run; sys.exit('streamlit' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
