@@ -5,6 +5,7 @@ import io
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -88,12 +89,24 @@ def _perform_all(out: Path, plans: list[Plan], workers: int) -> Iterator[str]:
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(_THREADS)
     try:
-        with ProcessPoolExecutor(min(workers, len(plans)), mp_context=context) as pool:
+        with ProcessPoolExecutor(min(workers, len(plans)), mp_context=context, initializer=_end_with_parent) as pool:
             for future in as_completed([pool.submit(make_clip, out, item) for item in plans]):
                 yield future.result()
     finally:
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+def _end_with_parent() -> None:
+    """A worker whose build was killed must not go on writing clips, beside the next build's workers."""
+
+    def wait() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def make_clip(out: Path, item: Plan, max_frames: int | None = None) -> str:

@@ -56,7 +56,7 @@ def perform(plan: Plan, identity: Identity, rng: np.random.Generator) -> speech.
         range_=45 + mood.range_,
     )  # fmt: skip
     edges = said.edges / voice.formants
-    samples = _tremble(_resample(said.samples, voice.formants), mood.tremor, rng)
+    samples: np.ndarray = _tremble(_resample(said.samples, voice.formants), mood.tremor, rng)
     samples = _colour(samples, voice.tilt + mood.tilt)
     samples = _press(samples, mood.drive)
     samples = _creak(samples, mood.creak, rng)
@@ -84,7 +84,7 @@ def mix(spoken: speech.Speech, plan: Plan, rng: np.random.Generator) -> tuple[np
     """The clip's sound [N] float32, with silence about the speech and noise under it, and the phonemes' edges in it."""
     start = plan.lead + plan.av_offset
     length = int((plan.lead + len(spoken.samples) / RATE + plan.tail) * RATE)
-    sound = np.zeros(length, np.float32)
+    sound: np.ndarray = np.zeros(length, np.float32)
     first = max(0, int(start * RATE))
     fitting = spoken.samples[: length - first]
     sound[first : first + len(fitting)] = fitting
