@@ -100,14 +100,13 @@ def _table(model_name: str) -> None:
     if not rows:
         return
     places = list(rows)
-    selection = session.current()
-    here = (selection.corpus, selection.clip)
-    at = places.index(here) if here in places else (0 if not selection.clip else None)
+    at = _row_of(session.current(), places)
     # A table keeps its own selection, so a choice made elsewhere needs a new table to show it.
-    if st.session_state.get("table_at") != at:
-        st.session_state["table_turn"] = st.session_state.get("table_turn", 0) + 1
+    turn = st.session_state.setdefault("table_turn", 0)
+    if st.session_state.setdefault("table_at", at) != at:
+        turn = st.session_state["table_turn"] = turn + 1
         st.session_state["table_at"] = at
-    key = f"table-{st.session_state['table_turn']}"
+    key = f"table-{turn}"
     st.dataframe(
         pd.DataFrame(list(rows.values()), columns=list(_COLUMNS)),
         key=key,
@@ -128,6 +127,15 @@ def _table(model_name: str) -> None:
             "speaker": st.column_config.TextColumn("Speaker", width=60),
             "intensity": st.column_config.TextColumn("Intensity", width=64),
         },
+    )
+
+
+def _row_of(selection: session.Selection, places: list[tuple[str, str]]) -> int | None:
+    """The row of the selected clip; a link may leave the corpus out, and the clip too."""
+    if not selection.clip:
+        return 0
+    return next(
+        (i for i, (corpus, clip) in enumerate(places) if clip == selection.clip and selection.corpus in ("", corpus)), None
     )
 
 

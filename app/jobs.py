@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from core.errors import UserError
+from core.threads import fit_thread_pools
 
 Progress = Callable[[str, float], None]
 Work = Callable[[Progress], None]
@@ -43,7 +44,7 @@ class Job:
 
 
 # One analysis at a time: the models keep every core busy, and two would only slow each other.
-_POOLS = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("analysis", "export")}
+_POOLS = {name: ThreadPoolExecutor(1, name, fit_thread_pools) for name in ("analysis", "export")}
 _JOBS: dict[str, Job] = {}
 _LOCK = threading.Lock()
 

@@ -6,8 +6,8 @@ import streamlit as st
 
 from app import jobs
 
-_PATIENCE = 1.0  # Seconds in which work may end before the page shows a bar.
-_EVERY = 0.4
+_PATIENCE = 1.5  # Seconds in which work may end before the page shows a bar.
+_EVERY = 0.25
 
 
 def finished(job: jobs.Job) -> bool:

@@ -19,6 +19,7 @@ from core import checkpoints, corpora, export
 from core.analyzer import Analysis, Analyzer
 from core.errors import UserError
 from core.features.store import FeatureStore, cache_root, write_atomically
+from core.threads import fit_thread_pools
 from core.timeline import Timeline
 
 UPLOADS = "uploads"
@@ -65,6 +66,7 @@ def models() -> dict[str, Path]:
 
 def warm_up() -> None:
     """Load what the first page needs: the corpus and the first model."""
+    fit_thread_pools()
     with suppress(UserError):
         corpus()
         for name in list(models())[:1]:

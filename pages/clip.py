@@ -26,7 +26,15 @@ def microscope(clip: services.Clip, model: str) -> None:
         return
     verdict(services.verdicts(result, model), clip.label)
     url = services.timeline_url(result)
-    seen = player(services.media_url(clip), url, key="player", view=session.view(), truth=clip.label, explained=result.explained)
+    seen = player(
+        services.media_url(clip),
+        url,
+        key="player",
+        title=clip.title,
+        view=session.view(),
+        truth=clip.label,
+        explained=result.explained,
+    )
     if session.keep_view(seen, url) and choose.explained(model) != explain:
         st.rerun(scope="fragment")
     export.popover(clip, result)

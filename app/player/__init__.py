@@ -27,6 +27,7 @@ def player(
     timeline_url: str,
     *,
     key: str,
+    title: str = "",
     view: dict[str, Any] | None = None,
     truth: str | None = None,
     explained: Mapping[str, str] | None = None,
@@ -37,6 +38,7 @@ def player(
         clip_url: where the browser finds the clip, by byte ranges.
         timeline_url: where it finds the timeline's bytes.
         key: Streamlit's element key.
+        title: the clip's name, for those who hear the page.
         view: what to show first: any of time, heat, map, opacity, threshold, speed, loop,
             muted, layer, head, matrix, sources, explain.
         truth: the class to mark as the true one.
@@ -46,7 +48,7 @@ def player(
         The same fields, with ``timeline``: the URL of the timeline that they belong to, and ``stamp``: the player's own
         mark, by which it knows its words when they come back in ``view``.
     """
-    options = {"truth": truth, "explained": dict(explained or {})}
+    options = {"title": title, "truth": truth, "explained": dict(explained or {})}
     result = _PLAYER(
         key=key,
         data={"clip_url": clip_url, "timeline_url": timeline_url, "view": view or {}, "options": options},

@@ -57,6 +57,8 @@ function follow(p, data) {
   p.options = data.options ?? {}
   const clipChanged = data.clip_url !== p.clipUrl
   if (fresh || clipChanged) p.view = { ...structuredClone(DEFAULT_VIEW), ...p.view, ...(data.view ?? {}) }
+  p.el.video.setAttribute("aria-label", p.options.title || "The clip")
+  p.root.dataset.clip = p.options.title ?? ""
   if (clipChanged) openClip(p, data.clip_url)
   else if (fresh && p.timeline) seek(p, p.view.time, { silent: true })
   if (data.timeline_url !== p.timelineUrl) openTimeline(p, data.timeline_url)

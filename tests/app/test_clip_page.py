@@ -35,6 +35,13 @@ def test_link_opens_the_same_view(app) -> None:
     assert (data["view"]["time"], data["view"]["head"], data["view"]["explain"]) == (0.4, 2, "fear")
 
 
+def test_link_may_leave_the_corpus_out(app) -> None:
+    app.query_params["clip"] = "second"
+    app.run()
+    assert not app.exception
+    assert player_data(app)["clip_url"] == "/clips/demo.second"
+
+
 def test_what_the_player_reports_reaches_the_url(app) -> None:
     app.run()
     report = {"time": 0.52, "speed": 0.5, "explain": "", "timeline": "/timelines/first-predicted", "stamp": "a", "serial": 1}

@@ -44,7 +44,10 @@ def open_player(page: Page, url: str) -> Locator:
 
 
 def ready(page: Page) -> Locator:
-    root = page.locator(".player")
+    """The player, once it shows the clip that the page's heading names: until then it may be the one before."""
+    root, heading = page.locator(".player"), page.locator(".heading h2")
+    if heading.count():
+        expect(root).to_have_attribute("data-clip", heading.inner_text(), timeout=READY)
     expect(root).to_have_attribute("data-ready", "true", timeout=READY)
     return root
 

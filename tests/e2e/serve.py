@@ -32,6 +32,8 @@ def serving(script: str, cache: Path | None = None) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), "--server.headless", "true"]
+    # Tests are run while people edit: the server must not reload half-way through.
+    command += ["--server.fileWatcherType", "none"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | ({"AFFECTSCOPE_CACHE": str(cache)} if cache else {})
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:

@@ -81,7 +81,7 @@ def test_upload_goes_through(page: Page, app_url: str, own_clip: Path) -> None:
     page.locator("input[type=file]").set_input_files(own_clip)
     expect(page.locator(".heading h2")).to_have_text("my *own* <b>clip.mp4", timeout=30_000)
     player = ready(page)
-    expect(player.locator(".notices")).to_contain_text("No face")
+    expect(player.locator(".notices")).to_contain_text("No face", timeout=30_000)
     page.reload()
     ready(page)
     expect(page.locator(".heading h2")).to_have_text("my *own* <b>clip.mp4")
@@ -92,7 +92,7 @@ def test_broken_upload_gets_one_sentence(page: Page, app_url: str, tmp_path: Pat
     broken.write_bytes(b"no film at all" * 100)
     page.goto(app_url)
     page.locator("input[type=file]").set_input_files(broken)
-    alert = page.get_by_role("alert")
+    alert = page.get_by_role("alert").first
     expect(alert).to_contain_text("broken.mp4", timeout=30_000)
     expect(alert).not_to_contain_text("Traceback")
 
