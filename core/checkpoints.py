@@ -10,9 +10,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
-import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,8 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.features.store import write_atomically
-from core.models import auxformer
+from core.layouts import LAYOUTS
 from core.models.base import MODELS, AVModel, ModelSpec
-from core.registry import Registry
 
 FORMAT = "affectscope-1"
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
@@ -113,7 +111,7 @@ def load_foreign(path: Path, layout: str) -> AVModel:
     """Read a public repository's state_dict and return the model, in evaluation mode, that gives the same numbers.
 
     Args:
-        layout: "auxformer-v1" or "auxformer-v2" (ilucasgoncalves/AuxFormer, git history and HEAD).
+        layout: which repository's, one of ``core.layouts.LAYOUTS``.
 
     Raises:
         UserError: as ``load``.
@@ -196,55 +194,3 @@ def _fill(model: AVModel, state: Mapping[str, Tensor], name: str) -> None:
         raise UserError(f"{name} holds NaN or infinite weights (first in {broken[0]}): its training diverged.")
     model.load_state_dict(dict(state), strict=False)
     model.eval()
-
-
-Converter = Callable[[dict[str, Tensor]], tuple[AVModel, dict[str, Tensor]]]
-LAYOUTS: Registry[Converter] = Registry("layout")
-
-_AUXFORMER_NAMES = {
-    r"conv_1d_([av])\.weight": r"project.\1.weight",
-    r"trans_([av])_with_[av]\.": r"cross.\1.",
-    r"trans_([av])_mem\.": r"fused.\1.",
-    r"([av])_mem\.": r"auxiliary.\1.",
-    r"out_layer_aux\.": "aux_out.",
-    r"out_layer\.": "out.",
-}
-
-
-@LAYOUTS.register("auxformer-v1")
-@LAYOUTS.register("auxformer-v2")
-def _auxformer(state: dict[str, Tensor]) -> tuple[AVModel, dict[str, Tensor]]:
-    """``src/models.py`` (v1) and ``net/avmodel_AF.py`` (v2) differ in sizes only; ten heads are in neither file."""
-    converted = {}
-    for key, value in state.items():
-        if key.endswith((".version", "._float_tensor")):
-            continue
-        for pattern, name in _AUXFORMER_NAMES.items():
-            key, hits = re.subn(f"^{pattern}", name, key)
-            if hits:
-                break
-        key = re.sub(r"^(project|cross|fused|auxiliary)\.([av])\.", lambda m: f"{m[1]}.{_MODALITY[m[2]]}.", key)
-        # The public layers are numbered from 1.
-        key = re.sub(r"^proj_aux(\d)", lambda m: f"aux_mlp.{int(m[1]) - 1}", key)
-        key = re.sub(r"^proj(\d)", lambda m: f"mlp.{int(m[1]) - 1}", key)
-        converted[key] = value.squeeze(-1) if key.startswith("project.") else value
-    width = converted["aux_out.weight"].shape[1]
-    dims = {m: converted.get(f"project.{m}.weight", torch.empty(width, width)).shape[1] for m in _MODALITY.values()}
-    config = auxformer.AuxFormerConfig(
-        labels=_labels(len(converted["out.weight"])),
-        variant="code",
-        audio_dim=dims["audio"],
-        visual_dim=dims["visual"],
-        width=width,
-        layers=1 + max(int(m[1]) for key in converted if (m := re.match(r"cross\.audio\.layers\.(\d+)\.", key))),
-        aux_hidden=(len(converted["aux_mlp.0.weight"]), len(converted["aux_mlp.1.weight"])),
-    )
-    return auxformer.AuxFormer(config), converted
-
-
-_MODALITY = {"a": "audio", "v": "visual"}
-
-
-def _labels(count: int) -> tuple[str, ...]:
-    """State_dicts do not name their classes."""
-    return tuple(f"class {i}" for i in range(count))

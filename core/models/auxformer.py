@@ -42,10 +42,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec
+from core.models.blocks.tokens import last_present, with_placeholder
 from core.models.blocks.transformer import EncoderConfig, TransformerEncoder, sinusoidal_positions
+from core.models.labels import EMOTIONS
 from core.streams import Batch
 
-EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 AUX_REPEATS = {"paper": 1, "code": 3}
 
 
@@ -114,7 +115,7 @@ class AuxFormer(AVModel):
         for m in ("audio", "visual"):
             values = batch.values[m]
             x[m] = self.project[m](values) if m in self.project else values
-            present[m], asks[m] = batch.present[m], _with_placeholder(batch.present[m])
+            present[m], asks[m] = batch.present[m], with_placeholder(batch.present[m])
             if self.config.variant == "code":
                 present[m] = asks[m] = torch.ones_like(present[m])
             else:
@@ -129,24 +130,19 @@ class AuxFormer(AVModel):
         tokens = {}
         for m, other in (("audio", "visual"), ("visual", "audio")):
             h = encode("cross", m, x[m], other, present[other])
-            tokens[m] = self._token(encode("fused", m, h, None, asks[m]), asks[m])
+            tokens[m] = last_present(encode("fused", m, h, None, asks[m]), asks[m])
         logits, embeddings = {}, {}
         logits["av"], embeddings["fused"] = self._main(torch.cat([tokens["audio"], tokens["visual"]], 1))
         for m in ("audio", "visual"):
             h = encode("auxiliary", m, x[m], None, present[m])
             for _ in range(AUX_REPEATS[self.config.variant] - 1):
                 h = self._encoder_dropout(self.auxiliary[m](h, None, present[m])[0])
-            logits[m], embeddings[m] = self._auxiliary(self._token(h, asks[m]))
+            logits[m], embeddings[m] = self._auxiliary(last_present(h, asks[m]))
         predictions, evidence = self.answers(logits, batch)
         return ModelOutput(predictions, evidence, embeddings, tuple(maps))
 
     def _encoder_dropout(self, h: Tensor) -> Tensor:
         return F.dropout(h, self.config.encoder_dropout, self.training and self.config.variant == "paper")
-
-    def _token(self, h: Tensor, present: Tensor) -> Tensor:
-        """The last present time-step of each row, [B, T, D] -> [B, D]."""
-        last = present.shape[1] - 1 - present.flip(1).int().argmax(1)
-        return h[torch.arange(len(h), device=h.device), last]
 
     def _main(self, token: Tensor) -> tuple[Tensor, Tensor]:
         hidden = F.dropout(F.relu(self.mlp[0](token)), self.config.output_dropout, self.training)
@@ -159,12 +155,6 @@ class AuxFormer(AVModel):
             hidden = F.dropout(F.relu(layer(hidden)), self.config.output_dropout, self.training)
         embedding = self.aux_mlp[2](hidden) + token
         return self.aux_out(embedding), embedding
-
-
-def _with_placeholder(present: Tensor) -> Tensor:
-    """``present`` [B, T] with the first frame switched on in rows that have none."""
-    first = torch.arange(present.shape[1], device=present.device) == 0
-    return present | (first & ~present.any(1, keepdim=True))
 
 
 def _encoder_config(config: AuxFormerConfig) -> EncoderConfig:

@@ -11,9 +11,9 @@ import pandas as pd
 from core.corpora import base
 from core.corpora.demo.truth import Truth
 from core.errors import UserError
+from core.models.labels import EMOTIONS
 
 BUNDLED = Path(__file__).parent / "bundled"
-EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 
 
 def read_demo(root: str | Path, name: str | None = None) -> base.Corpus:

@@ -1,0 +1,19 @@
+"""From a sequence to one vector, when frames may be absent."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def with_placeholder(present: Tensor) -> Tensor:
+    """``present`` [B, T] with the first frame switched on in rows that have none."""
+    first = torch.arange(present.shape[1], device=present.device) == 0
+    return present | (first & ~present.any(1, keepdim=True))
+
+
+def last_present(h: Tensor, present: Tensor) -> Tensor:
+    """The last present time-step of each row, [B, T, D] -> [B, D]; the first of a row that has none."""
+    last = present.shape[1] - 1 - present.flip(1).int().argmax(1)
+    last = torch.where(present.any(1), last, 0)
+    return h[torch.arange(len(h), device=h.device), last]
