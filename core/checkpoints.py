@@ -108,7 +108,7 @@ def load(path: Path, device: str = "cpu") -> Checkpoint:
 
 
 def load_foreign(path: Path, layout: str) -> AVModel:
-    """Read a public repository's state_dict and return the model, in evaluation mode, that gives the same numbers.
+    """Read a public repository's state_dict, or a folder of them: the model, in evaluation mode, that gives the same numbers.
 
     Args:
         layout: which repository's, one of ``core.layouts.LAYOUTS``.
@@ -117,9 +117,14 @@ def load_foreign(path: Path, layout: str) -> AVModel:
         UserError: as ``load``.
     """
     convert = LAYOUTS[layout]
-    tensors, _ = read_tensors(Path(path))
+    path = Path(path)
+    if path.is_dir():
+        # A folder holds one state_dict a module; their keys are told apart by the file's name.
+        tensors = {f"{file.name}:{k}": v for file in sorted(path.glob("*.pt")) for k, v in read_tensors(file)[0].items()}
+    else:
+        tensors, _ = read_tensors(path)
     state = {k.removeprefix("module."): v for k, v in tensors.items()}
-    name = Path(path).name
+    name = path.name
     try:
         model, state = convert(state)
     except (KeyError, IndexError, RuntimeError, ValueError) as error:
@@ -178,7 +183,8 @@ def _size_of(config: Mapping[str, Any]) -> float:
 def _fill(model: AVModel, state: Mapping[str, Tensor], name: str) -> None:
     """Put a state into a model, or say in one sentence what does not fit."""
     own = model.state_dict()
-    optional = {"prior"}
+    # Neither moves an answer: public files lack the one and sometimes the other.
+    optional = {k for k in own if k == "prior" or k.endswith("num_batches_tracked")}
     missing = sorted(own.keys() - state.keys() - optional)
     unexpected = sorted(state.keys() - own.keys())
     misshapen = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)

@@ -11,6 +11,7 @@ from torch import Tensor
 from core.models.auxformer import AuxFormer, AuxFormerConfig
 from core.models.base import AVModel
 from core.models.mult import MulT, MulTConfig
+from core.models.vavl import VAVL, VAVLConfig
 from core.registry import Registry
 
 State = dict[str, Tensor]
@@ -75,6 +76,80 @@ def mult(state: State) -> tuple[AVModel, State]:
     return MulT(config), state
 
 
+# One file a module; what each becomes here.
+VAVL_FILES = {
+    "final_acoustic_head.pt": "audio",
+    "final_visual_head.pt": "visual",
+    "final_shared_head.pt": "shared",
+    "final_weights_head.pt": "predict.av",
+    "MLP_a_head.pt": "predict.audio",
+    "MLP_v_head.pt": "predict.visual",
+    "MLP_av_head.pt": "idle_head",
+    "MLP_rec_a_head.pt": "rebuild.audio",
+    "MLP_rec_v_head.pt": "rebuild.visual",
+}
+_HEAD = {"projav1": "0", "projav2": "3", "out_layer": "4"}
+_CONFORMER = {
+    r"encoder\.conv_subsample\.sequential\.": "idle_subsampling.",
+    r"encoder\.input_projection\.0\.linear\.": "input.",
+    r"encoder\.layers\.(\d+)\.sequential\.0\.module\.sequential\.(\d)\.(linear\.)?": r"layers.\1.before.\2.",
+    r"encoder\.layers\.(\d+)\.sequential\.1\.module\.layer_norm\.": r"layers.\1.attention.norm.",
+    r"encoder\.layers\.(\d+)\.sequential\.1\.module\.attention\.u_bias": r"layers.\1.attention.content_bias",
+    r"encoder\.layers\.(\d+)\.sequential\.1\.module\.attention\.v_bias": r"layers.\1.attention.position_bias",
+    r"encoder\.layers\.(\d+)\.sequential\.1\.module\.attention\.pos_proj\.linear\.": r"layers.\1.attention.position.",
+    r"encoder\.layers\.(\d+)\.sequential\.1\.module\.attention\.(query|key|value|out)_proj\.linear\.": r"layers.\1.attention.\2.",
+    r"encoder\.layers\.(\d+)\.sequential\.2\.module\.sequential\.0\.": r"layers.\1.convolution.norm.",
+    r"encoder\.layers\.(\d+)\.sequential\.2\.module\.sequential\.2\.conv\.": r"layers.\1.convolution.gate.",
+    r"encoder\.layers\.(\d+)\.sequential\.2\.module\.sequential\.4\.conv\.": r"layers.\1.convolution.depthwise.",
+    r"encoder\.layers\.(\d+)\.sequential\.2\.module\.sequential\.5\.": r"layers.\1.convolution.batch_norm.",
+    r"encoder\.layers\.(\d+)\.sequential\.2\.module\.sequential\.7\.conv\.": r"layers.\1.convolution.out.",
+    r"encoder\.layers\.(\d+)\.sequential\.3\.module\.sequential\.(\d)\.(linear\.)?": r"layers.\1.after.\2.",
+    r"encoder\.layers\.(\d+)\.sequential\.4\.": r"layers.\1.norm.",
+}
+
+
+@LAYOUTS.register("vavl")
+def vavl(state: State) -> tuple[AVModel, State]:
+    """ilucasgoncalves/VAVL: a folder of nine state_dict files; keys come as ``file:key``. Eight heads."""
+    converted: State = {}
+    for name, value in state.items():
+        file, key = name.split(":")
+        part = VAVL_FILES[file]
+        if key.endswith("positional_encoding.pe"):
+            continue
+        if part in ("audio", "visual", "shared"):
+            converted[_vavl_encoder_key(part, key)] = value.squeeze(-1) if re.search(r"sequential\.[27]\.conv", key) else value
+        else:
+            layer, kind = key.split(".")
+            converted[f"{part}.{_HEAD[layer]}.{kind}"] = value
+    config = VAVLConfig(
+        labels=_labels(converted, "predict.audio.4.weight"),
+        variant="code",
+        audio_dim=converted["project.audio.weight"].shape[1],
+        visual_dim=converted["project.visual.weight"].shape[1],
+        projected=len(converted["project.audio.weight"]),
+        width=len(converted["shared.input.weight"]),
+        layers=_depth(converted, "own.audio"),
+        shared_layers=_depth(converted, "shared"),
+        kernel=converted["shared.layers.0.convolution.depthwise.weight"].shape[-1],
+        hidden=(len(converted["predict.audio.0.weight"]), len(converted["predict.audio.3.weight"])),
+    )
+    return VAVL(config), converted
+
+
+def _vavl_encoder_key(part: str, key: str) -> str:
+    if key.startswith("conv_1d"):
+        return f"project.{part}.weight"
+    if key.startswith("layer_norm."):
+        return f"shared_norm.{key.removeprefix('layer_norm.')}"
+    key = re.sub(r"^x_(acoustic|visual|shared)\.", "", key)
+    for pattern, name in _CONFORMER.items():
+        key, hits = re.subn(f"^{pattern}", name, key)
+        if hits:
+            break
+    return f"shared.{key}" if part == "shared" else f"own.{part}.{key}"
+
+
 def _renamed(state: State, names: Mapping[str, Callable[[re.Match[str]], str]]) -> State:
     """New names by the first pattern that fits a key's start; bookkeeping of fairseq's encoder is dropped."""
     renamed = {}
@@ -95,6 +170,6 @@ def _depth(state: State, encoder: str) -> int:
     return 1 + max(int(match[1]) for key in state if (match := pattern.match(key)))
 
 
-def _labels(state: State) -> tuple[str, ...]:
+def _labels(state: State, last: str = "out.weight") -> tuple[str, ...]:
     """State_dicts do not name their classes."""
-    return tuple(f"class {i}" for i in range(len(state["out.weight"])))
+    return tuple(f"class {i}" for i in range(len(state[last])))

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from core.models import auxformer, mult  # noqa: F401  (register the systems)
+from core.models import auxformer, mult, vavl  # noqa: F401  (register the systems)
 from core.models.base import MODELS
 
 VARIANTS = ("paper", "code")

@@ -17,7 +17,7 @@ from core.checkpoints import Checkpoint
 from core.corpora import Corpus, open_corpus
 from core.errors import UserError
 from core.evaluation.metrics import evaluate
-from core.models import auxformer, mult  # noqa: F401  (register the systems)
+from core.models import auxformer, mult, vavl  # noqa: F401  (register the systems)
 from core.models.base import MODELS
 from core.streams import Clip
 from core.training.data import Batches, fit_normaliser, load_clips

@@ -1,0 +1,173 @@
+"""VAVL: versatile audio-visual learning, with shared layers that both modalities pass through one after the other.
+
+Source: 001 (Goncalves et al., TAFFC 2025), sections III-A to III-E and IV-C; the public code is measured in OFFICIAL_CODE.md,
+section 3. Shapes: audio [B, Ta, 1024], visual [B, Tv, 1408] in the published preset; heads give [B, outputs]; ``reconstruction``
+gives the rebuilt mean of each input, [B, 1024] and [B, 1408].
+
+The road: a convolution over time brings each modality to 50 (III-A), a conformer of its own encodes it (III-A), the shared
+conformer encodes it again, with a residual around it (III-B); the mean over time feeds the modality's own prediction and its
+reconstruction, and, where both are there, the audio-visual prediction (III-C). With one modality only, that modality's prediction
+is the answer (Algorithm 1).
+
+==========================  ==========================================  ============================================
+what                        variant="paper"                             variant="code"
+==========================  ==========================================  ============================================
+attention runs over         time                                        the batch, frame by frame: a clip's answer
+                                                                        depends on its neighbours in the batch
+first convolution           kernel 5, aware of neighbours; 608,000      kernel 1, 121,600 parameters
+                            weights are the nearest to the paper's 650 k
+residual over the shared    x + shared(x)                               LayerNorm(x + shared(x))
+positions                   relative (the conformer's paper)            an absolute table through the relative shift
+logits over                 sqrt of a head's width                      sqrt(512)
+absent frames               masked                                      zeros like any other frame
+never called                nothing                                     three convolutional subsamplings, one prediction head
+==========================  ==========================================  ============================================
+
+With five layers a modality instead of three, the code has the 86 M parameters that section III-E counts.
+Ablations (Table III): ``shared_residual=False`` (1), ``reconstruct=False`` (2), ``audiovisual="mean"`` (3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec
+from core.models.blocks.conformer import Conformer, ConformerConfig
+from core.models.labels import EMOTIONS
+from core.streams import Batch
+
+
+@dataclass(frozen=True)
+class VAVLConfig:
+    """Sizes of a VAVL.
+
+    Attributes:
+        hidden: the two hidden widths of every prediction and reconstruction head.
+        audiovisual: "layers" predicts from both together; "mean" averages the two unimodal predictions (ablation 3).
+    """
+
+    labels: tuple[str, ...] = EMOTIONS
+    variant: Literal["paper", "code"] = "paper"
+    audio_dim: int = 1024
+    visual_dim: int = 1408
+    projected: int = 50
+    width: int = 512
+    heads: int = 8
+    layers: int = 3
+    shared_layers: int = 2
+    kernel: int = 31
+    hidden: tuple[int, int] = (512, 256)
+    shared_residual: bool = True
+    reconstruct: bool = True
+    audiovisual: Literal["layers", "mean"] = "layers"
+
+
+@MODELS.register("vavl")
+class VAVL(AVModel):
+    """See the module. In variant "code" ``idle_subsampling`` and ``idle_head`` are never called; everything else is used."""
+
+    config_type = VAVLConfig
+    config: VAVLConfig
+
+    def __init__(self, config: VAVLConfig) -> None:
+        super().__init__(len(config.labels))
+        self.config = config
+        self.spec = _spec(config)
+        code = config.variant == "code"
+        kernel = 1 if code else 5
+        own = ConformerConfig(
+            config.projected, config.width, config.heads, config.layers, config.kernel, relative=not code, idle_subsampling=code
+        )
+        outputs = len(config.labels)
+        self.project = nn.ModuleDict(
+            {m: nn.Conv1d(d, config.projected, kernel, padding=kernel // 2, bias=False) for m, d in self.spec.inputs.items()}
+        )
+        self.own = nn.ModuleDict({m: Conformer(own) for m in self.spec.inputs})
+        self.shared = Conformer(replace(own, input_dim=config.width, layers=config.shared_layers))
+        if code:
+            self.shared_norm = nn.LayerNorm(config.width)
+            self.idle_head = _head(config.width, config.hidden, outputs)
+        self.predict = nn.ModuleDict({m: _head(config.width, config.hidden, outputs) for m in self.spec.inputs})
+        if config.audiovisual == "layers":
+            self.predict["av"] = _head(2 * config.width, config.hidden, outputs)
+        if config.reconstruct:
+            self.rebuild = nn.ModuleDict({m: _head(config.width, config.hidden, d) for m, d in self.spec.inputs.items()})
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> VAVL:
+        """``paper``: section IV-C. ``demo``: small, for this project's features."""
+        demo = VAVLConfig(
+            audio_dim=130, visual_dim=135, projected=32, width=64, heads=4, layers=2, shared_layers=1, kernel=15, hidden=(64, 32)
+        )
+        return cls(replace({"paper": VAVLConfig(), "demo": demo}[name], **changes))
+
+    def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
+        maps: list[AttentionMap] = []
+        pooled, seen = {}, {}
+        for m in self.spec.inputs:
+            present = batch.present[m]
+            seen[m] = present.any(1, keepdim=True)
+            h = self.project[m](batch.values[m].transpose(1, 2)).transpose(1, 2)
+            if self.config.variant == "code":
+                pooled[m] = self._over_the_batch(m, h)
+                continue
+            # The convolution reaches from present frames into absent ones; those stay empty.
+            h = torch.where(present[..., None], h, 0)
+            own, weights = self.own[m](h, present, attention)
+            maps.extend(AttentionMap(f"own.{m}", m, m, i, _without_absent(w, present)) for i, w in enumerate(weights))
+            shared, weights = self.shared(own, present, attention)
+            maps.extend(AttentionMap(f"shared.{m}", m, m, i, _without_absent(w, present)) for i, w in enumerate(weights))
+            h = own + shared if self.config.shared_residual else shared
+            pooled[m] = torch.where(present[..., None], h, 0).sum(1) / present.sum(1, keepdim=True).clamp(min=1)
+        logits = {m: self.predict[m](pooled[m]) for m in pooled}
+        if self.config.audiovisual == "layers":
+            both = self.predict["av"](torch.cat([pooled["audio"], pooled["visual"]], 1))
+        else:
+            both = (logits["audio"] + logits["visual"]) / 2
+        alone = torch.where(seen["audio"], logits["audio"], logits["visual"])
+        logits = {"av": torch.where(seen["audio"] & seen["visual"], both, alone), **logits}
+        predictions, evidence = self.answers(logits, batch)
+        rebuilt = {m: self.rebuild[m](pooled[m]) for m in pooled} if self.config.reconstruct else {}
+        return ModelOutput(predictions, evidence, {f"shared {m}": v for m, v in pooled.items()}, tuple(maps), rebuilt)
+
+    def _over_the_batch(self, modality: str, h: Tensor) -> Tensor:
+        """The public code hands (time, batch) to a conformer that expects (batch, time)."""
+        own, _ = self.own[modality](h.transpose(0, 1))
+        shared, _ = self.shared(own)
+        return self.shared_norm(own + shared if self.config.shared_residual else shared).mean(0)
+
+
+def _head(width: int, hidden: tuple[int, int], outputs: int) -> nn.Sequential:
+    """Three layers, with ReLU and dropout after the first only."""
+    first, second = hidden
+    return nn.Sequential(
+        nn.Linear(width, first), nn.ReLU(), nn.Dropout(0.2), nn.Linear(first, second), nn.Linear(second, outputs)
+    )
+
+
+def _without_absent(weights: Tensor, present: Tensor) -> Tensor:
+    return torch.where(present[:, None, None], weights, 0)
+
+
+def _spec(config: VAVLConfig) -> ModelSpec:
+    attention = tuple(
+        AttentionSpec(f"{part}.{m}", m, m, layers, config.heads)
+        for part, layers in (("own", config.layers), ("shared", config.shared_layers))
+        for m in ("audio", "visual")
+        # Attention over the batch is no attention over a clip.
+        if config.variant == "paper"
+    )
+    return ModelSpec(
+        system="vavl",
+        inputs={"audio": config.audio_dim, "visual": config.visual_dim},
+        labels=tuple(config.labels),
+        heads=("av", "audio", "visual"),
+        modalities={"av": ("audio", "visual"), "audio": ("audio",), "visual": ("visual",)},
+        decision=("av",),
+        attention=attention,
+        embeddings=("shared audio", "shared visual"),
+    )
