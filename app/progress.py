@@ -7,7 +7,7 @@ import streamlit as st
 from app import jobs
 
 _PATIENCE = 1.5  # Seconds in which work may end before the page shows a bar.
-_EVERY = 0.25
+_EVERY = 0.5
 
 
 def finished(job: jobs.Job) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -71,6 +72,10 @@ def warm_up() -> None:
         corpus()
         for name in list(models())[:1]:
             analyzer(name)
+    # Streamlit collects garbage in full after every run of a script. Walking all that torch and its friends have loaded takes
+    # half a second in which nothing else can run; frozen, it is left out.
+    gc.collect()
+    gc.freeze()
 
 
 def card(model: str) -> Mapping[str, Any]:

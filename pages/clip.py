@@ -11,21 +11,22 @@ from app.verdict import heading, verdict
 from core.errors import UserError
 
 
-@st.fragment
-def microscope(clip: services.Clip, model: str) -> None:
-    """What follows the player: only this part runs again when a person seeks or moves a slider."""
-    explain = choose.explained(model)
-    result = services.result(clip, model, explain)
+def answered(clip: services.Clip, model: str, explain: str | None) -> services.Result | None:
+    """The analysis, once there is one. While another class is explained, the clip plays on with the explanation before."""
+    found = services.result(clip, model, explain)
     slot = st.container()
-    if result is None:
+    if found is None:
         with slot:
             done = finished(services.analyse(clip, model, explain))
-        # Another class takes a moment to explain; the clip plays on with the last explanation until then.
-        result = services.result(clip, model, explain if done else None)
-    if result is None:
-        return
-    verdict(services.verdicts(result, model), clip.label)
+        found = services.result(clip, model, explain if done else None)
+    return found
+
+
+@st.fragment
+def microscope(clip: services.Clip, result: services.Result) -> None:
+    """What follows the player: only this part runs again when a person seeks or moves a slider."""
     url = services.timeline_url(result)
+    explain = session.current().explain
     seen = player(
         services.media_url(clip),
         url,
@@ -35,8 +36,8 @@ def microscope(clip: services.Clip, model: str) -> None:
         truth=clip.label,
         explained=result.explained,
     )
-    if session.keep_view(seen, url) and choose.explained(model) != explain:
-        st.rerun(scope="fragment")
+    if session.keep_view(seen, url) and session.current().explain != explain:
+        st.rerun()
     export.popover(clip, result)
 
 
@@ -45,7 +46,10 @@ try:
     clip = choose.clip()
     if model and clip:
         heading(clip.title, choose.facts(clip), choose.caution(model))
-        microscope(clip, model)
+        result = answered(clip, model, choose.explained(model))
+        if result:
+            verdict(services.verdicts(result, model), clip.label)
+            microscope(clip, result)
 except UserError as error:
     st.error(str(error))
     model = None
