@@ -1,6 +1,6 @@
 // The heatmap and the face box over the picture.
 
-const FINE = 96 // The map is interpolated to this many cells a side before colours are looked up, so that edges stay true.
+const FINE = 64 // The map is interpolated to this many cells a side before colours are looked up, so that edges stay true.
 
 // Where the picture lies inside the stage: the video is letterboxed.
 function pictureBox(video, width, height) {

@@ -88,6 +88,7 @@ async function openTimeline(p, url) {
     notify(p, timeline.notices)
     redraw(p)
     p.root.dataset.duration = timeline.duration
+    p.el.lanes.setAttribute("aria-valuemax", timeline.duration)
     markReady(p)
   } catch (error) {
     if (error.name !== "AbortError") notify(p, [error.message])
@@ -187,9 +188,14 @@ function drawAt(p, t) {
   readClasses(p, shown)
   showClock(p, shown, frame)
   Object.assign(p.root.dataset, { time: shown.toFixed(4), frame, heatmap })
-  el.lanes.setAttribute("aria-valuenow", shown.toFixed(3))
-  el.lanes.setAttribute("aria-valuetext", `${shown.toFixed(2)} seconds`)
+  // Nobody can listen to twenty-five values a second, and each costs the browser an update of its accessibility tree.
+  if (el.video.paused) tellTime(el.lanes, shown)
   return heatmap !== "" || !p.view.heat
+}
+
+function tellTime(slider, t) {
+  slider.setAttribute("aria-valuenow", t.toFixed(3))
+  slider.setAttribute("aria-valuetext", `${t.toFixed(2)} seconds`)
 }
 
 function movePlayhead(p, t) {
