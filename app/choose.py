@@ -155,7 +155,7 @@ def _bundled_rows(model_name: str) -> dict[tuple[str, str], dict[str, object]]:
     for index, known in table.iterrows():
         clip_id, source = str(index), services.corpus()
         rows[source.name, clip_id] = {
-            "picture": services.thumb_url(source.name, clip_id, source.media(clip_id)),
+            "picture": services.bundled_thumb_url(clip_id),
             "predicted": services.predicted(clip_id, model_name),
             **{name: known.get(name) for name in ("label", "speaker", "intensity")},
         }

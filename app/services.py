@@ -120,6 +120,14 @@ def thumb_url(corpus_name: str, clip_id: str, path: Path) -> str:
     return f"/thumbs/{corpus_name}.{clip_id}"
 
 
+def bundled_thumb_url(clip_id: str) -> str | None:
+    """One missing file must not hide the table that the others are chosen from."""
+    try:
+        return thumb_url(corpus().name, clip_id, corpus().media(clip_id))
+    except UserError:
+        return None
+
+
 def timeline_url(result: Result) -> str:
     return shelf.lend("timelines", result.key, result.timeline)
 

@@ -41,8 +41,8 @@ def microscope(clip: services.Clip, result: services.Result) -> None:
     export.popover(clip, result)
 
 
+model = choose.model()
 try:
-    model = choose.model()
     clip = choose.clip()
     if model and clip:
         heading(clip.title, choose.facts(clip), choose.caution(model))
@@ -52,7 +52,6 @@ try:
             microscope(clip, result)
 except UserError as error:
     st.error(str(error))
-    model = None
 
 with st.sidebar:
     choose.sidebar(model)

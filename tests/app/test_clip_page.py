@@ -85,6 +85,15 @@ def test_no_corpus_still_takes_uploads(app, monkeypatch: pytest.MonkeyPatch) -> 
     assert app.info
 
 
+def test_missing_clip_leaves_the_others_to_choose(app, clips, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = corpora.bundled().table.assign(path=["gone.mp4", "second.mp4"])
+    monkeypatch.setattr(corpora, "bundled", lambda: corpora.Corpus("demo", clips, table, fake.CLASSES, True))
+    app.run()
+    assert not app.exception
+    assert "gone.mp4" in app.error[0].value
+    assert len(app.dataframe[0].value) == 2
+
+
 def test_failed_analysis_gets_one_sentence_and_another_try(app, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_, **__):
         raise UserError("The clip holds no frame that can be decoded: the file is damaged.")
