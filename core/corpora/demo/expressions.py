@@ -80,6 +80,12 @@ class Performance:
     envelope: np.ndarray
 
 
+def full_expression(emotion: str, variant: int = 0) -> dict[str, float]:
+    """The weights of an emotion's full expression, silent; `variant` chooses among its manners."""
+    variants = EXPRESSIONS[emotion]
+    return (REST if emotion == "neutral" else {}) | variants[variant % len(variants)]
+
+
 def vector(weights: dict[str, float]) -> np.ndarray:
     """Blendshape weights [52] from names, sided or not."""
     names = rig().names

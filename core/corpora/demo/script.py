@@ -13,7 +13,7 @@ Who carries the emotion:
 At high intensity nothing is withheld from the face: `audio` and `blend` occur at low and medium intensity only.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -133,15 +133,6 @@ def plan(seed: int, index: int, group: Group) -> Plan:
         angles=tuple(float(value) for value in rng.normal(0, (6.0, 2.5, 2.5)).clip(-16, 16)),
         shift=tuple(float(value) for value in rng.normal(0, (0.07, 0.04, 0.2))),
         look=_look(rng), snr=float(rng.uniform(12, 36)), loudness=float(rng.normal(0, 2.5)),
-    )  # fmt: skip
-
-
-def full_face(speaker: str, emotion: str) -> Plan:
-    """A plain clip of one full expression in even light, for contact sheets."""
-    base = plan(0, EMOTIONS.index(emotion), "train")
-    return replace(
-        base, speaker=speaker, label=emotion, visual_emotion=emotion, audio_emotion=emotion, carrier="both",
-        intensity="high", face_level=1.0, second="", second_share=0.0, angles=(0.0, 0.0, 0.0), shift=(0.0, 0.0, 0.0), look=Look(),
     )  # fmt: skip
 
 

@@ -1,9 +1,10 @@
-"""A contact sheet: what the full expressions of a corpus look like, one row a person, one column an emotion."""
+"""Contact sheets: what a corpus, or its full expressions, look like, one row a person, one column an emotion."""
 
 from pathlib import Path
 
 import numpy as np
 
+from core.corpora.demo.identities import Group, people
 from core.corpora.demo.script import EMOTIONS
 from core.corpora.demo.truth import Truth
 from core.errors import UserError
@@ -26,18 +27,30 @@ def contact_sheet(corpus_dir: Path, out_png: Path, *, side: int = 160) -> Path:
     table = pd.read_csv(corpus_dir / "labels.csv", keep_default_na=False)
     table["rank"] = table["intensity"].map({"high": 0, "medium": 1, "low": 2})
     speakers = sorted(table["speaker"].unique())
-    sheet = np.full((_MARGIN + side * len(speakers), side * len(EMOTIONS), 3), 255, np.uint8)
+    sheet = _empty(side, len(speakers))
     for column, emotion in enumerate(EMOTIONS):
-        place = (column * side + 8, _MARGIN - 9)
-        cv2.putText(sheet, emotion, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA)
         for row, speaker in enumerate(speakers):
             shown = table[(table["speaker"] == speaker) & (table["visual_emotion"] == emotion)].sort_values("rank", kind="stable")
             if len(shown):
                 picture = cv2.resize(_apex_frame(corpus_dir, shown.iloc[0]["clip"]), (side, side), interpolation=cv2.INTER_AREA)
-                sheet[_MARGIN + row * side : _MARGIN + (row + 1) * side, column * side : (column + 1) * side] = picture
+                _place(sheet, picture, row, column, side)
     out_png.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(out_png), sheet[..., ::-1])
     return out_png
+
+
+def _empty(side: int, rows: int) -> np.ndarray:
+    import cv2
+
+    sheet = np.full((_MARGIN + side * rows, side * len(EMOTIONS), 3), 255, np.uint8)
+    for column, emotion in enumerate(EMOTIONS):
+        place = (column * side + 8, _MARGIN - 9)
+        cv2.putText(sheet, emotion, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA)
+    return sheet
+
+
+def _place(sheet: np.ndarray, picture: np.ndarray, row: int, column: int, side: int) -> None:
+    sheet[_MARGIN + row * side : _MARGIN + (row + 1) * side, column * side : (column + 1) * side] = picture
 
 
 def _apex_frame(corpus_dir: Path, clip: str) -> np.ndarray:
@@ -51,3 +64,24 @@ def _apex_frame(corpus_dir: Path, clip: str) -> np.ndarray:
             if index == wanted:
                 return frame.to_ndarray(format="rgb24")
     raise UserError(f"{clip}.mp4 ends before its apex: build the corpus again.")
+
+
+def expression_sheet(group: Group, out_png: Path, *, side: int = 128) -> Path:
+    """Draw every full expression of a group's identities in even light, without a corpus, and write it as one picture."""
+    import cv2
+
+    from core.corpora.demo.expressions import full_expression, vector
+    from core.corpora.demo.render import Scene
+
+    cast = people(group)
+    sheet = _empty(side, len(cast))
+    scene = Scene(cast[0])
+    for row, identity in enumerate(cast):
+        scene.cast(identity)
+        for column, emotion in enumerate(EMOTIONS):
+            weights = vector(full_expression(emotion, row))
+            picture = scene.draw(weights, (-6.0 + 12.0 * (row % 2), 0.0, 0.0), np.zeros(3, np.float32))
+            _place(sheet, cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), row, column, side)
+    out_png.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(out_png), sheet[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    return out_png
