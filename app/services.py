@@ -20,6 +20,7 @@ from core import checkpoints, corpora, export
 from core.analyzer import Analysis, Analyzer
 from core.errors import UserError
 from core.features.store import FeatureStore, cache_root, write_atomically
+from core.lanes import head_title
 from core.threads import fit_thread_pools
 from core.timeline import Timeline
 
@@ -66,12 +67,13 @@ def models() -> dict[str, Path]:
 
 
 def warm_up() -> None:
-    """Load what the first page needs: the corpus and the first model."""
+    """Load what the first page needs, answer the clip that it opens with, then ask about all others for the table."""
     fit_thread_pools()
     with suppress(UserError):
-        corpus()
+        source = corpus()
         for name in list(models())[:1]:
-            analyzer(name)
+            analyse(clip(source.name, str(source.table.index[0])), name, None).wait(60)
+            predict_bundled(name)
     # Streamlit collects garbage in full after every run of a script. Walking all that torch and its friends have loaded takes
     # half a second in which nothing else can run; frozen, it is left out.
     gc.collect()
@@ -136,22 +138,37 @@ def result(item: Clip, model: str, explain: str | None) -> Result | None:
     """The finished analysis, or None while there is none."""
     if item.corpus == UPLOADS and uploads.playable(item.id) is None:
         return None
-    return _read(analyzer(model).key(item.media, explain))
+    return _read(_key(item, model, explain))
 
 
 def analyse(item: Clip, model: str, explain: str | None) -> jobs.Job:
     """Start the analysis, or join the one under way."""
-    key = analyzer(model).key(item.media, explain)
-    return jobs.ensure(f"analysis-{key}", partial(_analyse, item, model, explain))
+    return jobs.ensure(f"analysis-{_key(item, model, explain)}", partial(_analyse, item, model, explain))
 
 
 def predicted(item_id: str, model: str) -> str | None:
-    """The system's answer for a bundled clip, if it is already known."""
+    """The system's answer for a bundled clip, once the warm-up has asked for all of them."""
+    return _predictions(model).get(item_id)
+
+
+def predict_bundled(model: str) -> None:
+    """Ask the model for its answer to every bundled clip, so that the table can show it."""
+    path = _predictions_path(model)
+    if not path.is_file():
+        source, ask = corpus(), analyzer(model)
+        answers = {str(clip_id): ask.predict(source.media(clip_id)) for clip_id in source.table.index}
+        write_atomically(path, lambda part: part.write_text(json.dumps(answers), encoding="utf-8"))
+
+
+def _predictions(model: str) -> dict[str, str]:
     try:
-        found = _read(analyzer(model).key(corpus().media(item_id)))
-    except UserError:
-        return None
-    return answer(found.predictions)[0] if found else None
+        return json.loads(_predictions_path(model).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _predictions_path(model: str) -> Path:
+    return cache_root() / "predictions" / f"{analyzer(model).checkpoint.digest[:32]}-{corpus().name}.json"
 
 
 def answer(predictions: Mapping[str, Mapping[str, float]], head: str = "decision") -> tuple[str, float]:
@@ -164,19 +181,14 @@ def timeline(found: Result) -> Timeline:
     return Timeline.from_bytes(found.timeline.read_bytes())
 
 
-HEAD_TITLES = {"decision": "Decision", "av": "Audio-visual", "audio": "Audio", "visual": "Visual"}
-
-
 def verdicts(found: Result, model: str) -> list[Verdict]:
     """What the system and each of its heads say."""
     draws_on = heads(model)
     note = "The system's own answer over its heads."
-    answers = [Verdict(HEAD_TITLES["decision"], *answer(found.predictions), any(found.evidence.values()), note)]
+    answers = [Verdict(head_title("decision"), *answer(found.predictions), any(found.evidence.values()), note)]
     for head, modalities in draws_on.items():
         note = f"What the {head} head says; it draws on {' and '.join(modalities)}."
-        answers.append(
-            Verdict(HEAD_TITLES.get(head, head), *answer(found.predictions, head), found.evidence.get(head, True), note)
-        )
+        answers.append(Verdict(head_title(head), *answer(found.predictions, head), found.evidence.get(head, True), note))
     return answers
 
 
@@ -219,18 +231,23 @@ def _analyse(item: Clip, model: str, explain: str | None, progress: jobs.Progres
     if item.corpus == UPLOADS and uploads.playable(item.id) is None:
         uploads.make_playable(item.id, item.media, lambda share: progress("Preparing the clip for the browser", share))
     truth = None if item.corpus == UPLOADS else corpus().truth(item.id)
-    _keep(analyzer(model).analyze(item.media, truth=truth, explain=explain, progress=progress))
+    analysis = analyzer(model).analyze(item.media, truth=truth, explain=explain, progress=progress)
+    _keep(analysis, _key(item, model, explain))
 
 
-def _keep(analysis: Analysis) -> None:
+def _key(item: Clip, model: str, explain: str | None) -> str:
+    return analyzer(model).key(item.media, explain, truth=item.corpus != UPLOADS)
+
+
+def _keep(analysis: Analysis, key: str) -> None:
     folder = cache_root() / "analyses"
     facts = {
         "predictions": {head: dict(classes) for head, classes in analysis.predictions.items()},
         "evidence": dict(analysis.evidence),
         "explained": dict(analysis.explained),
     }
-    write_atomically(folder / f"{analysis.key}.aft", lambda part: part.write_bytes(analysis.timeline.to_bytes()))
-    write_atomically(folder / f"{analysis.key}.json", lambda part: part.write_text(json.dumps(facts), encoding="utf-8"))
+    write_atomically(folder / f"{key}.aft", lambda part: part.write_bytes(analysis.timeline.to_bytes()))
+    write_atomically(folder / f"{key}.json", lambda part: part.write_text(json.dumps(facts), encoding="utf-8"))
 
 
 def _read(key: str) -> Result | None:

@@ -14,16 +14,21 @@ import torch
 
 from core.checkpoints import Checkpoint
 from core.corpora import Truth
+from core.errors import UserError
 from core.explain.gradcam import SIDE, face_heatmaps
 from core.features.encoders import prepare
-from core.features.extract import VERSION, Extraction, Progress, extract
+from core.features.extract import DIMS, EXTRACTION_VERSION, Extraction, Progress, can_hear, extract
 from core.features.faces import cut_crops
 from core.features.store import FeatureStore, content_hash, key_of
-from core.lanes import build_lanes, build_matrices, truth_events
+from core.lanes import build_lanes, build_matrices, head_title, truth_events
 from core.streams import Batch, Stream
 from core.timeline import Heatmap, Timeline
 
+# Part of every key: raise it whenever an analysis changes.
+ANALYSIS_VERSION = 2
 PREFIXES = 40
+# So many rows of attention are computed at once; a minute's frames in all prefixes would not fit.
+_CHUNK_FRAMES = 60_000
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Analysis:
         predictions: head -> class -> probability; "decision" is the system's own answer over its heads.
         evidence: head -> whether the clip had anything that this head draws on.
         explained: the class that each heatmap explains, by head.
-        key: content hash of everything that went in.
+        key: hash of the clip, the checkpoint, the explained class, and whether truth and openSMILE were at hand.
     """
 
     predictions: Mapping[str, Mapping[str, float]]
@@ -70,17 +75,27 @@ class Analysis:
 
 
 class Analyzer:
-    """Runs one checkpoint over clips. Safe to share among threads: explanations hook the model, so they take turns."""
+    """Runs one checkpoint over clips. Safe to share among threads: explanations fill the model's gradients, so they take turns.
+
+    Raises:
+        UserError: when the checkpoint expects other features than this project extracts.
+    """
 
     def __init__(self, checkpoint: Checkpoint, store: FeatureStore | None = None) -> None:
+        for modality, dim in checkpoint.spec.inputs.items():
+            if DIMS.get(modality) != dim:
+                raise UserError(
+                    f"The checkpoint expects {dim} {modality} features a frame, but clips are read into {DIMS.get(modality, 0)}: "
+                    "train it on features of this project."
+                )
         self.checkpoint = checkpoint
         self.store = store or FeatureStore()
         self._turn = threading.Lock()
 
-    def key(self, media: Path, explain: str | None = None) -> str:
+    def key(self, media: Path, explain: str | None = None, truth: bool = False) -> str:
         """What ``analyze`` will call its answer, known before the work is done."""
-        path = self.checkpoint.path
-        return key_of("analysis", VERSION, content_hash(media), content_hash(path) if path else id(self), explain)
+        model = self.checkpoint.digest or f"in memory {id(self)}"
+        return key_of(ANALYSIS_VERSION, EXTRACTION_VERSION, content_hash(media), model, explain, truth, can_hear())
 
     def analyze(
         self, media: Path, *, truth: Truth | None = None, explain: str | None = None, progress: Progress | None = None
@@ -108,6 +123,8 @@ class Analyzer:
             prefix_times, prefixes = self._over_time(batch, streams, extraction.duration)
             report("Explaining", 0.6)
             heatmaps, explained = self._heatmaps(crops, streams["visual"], batch, output.predictions, explain)
+        if not all(torch.isfinite(logits).all() for logits in output.predictions.values()):
+            raise UserError(f"The model's answer to {media.name} is not a number: its features or weights are damaged.")
         labels = self.checkpoint.spec.labels
         probabilities = {h: output.predictions[h][0].softmax(0).tolist() for h in self.checkpoint.spec.heads}
         probabilities["decision"] = self.checkpoint.model.decide(output)[0].softmax(0).tolist()
@@ -130,9 +147,20 @@ class Analyzer:
             explained,
             timeline,
             extraction.notices,
-            self.key(media, explain),
+            self.key(media, explain, truth is not None),
             {k: v[0].numpy() for k, v in output.embeddings.items()},
         )
+
+    def predict(self, media: Path) -> str:
+        """The system's answer alone: no explanation, no lanes.
+
+        Raises:
+            UserError: when the file cannot be played.
+        """
+        batch = Batch.collate([self.streams(extract(media, self.store))], self.checkpoint.spec.inputs)
+        with torch.inference_mode():
+            decision = self.checkpoint.model.decide(self.checkpoint.model(batch))
+        return self.checkpoint.spec.labels[int(decision[0].argmax())]
 
     def streams(self, extraction: Extraction) -> dict[str, Stream]:
         """The clip's streams as the model wants them: normalised with the training set's statistics."""
@@ -150,14 +178,19 @@ class Analyzer:
             clock = np.full(batch.present[name].shape[1], np.inf)
             clock[: len(streams[name].times)] = streams[name].times
             keep[name] = torch.from_numpy(clock[None] <= times[:, None])
-        rows = Batch(
-            {k: v.expand(len(times), -1, -1) for k, v in batch.values.items()},
-            {k: v.expand(len(times), -1) for k, v in batch.present.items()},
-        )
+        size = max(1, _CHUNK_FRAMES // max(mask.shape[1] for mask in batch.present.values()))
+        chunks = []
         with torch.inference_mode():
-            output = self.checkpoint.model(rows.masked(**keep))
-        heads = [output.predictions[h].softmax(1) for h in self.checkpoint.spec.heads]
-        return times, torch.stack(heads).numpy()
+            for start in range(0, len(times), size):
+                mask = {name: rows[start : start + size] for name, rows in keep.items()}
+                chunk = len(next(iter(mask.values())))
+                rows = Batch(
+                    {k: v.expand(chunk, -1, -1) for k, v in batch.values.items()},
+                    {k: v.expand(chunk, -1) for k, v in batch.present.items()},
+                )
+                output = self.checkpoint.model(rows.masked(**mask))
+                chunks.append(torch.stack([output.predictions[h].softmax(1) for h in self.checkpoint.spec.heads]))
+        return times, torch.cat(chunks, 1).numpy()
 
     def _heatmaps(
         self, crops: torch.Tensor, visual: Stream, batch: Batch, predictions: Mapping[str, torch.Tensor], explain: str | None
@@ -169,7 +202,7 @@ class Analyzer:
         heatmaps = []
         for head, maps in face_heatmaps(self.checkpoint, crops, visual, batch, targets).items():
             pixels = np.round(255 * maps).astype(np.uint8).reshape(len(maps), -1)
-            heatmaps.append(Heatmap(head, f"{head} head, {explained[head]}", pixels, SIDE, SIDE))
+            heatmaps.append(Heatmap(head, f"{head_title(head)} head: why {explained[head]}", pixels, SIDE, SIDE))
         return tuple(heatmaps), explained
 
 

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import safetensors
 import safetensors.torch
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from core.errors import UserError
-from core.features.store import write_atomically
+from core.features.store import content_hash, write_atomically
 from core.layouts import LAYOUTS
 from core.models.base import MODELS, AVModel, ModelSpec
 
@@ -38,10 +38,12 @@ class Normaliser:
     std: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __call__(self, modality: str, values: Tensor) -> Tensor:
-        """z-normalise [..., D]; a modality without statistics stays as it is."""
+        """z-normalise [..., D] and cut at 20 standard deviations; a modality without statistics stays as it is."""
         if modality not in self.mean:
             return values
-        return (values - self.mean[modality].to(values)) / self.std[modality].to(values)
+        z = (values - self.mean[modality].to(values)) / self.std[modality].to(values)
+        # One absurd feature would otherwise become an infinite answer.
+        return z.clamp(-20, 20)
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,14 @@ class Checkpoint:
 
     Attributes:
         card: what training wrote down: data, seed, commit, metrics by head, ``synthetic_training``.
+        digest: hash of the file as it was when it was read.
     """
 
     model: AVModel
     normaliser: Normaliser
     card: Mapping[str, Any]
     path: Path | None = None
+    digest: str = ""
 
     @property
     def spec(self) -> ModelSpec:
@@ -77,7 +81,7 @@ def save(path: Path, model: AVModel, normaliser: Normaliser, card: Mapping[str, 
     write_atomically(path, lambda temporary: safetensors.torch.save_file(tensors, temporary, metadata))
 
 
-def load(path: Path, device: str = "cpu") -> Checkpoint:
+def load(path: Path) -> Checkpoint:
     """Read one of our own checkpoints.
 
     Raises:
@@ -89,11 +93,11 @@ def load(path: Path, device: str = "cpu") -> Checkpoint:
         raise UserError(f"{name} is no AffectScope checkpoint: name the public layout it has, one of {', '.join(LAYOUTS)}.")
     try:
         header = json.loads(metadata["affectscope"])
-        system, card = header["system"], header["card"]
-        model = _build(system, header["config"])
+        card = dict(header["card"])
+        model = _build(header["system"], header["config"], len(tensors))
     except UserError:
         raise
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, ArithmeticError, AssertionError) as error:
         raise UserError(f"{name} describes its model in a way that cannot be read: export it again.") from error
     state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     _fill(model, state, name)
@@ -102,9 +106,10 @@ def load(path: Path, device: str = "cpu") -> Checkpoint:
         for kind in ("mean", "std")
     }
     for modality, dim in model.spec.inputs.items():
-        if any(stats[kind].get(modality, torch.zeros(dim)).shape != (dim,) for kind in stats):
-            raise UserError(f"{name} carries statistics of another width than its model's {modality} input: export it again.")
-    return Checkpoint(model.to(device), Normaliser(stats["mean"], stats["std"]), card, Path(path))
+        known = [stats[kind][modality] for kind in stats if modality in stats[kind]]
+        if any(stat.shape != (dim,) or not torch.isfinite(stat).all() for stat in known) or (known and not (known[-1] > 0).all()):
+            raise UserError(f"{name} carries statistics that do not fit its model's {modality} input: export it again.")
+    return Checkpoint(model, Normaliser(stats["mean"], stats["std"]), card, Path(path), content_hash(Path(path)))
 
 
 def load_foreign(path: Path, layout: str) -> AVModel:
@@ -124,12 +129,12 @@ def load_foreign(path: Path, layout: str) -> AVModel:
     else:
         tensors, _ = read_tensors(path)
     state = {k.removeprefix("module."): v for k, v in tensors.items()}
-    name = path.name
     try:
-        model, state = convert(state)
-    except (KeyError, IndexError, RuntimeError, ValueError) as error:
-        raise UserError(f"{name} does not hold the tensors of {layout}: {error} is missing or misshapen.") from error
-    _fill(model, state, name)
+        with torch.device("meta"):
+            model, state = convert(state)
+    except (KeyError, IndexError, RuntimeError, ValueError, ArithmeticError) as error:
+        raise UserError(f"{path.name} does not hold the tensors of {layout}: {error} is missing or misshapen.") from error
+    _fill(model, state, path.name)
     return model
 
 
@@ -162,22 +167,27 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return {str(k): v for k, v in content.items()}, {}
 
 
-def _build(system: str, config: Mapping[str, Any]) -> AVModel:
+def _build(system: str, config: Mapping[str, Any], most_layers: int) -> AVModel:
+    """A model without memory behind its tensors: what a header asks for is compared before it is allocated."""
     kind = MODELS[system]
-    fields = {f.name: f for f in dataclasses.fields(kind.config_type)}
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k in fields}
-    if _size_of(values) > _LARGEST:
-        raise UserError("The checkpoint's header asks for a model of absurd size: it is damaged or hostile.")
-    return kind(kind.config_type(**values))  # type: ignore[call-arg]
+    fields = {f.name for f in dataclasses.fields(kind.config_type)}
+    values = {k: _as_tuple(v) for k, v in config.items() if k in fields}
+    _check_choices(kind.config_type, values)
+    if any(isinstance(v, int) and v > most_layers for k, v in values.items() if "layers" in k):
+        raise UserError("The checkpoint's header asks for more layers than its file holds: it is damaged or hostile.")
+    with torch.device("meta"):
+        return kind(kind.config_type(**values))  # type: ignore[call-arg]
 
 
-# A hostile header could ask for terabytes before a single tensor is compared.
-_LARGEST = 1e5
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(v) for v in value) if isinstance(value, list) else value
 
 
-def _size_of(config: Mapping[str, Any]) -> float:
-    numbers = [n for v in config.values() for n in (v if isinstance(v, tuple) else (v,)) if isinstance(n, (int, float))]
-    return max(map(abs, numbers), default=0)
+def _check_choices(config_type: type, values: Mapping[str, Any]) -> None:
+    for name, hint in get_type_hints(config_type).items():
+        choices = get_args(hint) if get_origin(hint) is Literal else ()
+        if name in values and choices and values[name] not in choices:
+            raise ValueError(f"{name} is none of {choices}")
 
 
 def _fill(model: AVModel, state: Mapping[str, Tensor], name: str) -> None:
@@ -198,5 +208,9 @@ def _fill(model: AVModel, state: Mapping[str, Tensor], name: str) -> None:
     broken = [k for k, v in state.items() if v.is_floating_point() and not torch.isfinite(v).all()]
     if broken:
         raise UserError(f"{name} holds NaN or infinite weights (first in {broken[0]}): its training diverged.")
-    model.load_state_dict(dict(state), strict=False)
-    model.eval()
+    rest = {k: torch.zeros_like(own[k], device="cpu") for k in optional - state.keys()}
+    if "prior" in rest:
+        rest["prior"] = rest["prior"].log_softmax(0)
+    # Contiguous copies: a tensor in a file may be one number stretched over gigabytes, or share another's memory.
+    model.load_state_dict({k: v.contiguous().clone() for k, v in {**state, **rest}.items()}, assign=True)
+    model.requires_grad_(True).eval()

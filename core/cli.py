@@ -231,11 +231,12 @@ def pointing(
 
     loaded, opened = _load(checkpoint), open_corpus(corpus)
     analyzer = Analyzer(loaded, FeatureStore(shipped=[opened.features] if opened.features else []))
-    rows = []
     with _progress() as report:
-        for head in (h for h in loaded.spec.heads if "visual" in loaded.spec.modalities[h]):
-            game = pointing_game(analyzer, opened, head, lambda done, total: report("Pointing", done / total))
-            rows.append({"head": head, "frames": game.frames, "hits": game.hits, "chance": game.chance, "ratio": game.ratio})
+        games = pointing_game(analyzer, opened, lambda done, total: report("Pointing", done / total))
+    rows = [
+        {"head": head, "frames": game.frames, "hits": game.hits, "chance": game.chance, "ratio": game.ratio}
+        for head, game in games.items()
+    ]
     _show(rows, as_json, f"{checkpoint} on {corpus}")
 
 

@@ -14,12 +14,18 @@ from core.models.base import AttentionSpec, ModelOutput, ModelSpec
 from core.streams import Batch, Stream
 from core.timeline import Event, Lane, Matrix
 
-HEAD_TITLES = {"av": "Audio-visual", "audio": "Audio", "visual": "Visual"}
+MATRIX_SIDE = 600
+_HEAD_TITLES = {"av": "Audio-visual", "decision": "Decision"}
 ATTENTION_TITLES = {
     "cross": "asked by the other modality",
     "fused": "inside the fused stream",
     "auxiliary": "inside its own network",
 }
+
+
+def head_title(head: str) -> str:
+    """What a person reads for a head's name."""
+    return _HEAD_TITLES.get(head, head.capitalize())
 
 
 def build_lanes(
@@ -45,7 +51,7 @@ def build_lanes(
     for head, values in zip(spec.heads, probabilities, strict=True):
         if bool(output.evidence[head][0]):
             note = "Probability of each class from everything seen and heard up to this moment."
-            title = f"{HEAD_TITLES.get(head, head)} head so far"
+            title = f"Answer so far, {head_title(head).lower()} head"
             lanes.append(Lane(f"prediction.{head}", title, "probability", times, values.T, spec.labels, "prediction", note))
     if truth is not None:
         note = "How strongly the face was made to show the emotion (the demo corpus knows)."
@@ -76,16 +82,29 @@ def build_matrices(streams: Mapping[str, Stream], output: ModelOutput, spec: Mod
             continue
         weights = stack_layers(output.attention, attention.name)[..., : len(query.times), : len(key.times)].flatten(0, 1)
         weights = torch.where(torch.from_numpy(query.present)[None, :, None], weights, 0)
+        weights, query_times, key_times = _shrunk(weights, query.times, key.times)
         scaled = 255 * weights / weights.amax((1, 2), keepdim=True).clamp(min=1e-12)
         title = f"{attention.query.capitalize()} frames look at {attention.key} frames"
         values = scaled.round().to(torch.uint8).flatten(1).numpy()
         matrices.append(
             Matrix(
-                attention.name, title, query.times, key.times, values,
+                attention.name, title, query_times, key_times, values,
                 attention.query, attention.key, attention.layers, attention.heads,
             )
         )  # fmt: skip
     return tuple(matrices)
+
+
+def _shrunk(weights: torch.Tensor, query_times: np.ndarray, key_times: np.ndarray) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+    """At most ``MATRIX_SIDE`` rows and columns, each the mean of its neighbours: no screen shows more, no line carries it."""
+    rows, columns = min(len(query_times), MATRIX_SIDE), min(len(key_times), MATRIX_SIDE)
+    if (rows, columns) == weights.shape[1:]:
+        return weights, query_times, key_times
+
+    def at(times: np.ndarray, count: int) -> np.ndarray:
+        return np.array([part.mean() for part in np.array_split(times, count)])
+
+    return torch.nn.functional.adaptive_avg_pool2d(weights, (rows, columns)), at(query_times, rows), at(key_times, columns)
 
 
 def truth_events(truth: Truth | None) -> tuple[Event, ...]:

@@ -166,8 +166,12 @@ def _renamed(state: State, names: Mapping[str, Callable[[re.Match[str]], str]]) 
 
 
 def _depth(state: State, encoder: str) -> int:
+    """How many layers the file holds; counted, since a number in a key may be anything."""
     pattern = re.compile(rf"{re.escape(encoder)}\.layers\.(\d+)\.")
-    return 1 + max(int(match[1]) for key in state if (match := pattern.match(key)))
+    found = {match[1] for key in state if (match := pattern.match(key))}
+    if not found:
+        raise KeyError(f"{encoder}.layers")
+    return len(found)
 
 
 def _labels(state: State, last: str = "out.weight") -> tuple[str, ...]:

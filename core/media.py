@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -16,10 +17,16 @@ from av.error import FFmpegError
 from core.errors import UserError
 
 SAMPLE_RATE = 16_000
-MAX_SECONDS = 600
+# Attention weights grow with the square of the length: a minute at 10 ms takes some 2 GB.
+MAX_SECONDS = 60
 MAX_PIXELS = 4096 * 2304
 EXTENSIONS = (".mp4", ".mov", ".webm", ".avi", ".mkv")
 _TIME_BASE = Fraction(1, 90_000)
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpeg,mpegts,asf,ogg,wav,mp3,flac,aac,amr,mxf,nut,h264,hevc,ivf,m4v,mjpeg,dv"
+)
+# Rounding and codec delay leave gaps of a few samples that are none.
+_HOLE = SAMPLE_RATE // 50
 # What Chromium, Firefox and Safari all play; anything else is encoded again before it is shown.
 _BROWSER_VIDEO = {("h264", "yuv420p"), ("h264", "yuvj420p")}
 _BROWSER_SOUND = {"aac", "mp3", "mp3float", None}
@@ -42,11 +49,10 @@ class MediaInfo:
 
 @dataclass(frozen=True)
 class Sound:
-    """Mono samples at 16 kHz; ``start`` is the time of the first one, which need not be 0."""
+    """Mono samples at 16 kHz in -1..1; ``start`` is the time of the first one, which need not be 0."""
 
     samples: np.ndarray
     start: float
-    complete: bool = True
 
 
 def probe(path: Path) -> MediaInfo:
@@ -59,12 +65,10 @@ def probe(path: Path) -> MediaInfo:
         video, sound = _first(container, "video"), _first(container, "audio")
         if video is None and sound is None:
             raise UserError(f"{path.name} holds neither picture nor sound: choose a video file.")
-        start = container.start_time / av.time_base if container.start_time else 0.0
+        start = _start(container)
         width = height = rotation = 0
         fps = 0.0
         if video is not None:
-            if video.width * video.height > MAX_PIXELS:
-                raise UserError(f"{path.name} is {video.width}x{video.height} pixels: scale it to 4096x2304 or less.")
             frame = next(_decode(container, video), None)
             if frame is None and sound is None:
                 raise UserError(f"{path.name} holds no frame that can be decoded: the file is damaged.")
@@ -95,41 +99,50 @@ def read_frames(path: Path, max_side: int | None = None) -> Iterator[tuple[float
         video = _first(container, "video")
         if video is None:
             return
-        start = container.start_time / av.time_base if container.start_time else 0.0
+        start = _start(container)
         last = -np.inf
         for frame in _decode(container, video):
             time = frame.time - start if frame.time is not None else None
             # An edit list makes FFmpeg hand out frames from before the clip's start.
             if time is None or time < -1e-6 or time <= last:
                 continue
+            if time > MAX_SECONDS:
+                return
             last = time
             yield max(time, 0.0), _upright(frame, video.sample_aspect_ratio, max_side)
 
 
 def read_sound(path: Path) -> Sound | None:
-    """The first sound track as mono at 16 kHz, or None when there is no track or nothing in it decodes."""
+    """The first sound track as mono at 16 kHz, or None when there is no track or nothing in it decodes.
+
+    Where the track has a hole, silence keeps what follows in its place.
+    """
     with _opened(path) as container:
         track = _first(container, "audio")
         if track is None:
             return None
-        start = container.start_time / av.time_base if container.start_time else 0.0
+        start = _start(container)
         resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
         chunks: list[np.ndarray] = []
-        first: float | None = None
-        complete = True
-        try:
-            for frame in _decode(container, track, strict=True):
-                if first is None:
-                    first = (frame.time or 0.0) - start
-                chunks += [out.to_ndarray()[0] for out in resampler.resample(frame)]
-        except FFmpegError:
-            complete = False
+        first, count = 0.0, 0
+        for frame in _decode(container, track):
+            time = frame.time - start if frame.time is not None else first + count / SAMPLE_RATE
+            if time > MAX_SECONDS:
+                break
+            if not chunks:
+                first = time
+            hole = round((time - first) * SAMPLE_RATE) - count
+            if hole > _HOLE:
+                chunks.append(np.zeros(hole, np.float32))
+                count += hole
+            for out in resampler.resample(frame):
+                chunks.append(out.to_ndarray()[0])
+                count += len(chunks[-1])
         chunks += [out.to_ndarray()[0] for out in resampler.resample(None)] if chunks else []
     if not chunks:
         return None
-    samples = np.concatenate(chunks).astype(np.float32)
-    early = max(0, round(-(first or 0.0) * SAMPLE_RATE))
-    return Sound(np.nan_to_num(samples[early:]), max(first or 0.0, 0.0), complete)
+    samples = np.concatenate(chunks).astype(np.float32)[max(0, round(-first * SAMPLE_RATE)) :]
+    return Sound(np.clip(np.nan_to_num(samples), -1, 1), max(first, 0.0))
 
 
 def encode(
@@ -153,7 +166,7 @@ def encode(
             video.codec_context.time_base = _TIME_BASE
         track = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if sound is not None else None
         if video is not None and first is not None:
-            for time, picture in _chain(first, frames):
+            for time, picture in chain([first], frames):
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format="rgb24")
                 frame.pts, frame.time_base = round(time / _TIME_BASE), _TIME_BASE
                 container.mux(video.encode(frame))
@@ -191,16 +204,20 @@ def frame_jpeg(picture: np.ndarray, side: int) -> bytes:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[av.container.InputContainer]:
-    if not Path(path).is_file():
+    path = Path(path)
+    if not path.is_file():
         raise UserError(f"There is no file {path}: check the path.")
+    # Files only, and no list in disguise that names others; "file:" keeps a colon in a name from being a protocol.
+    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
     try:
-        # The file protocol only: a playlist in disguise must not fetch other files or addresses.
-        with av.open(str(path), metadata_errors="replace", options={"protocol_whitelist": "file"}) as container:
-            if container.format.name in {"hls", "concat", "dash", "image2", "tty", "lavfi"}:
-                raise UserError(f"{Path(path).name} is a list or a text, not a video: choose a video file.")
+        with av.open(f"file:{path}", metadata_errors="replace", options=options) as container:
             yield container
     except FFmpegError as error:
-        raise UserError(f"{Path(path).name} cannot be read as a video: it is damaged or of another kind.") from error
+        raise UserError(f"{path.name} cannot be read as a video: it is damaged or of another kind.") from error
+
+
+def _start(container: av.container.InputContainer) -> float:
+    return container.start_time / av.time_base if container.start_time else 0.0
 
 
 def _first(container: av.container.InputContainer, kind: str) -> av.stream.Stream | None:
@@ -209,23 +226,21 @@ def _first(container: av.container.InputContainer, kind: str) -> av.stream.Strea
     return next((s for s in streams if not s.disposition & av.stream.Disposition.attached_pic), None)
 
 
-def _decode(container: av.container.InputContainer, stream: av.stream.Stream, strict: bool = False) -> Iterator:
+def _decode(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator:
+    """Frames until the stream ends or only breaks. A broken packet is skipped."""
     stream.thread_type = "AUTO"
     packets = container.demux(stream)
     failures = 0
-    while True:
+    while failures < 50:
         try:
-            packet = next(packets)
-            yield from packet.decode()
+            for frame in next(packets).decode():
+                if isinstance(frame, av.VideoFrame) and frame.width * frame.height > MAX_PIXELS:
+                    raise UserError(f"The video is {frame.width}x{frame.height} pixels: scale it to 4096x2304 or less.")
+                yield frame
         except StopIteration:
             return
         except FFmpegError:
             failures += 1
-            # One broken packet is skipped; a stream that only breaks is over.
-            if failures > 50:
-                if strict:
-                    raise
-                return
 
 
 def _duration(container: av.container.InputContainer, start: float) -> float:
@@ -237,7 +252,9 @@ def _duration(container: av.container.InputContainer, start: float) -> float:
 
 
 def _upright_size(frame: av.VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
-    width = round(frame.width * float(aspect)) if aspect else frame.width
+    # A damaged header may claim any shape of pixel; real ones are nearly square.
+    stretch = min(max(float(aspect), 0.25), 4.0) if aspect else 1.0
+    width = round(frame.width * stretch)
     return (frame.height, width) if frame.rotation % 180 else (width, frame.height)
 
 
@@ -250,11 +267,6 @@ def _upright(frame: av.VideoFrame, aspect: Fraction | None, max_side: int | None
     picture = frame.to_ndarray(format="rgb24", width=size[0], height=size[1], interpolation="AREA")
     # FFmpeg's display matrix turns counter-clockwise, as rot90 does.
     return np.rot90(picture, frame.rotation // 90) if frame.rotation else picture
-
-
-def _chain(first: tuple[float, np.ndarray], rest: Iterator[tuple[float, np.ndarray]]) -> Iterator[tuple[float, np.ndarray]]:
-    yield first
-    yield from rest
 
 
 def _encode_sound(container: av.container.OutputContainer, track: av.AudioStream, sound: Sound) -> None:

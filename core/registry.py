@@ -1,4 +1,4 @@
-"""The one small registry that models, corpora and extractors share."""
+"""The one small registry: names for models, regimes, layouts."""
 
 from __future__ import annotations
 

@@ -121,6 +121,16 @@ class Batch:
         present = {k: v & keep[k].to(v.device) if k in keep else v for k, v in self.present.items()}
         return Batch(_zero_absent(self.values, present), present)
 
+    def completed(self, dims: Mapping[str, int]) -> Batch:
+        """The batch with an absent row for each modality of ``dims`` that it does not name."""
+        missing = {name: dim for name, dim in dims.items() if name not in self.values}
+        if not missing:
+            return self
+        some = next(iter(self.values.values()))
+        values = {name: some.new_zeros(len(some), 1, dim) for name, dim in missing.items()}
+        present = {name: torch.zeros(len(some), 1, dtype=torch.bool, device=some.device) for name in missing}
+        return Batch({**self.values, **values}, {**self.present, **present})
+
     def without(self, modality: str) -> Batch:
         """The batch with one modality absent throughout."""
         return self.masked(**{modality: torch.zeros(1, dtype=torch.bool)})

@@ -64,7 +64,7 @@ class Heatmap:
     Attributes:
         id: the model's head ("av", "visual").
         title: what a person reads, with the class that is explained.
-        values: [F, h*w] uint8, on the timeline's frame times; 255 is the clip's largest value.
+        values: [F, h*w] uint8, on the timeline's frame times; 255 is the clip's strong value, or above it.
         height, width: of one map; row-major, top left first, to be stretched over ``Timeline.boxes``.
     """
 
@@ -137,16 +137,19 @@ class Timeline:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Timeline:
-        """Read a timeline back; ValueError when the bytes are not one."""
+        """Read a timeline back; ValueError when the bytes are not one, or one of another version."""
         if data[:4] != MAGIC or len(data) < 8:
             raise ValueError("not a timeline: the first four bytes are wrong")
         (length,) = struct.unpack_from("<I", data, 4)
         header = json.loads(data[8 : 8 + length])
         start = 8 + length + (-(8 + length) % _ALIGN)
-        fields = {k: _restore(v, data, start) for k, v in header.items()}
-        for name, kind in _CHILDREN.items():
-            fields[name] = tuple(kind(**{k: _tuple(v) for k, v in child.items()}) for child in fields[name])
-        return cls(**{k: _tuple(v) for k, v in fields.items()})
+        try:
+            fields = {k: _restore(v, data, start) for k, v in header.items()}
+            for name, kind in _CHILDREN.items():
+                fields[name] = tuple(kind(**{k: _tuple(v) for k, v in child.items()}) for child in fields[name])
+            return cls(**{k: _tuple(v) for k, v in fields.items()})
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"not a timeline of this version: {error}") from error
 
 
 _CHILDREN: dict[str, type] = {"heatmaps": Heatmap, "lanes": Lane, "matrices": Matrix, "events": Event}

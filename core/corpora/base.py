@@ -69,4 +69,6 @@ class Corpus:
         return path
 
     def truth(self, clip: str) -> Truth | None:
-        return self.read_truth(self.root, clip)
+        """What the corpus knows of a clip of its table; None where it knows nothing, or has no such clip."""
+        # A clip's id becomes a file's name: one with a path in it is no id.
+        return self.read_truth(self.root, clip) if clip in self.table.index and Path(clip).name == clip else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
 import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 from torch import Tensor
@@ -22,14 +21,14 @@ def classification_metrics(logits: Tensor, target: Tensor) -> dict[str, object]:
     """
     classes = logits.shape[1]
     predicted, true = logits.argmax(1).numpy(), target.numpy()
-    known = np.unique(true)
+    labels = range(classes)
     return {
         "clips": len(true),
         "accuracy": float(accuracy_score(true, predicted)),
-        "macro_f1": float(f1_score(true, predicted, labels=known, average="macro", zero_division=0)),
-        "uar": float(recall_score(true, predicted, labels=known, average="macro", zero_division=0)),
+        "macro_f1": float(f1_score(true, predicted, labels=labels, average="macro", zero_division=0)),
+        "uar": float(recall_score(true, predicted, labels=labels, average="macro", zero_division=0)),
         "ece": float(multiclass_calibration_error(logits.softmax(1), target, classes, n_bins=15)),
-        "confusion": confusion_matrix(true, predicted, labels=range(classes)).tolist(),
+        "confusion": confusion_matrix(true, predicted, labels=labels).tolist(),
     }
 
 

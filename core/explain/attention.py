@@ -22,7 +22,8 @@ def frame_weights(weights: Tensor, query_present: Tensor) -> Tensor:
         weights: [layers, heads, Tq, Tk]; query_present: [Tq] bool.
 
     Returns:
-        [layers, heads, Tk], each row summing to 1 over present keys; zeros when there is no query.
+        [layers, heads, Tk], each row summing to 1 over present keys. Where no query is there, the one frame that stands for
+        an absent modality is taken (the first).
     """
-    asked = query_present if query_present.any() else torch.ones_like(query_present)
+    asked = query_present if query_present.any() else torch.arange(len(query_present)) == 0
     return weights[:, :, asked].mean(2)

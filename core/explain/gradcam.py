@@ -7,6 +7,7 @@ the other modality is closed over.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -28,7 +29,8 @@ class MapsToLogits(nn.Module):
 
     def __init__(self, encoder: MiniXception, checkpoint: Checkpoint, present: np.ndarray, batch: Batch, head: str) -> None:
         super().__init__()
-        self.encoder, self.model, self.normalise = encoder, checkpoint.model, checkpoint.normaliser
+        # The library hooks the encoder; a copy keeps other threads, which share the original, out of it.
+        self.encoder, self.model, self.normalise = deepcopy(encoder), checkpoint.model, checkpoint.normaliser
         self.present = torch.from_numpy(np.flatnonzero(present)).to(batch.values["visual"].device)
         self.batch, self.head = batch, head
 
@@ -54,8 +56,17 @@ class ClipGradCAM(GradCAM):
         return maps
 
     def aggregate_multi_layers(self, cam_per_target_layer: list[np.ndarray]) -> np.ndarray:
-        scaled = [_enlarge(cam) / max(float(cam.max()), 1e-12) for cam in cam_per_target_layer]
-        return np.mean(scaled, axis=0)
+        return np.mean([to_clip_scale(_enlarge(cam)) for cam in cam_per_target_layer], axis=0)
+
+
+def to_clip_scale(maps: np.ndarray) -> np.ndarray:
+    """Scale [F, h, w] so that 1 is the clip's strong frame: the 95th percentile of the frames' largest values.
+
+    One outlier would otherwise leave all other frames blank; what lies above 1 is cut.
+    """
+    peaks = maps.max((1, 2))
+    strong = np.percentile(peaks[peaks > 0], 95) if (peaks > 0).any() else 1.0
+    return np.clip(maps / strong, 0, 1)
 
 
 def face_heatmaps(
@@ -70,7 +81,7 @@ def face_heatmaps(
         targets: head -> class index.
 
     Returns:
-        head -> [F, 16, 16] float32 in 0..1, 1 at the clip's strongest place; zeros where no face is.
+        head -> [F, 16, 16] float32 in 0..1 on the clip's scale (see ``to_clip_scale``); zeros where no face is.
     """
     encoder = load_face_encoder()
     with torch.no_grad():
@@ -79,11 +90,11 @@ def face_heatmaps(
     for head, target in targets.items():
         wrapper = MapsToLogits(encoder, checkpoint, visual.present, batch, head).eval()
         # The last two blocks: 4x4 maps know the class best, 8x8 maps know the place better.
-        layers = [encoder.blocks[2], encoder.blocks[3]]
+        layers = [wrapper.encoder.blocks[2], wrapper.encoder.blocks[3]]
         with torch.enable_grad(), ClipGradCAM(wrapper, layers) as cam:
             found = cam(early.clone().requires_grad_(True), [lambda logits, target=target: logits[target]])
         maps = np.zeros((len(visual.times), SIDE, SIDE), np.float32)
-        maps[visual.present] = found / max(float(found.max()), 1e-12)
+        maps[visual.present] = to_clip_scale(found)
         heatmaps[head] = maps
     return heatmaps
 

@@ -17,7 +17,7 @@ class Pointing:
     """The pointing game (Zhang et al. 2016) over many frames.
 
     Attributes:
-        frames: how many were asked.
+        frames: how many were asked: the apex frames with a face.
         hits: share of frames whose heatmap has its maximum inside the true region.
         chance: the region's mean share of the face crop, which is where the maximum can fall.
     """
@@ -31,23 +31,18 @@ class Pointing:
         return self.hits / self.chance if self.chance else 0.0
 
 
-def pointing_game(analyzer: Analyzer, corpus: Corpus, head: str, progress: Callable[[int, int], None] | None = None) -> Pointing:
-    """Play the game at the apex frames of every clip whose face shows its emotion, explaining the true label."""
-    hits: list[bool] = []
-    chances: list[float] = []
+def pointing_game(analyzer: Analyzer, corpus: Corpus, progress: Callable[[int, int], None] | None = None) -> dict[str, Pointing]:
+    """Play the game at the apex frames of every clip whose face shows its emotion, explaining the true label, by head."""
+    found: dict[str, list[tuple[bool, float]]] = {}
     for done, clip in enumerate(corpus.table.index):
         truth = corpus.truth(clip)
         if truth is not None and truth.mask.any():
-            label = str(corpus.table.at[clip, "label"])
-            timeline = analyzer.analyze(corpus.media(clip), explain=label).timeline
-            heatmap = next((h for h in timeline.heatmaps if h.id == head), None)
-            if heatmap is not None:
-                for hit, chance in _apex_frames(timeline, heatmap, truth):
-                    hits.append(hit)
-                    chances.append(chance)
+            timeline = analyzer.analyze(corpus.media(clip), explain=str(corpus.table.at[clip, "label"])).timeline
+            for heatmap in timeline.heatmaps:
+                found.setdefault(heatmap.id, []).extend(_apex_frames(timeline, heatmap, truth))
         if progress:
             progress(done + 1, len(corpus.table))
-    return Pointing(len(hits), float(np.mean(hits)) if hits else 0.0, float(np.mean(chances)) if chances else 0.0)
+    return {head: Pointing(len(frames), *(float(mean) for mean in np.mean(frames, 0))) for head, frames in found.items()}
 
 
 def _apex_frames(timeline: Timeline, heatmap: Heatmap, truth: Truth) -> list[tuple[bool, float]]:
@@ -55,10 +50,12 @@ def _apex_frames(timeline: Timeline, heatmap: Heatmap, truth: Truth) -> list[tup
     found = []
     for index, time in enumerate(timeline.frame_times):
         values = heatmap.values[index]
-        if start <= time <= end and np.isfinite(timeline.boxes[index]).all() and values.any():
+        if start <= time <= end and np.isfinite(timeline.boxes[index]).all():
             mask = truth.mask[int(np.abs(truth.times - time).argmin())]
             inside = region_in_crop(mask, timeline.boxes[index], heatmap.height, heatmap.width)
-            found.append((bool(inside.flat[values.argmax()] > 0.5), float(inside.mean())))
+            # A map without any weight points nowhere, and so misses.
+            hit = values.any() and inside.flat[values.argmax()] > 0.5
+            found.append((bool(hit), float(inside.mean())))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from core.features.store import Arrays, FeatureStore, content_hash, key_of
 from core.streams import Stream
 
 # Part of every key in the store: raise it whenever an extractor's numbers change.
-VERSION = 1
+EXTRACTION_VERSION = 1
 ENVELOPE_STEP = 0.010
 DIMS = {"audio": opensmile.DIM, "visual": MiniXception.dim}
 
@@ -55,10 +56,10 @@ def extract(path: Path, store: FeatureStore | None = None, progress: Progress | 
     info = media.probe(path)
     store = store or FeatureStore()
     content = content_hash(path)
-    visual = store.get_or_make(key_of("visual", VERSION, content), lambda: _visual(path, info.duration, report))
+    visual = store.get_or_make(key_of("visual", EXTRACTION_VERSION, content), lambda: _visual(path, info.duration, report))
     silent_why = ""
     try:
-        audio = store.get_or_make(key_of("audio", VERSION, content), lambda: _audio(path, report))
+        audio = store.get_or_make(key_of("audio", EXTRACTION_VERSION, content), lambda: _audio(path, report))
     except UserError as error:
         audio, silent_why = _no_audio(), str(error)
     streams = {
@@ -68,6 +69,11 @@ def extract(path: Path, store: FeatureStore | None = None, progress: Progress | 
     faces = FaceTrack(visual["times"], visual["boxes"])
     notices = _notices(info, streams, faces, audio, silent_why)
     return Extraction(streams, faces, audio["envelope"], audio["envelope_times"], info.duration, notices)
+
+
+def can_hear() -> bool:
+    """Whether openSMILE is installed; without it, only sound whose features were stored is heard."""
+    return importlib.util.find_spec("opensmile") is not None
 
 
 def encode_faces(crops: np.ndarray, chunk: int = 256) -> np.ndarray:
@@ -125,7 +131,7 @@ def _notices(
     elif not audio.get("track", np.array(True)):
         notices.append("The file has no sound track: the answer comes from the picture alone.")
     elif not streams["audio"].any:
-        notices.append("The sound track is silent: the answer comes from the picture alone.")
+        notices.append("The sound track is silent or too short: the answer comes from the picture alone.")
     if not streams["visual"].any and not streams["audio"].any:
         notices = ["Neither a face nor a sound was found: the answer is the prior, it says nothing about this clip."]
     return tuple(notices)

@@ -83,18 +83,19 @@ def track_faces(path: Path, progress: Callable[[float], None] | None = None, dur
     times: list[float] = []
     looked: list[float] = []
     samples: list[list[Detection]] = []
-    due, shape = 0.0, (1, 1)
+    due, shapes = 0.0, []
     for time, picture in read_frames(path, DETECTION_SIDE):
         if time >= due - 1e-3:
             looked.append(time)
             samples.append(detector(picture, time))
             due = time + 1 / DETECTIONS_A_SECOND
         times.append(time)
-        shape = picture.shape[:2]
+        shapes.append(picture.shape[:2])
         if progress and duration:
             progress(min(1.0, time / duration))
     x, y, half = _squares(np.array(times), np.array(looked), main_tracks(samples)).T
-    boxes = np.stack([(x - half) / shape[1], (y - half) / shape[0], (x + half) / shape[1], (y + half) / shape[0]], 1)
+    height, width = np.array(shapes, float).reshape(-1, 2).T
+    boxes = np.stack([(x - half) / width, (y - half) / height, (x + half) / width, (y + half) / height], 1)
     return FaceTrack(np.array(times), boxes.astype(np.float32))
 
 
@@ -151,9 +152,9 @@ def main_tracks(samples: Sequence[Sequence[Detection]]) -> list[list[Detection]]
     needed = min(SHORTEST_TRACK * DETECTIONS_A_SECOND, max(1, len(samples) // 2))
     chosen: list[list[Detection]] = []
     for track in sorted(tracks, key=lambda t: -sum(d.half**2 * d.confidence for d in t)):
-        clear = all(track[-1].time < other[0].time or track[0].time > other[-1].time for other in chosen)
-        if clear and len(track) >= needed:
-            chosen.append(track)
+        unclaimed = [d for d in track if not any(other[0].time <= d.time <= other[-1].time for other in chosen)]
+        if len(unclaimed) >= needed:
+            chosen.append(unclaimed)
     return sorted(chosen, key=lambda t: t[0].time)
 
 
@@ -164,7 +165,8 @@ def _same(a: Detection, b: Detection) -> bool:
 def _squares(times: np.ndarray, looked: np.ndarray, tracks: Sequence[Sequence[Detection]]) -> np.ndarray:
     """Centre and half side [F, 3] at every frame, smoothed; NaN where the nearest moment looked at is in no track."""
     squares = np.full((len(times), 3), np.nan)
-    nearest = looked[np.abs(times[:, None] - looked[None]).argmin(1)] if len(looked) else times
+    # The middles between the moments looked at divide the frames among them.
+    nearest = looked[np.searchsorted((looked[1:] + looked[:-1]) / 2, times)] if len(looked) else times
     for track in tracks:
         known = np.array([d.time for d in track])
         values = np.array([(d.x, d.y, d.half) for d in track])

@@ -1,6 +1,8 @@
 """Acoustic low-level descriptors by openSMILE (Eyben et al. 2010): 65 of ComParE_2016 and their 65 deltas, every 10 ms.
 
-The package carries a research licence; it is an extra. Papers 000 (section 4.2.2) and 002 (4.1.2) take the same 130.
+The package carries a research licence; it is an extra. Papers 000 (section 4.2.2) and 002 (4.1.2) take 65 descriptors and their
+deltas too, of the Interspeech 2013 set, with windows of 32 ms every 16 ms; this set's windows are 20 ms (60 ms for pitch and
+voice quality, which so look 40 ms ahead), every 10 ms.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ SHORTEST = 0.1
 SILENT_TRACK_DB = -75.0
 # A pause in a recording still holds the room's noise; only what is digitally silent is absent.
 SILENT_FRAME_DB = -95.0
-_WINDOW = 0.060
+_SHORT_WINDOW, _LONG_WINDOW = 0.020, 0.060
 
 
 def extract_llds(sound: Sound | None) -> Stream:
@@ -37,7 +39,7 @@ def extract_llds(sound: Sound | None) -> Stream:
     frames = min(len(values), len(deltas))
     features = np.concatenate([values.to_numpy()[:frames], deltas.to_numpy()[:frames]], 1).astype(np.float32)
     # openSMILE's own index repeats itself at the last frame.
-    times = np.arange(frames) * STEP + _WINDOW / 2
+    times = np.arange(frames) * STEP + _SHORT_WINDOW / 2
     present = frame_levels_db(sound.samples, times) >= SILENT_FRAME_DB
     return Stream(np.nan_to_num(features), times + sound.start, present)
 
@@ -48,10 +50,11 @@ def level_db(samples: np.ndarray) -> float:
 
 
 def frame_levels_db(samples: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Level in dB of the 60 ms about each time."""
+    """Level in dB of the 60 ms that begin with the short window centred at each time."""
     energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
-    first = np.clip(((times - _WINDOW / 2) * SAMPLE_RATE).astype(int), 0, len(samples) - 1)
-    last = np.clip(((times + _WINDOW / 2) * SAMPLE_RATE).astype(int), first + 1, len(samples))
+    begin = times - _SHORT_WINDOW / 2
+    first = np.clip((begin * SAMPLE_RATE).astype(int), 0, len(samples) - 1)
+    last = np.clip(((begin + _LONG_WINDOW) * SAMPLE_RATE).astype(int), first + 1, len(samples))
     return 10 * np.log10((energy[last] - energy[first]) / (last - first) + 1e-12)
 
 

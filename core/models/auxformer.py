@@ -41,7 +41,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec
+from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, choose_preset
 from core.models.blocks.tokens import last_present, with_placeholder
 from core.models.blocks.transformer import EncoderConfig, TransformerEncoder, sinusoidal_positions
 from core.models.labels import EMOTIONS
@@ -107,17 +107,18 @@ class AuxFormer(AVModel):
             "paper": AuxFormerConfig(),
             "demo": AuxFormerConfig(visual_dim=135, width=48, heads=4, layers=2, aux_hidden=(96, 64)),
         }
-        return cls(replace(presets[name], **changes))
+        return cls(replace(choose_preset(presets, name), **changes))
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
+        batch = batch.completed(self.spec.inputs)
         maps: list[AttentionMap] = []
-        x, present, asks = {}, {}, {}
+        x, present, query_mask = {}, {}, {}
         for m in ("audio", "visual"):
             values = batch.values[m]
             x[m] = self.project[m](values) if m in self.project else values
-            present[m], asks[m] = batch.present[m], with_placeholder(batch.present[m])
+            present[m], query_mask[m] = batch.present[m], with_placeholder(batch.present[m])
             if self.config.variant == "code":
-                present[m] = asks[m] = torch.ones_like(present[m])
+                present[m] = query_mask[m] = torch.ones_like(present[m])
             else:
                 x[m] = x[m] + sinusoidal_positions(x[m].shape[1], self.config.width).to(x[m])
 
@@ -130,14 +131,14 @@ class AuxFormer(AVModel):
         tokens = {}
         for m, other in (("audio", "visual"), ("visual", "audio")):
             h = encode("cross", m, x[m], other, present[other])
-            tokens[m] = last_present(encode("fused", m, h, None, asks[m]), asks[m])
+            tokens[m] = last_present(encode("fused", m, h, None, query_mask[m]), query_mask[m])
         logits, embeddings = {}, {}
         logits["av"], embeddings["fused"] = self._main(torch.cat([tokens["audio"], tokens["visual"]], 1))
         for m in ("audio", "visual"):
             h = encode("auxiliary", m, x[m], None, present[m])
             for _ in range(AUX_REPEATS[self.config.variant] - 1):
                 h = self._encoder_dropout(self.auxiliary[m](h, None, present[m])[0])
-            logits[m], embeddings[m] = self._auxiliary(last_present(h, asks[m]))
+            logits[m], embeddings[m] = self._auxiliary(last_present(h, query_mask[m]))
         predictions, evidence = self.answers(logits, batch)
         return ModelOutput(predictions, evidence, embeddings, tuple(maps))
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from core.errors import UserError
 from core.registry import Registry
 from core.streams import Batch
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,27 @@ class AVModel(nn.Module):
         super().__init__()
         self.register_buffer("prior", torch.zeros(classes).log_softmax(0))
 
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> AVModel:
+        """The model at one of the catalogue's sizes, with some fields of its config changed."""
+        raise UserError(f"{cls.__name__} has no presets: name one that has, or build it from its config.")
+
+    @classmethod
+    def sized(cls, dims: Mapping[str, int]) -> dict[str, Any]:
+        """The fields of the config that fit the model to features of other widths, modality -> features a frame."""
+        return {f"{modality}_dim": dim for modality, dim in dims.items()}
+
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
-        raise NotImplementedError
+        """Answer a batch; ``attention=True`` returns the weights of every layer and head too."""
+        raise TypeError(f"{type(self).__name__} does not implement the contract: it has no forward")
 
     def answers(self, logits: Mapping[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Logits by head with the prior put in where a head has no evidence, and the evidence [B] itself."""
-        seen = {name: mask.any(1) for name, mask in batch.present.items()}
+        """Logits by head with the prior put in where a head has no evidence, and the evidence [B] itself.
+
+        A public code (``variant="code"``) knows no absence: zeros are evidence to it like anything else.
+        """
+        zeros_count = getattr(self.config, "variant", "paper") == "code"
+        seen = {name: torch.ones_like(mask[:, 0]) if zeros_count else mask.any(1) for name, mask in batch.present.items()}
         evidence = {h: torch.stack([seen[m] for m in self.spec.modalities[h] if m in seen]).any(0) for h in logits}
         return {h: torch.where(evidence[h][:, None], v, self.prior) for h, v in logits.items()}, evidence
 
@@ -110,6 +128,17 @@ class AVModel(nn.Module):
         weight = torch.stack([output.evidence[h] for h in heads]).to(logits).unsqueeze(-1)
         mean = (logits * weight).sum(0) / weight.sum(0).clamp(min=1)
         return torch.where(weight.sum(0) > 0, mean, self.prior)
+
+
+def choose_preset(presets: Mapping[str, T], name: str) -> T:
+    """One of a system's presets.
+
+    Raises:
+        UserError: when there is none of that name.
+    """
+    if name not in presets:
+        raise UserError(f"There is no preset {name!r}; choose one of {', '.join(presets)}.")
+    return presets[name]
 
 
 MODELS: Registry[type[AVModel]] = Registry("model")

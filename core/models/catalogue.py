@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from core.models import auxformer, mult, vavl  # noqa: F401  (register the systems)
@@ -19,7 +20,8 @@ def rows() -> list[dict[str, Any]]:
     for name in MODELS:
         for preset in PRESETS:
             for variant in VARIANTS:
-                model = MODELS[name].preset(preset, variant=variant)
+                with torch.device("meta"):
+                    model = MODELS[name].preset(preset, variant=variant)
                 parts = ", ".join(f"{part} {count(child):,}" for part, child in model.named_children())
                 found.append({"name": name, "preset": preset, "variant": variant, "parameters": count(model), "parts": parts})
     return found

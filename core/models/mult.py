@@ -24,6 +24,7 @@ the inputs, one final norm. Presets: ``paper`` is 000's baseline 2 (358,384 para
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -31,7 +32,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec
+from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, choose_preset
 from core.models.blocks.tokens import last_present, with_placeholder
 from core.models.blocks.transformer import EncoderConfig, TransformerEncoder
 from core.models.labels import EMOTIONS
@@ -89,15 +90,20 @@ class MulT(AVModel):
             "paper": MulTConfig(),
             "demo": MulTConfig(inputs=(("audio", 130), ("visual", 135)), heads=3, layers=3, memory_layers=3),
         }
-        return cls(replace(presets[name], **changes))
+        return cls(replace(choose_preset(presets, name), **changes))
+
+    @classmethod
+    def sized(cls, dims: Mapping[str, int]) -> dict[str, Any]:
+        return {"inputs": tuple(dims.items())}
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
+        batch = batch.completed(self.spec.inputs)
         maps: list[AttentionMap] = []
         x = {name: project(batch.values[name]) for name, project in self.project.items()}
         present = {name: batch.present[name] for name in x}
         if self.config.variant == "code":
             present = {name: torch.ones_like(mask) for name, mask in present.items()}
-        asks = {name: with_placeholder(mask) for name, mask in present.items()}
+        query_mask = {name: with_placeholder(mask) for name, mask in present.items()}
 
         def encode(encoder: nn.Module, name: str, query: str, key: str, h: Tensor, keys: Tensor) -> Tensor:
             h, weights = encoder(h, None if key == query else x[key], keys, attention)
@@ -108,8 +114,8 @@ class MulT(AVModel):
         for query in x:
             pairs = [(key, self.cross[_pair(query, key)]) for key in x if key != query]
             seen = [encode(c, f"cross.{query}.{key}", query, key, x[query], present[key]) for key, c in pairs]
-            h = encode(self.memory[query], f"memory.{query}", query, query, torch.cat(seen, 2), asks[query])
-            tokens.append(last_present(h, asks[query]))
+            h = encode(self.memory[query], f"memory.{query}", query, query, torch.cat(seen, 2), query_mask[query])
+            tokens.append(last_present(h, query_mask[query]))
         token = torch.cat(tokens, 1)
         hidden = F.dropout(F.relu(self.mlp[0](token)), self.config.output_dropout, self.training)
         embedding = self.mlp[1](hidden) + token

@@ -35,7 +35,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec
+from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, choose_preset
 from core.models.blocks.conformer import Conformer, ConformerConfig
 from core.models.labels import EMOTIONS
 from core.streams import Batch
@@ -103,9 +103,10 @@ class VAVL(AVModel):
         demo = VAVLConfig(
             audio_dim=130, visual_dim=135, projected=32, width=64, heads=4, layers=2, shared_layers=1, kernel=15, hidden=(64, 32)
         )
-        return cls(replace({"paper": VAVLConfig(), "demo": demo}[name], **changes))
+        return cls(replace(choose_preset({"paper": VAVLConfig(), "demo": demo}, name), **changes))
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
+        batch = batch.completed(self.spec.inputs)
         maps: list[AttentionMap] = []
         pooled, seen = {}, {}
         for m in self.spec.inputs:

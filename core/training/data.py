@@ -64,13 +64,17 @@ def _load(job: tuple[Corpus, str, FeatureStore]) -> Extracted:
 
 
 def fit_normaliser(clips: Sequence[Clip]) -> Normaliser:
-    """Mean and standard deviation over the present frames of all clips."""
+    """Mean and standard deviation over the present frames of all clips; a modality that none of them has gets no statistics."""
     mean, std = {}, {}
     for name in clips[0].streams:
         frames = np.concatenate([c.streams[name].values[c.streams[name].present] for c in clips])
-        mean[name] = torch.from_numpy(frames.mean(0))
-        # A feature that never moves would be divided by nothing.
-        std[name] = torch.from_numpy(np.maximum(frames.std(0), 1e-4))
+        if not len(frames):
+            continue
+        # Over millions of frames a sum in float32 loses its last digits.
+        centre, spread = frames.mean(0, dtype=np.float64), frames.std(0, dtype=np.float64)
+        mean[name] = torch.from_numpy(centre.astype(np.float32))
+        # A feature that never moves says nothing, and must not be divided by nothing.
+        std[name] = torch.from_numpy(np.where(spread > 1e-6, spread, 1.0).astype(np.float32))
     return Normaliser(mean, std)
 
 

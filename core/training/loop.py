@@ -1,8 +1,9 @@
-"""One training loop, on Lightning Fabric: the same on a CPU, one GPU, or several."""
+"""One training loop, on Lightning Fabric: the same on a CPU or a GPU."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,6 +14,7 @@ import torch
 from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
 
+from core.errors import UserError
 from core.evaluation.metrics import predict
 from core.features.store import write_atomically
 from core.models.base import AVModel
@@ -24,10 +26,10 @@ from core.training.regimes import Regime, equal_weights
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The published settings of 000 (section 4.3) and 002 (section 5.1).
+    """The published settings of 000 (section 4.3) and 002 (section 5.1), and what these leave open.
 
     Attributes:
-        patience: epochs without a better development loss before training stops.
+        patience (not published): epochs without a better development loss before training stops.
         decay_patience: epochs without one before the learning rate falls to a tenth ("learning decay set to five epochs").
         frame_noise, clip_noise: see ``augment.jitter``; 0 in the papers.
     """
@@ -75,6 +77,8 @@ def train(
         history.append(row)
         if progress:
             progress(row)
+        if not math.isfinite(row["dev_loss"]):
+            raise UserError(f"Training diverged in epoch {epoch + 1}: try a smaller learning rate than {config.learning_rate:g}.")
         if not best or row["dev_loss"] < best["loss"]:
             state = {k: v.detach().clone() for k, v in model.state_dict().items()}
             best = {"loss": row["dev_loss"], "epoch": epoch, "state": state}
@@ -105,9 +109,12 @@ def _epoch(fabric: Fabric, step: nn.Module, optimiser: Any, batches: Batches, co
     for batch, target in batches:
         batch = jitter(batch.to(fabric.device), config.frame_noise, config.clip_noise)
         loss = step(dict(batch.values), dict(batch.present), target.to(fabric.device))
+        if not loss.requires_grad:
+            # No clip of this batch gives any head evidence: there is nothing to learn.
+            continue
         optimiser.zero_grad()
         fabric.backward(loss)
-        fabric.clip_gradients(step, optimiser, max_norm=config.clip_norm)
+        fabric.clip_gradients(step, optimiser, max_norm=config.clip_norm, error_if_nonfinite=False)
         optimiser.step()
         total += float(loss.detach())
     return total / len(batches)

@@ -11,7 +11,7 @@ from torch import Tensor
 from core.models.base import ModelOutput
 
 
-def shared_loss(output: ModelOutput, target: Tensor, weights: Mapping[str, float], class_weight: Tensor | None = None) -> Tensor:
+def shared_loss(output: ModelOutput, target: Tensor, weights: Mapping[str, float]) -> Tensor:
     """Weighted sum of the heads' cross-entropies (000, Eq. 6; 002, Eq. 1).
 
     A head is asked only about the clips that give it evidence: an absent modality teaches its head nothing.
@@ -19,11 +19,10 @@ def shared_loss(output: ModelOutput, target: Tensor, weights: Mapping[str, float
     Args:
         target: [B] class indices.
         weights: head -> lambda.
-        class_weight: [C], for unbalanced classes.
     """
     total = target.new_zeros((), dtype=torch.float32)
     for head, weight in weights.items():
         seen = output.evidence[head]
         if weight and bool(seen.any()):
-            total = total + weight * F.cross_entropy(output.predictions[head][seen], target[seen], class_weight)
+            total = total + weight * F.cross_entropy(output.predictions[head][seen], target[seen])
     return total

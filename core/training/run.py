@@ -17,8 +17,9 @@ from core.checkpoints import Checkpoint
 from core.corpora import Corpus, open_corpus
 from core.errors import UserError
 from core.evaluation.metrics import evaluate
+from core.features.extract import DIMS
 from core.models import auxformer, mult, vavl  # noqa: F401  (register the systems)
-from core.models.base import MODELS
+from core.models.base import MODELS, AVModel
 from core.streams import Clip
 from core.training.data import Batches, fit_normaliser, load_clips
 from core.training.loop import TrainConfig, train
@@ -47,12 +48,12 @@ def train_checkpoint(
         raise UserError(f"{out.name} should end in .safetensors, the only format in which checkpoints are written.")
     corpus = open_corpus(corpus_name)
     kind, make_regime = MODELS[system], REGIMES[regime]
-    clips = _read(corpus, workers, report)
-    split = by_speaker(corpus.table, config.seed)
+    clips, broken = _read(corpus, workers, report)
+    split = by_speaker(corpus.table.loc[[c.id for c in clips]], config.seed)
     parts = {name: [c for c in clips if split[c.id] == name] for name in ("train", "development", "test")}
     normaliser = fit_normaliser(parts["train"])
     seed_everything(config.seed, verbose=False)
-    model = kind.preset(preset, labels=corpus.labels)
+    model = kind.preset(preset, labels=corpus.labels, **kind.sized(DIMS))
     counts = torch.tensor([sum(c.labels["label"] == label for c in parts["train"]) for label in corpus.labels])
     # One clip added to each class: a class without clips is unlikely, not impossible.
     model.prior.copy_(((counts + 1) / (counts + 1).sum()).log())
@@ -73,6 +74,7 @@ def train_checkpoint(
         "corpus": corpus.name,
         "synthetic_training": corpus.synthetic,
         "clips": {name: len(part) for name, part in parts.items()},
+        "unreadable": broken,
         "speakers": {name: sorted({str(c.labels["speaker"]) for c in part}) for name, part in parts.items()},
         "regime": regime,
         "config": asdict(config),
@@ -82,7 +84,7 @@ def train_checkpoint(
         "date": datetime.now(UTC).date().isoformat(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
         "metrics": evaluate(model, batches["test"]),
-        "metrics_without": {m: evaluate(model, batches["test"], without=m) for m in model.spec.inputs},
+        "metrics_without": {m: _with_evidence(model, evaluate(model, batches["test"], without=m), m) for m in model.spec.inputs},
     }
     checkpoints.save(out, model, normaliser, card)
     return card
@@ -97,16 +99,23 @@ def evaluate_checkpoint(
 ) -> dict[str, dict[str, Any]]:
     """Metrics by head on every clip of a corpus."""
     corpus = open_corpus(corpus_name)
-    clips = _read(corpus, workers, report)
+    clips, _ = _read(corpus, workers, report)
     batches = Batches(clips, checkpoint.spec.labels, checkpoint.normaliser, checkpoint.spec.inputs)
-    return evaluate(checkpoint.model, batches, without)
+    metrics = evaluate(checkpoint.model, batches, without)
+    return _with_evidence(checkpoint.model, metrics, without) if without else metrics
 
 
-def _read(corpus: Corpus, workers: int | None, report: Report) -> list[Clip]:
+def _with_evidence(model: AVModel, metrics: dict[str, dict[str, Any]], without: str) -> dict[str, dict[str, Any]]:
+    """Leave out the heads that draw on the missing modality alone: they have answered with the prior."""
+    blind = {head for head, modalities in model.spec.modalities.items() if set(modalities) == {without}}
+    return {head: values for head, values in metrics.items() if head not in blind}
+
+
+def _read(corpus: Corpus, workers: int | None, report: Report) -> tuple[list[Clip], list[str]]:
     clips, broken = load_clips(corpus, None, workers, lambda done, total: report("Reading clips", done / total))
     if not clips:
         raise UserError(f"No clip of {corpus.name} can be read; the first says: {broken[0] if broken else 'it is empty'}")
-    return clips
+    return clips, broken
 
 
 def _commit() -> str:

@@ -11,7 +11,7 @@ SPLITS = ("train", "development", "test")
 
 
 def by_speaker(table: pd.DataFrame, seed: int, shares: tuple[float, float, float] = (0.70, 0.15, 0.15)) -> pd.Series:
-    """Give each clip a split so that no speaker is in two (000, section 4.4; 002, section 5.1).
+    """Give each clip a split so that no speaker is in two (000, section 4.3; 002, section 5.1).
 
     Returns:
         "train", "development" or "test" for each row of ``table``.

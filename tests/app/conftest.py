@@ -23,9 +23,12 @@ class FakeAnalyzer:
     def __init__(self, checkpoint: object, store: object = None) -> None:
         modalities = {"av": ("audio", "visual"), "audio": ("audio",), "visual": ("visual",)}
         spec = SimpleNamespace(labels=fake.CLASSES, heads=tuple(modalities), modalities=modalities)
-        self.checkpoint = SimpleNamespace(card={"synthetic_training": True}, spec=spec)
+        self.checkpoint = SimpleNamespace(card={"synthetic_training": True}, spec=spec, digest="made-up")
 
-    def key(self, media: Path, explain: str | None = None) -> str:
+    def predict(self, media: Path) -> str:
+        return "happiness"
+
+    def key(self, media: Path, explain: str | None = None, truth: bool = False) -> str:
         return f"{media.stem}-{explain or 'predicted'}"
 
     def analyze(self, media, *, truth=None, explain=None, progress=None) -> Analysis:

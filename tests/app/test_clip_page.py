@@ -99,7 +99,7 @@ def test_failed_analysis_gets_one_sentence_and_another_try(app, monkeypatch: pyt
         raise UserError("The clip holds no frame that can be decoded: the file is damaged.")
 
     monkeypatch.setattr(services.Analyzer, "analyze", fail)
-    monkeypatch.setattr(services.Analyzer, "key", lambda self, media, explain=None: "fails")
+    monkeypatch.setattr(services.Analyzer, "key", lambda *_, **__: "fails")
     app.run()
     assert [e.value for e in app.error] == ["The clip holds no frame that can be decoded: the file is damaged."]
     assert [b.label for b in app.button] == ["Try again"]

@@ -99,6 +99,11 @@ def test_nan_weights(good):
         lambda h: h["config"].update(labels=["x"] * 10**6),
         lambda h: h["config"].update(width="wide"),
         lambda h: h["config"].update(layers=-1),
+        lambda h: h["config"].update(layers=10**9),
+        lambda h: h["config"].update(heads=0),
+        lambda h: h["config"].update(variant="foo"),
+        lambda h: h["config"].update(width=float("nan")),
+        lambda h: h.update(card=7),
         lambda h: h.pop("config"),
     ],
 )

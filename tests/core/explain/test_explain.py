@@ -5,7 +5,7 @@ import torch
 
 from core.checkpoints import Checkpoint, Normaliser
 from core.explain.attention import frame_weights, stack_layers
-from core.explain.gradcam import SIDE, ClipGradCAM, MapsToLogits, face_heatmaps
+from core.explain.gradcam import SIDE, ClipGradCAM, MapsToLogits, face_heatmaps, to_clip_scale
 from core.explain.trust import region_in_crop
 from core.features.encoders import READER_CLASSES, load_face_encoder, prepare
 from core.models.auxformer import AuxFormer
@@ -39,12 +39,23 @@ def test_grad_cam_by_hand():
     index = int(maps[-1].max((1, 2)).argmax())
     batch = Batch.of(visual=encoder(pictures)[None])
     wrapper = MapsToLogits(encoder, Checkpoint(ReadsOneMap(index), Normaliser(), {}), np.ones(3, bool), batch, "visual")
-    with ClipGradCAM(wrapper, [encoder.blocks[3]]) as cam:
+    with ClipGradCAM(wrapper, [wrapper.encoder.blocks[3]]) as cam:
         found = cam(early.clone().requires_grad_(True), [lambda logits: logits[0]])
     # The first frame counts with the opposite sign, the middle one not at all.
     expected = np.stack([np.maximum(-maps[0, index], 0), np.zeros((4, 4)), np.maximum(maps[2, index], 0)])
     enlarged = torch.nn.functional.interpolate(torch.tensor(expected)[:, None].float(), (SIDE, SIDE), mode="bilinear")[:, 0]
-    np.testing.assert_allclose(found, enlarged / expected.max(), atol=1e-5)
+    np.testing.assert_allclose(found, to_clip_scale(enlarged.numpy()), atol=1e-5)
+
+
+def test_one_outlier_does_not_leave_the_other_frames_blank():
+    maps = np.zeros((100, 2, 2))
+    maps[:, 0, 0] = 1.0
+    maps[7, 0, 0] = 50.0
+    scaled = to_clip_scale(maps)
+    assert scaled[8, 0, 0] == scaled[7, 0, 0] == 1
+    assert not to_clip_scale(np.zeros((3, 2, 2))).any()
+    # Of ten peaks 1 to 10 the 95th percentile is 9.55.
+    np.testing.assert_allclose(to_clip_scale(np.arange(1.0, 11)[:, None, None])[:, 0, 0], np.minimum(np.arange(1, 11) / 9.55, 1))
 
 
 def test_heatmaps_lie_on_present_frames_and_leave_the_encoder_as_it_was():

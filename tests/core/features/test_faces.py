@@ -27,6 +27,11 @@ def test_a_short_gap_is_bridged_and_a_long_one_is_not():
     assert spans(main_tracks(long)) == [(0.0, 0.9, 100), (2.0, 3.9, 104)]
 
 
+def test_a_second_face_fills_the_time_that_the_first_leaves_free():
+    both = moments(walk(0, 2.5, 100, 50), walk(2.3, 4, 300, 30))
+    assert spans(main_tracks(both)) == [(0.0, 2.4, 100), (2.5, 3.9, 300)]
+
+
 def test_a_flicker_is_no_face():
     assert main_tracks(moments(walk(1.0, 1.15, 100))) == []
     assert main_tracks(moments()) == []

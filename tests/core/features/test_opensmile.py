@@ -23,7 +23,7 @@ def test_130_descriptors_every_10_ms_from_where_the_sound_starts():
     stream = extract_llds(tone(2, start=0.5))
     assert stream.values.shape[1] == DIM
     np.testing.assert_allclose(np.diff(stream.times), 0.010, atol=1e-6)
-    assert stream.times[0] == pytest.approx(0.53)
+    assert stream.times[0] == pytest.approx(0.51)
     assert len(stream.times) == pytest.approx(195, abs=3)
     assert stream.present.all()
     # Column 0 of the deltas answers to column 0 of the descriptors: a steady tone does not move.
@@ -38,3 +38,12 @@ def test_digital_silence_within_a_sound_is_absent():
     stream = extract_llds(Sound(samples, 0.0))
     assert not stream.present[(stream.times > 1.1) & (stream.times < 1.9)].any()
     assert stream.present[(stream.times < 0.9)].all()
+
+
+def test_a_click_is_heard_when_it_sounds():
+    pytest.importorskip("opensmile", reason="openSMILE is not installed")
+    samples = np.random.default_rng(0).normal(0, 1e-3, 2 * SAMPLE_RATE).astype(np.float32)
+    samples[SAMPLE_RATE : SAMPLE_RATE + 40] = 0.9
+    stream = extract_llds(Sound(samples, 0.0))
+    energy = stream.values[:, 8]  # pcm_RMSenergy
+    assert stream.times[energy.argmax()] == pytest.approx(1.0, abs=0.011)
