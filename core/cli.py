@@ -193,8 +193,7 @@ def corpus_check(
     corpus = open_corpus(name)
     with _progress() as report:
         clips, broken = load_clips(corpus, None, workers, lambda done, total: report("Reading clips", done / total))
-    for why in broken:
-        remarks.print(why, markup=False)
+    _regret(broken)
     _show([check(clips, corpus)], as_json, name)
 
 
@@ -212,8 +211,7 @@ def corpus_features(
     store = FeatureStore(corpus.root / "features")
     with _progress() as report:
         clips, broken = load_clips(corpus, store, workers, lambda done, total: report("Reading clips", done / total))
-    for why in broken:
-        remarks.print(why, markup=False)
+    _regret(broken)
     remarks.print(f"{len(clips)} clips' features are in {store.root}.", markup=False)
 
 
@@ -269,6 +267,13 @@ def _progress() -> Iterator[Callable[[str, float], None]]:
     with Progress(*columns, TimeRemainingColumn(), console=remarks, transient=True, disable=quiet) as bar:
         task = bar.add_task("", total=1.0)
         yield lambda stage, share: bar.update(task, description=stage, completed=share)
+
+
+def _regret(broken: list[str]) -> None:
+    for why in broken[:5]:
+        remarks.print(why, markup=False, soft_wrap=True)
+    if len(broken) > 5:
+        remarks.print(f"{len(broken) - 5} more clips could not be read.")
 
 
 def _metric_rows(metrics: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from core.corpora import Corpus
-from core.features.encoders import READER_CLASSES
+from core.features.encoders import READER_CLASSES, MiniXception
 from core.streams import Clip
 
 
@@ -41,9 +41,8 @@ def reader_accuracy(clips: Sequence[Clip], corpus: Corpus) -> dict[str, Any]:
         stream = clip.streams["visual"]
         start, end = next(((s, e) for name, s, e in truth.phases if name == "apex"), (0.0, clip.duration))
         frames = stream.present & (stream.times >= start) & (stream.times <= end)
-        logits = stream.values[frames, -len(READER_CLASSES) :]
-        odds = np.exp(logits - logits.max(1, keepdims=True))
-        answer = READER_CLASSES[(odds / odds.sum(1, keepdims=True)).mean(0).argmax()] if frames.any() else ""
+        probabilities = stream.values[frames, MiniXception.maps_dim :]
+        answer = READER_CLASSES[probabilities.mean(0).argmax()] if frames.any() else ""
         right.setdefault(str(row["label"]), []).append(answer == row["label"])
     everything = [hit for hits in right.values() for hit in hits]
     by_label = {label: float(np.mean(hits)) for label, hits in sorted(right.items())}

@@ -51,11 +51,12 @@ class MiniXception(nn.Module):
 
     It has read faces of real people; nothing in this project trains it further.
 
-    Shapes: crops [N, 1, 64, 64], grey in -1..1 (see ``prepare``); maps [N, 128, 4, 4]; logits [N, 7] in the order of
-    ``READER_CLASSES``; features [N, 135]: the 128 maps averaged over the picture, then the 7 logits.
+    Shapes: crops [N, 1, 64, 64], grey in -1..1 (see ``prepare``); maps [N, 128, 4, 4]; features [N, 135]: the 128 maps averaged
+    over the picture, then the 7 probabilities of its own last layer, in the order of ``READER_CLASSES``.
     """
 
-    dim = 135
+    maps_dim = 128
+    dim = maps_dim + len(READER_CLASSES)
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,15 +74,11 @@ class MiniXception(nn.Module):
     def late(self, early: Tensor) -> Tensor:
         """Features [N, 135] of the maps that ``early`` made."""
         maps = self.blocks[2:](early)
-        return torch.cat([maps.mean((2, 3)), self.classifier(maps).mean((2, 3))], 1)
+        return torch.cat([maps.mean((2, 3)), self.classifier(maps).mean((2, 3)).softmax(1)], 1)
 
     def forward(self, crops: Tensor) -> Tensor:
         """Features [N, 135] of crops [N, 1, 64, 64]."""
         return self.late(self.early(crops))
-
-    def logits(self, crops: Tensor) -> Tensor:
-        """The reader's own answer, [N, 7] in the order of ``READER_CLASSES``."""
-        return self(crops)[:, -len(READER_CLASSES) :]
 
 
 def prepare(crops: np.ndarray) -> Tensor:

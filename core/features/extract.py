@@ -19,7 +19,7 @@ from core.features.store import Arrays, FeatureStore, content_hash, key_of
 from core.streams import Stream
 
 # Part of every key in the store: raise it whenever an extractor's numbers change.
-EXTRACTION_VERSION = 1
+EXTRACTION_VERSION = 2
 ENVELOPE_STEP = 0.010
 DIMS = {"audio": opensmile.DIM, "visual": MiniXception.dim}
 

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from core.checkpoints import Normaliser
 from core.corpora import Corpus
 from core.errors import UserError
+from core.features.encoders import MiniXception
 from core.features.extract import extract
 from core.features.store import FeatureStore
 from core.streams import Batch, Clip, Stream
@@ -32,17 +33,29 @@ def load_clips(
 
     Returns:
         The clips that could be read, and one sentence for each that could not.
+
+    Raises:
+        UserError: when none can be read.
     """
     store = store or FeatureStore(shipped=[corpus.features] if corpus.features else [])
     jobs = [(corpus, clip, store) for clip in corpus.table.index]
     results: list[Extracted] = []
-    workers = workers or os.cpu_count() or 1
+    for result in _load_all(jobs, workers or os.cpu_count() or 1):
+        results.append(result)
+        if progress:
+            progress(len(results), len(jobs))
+    broken = [why for clip, why in results if clip is None]
+    if len(broken) == len(results):
+        raise UserError(f"No clip of {corpus.name} can be read; the first says: {broken[0] if broken else 'it is empty.'}")
+    return [clip for clip, _ in results if clip is not None], broken
+
+
+def _load_all(jobs: list[tuple[Corpus, str, FeatureStore]], workers: int) -> Iterator[Extracted]:
+    if workers == 1:
+        yield from map(_load, jobs)
+        return
     with ProcessPoolExecutor(workers, get_context("spawn"), _single_thread) as pool:
-        for result in pool.map(_load, jobs, chunksize=4):
-            results.append(result)
-            if progress:
-                progress(len(results), len(jobs))
-    return [clip for clip, _ in results if clip is not None], [why for clip, why in results if clip is None]
+        yield from pool.map(_load, jobs, chunksize=4)
 
 
 def _single_thread() -> None:
@@ -63,8 +76,18 @@ def _load(job: tuple[Corpus, str, FeatureStore]) -> Extracted:
     return Clip(clip, extraction.streams, extraction.duration, labels), ""
 
 
-def fit_normaliser(clips: Sequence[Clip]) -> Normaliser:
-    """Mean and standard deviation over the present frames of all clips; a modality that none of them has gets no statistics."""
+# Between rendered and recorded faces the maps shift from person to person as much as from emotion to emotion; the encoder's own
+# probabilities hardly do. At a twentieth of their weight the maps refine an answer and do not make it. Measured with logistic
+# regression: nothing lost on rendered faces (58.9 % against 58.0 %), and the real clips at hand read right again.
+RENDERED_WEIGHTS = {"visual": np.repeat([0.05, 1.0], [MiniXception.maps_dim, MiniXception.dim - MiniXception.maps_dim])}
+
+
+def fit_normaliser(clips: Sequence[Clip], weights: Mapping[str, np.ndarray] | None = None) -> Normaliser:
+    """Mean and standard deviation over the present frames of all clips; a modality that none of them has gets no statistics.
+
+    Args:
+        weights: modality -> [D], what each normalised feature is to be multiplied with; the deviations carry it.
+    """
     mean, std = {}, {}
     for name in clips[0].streams:
         frames = np.concatenate([c.streams[name].values[c.streams[name].present] for c in clips])
@@ -74,7 +97,8 @@ def fit_normaliser(clips: Sequence[Clip]) -> Normaliser:
         centre, spread = frames.mean(0, dtype=np.float64), frames.std(0, dtype=np.float64)
         mean[name] = torch.from_numpy(centre.astype(np.float32))
         # A feature that never moves says nothing, and must not be divided by nothing.
-        std[name] = torch.from_numpy(np.where(spread > 1e-6, spread, 1.0).astype(np.float32))
+        spread = np.where(spread > 1e-6, spread, 1.0) / (weights or {}).get(name, 1.0)
+        std[name] = torch.from_numpy(spread.astype(np.float32))
     return Normaliser(mean, std)
 
 

@@ -101,5 +101,5 @@ def test_the_encoder_knows_its_own_shapes():
     encoder = load_face_encoder()
     features = encoder(crops(2))
     assert features.shape == (2, 135)
-    torch.testing.assert_close(encoder.logits(crops(2)), features[:, -len(READER_CLASSES) :])
+    torch.testing.assert_close(features[:, -len(READER_CLASSES) :].sum(1), torch.ones(2))
     assert not any(p.requires_grad for p in encoder.parameters())
