@@ -21,6 +21,8 @@ from tests.e2e.serve import APP, FLAGS, chromium, serving
 
 CLIPS = 24
 UPLOADS = 5
+# The clip table, in pixels: see app/choose.py.
+ROW_HEIGHT, HEADER_HEIGHT, ROWS_SHOWN = 52, 40, 11
 
 
 def main() -> None:
@@ -32,9 +34,11 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
         report("first page of a fresh server, player ready", [timed(lambda: open_player(page, url))])
-        clips = list(bundled().table.index)[:CLIPS]
-        report("bundled clip chosen, never seen before, to player ready", [choose(page, url, clip) for clip in clips], 1.5)
-        report("bundled clip chosen again, to player ready", [choose(page, url, clip) for clip in clips], 1.5)
+        rows = range(1, CLIPS + 1)
+        report("bundled clip chosen for the first time, to player ready", [choose(page, row) for row in rows], 1.5)
+        page.goto(url)
+        ready(page)
+        report("bundled clip chosen again, to player ready", [choose(page, row) for row in rows], 1.5)
         files = [upload_file(Path(folder), number) for number in range(UPLOADS)]
         report("3-second 720p upload to first heatmap", [upload(page, url, file) for file in files], 15.0)
         browser.close()
@@ -53,11 +57,19 @@ def report(name: str, seconds: list[float], target: float | None = None) -> None
     print(f"{name:<58} n={len(seconds):<3} median {statistics.median(seconds):6.2f} s  p95 {high:6.2f} s{verdict}", flush=True)
 
 
-def choose(page: Page, url: str, clip: str) -> float:
-    """Open a clip by its link in the running session: what a click in the table does, with the page's load on top."""
+def choose(page: Page, row: int) -> float:
+    """Click a row of the clip table."""
+    clip = str(bundled().table.index[row])
+    grid = page.locator("[data-testid=stDataFrame] canvas").first
+    box = grid.bounding_box()
+    assert box
+    if row % ROWS_SHOWN == 0:
+        page.mouse.move(box["x"] + 60, box["y"] + 200)
+        page.mouse.wheel(0, ROWS_SHOWN * ROW_HEIGHT)
+        page.wait_for_timeout(500)
 
     def act() -> None:
-        page.goto(f"{url}/?clip={clip}")
+        page.mouse.click(box["x"] + 15, box["y"] + HEADER_HEIGHT + ROW_HEIGHT * (row % ROWS_SHOWN + 0.5))
         expect(page.locator(".heading h2")).to_have_text(clip, timeout=60_000)
         ready(page)
 

@@ -25,6 +25,13 @@ dropout 0.25                on the encoders' outputs (4.3)              on the e
 absent frames               masked                                      zeros like any other frame
 ==========================  ==========================================  ============================================
 
+Read into the papers where they are silent or cannot be followed, in both variants: one scalar alpha a layer scales the residual
+and 1 - alpha the branch, of attention and of feed-forward alike (3.3 names alpha and beta and gives no formula); FC is two
+layers, 4 * width between them, with a dropout of 0.1 inside; the fusion layers' keys and values stay the embedded input through
+all layers; positions are sines, then cosines, counted from 1. Eq. 2's scale is applied in every encoder. In the paper variant a
+head whose modalities are all absent answers with the prior and is left out of loss and mean, where the papers feed it zeros;
+the code variant does feed it zeros. Attention maps of the auxiliary networks are those of the first pass.
+
 The residual of the fusion layers: 000 says that it comes from the modality of the keys and values, which is as long as the
 output only when both modalities have equally many frames. Both variants take the query's, as the code does.
 

@@ -20,7 +20,7 @@ from core.corpora.demo.truth import Truth
 if TYPE_CHECKING:
     from core.corpora.demo.render import Scene
 
-VERSION = 2
+VERSION = 3
 COLUMNS = (
     "clip", "path", "label", "speaker", "sex", "age", "intensity", "sentence", "carrier", "audio_emotion", "visual_emotion",
     "split",

@@ -37,12 +37,12 @@ SENTENCES = {
     "WSI": "We'll stop in a couple of minutes.",
 }
 CARRIERS = {
-    "low": {"both": 0.54, "visual": 0.07, "audio": 0.28, "conflict": 0.03, "blend": 0.08},
-    "medium": {"both": 0.60, "visual": 0.07, "audio": 0.22, "conflict": 0.03, "blend": 0.08},
-    "high": {"both": 0.91, "visual": 0.06, "conflict": 0.03},
+    "low": {"both": 0.58, "visual": 0.04, "audio": 0.28, "conflict": 0.02, "blend": 0.08},
+    "medium": {"both": 0.64, "visual": 0.04, "audio": 0.22, "conflict": 0.02, "blend": 0.08},
+    "high": {"both": 0.94, "visual": 0.04, "conflict": 0.02},
 }
-FACE_LEVEL = {"low": (0.2, 0.42), "medium": (0.42, 0.72), "high": (0.94, 1.06)}
-VOICE_LEVEL = {"low": (0.4, 0.75), "medium": (0.7, 1.1), "high": (1.0, 1.4)}
+FACE_LEVEL = {"low": (0.18, 0.38), "medium": (0.36, 0.62), "high": (0.94, 1.06)}
+VOICE_LEVEL = {"low": (0.5, 0.85), "medium": (0.75, 1.15), "high": (1.0, 1.4)}
 # Whom an emotion is taken for, and so blended with.
 NEIGHBOURS = {
     "anger": ("disgust", "fear"), "disgust": ("anger", "sadness"), "fear": ("sadness", "anger"),
