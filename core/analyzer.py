@@ -25,7 +25,7 @@ from core.streams import Batch, Stream
 from core.timeline import Heatmap, Timeline
 
 # Part of every key: raise it whenever an analysis changes.
-ANALYSIS_VERSION = 2
+ANALYSIS_VERSION = 3
 PREFIXES = 40
 # So many rows of attention are computed at once; a minute's frames in all prefixes would not fit.
 _CHUNK_FRAMES = 60_000

@@ -1,7 +1,9 @@
 """Grad-CAM from any head's class score, back through fusion and encoder, to every frame.
 
-Selvaraju et al. 2017, by ``pytorch-grad-cam``. The library takes one input tensor: the pictures' early maps are that tensor,
-the other modality is closed over.
+Grad-CAM (Selvaraju et al. 2017) in its spatial form, LayerCAM (Jiang et al. 2021), by ``pytorch-grad-cam``: each place of a map
+is weighted by its own gradient. The encoder's last layer reads places differently, and plain Grad-CAM, which averages the gradient
+over the map, loses where: in the pointing game on 60 training clips it hit 1.1 to 1.3 times as often as chance, this 2.5 to 2.7.
+The library takes one input tensor: the pictures' early maps are that tensor, the other modality is closed over.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from copy import deepcopy
 
 import numpy as np
 import torch
-from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam import LayerCAM
 from torch import Tensor, nn
 
 from core.checkpoints import Checkpoint
@@ -41,8 +43,8 @@ class MapsToLogits(nn.Module):
         return self.model(Batch(values, self.batch.present)).predictions[self.head]
 
 
-class ClipGradCAM(GradCAM):
-    """Grad-CAM whose maps share one scale over the clip, so that a frame that counts for little stays pale.
+class ClipGradCAM(LayerCAM):
+    """LayerCAM whose maps share one scale over the clip, so that a frame that counts for little stays pale.
 
     The class scores of one clip come from all its frames together: one gradient gives all maps.
     """

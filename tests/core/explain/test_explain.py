@@ -32,7 +32,7 @@ def crops(count: int = 3) -> torch.Tensor:
 
 
 def test_grad_cam_by_hand():
-    """The logit is a map's mean: its gradient is 1/16 everywhere, so the map itself, cut at zero, is the answer."""
+    """The logit is a map's mean: its gradient is 1/16 everywhere, so the map itself, where positive, is the answer."""
     encoder, pictures = load_face_encoder(), crops()
     early = encoder.early(pictures)
     maps = encoder.blocks[2:](early).numpy()
@@ -41,8 +41,8 @@ def test_grad_cam_by_hand():
     wrapper = MapsToLogits(encoder, Checkpoint(ReadsOneMap(index), Normaliser(), {}), np.ones(3, bool), batch, "visual")
     with ClipGradCAM(wrapper, [wrapper.encoder.blocks[3]]) as cam:
         found = cam(early.clone().requires_grad_(True), [lambda logits: logits[0]])
-    # The first frame counts with the opposite sign, the middle one not at all.
-    expected = np.stack([np.maximum(-maps[0, index], 0), np.zeros((4, 4)), np.maximum(maps[2, index], 0)])
+    # The first frame speaks against the class, the middle one counts for nothing.
+    expected = np.stack([np.zeros((4, 4)), np.zeros((4, 4)), np.maximum(maps[2, index], 0)])
     enlarged = torch.nn.functional.interpolate(torch.tensor(expected)[:, None].float(), (SIDE, SIDE), mode="bilinear")[:, 0]
     np.testing.assert_allclose(found, to_clip_scale(enlarged.numpy()), atol=1e-5)
 
