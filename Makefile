@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 # uv installs in seconds what pip installs in minutes; where it cannot (an index that only pip is told of), pip does.
-INSTALL = install() { $(PY) -m uv pip install --quiet --python $(PY) -c constraints.txt "$$@" || $(PY) -m pip install --quiet -c constraints.txt "$$@"; }; install
+INSTALL = install() { $(PY) -m uv pip install --quiet --python $(PY) -c constraints.txt "$$@" 2>/dev/null || $(PY) -m pip install --quiet -c constraints.txt "$$@"; }; install
 PORT ?= 8501
 
 # Compiled once, modules import in a third of the time.

@@ -67,6 +67,11 @@ def find(job_id: str) -> Job | None:
     return _JOBS.get(job_id)
 
 
+def busy() -> bool:
+    """Whether somebody waits for an analysis: what nobody waits for should stand back."""
+    return any(not job.done for job in list(_JOBS.values()))
+
+
 def cancel(job: Job) -> None:
     """Stop the work at its next sign of progress, or before it begins."""
     job.cancelled = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -156,7 +157,11 @@ def predict_bundled(model: str) -> None:
     path = _predictions_path(model)
     if not path.is_file():
         source, ask = corpus(), analyzer(model)
-        answers = {str(clip_id): ask.predict(source.media(clip_id)) for clip_id in source.table.index}
+        answers = {}
+        for clip_id in source.table.index:
+            while jobs.busy():
+                time.sleep(0.3)
+            answers[str(clip_id)] = ask.predict(source.media(clip_id))
         write_atomically(path, lambda part: part.write_text(json.dumps(answers), encoding="utf-8"))
 
 

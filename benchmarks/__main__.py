@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import statistics
 import tempfile
 import time
@@ -92,13 +93,13 @@ def pad(square: np.ndarray) -> np.ndarray:
 
 
 def upload(page: Page, url: str, file: Path) -> float:
-    open_player(page, url)
+    page.goto(url)
+    ready(page)
 
     def act() -> None:
         page.locator("input[type=file]").set_input_files(file)
         expect(page.locator(".heading h2")).to_contain_text(file.stem, timeout=120_000)
-        ready(page)
-        page.wait_for_function("document.querySelector('.player').dataset.heatmap?.includes(':')", timeout=60_000)
+        expect(ready(page)).to_have_attribute("data-heatmap", re.compile(":"), timeout=60_000)
 
     return timed(act)
 

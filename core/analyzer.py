@@ -25,8 +25,8 @@ from core.streams import Batch, Stream
 from core.timeline import Heatmap, Timeline
 
 # Part of every key: raise it whenever an analysis changes.
-ANALYSIS_VERSION = 3
-PREFIXES = 40
+ANALYSIS_VERSION = 4
+PREFIXES = 24
 # So many rows of attention are computed at once; a minute's frames in all prefixes would not fit.
 _CHUNK_FRAMES = 60_000
 

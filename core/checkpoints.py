@@ -109,6 +109,8 @@ def load(path: Path) -> Checkpoint:
         known = [stats[kind][modality] for kind in stats if modality in stats[kind]]
         if any(stat.shape != (dim,) or not torch.isfinite(stat).all() for stat in known) or (known and not (known[-1] > 0).all()):
             raise UserError(f"{name} carries statistics that do not fit its model's {modality} input: export it again.")
+    # Loaded to be asked, not trained: explanations need no gradient of any weight.
+    model.requires_grad_(False)
     return Checkpoint(model, Normaliser(stats["mean"], stats["std"]), card, Path(path), content_hash(Path(path)))
 
 

@@ -1,9 +1,10 @@
 """Grad-CAM from any head's class score, back through fusion and encoder, to every frame.
 
 Grad-CAM (Selvaraju et al. 2017) in its spatial form, LayerCAM (Jiang et al. 2021), by ``pytorch-grad-cam``: each place of a map
-is weighted by its own gradient. The encoder's last layer reads places differently, and plain Grad-CAM, which averages the gradient
-over the map, loses where: in the pointing game on 60 training clips it hit 1.1 to 1.3 times as often as chance, this 2.5 to 2.7.
-The library takes one input tensor: the pictures' early maps are that tensor, the other modality is closed over.
+is weighted by its own gradient. The encoder's last layer reads places differently, and plain Grad-CAM, which averages the
+gradient over the map, loses where: in the pointing game on 60 training clips it hit 1.1 to 1.3 times as often as chance, this
+form 2.5 to 2.7 times. The library takes one input tensor: the pictures' early maps are that tensor, the other modality is
+closed over.
 """
 
 from __future__ import annotations
@@ -31,8 +32,7 @@ class MapsToLogits(nn.Module):
 
     def __init__(self, encoder: MiniXception, checkpoint: Checkpoint, present: np.ndarray, batch: Batch, head: str) -> None:
         super().__init__()
-        # The library hooks the encoder; a copy keeps other threads, which share the original, out of it.
-        self.encoder, self.model, self.normalise = deepcopy(encoder), checkpoint.model, checkpoint.normaliser
+        self.encoder, self.model, self.normalise = encoder, checkpoint.model, checkpoint.normaliser
         self.present = torch.from_numpy(np.flatnonzero(present)).to(batch.values["visual"].device)
         self.batch, self.head = batch, head
 
@@ -85,7 +85,8 @@ def face_heatmaps(
     Returns:
         head -> [F, 16, 16] float32 in 0..1 on the clip's scale (see ``to_clip_scale``); zeros where no face is.
     """
-    encoder = load_face_encoder()
+    # The library hooks the encoder; a copy keeps other threads, which share the original, out of it.
+    encoder = deepcopy(load_face_encoder())
     with torch.no_grad():
         early = encoder.early(crops)
     heatmaps = {}
