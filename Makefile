@@ -11,7 +11,7 @@ PORT ?= 8501
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help app test e2e setup corpus-tools lint format typecheck lock bench corpus checkpoints bundled docs clean
+.PHONY: help app test e2e setup corpus-tools lint format typecheck lock bench corpus checkpoints clean
 
 help: ## List the commands.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
