@@ -28,10 +28,13 @@ root => {
 PLAY_TO_END = """
 video => new Promise(done => {
   video.muted = true
-  video.onended = () => done({ ...quality(video) })
-  const quality = one => ({
-    dropped: one.getVideoPlaybackQuality().droppedVideoFrames, total: one.getVideoPlaybackQuality().totalVideoFrames,
-  })
+  const before = video.getVideoPlaybackQuality()
+  video.onended = () => {
+    const after = video.getVideoPlaybackQuality()
+    done({
+      dropped: after.droppedVideoFrames - before.droppedVideoFrames, total: after.totalVideoFrames - before.totalVideoFrames,
+    })
+  }
   video.currentTime = 0
   video.play()
 })
@@ -58,12 +61,28 @@ def data(root: Locator) -> dict[str, Any]:
 
 
 def play_to_end(page: Page, root: Locator, times: int = 3) -> dict[str, Any]:
-    """Play the clip to its end, several times so that one frame is less than a hundredth, and return the player's data."""
+    """Play the clip to its end, several times so that one frame is less than a hundredth, and return the player's data.
+
+    ``presented`` and ``drawn`` are those of the plays, not of what was shown before.
+    """
+    before = data(root)
     for _ in range(times):
         page.keyboard.press("Space")
         page.wait_for_function("root => !root.querySelector('video').ended", arg=root.element_handle())
         page.wait_for_function("root => root.querySelector('video').ended", arg=root.element_handle(), timeout=60_000)
-    return data(root)
+    after = data(root)
+    return after | {name: after[name] - before.get(name, 0) for name in ("presented", "drawn")}
+
+
+def play_undisturbed(page: Page, root: Locator, share: float = 0.99, rounds: int = 4) -> dict[str, Any]:
+    """As ``play_to_end``, and again when too few frames were drawn: on a shared core the browser itself is held up at times,
+    shows frames without a callback, and no page can draw on those. A page that cannot keep up fails every round.
+    """
+    for _ in range(rounds):
+        seen = play_to_end(page, root)
+        if seen["drawn"] >= share * seen["presented"]:
+            break
+    return seen
 
 
 def click_lane(root: Locator, share: float, row: int = 1) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.app import fake
-from tests.e2e.drive import click_lane, data, open_player, play_to_end, ready, settled
+from tests.e2e.drive import click_lane, data, open_player, play_undisturbed, ready, settled
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def own_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_bundled_clip_plays_with_its_heatmap(page: Page, app_url: str) -> None:
     player = open_player(page, app_url)
     expect(page.get_by_text("True label")).to_be_visible()
-    seen = play_to_end(page, player)
+    seen = play_undisturbed(page, player)
     assert seen["presented"] >= 20
     assert seen["drawn"] / seen["presented"] >= 0.99
 

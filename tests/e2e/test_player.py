@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.drive import PLAY_TO_END, WATCH, click_lane, data, open_player, play_to_end, settled
+from tests.e2e.drive import PLAY_TO_END, WATCH, click_lane, data, open_player, play_undisturbed, settled
 
 FRAME = 1 / 25
 
@@ -17,7 +17,7 @@ def player(page: Page, harness_url: str):
 
 def test_frames_carry_the_heatmap_nearest_in_time(page: Page, player) -> None:
     player.evaluate(WATCH)
-    seen = play_to_end(page, player)
+    seen = play_undisturbed(page, player)
     watched = page.evaluate("window.watched")
     assert seen["presented"] >= 60
     assert seen["drawn"] / seen["presented"] >= 0.99
@@ -25,11 +25,15 @@ def test_frames_carry_the_heatmap_nearest_in_time(page: Page, player) -> None:
 
 
 def test_overlay_costs_no_frames(page: Page, player) -> None:
-    with_overlay = player.locator("video").evaluate(PLAY_TO_END)
+    """The best of several plays each: what a busy machine drops now and then is not the overlay's doing."""
+
+    def dropped(video: Locator) -> float:
+        plays = [video.evaluate(PLAY_TO_END) for _ in range(3)]
+        return min(100 * one["dropped"] / max(1, one["total"]) for one in plays)
+
+    with_overlay = dropped(player.locator("video"))
     page.goto(player.locator("video").evaluate("video => video.src"))
-    bare = page.locator("video").evaluate(PLAY_TO_END)
-    share = [100 * one["dropped"] / max(1, one["total"]) for one in (with_overlay, bare)]
-    assert share[0] <= share[1] + 1, share
+    assert with_overlay <= dropped(page.locator("video")) + 1
 
 
 @pytest.mark.parametrize("share", [0.02, 0.31, 0.5, 0.77, 0.99])
