@@ -31,13 +31,13 @@ def auxformer(state: State) -> tuple[AVModel, State]:
             r"trans_([av])_with_[av]\.": lambda m: f"cross.{_MODALITY[m[1]]}.",
             r"trans_([av])_mem\.": lambda m: f"fused.{_MODALITY[m[1]]}.",
             r"([av])_mem\.": lambda m: f"auxiliary.{_MODALITY[m[1]]}.",
-            r"proj_aux(\d)": lambda m: f"aux_mlp.{int(m[1]) - 1}",
-            r"proj(\d)\.": lambda m: f"mlp.{int(m[1]) - 1}.",
-            r"out_layer_aux\.": lambda m: "aux_out.",
-            r"out_layer\.": lambda m: "out.",
+            r"proj_aux(\d)": lambda m: f"aux.layers.{int(m[1]) - 1}",
+            r"proj(\d)\.": lambda m: f"main.layers.{int(m[1]) - 1}.",
+            r"out_layer_aux\.": lambda m: "aux.out.",
+            r"out_layer\.": lambda m: "main.out.",
         },
     )
-    width = state["aux_out.weight"].shape[1]
+    width = state["aux.out.weight"].shape[1]
     dims = {m: state.get(f"project.{m}.weight", torch.empty(width, width)).shape[1] for m in ("audio", "visual")}
     config = AuxFormerConfig(
         labels=_labels(state),
@@ -46,7 +46,7 @@ def auxformer(state: State) -> tuple[AVModel, State]:
         visual_dim=dims["visual"],
         width=width,
         layers=_depth(state, "cross.audio"),
-        aux_hidden=(len(state["aux_mlp.0.weight"]), len(state["aux_mlp.1.weight"])),
+        aux_hidden=(len(state["aux.layers.0.weight"]), len(state["aux.layers.1.weight"])),
     )
     return AuxFormer(config), state
 
@@ -60,8 +60,8 @@ def mult(state: State) -> tuple[AVModel, State]:
             r"proj_([alv])\.": lambda m: f"project.{_MODALITY[m[1]]}.",
             r"trans_([alv])_with_([alv])\.": lambda m: f"cross.{_MODALITY[m[1]]}_asks_{_MODALITY[m[2]]}.",
             r"trans_([alv])_mem\.": lambda m: f"memory.{_MODALITY[m[1]]}.",
-            r"proj(\d)\.": lambda m: f"mlp.{int(m[1]) - 1}.",
-            r"out_layer\.": lambda m: "out.",
+            r"proj(\d)\.": lambda m: f"main.layers.{int(m[1]) - 1}.",
+            r"out_layer\.": lambda m: "main.out.",
         },
     )
     dims = {m: state[f"project.{m}.weight"].shape for m in ("text", "audio", "visual") if f"project.{m}.weight" in state}
@@ -174,6 +174,6 @@ def _depth(state: State, encoder: str) -> int:
     return len(found)
 
 
-def _labels(state: State, last: str = "out.weight") -> tuple[str, ...]:
+def _labels(state: State, last: str = "main.out.weight") -> tuple[str, ...]:
     """State_dicts do not name their classes."""
     return tuple(f"class {i}" for i in range(len(state[last])))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -45,6 +46,18 @@ class Stream:
     def masked(self, keep: np.ndarray) -> Stream:
         """The same stream with the frames where ``keep`` [T] is False made absent."""
         return replace(self, present=self.present & keep)
+
+    def resampled(self, times: np.ndarray) -> Stream:
+        """The stream on another clock: at each of ``times`` the nearest frame, absent where none is within a frame's distance."""
+        if not len(self.times) or not len(times):
+            return Stream(np.zeros((len(times), self.values.shape[1]), np.float32), times, np.zeros(len(times), bool))
+        after = np.searchsorted(self.times, times).clip(1, max(1, len(self.times) - 1))
+        before = after - 1
+        after = after.clip(max=len(self.times) - 1)
+        nearest = np.where(times - self.times[before] <= self.times[after] - times, before, after)
+        step = max((float(np.median(np.diff(t))) for t in (self.times, times) if len(t) > 1), default=np.inf)
+        near = np.abs(self.times[nearest] - times) <= step
+        return Stream(self.values[nearest], times, self.present[nearest] & near)
 
 
 @dataclass(frozen=True)
@@ -130,6 +143,13 @@ class Batch:
         values = {name: some.new_zeros(len(some), 1, dim) for name, dim in missing.items()}
         present = {name: torch.zeros(len(some), 1, dtype=torch.bool, device=some.device) for name in missing}
         return Batch({**self.values, **values}, {**self.present, **present})
+
+    def synchronous(self) -> Batch:
+        """The batch with every modality as long as the longest: absent frames are added at the ends."""
+        length = max(v.shape[1] for v in self.values.values())
+        values = {k: F.pad(v, (0, 0, 0, length - v.shape[1])) for k, v in self.values.items()}
+        present = {k: F.pad(v, (0, length - v.shape[1])) for k, v in self.present.items()}
+        return Batch(values, present)
 
     def without(self, modality: str) -> Batch:
         """The batch with one modality absent throughout."""

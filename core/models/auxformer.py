@@ -37,6 +37,14 @@ output only when both modalities have equally many frames. Both variants take th
 
 A modality that is absent throughout is never attended to. It still asks: one frame of zeros stands for its queries, as
 zeroed features do in the papers, so that the other modality reaches both halves of the classifier.
+
+What 000 studies is in the config: positions (5.3.1), what follows the fusion layers (5.3.2: one LSTM or GRU layer of the same
+width, or nothing), the token (5.3.3: a learned vector before each modality's frames, or the mean over present frames), the
+weights of the losses (5.3.4, Table 4), and baseline 1 (4.5.1, ``auxiliary=False``).
+
+Counts, measured, code variant with four classes: 7,037,848 (six: 7,038,632). With ``project_audio``, a projection of the audio
+130 -> 130 without bias that the text does not mention, 7,054,748, the figure of 000's Table 5. Baseline 1: 4,760,094, and
+4,776,994 with that projection, again Table 5's figure.
 """
 
 from __future__ import annotations
@@ -48,32 +56,46 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, choose_preset
-from core.models.blocks.tokens import last_present, with_placeholder
-from core.models.blocks.transformer import EncoderConfig, TransformerEncoder, sinusoidal_positions
-from core.models.labels import EMOTIONS
+from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
+from core.models.blocks.attention import of_present_keys
+from core.models.blocks.heads import ResidualClassifier
+from core.models.blocks.recurrent import run_present
+from core.models.blocks.tokens import last_present, mean_present, with_placeholder
+from core.models.blocks.transformer import EncoderConfig, TransformerEncoder, letter_of_000, sinusoidal_positions
+from core.models.labels import EMOTIONS, FOUR_EMOTIONS
 from core.streams import Batch
 
 AUX_REPEATS = {"paper": 1, "code": 3}
+MODALITIES = ("audio", "visual")
 
 
 @dataclass(frozen=True)
 class AuxFormerConfig:
-    """Sizes of an AuxFormer; see ``AuxFormer.preset`` for the published ones.
+    """Sizes of an AuxFormer; see ``AuxFormer.presets`` for the published ones.
 
     Attributes:
         audio_dim, visual_dim: features a frame.
         width: D of all encoders; a modality of another width is projected to it without bias.
+        project_audio: project the audio even where it has that width.
         aux_hidden: hidden widths of the auxiliary classifier.
+        refine: what the fusion layers are followed by.
+        loss_weights: lambda of the audio-visual, audio and visual loss.
     """
 
     labels: tuple[str, ...] = EMOTIONS
+    task: Task = "classification"
     variant: Literal["paper", "code"] = "paper"
     audio_dim: int = 130
     visual_dim: int = 4096
     width: int = 130
     heads: int = 10
     layers: int = 5
+    project_audio: bool = False
+    positions: bool = True
+    refine: Literal["scaled", "none", "lstm", "gru"] = "scaled"
+    token: Literal["last", "prepended", "mean"] = "last"
+    auxiliary: bool = True
+    loss_weights: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3)
     aux_hidden: tuple[int, int] = (512, 256)
     encoder_dropout: float = 0.25
     residual_dropout: float = 0.1
@@ -82,106 +104,133 @@ class AuxFormerConfig:
 
 @MODELS.register("auxformer")
 class AuxFormer(AVModel):
-    """See the module. All parameters are used in both variants."""
+    """See the module. All parameters are used in both variants and with all options."""
 
     config_type = AuxFormerConfig
     config: AuxFormerConfig
 
     def __init__(self, config: AuxFormerConfig) -> None:
-        super().__init__(len(config.labels))
-        self.config = config
-        self.spec = _spec(config)
-        width, classes = config.width, len(config.labels)
-        self.project = nn.ModuleDict(
-            {m: nn.Linear(dim, width, bias=False) for m, dim in self.spec.inputs.items() if dim != width}
-        )
+        super().__init__(config, _spec(config))
+        width, outputs = config.width, len(config.labels)
+        wide = {m: dim for m, dim in self.spec.inputs.items() if dim != width or (config.project_audio and m == "audio")}
+        self.project = nn.ModuleDict({m: nn.Linear(dim, width, bias=False) for m, dim in wide.items()})
         common = _encoder_config(config)
-        cross = replace(common, positions=config.variant == "code")
+        cross = replace(common, positions=config.positions and config.variant == "code")
         scaled = replace(common, learnable_residual=True)
-        self.cross = nn.ModuleDict({m: TransformerEncoder(cross) for m in ("audio", "visual")})
-        self.fused = nn.ModuleDict({m: TransformerEncoder(scaled) for m in ("audio", "visual")})
-        self.auxiliary = nn.ModuleDict({m: TransformerEncoder(common) for m in ("audio", "visual")})
-        first, second = config.aux_hidden
-        self.aux_mlp = nn.ModuleList([nn.Linear(width, first), nn.Linear(first, second), nn.Linear(second, width)])
-        self.aux_out = nn.Linear(width, classes)
-        self.mlp = nn.ModuleList([nn.Linear(2 * width, 2 * width), nn.Linear(2 * width, 2 * width)])
-        self.out = nn.Linear(2 * width, classes)
+        self.cross = nn.ModuleDict({m: TransformerEncoder(cross) for m in MODALITIES})
+        refiners: dict[str, Any] = {
+            "scaled": lambda: TransformerEncoder(scaled),
+            "lstm": lambda: nn.LSTM(width, width, batch_first=True),
+            "gru": lambda: nn.GRU(width, width, batch_first=True),
+        }
+        if config.refine != "none":
+            self.fused = nn.ModuleDict({m: refiners[config.refine]() for m in MODALITIES})
+        if config.token == "prepended":
+            self.token = nn.ParameterDict({m: nn.Parameter(0.02 * torch.randn(width)) for m in MODALITIES})
+        self.main = ResidualClassifier(2 * width, (2 * width,), outputs, config.output_dropout)
+        if config.auxiliary:
+            self.auxiliary = nn.ModuleDict({m: TransformerEncoder(common) for m in MODALITIES})
+            self.aux = ResidualClassifier(width, config.aux_hidden, outputs, config.output_dropout)
 
     @classmethod
-    def preset(cls, name: str, **changes: Any) -> AuxFormer:
-        """``paper``: the published sizes. ``demo``: small, for features of this project (130 and 135), trains on a CPU."""
-        presets = {
+    def presets(cls) -> dict[str, AuxFormerConfig]:
+        """``paper`` has six classes; the others carry 000's counts, with four."""
+        four = AuxFormerConfig(labels=FOUR_EMOTIONS)
+        return {
             "paper": AuxFormerConfig(),
+            "paper-four-classes": four,
+            "paper-projected": replace(four, project_audio=True),
+            "baseline-1": replace(four, auxiliary=False),
+            "baseline-1-projected": replace(four, auxiliary=False, project_audio=True),
             "demo": AuxFormerConfig(visual_dim=135, width=48, heads=4, layers=2, aux_hidden=(96, 64)),
         }
-        return cls(replace(choose_preset(presets, name), **changes))
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
         batch = batch.completed(self.spec.inputs)
         maps: list[AttentionMap] = []
-        x, present, query_mask = {}, {}, {}
-        for m in ("audio", "visual"):
-            values = batch.values[m]
-            x[m] = self.project[m](values) if m in self.project else values
-            present[m], query_mask[m] = batch.present[m], with_placeholder(batch.present[m])
-            if self.config.variant == "code":
-                present[m] = query_mask[m] = torch.ones_like(present[m])
-            else:
-                x[m] = x[m] + sinusoidal_positions(x[m].shape[1], self.config.width).to(x[m])
+        x, present, asks = {}, {}, {}
+        for m in MODALITIES:
+            x[m], present[m], asks[m] = self._embedded(m, batch)
 
         def encode(kind: str, m: str, query: Tensor, other: str | None, keys: Tensor) -> Tensor:
             key = x[other] if other else None
             h, weights = getattr(self, kind)[m](query, key, keys, attention)
-            maps.extend(AttentionMap(f"{kind}.{m}", m, other or m, i, w) for i, w in enumerate(weights))
+            seen = present[other or m]
+            maps.extend(AttentionMap(f"{kind}.{m}", m, other or m, i, self._of_frames(w, seen)) for i, w in enumerate(weights))
             return self._encoder_dropout(h)
 
         tokens = {}
         for m, other in (("audio", "visual"), ("visual", "audio")):
             h = encode("cross", m, x[m], other, present[other])
-            tokens[m] = last_present(encode("fused", m, h, None, query_mask[m]), query_mask[m])
+            if self.config.refine == "scaled":
+                h = encode("fused", m, h, None, asks[m])
+            elif self.config.refine != "none":
+                h = run_present(self.fused[m], h, asks[m])
+            tokens[m] = self._token(h, asks[m])
         logits, embeddings = {}, {}
-        logits["av"], embeddings["fused"] = self._main(torch.cat([tokens["audio"], tokens["visual"]], 1))
-        for m in ("audio", "visual"):
+        logits["av"], embeddings["fused"] = self.main(torch.cat([tokens["audio"], tokens["visual"]], 1))
+        for m in MODALITIES if self.config.auxiliary else ():
             h = encode("auxiliary", m, x[m], None, present[m])
             for _ in range(AUX_REPEATS[self.config.variant] - 1):
                 h = self._encoder_dropout(self.auxiliary[m](h, None, present[m])[0])
-            logits[m], embeddings[m] = self._auxiliary(last_present(h, query_mask[m]))
+            logits[m], embeddings[m] = self.aux(self._token(h, asks[m]))
         predictions, evidence = self.answers(logits, batch)
         return ModelOutput(predictions, evidence, embeddings, tuple(maps))
 
+    def _embedded(self, modality: str, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """What the encoders see of a modality [B, T, width], who may be looked at, and who asks [B, T]."""
+        x, present = batch.values[modality], batch.present[modality]
+        x = self.project[modality](x) if modality in self.project else x
+        if self.config.variant == "code":
+            present = torch.ones_like(present)
+        asks = with_placeholder(present)
+        if self.config.token == "prepended":
+            # The token asks even where no frame is there, and is looked at only where one is.
+            x = torch.cat([self.token[modality].expand(len(x), 1, -1), x], 1)
+            present = torch.cat([present.any(1, keepdim=True), present], 1)
+            asks = torch.cat([torch.ones_like(asks[:, :1]), present[:, 1:]], 1)
+        if self.config.positions and self.config.variant == "paper":
+            x = x + sinusoidal_positions(x.shape[1], self.config.width).to(x)
+        return x, present, asks
+
+    def _token(self, h: Tensor, asks: Tensor) -> Tensor:
+        if self.config.token == "prepended":
+            return h[:, 0]
+        return mean_present(h, asks) if self.config.token == "mean" else last_present(h, asks)
+
+    def _of_frames(self, weights: Tensor, present: Tensor) -> Tensor:
+        """A prepended token is no frame: what it asks and gets is left out of the maps, and the rest sums to one again."""
+        weights = of_present_keys(weights, present)
+        if self.config.token != "prepended":
+            return weights
+        weights = weights[..., 1:, 1:]
+        return weights / weights.sum(-1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
+
     def _encoder_dropout(self, h: Tensor) -> Tensor:
         return F.dropout(h, self.config.encoder_dropout, self.training and self.config.variant == "paper")
-
-    def _main(self, token: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = F.dropout(F.relu(self.mlp[0](token)), self.config.output_dropout, self.training)
-        embedding = self.mlp[1](hidden) + token
-        return self.out(embedding), embedding
-
-    def _auxiliary(self, token: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = token
-        for layer in list(self.aux_mlp)[:2]:
-            hidden = F.dropout(F.relu(layer(hidden)), self.config.output_dropout, self.training)
-        embedding = self.aux_mlp[2](hidden) + token
-        return self.aux_out(embedding), embedding
 
 
 def _encoder_config(config: AuxFormerConfig) -> EncoderConfig:
     common = EncoderConfig(config.width, config.heads, config.layers, residual_dropout=config.residual_dropout)
     if config.variant == "code":
         return replace(common, causal=True, input_dropout=config.encoder_dropout)
-    return replace(common, embed_scale=False, branch_norm=True, final_norm=False, attention_scale="length", input_dropout=0.0)
+    return letter_of_000(common)
 
 
 def _spec(config: AuxFormerConfig) -> ModelSpec:
+    kinds = ("fused",) * (config.refine == "scaled") + ("auxiliary",) * config.auxiliary
     pairs = {"cross.audio": ("audio", "visual"), "cross.visual": ("visual", "audio")}
-    pairs |= {f"{kind}.{m}": (m, m) for kind in ("fused", "auxiliary") for m in ("audio", "visual")}
+    pairs |= {f"{kind}.{m}": (m, m) for kind in kinds for m in MODALITIES}
+    heads = ("av", *MODALITIES) if config.auxiliary else ("av",)
     return ModelSpec(
         system="auxformer",
         inputs={"audio": config.audio_dim, "visual": config.visual_dim},
         labels=tuple(config.labels),
-        heads=("av", "audio", "visual"),
-        modalities={"av": ("audio", "visual"), "audio": ("audio",), "visual": ("visual",)},
-        decision=("av", "audio", "visual"),
+        heads=heads,
+        modalities={head: MODALITIES if head == "av" else (head,) for head in heads},
+        decision=heads,
         attention=tuple(AttentionSpec(n, q, k, config.layers, config.heads) for n, (q, k) in pairs.items()),
-        embeddings=("fused", "audio", "visual"),
+        embeddings=("fused", *heads[1:]),
+        task=config.task,
+        loss_weights=dict(zip(heads, config.loss_weights, strict=False)) if config.auxiliary else {"av": 1.0},
     )

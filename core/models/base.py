@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from core.registry import Registry
 from core.streams import Batch
 
 T = TypeVar("T")
+Task = Literal["classification", "regression"]
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,14 @@ class ModelSpec:
     Attributes:
         system: the registry's name of the model.
         inputs: modality -> features a frame.
-        labels: the classes in the order of the logits.
+        labels: the classes in the order of the logits, or the attributes (arousal, valence, sentiment) of a regression.
         heads: names of the predictions, the main one first.
         modalities: head -> the modalities that it draws on.
         decision: the heads whose mean logits are the system's answer.
         embeddings: names of the vectors that a map can show.
+        clock: None where a clip gets one answer, [B, outputs]. Else the modality whose frames get one each, [B, T, outputs]:
+            frame i of every other modality belongs to its frame i (``Stream.resampled``), and T is the longest of them.
+        loss_weights: head -> lambda in training; empty where all count the same.
     """
 
     system: str
@@ -49,12 +53,17 @@ class ModelSpec:
     decision: tuple[str, ...]
     attention: tuple[AttentionSpec, ...] = ()
     embeddings: tuple[str, ...] = ()
-    task: Literal["classification"] = "classification"
+    task: Task = "classification"
+    clock: str | None = None
+    loss_weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """Attention weights [B, heads, Tq, Tk] of one layer; rows sum to 1 over present keys, absent keys hold 0."""
+    """Attention weights [B, heads, Tq, Tk] of one layer; absent keys hold 0.
+
+    The rows of present queries sum to 1 over present keys, and are 0 where the clip has no key at all.
+    """
 
     name: str
     query: str
@@ -68,7 +77,8 @@ class ModelOutput:
     """What a model returns.
 
     Attributes:
-        predictions: head -> logits [B, classes]. A head without evidence answers with the prior.
+        predictions: head -> logits, or values, [B, outputs] ([B, T, outputs] for a spec with a clock). A head without evidence
+            answers with the prior.
         evidence: head -> [B] bool, False where none of the head's modalities has a present frame.
         embeddings: name -> [B, D].
         attention: empty unless asked for.
@@ -83,24 +93,30 @@ class ModelOutput:
 
 
 class AVModel(nn.Module):
-    """Base of every system. A subclass sets ``spec`` and ``config`` and implements ``forward``.
+    """Base of every system: a subclass gives its config and spec, and implements ``presets`` and ``forward``.
 
-    ``prior`` holds the log-probability of each class before anything is seen; training sets it from the class counts.
+    ``prior`` holds the answer before anything is seen, the log-probability of each class or the mean of each attribute;
+    training sets it from the training set.
     """
 
-    spec: ModelSpec
-    config: Any
     config_type: type
     prior: Tensor
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, config: Any, spec: ModelSpec) -> None:
         super().__init__()
-        self.register_buffer("prior", torch.zeros(classes).log_softmax(0))
+        self.config, self.spec = config, spec
+        nothing = torch.zeros(len(spec.labels))
+        self.register_buffer("prior", nothing.log_softmax(0) if spec.task == "classification" else nothing)
 
     @classmethod
-    def preset(cls, name: str, **changes: Any) -> AVModel:
-        """The model at one of the catalogue's sizes, with some fields of its config changed."""
+    def presets(cls) -> Mapping[str, Any]:
+        """The catalogue's configs by name: ``paper`` has the published sizes, ``demo`` is small, for this project's features."""
         raise UserError(f"{cls.__name__} has no presets: name one that has, or build it from its config.")
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """The model at one of the catalogue's sizes, with some fields of its config changed."""
+        return cls(replace(choose_preset(cls.presets(), name), **changes))  # type: ignore[call-arg]
 
     @classmethod
     def sized(cls, dims: Mapping[str, int]) -> dict[str, Any]:
@@ -119,15 +135,20 @@ class AVModel(nn.Module):
         zeros_count = getattr(self.config, "variant", "paper") == "code"
         seen = {name: torch.ones_like(mask[:, 0]) if zeros_count else mask.any(1) for name, mask in batch.present.items()}
         evidence = {h: torch.stack([seen[m] for m in self.spec.modalities[h] if m in seen]).any(0) for h in logits}
-        return {h: torch.where(evidence[h][:, None], v, self.prior) for h, v in logits.items()}, evidence
+        return {h: torch.where(_like(evidence[h], v), v, self.prior) for h, v in logits.items()}, evidence
 
     def decide(self, output: ModelOutput) -> Tensor:
-        """The system's answer: mean logits [B, classes] over the deciding heads that have evidence; else the prior."""
+        """The system's answer, shaped as the heads': their mean over the deciding heads that have evidence; else the prior."""
         heads = self.spec.decision
         logits = torch.stack([output.predictions[h] for h in heads])
-        weight = torch.stack([output.evidence[h] for h in heads]).to(logits).unsqueeze(-1)
+        weight = torch.stack([_like(output.evidence[h], logits[0]) for h in heads]).to(logits)
         mean = (logits * weight).sum(0) / weight.sum(0).clamp(min=1)
         return torch.where(weight.sum(0) > 0, mean, self.prior)
+
+
+def _like(rows: Tensor, values: Tensor) -> Tensor:
+    """[B] as it broadcasts over [B, ...]."""
+    return rows.view(-1, *[1] * (values.ndim - 1))
 
 
 def choose_preset(presets: Mapping[str, T], name: str) -> T:

@@ -8,23 +8,25 @@ import torch
 from torch import nn
 
 from core.models import auxformer, mult, vavl  # noqa: F401  (register the systems)
-from core.models.base import MODELS
-
-VARIANTS = ("paper", "code")
-PRESETS = ("paper", "demo")
+from core.models.base import MODELS, AVModel
 
 
 def rows() -> list[dict[str, Any]]:
     """One row for each name, preset and variant: parameters in all and by part."""
-    found = []
-    for name in MODELS:
-        for preset in PRESETS:
-            for variant in VARIANTS:
-                with torch.device("meta"):
-                    model = MODELS[name].preset(preset, variant=variant)
-                parts = ", ".join(f"{part} {count(child):,}" for part, child in model.named_children())
-                found.append({"name": name, "preset": preset, "variant": variant, "parameters": count(model), "parts": parts})
-    return found
+    return [
+        _row(name, preset, variant, MODELS[name])
+        for name in MODELS
+        for preset, config in MODELS[name].presets().items()
+        for variant in (("paper", "code") if hasattr(config, "variant") else ("paper",))
+    ]
+
+
+def _row(name: str, preset: str, variant: str, kind: type[AVModel]) -> dict[str, Any]:
+    changes = {"variant": variant} if variant != "paper" else {}
+    with torch.device("meta"):
+        model = kind.preset(preset, **changes)
+    parts = ", ".join(f"{part} {count(child):,}" for part, child in model.named_children())
+    return {"name": name, "preset": preset, "variant": variant, "parameters": count(model), "parts": parts}
 
 
 def count(module: nn.Module) -> int:

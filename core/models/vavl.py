@@ -23,21 +23,27 @@ absent frames               masked                                      zeros li
 never called                nothing                                     three convolutional subsamplings, one prediction head
 ==========================  ==========================================  ============================================
 
-With five layers a modality instead of three, the code has the 86 M parameters that section III-E counts.
-Ablations (Table III): ``shared_residual=False`` (1), ``reconstruct=False`` (2), ``audiovisual="mean"`` (3).
+Ablations (Table III): ``shared_residual=False`` (1), ``reconstruct=False`` (2), ``audiovisual="mean"`` (3). Tasks (IV-D):
+classes, attributes and sentiment, the latter two with ``task="regression"`` and their names as labels.
+
+Counts, measured: the code has 61,375,128 parameters with six classes and 86,667,928 with five layers a modality instead of three,
+which are the 86 M of section III-E. The paper variant has fewer: what is never called is not built.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, choose_preset
+from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
+from core.models.blocks.attention import of_present_keys
 from core.models.blocks.conformer import Conformer, ConformerConfig
-from core.models.labels import EMOTIONS
+from core.models.blocks.heads import prediction_head
+from core.models.blocks.tokens import mean_present
+from core.models.labels import ATTRIBUTES, EMOTIONS
 from core.streams import Batch
 
 
@@ -51,6 +57,7 @@ class VAVLConfig:
     """
 
     labels: tuple[str, ...] = EMOTIONS
+    task: Task = "classification"
     variant: Literal["paper", "code"] = "paper"
     audio_dim: int = 1024
     visual_dim: int = 1408
@@ -74,9 +81,7 @@ class VAVL(AVModel):
     config: VAVLConfig
 
     def __init__(self, config: VAVLConfig) -> None:
-        super().__init__(len(config.labels))
-        self.config = config
-        self.spec = _spec(config)
+        super().__init__(config, _spec(config))
         code = config.variant == "code"
         kernel = 1 if code else 5
         own = ConformerConfig(
@@ -90,20 +95,29 @@ class VAVL(AVModel):
         self.shared = Conformer(replace(own, input_dim=config.width, layers=config.shared_layers))
         if code:
             self.shared_norm = nn.LayerNorm(config.width)
-            self.idle_head = _head(config.width, config.hidden, outputs)
-        self.predict = nn.ModuleDict({m: _head(config.width, config.hidden, outputs) for m in self.spec.inputs})
+            self.idle_head = prediction_head(config.width, config.hidden, outputs)
+        self.predict = nn.ModuleDict({m: prediction_head(config.width, config.hidden, outputs) for m in self.spec.inputs})
         if config.audiovisual == "layers":
-            self.predict["av"] = _head(2 * config.width, config.hidden, outputs)
+            self.predict["av"] = prediction_head(2 * config.width, config.hidden, outputs)
         if config.reconstruct:
-            self.rebuild = nn.ModuleDict({m: _head(config.width, config.hidden, d) for m, d in self.spec.inputs.items()})
+            self.rebuild = nn.ModuleDict(
+                {m: prediction_head(config.width, config.hidden, d) for m, d in self.spec.inputs.items()}
+            )
 
     @classmethod
-    def preset(cls, name: str, **changes: Any) -> VAVL:
-        """``paper``: section IV-C. ``demo``: small, for this project's features."""
-        demo = VAVLConfig(
-            audio_dim=130, visual_dim=135, projected=32, width=64, heads=4, layers=2, shared_layers=1, kernel=15, hidden=(64, 32)
-        )
-        return cls(replace(choose_preset({"paper": VAVLConfig(), "demo": demo}, name), **changes))
+    def presets(cls) -> dict[str, VAVLConfig]:
+        """``paper``: section IV-C on CREMA-D; ``attributes`` on MSP-IMPROV, ``sentiment`` on CMU-MOSEI with its own features."""
+        paper = VAVLConfig()
+        return {
+            "paper": paper,
+            "five-layers": replace(paper, layers=5),
+            "attributes": replace(paper, labels=ATTRIBUTES, task="regression"),
+            "sentiment": replace(paper, labels=("sentiment",), task="regression", audio_dim=74, visual_dim=35),
+            "demo": VAVLConfig(
+                audio_dim=130, visual_dim=135, projected=32, width=64, heads=4, layers=2, shared_layers=1, kernel=15,
+                hidden=(64, 32),
+            ),
+        }  # fmt: skip
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
         batch = batch.completed(self.spec.inputs)
@@ -119,11 +133,11 @@ class VAVL(AVModel):
             # The convolution reaches from present frames into absent ones; those stay empty.
             h = torch.where(present[..., None], h, 0)
             own, weights = self.own[m](h, present, attention)
-            maps.extend(AttentionMap(f"own.{m}", m, m, i, _without_absent(w, present)) for i, w in enumerate(weights))
+            maps.extend(AttentionMap(f"own.{m}", m, m, i, of_present_keys(w, present)) for i, w in enumerate(weights))
             shared, weights = self.shared(own, present, attention)
-            maps.extend(AttentionMap(f"shared.{m}", m, m, i, _without_absent(w, present)) for i, w in enumerate(weights))
+            maps.extend(AttentionMap(f"shared.{m}", m, m, i, of_present_keys(w, present)) for i, w in enumerate(weights))
             h = own + shared if self.config.shared_residual else shared
-            pooled[m] = torch.where(present[..., None], h, 0).sum(1) / present.sum(1, keepdim=True).clamp(min=1)
+            pooled[m] = mean_present(h, present)
         logits = {m: self.predict[m](pooled[m]) for m in pooled}
         if self.config.audiovisual == "layers":
             both = self.predict["av"](torch.cat([pooled["audio"], pooled["visual"]], 1))
@@ -140,18 +154,6 @@ class VAVL(AVModel):
         own, _ = self.own[modality](h.transpose(0, 1))
         shared, _ = self.shared(own)
         return self.shared_norm(own + shared if self.config.shared_residual else shared).mean(0)
-
-
-def _head(width: int, hidden: tuple[int, int], outputs: int) -> nn.Sequential:
-    """Three layers, with ReLU and dropout after the first only."""
-    first, second = hidden
-    return nn.Sequential(
-        nn.Linear(width, first), nn.ReLU(), nn.Dropout(0.2), nn.Linear(first, second), nn.Linear(second, outputs)
-    )
-
-
-def _without_absent(weights: Tensor, present: Tensor) -> Tensor:
-    return torch.where(present[:, None, None], weights, 0)
 
 
 def _spec(config: VAVLConfig) -> ModelSpec:
@@ -171,4 +173,5 @@ def _spec(config: VAVLConfig) -> ModelSpec:
         decision=("av",),
         attention=attention,
         embeddings=("shared audio", "shared visual"),
+        task=config.task,
     )

@@ -21,7 +21,7 @@ from core.models.base import AVModel
 from core.streams import Batch
 from core.training.augment import jitter
 from core.training.data import Batches
-from core.training.regimes import Regime, equal_weights
+from core.training.regimes import Regime, head_weights
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _write(text: str, path: Path) -> None:
 
 def _development(model: AVModel, batches: Batches) -> dict[str, float]:
     logits, target = predict(model, batches)
-    weights = equal_weights(model)
+    weights = head_weights(model)
     losses = [w * torch.nn.functional.cross_entropy(logits[head], target) for head, w in weights.items()]
     return {
         "dev_loss": float(sum(losses)),

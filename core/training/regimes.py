@@ -23,10 +23,10 @@ class Regime(Protocol):
 REGIMES: Registry[type] = Registry("regime")
 
 
-def equal_weights(model: AVModel) -> dict[str, float]:
-    """The papers' lambdas: every head counts the same."""
+def head_weights(model: AVModel) -> dict[str, float]:
+    """The lambdas of the losses: those of the model's config, else every head counts the same."""
     heads = model.spec.heads
-    return {head: 1 / len(heads) for head in heads}
+    return dict(model.spec.loss_weights) or {head: 1 / len(heads) for head in heads}
 
 
 @REGIMES.register("standard")
@@ -35,7 +35,7 @@ class Standard:
     """Every clip whole (000 and 002, "standard training")."""
 
     def loss(self, model: AVModel, batch: Batch, target: Tensor) -> Tensor:
-        return shared_loss(model(batch), target, equal_weights(model))
+        return shared_loss(model(batch), target, head_weights(model))
 
 
 @REGIMES.register("optimised")
@@ -47,7 +47,7 @@ class Optimised:
     visual_share: float = 0.2
 
     def loss(self, model: AVModel, batch: Batch, target: Tensor) -> Tensor:
-        return shared_loss(model(self.ablate(batch)), target, equal_weights(model))
+        return shared_loss(model(self.ablate(batch)), target, head_weights(model))
 
     def ablate(self, batch: Batch) -> Batch:
         """Drop a modality from random rows; a row never loses the only modality that it has."""

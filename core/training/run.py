@@ -18,7 +18,7 @@ from core.corpora import Corpus, open_corpus
 from core.errors import UserError
 from core.evaluation.metrics import evaluate
 from core.features.extract import DIMS
-from core.models import auxformer, mult, vavl  # noqa: F401  (register the systems)
+from core.models import catalogue
 from core.models.base import MODELS, AVModel
 from core.streams import Clip
 from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser, load_clips
@@ -69,7 +69,7 @@ def train_checkpoint(
         "system": system,
         "preset": preset,
         "variant": getattr(model.config, "variant", ""),
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": catalogue.count(model),
         "labels": list(corpus.labels),
         "corpus": corpus.name,
         "synthetic_training": corpus.synthetic,

@@ -76,17 +76,17 @@ def test_header_longer_than_the_file(tmp_path):
 
 def test_wrong_shapes_and_names_are_listed(good):
     tensors, metadata = checkpoints.read_tensors(good)
-    tensors["model.out.weight"] = torch.zeros(2, 2)
+    tensors["model.main.out.weight"] = torch.zeros(2, 2)
     tensors["model.extra"] = torch.zeros(1)
-    del tensors["model.out.bias"]
+    del tensors["model.main.out.bias"]
     safetensors.torch.save_file(tensors, good, metadata)
     sentence = refused(good)
-    assert all(part in sentence for part in ("lacks out.bias", "does not know extra", "another shape for out.weight"))
+    assert all(part in sentence for part in ("lacks main.out.bias", "does not know extra", "another shape for main.out.weight"))
 
 
 def test_nan_weights(good):
     tensors, metadata = checkpoints.read_tensors(good)
-    tensors["model.out.bias"][0] = torch.nan
+    tensors["model.main.out.bias"][0] = torch.nan
     safetensors.torch.save_file(tensors, good, metadata)
     assert "NaN" in refused(good)
 

@@ -66,3 +66,8 @@ class MultiHeadAttention(nn.Module):
         if allowed is None:
             return k.shape[-2] ** -0.5
         return allowed.sum(-1, keepdim=True).clamp(min=1).to(q) ** -0.5
+
+
+def of_present_keys(weights: Tensor, present: Tensor) -> Tensor:
+    """Weights [B, heads, Tq, Tk] without those on absent keys (a stand-in for a modality that is not there), present [B, Tk]."""
+    return torch.where(present[:, None, None], weights, 0)

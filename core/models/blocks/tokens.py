@@ -17,3 +17,8 @@ def last_present(h: Tensor, present: Tensor) -> Tensor:
     last = present.shape[1] - 1 - present.flip(1).int().argmax(1)
     last = torch.where(present.any(1), last, 0)
     return h[torch.arange(len(h), device=h.device), last]
+
+
+def mean_present(h: Tensor, present: Tensor) -> Tensor:
+    """The mean over the present time-steps of each row, [B, T, D] -> [B, D]; zeros for a row that has none."""
+    return torch.where(present[..., None], h, 0).sum(1) / present.sum(1, keepdim=True).clamp(min=1)

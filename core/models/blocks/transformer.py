@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +39,11 @@ class EncoderConfig:
     input_dropout: float = 0.25
     residual_dropout: float = 0.1
     relu_dropout: float = 0.1
+
+
+def letter_of_000(config: EncoderConfig) -> EncoderConfig:
+    """The encoder as 000 and 002 write it down (Eq. 1 to 4): see the table in ``auxformer``."""
+    return replace(config, embed_scale=False, branch_norm=True, final_norm=False, attention_scale="length", input_dropout=0.0)
 
 
 class EncoderLayer(nn.Module):
