@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.models import auxformer, mult, vavl  # noqa: F401  (register the systems)
+from core.models import auxformer, mult, unimodal_attention, vavl  # noqa: F401  (register the systems)
 from core.models.base import MODELS, AVModel
 
 
