@@ -1,0 +1,176 @@
+"""Time and memory of every system, each in a process of its own, so that one's memory is not another's.
+
+A clip is three seconds: 300 frames of sound, 75 of picture; 100 of each for systems that answer by frame.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from core.models import catalogue
+from core.models.base import MODELS, AVModel
+from core.models.blocks.conformer import Conformer, ConformerConfig
+from core.models.blocks.recurrent import run_present
+from core.models.blocks.transformer import EncoderConfig, TransformerEncoder
+from core.streams import Batch
+
+FRAMES = {"audio": 300, "visual": 75, "text": 20}
+SEQUENCE = 100
+PRESETS = ("demo", "paper")
+BATCHES = (1, 32)
+REPEATS = 5
+# A measurement that takes longer is given up; so is one that needs more than the machine's memory.
+MOST_SECONDS = 150
+MASKED_MOST = 1.2
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds, and peak megabytes above the model's own: forward, and forward with backward.
+
+    ``holes``: seconds of a forward pass with a frame missing in one clip, over those with nothing missing.
+    """
+
+    forward: float
+    backward: float
+    forward_mb: float
+    backward_mb: float
+    holes: float
+
+
+def main() -> None:
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    for device in devices:
+        for preset in PRESETS:
+            for batch in BATCHES:
+                found = {name: measure_apart(name, preset, batch, device) for name in MODELS}
+                show(f"{preset} size, batch {batch}, {device}", found)
+        for block, ratio in masked_ratios(device).items():
+            verdict = "met" if ratio <= MASKED_MOST else "MISSED"
+            print(f"{block}, a mask and nothing masked, over no mask, {device}: {ratio:.2f}  target {MASKED_MOST}: {verdict}")
+
+
+def show(title: str, found: dict[str, Measured | str]) -> None:
+    """One line a system, with the ratio to the fastest."""
+    done = [m for m in found.values() if isinstance(m, Measured)]
+    print(title)
+    print(f"  {'':<20} {'forward':>12} {'ratio':>7} {'peak':>10} {'and backward':>14} {'ratio':>7} {'peak':>10} {'holes':>8}")
+    for name, m in found.items():
+        if isinstance(m, str):
+            print(f"  {name:<20} {m}")
+            continue
+        first, second = m.forward / min(o.forward for o in done), m.backward / min(o.backward for o in done)
+        print(
+            f"  {name:<20} {1e3 * m.forward:9.1f} ms {first:7.1f} {m.forward_mb:7.0f} MB"
+            f" {1e3 * m.backward:11.1f} ms {second:7.1f} {m.backward_mb:7.0f} MB {m.holes:8.2f}"
+        )
+    print(flush=True)
+
+
+def measure_apart(name: str, preset: str, batch: int, device: str) -> Measured | str:
+    """``measure`` in a process of its own; one line where it could not be done."""
+    command = [sys.executable, "-m", "benchmarks.models", name, preset, str(batch), device]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=MOST_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return f"given up after {MOST_SECONDS} s"
+    if run.returncode:
+        memory = "memory" in run.stderr.lower() or run.returncode < 0
+        return "needs more memory than there is" if memory else f"failed: {run.stderr.strip().splitlines()[-1]}"
+    return Measured(**json.loads(run.stdout))
+
+
+def measure(name: str, preset: str, size: int, device: str) -> Measured:
+    if device == "cpu":
+        # More than there is must end this process, not another one.
+        resource.setrlimit(resource.RLIMIT_AS, (os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),) * 2)
+    model = MODELS[name].preset(preset).to(device)
+    batch = whole_batch(model, size).to(device)
+    start = peak(device)
+    model.eval()
+
+    def forward() -> None:
+        with torch.inference_mode():
+            model(batch)
+
+    def both() -> None:
+        model.zero_grad()
+        sum(p.square().mean() for p in model(batch).predictions.values()).backward()  # type: ignore[union-attr]
+
+    forward_time = best(forward, device)
+    forward_peak = peak(device) - start
+    whole = batch
+    batch = holed(whole)
+    holes = best(forward, device) / forward_time
+    batch = whole
+    model.train()
+    backward_time = best(both, device)
+    return Measured(forward_time, backward_time, forward_peak, peak(device) - start, holes)
+
+
+def holed(batch: Batch) -> Batch:
+    """The batch without the middle frame of the first clip, in every modality."""
+    keep = {m: torch.ones_like(mask) for m, mask in batch.present.items()}
+    for mask in keep.values():
+        mask[0, mask.shape[1] // 2] = False
+    return batch.masked(**keep)
+
+
+def whole_batch(model: AVModel, size: int) -> Batch:
+    frames = {m: SEQUENCE if model.spec.clock else FRAMES[m] for m in model.spec.inputs}
+    return Batch.of(**{m: torch.randn(size, frames[m], dim) for m, dim in model.spec.inputs.items()})
+
+
+def masked_ratios(device: str) -> dict[str, float]:
+    """Seconds of each shared block with a mask of ones, over its seconds with no mask at all."""
+    x = torch.randn(32, FRAMES["audio"], 128, device=device)
+    ones = torch.ones(x.shape[:2], dtype=torch.bool, device=device)
+    transformer = TransformerEncoder(EncoderConfig(128, 4, 3)).to(device).eval()
+    conformer = Conformer(ConformerConfig(128, 128, 4, 3)).to(device).eval()
+    gru = nn.GRU(128, 128, 2, batch_first=True).to(device).eval()
+    pairs: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
+        "transformer": (lambda: transformer(x, None, ones), lambda: transformer(x)),
+        "conformer": (lambda: conformer(x, ones), lambda: conformer(x)),
+        "recurrent": (lambda: run_present(gru, x, ones), lambda: gru(x)),
+    }
+    with torch.inference_mode():
+        return {name: best(masked, device) / best(dense, device) for name, (masked, dense) in pairs.items()}
+
+
+def best(action: Callable[[], Any], device: str) -> float:
+    """Seconds of the fastest run after one to warm up: what others do to this machine only ever adds."""
+    action()
+    times = []
+    for _ in range(REPEATS):
+        if device == "cuda":
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        action()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+        if sum(times) > 10:
+            break
+    return min(times)
+
+
+def peak(device: str) -> float:
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    assert catalogue
+    print(json.dumps(asdict(measure(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))))
