@@ -131,4 +131,4 @@ def _counts(table: pd.DataFrame, speakers: pd.Series) -> pd.DataFrame:
 def _misfit(got: np.ndarray, shares: np.ndarray) -> float:
     """``got`` [parts, 1 + labels]: each part's share of all clips and of each label's; the two count the same."""
     distance = np.abs(got - shares[:, None]).mean(0)
-    return float(distance[0] + (distance[1:].mean() if len(distance) > 1 else 0.0)) / 2
+    return float(distance[0] if len(distance) == 1 else (distance[0] + distance[1:].mean()) / 2)
