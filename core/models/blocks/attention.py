@@ -14,47 +14,37 @@ class MultiHeadAttention(nn.Module):
         dim: D, a multiple of ``heads``.
         scale: "head" divides the logits by the square root of a head's width (Vaswani et al. 2017); "length" by the square
             root of the number of present keys (000 and 002, Eq. 2, read to the letter).
+        bias: whether queries, keys and values have one.
+        out: what the contexts of all heads are projected with; D -> D with a bias if left out.
     """
 
-    def __init__(self, dim: int, heads: int, scale: str = "head") -> None:
+    def __init__(self, dim: int, heads: int, scale: str = "head", bias: bool = True, out: nn.Linear | None = None) -> None:
         super().__init__()
         if dim % heads:
             raise ValueError(f"{dim} features do not divide over {heads} heads")
         self.heads, self.scale = heads, scale
         self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
-        self.out_proj = nn.Linear(dim, dim)
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim)) if bias else None
+        self.out_proj = out or nn.Linear(dim, dim)
         nn.init.xavier_uniform_(self.in_proj_weight)
-        nn.init.zeros_(self.out_proj.bias)
+        if out is None:
+            nn.init.zeros_(self.out_proj.bias)
 
     def forward(
         self, query: Tensor, key: Tensor, allowed: Tensor | None = None, need_weights: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """Returns [B, Tq, D], and the weights [B, heads, Tq, Tk] when asked for.
+        """Returns [B, Tq, D] (or as wide as ``out``), and the weights [B, heads, Tq, Tk] when asked for.
 
         Args:
             allowed: bool, broadcastable to [B, 1, Tq, Tk]; None lets every query see every key. A query that may see no key
                 gets zeros for its context and for its weights.
         """
         q_weight, k_weight, v_weight = self.in_proj_weight.chunk(3)
-        q_bias, k_bias, v_bias = self.in_proj_bias.chunk(3)
+        q_bias, k_bias, v_bias = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
         q = self._split(F.linear(query, q_weight, q_bias))
         k = self._split(F.linear(key, k_weight, k_bias))
         v = self._split(F.linear(key, v_weight, v_bias))
-        q = q * self._factor(q, k, allowed)
-        blind = None
-        if allowed is not None:
-            blind = ~allowed.any(-1, keepdim=True)
-            allowed = allowed | blind
-        if need_weights:
-            logits = q @ k.transpose(-1, -2)
-            weights = (logits if allowed is None else logits.masked_fill(~allowed, -torch.inf)).softmax(-1)
-            weights = weights if blind is None else weights.masked_fill(blind, 0)
-            context = weights @ v
-        else:
-            weights = None
-            context = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, scale=1.0)
-            context = context if blind is None else context.masked_fill(blind, 0)
+        context, weights = attend(q * self._factor(q, k, allowed), k, v, allowed, need_weights)
         return self.out_proj(context.transpose(1, 2).flatten(2)), weights
 
     def _split(self, x: Tensor) -> Tensor:
@@ -66,6 +56,28 @@ class MultiHeadAttention(nn.Module):
         if allowed is None:
             return k.shape[-2] ** -0.5
         return allowed.sum(-1, keepdim=True).clamp(min=1).to(q) ** -0.5
+
+
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None = None, need_weights: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """Scaled queries [B, H, Tq, d] over keys and values [B, H, Tk, d]: contexts [B, H, Tq, d], and weights when asked for."""
+    if need_weights:
+        weights = attention_weights(q, k, allowed)
+        return weights @ v, weights
+    if allowed is None:
+        return F.scaled_dot_product_attention(q, k, v, scale=1.0), None
+    blind = ~allowed.any(-1, keepdim=True)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=allowed | blind, scale=1.0).masked_fill(blind, 0), None
+
+
+def attention_weights(q: Tensor, k: Tensor, allowed: Tensor | None = None) -> Tensor:
+    """[B, H, Tq, Tk] of scaled queries over keys; zeros for a query that may see no key."""
+    logits = q @ k.transpose(-1, -2)
+    if allowed is None:
+        return logits.softmax(-1)
+    blind = ~allowed.any(-1, keepdim=True)
+    return logits.masked_fill(~(allowed | blind), -torch.inf).softmax(-1).masked_fill(blind, 0)
 
 
 def of_present_keys(weights: Tensor, present: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.models.blocks.convolution import batch_norm_present
+
 
 @dataclass(frozen=True)
 class ConformerConfig:
@@ -103,11 +105,7 @@ class ConvolutionModule(nn.Module):
         if present is not None:
             h = torch.where(present[..., None], h, 0)
         h = self.depthwise(h.transpose(1, 2)).transpose(1, 2)
-        if present is None:
-            h = self.batch_norm(h.flatten(0, 1)).view_as(h)
-        else:
-            h = torch.zeros_like(h).masked_scatter(present[..., None], self.batch_norm(h[present]))
-        return self.out(F.silu(h))
+        return self.out(F.silu(batch_norm_present(self.batch_norm, h, present)))
 
 
 class FeedForward(nn.Sequential):

@@ -24,6 +24,8 @@ class EncoderConfig:
         final_norm: a LayerNorm after the last layer.
         causal: query i sees keys up to i + |Tk - Tq|.
         attention_scale: see MultiHeadAttention.
+        qkv_bias: whether the attention's queries, keys and values have one.
+        activation: "relu" or "gelu", inside the feed-forward.
     """
 
     dim: int
@@ -36,6 +38,8 @@ class EncoderConfig:
     final_norm: bool = True
     causal: bool = False
     attention_scale: str = "head"
+    qkv_bias: bool = True
+    activation: str = "relu"
     input_dropout: float = 0.25
     residual_dropout: float = 0.1
     relu_dropout: float = 0.1
@@ -52,7 +56,7 @@ class EncoderLayer(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.self_attn = MultiHeadAttention(config.dim, config.heads, config.attention_scale)
+        self.self_attn = MultiHeadAttention(config.dim, config.heads, config.attention_scale, config.qkv_bias)
         self.fc1 = nn.Linear(config.dim, 4 * config.dim)
         self.fc2 = nn.Linear(4 * config.dim, config.dim)
         self.layer_norms = nn.ModuleList(nn.LayerNorm(config.dim) for _ in range(2))
@@ -70,7 +74,8 @@ class EncoderLayer(nn.Module):
         keys = normed if key is None else self.layer_norms[0](key)
         context, weights = self.self_attn(normed, keys, allowed, need_weights)
         x = self._add(x, context)
-        hidden = F.dropout(F.relu(self.fc1(self.layer_norms[1](x))), self.config.relu_dropout, self.training)
+        activate = F.gelu if self.config.activation == "gelu" else F.relu
+        hidden = F.dropout(activate(self.fc1(self.layer_norms[1](x))), self.config.relu_dropout, self.training)
         branch = self.fc2(hidden)
         return self._add(x, self.branch_norm(branch) if self.config.branch_norm else branch), weights
 
