@@ -7,7 +7,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.models import auxformer, mult, unimodal_attention, vavl  # noqa: F401  (register the systems)
+from core.models import (  # noqa: F401  (register the systems)
+    affect_rnn,
+    affect_transformer,
+    auxformer,
+    crossmodal,
+    mult,
+    unimodal_attention,
+    vavl,
+)
 from core.models.base import MODELS, AVModel
 
 

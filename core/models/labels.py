@@ -3,3 +3,4 @@
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 FOUR_EMOTIONS = ("anger", "happiness", "neutral", "sadness")
 ATTRIBUTES = ("arousal", "valence", "dominance")
+AFFECT = ATTRIBUTES[:2]

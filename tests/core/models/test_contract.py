@@ -31,6 +31,8 @@ class Case:
 
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "affect-rnn": [{"fc": 0}],
+    "affect-transformer": [{"residual": False}],
     "auxformer": [
         {"positions": False},
         *({"refine": refine} for refine in ("none", "lstm", "gru")),

@@ -1,0 +1,129 @@
+"""The audio-visual transformer that says arousal and valence of every frame.
+
+Source: 003 (Parthasarathy and Sundaram), sections 3 and 4.3; no public code exists. Shapes: audio and visual [B, T, 4096] in the
+published preset, on the clock of the visual frames; the one head, "av" (or the modality's name where there is but one), gives
+[B, T, 2], T the longest of the modalities in the batch. Training crops have ``SEQUENCE`` frames, about 3 s; any length is
+answered.
+
+The road: each modality is projected to 512 and runs through its own self-attention encoder; two cross-modal attention layers let
+each modality ask the other; the sum of what they return, weighted with two learnable scalars, passes one dense layer frame by
+frame (see ``blocks.crossmodal``). The visual frames are VGG-Face's first fully connected layer; an audio frame is the LLDs of two
+seconds side by side. Both are made upstream: frame i of the audio belongs to frame i of the picture (``Stream.resampled``).
+
+Where 003 is silent, or says two things:
+
+- Attention divides by the square root of a head's width. Eq. 1 has no scale, but Fig. 3 calls the layers scaled, and the section
+  on the architecture follows Vaswani et al. (2017), who scale.
+- Encoders have two layers ("multiple"), a feed-forward of 4 * width as in Vaswani et al., dropout 0.1, sines and cosines for
+  positions, LayerNorm before each branch and at the end (they put it after each branch; before it trains without a warm-up).
+- The cross-modal layers have four heads too, and are attention alone, without a feed-forward.
+- ``residual=False`` is 003's text: the outputs of the cross-modal layers are what is summed. ``residual=True`` is how 000
+  (section 4.5.3) reads the same architecture: each is first added to its encoder's output. ``paper`` follows the text. ``demo``
+  takes the residual: on made-up signals it learned in fewer steps and bore the loss of a modality better.
+- The answers are not bounded to the [-1, 1] of the labels.
+
+Absent frames are never looked at. Without the residual they do ask, with their position alone, as the zeros of 003's own study of
+missing modalities do (section 5.1), so that each modality can speak through the other's questions; with it, a frame that one
+modality lacks has the other's contribution only. A frame that holds nothing keeps the last answer; before the first frame that
+holds something the answer is the prior.
+
+Counts, measured: ``paper`` 18,908,164, ``paper-visual`` 8,403,970. 003 says that its transformers and its recurrent baselines are
+within 10 % of each other and gives no number. With two layers that holds for the audio-visual models (``affect-rnn`` has
+18,924,674) and not for the visual ones (18,503,426).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from core.models.base import MODELS, AVModel, ModelOutput, ModelSpec, Task
+from core.models.blocks.crossmodal import CrossModalEncoder, attention_specs
+from core.models.blocks.frames import held, on_one_clock
+from core.models.blocks.tokens import mean_present
+from core.models.blocks.transformer import EncoderConfig
+from core.models.labels import AFFECT
+from core.streams import Batch
+
+SEQUENCE = 100
+"""Frames in a training crop of 003."""
+
+
+@dataclass(frozen=True)
+class AffectTransformerConfig:
+    """Sizes of an affect transformer.
+
+    Attributes:
+        modalities: both, or the one that the model is for.
+        audio_dim, visual_dim: features a frame.
+        residual: see the module.
+    """
+
+    modalities: tuple[str, ...] = ("audio", "visual")
+    labels: tuple[str, ...] = AFFECT
+    task: Task = "regression"
+    audio_dim: int = 4096
+    visual_dim: int = 4096
+    width: int = 512
+    heads: int = 4
+    layers: int = 2
+    residual: bool = False
+    dropout: float = 0.1
+
+
+@MODELS.register("affect-transformer")
+class AffectTransformer(AVModel):
+    """See the module."""
+
+    config_type = AffectTransformerConfig
+    config: AffectTransformerConfig
+
+    def __init__(self, config: AffectTransformerConfig) -> None:
+        super().__init__(config, _spec(config))
+        encoder = EncoderConfig(
+            config.width, config.heads, config.layers, embed_scale=False,
+            input_dropout=config.dropout, residual_dropout=config.dropout, relu_dropout=config.dropout,
+        )  # fmt: skip
+        self.encode = CrossModalEncoder(self.spec.inputs, encoder, config.residual)
+        self.out = nn.Linear(config.width, len(config.labels))
+
+    @classmethod
+    def presets(cls) -> dict[str, AffectTransformerConfig]:
+        """``paper``, ``paper-visual``: the two transformers of 003's Table 1; ``paper-residual``: the first as 000 reads it."""
+        paper = AffectTransformerConfig()
+        demo = replace(paper, audio_dim=130, visual_dim=135, width=64, residual=True)
+        visual = ("visual",)
+        return {
+            "paper": paper,
+            "paper-residual": replace(paper, residual=True),
+            "paper-visual": replace(paper, modalities=visual),
+            "demo": demo,
+            "demo-visual": replace(demo, modalities=visual),
+        }
+
+    def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
+        batch, seen = on_one_clock(batch, self.spec.inputs)
+        contributions, maps = self.encode(batch, attention)
+        fused = torch.stack(list(contributions.values())).sum(0)
+        values = held(self.out(fused), seen, self.prior)
+        predictions, evidence = self.answers({self.spec.heads[0]: values}, batch)
+        return ModelOutput(predictions, evidence, {"fused": mean_present(fused, seen)}, tuple(maps))
+
+
+def _spec(config: AffectTransformerConfig) -> ModelSpec:
+    names = tuple(config.modalities)
+    head = "av" if len(names) > 1 else names[0]
+    return ModelSpec(
+        system="affect-transformer",
+        inputs={m: {"audio": config.audio_dim, "visual": config.visual_dim}[m] for m in names},
+        labels=tuple(config.labels),
+        heads=(head,),
+        modalities={head: names},
+        decision=(head,),
+        attention=attention_specs(names, config.layers, config.heads),
+        embeddings=("fused",),
+        task=config.task,
+        clock="visual" if "visual" in names else names[0],
+    )

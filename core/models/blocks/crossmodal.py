@@ -1,0 +1,80 @@
+"""Two modalities, each encoded by itself, that then look at each other (Parthasarathy and Sundaram, 003, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from core.models.base import AttentionMap, AttentionSpec
+from core.models.blocks.attention import MultiHeadAttention
+from core.models.blocks.transformer import EncoderConfig, TransformerEncoder, sinusoidal_positions
+from core.streams import Batch
+
+
+class CrossModalEncoder(nn.Module):
+    """Modalities [B, Tm, Dm] -> what each of them contributes, [B, Tm, dim], with alpha and beta already in it: sum and classify.
+
+    A modality m is projected to ``config.dim`` without bias where it has another width, gets positions, and runs through its own
+    self-attention encoder to h_m. In the cross-modal layer that bears its name, h_m asks and the other modality gives keys and
+    values; the context that comes back is c_m. With one modality there is no cross-modal layer, and h_m is all.
+
+    Absent frames are never looked at. Where the whole other modality is absent, c_m is zero, the layer's bias included.
+
+    Args:
+        dims: modality -> features a frame; one or two modalities.
+        residual: True: the contribution is h_m + scalar * c_m, and zero at absent frames: a frame that one modality lacks has
+            the other's contribution only. False: scalar * c_m alone. It holds what the *other* modality says, so an absent frame
+            has to ask as well, with its position alone; else a clip with one modality would contribute nothing.
+    """
+
+    def __init__(self, dims: Mapping[str, int], config: EncoderConfig, residual: bool = True) -> None:
+        super().__init__()
+        if not 1 <= len(dims) <= 2:
+            raise ValueError(f"one or two modalities can look at each other, not {len(dims)}")
+        self.dim, self.residual = config.dim, residual
+        self.project = nn.ModuleDict({m: nn.Linear(d, config.dim, bias=False) for m, d in dims.items() if d != config.dim})
+        self.encoders = nn.ModuleDict({m: TransformerEncoder(config) for m in dims})
+        self.pairs = _pairs(tuple(dims))
+        self.cross = nn.ModuleDict({m: MultiHeadAttention(config.dim, config.heads, config.attention_scale) for m in self.pairs})
+        self.scalars = nn.ParameterDict({m: nn.Parameter(torch.ones(1)) for m in self.pairs})
+
+    def forward(self, batch: Batch, need_weights: bool = False) -> tuple[dict[str, Tensor], list[AttentionMap]]:
+        """Returns the contributions by modality, and the maps ``self.<m>`` and ``cross.<m>`` when asked for."""
+        maps: list[AttentionMap] = []
+        encoded = {}
+        for m, encoder in self.encoders.items():
+            x = self.project[m](batch.values[m]) if m in self.project else batch.values[m]
+            x = x + sinusoidal_positions(x.shape[1], self.dim).to(x)
+            encoded[m], layers = encoder(x, None, batch.present[m], need_weights)
+            maps.extend(AttentionMap(f"self.{m}", m, m, i, weights) for i, weights in enumerate(layers))
+        contributions = {}
+        for m, h in encoded.items():
+            other = self.pairs.get(m)
+            if other is None:
+                contributions[m] = _where(batch.present[m], h)
+                continue
+            keys = batch.present[other]
+            context, weights = self.cross[m](h, encoded[other], keys[:, None, None], need_weights)
+            context = self.scalars[m] * _where(keys.any(1, keepdim=True), context)
+            contributions[m] = _where(batch.present[m], h + context) if self.residual else context
+            if weights is not None:
+                maps.append(AttentionMap(f"cross.{m}", m, other, 0, weights))
+        return contributions, maps
+
+
+def attention_specs(modalities: Sequence[str], layers: int, heads: int) -> tuple[AttentionSpec, ...]:
+    """What a ``CrossModalEncoder`` with ``layers`` in each encoder can return."""
+    own = [AttentionSpec(f"self.{m}", m, m, layers, heads) for m in modalities]
+    cross = [AttentionSpec(f"cross.{m}", m, other, 1, heads) for m, other in _pairs(modalities).items()]
+    return (*own, *cross)
+
+
+def _pairs(modalities: Sequence[str]) -> dict[str, str]:
+    """Who looks at whom."""
+    return {m: other for m in modalities for other in modalities if m != other}
+
+
+def _where(present: Tensor, x: Tensor) -> Tensor:
+    return torch.where(present[..., None], x, 0)
