@@ -11,6 +11,7 @@ from torch import Tensor
 from core.models.auxformer import AuxFormer, AuxFormerConfig
 from core.models.base import AVModel
 from core.models.mult import MulT, MulTConfig
+from core.models.uavm import UAVM, UAVMConfig
 from core.models.vavl import VAVL, VAVLConfig
 from core.registry import Registry
 
@@ -135,6 +136,48 @@ def vavl(state: State) -> tuple[AVModel, State]:
         hidden=(len(converted["predict.audio.0.weight"]), len(converted["predict.audio.3.weight"])),
     )
     return VAVL(config), converted
+
+
+_UAVM_PARTS = {"a": "audio", "v": "visual", "s": "shared"}
+
+
+@LAYOUTS.register("uavm")
+def uavm(state: State) -> tuple[AVModel, State]:
+    """YuanGongND/uavm with layers of both kinds, as wide in the shared part as in the others. Four heads."""
+    widths = {part: state[f"{letter}_trans.in_proj.weight"].shape for letter, part in _UAVM_PARTS.items()}
+
+    def own(match: re.Match[str]) -> str:
+        return "shared." if match[1] == "s" else f"own.{_MODALITY[match[1]]}."
+
+    def project(match: re.Match[str]) -> str:
+        part = _UAVM_PARTS[match[1]]
+        width, dim = widths[part]
+        return f"idle_project.{part}." if width == dim else f"own.{part}.project."
+
+    converted = _renamed(
+        {key: value.squeeze(0) if key.endswith("pos_embed") else value for key, value in state.items()},
+        {
+            r"s_trans\.mlp_head\.": lambda m: "head.",
+            r"([av])_trans\.mlp_head\.": lambda m: f"idle_head.{_MODALITY[m[1]]}.",
+            r"([avs])_trans\.in_proj\.": project,
+            r"([avs])_trans\.in_layernorm\.": lambda m: f"{own(m)}norm.",
+            r"([avs])_trans\.pos_embed": lambda m: f"{own(m)}positions",
+            r"([avs])_trans\.blocks\.(\d+)\.norm(\d)\.": lambda m: f"{own(m)}encoder.layers.{m[2]}.layer_norms.{int(m[3]) - 1}.",
+            r"([avs])_trans\.blocks\.(\d+)\.attn\.qkv\.": lambda m: f"{own(m)}encoder.layers.{m[2]}.self_attn.in_proj_",
+            r"([avs])_trans\.blocks\.(\d+)\.attn\.proj\.": lambda m: f"{own(m)}encoder.layers.{m[2]}.self_attn.out_proj.",
+            r"([avs])_trans\.blocks\.(\d+)\.mlp\.": lambda m: f"{own(m)}encoder.layers.{m[2]}.",
+        },
+    )
+    config = UAVMConfig(
+        labels=_labels(converted, "head.1.weight"),
+        audio_dim=widths["audio"][1],
+        visual_dim=widths["visual"][1],
+        width=widths["shared"][0],
+        layers=_depth(converted, "own.audio.encoder"),
+        shared_layers=_depth(converted, "shared.encoder"),
+        steps=len(converted["shared.positions"]),
+    )
+    return UAVM(config), converted
 
 
 def _vavl_encoder_key(part: str, key: str) -> str:

@@ -33,8 +33,9 @@ def golden_state(keys_file: str, section: str) -> dict[str, Tensor]:
         if line.startswith("##"):
             inside = section in line
         elif inside and line.strip():
-            key, shape, dtype, _ = line.split("\t")
-            if dtype == "float32":
+            key, shape, *dtype, _ = line.split("\t")
+            # Some files leave the type out; only the counters of batch norms are whole numbers there.
+            if dtype == ["float32"] or (not dtype and not key.endswith("num_batches_tracked")):
                 state[key] = weight(key, [int(n) for n in re.findall(r"\d+", shape)])
     return state
 

@@ -13,7 +13,11 @@ from core.models import (  # noqa: F401  (register the systems)
     auxformer,
     crossmodal,
     mult,
+    sfav,
+    tlstm,
+    uavm,
     unimodal_attention,
+    unimodal_conformer,
     vavl,
 )
 from core.models.base import MODELS, AVModel

@@ -39,6 +39,12 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         *({"token": token} for token in ("prepended", "mean")),
         {"auxiliary": False, "project_audio": True},
     ],
+    "sfav": [{"fusion": "lt"}, {"fusion": "it"}, {"fusion": "ia", "heads": 4}],
+    "tlstm": [{"labels": ("sentiment",), "task": "regression"}],
+    "uavm": [
+        {"steps": 7, "idle_parts": True, "audio_dim": 64},
+        {"labels": ("arousal", "valence"), "task": "regression"},
+    ],
     "vavl": [
         {"shared_residual": False},
         {"reconstruct": False},
