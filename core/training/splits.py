@@ -116,7 +116,7 @@ def _drawn(
     misfits = np.array([_misfit(members.T @ counts[order], shares) for order in orders])
     # Not the best itself: in a small corpus every seed would find the same one.
     order = orders[int(np.argmax(misfits <= misfits.min() + _TOLERANCE))]
-    of = {name: parts[p] for name, p in zip(names[order], part, strict=True)}
+    of = {name: parts[int(p)] for name, p in zip(names[order], part, strict=True)}
     return speakers.map(of)
 
 

@@ -1,0 +1,124 @@
+"""The papers' tests of significance, on scores of seeds or on correlations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from core.errors import UserError
+
+# Scores of one run, summed in another order, differ by rounding; a test must not find that they all differ in the same direction.
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Significance:
+    """What a test says.
+
+    Attributes:
+        test: its name, as a table's caption gives it.
+        statistic: t or z, positive where the first is larger; infinite where all differences are the same and not 0.
+        p: never NaN.
+        n: pairs of a matched test, else values (or samples under the correlations) of both sides together.
+        alpha: the level below which ``p`` is significant.
+        difference: the first's mean (or correlation) less the second's.
+    """
+
+    test: str
+    statistic: float
+    p: float
+    n: int
+    alpha: float
+    difference: float
+
+    @property
+    def significant(self) -> bool:
+        return self.p < self.alpha
+
+
+def matched_pairs(ours: Sequence[float], theirs: Sequence[float], alpha: float = 0.05) -> Significance:
+    """Is ``ours`` better? One-tailed matched-pair t-test (000, section 4.4; 002, section 5: scores of 20 seeds, p < 0.05).
+
+    Args:
+        ours, theirs: a score for each seed, larger is better, the same seeds in the same order. Equal scores give p = 0.5.
+
+    Raises:
+        UserError: with fewer than two pairs, scores without a partner, or scores that are not numbers.
+    """
+    a, b = _scores(ours, theirs)
+    if len(a) != len(b):
+        raise UserError(f"A matched test needs the same seeds for both: one has {len(a)} scores, the other {len(b)}.")
+    difference = _rounded(a - b, a, b)
+    name, mean = "one-tailed matched-pair t-test", float(difference.mean())
+    if float(np.ptp(difference)) <= _ROUNDING * _scale(a, b):
+        return Significance(name, _certain(mean), 0.5 if mean == 0 else float(mean < 0), len(a), alpha, mean)
+    result = stats.ttest_1samp(difference, 0.0, alternative="greater")
+    return Significance(name, float(result.statistic), float(result.pvalue), len(a), alpha, mean)
+
+
+def two_tailed(ours: Sequence[float], theirs: Sequence[float], alpha: float = 0.05) -> Significance:
+    """Do the means differ, either way? Two-tailed t-test of two independent samples (001, section IV-D: five runs, p < 0.05).
+
+    001 names neither pairs nor unequal variances, so this is Student's test, which pools the variance. Where both ran with the
+    same seeds, ``matched_pairs`` makes more of them. Equal scores give p = 1.
+
+    Raises:
+        UserError: with fewer than two scores on either side, or scores that are not numbers.
+    """
+    a, b = _scores(ours, theirs)
+    name, mean = "two-tailed t-test", float(a.mean() - b.mean())
+    if max(float(np.ptp(a)), float(np.ptp(b))) <= _ROUNDING * _scale(a, b):
+        mean = float(_rounded(np.array([mean]), a[:1], b[:1])[0])
+        return Significance(name, _certain(mean), float(mean == 0), len(a) + len(b), alpha, mean)
+    # From the moments: scipy warns where one side alone never varies, which is no fault here.
+    result = stats.ttest_ind_from_stats(a.mean(), a.std(ddof=1), len(a), b.mean(), b.std(ddof=1), len(b))
+    return Significance(name, float(result.statistic), float(result.pvalue), len(a) + len(b), alpha, mean)
+
+
+def fisher_z(r: float, n: int, other: float, other_n: int, alpha: float = 0.01) -> Significance:
+    """Do two correlations differ? Fisher's z transformation, two-tailed (003, Table 1: CCCs on Aff-Wild2, p < 0.01).
+
+    The test takes Pearson correlations of two independent samples of independent values. 003 uses it for CCCs of two models on
+    the same frames, and does not say which n it took; frames of one clip are much alike, so that with n frames nearly any
+    difference is significant. The number of clips is the careful choice. Equal correlations give p = 1.
+
+    Raises:
+        UserError: for a correlation outside -1..1, or with fewer than four samples on either side.
+    """
+    if not (abs(r) <= 1 and abs(other) <= 1):
+        raise UserError(f"A correlation is between -1 and 1, which {r if not abs(r) <= 1 else other} is not.")
+    if min(n, other_n) < 4:
+        raise UserError(f"Not enough to test: Fisher's z needs four samples or more for each correlation, not {min(n, other_n)}.")
+    name, difference = "Fisher's z transformation", float(r - other)
+    if abs(difference) <= _ROUNDING:
+        return Significance(name, 0.0, 1.0, n + other_n, alpha, 0.0)
+    with np.errstate(divide="ignore"):
+        z = float((np.arctanh(r) - np.arctanh(other)) / math.sqrt(1 / (n - 3) + 1 / (other_n - 3)))
+    return Significance(name, z, float(2 * stats.norm.sf(abs(z))), n + other_n, alpha, difference)
+
+
+def _scores(ours: Sequence[float], theirs: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    a, b = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    if min(len(a), len(b)) < 2:
+        raise UserError(f"Not enough to test: a t-test needs two scores or more on either side, not {min(len(a), len(b))}.")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise UserError("Some scores are not numbers: a run failed; run it again before testing.")
+    return a, b
+
+
+def _scale(a: np.ndarray, b: np.ndarray) -> float:
+    return float(max(np.abs(a).max(), np.abs(b).max()))
+
+
+def _rounded(difference: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Differences that rounding alone can make are none."""
+    return np.where(np.abs(difference) <= _ROUNDING * _scale(a, b), 0.0, difference)
+
+
+def _certain(mean: float) -> float:
+    """The statistic of differences that are all the same."""
+    return 0.0 if mean == 0 else math.copysign(math.inf, mean)
