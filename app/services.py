@@ -176,24 +176,26 @@ def _predictions_path(model: str) -> Path:
     return cache_root() / "predictions" / f"{analyzer(model).checkpoint.digest[:32]}-{corpus().name}.json"
 
 
-def answer(predictions: Mapping[str, Mapping[str, float]], head: str = "decision") -> tuple[str, float]:
-    """The likeliest class of a head and its probability."""
-    chosen = predictions.get(head) or next(iter(predictions.values()))
-    return max(chosen.items(), key=lambda pair: pair[1])
-
-
 def timeline(found: Result) -> Timeline:
     return Timeline.from_bytes(found.timeline.read_bytes())
 
 
 def verdicts(found: Result, model: str) -> list[Verdict]:
     """What the system and each of its heads say."""
-    draws_on = heads(model)
-    note = "The system's own answer over its heads."
-    answers = [Verdict(head_title("decision"), *answer(found.predictions), any(found.evidence.values()), note)]
-    for head, modalities in draws_on.items():
+    attributes = analyzer(model).checkpoint.spec.task == "regression"
+
+    def one(head: str, evidence: bool, note: str) -> Verdict:
+        said = found.predictions.get(head) or next(iter(found.predictions.values()))
+        if attributes:
+            values = ", ".join(f"{name} {value:+.2f}" for name, value in said.items())
+            return Verdict(head_title(head), values, None, evidence, note)
+        label, probability = max(said.items(), key=lambda pair: pair[1])
+        return Verdict(head_title(head), label, probability, evidence, note)
+
+    answers = [one("decision", any(found.evidence.values()), "The system's own answer over its heads.")]
+    for head, modalities in heads(model).items():
         note = f"What the {head} head says; it draws on {' and '.join(modalities)}."
-        answers.append(Verdict(head_title(head), *answer(found.predictions, head), found.evidence.get(head, True), note))
+        answers.append(one(head, found.evidence.get(head, True), note))
     return answers
 
 

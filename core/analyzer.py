@@ -17,15 +17,17 @@ from core.corpora import Truth
 from core.errors import UserError
 from core.explain.gradcam import SIDE, face_heatmaps
 from core.features.encoders import prepare
-from core.features.extract import DIMS, EXTRACTION_VERSION, Extraction, Progress, can_hear, extract
+from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION, SETS, Extraction, Progress, can_hear, extract
 from core.features.faces import cut_crops
 from core.features.store import FeatureStore, content_hash, key_of
 from core.lanes import build_lanes, build_matrices, head_title, truth_events
+from core.models.base import ModelOutput
 from core.streams import Batch, Stream
 from core.timeline import Heatmap, Timeline
+from core.training.data import model_streams
 
 # Part of every key: raise it whenever an analysis changes.
-ANALYSIS_VERSION = 4
+ANALYSIS_VERSION = 5
 PREFIXES = 24
 # So many rows of attention are computed at once; a minute's frames in all prefixes would not fit.
 _CHUNK_FRAMES = 60_000
@@ -36,7 +38,8 @@ class Analysis:
     """What a model makes of one clip.
 
     Attributes:
-        predictions: head -> class -> probability; "decision" is the system's own answer over its heads.
+        predictions: head -> class -> probability, or attribute -> value, over the clip where the model answers by frame;
+            "decision" is the system's own answer over its heads.
         evidence: head -> whether the clip had anything that this head draws on.
         explained: the class that each heatmap explains, by head.
         key: hash of the clip, the checkpoint, the explained class, and whether truth and openSMILE were at hand.
@@ -82,10 +85,13 @@ class Analyzer:
     """
 
     def __init__(self, checkpoint: Checkpoint, store: FeatureStore | None = None) -> None:
-        for modality, dim in checkpoint.spec.inputs.items():
-            if DIMS.get(modality) != dim:
+        spec = checkpoint.spec
+        self.sets = DEFAULT_SETS | {m: spec.features[m] for m in spec.inputs if m in spec.features}
+        for modality, dim in spec.inputs.items():
+            known = SETS.get(self.sets.get(modality, ""), 0)
+            if known != dim:
                 raise UserError(
-                    f"The checkpoint expects {dim} {modality} features a frame, but clips are read into {DIMS.get(modality, 0)}: "
+                    f"The checkpoint expects {dim} {modality} features a frame, but clips are read into {known}: "
                     "train it on features of this project."
                 )
         self.checkpoint = checkpoint
@@ -111,7 +117,7 @@ class Analyzer:
             UserError: when the file cannot be played.
         """
         report = progress or (lambda stage, share: None)
-        extraction = extract(media, self.store, report)
+        extraction = extract(media, self.store, report, self.sets)
         report("Asking the model", 0.0)
         crops = prepare(cut_crops(media, extraction.faces)[extraction.faces.present])
         streams = self.streams(extraction)
@@ -120,21 +126,22 @@ class Analyzer:
             with torch.inference_mode():
                 output = self.checkpoint.model(batch, attention=True)
             report("Answering moment by moment", 0.3)
-            prefix_times, prefixes = self._over_time(batch, streams, extraction.duration)
+            over_time = self._over_time(batch, streams, output, extraction.duration)
             report("Explaining", 0.6)
             heatmaps, explained = self._heatmaps(crops, streams["visual"], batch, output.predictions, explain)
         if not all(torch.isfinite(logits).all() for logits in output.predictions.values()):
             raise UserError(f"The model's answer to {media.name} is not a number: its features or weights are damaged.")
-        labels = self.checkpoint.spec.labels
-        probabilities = {h: output.predictions[h][0].softmax(0).tolist() for h in self.checkpoint.spec.heads}
-        probabilities["decision"] = self.checkpoint.model.decide(output)[0].softmax(0).tolist()
+        spec = self.checkpoint.spec
+        labels = spec.labels
+        answers = {**{h: output.predictions[h] for h in spec.heads}, "decision": self.checkpoint.model.decide(output)}
+        probabilities = {head: self._over_clip(spec.readable(answer), batch).tolist() for head, answer in answers.items()}
         timeline = Timeline(
             duration=extraction.duration,
             frame_times=extraction.faces.times,
             boxes=extraction.faces.boxes,
             heatmaps=heatmaps,
-            lanes=build_lanes(extraction, streams, batch, output, self.checkpoint.spec, (prefix_times, prefixes), truth),
-            matrices=build_matrices(streams, output, self.checkpoint.spec),
+            lanes=build_lanes(extraction, streams, batch, output, spec, over_time, truth),
+            matrices=build_matrices(streams, output, spec),
             events=truth_events(truth),
             title=media.stem,
             classes=labels,
@@ -152,26 +159,38 @@ class Analyzer:
         )
 
     def predict(self, media: Path) -> str:
-        """The system's answer alone: no explanation, no lanes.
+        """The system's answer alone, a class or the attributes' values: no explanation, no lanes.
 
         Raises:
             UserError: when the file cannot be played.
         """
-        batch = Batch.collate([self.streams(extract(media, self.store))], self.checkpoint.spec.inputs)
+        spec = self.checkpoint.spec
+        batch = Batch.collate([self.streams(extract(media, self.store, sets=self.sets))], spec.inputs)
         with torch.inference_mode():
-            decision = self.checkpoint.model.decide(self.checkpoint.model(batch))
-        return self.checkpoint.spec.labels[int(decision[0].argmax())]
+            decision = self._over_clip(self.checkpoint.model.decide(self.checkpoint.model(batch)), batch)
+        if spec.task == "classification":
+            return spec.labels[int(decision.argmax())]
+        return ", ".join(f"{name} {value:+.2f}" for name, value in zip(spec.labels, decision.tolist(), strict=True))
 
     def streams(self, extraction: Extraction) -> dict[str, Stream]:
-        """The clip's streams as the model wants them: normalised with the training set's statistics."""
-        normalised = {}
-        for name, stream in extraction.streams.items():
-            values = self.checkpoint.normaliser(name, torch.from_numpy(stream.values)).numpy()
-            normalised[name] = Stream(values, stream.times, stream.present)
-        return normalised
+        """The clip's streams as the model wants them: normalised, on its clock; what it does not take stays as it was."""
+        return {**extraction.streams, **model_streams(extraction.streams, self.checkpoint.spec, self.checkpoint.normaliser)}
 
-    def _over_time(self, batch: Batch, streams: Mapping[str, Stream], duration: float) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities [heads, moments, classes] from all that has been seen and heard up to each moment."""
+    def _over_clip(self, answer: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """[1, outputs], or [1, T, outputs] averaged over the frames that are there -> [outputs]."""
+        if answer.ndim == 2:
+            return answer[0]
+        there = torch.stack([mask[0] for mask in batch.synchronous().present.values()]).any(0)
+        return answer[0, : len(there)][there].mean(0) if there.any() else answer[0].mean(0)
+
+    def _over_time(
+        self, batch: Batch, streams: Mapping[str, Stream], output: ModelOutput, duration: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What each head says at each moment, [heads, moments, outputs]: by frame, or from all that came before the moment."""
+        spec = self.checkpoint.spec
+        if spec.clock:
+            times = max((streams[m].times for m in spec.inputs), key=len)
+            return times, torch.stack([output.predictions[h][0, : len(times)] for h in spec.heads]).numpy()
         times = np.linspace(0, duration, PREFIXES + 1)[1:]
         keep = {}
         for name in batch:
@@ -188,16 +207,20 @@ class Analyzer:
                     {k: v.expand(chunk, -1, -1) for k, v in batch.values.items()},
                     {k: v.expand(chunk, -1) for k, v in batch.present.items()},
                 )
-                output = self.checkpoint.model(rows.masked(**mask))
-                chunks.append(torch.stack([output.predictions[h].softmax(1) for h in self.checkpoint.spec.heads]))
+                soon = self.checkpoint.model(rows.masked(**mask))
+                chunks.append(torch.stack([spec.readable(soon.predictions[h]) for h in spec.heads]))
         return times, torch.cat(chunks, 1).numpy()
 
     def _heatmaps(
         self, crops: torch.Tensor, visual: Stream, batch: Batch, predictions: Mapping[str, torch.Tensor], explain: str | None
     ) -> tuple[tuple[Heatmap, ...], dict[str, str]]:
         spec = self.checkpoint.spec
-        heads = [h for h in spec.heads if len(crops) and "visual" in spec.modalities[h]]
-        targets = {h: spec.labels.index(explain) if explain else int(predictions[h][0].argmax()) for h in heads}
+        seen = len(crops) and self.sets.get("visual") == DEFAULT_SETS["visual"]
+        heads = [h for h in spec.heads if seen and "visual" in spec.modalities[h]]
+        strongest = {h: self._over_clip(predictions[h], batch) for h in heads}
+        if spec.task == "regression":
+            strongest = {h: values.abs() for h, values in strongest.items()}
+        targets = {h: spec.labels.index(explain) if explain else int(strongest[h].argmax()) for h in heads}
         explained = {head: spec.labels[target] for head, target in targets.items()}
         heatmaps = []
         for head, maps in face_heatmaps(self.checkpoint, crops, visual, batch, targets).items():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,8 @@ app = typer.Typer(
 )
 corpus_app = typer.Typer(help="Build a demo corpus, or look at the corpora at hand.", no_args_is_help=True)
 app.add_typer(corpus_app, name="corpus")
+experiment_app = typer.Typer(help="The tables and figures of the papers, on the corpus at hand.", no_args_is_help=True)
+app.add_typer(experiment_app, name="experiment")
 
 # Progress and remarks go to stderr: what --json prints stays clean.
 remarks = Console(stderr=True)
@@ -82,23 +85,41 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the checkpoint goes, ending in .safetensors.")],
     system: Annotated[str, typer.Argument(help="A model's name; `affectscope models` lists them.")] = "auxformer",
     corpus: Annotated[str, typer.Option(help="A corpus folder, or `demo` for the bundled clips.")] = "demo",
-    regime: Annotated[str, typer.Option(help="`standard`, or `optimised` (000: 20/20/60 per batch).")] = "optimised",
-    preset: Annotated[str, typer.Option(help="`demo` (small) or `paper` (the published sizes).")] = "demo",
-    epochs: Annotated[int, typer.Option(help="At most this many passes over the training set.")] = 25,
-    learning_rate: Annotated[float, typer.Option(help="Adam's first learning rate.")] = 7.25e-4,
-    frame_noise: Annotated[float, typer.Option(help="Noise on each frame's normalised features while training.")] = 0.0,
-    clip_noise: Annotated[float, typer.Option(help="Offset for a whole clip's normalised features while training.")] = 0.0,
+    preset: Annotated[
+        str, typer.Option(help="`demo` (small), `paper` (published sizes), or another of `affectscope models`.")
+    ] = "demo",
+    regime: Annotated[str | None, typer.Option(help="What a step sees and minimises; the system's own if left out.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most this many passes over the training set.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The optimiser's first learning rate.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Clips a step.")] = None,
+    frame_noise: Annotated[float | None, typer.Option(help="Noise on each frame's normalised features while training.")] = None,
+    clip_noise: Annotated[float | None, typer.Option(help="Offset for a clip's normalised features while training.")] = None,
+    balance: Annotated[bool | None, typer.Option(help="Weigh classes by the inverse of their frequency.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Fabric's: 32-true, 16-mixed, bf16-mixed.")] = None,
+    accelerator: Annotated[str | None, typer.Option(help="Fabric's: auto, cpu, cuda.")] = None,
+    devices: Annotated[int | None, typer.Option(help="How many GPUs, or processes on a CPU.")] = None,
+    nodes: Annotated[int | None, typer.Option(help="How many machines; start it on each with torchrun or `fabric run`.")] = None,
     seed: Annotated[int, typer.Option(help="Decides split, weights and order.")] = 0,
+    resume: Annotated[bool, typer.Option(help="Go on where a run with the same settings was cut off.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model on a corpus with held-out speakers, and write a checkpoint with its card and history."""
-    from core.training.loop import TrainConfig
+    """Train a model on a corpus with held-out speakers, and write a checkpoint with its card and history.
+
+    What is left out is as published at paper size, and quick at demo size.
+    """
+    from core.training.recipes import recipe
     from core.training.run import train_checkpoint
 
-    config = TrainConfig(epochs=epochs, learning_rate=learning_rate, frame_noise=frame_noise, clip_noise=clip_noise, seed=seed)
+    own = recipe(system, preset)
+    given: dict[str, Any] = {
+        "epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size, "frame_noise": frame_noise,
+        "clip_noise": clip_noise, "balance": balance, "precision": precision, "accelerator": accelerator, "devices": devices,
+        "nodes": nodes,
+    }  # fmt: skip
+    config = replace(own.config, seed=seed, **{name: value for name, value in given.items() if value is not None})
     with _progress() as report:
-        card = train_checkpoint(system, preset, corpus, regime, config, out, workers, report)
+        card = train_checkpoint(system, preset, corpus, regime or own.regime, config, out, workers, report, resume)
     _show(_metric_rows(card["metrics"]), as_json, f"Held-out speakers; checkpoint in {out}")
 
 
@@ -121,11 +142,16 @@ def evaluate(
 
 
 @app.command()
-def models(as_json: AsJson = False) -> None:
+def models(
+    as_json: AsJson = False, markdown: Annotated[bool, typer.Option(help="Print the table of the docs instead.")] = False
+) -> None:
     """List the systems, their presets and variants, with their parameter counts."""
-    from core.models.catalogue import rows
+    from core.models import catalogue
 
-    _show(rows(), as_json, "Systems")
+    if markdown:
+        print(catalogue.markdown(), end="")
+        return
+    _show(catalogue.rows(), as_json, "Systems")
 
 
 @app.command(name="app")
@@ -137,6 +163,69 @@ def open_app(
     server = Path(__file__).parent.parent / "app" / "server.py"
     options = ["--server.port", str(port), "--server.headless", str(not browser).lower()]
     raise typer.Exit(subprocess.call([sys.executable, "-m", "streamlit", "run", str(server), *options], cwd=server.parent.parent))
+
+
+@experiment_app.command("list")
+def experiment_list(as_json: AsJson = False) -> None:
+    """Name the experiments, with what they train."""
+    from core.experiments import plan
+
+    rows: list[dict[str, Any]] = []
+    for name in plan.experiments():
+        one = plan.load(name)
+        systems = ", ".join(dict.fromkeys(row.run.system for row in one.rows))
+        rows.append({"name": name, "paper": one.paper, "item": one.item, "title": one.title, "systems": systems})
+    _show(rows, as_json, "Experiments")
+
+
+ExperimentCorpus = Annotated[str, typer.Option(help="A corpus folder, or `demo` for the bundled clips.")]
+ExperimentSeeds = Annotated[int, typer.Option(help="The first so many of the twenty seeds.", min=1, max=20)]
+ExperimentOut = Annotated[Path, typer.Option("--out", "-o", help="Folder for tables and figures.")]
+
+
+@experiment_app.command("run")
+def experiment_run(
+    names: Annotated[list[str], typer.Argument(help="Experiments, or the paths of files; `all` for every one.")],
+    corpus: ExperimentCorpus = "demo",
+    seeds: ExperimentSeeds = 5,
+    out: ExperimentOut = Path("results"),
+    workers: Annotated[int | None, typer.Option(help="Processes; all cores if left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train and measure what is missing, and write table (Markdown, CSV) and figure (Plotly). Finished cells are kept."""
+    import os
+
+    from core.experiments import plan, report, run
+    from core.training.splits import SEEDS
+
+    written: list[dict[str, Any]] = []
+    for name in list(plan.experiments()) if names == ["all"] else names:
+        with _progress() as progress:
+            filled, failed = run.run(plan.load(name), corpus, SEEDS[:seeds], workers or os.cpu_count() or 1, progress)
+        for sentence in failed:
+            remarks.print(f"Failed: {sentence}", markup=False)
+        written += [{"experiment": name, "file": str(path)} for path in report.write(filled, out)]
+    _show(written, as_json, "Written")
+
+
+@experiment_app.command("report")
+def experiment_report(
+    corpus: ExperimentCorpus = "demo", seeds: ExperimentSeeds = 5, out: ExperimentOut = Path("results")
+) -> None:
+    """Write every experiment that is finished again, and list which are not."""
+    from core.experiments import plan, report, run
+    from core.training.splits import SEEDS
+
+    missing = []
+    for name in plan.experiments():
+        one = plan.load(name)
+        if run.finished(one, corpus, SEEDS[:seeds]):
+            filled, _ = run.run(one, corpus, SEEDS[:seeds], 1)
+            report.write(filled, out)
+        else:
+            missing.append(name)
+    if missing:
+        remarks.print(f"Not finished: {', '.join(missing)}.", markup=False)
 
 
 @corpus_app.command("build")

@@ -50,14 +50,32 @@ def build_lanes(
     times, probabilities = over_time
     for head, values in zip(spec.heads, probabilities, strict=True):
         if bool(output.evidence[head][0]):
-            note = "Probability of each class from everything seen and heard up to this moment."
-            title = f"Answer so far, {head_title(head).lower()} head"
-            lanes.append(Lane(f"prediction.{head}", title, "probability", times, values.T, spec.labels, "prediction", note))
+            lanes.append(_answer_lane(spec, head, times, values.T))
     if truth is not None:
         note = "How strongly the face was made to show the emotion (the demo corpus knows)."
         values = truth.strength[None].astype(np.float32)
         lanes.append(Lane("truth.strength", "Emotion shown", "truth", truth.times, values, ("strength",), "truth", note))
+        if spec.task == "regression" and truth.attributes:
+            series = tuple(name for name in spec.labels if name in truth.attributes)
+            values = np.stack([truth.attributes[name] for name in series]).astype(np.float32)
+            note = "The attributes that the clip was made with (the demo corpus knows)."
+            lanes.append(Lane("truth.attributes", _of("True", series), "line", truth.times, values, series, "truth", note))
     return tuple(lanes)
+
+
+def _answer_lane(spec: ModelSpec, head: str, times: np.ndarray, values: np.ndarray) -> Lane:
+    which = f"{head_title(head).lower()} head"
+    if spec.task == "classification":
+        note = "Probability of each class from everything seen and heard up to this moment."
+        title = f"Answer so far, {which}"
+        return Lane(f"prediction.{head}", title, "probability", times, values, spec.labels, "prediction", note)
+    so_far = "at this frame" if spec.clock else "from everything seen and heard up to this moment"
+    title, note = f"{_of('Predicted', spec.labels)}, {which}", f"{_of('Predicted', spec.labels)} {so_far}."
+    return Lane(f"prediction.{head}", title, "line", times, values, spec.labels, "prediction", note)
+
+
+def _of(what: str, names: tuple[str, ...]) -> str:
+    return f"{what} {' and '.join(names)}"
 
 
 def _attention_lane(spec: AttentionSpec, streams: Mapping[str, Stream], batch: Batch, output: ModelOutput) -> Lane:

@@ -59,15 +59,41 @@ class Stream:
         near = np.abs(self.times[nearest] - times) <= step
         return Stream(self.values[nearest], times, self.present[nearest] & near)
 
+    def pooled(self, step: float) -> Stream:
+        """The mean of the present frames in each ``step`` seconds, counted from the first frame."""
+        if not len(self.times):
+            return self
+        place = np.floor((self.times - self.times[0]) / step + 1e-6).astype(int)
+        count = place[-1] + 1
+        weight = np.bincount(place, self.present, count)
+        total = np.zeros((count, self.values.shape[1]))
+        np.add.at(total, place[self.present], self.values[self.present])
+        times = np.bincount(place, self.times, count) / np.maximum(np.bincount(place, minlength=count), 1)
+        return Stream((total / np.maximum(weight, 1)[:, None]).astype(np.float32), times, weight > 0)
+
 
 @dataclass(frozen=True)
 class Clip:
-    """The streams of one clip, by modality name, and what its corpus says of it."""
+    """The streams of one clip, by modality name, and what its corpus says of it.
+
+    Attributes:
+        course: attribute (arousal, valence) -> its values [T, 1] over the clip, absent where nobody labelled them.
+    """
 
     id: str
     streams: Mapping[str, Stream]
     duration: float
     labels: Mapping[str, str | float] = field(default_factory=dict)
+    course: Mapping[str, Stream] = field(default_factory=dict)
+
+
+def on_clock(streams: Mapping[str, Stream], clock: str) -> dict[str, Stream]:
+    """All streams on the frames of one modality, or of the first that has any where that one has none."""
+    with_frames = [name for name in (clock, *streams) if len(streams[name].times)]
+    if not with_frames:
+        return dict(streams)
+    times = streams[with_frames[0]].times
+    return {name: stream if stream.times is times else stream.resampled(times) for name, stream in streams.items()}
 
 
 @dataclass(frozen=True)

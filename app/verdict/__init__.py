@@ -19,11 +19,16 @@ _VERDICT = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Verdict:
-    """One head's answer; ``evidence`` is False where the clip had nothing that the head draws on."""
+    """One head's answer; ``evidence`` is False where the clip had nothing that the head draws on.
+
+    Attributes:
+        label: a class, or the values of attributes.
+        probability: of the class; None for attributes.
+    """
 
     title: str
     label: str
-    probability: float
+    probability: float | None
     evidence: bool = True
     note: str = ""
 

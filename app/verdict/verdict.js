@@ -28,15 +28,18 @@ function cards({ verdicts, truth }) {
 function card(one, truth, main) {
   const box = item(`card${main ? " main" : ""}${one.evidence ? "" : " blind"}`, one.title)
   box.title = one.note
-  if (one.evidence) box.firstChild.append(make("span", "share", `${Math.round(one.probability * 100)} %`))
+  const classed = one.probability !== null
+  if (one.evidence && classed) box.firstChild.append(make("span", "share", `${Math.round(one.probability * 100)} %`))
   const line = make("div", "line")
   line.append(make("span", "class", one.evidence ? one.label : "no evidence"))
-  if (one.evidence && truth) line.append(mark(one.label === truth))
+  if (one.evidence && truth && classed) line.append(mark(one.label === truth))
+  box.append(line)
+  if (!classed) return box
   const track = make("div", "track")
   const fill = make("div", "fill")
   fill.style.width = `${one.evidence ? one.probability * 100 : 0}%`
   track.append(fill)
-  box.append(line, track)
+  box.append(track)
   return box
 }
 

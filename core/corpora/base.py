@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ class Truth:
         phonemes: (name, start, end).
         mask: [F, 64, 64] bool, the part of the picture that moves because of the emotion.
         carrier: the modality that carries the emotion.
+        attributes: name (arousal, valence) -> [F], the course of the clip's emotional attributes.
     """
 
     times: np.ndarray
@@ -32,6 +33,7 @@ class Truth:
     phonemes: tuple[tuple[str, float, float], ...]
     mask: np.ndarray
     carrier: str
+    attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Corpus:
 
     Attributes:
         table: one row a clip, indexed by clip id; columns ``path`` (under ``root``), ``label``, ``speaker``, and whatever else
-            the corpus knows (sex, age, intensity, sentence, split).
+            the corpus knows (sex, age, intensity, sentence, split, and the attributes arousal and valence in -1..1).
         labels: the label space.
         synthetic: True when no person was recorded for it.
         features: a folder of features shipped with the clips, or None.
@@ -52,7 +54,7 @@ class Corpus:
     labels: tuple[str, ...]
     synthetic: bool = False
     features: Path | None = None
-    read_truth: Callable[[Path, str], Truth | None] = lambda root, clip: None
+    read_truth: Callable[[Path, pd.Series], Truth | None] = lambda root, row: None
 
     def media(self, clip: str) -> Path:
         """The clip's file.
@@ -73,4 +75,4 @@ class Corpus:
     def truth(self, clip: str) -> Truth | None:
         """What the corpus knows of a clip of its table; None where it knows nothing, or has no such clip."""
         # A clip's id becomes a file's name: one with a path in it is no id.
-        return self.read_truth(self.root, clip) if clip in self.table.index and Path(clip).name == clip else None
+        return self.read_truth(self.root, self.table.loc[clip]) if clip in self.table.index and Path(clip).name == clip else None

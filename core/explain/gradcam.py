@@ -25,7 +25,7 @@ SIDE = 16
 
 
 class MapsToLogits(nn.Module):
-    """The encoder's early maps [P, 32, 15, 15] of one clip -> logits [1, C] of one head, with everything else held.
+    """The encoder's early maps [P, 32, 15, 15] of one clip -> logits [1, C] of one head, over the clip, with all else held.
 
     The early blocks are no target of the explanation: leaving them out saves most of the work.
     """
@@ -40,7 +40,8 @@ class MapsToLogits(nn.Module):
         features = self.normalise("visual", self.encoder.late(early))
         visual = torch.zeros_like(self.batch.values["visual"][0]).index_copy(0, self.present, features)
         values = {**self.batch.values, "visual": visual[None]}
-        return self.model(Batch(values, self.batch.present)).predictions[self.head]
+        answer = self.model(Batch(values, self.batch.present)).predictions[self.head]
+        return answer.mean(1) if answer.ndim == 3 else answer
 
 
 class ClipGradCAM(LayerCAM):

@@ -1,9 +1,14 @@
-"""From a media file to streams: the one place that knows which extractor feeds which modality."""
+"""From a media file to streams: the one place that knows which extractor feeds which modality.
+
+A model's spec names the feature set of each modality (``SETS``); the default ones are read from every clip, since the player
+needs the face's track and the sound's envelope in any case.
+"""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +17,7 @@ import torch
 
 from core import media
 from core.errors import UserError
-from core.features import opensmile
+from core.features import opensmile, pixels, spectrogram
 from core.features.encoders import MiniXception, load_face_encoder, prepare
 from core.features.faces import FaceTrack, cut_crops, track_faces
 from core.features.store import Arrays, FeatureStore, content_hash, key_of
@@ -21,7 +26,9 @@ from core.streams import Stream
 # Part of every key in the store: raise it whenever an extractor's numbers change.
 EXTRACTION_VERSION = 2
 ENVELOPE_STEP = 0.010
-DIMS = {"audio": opensmile.DIM, "visual": MiniXception.dim}
+DEFAULT_SETS = {"audio": "llds", "visual": "face-maps"}
+# Feature set -> features a frame.
+SETS = {"llds": opensmile.DIM, "face-maps": MiniXception.dim, "spectrogram-64": 64, "faces-48": 48 * 48}
 
 Progress = Callable[[str, float], None]
 
@@ -31,7 +38,7 @@ class Extraction:
     """What was read out of one file.
 
     Attributes:
-        streams: "audio": low-level descriptors [T, 130]; "visual": face features [F, 135]; both as extracted.
+        streams: modality -> the features that were asked for, as extracted.
         faces: the main face's boxes, on the video's frames.
         envelope: [2, N] float32, smallest and largest sample in each 10 ms.
         envelope_times: [N] seconds, bin centres.
@@ -46,8 +53,16 @@ class Extraction:
     notices: tuple[str, ...]
 
 
-def extract(path: Path, store: FeatureStore | None = None, progress: Progress | None = None) -> Extraction:
+def extract(
+    path: Path,
+    store: FeatureStore | None = None,
+    progress: Progress | None = None,
+    sets: Mapping[str, str] = DEFAULT_SETS,
+) -> Extraction:
     """Read a file's faces and sound, from the store where it has them.
+
+    Args:
+        sets: modality -> feature set.
 
     Raises:
         UserError: when the file cannot be played.
@@ -67,6 +82,12 @@ def extract(path: Path, store: FeatureStore | None = None, progress: Progress | 
         "visual": Stream(visual["values"], visual["times"], ~np.isnan(visual["boxes"][:, 0])),
     }
     faces = FaceTrack(visual["times"], visual["boxes"])
+    for modality, name in sets.items():
+        if name != DEFAULT_SETS[modality]:
+            report(f"Reading {name}", 0.0)
+            key = key_of(name, EXTRACTION_VERSION, content)
+            heard = modality == "audio"
+            streams[modality] = _spectrogram(name, path, store, key) if heard else _pixels(name, path, faces, store, key)
     notices = _notices(info, streams, faces, audio, silent_why)
     return Extraction(streams, faces, audio["envelope"], audio["envelope_times"], info.duration, notices)
 
@@ -99,6 +120,21 @@ def _audio(path: Path, report: Progress) -> Arrays:
     stream = opensmile.extract_llds(sound)
     arrays = {"values": stream.values, "times": stream.times, "present": stream.present}
     return arrays | _envelope(sound) | {"track": np.array(sound is not None)}
+
+
+def _spectrogram(name: str, path: Path, store: FeatureStore, key: str) -> Stream:
+    def make() -> Arrays:
+        stream = spectrogram.log_spectrogram(media.read_sound(path), SETS[name])
+        return {"values": stream.values, "times": stream.times, "present": stream.present}
+
+    arrays = store.get_or_make(key, make)
+    return Stream(arrays["values"], arrays["times"], arrays["present"])
+
+
+def _pixels(name: str, path: Path, faces: FaceTrack, store: FeatureStore, key: str) -> Stream:
+    # Bytes on disk take a quarter of what the stream's numbers would.
+    arrays = store.get_or_make(key, lambda: {"pixels": pixels.face_pixels(path, faces, math.isqrt(SETS[name]))})
+    return pixels.pixel_stream(arrays["pixels"], faces)
 
 
 def _no_audio() -> Arrays:

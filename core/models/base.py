@@ -43,6 +43,7 @@ class ModelSpec:
         clock: None where a clip gets one answer, [B, outputs]. Else the modality whose frames get one each, [B, T, outputs]:
             frame i of every other modality belongs to its frame i (``Stream.resampled``), and T is the longest of them.
         loss_weights: head -> lambda in training; empty where all count the same.
+        features: modality -> feature set (``core.features.extract.SETS``) where it is not the default one.
     """
 
     system: str
@@ -56,6 +57,11 @@ class ModelSpec:
     task: Task = "classification"
     clock: str | None = None
     loss_weights: Mapping[str, float] = field(default_factory=dict)
+    features: Mapping[str, str] = field(default_factory=dict)
+
+    def readable(self, prediction: Tensor) -> Tensor:
+        """Logits [..., outputs] as probabilities; the values of a regression as they are."""
+        return prediction.softmax(-1) if self.task == "classification" else prediction
 
 
 @dataclass(frozen=True)

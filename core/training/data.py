@@ -9,18 +9,21 @@ from multiprocessing import get_context
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from core.checkpoints import Normaliser
-from core.corpora import Corpus
+from core.corpora import Corpus, Truth
 from core.errors import UserError
 from core.features.encoders import MiniXception
-from core.features.extract import extract
+from core.features.extract import DEFAULT_SETS, extract
 from core.features.store import FeatureStore
-from core.streams import Batch, Clip, Stream
+from core.models.base import ModelSpec
+from core.streams import Batch, Clip, Stream, on_clock
 
 Extracted = tuple[Clip | None, str]
+Job = tuple[Corpus, str, FeatureStore, Mapping[str, str]]
 
 
 def load_clips(
@@ -28,8 +31,12 @@ def load_clips(
     store: FeatureStore | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    sets: Mapping[str, str] = DEFAULT_SETS,
 ) -> tuple[list[Clip], list[str]]:
     """Read the streams of every clip, in the order of the table, on several cores.
+
+    Args:
+        sets: modality -> feature set, see ``extract``.
 
     Returns:
         The clips that could be read, and one sentence for each that could not.
@@ -38,7 +45,7 @@ def load_clips(
         UserError: when none can be read.
     """
     store = store or FeatureStore(shipped=[corpus.features] if corpus.features else [])
-    jobs = [(corpus, clip, store) for clip in corpus.table.index]
+    jobs = [(corpus, clip, store, sets) for clip in corpus.table.index]
     results: list[Extracted] = []
     for result in _load_all(jobs, workers or os.cpu_count() or 1):
         results.append(result)
@@ -50,7 +57,7 @@ def load_clips(
     return [clip for clip, _ in results if clip is not None], broken
 
 
-def _load_all(jobs: list[tuple[Corpus, str, FeatureStore]], workers: int) -> Iterator[Extracted]:
+def _load_all(jobs: list[Job], workers: int) -> Iterator[Extracted]:
     if workers == 1:
         yield from map(_load, jobs)
         return
@@ -66,14 +73,22 @@ def _single_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _load(job: tuple[Corpus, str, FeatureStore]) -> Extracted:
-    corpus, clip, store = job
+def _load(job: Job) -> Extracted:
+    corpus, clip, store, sets = job
     try:
-        extraction = extract(corpus.media(clip), store)
+        extraction = extract(corpus.media(clip), store, sets=sets)
+        truth = corpus.truth(clip)
     except UserError as error:
         return None, f"{clip}: {error}"
+    if not all(np.isfinite(s.values).all() for s in extraction.streams.values()):
+        return None, f"{clip}: its features are not numbers; remove them from the cache and extract them again."
     labels = {str(k): v for k, v in corpus.table.loc[clip].items()}
-    return Clip(clip, extraction.streams, extraction.duration, labels), ""
+    return Clip(clip, extraction.streams, extraction.duration, labels, _course(truth) if truth else {}), ""
+
+
+def _course(truth: Truth) -> dict[str, Stream]:
+    known = truth.attributes.items()
+    return {name: Stream(v[:, None].astype(np.float32), truth.times, np.isfinite(v)) for name, v in known}
 
 
 # Between rendered and recorded faces the maps shift from person to person as much as from emotion to emotion; the encoder's own
@@ -102,29 +117,49 @@ def fit_normaliser(clips: Sequence[Clip], weights: Mapping[str, np.ndarray] | No
     return Normaliser(mean, std)
 
 
-def normalised(clip: Clip, normaliser: Normaliser) -> dict[str, Stream]:
-    return {
-        name: Stream(normaliser(name, torch.from_numpy(s.values)).numpy(), s.times, s.present) for name, s in clip.streams.items()
-    }
+def model_streams(streams: Mapping[str, Stream], spec: ModelSpec, normaliser: Normaliser) -> dict[str, Stream]:
+    """A clip's streams as a model wants them: its own modalities, normalised, on its clock where it has one."""
+    own = {name: streams[name] for name in spec.inputs if name in streams}
+    if spec.clock and own:
+        own = on_clock(own, spec.clock)
+    return {n: Stream(normaliser(n, torch.from_numpy(s.values)).numpy(), s.times, s.present) for n, s in own.items()}
+
+
+def target_of(clip: Clip, spec: ModelSpec, times: np.ndarray) -> Tensor:
+    """What a model is to answer: a class index [], attributes [n], or attributes by frame [T, n]; NaN where nobody said.
+
+    Args:
+        times: [T], the frames of a model that answers by frame.
+
+    Raises:
+        UserError: when the clip's label is not in the model's label space.
+    """
+    if spec.task == "classification":
+        label = str(clip.labels["label"])
+        if label not in spec.labels:
+            raise UserError(f"The corpus labels clips {label!r}, which is not in the label space {', '.join(spec.labels)}.")
+        return torch.tensor(spec.labels.index(label))
+    if spec.clock is None:
+        return torch.tensor([float(clip.labels.get(name, np.nan)) for name in spec.labels])
+    absent = Stream.absent(1)
+    courses = [clip.course.get(name, absent).resampled(times) for name in spec.labels]
+    return torch.from_numpy(np.concatenate([np.where(c.present[:, None], c.values, np.nan) for c in courses], 1)).float()
 
 
 class Batches:
-    """Shuffled or ordered batches of normalised clips with their class indices."""
+    """Shuffled or ordered batches of normalised clips with what is to be answered; see ``target_of``."""
 
     def __init__(
-        self,
-        clips: Sequence[Clip],
-        labels: Sequence[str],
-        normaliser: Normaliser,
-        dims: Mapping[str, int],
-        size: int = 32,
-        shuffle: bool = False,
+        self, clips: Sequence[Clip], spec: ModelSpec, normaliser: Normaliser, size: int = 32, shuffle: bool = False
     ) -> None:
-        unknown = sorted({str(c.labels["label"]) for c in clips} - set(labels))
-        if unknown:
-            raise UserError(f"The corpus labels clips {unknown[0]!r}, which is not in the label space {', '.join(labels)}.")
-        self.dims = dims
-        rows = [(normalised(c, normaliser), labels.index(str(c.labels["label"]))) for c in clips]
+        self.dims = spec.inputs
+        streams = [model_streams(clip.streams, spec, normaliser) for clip in clips]
+        # Of the modalities on one clock any has its frames.
+        clocks = [max((s.times for s in one.values()), key=len, default=np.zeros(0)) for one in streams]
+        self.targets = [target_of(clip, spec, times) for clip, times in zip(clips, clocks, strict=True)]
+        if self.targets and all(torch.isnan(t).all() for t in self.targets):
+            raise UserError(f"The corpus says nothing of {' or '.join(spec.labels)}: train a model of classes on it.")
+        rows = list(zip(streams, self.targets, strict=True))
         self.loader = DataLoader(rows, size, shuffle, collate_fn=self._collate)  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[tuple[Batch, Tensor]]:
@@ -133,5 +168,13 @@ class Batches:
     def __len__(self) -> int:
         return len(self.loader)
 
-    def _collate(self, rows: list[tuple[dict[str, Stream], int]]) -> tuple[Batch, Tensor]:
-        return Batch.collate([streams for streams, _ in rows], self.dims), torch.tensor([label for _, label in rows])
+    def _collate(self, rows: list[tuple[dict[str, Stream], Tensor]]) -> tuple[Batch, Tensor]:
+        batch = Batch.collate([streams for streams, _ in rows], self.dims)
+        targets = [target for _, target in rows]
+        return batch, torch.stack(targets) if targets[0].ndim < 2 else _padded(targets, batch)
+
+
+def _padded(targets: Sequence[Tensor], batch: Batch) -> Tensor:
+    """Answers by frame [B, T, n], as long as the longest stream; NaN after a clip's end."""
+    length = max(v.shape[1] for v in batch.values.values())
+    return torch.stack([F.pad(t, (0, 0, 0, length - len(t)), value=torch.nan) for t in targets])

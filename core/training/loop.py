@@ -1,37 +1,46 @@
-"""One training loop, on Lightning Fabric: the same on a CPU or a GPU."""
+"""One training loop, on Lightning Fabric: the same on a CPU, on one GPU, on several, and on several machines.
+
+Every epoch starts from a seed made of the run's seed and its number, so that a run that was killed and goes on from its last
+finished epoch ends with the weights of one that was not.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
 
 from core.errors import UserError
-from core.evaluation.metrics import predict
 from core.features.store import write_atomically
 from core.models.base import AVModel
 from core.streams import Batch
 from core.training.augment import jitter
+from core.training.criteria import answer_loss, head_weights
 from core.training.data import Batches
-from core.training.regimes import Regime, head_weights
+from core.training.regimes import Regime
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The published settings of 000 (section 4.3) and 002 (section 5.1), and what these leave open.
+    """How to train; the defaults are those of 000 (section 4.3) and 002 (5.1) and what these leave open.
 
     Attributes:
+        clip_norm: gradients are scaled down to this norm; 0 leaves them.
         patience (not published): epochs without a better development loss before training stops.
         decay_patience: epochs without one before the learning rate falls to a tenth ("learning decay set to five epochs").
+        betas: Adam's; (momentum, unused) for SGD.
+        balance: weigh classes by the inverse of their frequency.
         frame_noise, clip_noise: see ``augment.jitter``; 0 in the papers.
+        precision, accelerator, devices, nodes: Fabric's.
     """
 
     epochs: int = 25
@@ -40,13 +49,34 @@ class TrainConfig:
     batch_size: int = 32
     patience: int = 8
     decay_patience: int = 5
+    schedule: Literal["plateau", "constant"] = "plateau"
+    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
+    betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
+    balance: bool = False
     frame_noise: float = 0.0
     clip_noise: float = 0.0
     seed: int = 0
+    precision: str = "32-true"
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
 
 
 History = list[dict[str, float]]
+
+
+@dataclass
+class Progress:
+    """Where a run stands after a finished epoch: all that going on needs."""
+
+    model: dict[str, Tensor]
+    best: dict[str, Tensor]
+    best_epoch: int
+    optimiser: dict[str, Any]
+    schedule: dict[str, Any]
+    history: History
+    config: dict[str, Any]
 
 
 def train(
@@ -55,41 +85,62 @@ def train(
     development: Batches,
     regime: Regime,
     config: TrainConfig,
-    history_file: Path | None = None,
+    files: Path | None = None,
     progress: Callable[[dict[str, float]], None] | None = None,
+    resume: bool = False,
 ) -> History:
     """Train in place and leave the model with the weights of its best epoch on the development set.
 
     Args:
+        files: where the run writes, by suffix: ``.history.json``, and ``.resume.pt`` until it is done.
         progress: called after each epoch with the history's new row.
+        resume: go on from ``.resume.pt`` where there is one.
+
+    Raises:
+        UserError: when training diverges, the disk is full, or what is to be resumed was another run.
     """
-    fabric = Fabric(accelerator="auto", devices=1)
-    seed_everything(config.seed, verbose=False)
-    optimiser = torch.optim.Adam(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    fabric = _fabric(config)
+    fabric.launch()
+    optimiser = _optimiser(model, config)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, patience=config.decay_patience)
     step, optimiser = fabric.setup(_Step(model, regime), optimiser)
-    best: dict[str, Any] = {}
     history: History = []
-    for epoch in range(config.epochs):
-        row = {"epoch": float(epoch), "train_loss": _epoch(fabric, step, optimiser, training, config)}
-        row |= _development(model, development)
-        schedule.step(row["dev_loss"])
-        history.append(row)
-        if progress:
-            progress(row)
+    best: dict[str, Tensor] = {}
+    best_epoch = -1
+    stored = _stored(files, config) if resume else None
+    if stored:
+        model.load_state_dict(stored.model)
+        optimiser.load_state_dict(stored.optimiser)
+        schedule.load_state_dict(stored.schedule)
+        history, best, best_epoch = stored.history, stored.best, stored.best_epoch
+    for epoch in range(len(history), config.epochs):
+        if best and epoch - 1 - best_epoch >= config.patience:
+            break
+        seed_everything(config.seed * 100_003 + epoch, verbose=False)
+        row = {"epoch": float(epoch), "train_loss": _epoch(fabric, step, optimiser, training, regime, config)}
+        row |= _development(model, development, regime)
         if not math.isfinite(row["dev_loss"]):
             raise UserError(f"Training diverged in epoch {epoch + 1}: try a smaller learning rate than {config.learning_rate:g}.")
-        if not best or row["dev_loss"] < best["loss"]:
-            state = {k: v.detach().clone() for k, v in model.state_dict().items()}
-            best = {"loss": row["dev_loss"], "epoch": epoch, "state": state}
-        if history_file:
-            content = json.dumps({"config": asdict(config), "best_epoch": best["epoch"], "epochs": history}, indent=1)
-            write_atomically(history_file, partial(_write, content))
-        if epoch - best["epoch"] >= config.patience:
-            break
-    model.load_state_dict(best["state"])
+        if config.schedule == "plateau":
+            schedule.step(row["dev_loss"])
+        history.append(row)
+        if best_epoch < 0 or row["dev_loss"] < history[best_epoch]["dev_loss"]:
+            best, best_epoch = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}, epoch
+        if files and fabric.is_global_zero:
+            now = Progress(
+                model.state_dict(), best, best_epoch, optimiser.state_dict(), schedule.state_dict(), history, asdict(config)
+            )
+            _store(files, now)
+        if progress:
+            progress(row)
+    model.load_state_dict(best)
     model.to("cpu").eval()
     return history
+
+
+def forget(files: Path) -> None:
+    """Remove what only an unfinished run needs."""
+    _resume_file(files).unlink(missing_ok=True)
 
 
 class _Step(nn.Module):
@@ -99,41 +150,99 @@ class _Step(nn.Module):
         super().__init__()
         self.model, self.regime = model, regime
 
-    def forward(self, values: dict[str, Tensor], present: dict[str, Tensor], target: Tensor) -> Tensor:
-        return self.regime.loss(self.model, Batch(values, present), target)
+    def forward(self, values: dict[str, Tensor], present: dict[str, Tensor], target: Tensor, stage: str) -> Tensor:
+        return self.regime.loss(self.model, Batch(values, present), target, stage)
 
 
-def _epoch(fabric: Fabric, step: nn.Module, optimiser: Any, batches: Batches, config: TrainConfig) -> float:
+def _fabric(config: TrainConfig) -> Fabric:
+    # A launcher (torchrun, fabric run) says in the environment how many processes it started.
+    several = config.devices * config.nodes > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1
+    strategy = "ddp_find_unused_parameters_true" if several else "auto"
+    return Fabric(
+        accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, strategy=strategy,
+        precision=config.precision,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def _optimiser(model: AVModel, config: TrainConfig) -> torch.optim.Optimizer:
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(model.parameters(), rate, momentum=config.betas[0], weight_decay=decay)
+    kind = torch.optim.AdamW if config.optimiser == "adamw" else torch.optim.Adam
+    return kind(model.parameters(), rate, betas=config.betas, weight_decay=decay)
+
+
+def _epoch(fabric: Fabric, step: Any, optimiser: Any, batches: Batches, regime: Regime, config: TrainConfig) -> float:
     step.train()
-    total = 0.0
-    for batch, target in batches:
+    names = dict(step.module.model.named_parameters())
+    losses = []
+    # Set up anew each epoch: a sampler that distributes clips takes its order from the epoch's seed.
+    for batch, target in fabric.setup_dataloaders(batches.loader, move_to_device=False):
         batch = jitter(batch.to(fabric.device), config.frame_noise, config.clip_noise)
-        loss = step(dict(batch.values), dict(batch.present), target.to(fabric.device))
-        if not loss.requires_grad:
-            # No clip of this batch gives any head evidence: there is nothing to learn.
-            continue
-        optimiser.zero_grad()
-        fabric.backward(loss)
-        fabric.clip_gradients(step, optimiser, max_norm=config.clip_norm, error_if_nonfinite=False)
-        optimiser.step()
-        total += float(loss.detach())
-    return total / len(batches)
+        target = target.to(fabric.device)
+        for stage in regime.stages:
+            loss = step(dict(batch.values), dict(batch.present), target, stage)
+            if not loss.requires_grad:
+                # No clip of this batch has anything to teach in this stage.
+                continue
+            optimiser.zero_grad()
+            fabric.backward(loss)
+            for name, parameter in names.items():
+                if not regime.trains(stage, name):
+                    parameter.grad = None
+            if config.clip_norm:
+                fabric.clip_gradients(step, optimiser, max_norm=config.clip_norm, error_if_nonfinite=False)
+            optimiser.step()
+            losses.append(float(loss.detach()))
+    return sum(losses) / max(1, len(losses))
 
 
-def _write(text: str, path: Path) -> None:
-    path.write_text(text)
+@torch.inference_mode()
+def _development(model: AVModel, batches: Batches, regime: Regime) -> dict[str, float]:
+    """The loss on whole clips, and for classes the share of right answers, by head and for the decision."""
+    model.eval()
+    loss, clips = 0.0, 0
+    right: dict[str, int] = {}
+    for batch, target in batches:
+        batch, target = batch.to(model.prior.device), target.to(model.prior.device)
+        output = model(batch)
+        loss += len(batch) * float(answer_loss(output, target, model.spec, class_weights=regime.class_weights))
+        clips += len(batch)
+        if model.spec.task == "classification":
+            answers = {"": model.decide(output), **{f"_{h}": output.predictions[h] for h in head_weights(model.spec)}}
+            for name, logits in answers.items():
+                right[name] = right.get(name, 0) + int((logits.argmax(1) == target).sum())
+    return {"dev_loss": loss / clips, **{f"dev_accuracy{name}": count / clips for name, count in right.items()}}
 
 
-def _development(model: AVModel, batches: Batches) -> dict[str, float]:
-    logits, target = predict(model, batches)
-    weights = head_weights(model)
-    losses = [w * torch.nn.functional.cross_entropy(logits[head], target) for head, w in weights.items()]
-    return {
-        "dev_loss": float(sum(losses)),
-        "dev_accuracy": _accuracy(logits["decision"], target),
-        **{f"dev_accuracy_{head}": _accuracy(logits[head], target) for head in weights},
-    }
+def _resume_file(files: Path) -> Path:
+    return files.with_suffix(".resume.pt")
 
 
-def _accuracy(logits: Tensor, target: Tensor) -> float:
-    return float((logits.argmax(1) == target).float().mean())
+def _stored(files: Path | None, config: TrainConfig) -> Progress | None:
+    if files is None or not _resume_file(files).is_file():
+        return None
+    stored = Progress(**torch.load(_resume_file(files), map_location="cpu", weights_only=True))
+    # A finished run may be given more epochs; anything else would make it another run.
+    ours, theirs = ({k: v for k, v in one.items() if k != "epochs"} for one in (asdict(config), stored.config))
+    if {k: list(v) if isinstance(v, tuple) else v for k, v in ours.items()} != {
+        k: list(v) if isinstance(v, tuple) else v for k, v in theirs.items()
+    }:
+        raise UserError(f"{_resume_file(files).name} belongs to a run with other settings: give the same ones, or remove it.")
+    return stored
+
+
+def _store(files: Path, now: Progress) -> None:
+    history = json.dumps({"config": now.config, "best_epoch": now.best_epoch, "epochs": now.history}, indent=1)
+    with explained(files):
+        write_atomically(_resume_file(files), lambda path: torch.save(vars(now), path))
+        write_atomically(files.with_suffix(".history.json"), lambda path: path.write_text(history))
+
+
+@contextmanager
+def explained(file: Path) -> Iterator[None]:
+    """Turn a failure to write into one sentence."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"{file.parent} cannot be written to ({error}): make room, then go on with --resume.") from error

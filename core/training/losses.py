@@ -5,7 +5,7 @@ Where a batch holds nothing that a loss can compare, it is zero, with a graph of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -28,20 +28,25 @@ ALIASES = {
 NO_VARIANCE = 1e-8
 
 
-def shared_loss(output: ModelOutput, target: Tensor, weights: Mapping[str, float]) -> Tensor:
-    """Weighted sum of the heads' cross-entropies (000, Eq. 6; 002, Eq. 1).
+def shared_loss(
+    output: ModelOutput,
+    target: Tensor,
+    weights: Mapping[str, float],
+    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+) -> Tensor:
+    """Weighted sum of the heads' losses (000, Eq. 6; 002, Eq. 1: cross-entropies).
 
     A head is asked only about the clips that give it evidence: an absent modality teaches its head nothing.
 
     Args:
-        target: [B] class indices.
+        target: [B, ...], class indices or whatever ``loss`` takes.
         weights: head -> lambda.
     """
     total = target.new_zeros((), dtype=torch.float32)
     for head, weight in weights.items():
         seen = output.evidence[head]
         if weight and bool(seen.any()):
-            total = total + weight * F.cross_entropy(output.predictions[head][seen], target[seen])
+            total = total + weight * loss(output.predictions[head][seen], target[seen])
     return total
 
 

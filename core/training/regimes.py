@@ -1,9 +1,12 @@
-"""Training regimes: each says what one step sees and what it minimises."""
+"""Training regimes: each says what one step sees and what it minimises.
+
+A step has one stage or several. The loop goes through them in order; each gives a loss and says which parameters it moves.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -11,52 +14,171 @@ from torch import Tensor
 from core.models.base import AVModel
 from core.registry import Registry
 from core.streams import Batch
-from core.training.losses import shared_loss
+from core.training.criteria import answer_loss, one_loss
+from core.training.losses import emotion_loss, reconstruction_loss, triplet_loss
+
+MODALITIES = ("audio", "visual")
 
 
-class Regime(Protocol):
-    """What one step does."""
-
-    def loss(self, model: AVModel, batch: Batch, target: Tensor) -> Tensor: ...
-
-
-REGIMES: Registry[type] = Registry("regime")
-
-
-def head_weights(model: AVModel) -> dict[str, float]:
-    """The lambdas of the losses: those of the model's config, else every head counts the same."""
-    heads = model.spec.heads
-    return dict(model.spec.loss_weights) or {head: 1 / len(heads) for head in heads}
-
-
-@REGIMES.register("standard")
 @dataclass(frozen=True)
-class Standard:
-    """Every clip whole (000 and 002, "standard training")."""
+class Regime:
+    """Every clip whole (000 and 002, "standard training"); for answers by frame, 003's 1 - CCC of every sequence (4.3).
 
-    def loss(self, model: AVModel, batch: Batch, target: Tensor) -> Tensor:
-        return shared_loss(model(batch), target, head_weights(model))
+    Attributes:
+        class_weights: see ``answer_loss``.
+    """
+
+    class_weights: tuple[float, ...] = ()
+    stages: ClassVar[tuple[str, ...]] = ("all",)
+
+    def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
+        """A scalar; without a graph where the batch has nothing to teach in this stage."""
+        return answer_loss(model(batch), target, model.spec, class_weights=self.class_weights)
+
+    def trains(self, stage: str, parameter: str) -> bool:
+        """Whether a stage moves the parameter of that name."""
+        return True
+
+
+REGIMES: Registry[type[Regime]] = Registry("regime")
+REGIMES.register("standard")(Regime)
 
 
 @REGIMES.register("optimised")
 @dataclass(frozen=True)
-class Optimised:
+class Optimised(Regime):
     """Each batch in three random groups: 20 % without sound, 20 % without picture, 60 % whole (000, section 3.6)."""
 
     audio_share: float = 0.2
     visual_share: float = 0.2
 
-    def loss(self, model: AVModel, batch: Batch, target: Tensor) -> Tensor:
-        return shared_loss(model(self.ablate(batch)), target, head_weights(model))
+    def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
+        return answer_loss(model(self.ablate(batch)), target, model.spec, class_weights=self.class_weights)
 
     def ablate(self, batch: Batch) -> Batch:
         """Drop a modality from random rows; a row never loses the only modality that it has."""
         size = len(batch)
         order = torch.randperm(size)
         first, second = round(self.audio_share * size), round(self.visual_share * size)
-        keep = {m: torch.ones(size, dtype=torch.bool) for m in ("audio", "visual")}
+        keep = {m: torch.ones(size, dtype=torch.bool) for m in MODALITIES}
         keep["audio"][order[:first]] = False
         keep["visual"][order[first : first + second]] = False
-        for m, other in (("audio", "visual"), ("visual", "audio")):
-            keep[m] |= ~batch.present[other].any(1).cpu()
-        return batch.masked(**{m: mask[:, None] for m, mask in keep.items()})
+        return _never_the_last(batch, keep)
+
+
+@REGIMES.register("modality-dropout")
+@dataclass(frozen=True)
+class ModalityDropout(Regime):
+    """One throw for each batch: without sound with probability 0.2, without picture with 0.2 (002, section 4.2)."""
+
+    probability: float = 0.2
+
+    def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
+        throw = float(torch.rand(()))
+        share = self.probability
+        gone = "audio" if throw < share else "visual" if throw < 2 * share else None
+        keep = {m: torch.full((len(batch),), m != gone) for m in MODALITIES}
+        return answer_loss(model(_never_the_last(batch, keep)), target, model.spec, class_weights=self.class_weights)
+
+
+@REGIMES.register("vavl")
+@dataclass(frozen=True)
+class VersatileTraining(Regime):
+    """001, Algorithm 1: sound with the shared layers, picture with the shared layers, then the audio-visual head alone.
+
+    A clip with one modality takes part in that modality's stage.
+
+    Attributes:
+        reconstruction: alpha of Eq. 1; None takes the public code's, 2 for classes and 1 for attributes.
+    """
+
+    reconstruction: float | None = None
+    stages: ClassVar[tuple[str, ...]] = ("audio", "visual", "av")
+
+    def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
+        if stage == "av":
+            paired = torch.stack([batch.present[m].any(1) for m in MODALITIES]).all(0)
+            if not bool(paired.any()):
+                return target.new_zeros((), dtype=torch.float32)
+            output = model(batch)
+            return one_loss(output.predictions["av"][paired], target[paired], model.spec, self.class_weights)
+        if stage not in batch.values:
+            return target.new_zeros((), dtype=torch.float32)
+        alone = Batch({stage: batch.values[stage]}, {stage: batch.present[stage]})
+        output = model(alone)
+        loss = answer_loss(output, target, model.spec, {stage: 1.0}, self.class_weights)
+        if stage in output.reconstruction and bool(output.evidence[stage].any()):
+            alpha = (
+                self.reconstruction if self.reconstruction is not None else 2.0 if model.spec.task == "classification" else 1.0
+            )
+            loss = loss + alpha * reconstruction_loss(output.reconstruction[stage], alone.values[stage], alone.present[stage])
+        return loss
+
+    def trains(self, stage: str, parameter: str) -> bool:
+        if stage == "av":
+            return parameter.startswith("predict.av.")
+        return parameter.startswith("shared") or f".{stage}." in parameter
+
+
+@REGIMES.register("one-modality")
+@dataclass(frozen=True)
+class OneModality(Regime):
+    """UAVM's: each batch trains one modality, by the throw of a coin."""
+
+    def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
+        there = [m for m in MODALITIES if m in batch.values and bool(batch.present[m].any())]
+        if not there:
+            return target.new_zeros((), dtype=torch.float32)
+        chosen = there[int(torch.randint(len(there), ()))]
+        alone = Batch({chosen: batch.values[chosen]}, {chosen: batch.present[chosen]})
+        heads = [head for head in model.spec.heads if chosen in model.spec.modalities[head]]
+        weights = {head: 1 / len(heads) for head in heads}
+        return answer_loss(model(alone), target, model.spec, weights, self.class_weights)
+
+
+@REGIMES.register("metric")
+@dataclass(frozen=True)
+class MetricLearning(Regime):
+    """004, section 3.4: cross-entropy of the last layer, and a metric loss on the embedding under it.
+
+    The paper minimises Eq. 16 and reads classes off a last layer; what trains that layer it leaves open. Here both losses are
+    added. The embedding is scaled to length one for the metric, so that the margins mean the same for every model.
+
+    Attributes:
+        metric: "emotion" (Eq. 16), "triplet" (Eq. 13), or "softmax" for the cross-entropy alone.
+        alpha, beta: the margins, on squared distances of unit vectors; not published.
+    """
+
+    metric: Literal["emotion", "triplet", "softmax"] = "emotion"
+    alpha: float = 0.2
+    beta: float = 0.2
+    weight: float = 1.0
+
+    def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
+        output = model(batch)
+        loss = answer_loss(output, target, model.spec, class_weights=self.class_weights)
+        seen = output.evidence[model.spec.heads[0]]
+        if self.metric == "softmax" or not bool(seen.any()):
+            return loss
+        embedding = torch.nn.functional.normalize(output.embeddings["fused"][seen], dim=1)
+        if self.metric == "triplet":
+            return loss + self.weight * triplet_loss(embedding, target[seen], self.alpha)
+        return loss + self.weight * emotion_loss(embedding, target[seen], model.spec.labels, self.alpha, self.beta)
+
+
+@REGIMES.register("metric-triplet")
+@dataclass(frozen=True)
+class TripletLearning(MetricLearning):
+    """004's comparison: the plain triplet loss."""
+
+    metric: Literal["emotion", "triplet", "softmax"] = "triplet"
+
+
+def _never_the_last(batch: Batch, keep: dict[str, Tensor]) -> Batch:
+    """Without the modalities that rows are to lose, save where it is the only one that a row has."""
+    kept = {}
+    for m in batch:
+        others = [batch.present[other].any(1) for other in batch if other != m]
+        alone = ~torch.stack(others).any(0) if others else torch.ones_like(batch.present[m][:, 0])
+        kept[m] = (keep[m].to(alone.device) if m in keep else torch.ones_like(alone)) | alone
+    return batch.masked(**{m: mask[:, None] for m, mask in kept.items()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,18 +11,19 @@ from typing import Any
 
 import torch
 from lightning_fabric import seed_everything
+from torch import Tensor
 
 from core import __version__, checkpoints
 from core.checkpoints import Checkpoint
 from core.corpora import Corpus, open_corpus
 from core.errors import UserError
 from core.evaluation.metrics import evaluate
-from core.features.extract import DIMS
+from core.features.extract import DEFAULT_SETS, SETS
 from core.models import catalogue
-from core.models.base import MODELS, AVModel
+from core.models.base import MODELS, AVModel, ModelSpec
 from core.streams import Clip
 from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser, load_clips
-from core.training.loop import TrainConfig, train
+from core.training.loop import TrainConfig, explained, forget, train
 from core.training.regimes import REGIMES
 from core.training.splits import by_speaker
 
@@ -38,6 +39,7 @@ def train_checkpoint(
     out: Path,
     workers: int | None = None,
     report: Report = lambda stage, share: None,
+    resume: bool = False,
 ) -> dict[str, Any]:
     """Train, measure on held-out speakers and save. Returns the card.
 
@@ -47,30 +49,33 @@ def train_checkpoint(
     if out.suffix != ".safetensors":
         raise UserError(f"{out.name} should end in .safetensors, the only format in which checkpoints are written.")
     corpus = open_corpus(corpus_name)
-    kind, make_regime = MODELS[system], REGIMES[regime]
-    clips, broken = _read(corpus, workers, report)
+    changes, sets = fitted(system, preset, corpus)
+    clips, broken = _read(corpus, sets, workers, report)
     split = by_speaker(corpus.table.loc[[c.id for c in clips]], config.seed)
     parts = {name: [c for c in clips if split[c.id] == name] for name in ("train", "development", "test")}
-    normaliser = fit_normaliser(parts["train"], RENDERED_WEIGHTS if corpus.synthetic else None)
+    normaliser = fit_normaliser(
+        parts["train"], RENDERED_WEIGHTS if corpus.synthetic and sets.get("visual") == "face-maps" else None
+    )
     seed_everything(config.seed, verbose=False)
-    model = kind.preset(preset, labels=corpus.labels, **kind.sized(DIMS))
-    counts = torch.tensor([sum(c.labels["label"] == label for c in parts["train"]) for label in corpus.labels])
-    # One clip added to each class: a class without clips is unlikely, not impossible.
-    model.prior.copy_(((counts + 1) / (counts + 1).sum()).log())
+    model = MODELS[system].preset(preset, **changes)
     batches = {
-        name: Batches(part, corpus.labels, normaliser, model.spec.inputs, config.batch_size, shuffle=name == "train")
-        for name, part in parts.items()
+        name: Batches(part, model.spec, normaliser, config.batch_size, shuffle=name == "train") for name, part in parts.items()
     }
+    set_prior(model, batches["train"].targets)
+    class_weights = balanced(batches["train"].targets, model.spec) if config.balance else ()
     history = train(
-        model, batches["train"], batches["development"], make_regime(), config, out.with_suffix(".history.json"),
+        model, batches["train"], batches["development"], REGIMES[regime](class_weights=class_weights), config, out,
         lambda row: report(f"Epoch {row['epoch'] + 1:.0f}: dev loss {row['dev_loss']:.3f}", (row["epoch"] + 1) / config.epochs),
+        resume,
     )  # fmt: skip
     card = {
         "system": system,
         "preset": preset,
         "variant": getattr(model.config, "variant", ""),
         "parameters": catalogue.count(model),
-        "labels": list(corpus.labels),
+        "task": model.spec.task,
+        "labels": list(model.spec.labels),
+        "features": sets,
         "corpus": corpus.name,
         "synthetic_training": corpus.synthetic,
         "clips": {name: len(part) for name, part in parts.items()},
@@ -84,10 +89,52 @@ def train_checkpoint(
         "date": datetime.now(UTC).date().isoformat(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
         "metrics": evaluate(model, batches["test"]),
-        "metrics_without": {m: _with_evidence(model, evaluate(model, batches["test"], without=m), m) for m in model.spec.inputs},
+        "metrics_without": {
+            m: _with_evidence(model, evaluate(model, batches["test"], without=m), m)
+            for m in model.spec.inputs
+            if len(model.spec.inputs) > 1
+        },
     }
-    checkpoints.save(out, model, normaliser, card)
+    with explained(out):
+        checkpoints.save(out, model, normaliser, card)
+    forget(out)
     return card
+
+
+def fitted(system: str, preset: str, corpus: Corpus) -> tuple[dict[str, Any], dict[str, str]]:
+    """What of a preset changes for a corpus and this project's features, and the feature set of each modality.
+
+    Raises:
+        UserError: when the preset wants features that are not extracted here.
+    """
+    kind = MODELS[system]
+    with torch.device("meta"):
+        spec = kind.preset(preset).spec
+    sets = {m: spec.features.get(m, DEFAULT_SETS.get(m, "")) for m in spec.inputs}
+    unknown = [f"{name or 'features'} of {m}" for m, name in sets.items() if name not in SETS]
+    if unknown:
+        raise UserError(f"{system} at {preset} size wants {unknown[0]}, which are not extracted here: train its demo size.")
+    changes = kind.sized({m: SETS[name] for m, name in sets.items()})
+    return changes | ({"labels": corpus.labels} if spec.task == "classification" else {}), sets
+
+
+def set_prior(model: AVModel, targets: Sequence[Tensor]) -> None:
+    """The answer before anything is seen: log-shares of the classes, or means of the attributes."""
+    if model.spec.task == "classification":
+        counts = torch.bincount(torch.stack(list(targets)), minlength=len(model.spec.labels))
+        # One clip added to each class: a class without clips is unlikely, not impossible.
+        model.prior.copy_(((counts + 1) / (counts + 1).sum()).log())
+    else:
+        model.prior.copy_(torch.cat([t.reshape(-1, len(model.spec.labels)) for t in targets]).nanmean(0).nan_to_num())
+
+
+def balanced(targets: Sequence[Tensor], spec: ModelSpec) -> tuple[float, ...]:
+    """One weight a class, so that every class that occurs counts the same in all; their mean over clips is one."""
+    if spec.task != "classification":
+        return ()
+    counts = torch.bincount(torch.stack(list(targets)), minlength=len(spec.labels)).float()
+    weights = torch.where(counts > 0, counts.sum() / (counts.clamp(min=1) * (counts > 0).sum()), 0.0)
+    return tuple(weights.tolist())
 
 
 def evaluate_checkpoint(
@@ -99,8 +146,9 @@ def evaluate_checkpoint(
 ) -> dict[str, dict[str, Any]]:
     """Metrics by head on every clip of a corpus."""
     corpus = open_corpus(corpus_name)
-    clips, _ = _read(corpus, workers, report)
-    batches = Batches(clips, checkpoint.spec.labels, checkpoint.normaliser, checkpoint.spec.inputs)
+    sets = {m: checkpoint.spec.features.get(m, DEFAULT_SETS[m]) for m in checkpoint.spec.inputs}
+    clips, _ = _read(corpus, sets, workers, report)
+    batches = Batches(clips, checkpoint.spec, checkpoint.normaliser)
     metrics = evaluate(checkpoint.model, batches, without)
     return _with_evidence(checkpoint.model, metrics, without) if without else metrics
 
@@ -111,8 +159,8 @@ def _with_evidence(model: AVModel, metrics: dict[str, dict[str, Any]], without: 
     return {head: values for head, values in metrics.items() if head not in blind}
 
 
-def _read(corpus: Corpus, workers: int | None, report: Report) -> tuple[list[Clip], list[str]]:
-    return load_clips(corpus, None, workers, lambda done, total: report("Reading clips", done / total))
+def _read(corpus: Corpus, sets: Mapping[str, str], workers: int | None, report: Report) -> tuple[list[Clip], list[str]]:
+    return load_clips(corpus, None, workers, lambda done, total: report("Reading clips", done / total), {**DEFAULT_SETS, **sets})
 
 
 def _commit() -> str:

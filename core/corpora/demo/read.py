@@ -15,6 +15,17 @@ from core.models.labels import EMOTIONS
 
 BUNDLED = Path(__file__).parent / "bundled"
 
+# Where a full expression lies on Russell's circle, read off by eye; neutral is its centre.
+CIRCLE = {
+    "anger": {"arousal": 0.8, "valence": -0.6},
+    "disgust": {"arousal": 0.3, "valence": -0.7},
+    "fear": {"arousal": 0.7, "valence": -0.5},
+    "happiness": {"arousal": 0.6, "valence": 0.8},
+    "neutral": {"arousal": 0.0, "valence": 0.0},
+    "sadness": {"arousal": -0.5, "valence": -0.7},
+}
+INTENSITY = {"low": 1 / 3, "medium": 2 / 3, "high": 1.0}
+
 
 def read_demo(root: str | Path, name: str | None = None) -> base.Corpus:
     """The corpus in a folder that ``affectscope corpus build demo`` made.
@@ -34,25 +45,33 @@ def read_demo(root: str | Path, name: str | None = None) -> base.Corpus:
         raise UserError(f"{table_file} cannot be read as a table of clips: {error}.") from error
     if missing:
         raise UserError(f"{table_file} has no column {sorted(missing)[0]}: build the corpus again.")
+    for attribute in ("arousal", "valence"):
+        table[attribute] = [_affect(row, attribute) for _, row in table.iterrows()]
     features = root / "features"
     return base.Corpus(
         name or root.name, root, table, EMOTIONS, _is_rendered(root), features if features.is_dir() else None, read_truth
     )
 
 
-def read_truth(root: Path, clip: str) -> base.Truth | None:
+def read_truth(root: Path, row: pd.Series) -> base.Truth | None:
     """What the generator knows of a clip, or None where it wrote nothing down."""
-    path = root / "truth" / f"{clip}.npz"
+    path = root / "truth" / f"{row.name}.npz"
     if not path.is_file():
         return None
     truth = Truth.load(path)
     moments = (truth.onset, truth.apex_start, truth.apex_end, truth.offset)
+    course = np.interp(truth.times, moments, (0.0, 1.0, 1.0, 0.0))
     # A face that stays neutral has phases on paper only: nothing moves because of them.
     shown = bool(truth.mask.any())
-    strength = np.interp(truth.times, moments, (0.0, 1.0, 1.0, 0.0)) * shown
     phases = tuple(zip(("onset", "apex", "offset"), moments[:-1], moments[1:], strict=True)) if shown else ()
     phonemes = zip(truth.phonemes.tolist(), truth.phoneme_starts.tolist(), truth.phoneme_ends.tolist(), strict=True)
-    return base.Truth(truth.times, strength, phases, tuple(phonemes), truth.mask, truth.carrier)
+    attributes = {name: course * _affect(row, name) for name in ("arousal", "valence")}
+    return base.Truth(truth.times, course * shown, phases, tuple(phonemes), truth.mask, truth.carrier, attributes)
+
+
+def _affect(row: pd.Series, attribute: str) -> float:
+    """How aroused, or how pleasant, a clip's emotion is at its apex; NaN for a label that the circle does not have."""
+    return CIRCLE.get(row["label"], {}).get(attribute, np.nan) * INTENSITY.get(str(row.get("intensity")), 1.0)
 
 
 def _is_rendered(root: Path) -> bool:

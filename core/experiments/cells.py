@@ -1,0 +1,150 @@
+"""One cell of work: train a run with one seed, keep the model, and measure it under conditions. Nothing is done twice.
+
+A cell's folder in the cache holds ``model.safetensors`` and ``measured.json``, condition -> head -> metric -> value. It is named
+after everything that the numbers depend on.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core import checkpoints
+from core.corpora import Corpus, open_corpus
+from core.evaluation.metrics import collect
+from core.evaluation.sweep import sweep
+from core.experiments.plan import Data, Run
+from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
+from core.features.store import cache_root, key_of, write_atomically
+from core.models import catalogue
+from core.models.base import MODELS, AVModel
+from core.streams import Clip, Stream
+from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser, load_clips
+from core.training.loop import forget, train
+from core.training.regimes import REGIMES
+from core.training.run import balanced, fitted, set_prior
+from core.training.splits import by_speaker
+
+# Part of every cell's name: raise it when training or measuring changes so that old numbers no longer hold.
+CELL_VERSION = 1
+DRAWS = 3
+Measured = dict[str, dict[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A run with a seed on a corpus (a name or folder, as ``open_corpus`` takes it)."""
+
+    run: Run
+    corpus: str
+    seed: int
+
+    def folder(self) -> Path:
+        """Where the cell keeps its results."""
+        corpus = open_corpus(self.corpus)
+        table = corpus.table.drop(columns=["path"]).to_csv()
+        key = key_of(CELL_VERSION, EXTRACTION_VERSION, table, asdict(self.run), self.seed)
+        return cache_root() / "experiments" / key
+
+    def measured(self) -> Measured:
+        """What has been measured so far."""
+        try:
+            return json.loads((self.folder() / "measured.json").read_text())
+        except (OSError, ValueError):
+            return {}
+
+
+def fill(cell: Cell, conditions: Iterable[str], workers: int = 1) -> Measured:
+    """Train the cell unless that is done, and measure it under the conditions that are missing.
+
+    Raises:
+        UserError: as training does.
+    """
+    measured = cell.measured()
+    missing = [condition for condition in conditions if condition not in measured]
+    if not missing:
+        return measured
+    folder = cell.folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    changes, sets = fitted(cell.run.system, cell.run.preset, open_corpus(cell.corpus))
+    corpus, clips = _clips(cell.corpus, tuple(sorted(sets.items())), cell.run.data.audio_step, workers)
+    split = by_speaker(corpus.table.loc[[clip.id for clip in clips]], cell.seed)
+    parts = {name: [c for c in clips if split[c.id] == name] for name in ("train", "development", "test")}
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        _train(cell, corpus, parts, {**changes, **cell.run.changes}, sets, path)
+    loaded = checkpoints.load(path)
+    batches = Batches(parts["test"], loaded.spec, loaded.normaliser, 64)
+    for condition in missing:
+        measured[condition] = measure(loaded.model, batches, condition, cell.seed)
+    measured.setdefault("cost", {"decision": dict(loaded.card)})
+    write_atomically(folder / "measured.json", lambda part: part.write_text(json.dumps(measured)))
+    return measured
+
+
+def _train(
+    cell: Cell, corpus: Corpus, parts: dict[str, list[Clip]], changes: dict[str, Any], sets: dict[str, str], path: Path
+) -> None:
+    config = replace(cell.run.training, seed=cell.seed)
+    training = broken(parts["train"], cell.run.data)
+    rendered = corpus.synthetic and sets.get("visual") == DEFAULT_SETS["visual"]
+    normaliser = fit_normaliser(training, RENDERED_WEIGHTS if rendered else None)
+    torch.manual_seed(cell.seed)
+    model = MODELS[cell.run.system].preset(cell.run.preset, **changes)
+    batches = Batches(training, model.spec, normaliser, config.batch_size, shuffle=True)
+    set_prior(model, batches.targets)
+    weights = balanced(batches.targets, model.spec) if config.balance else ()
+    regime = REGIMES[cell.run.regime](class_weights=weights, **cell.run.options)
+    start = time.perf_counter()
+    history = train(model, batches, Batches(parts["development"], model.spec, normaliser), regime, config, path, resume=True)
+    seconds = time.perf_counter() - start
+    card = {"parameters": catalogue.count(model), "seconds_an_epoch": seconds / max(1, len(history)), "epochs": len(history)}
+    checkpoints.save(path, model, normaliser, card)
+    forget(path)
+
+
+@lru_cache(maxsize=2)
+def _clips(corpus_name: str, sets: tuple[tuple[str, str], ...], audio_step: float, workers: int) -> tuple[Corpus, list[Clip]]:
+    corpus = open_corpus(corpus_name)
+    clips, _ = load_clips(corpus, None, workers, None, DEFAULT_SETS | dict(sets))
+    return corpus, [thinned(clip, audio_step) for clip in clips]
+
+
+def thinned(clip: Clip, audio_step: float) -> Clip:
+    """The clip with its sound averaged to ``audio_step`` seconds a frame; 0 leaves it."""
+    sound = clip.streams.get("audio")
+    if not audio_step or sound is None or len(sound.times) < 2:
+        return clip
+    return replace(clip, streams={**clip.streams, "audio": sound.pooled(audio_step)})
+
+
+def broken(clips: list[Clip], data: Data) -> list[Clip]:
+    """The clips, a share of which have lost one modality: every n-th, sound and picture in turn."""
+    count = round(data.broken_pairs * len(clips))
+    # Spread evenly over the clips, whose order is that of the corpus's table.
+    hit = {int((i + 0.5) * len(clips) / count): i for i in range(count)}
+
+    def without(clip: Clip, number: int) -> Clip:
+        gone = ("audio", "visual")[number % 2]
+        return replace(clip, streams={**clip.streams, gone: Stream.absent(clip.streams[gone].values.shape[1])})
+
+    return [without(clip, hit[i]) if i in hit else clip for i, clip in enumerate(clips)]
+
+
+def measure(model: AVModel, batches: Batches, condition: str, seed: int) -> dict[str, dict[str, Any]]:
+    """Metrics by head under one condition (see ``plan``), the mean over draws where frames go missing at random."""
+    words = condition.split()
+    if words[0] == "whole" or words[1] not in model.spec.inputs:
+        return collect(model, batches).by_head()
+    if words[0] == "without":
+        return collect(model, batches, without=words[1]).by_head()
+    points = sweep(model, batches, [words[1]], [float(words[2])], words[0], draws=DRAWS, seed=seed)  # type: ignore[arg-type]
+    numbers = points.drop(columns=["modality", "rate", "draw"]).groupby("head").mean()
+    return {str(head): {str(k): float(v) for k, v in row.items()} for head, row in numbers.iterrows()}

@@ -1,0 +1,181 @@
+"""What an experiment is: a table or figure of a paper as a small declarative file in ``experiments/``.
+
+A file names rows (what is trained), columns (what is measured, under which condition) and, under a heading of its own, what the
+paper printed. Format, TOML:
+
+    paper, item, title        "000", "Table 1", a line of our own
+    kind                      how it is drawn: table, bars, curves, points, spread, confusion
+    test                      none, matched, two-tailed, fisher-z: the paper's test of significance
+    against                   the row that is tested against every other
+    better                    "higher" (default) or "lower"
+    note                      one sentence, where our setting departs from the paper's
+
+    [defaults]                fields of every row that leaves them out
+    [[rows]]                  name, system; optionally preset, regime, changes (of the config), options (of the regime),
+                              training (of TrainConfig), data (see ``Data``), columns (their names; all if left out),
+                              conditions and heads (column -> condition, head)
+    [[columns]]               name, metric, condition ("whole" if left out), head ("decision" if left out)
+    [[paper_values]]          row, column, value, on (the corpus that it was measured on)
+
+A condition is words: "whole"; "without audio"; "random visual 0.3" (that share of the frames missing), "burst audio 0.5",
+"tail visual 0.5"; see ``core.evaluation.masking``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from core.errors import UserError
+from core.models.base import MODELS
+from core.training.loop import TrainConfig
+from core.training.regimes import REGIMES
+
+FOLDER = Path(__file__).parents[2] / "experiments"
+
+Kind = Literal["table", "bars", "curves", "points", "spread", "confusion"]
+Test = Literal["none", "matched", "two-tailed", "fisher-z"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What of a corpus a row is trained on.
+
+    Attributes:
+        audio_step: seconds; sound frames are averaged to this step, so that two cores train many models. 0 leaves them.
+        broken_pairs: share of the training clips that lose one modality for good, sound and picture in turn (001, Fig. 3).
+    """
+
+    audio_step: float = 0.04
+    broken_pairs: float = 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One thing to train, but for the seed."""
+
+    system: str
+    preset: str = "demo"
+    regime: str = "standard"
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    training: TrainConfig = field(default_factory=TrainConfig)
+    data: Data = field(default_factory=Data)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One thing to measure."""
+
+    name: str
+    metric: str
+    condition: str = "whole"
+    head: str = "decision"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: a run, and the columns that it fills."""
+
+    name: str
+    run: Run
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A figure of the paper's own."""
+
+    row: str
+    column: str
+    value: float
+    on: str
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A table or figure; see the module."""
+
+    name: str
+    paper: str
+    item: str
+    title: str
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    kind: Kind = "table"
+    test: Test = "none"
+    against: str = ""
+    better: Literal["higher", "lower"] = "higher"
+    note: str = ""
+    printed: tuple[Printed, ...] = ()
+
+
+def experiments() -> dict[str, Path]:
+    """The files at hand, by name."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*.toml"))}
+
+
+def load(name: str | Path) -> Experiment:
+    """Read one experiment, by its name or its file's path.
+
+    Raises:
+        UserError: when there is none, or the file says something that does not exist.
+    """
+    path = Path(name) if str(name).endswith(".toml") else experiments().get(str(name))
+    if path is None or not path.is_file():
+        raise UserError(f"There is no experiment {name}: `affectscope experiment list` names them.")
+    try:
+        return _experiment(path.stem, tomllib.loads(path.read_text()))
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path.name} cannot be read as an experiment: {error}.") from error
+
+
+def _experiment(name: str, content: dict[str, Any]) -> Experiment:
+    columns = tuple(Column(**column) for column in content.pop("columns"))
+    defaults = content.pop("defaults", {})
+    rows = tuple(_row({**defaults, **row}, defaults, columns) for row in content.pop("rows"))
+    printed = tuple(Printed(**{**one, "value": float(one["value"])}) for one in content.pop("paper_values", []))
+    made = Experiment(name=name, rows=rows, columns=columns, printed=printed, **content)
+    names = {row.name for row in rows}
+    known = {column.name for column in columns}
+    for one in printed:
+        if one.row not in names or one.column not in known:
+            raise ValueError(f"the paper's figure for {one.row}, {one.column} has no place in the table")
+    if made.test != "none" and made.against not in names:
+        raise ValueError(f"there is no row {made.against!r} to test against the others")
+    return made
+
+
+def _row(row: dict[str, Any], defaults: dict[str, Any], columns: tuple[Column, ...]) -> Row:
+    training = {**defaults.get("training", {}), **row.get("training", {})}
+    data = {**defaults.get("data", {}), **row.get("data", {})}
+    if unknown := set(training) - {f.name for f in fields(TrainConfig)}:
+        raise ValueError(f"training knows no {sorted(unknown)[0]}")
+    run = Run(
+        system=row["system"],
+        preset=row.get("preset", "demo"),
+        regime=row.get("regime", "standard"),
+        changes={k: _frozen(v) for k, v in row.get("changes", {}).items()},
+        options={k: _frozen(v) for k, v in row.get("options", {}).items()},
+        training=TrainConfig(**{k: _frozen(v) for k, v in training.items()}),
+        data=Data(**data),
+    )
+    # Names that do not exist are told when the file is read, not after an hour of training.
+    MODELS[run.system].presets()[run.preset]
+    REGIMES[run.regime]
+    wanted = row.get("columns", [column.name for column in columns])
+    if missing := set(wanted) - {column.name for column in columns}:
+        raise ValueError(f"there is no column {sorted(missing)[0]!r}")
+    own = row.get("conditions", {})
+    heads = row.get("heads", {})
+    filled = tuple(
+        replace(c, condition=own.get(c.name, c.condition), head=heads.get(c.name, c.head)) for c in columns if c.name in wanted
+    )
+    return Row(row["name"], run, filled)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

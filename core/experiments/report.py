@@ -1,0 +1,181 @@
+"""A filled table: mean and spread over seeds, the paper's test, the paper's own figures under their heading, a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.errors import UserError
+from core.evaluation.significance import Significance, fisher_z, matched_pairs, two_tailed
+from core.experiments.plan import Column, Experiment, Row
+from core.features.store import write_atomically
+
+TESTS = {
+    "matched": "one-tailed matched-pair t-test",
+    "two-tailed": "two-tailed t-test",
+    "fisher-z": "Fisher's z transformation",
+}
+
+
+@dataclass(frozen=True)
+class Filled:
+    """An experiment with its numbers.
+
+    Attributes:
+        values: (row, column) -> one value a seed, in the order of the seeds; a row without the column has no entry.
+        clips: test clips of each seed.
+    """
+
+    experiment: Experiment
+    corpus: str
+    seeds: tuple[int, ...]
+    values: Mapping[tuple[str, str], tuple[float, ...]]
+    clips: tuple[int, ...] = ()
+
+    def mean(self, row: Row, column: Column) -> float:
+        return float(np.mean(self.values.get((row.name, column.name), (np.nan,))))
+
+    def sd(self, row: Row, column: Column) -> float:
+        values = self.values.get((row.name, column.name), ())
+        return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+
+    def test(self, column: Column, other: Row) -> Significance | None:
+        """The tested row against another, by the paper's test; None where there is nothing to test."""
+        one = self.experiment
+        ours, theirs = self.values.get((one.against, column.name)), self.values.get((other.name, column.name))
+        if one.test == "none" or other.name == one.against or ours is None or theirs is None:
+            return None
+        sign = -1 if one.better == "lower" else 1
+        try:
+            if one.test == "matched":
+                return matched_pairs([sign * v for v in ours], [sign * v for v in theirs])
+            if one.test == "two-tailed":
+                return two_tailed(ours, theirs)
+            count = sum(self.clips)
+            return fisher_z(float(np.mean(ours)), count, float(np.mean(theirs)), count)
+        except UserError:
+            return None
+
+
+def frame(filled: Filled) -> pd.DataFrame:
+    """One line for each row, column and seed: what the CSV holds."""
+    lines = [
+        {"row": row, "column": column, "seed": seed, "value": value}
+        for (row, column), values in filled.values.items()
+        for seed, value in zip(filled.seeds, values, strict=True)
+    ]
+    return pd.DataFrame(lines, columns=["row", "column", "seed", "value"])
+
+
+def markdown(filled: Filled) -> str:
+    """The table as measured, what the test says, and the paper's table."""
+    one = filled.experiment
+    seeds = ", ".join(map(str, filled.seeds))
+    lines = [f"## {one.paper}, {one.item}: {one.title}", ""]
+    lines += [f"Measured on the corpus {filled.corpus}, seeds {seeds}: mean ± standard deviation over seeds.", ""]
+    lines += _table(one, lambda row, column: _measured(filled, row, column))
+    if one.test != "none":
+        better = "better" if one.test == "matched" else "different"
+        lines += [
+            "",
+            f"\\* {one.against} is {better} ({TESTS[one.test]}, p < {0.01 if one.test == 'fisher-z' else 0.05:g}). p-values:",
+            "",
+        ]
+        lines += _table(one, lambda row, column: _p(filled.test(column, row)))
+    if one.printed:
+        on = " and ".join(sorted({p.on for p in one.printed}))
+        theirs = {(p.row, p.column): f"{p.value:g}" for p in one.printed}
+        lines += ["", f"### The paper's own figures, on {on}", ""]
+        lines += _table(one, lambda row, column: theirs.get((row.name, column.name), ""))
+    if one.note:
+        lines += ["", one.note]
+    return "\n".join(lines) + "\n"
+
+
+def _table(one: Experiment, cell: Callable[[Row, Column], str]) -> list[str]:
+    head = "| | " + " | ".join(c.name for c in one.columns) + " |"
+    rule = "|---|" + "---:|" * len(one.columns)
+    return [head, rule, *(f"| {row.name} | " + " | ".join(cell(row, c) for c in one.columns) + " |" for row in one.rows)]
+
+
+def _measured(filled: Filled, row: Row, column: Column) -> str:
+    mean, sd = filled.mean(row, column), filled.sd(row, column)
+    if np.isnan(mean):
+        return ""
+    digits = 0 if abs(mean) >= 1000 else 3
+    star = "*" if (found := filled.test(column, row)) and found.significant else ""
+    return f"{mean:,.{digits}f}" + (f" ± {sd:,.{digits}f}" if not np.isnan(sd) else "") + star
+
+
+def _p(found: Significance | None) -> str:
+    return "" if found is None else f"{found.p:.3g}"
+
+
+def figure(filled: Filled) -> go.Figure:
+    """The experiment as a picture of its kind; error bars are one standard deviation over seeds."""
+    one = filled.experiment
+    drawn = go.Figure()
+    for row in one.rows:
+        names = [c.name for c in row.columns]
+        means, sds = [filled.mean(row, c) for c in row.columns], [filled.sd(row, c) for c in row.columns]
+        error = {"type": "data", "array": sds, "visible": len(filled.seeds) > 1}
+        if one.kind == "curves":
+            places = [_level(c) for c in row.columns]
+            drawn.add_scatter(x=places, y=means, error_y=error, name=row.name, mode="lines+markers")
+        elif one.kind == "spread":
+            points = [(c.name, v) for c in row.columns for v in filled.values.get((row.name, c.name), ())]
+            drawn.add_box(x=[n for n, _ in points], y=[v for _, v in points], name=row.name, boxmean=True, boxpoints="all")
+        else:
+            drawn.add_bar(x=names, y=means, error_y=error, name=row.name)
+    drawn.update_layout(title=f"{one.paper}, {one.item}: {one.title}", boxmode="group", barmode="group")
+    if one.kind == "curves":
+        drawn.update_xaxes(title="share of the frames that are there", range=[0, 1.02])
+    drawn.update_yaxes(title=", ".join(sorted({c.metric for c in one.columns})))
+    return drawn
+
+
+def _level(column: Column) -> float:
+    """The share of frames that a condition leaves."""
+    words = column.condition.split()
+    return {"whole": 1.0, "without": 0.0}.get(words[0], 1 - float(words[-1]) if len(words) > 2 else 1.0)
+
+
+def write(filled: Filled, folder: Path) -> list[Path]:
+    """Markdown, CSV and the figure (HTML and JSON) of an experiment; returns the files."""
+    name = filled.experiment.name
+    drawn = figure(filled)
+    contents = {
+        folder / f"{name}.md": markdown(filled),
+        folder / f"{name}.csv": frame(filled).to_csv(index=False),
+        folder / f"{name}.figure.json": drawn.to_json(),
+        folder / f"{name}.html": drawn.to_html(include_plotlyjs=True),
+    }
+    for path, content in contents.items():
+        write_atomically(path, partial(_write, content))
+    return list(contents)
+
+
+def _write(text: str, path: Path) -> None:
+    path.write_text(text)
+
+
+def claims(filled: Sequence[Filled]) -> pd.DataFrame:
+    """Every test of several experiments, one line each."""
+    lines = []
+    for one in filled:
+        for column in one.experiment.columns:
+            for row in one.experiment.rows:
+                if found := one.test(column, row):
+                    lines.append(
+                        {
+                            "experiment": one.experiment.name, "column": column.name, "row": one.experiment.against,
+                            "against": row.name, "difference": found.difference, "p": found.p, "significant": found.significant,
+                        }
+                    )  # fmt: skip
+    return pd.DataFrame(lines)
