@@ -11,7 +11,7 @@ PORT ?= 8501
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help app test e2e setup corpus-tools lint format typecheck lock bench corpus checkpoints clean
+.PHONY: help app test e2e setup corpus-tools lint format typecheck lock bench docs corpus checkpoints clean
 
 help: ## List the commands.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ typecheck: $(VENV)/.dev ## Check types.
 
 bench: $(VENV)/.dev ## Measure speed, and say on what machine.
 	@$(PY) -m benchmarks
+
+docs: $(VENV)/.dev ## Write the generated pages of docs/ again.
+	@$(VENV)/bin/affectscope models --markdown > docs/systems.md
 
 lock: $(VENV)/.dev $(VENV)/.corpus ## Write the versions that are installed now to constraints.txt.
 	@$(PY) -m pip freeze --exclude-editable | grep -v ' @ ' > constraints.txt && wc -l < constraints.txt

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ from core.models import (  # noqa: F401  (register the systems)
     affect_transformer,
     auxformer,
     crossmodal,
+    double_attention,
     mult,
     sfav,
     tlstm,
@@ -20,25 +23,45 @@ from core.models import (  # noqa: F401  (register the systems)
     unimodal_conformer,
     vavl,
 )
-from core.models.base import MODELS, AVModel
+from core.models.base import MODELS
+from core.models.blocks.resnet import ResNet3D
+
+# Parts that were published alone, as they were: (name, preset) -> how to build it.
+BACKBONES: dict[tuple[str, str], Callable[[], nn.Module]] = {
+    ("resnet3d", "101-kinetics400"): partial(ResNet3D, 101, classes=400),
+}
 
 
 def rows() -> list[dict[str, Any]]:
-    """One row for each name, preset and variant: parameters in all and by part."""
-    return [
-        _row(name, preset, variant, MODELS[name])
+    """One row for each name, preset and variant, and each backbone: parameters in all and by part."""
+    systems = [
+        _row(name, preset, variant, partial(MODELS[name].preset, preset, **({"variant": variant} if variant != "paper" else {})))
         for name in MODELS
         for preset, config in MODELS[name].presets().items()
         for variant in (("paper", "code") if hasattr(config, "variant") else ("paper",))
     ]
+    return systems + [_row(name, preset, "code", make) for (name, preset), make in BACKBONES.items()]
 
 
-def _row(name: str, preset: str, variant: str, kind: type[AVModel]) -> dict[str, Any]:
-    changes = {"variant": variant} if variant != "paper" else {}
+def _row(name: str, preset: str, variant: str, make: Callable[[], nn.Module]) -> dict[str, Any]:
     with torch.device("meta"):
-        model = kind.preset(preset, **changes)
+        model = make()
     parts = ", ".join(f"{part} {count(child):,}" for part, child in model.named_children())
     return {"name": name, "preset": preset, "variant": variant, "parameters": count(model), "parts": parts}
+
+
+def markdown() -> str:
+    """The table of systems in the docs."""
+    lines = [
+        "# Systems",
+        "",
+        "Every system, preset and variant with its parameters. `make docs` writes this page; each system's docstring says why.",
+        "",
+        "| name | preset | variant | parameters | by part |",
+        "|---|---|---|---:|---|",
+    ]
+    lines += [f"| {r['name']} | {r['preset']} | {r['variant']} | {r['parameters']:,} | {r['parts']} |" for r in rows()]
+    return "\n".join(lines) + "\n"
 
 
 def count(module: nn.Module) -> int:

@@ -22,7 +22,7 @@ class FakeAnalyzer:
 
     def __init__(self, checkpoint: object, store: object = None) -> None:
         modalities = {"av": ("audio", "visual"), "audio": ("audio",), "visual": ("visual",)}
-        spec = SimpleNamespace(labels=fake.CLASSES, heads=tuple(modalities), modalities=modalities)
+        spec = SimpleNamespace(labels=fake.CLASSES, heads=tuple(modalities), modalities=modalities, task="classification")
         self.checkpoint = SimpleNamespace(card={"synthetic_training": True}, spec=spec, digest="made-up")
 
     def predict(self, media: Path) -> str:

@@ -39,6 +39,11 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         *({"token": token} for token in ("prepended", "mean")),
         {"auxiliary": False, "project_audio": True},
     ],
+    "double-attention": [
+        *({"attentions": row} for row in ("AT", "VS", "VS+VC", "VS+VC+VT")),
+        {"residual": False},
+        {"depth": 50, "visual_width": 4, "channels": 3, "side": 32, "audio_channels": 3},
+    ],
     "sfav": [{"fusion": "lt"}, {"fusion": "it"}, {"fusion": "ia", "heads": 4}],
     "tlstm": [{"labels": ("sentiment",), "task": "regression"}],
     "uavm": [

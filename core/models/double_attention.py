@@ -1,0 +1,299 @@
+"""Double attention: snippets of a face and of a spectrogram, attention inside each and between the two.
+
+Source: 004 (Mocanu, Tapu and Zaharia, Image and Vision Computing 2023), sections 3.1 to 4.2; its authors published no code.
+Shapes: visual [B, Tv, channels * side * side], a face crop a frame, flattened from [channels, side, side]; audio [B, Ta, bins],
+a log spectrogram, 100 frames a second; the one head gives [B, outputs].
+
+The road: the present frames are cut into N = 6 snippets, 16 frames taken evenly from each (3.1, 4.2). A 3D ResNet turns a snippet
+into s places of m features; spatial attention (VS) runs over the places, channel attention (VC) over the features, each of
+which is s wide; the places are averaged, and temporal attention (VT) runs over the snippets and brings m to m' = 512 (Eq. 1
+to 6). Of the sound, N = 6 windows of one second become pictures for a 2D ResNet-18, are averaged over place, and see each other
+by temporal attention (AT, 3.2). Fusion (3.3): Corr = A W V^T; each modality adds a mean of its own snippets that Corr weighs, and
+tanh follows; both together, [N, 2 m'], are flattened for one fully connected layer (4.3). What enters that layer is the
+embedding "fused" that the metric losses of 3.4 pull apart (``core.training.losses.emotion_loss``).
+
+Where the paper cannot be followed or is silent, and what was chosen:
+
+- The size of D (3.1: m = 1,024 maps of 16 x 16 after conv5). A 3D ResNet-101 gives 2,048 maps of 7 x 7 for 224 pixels: m = 2,048
+  and s = 49 are taken. What is left of time (one step; two with depth 18) is averaged.
+- Strides of 2 in conv2 to conv5 (3.1): the network of Hara et al., which it cites, has them in conv1, its pooling, and conv3 to
+  conv5. Depth 18 is torchvision's r3d_18, which pools nothing: s = 14 x 14.
+- H = 8 heads do not divide s = 49: channel attention has as many as divide s, at most H. That is 7.
+- The "column-wise softmax" before Eq. 8. Columns of Corr sum to one over the audio snippets, so it is the transpose that makes
+  Eq. 8 a mean: with column i, visual snippet i picks among the audio snippets, and what it picks is added to audio snippet i;
+  for the visual the reverse. The product as printed sums to no fixed number and weighs audio by place in the visual.
+- There is no residual, norm or bias around VS, VC, VT and AT in the text, and none here. The demo has residuals around VS and VC:
+  fresh channel attention gives all channels nearly the same mean, and a small model learns slowly through it.
+- A clip of 3 to 4 s has no six separate seconds: the windows overlap.
+- Without sound, the audio's half is zeros, Corr is zero, and all visual snippets weigh the same; so too the other way round.
+  Batch norm sees the clips that have the modality only.
+
+``attentions`` has the rows of Tables 1 and 2. Without VT, the snippets' m features are flattened as they are; with one modality
+there is no fusion, and the head is named after the modality. Maps are those among snippets, from every frame of a part to the
+frames that were taken; "cross.audio" is audio asking visual: what Eq. 8 weighs the visual with.
+
+Counts, measured, six classes: 128,187,530; with depth 50 89,141,386, with depth 18 47,941,190. AT alone 12,243,526, VS
+102,096,070, VS+VC 102,105,674, VS+VC+VT 115,681,866. The 3D ResNet-101 alone, with Kinetics' 400 classes: 86,064,720, as in Hara
+et al.'s code. Demo: 1,396,426.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.errors import UserError
+from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
+from core.models.blocks.attention import MultiHeadAttention
+from core.models.blocks.resnet import ResNet2D, ResNet3D
+from core.models.blocks.segments import segments, spread
+from core.models.blocks.snippets import membership, snippets, windows
+from core.models.labels import EMOTIONS
+from core.streams import Batch
+
+
+@dataclass(frozen=True)
+class DoubleAttentionConfig:
+    """Sizes of a double attention network.
+
+    Attributes:
+        channels, side: of a face crop; a visual frame has channels * side * side values.
+        audio_dim: bins of the spectrogram.
+        snippets: N.
+        snippet_frames: faces in a snippet.
+        window_frames: spectrogram frames in an audio snippet.
+        audio_side, audio_channels: of the picture that a window becomes; the channels are copies.
+        depth, visual_width: of the 3D ResNet, and the width of its first stage.
+        audio_depth, audio_width: of the 2D ResNet.
+        width: m'.
+        residual: add what goes into VS and VC to what comes out; not in the paper.
+    """
+
+    labels: tuple[str, ...] = EMOTIONS
+    task: Task = "classification"
+    attentions: Literal["AT", "VS", "VS+VC", "VS+VC+VT", "AT+VS+VC+VT"] = "AT+VS+VC+VT"
+    channels: int = 3
+    side: int = 224
+    audio_dim: int = 256
+    snippets: int = 6
+    snippet_frames: int = 16
+    window_frames: int = 100
+    audio_side: int = 224
+    audio_channels: int = 3
+    depth: Literal[10, 18, 50, 101] = 101
+    visual_width: int = 64
+    audio_depth: Literal[10, 18] = 18
+    audio_width: int = 64
+    width: int = 512
+    heads: int = 8
+    residual: bool = False
+
+    @property
+    def visual_dim(self) -> int:
+        return self.channels * self.side**2
+
+
+@MODELS.register("double-attention")
+class DoubleAttention(AVModel):
+    """See the module. All parameters are used."""
+
+    config_type = DoubleAttentionConfig
+    config: DoubleAttentionConfig
+
+    def __init__(self, config: DoubleAttentionConfig) -> None:
+        super().__init__(config, _spec(config))
+        used = config.attentions.split("+")
+        features = {}
+        if "AT" in used:
+            self.listener = ResNet2D(config.audio_depth, config.audio_channels, config.audio_width)
+            self.temporal_audio = _attention(8 * config.audio_width, config.heads, config.width)
+            features["audio"] = config.width
+        if "VS" in used:
+            self.watcher = ResNet3D(config.depth, config.channels, config.visual_width)
+            self.spatial = _attention(self.watcher.features, config.heads, self.watcher.features)
+            features["visual"] = self.watcher.features
+        if "VC" in used:
+            places = self.watcher.side(config.side) ** 2
+            heads = max(h for h in range(1, min(config.heads, places) + 1) if places % h == 0)
+            self.channel = _attention(places, heads, places)
+        if "VT" in used:
+            self.temporal_visual = _attention(self.watcher.features, config.heads, config.width)
+            features["visual"] = config.width
+        if len(features) == 2:
+            self.relevance = nn.Parameter(nn.init.xavier_uniform_(torch.empty(config.width, config.width)))
+        self.classifier = nn.Linear(config.snippets * sum(features.values()), len(config.labels))
+
+    @classmethod
+    def presets(cls) -> dict[str, DoubleAttentionConfig]:
+        """``paper`` has CREMA-D's six classes; the numbers are other depths of the 3D ResNet. ``demo`` looks at gray faces."""
+        paper = DoubleAttentionConfig()
+        return {
+            "paper": paper,
+            "paper-50": replace(paper, depth=50),
+            "paper-18": replace(paper, depth=18),
+            "demo": DoubleAttentionConfig(
+                channels=1, side=48, audio_dim=64, snippet_frames=4, audio_side=64, audio_channels=1, depth=10, visual_width=16,
+                audio_depth=10, audio_width=16, width=64, heads=4, residual=True,
+            ),
+        }  # fmt: skip
+
+    @classmethod
+    def sized(cls, dims: Mapping[str, int]) -> dict[str, Any]:
+        """Gray or coloured square crops, whichever has that many values.
+
+        Raises:
+            UserError: when neither has.
+        """
+        changes = {"audio_dim": dims["audio"]} if "audio" in dims else {}
+        if "visual" in dims:
+            sides = {channels: math.isqrt(dims["visual"] // channels) for channels in (1, 3)}
+            fits = [c for c, side in sides.items() if side and c * side**2 == dims["visual"]]
+            if not fits:
+                raise UserError(
+                    f"double-attention looks at square face crops, and {dims['visual']} values a frame are none: "
+                    "extract faces, gray or in colour."
+                )
+            changes |= {"channels": fits[0], "side": sides[fits[0]]}
+        return changes
+
+    def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
+        batch = batch.completed(self.spec.inputs)
+        described: dict[str, Tensor] = {}
+        asks: dict[str, Tensor] = {}
+        taken: dict[str, Tensor] = {}
+        maps: list[AttentionMap] = []
+
+        def add(name: str, query: str, key: str, weights: Tensor) -> None:
+            maps.append(AttentionMap(name, query, key, 0, spread(weights, asks[query], taken[key])))
+
+        for m in self.spec.inputs:
+            present = batch.present[m]
+            indices = self._indices(m, present)
+            rows = present.any(1).nonzero()[:, 0]
+            described[m], weights = self._described(m, batch.values[m], indices, rows, attention)
+            if attention:
+                asks[m], taken[m] = segments(present, self.config.snippets), membership(indices, present)
+            if weights is not None:
+                add(f"temporal.{m}", m, m, weights)
+        if len(described) == 2:
+            audio, visual = described["audio"], described["visual"]
+            corr = audio @ self.relevance @ visual.transpose(1, 2)
+            look, listen = corr.softmax(2), corr.transpose(1, 2).softmax(2)
+            if attention:
+                add("cross.audio", "audio", "visual", look[:, None])
+                add("cross.visual", "visual", "audio", listen[:, None])
+            parts = [torch.tanh(visual + look @ visual), torch.tanh(audio + listen @ audio)]
+        else:
+            parts = list(described.values())
+        embedding = torch.cat(parts, 2).flatten(1)
+        predictions, evidence = self.answers({self.spec.heads[0]: self.classifier(embedding)}, batch)
+        return ModelOutput(predictions, evidence, {"fused": embedding}, tuple(maps))
+
+    def spatial_attention(self, batch: Batch) -> Tensor:
+        """How much each place of the face was looked at in each snippet: [B, N, s], places row by row.
+
+        The mean over VS's heads and queries: sums to 1 over the places; zeros for a clip without a face.
+
+        Raises:
+            UserError: when the model has no spatial attention.
+        """
+        if "visual" not in self.spec.inputs:
+            raise UserError("This model only listens: it has no spatial attention.")
+        batch = batch.completed(self.spec.inputs)
+        values, present = batch.values["visual"], batch.present["visual"]
+        rows = present.any(1).nonzero()[:, 0]
+        seen = values.new_zeros(len(values), self.config.snippets, self.watcher.side(self.config.side) ** 2)
+        if not len(rows):
+            return seen
+        places = self._places(_take(values, self._indices("visual", present), rows))
+        weights = self.spatial(places, places, need_weights=True)[1].mean((1, 2))
+        return seen.index_copy(0, rows, weights.unflatten(0, (len(rows), -1)).to(seen))
+
+    def _indices(self, modality: str, present: Tensor) -> Tensor:
+        """The frames that make up each snippet [B, N, frames]."""
+        if modality == "visual":
+            return snippets(present, self.config.snippets, self.config.snippet_frames)
+        return windows(present, self.config.snippets, self.config.window_frames)
+
+    def _described(
+        self, modality: str, values: Tensor, indices: Tensor, rows: Tensor, attention: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """A vector a snippet [B, N, features], and the temporal attention [B, heads, N, N] where asked for and there.
+
+        Only ``rows``, the clips that have the modality, are computed; the others get zeros.
+        """
+        temporal = getattr(self, f"temporal_{modality}", None)
+        count, width = self.config.snippets, self.config.width if temporal else self.watcher.features
+        weights = values.new_zeros(len(values), self.config.heads, count, count) if temporal and attention else None
+        if not len(rows):
+            return values.new_zeros(len(values), count, width), weights
+        h = (self._heard if modality == "audio" else self._seen)(_take(values, indices, rows))
+        if temporal:
+            h, own = temporal(h, h, need_weights=attention)
+            weights = None if weights is None else weights.index_copy(0, rows, own.to(weights))
+        return h.new_zeros(len(values), count, width).index_copy(0, rows, h), weights
+
+    def _heard(self, frames: Tensor) -> Tensor:
+        """[R, N, window_frames, bins] -> [R, N, 8 * audio_width]."""
+        pictures = frames.flatten(0, 1).transpose(1, 2)[:, None]
+        pictures = F.interpolate(pictures, (self.config.audio_side,) * 2, mode="bilinear")
+        h = self.listener(pictures.expand(-1, self.config.audio_channels, -1, -1))
+        return h.mean((2, 3)).unflatten(0, frames.shape[:2])
+
+    def _seen(self, frames: Tensor) -> Tensor:
+        """[R, N, snippet_frames, values] -> [R, N, m]."""
+        places = self._places(frames)
+        kept = float(self.config.residual)
+        places = self.spatial(places, places)[0] + kept * places
+        if "VC" in self.config.attentions:
+            channels = places.transpose(1, 2)
+            places = self.channel(channels, channels)[0].transpose(1, 2) + kept * places
+        return places.mean(1).unflatten(0, frames.shape[:2])
+
+    def _places(self, frames: Tensor) -> Tensor:
+        """[R, N, snippet_frames, values] -> [R * N, s, m]."""
+        side = self.config.side
+        films = frames.flatten(0, 1).unflatten(-1, (self.config.channels, side, side)).transpose(1, 2)
+        return self.watcher(films).mean(2).flatten(2).transpose(1, 2)
+
+
+def _attention(dim: int, heads: int, out: int) -> MultiHeadAttention:
+    """As Eq. 1 to 6 write it: matrices, and nothing added."""
+    return MultiHeadAttention(dim, heads, bias=False, out=nn.Linear(dim, out, bias=False))
+
+
+def _take(values: Tensor, indices: Tensor, rows: Tensor) -> Tensor:
+    """Of the clips ``rows`` the frames ``indices`` [B, N, k], and no others: a face is large. [R, N, k, D]"""
+    return values[rows[:, None, None], indices[rows]]
+
+
+def _spec(config: DoubleAttentionConfig) -> ModelSpec:
+    used = config.attentions.split("+")
+    inputs = {"audio": config.audio_dim} if "AT" in used else {}
+    inputs |= {"visual": config.visual_dim} if "VS" in used else {}
+    features = {
+        "audio": f"spectrogram-{config.audio_dim}",
+        "visual": f"faces-{config.side}" + ("-colour" if config.channels == 3 else ""),
+    }
+    head = "av" if len(inputs) == 2 else next(iter(inputs))
+    maps = [AttentionSpec(f"temporal.{m}", m, m, 1, config.heads) for m in inputs if m == "audio" or "VT" in used]
+    if len(inputs) == 2:
+        maps += [AttentionSpec(f"cross.{m}", m, other, 1, 1) for m, other in (("audio", "visual"), ("visual", "audio"))]
+    return ModelSpec(
+        system="double-attention",
+        inputs=inputs,
+        labels=tuple(config.labels),
+        heads=(head,),
+        modalities={head: tuple(inputs)},
+        decision=(head,),
+        attention=tuple(maps),
+        embeddings=("fused",),
+        task=config.task,
+        features={m: features[m] for m in inputs},
+    )

@@ -1,0 +1,195 @@
+import copy
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor
+
+from core.errors import UserError
+from core.models import catalogue
+from core.models.blocks.resnet import ResNet2D, ResNet3D
+from core.models.blocks.snippets import membership, snippets, windows
+from core.models.double_attention import DoubleAttention
+from core.streams import Batch
+
+
+def built(**changes: Any) -> DoubleAttention:
+    torch.manual_seed(0)
+    return DoubleAttention.preset("demo", **changes).eval()
+
+
+def clips(count: int = 2, frames: tuple[int, int] = (30, 240), seed: int = 1) -> Batch:
+    make = torch.Generator().manual_seed(seed)
+    visual, audio = frames
+    return Batch.of(
+        visual=torch.randn(count, visual, 48 * 48, generator=make), audio=torch.randn(count, audio, 64, generator=make)
+    )
+
+
+def present(*flags: str) -> Tensor:
+    return torch.tensor([[flag == "x" for flag in row] for row in flags])
+
+
+def test_snippets_take_the_middles_of_equal_shares():
+    # Eight frames in two parts of four: the middles of their halves, 1 and 3 of each part.
+    assert snippets(present("xxxxxxxx"), 2, 2).tolist() == [[[1, 3], [5, 7]]]
+    # The same behind absent frames, between them, and before padding.
+    assert snippets(present("..xx.xxxxxx..."), 2, 2).tolist() == [[[3, 6], [8, 10]]]
+
+
+def test_short_clips_repeat_frames():
+    assert snippets(present("x...", ".x.x"), 3, 2).tolist() == [[[0, 0], [0, 0], [0, 0]], [[1, 1], [1, 1], [3, 3]]]
+
+
+def test_windows_reach_from_the_first_frame_to_the_last():
+    # Room for 2 of 4 frames: from 0, 1 and 2. A clip that is shorter than a window repeats its last frame.
+    assert windows(present(".xxxx"), 3, 2).tolist() == [[[1, 2], [2, 3], [3, 4]]]
+    assert windows(present("xx..."), 2, 4).tolist() == [[[0, 1, 1, 1], [0, 1, 1, 1]]]
+    # Twice as long as both windows: the middle is left out.
+    assert windows(present("xxxxxxxx"), 2, 2).tolist() == [[[0, 1], [6, 7]]]
+
+
+def test_membership_averages_the_frames_that_were_taken():
+    mask = present("xxx", "...")
+    weights = membership(torch.tensor([[[0, 2], [1, 1]]] * 2), mask)
+    assert weights.tolist() == [[[0.5, 0, 0.5], [0, 1, 0]], [[0] * 3] * 2]
+
+
+def test_depth_18_is_torchvisions():
+    torch.manual_seed(0)
+    for theirs, ours, x in (
+        (torchvision.models.video.r3d_18(), ResNet3D(18, classes=400), torch.randn(1, 3, 4, 32, 32)),
+        (torchvision.models.resnet18(), torch.nn.Sequential(ResNet2D(18)), torch.randn(1, 3, 64, 64)),
+    ):
+        state = theirs.state_dict()
+        if isinstance(ours, ResNet3D):
+            ours.load_state_dict(state)
+            torch.testing.assert_close(ours.eval()(x), theirs.eval()(x), atol=1e-5, rtol=1e-5)
+        else:
+            ours[0].load_state_dict({k: v for k, v in state.items() if not k.startswith("fc.")})
+            pooled = ours.eval()(x).mean((2, 3))
+            torch.testing.assert_close(theirs.fc(pooled), theirs.eval()(x), atol=1e-5, rtol=1e-5)
+
+
+def test_the_3d_resnet_101_has_its_published_count_and_shapes():
+    (row,) = [r for r in catalogue.rows() if (r["name"], r["preset"]) == ("resnet3d", "101-kinetics400")]
+    assert (row["variant"], row["parameters"]) == ("code", 86_064_720)
+    with torch.device("meta"):
+        for depth, maps in ((101, (2048, 1, 7, 7)), (50, (2048, 1, 7, 7)), (18, (512, 2, 14, 14))):
+            trunk = ResNet3D(depth)
+            assert trunk(torch.empty(1, 3, 16, 224, 224)).shape == (1, *maps)
+            assert (trunk.features, trunk.side(224)) == (maps[0], maps[-1])
+
+
+def test_counts_of_the_docstring():
+    rows = {r["preset"]: r["parameters"] for r in catalogue.rows() if r["name"] == "double-attention"}
+    assert rows == {"paper": 128_187_530, "paper-50": 89_141_386, "paper-18": 47_941_190, "demo": 1_396_426}
+    for row, expected in (("AT", 12_243_526), ("VS", 102_096_070), ("VS+VC", 102_105_674), ("VS+VC+VT", 115_681_866)):
+        with torch.device("meta"):
+            assert catalogue.count(DoubleAttention.preset("paper", attentions=row)) == expected
+
+
+def test_channel_attention_has_the_most_heads_that_divide_the_places():
+    with torch.device("meta"):
+        # 7 x 7 places, and 14 x 14.
+        assert DoubleAttention.preset("paper").channel.heads == 7
+        assert DoubleAttention.preset("paper-18").channel.heads == 7
+    # 3 x 3 places, four heads at most.
+    assert built().channel.heads == 3
+
+
+def test_fusion_adds_a_mean_of_own_snippets():
+    """With W = 0 all snippets weigh the same; with a large W one takes all."""
+    model, batch = built(), clips(1)
+    with torch.inference_mode():
+        model.relevance.zero_()
+        level = model(batch).embeddings["fused"].view(6, 2, 64).atanh()
+        # x + mean(x): its mean is twice that of x, so what is left is x.
+        visual, audio = (level[:, i] - level[:, i].mean(0) / 2 for i in (0, 1))
+        model.relevance.copy_(torch.randn(64, 64, generator=torch.Generator().manual_seed(2)))
+        corr = audio @ model.relevance @ visual.T
+        expected = torch.cat([visual + corr.softmax(1) @ visual, audio + corr.softmax(0).T @ audio], 1)
+        output = model(batch, attention=True)
+    torch.testing.assert_close(output.embeddings["fused"].view(6, 128).atanh(), expected, atol=1e-4, rtol=1e-4)
+    maps = {m.name: m.weights for m in output.attention}
+    # Frames 0, 10, ... of the sound lie one in each part; a part's weight lies on the four frames taken from five.
+    asked = maps["cross.audio"][0, 0, 20::40].unflatten(1, (6, 5)).sum(2)
+    torch.testing.assert_close(asked, corr.softmax(1), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("gone", "half"), [("audio", 1), ("visual", 0)])
+def test_what_is_absent_leaves_zeros_in_its_half(gone, half):
+    model, batch = built(), clips()
+    # Untrained, all snippets are much alike, and so is any mean of them: the difference is small, but it is there.
+    model.relevance.data.mul_(1e4)
+    whole, rest = (model(b).embeddings["fused"].view(2, 6, 2, 64) for b in (batch, batch.without(gone)))
+    assert rest[:, :, half].abs().max() == 0
+    assert rest[:, :, 1 - half].abs().max() > 0
+    assert not torch.equal(whole[:, :, 1 - half], rest[:, :, 1 - half])
+
+
+@pytest.mark.parametrize("attentions", ["AT", "VS", "VS+VC", "VS+VC+VT"])
+def test_the_rows_of_the_ablation_build_what_they_name(attentions):
+    model = built(attentions=attentions)
+    modality = "audio" if attentions == "AT" else "visual"
+    assert (model.spec.heads, set(model.spec.inputs)) == ((modality,), {modality})
+    parts = {name for name, _ in model.named_children()} - {"classifier"}
+    expected = {
+        "AT": {"listener", "temporal_audio"},
+        "VS": {"watcher", "spatial"},
+        "VS+VC": {"watcher", "spatial", "channel"},
+        "VS+VC+VT": {"watcher", "spatial", "channel", "temporal_visual"},
+    }
+    assert parts == expected[attentions]
+    batch = clips()
+    (answer,) = model(batch).predictions.values()
+    (other,) = model(batch.without("audio" if modality == "visual" else "visual")).predictions.values()
+    assert torch.equal(answer, other)
+
+
+def test_attention_maps_tell_frames_that_were_taken():
+    model, batch = built(), clips(1, frames=(60, 1000))
+    maps = {m.name: m.weights for m in model(batch, attention=True).attention}
+    # Ten frames in a part, the middles of four shares of 2.5: 1, 3, 6, 8.
+    taken = (maps["temporal.visual"][0].sum((0, 1)) > 0).nonzero()[:, 0]
+    assert taken.tolist() == [10 * part + i for part in range(6) for i in (1, 3, 6, 8)]
+    # Six windows of 100 frames in 1000, 180 apart.
+    heard = (maps["temporal.audio"][0].sum((0, 1)) > 0).nonzero()[:, 0]
+    assert heard.tolist() == [180 * part + i for part in range(6) for i in range(100)]
+
+
+def test_absent_clips_teach_batch_norm_nothing():
+    batch = clips(3)
+    gone = torch.tensor([[True], [False], [True]])
+    model = built().train()
+    alone = copy.deepcopy(model)
+    model(batch.masked(visual=gone, audio=gone))
+    keep = [0, 2]
+    alone(Batch({k: v[keep] for k, v in batch.values.items()}, {k: v[keep] for k, v in batch.present.items()}))
+    for name, buffer in model.named_buffers():
+        torch.testing.assert_close(buffer, dict(alone.named_buffers())[name])
+
+
+def test_spatial_attention_is_over_places_of_snippets():
+    model = built()
+    batch = clips().masked(visual=torch.tensor([[True], [False]]))
+    weights = model.spatial_attention(batch)
+    assert weights.shape == (2, 6, 9)
+    torch.testing.assert_close(weights.sum(2), torch.tensor([[1.0] * 6, [0.0] * 6]))
+    assert weights[0].std(1).min() > 0
+    assert model.spatial_attention(batch.without("visual")).abs().max() == 0
+    with pytest.raises(UserError, match="only listens"):
+        built(attentions="AT").spatial_attention(clips())
+
+
+def test_crops_of_other_sizes_fit_if_they_are_square():
+    assert DoubleAttention.sized({"audio": 32, "visual": 24 * 24}) == {"audio_dim": 32, "channels": 1, "side": 24}
+    assert DoubleAttention.sized({"visual": 3 * 224**2}) == {"channels": 3, "side": 224}
+    with pytest.raises(UserError, match="135 values"):
+        DoubleAttention.sized({"audio": 130, "visual": 135})
+
+
+def test_the_demo_asks_for_features_that_are_extracted():
+    assert built().spec.features == {"audio": "spectrogram-64", "visual": "faces-48"}
+    assert built(attentions="VS").spec.features == {"visual": "faces-48"}
