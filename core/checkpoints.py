@@ -24,6 +24,7 @@ from torch import Tensor
 from core.errors import UserError
 from core.features.store import content_hash, write_atomically
 from core.layouts import LAYOUTS
+from core.models import catalogue  # noqa: F401  (registers the systems)
 from core.models.base import MODELS, AVModel, ModelSpec
 
 FORMAT = "affectscope-1"

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import UserError
+from core.models import catalogue  # noqa: F401  (registers the systems)
 from core.models.base import MODELS
 from core.training.loop import TrainConfig
 from core.training.regimes import REGIMES

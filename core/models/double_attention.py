@@ -182,16 +182,13 @@ class DoubleAttention(AVModel):
             if weights is not None:
                 add(f"temporal.{m}", m, m, weights)
         if len(described) == 2:
-            audio, visual = described["audio"], described["visual"]
-            corr = audio @ self.relevance @ visual.transpose(1, 2)
-            look, listen = corr.softmax(2), corr.transpose(1, 2).softmax(2)
+            h, look, listen = fuse(described["audio"], described["visual"], self.relevance)
             if attention:
                 add("cross.audio", "audio", "visual", look[:, None])
                 add("cross.visual", "visual", "audio", listen[:, None])
-            parts = [torch.tanh(visual + look @ visual), torch.tanh(audio + listen @ audio)]
         else:
-            parts = list(described.values())
-        embedding = torch.cat(parts, 2).flatten(1)
+            (h,) = described.values()
+        embedding = h.flatten(1)
         predictions, evidence = self.answers({self.spec.heads[0]: self.classifier(embedding)}, batch)
         return ModelOutput(predictions, evidence, {"fused": embedding}, tuple(maps))
 
@@ -261,6 +258,17 @@ class DoubleAttention(AVModel):
         side = self.config.side
         films = frames.flatten(0, 1).unflatten(-1, (self.config.channels, side, side)).transpose(1, 2)
         return self.watcher(films).mean(2).flatten(2).transpose(1, 2)
+
+
+def fuse(audio: Tensor, visual: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Cross-modal fusion (Eq. 7 to 11) of snippets [B, N, m'] by W [m', m'].
+
+    Returns:
+        [B, N, 2 m'], visual before audio; the weights [B, N, N] with which audio snippets pick visual ones; the reverse.
+    """
+    corr = audio @ relevance @ visual.transpose(1, 2)
+    look, listen = corr.softmax(2), corr.transpose(1, 2).softmax(2)
+    return torch.tanh(torch.cat([visual + look @ visual, audio + listen @ audio], 2)), look, listen
 
 
 def _attention(dim: int, heads: int, out: int) -> MultiHeadAttention:

@@ -1,4 +1,5 @@
 import copy
+import math
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from core.errors import UserError
 from core.models import catalogue
 from core.models.blocks.resnet import ResNet2D, ResNet3D
 from core.models.blocks.snippets import membership, snippets, windows
-from core.models.double_attention import DoubleAttention
+from core.models.double_attention import DoubleAttention, fuse
 from core.streams import Batch
 
 
@@ -25,6 +26,11 @@ def clips(count: int = 2, frames: tuple[int, int] = (30, 240), seed: int = 1) ->
     return Batch.of(
         visual=torch.randn(count, visual, 48 * 48, generator=make), audio=torch.randn(count, audio, 64, generator=make)
     )
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict[str, Any]]:
+    return catalogue.rows()
 
 
 def present(*flags: str) -> Tensor:
@@ -72,8 +78,8 @@ def test_depth_18_is_torchvisions():
             torch.testing.assert_close(theirs.fc(pooled), theirs.eval()(x), atol=1e-5, rtol=1e-5)
 
 
-def test_the_3d_resnet_101_has_its_published_count_and_shapes():
-    (row,) = [r for r in catalogue.rows() if (r["name"], r["preset"]) == ("resnet3d", "101-kinetics400")]
+def test_the_3d_resnet_101_has_its_published_count_and_shapes(rows):
+    (row,) = [r for r in rows if (r["name"], r["preset"]) == ("resnet3d", "101-kinetics400")]
     assert (row["variant"], row["parameters"]) == ("code", 86_064_720)
     with torch.device("meta"):
         for depth, maps in ((101, (2048, 1, 7, 7)), (50, (2048, 1, 7, 7)), (18, (512, 2, 14, 14))):
@@ -82,9 +88,9 @@ def test_the_3d_resnet_101_has_its_published_count_and_shapes():
             assert (trunk.features, trunk.side(224)) == (maps[0], maps[-1])
 
 
-def test_counts_of_the_docstring():
-    rows = {r["preset"]: r["parameters"] for r in catalogue.rows() if r["name"] == "double-attention"}
-    assert rows == {"paper": 128_187_530, "paper-50": 89_141_386, "paper-18": 47_941_190, "demo": 1_396_426}
+def test_counts_of_the_docstring(rows):
+    counts = {r["preset"]: r["parameters"] for r in rows if r["name"] == "double-attention"}
+    assert counts == {"paper": 128_187_530, "paper-50": 89_141_386, "paper-18": 47_941_190, "demo": 1_396_426}
     for row, expected in (("AT", 12_243_526), ("VS", 102_096_070), ("VS+VC", 102_105_674), ("VS+VC+VT", 115_681_866)):
         with torch.device("meta"):
             assert catalogue.count(DoubleAttention.preset("paper", attentions=row)) == expected
@@ -99,34 +105,29 @@ def test_channel_attention_has_the_most_heads_that_divide_the_places():
     assert built().channel.heads == 3
 
 
-def test_fusion_adds_a_mean_of_own_snippets():
-    """With W = 0 all snippets weigh the same; with a large W one takes all."""
-    model, batch = built(), clips(1)
-    with torch.inference_mode():
-        model.relevance.zero_()
-        level = model(batch).embeddings["fused"].view(6, 2, 64).atanh()
-        # x + mean(x): its mean is twice that of x, so what is left is x.
-        visual, audio = (level[:, i] - level[:, i].mean(0) / 2 for i in (0, 1))
-        model.relevance.copy_(torch.randn(64, 64, generator=torch.Generator().manual_seed(2)))
-        corr = audio @ model.relevance @ visual.T
-        expected = torch.cat([visual + corr.softmax(1) @ visual, audio + corr.softmax(0).T @ audio], 1)
-        output = model(batch, attention=True)
-    torch.testing.assert_close(output.embeddings["fused"].view(6, 128).atanh(), expected, atol=1e-4, rtol=1e-4)
-    maps = {m.name: m.weights for m in output.attention}
-    # Frames 0, 10, ... of the sound lie one in each part; a part's weight lies on the four frames taken from five.
-    asked = maps["cross.audio"][0, 0, 20::40].unflatten(1, (6, 5)).sum(2)
-    torch.testing.assert_close(asked, corr.softmax(1), atol=1e-4, rtol=1e-4)
+def test_fusion_by_hand():
+    audio, visual = torch.tensor([[[1.0], [2.0]]]), torch.tensor([[[0.0], [math.log(3)]]])
+    h, look, listen = fuse(audio, visual, torch.ones(1, 1))
+    # Corr = [[0, ln 3], [0, 2 ln 3]]. Audio 1 picks visual snippets 1 to 3, audio 2 picks them 1 to 9.
+    torch.testing.assert_close(look, torch.tensor([[[1 / 4, 3 / 4], [1 / 10, 9 / 10]]]))
+    # Visual 1 picks audio snippets 1 to 1, visual 2 picks them 3 to 9.
+    torch.testing.assert_close(listen, torch.tensor([[[1 / 2, 1 / 2], [1 / 4, 3 / 4]]]))
+    # Own snippet and mean: visual 0 + 0.75 ln 3 and ln 3 + 0.9 ln 3, audio 1 + 1.5 and 2 + 1.75.
+    expected = torch.tensor([[[0.75 * math.log(3), 2.5], [1.9 * math.log(3), 3.75]]]).tanh()
+    torch.testing.assert_close(h, expected)
+
+
+def test_fusion_with_silence_weighs_all_snippets_alike():
+    h, _, _ = fuse(torch.zeros(1, 2, 1), torch.tensor([[[1.0], [3.0]]]), torch.ones(1, 1))
+    # 1 and 3, and their mean 2; nothing of the sound.
+    torch.testing.assert_close(h, torch.tensor([[[3.0, 0.0], [5.0, 0.0]]]).tanh())
 
 
 @pytest.mark.parametrize(("gone", "half"), [("audio", 1), ("visual", 0)])
 def test_what_is_absent_leaves_zeros_in_its_half(gone, half):
-    model, batch = built(), clips()
-    # Untrained, all snippets are much alike, and so is any mean of them: the difference is small, but it is there.
-    model.relevance.data.mul_(1e4)
-    whole, rest = (model(b).embeddings["fused"].view(2, 6, 2, 64) for b in (batch, batch.without(gone)))
-    assert rest[:, :, half].abs().max() == 0
-    assert rest[:, :, 1 - half].abs().max() > 0
-    assert not torch.equal(whole[:, :, 1 - half], rest[:, :, 1 - half])
+    embedding = built()(clips().without(gone)).embeddings["fused"].view(2, 6, 2, 64)
+    assert embedding[:, :, half].abs().max() == 0
+    assert embedding[:, :, 1 - half].abs().max() > 0
 
 
 @pytest.mark.parametrize("attentions", ["AT", "VS", "VS+VC", "VS+VC+VT"])
