@@ -216,7 +216,10 @@ def test_saved_and_loaded_it_gives_the_same_numbers(case, tmp_path):
     checkpoints.save(tmp_path / "one.safetensors", model, checkpoints.Normaliser(), {})
     loaded = checkpoints.load(tmp_path / "one.safetensors")
     assert loaded.spec == model.spec
-    assert_same(ask(model, batch), ask(loaded.model, batch), 0)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, loaded.model.state_dict()[name]), name
+    # Loaded weights lie elsewhere in memory, and some kernels sum in another order there.
+    assert_same(ask(model, batch), ask(loaded.model, batch), 1e-6)
 
 
 @every_case
