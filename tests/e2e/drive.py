@@ -74,7 +74,7 @@ def play_to_end(page: Page, root: Locator, times: int = 3) -> dict[str, Any]:
     return after | {name: after[name] - before.get(name, 0) for name in ("presented", "drawn")}
 
 
-def play_undisturbed(page: Page, root: Locator, share: float = 0.99, rounds: int = 4) -> dict[str, Any]:
+def play_undisturbed(page: Page, root: Locator, share: float = 0.99, rounds: int = 8) -> dict[str, Any]:
     """As ``play_to_end``, and again when too few frames were drawn: on a shared core the browser itself is held up at times,
     shows frames without a callback, and no page can draw on those. A page that cannot keep up fails every round.
     """
@@ -82,6 +82,7 @@ def play_undisturbed(page: Page, root: Locator, share: float = 0.99, rounds: int
         seen = play_to_end(page, root)
         if seen["drawn"] >= share * seen["presented"]:
             break
+        page.wait_for_timeout(3000)
     return seen
 
 
