@@ -38,6 +38,9 @@ output only when both modalities have equally many frames. Both variants take th
 A modality that is absent throughout is never attended to. It still asks: one frame of zeros stands for its queries, as
 zeroed features do in the papers, so that the other modality reaches both halves of the classifier.
 
+``spec.shared`` names the mean frame after each cross-modal layer, asked by sound and by picture: 001 (Fig. 4) takes AuxFormer's
+cross-modal layers for the layers that its modalities share.
+
 What 000 studies is in the config: positions (5.3.1), what follows the fusion layers (5.3.2: one LSTM or GRU layer of the same
 width, or nothing), the token (5.3.3: a learned vector before each modality's frames, or the mean over present frames), the
 weights of the losses (5.3.4, Table 4), and baseline 1 (4.5.1, ``auxiliary=False``).
@@ -149,12 +152,16 @@ class AuxFormer(AVModel):
         batch = batch.completed(self.spec.inputs)
         maps: list[AttentionMap] = []
         x, present, asks = {}, {}, {}
+        embeddings: dict[str, Tensor] = {}
         for m in MODALITIES:
             x[m], present[m], asks[m] = self._embedded(m, batch)
 
         def encode(kind: str, m: str, query: Tensor, other: str | None, keys: Tensor) -> Tensor:
             key = x[other] if other else None
-            h, weights = getattr(self, kind)[m](query, key, keys, attention)
+            states: list[Tensor] = []
+            h, weights = getattr(self, kind)[m](query, key, keys, attention, states)
+            if kind == "cross":
+                embeddings.update({f"cross layer {i + 1} {m}": mean_present(h, asks[m]) for i, h in enumerate(states)})
             seen = present[other or m]
             maps.extend(AttentionMap(f"{kind}.{m}", m, other or m, i, self._of_frames(w, seen)) for i, w in enumerate(weights))
             return self._encoder_dropout(h)
@@ -167,7 +174,7 @@ class AuxFormer(AVModel):
             elif self.config.refine != "none":
                 h = run_present(self.fused[m], h, asks[m])
             tokens[m] = self._token(h, asks[m])
-        logits, embeddings = {}, {}
+        logits = {}
         logits["av"], embeddings["fused"] = self.main(torch.cat([tokens["audio"], tokens["visual"]], 1))
         for m in MODALITIES if self.config.auxiliary else ():
             h = encode("auxiliary", m, x[m], None, present[m])
@@ -222,6 +229,7 @@ def _spec(config: AuxFormerConfig) -> ModelSpec:
     pairs = {"cross.audio": ("audio", "visual"), "cross.visual": ("visual", "audio")}
     pairs |= {f"{kind}.{m}": (m, m) for kind in kinds for m in MODALITIES}
     heads = ("av", *MODALITIES) if config.auxiliary else ("av",)
+    crossed = tuple((f"cross layer {i + 1} audio", f"cross layer {i + 1} visual") for i in range(config.layers))
     return ModelSpec(
         system="auxformer",
         inputs={"audio": config.audio_dim, "visual": config.visual_dim},
@@ -230,7 +238,8 @@ def _spec(config: AuxFormerConfig) -> ModelSpec:
         modalities={head: MODALITIES if head == "av" else (head,) for head in heads},
         decision=heads,
         attention=tuple(AttentionSpec(n, q, k, config.layers, config.heads) for n, (q, k) in pairs.items()),
-        embeddings=("fused", *heads[1:]),
+        embeddings=("fused", *heads[1:], *(name for pair in reversed(crossed) for name in pair)),
+        shared=crossed,
         task=config.task,
         loss_weights=dict(zip(heads, config.loss_weights, strict=False)) if config.auxiliary else {"av": 1.0},
     )

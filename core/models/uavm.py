@@ -73,8 +73,8 @@ class Branch(nn.Module):
         self.encoder = TransformerEncoder(encoder)
         nn.init.trunc_normal_(self.positions, std=0.02)
 
-    def forward(self, x: Tensor, need_weights: bool) -> tuple[Tensor, list[Tensor]]:
-        return self.encoder(self.project(self.norm(x)) + self.positions, need_weights=need_weights)
+    def forward(self, x: Tensor, need_weights: bool, states: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
+        return self.encoder(self.project(self.norm(x)) + self.positions, need_weights=need_weights, states=states)
 
 
 @MODELS.register("uavm")
@@ -113,28 +113,36 @@ class UAVM(AVModel):
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
         batch = batch.completed(self.spec.inputs)
         maps: list[AttentionMap] = []
-        logits, pooled = {}, {}
+        logits: dict[str, Tensor] = {}
+        embeddings: dict[str, Tensor] = {}
         for m in MODALITIES:
             parts = segments(batch.present[m], self.config.steps)
             own, weights = self.own[m](parts @ F.normalize(batch.values[m], dim=-1), attention)
             maps.extend(AttentionMap(f"own.{m}", m, m, i, spread(w, parts, parts)) for i, w in enumerate(weights))
-            shared, weights = self.shared(own, attention)
+            states = [own]
+            shared, weights = self.shared(own, attention, states)
             maps.extend(AttentionMap(f"shared.{m}", m, m, i, spread(w, parts, parts)) for i, w in enumerate(weights))
-            pooled[m] = shared.mean(1)
-            logits[m] = self.head(pooled[m])
+            embeddings |= {f"{stage} {m}": h.mean(1) for stage, h in zip(_stages(self.config), states, strict=True)}
+            logits[m] = self.head(shared.mean(1))
         seen = {m: batch.present[m].any(1, keepdim=True) for m in MODALITIES}
         both = (logits["audio"] + logits["visual"]) / 2
         alone = torch.where(seen["audio"], logits["audio"], logits["visual"])
         logits = {"av": torch.where(seen["audio"] & seen["visual"], both, alone), **logits}
         predictions, evidence = self.answers(logits, batch)
-        return ModelOutput(predictions, evidence, {f"shared {m}": h for m, h in pooled.items()}, tuple(maps))
+        return ModelOutput(predictions, evidence, embeddings, tuple(maps))
 
 
 def _head(width: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.LayerNorm(width, eps=_EPSILON), nn.Linear(width, outputs))
 
 
+def _stages(config: UAVMConfig) -> tuple[str, ...]:
+    """What goes into the shared layers, and what each of them gives; the last is what the head sees."""
+    return ("own", *(f"shared layer {i + 1}" for i in range(config.shared_layers)))
+
+
 def _spec(config: UAVMConfig) -> ModelSpec:
+    pairs = tuple((f"{stage} audio", f"{stage} visual") for stage in _stages(config))
     parts = (("own", config.layers), ("shared", config.shared_layers))
     return ModelSpec(
         system="uavm",
@@ -144,7 +152,8 @@ def _spec(config: UAVMConfig) -> ModelSpec:
         modalities={"av": MODALITIES, "audio": ("audio",), "visual": ("visual",)},
         decision=("av",),
         attention=tuple(AttentionSpec(f"{part}.{m}", m, m, n, config.heads) for part, n in parts for m in MODALITIES),
-        embeddings=("shared audio", "shared visual"),
+        embeddings=tuple(name for pair in reversed(pairs) for name in pair),
+        shared=pairs,
         task=config.task,
         # The audio-visual head has no weights of its own to teach.
         loss_weights={"audio": 0.5, "visual": 0.5},

@@ -123,6 +123,7 @@ class VAVL(AVModel):
         batch = batch.completed(self.spec.inputs)
         maps: list[AttentionMap] = []
         pooled, seen = {}, {}
+        embeddings: dict[str, Tensor] = {}
         for m in self.spec.inputs:
             present = batch.present[m]
             seen[m] = present.any(1, keepdim=True)
@@ -134,9 +135,13 @@ class VAVL(AVModel):
             h = torch.where(present[..., None], h, 0)
             own, weights = self.own[m](h, present, attention)
             maps.extend(AttentionMap(f"own.{m}", m, m, i, of_present_keys(w, present)) for i, w in enumerate(weights))
-            shared, weights = self.shared(own, present, attention)
+            states = [own]
+            shared, weights = self.shared(own, present, attention, states)
             maps.extend(AttentionMap(f"shared.{m}", m, m, i, of_present_keys(w, present)) for i, w in enumerate(weights))
             h = own + shared if self.config.shared_residual else shared
+            embeddings |= {
+                f"{stage} {m}": mean_present(h, present) for stage, h in zip(_stages(self.config), states, strict=False)
+            }
             pooled[m] = mean_present(h, present)
         logits = {m: self.predict[m](pooled[m]) for m in pooled}
         if self.config.audiovisual == "layers":
@@ -147,7 +152,8 @@ class VAVL(AVModel):
         logits = {"av": torch.where(seen["audio"] & seen["visual"], both, alone), **logits}
         predictions, evidence = self.answers(logits, batch)
         rebuilt = {m: self.rebuild[m](pooled[m]) for m in pooled} if self.config.reconstruct else {}
-        return ModelOutput(predictions, evidence, {f"shared {m}": v for m, v in pooled.items()}, tuple(maps), rebuilt)
+        embeddings |= {f"shared {m}": v for m, v in pooled.items()}
+        return ModelOutput(predictions, evidence, embeddings, tuple(maps), rebuilt)
 
     def _over_the_batch(self, modality: str, h: Tensor) -> Tensor:
         """The public code hands (time, batch) to a conformer that expects (batch, time)."""
@@ -156,7 +162,14 @@ class VAVL(AVModel):
         return self.shared_norm(own + shared if self.config.shared_residual else shared).mean(0)
 
 
+def _stages(config: VAVLConfig) -> tuple[str, ...]:
+    """What goes into the shared layers, what each of them gives, and what the heads see."""
+    layers = [f"shared layer {i + 1}" for i in range(config.shared_layers)]
+    return ("own", *layers, "shared") if config.variant == "paper" else ("shared",)
+
+
 def _spec(config: VAVLConfig) -> ModelSpec:
+    pairs = tuple((f"{stage} audio", f"{stage} visual") for stage in _stages(config))
     attention = tuple(
         AttentionSpec(f"{part}.{m}", m, m, layers, config.heads)
         for part, layers in (("own", config.layers), ("shared", config.shared_layers))
@@ -172,6 +185,7 @@ def _spec(config: VAVLConfig) -> ModelSpec:
         modalities={"av": ("audio", "visual"), "audio": ("audio",), "visual": ("visual",)},
         decision=("av",),
         attention=attention,
-        embeddings=("shared audio", "shared visual"),
+        embeddings=tuple(name for pair in reversed(pairs) for name in pair),
+        shared=pairs,
         task=config.task,
     )

@@ -151,8 +151,15 @@ class Conformer(nn.Module):
                 nn.Conv2d(1, config.dim, 3, stride=2), nn.ReLU(), nn.Conv2d(config.dim, config.dim, 3, stride=2)
             )
 
-    def forward(self, x: Tensor, present: Tensor | None = None, need_weights: bool = False) -> tuple[Tensor, list[Tensor]]:
-        """Args: present [B, T] bool, None where every frame is there. Returns the frames and one [B, heads, T, T] a layer."""
+    def forward(
+        self, x: Tensor, present: Tensor | None = None, need_weights: bool = False, states: list[Tensor] | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Returns the frames and, when asked for, one [B, heads, T, T] a layer.
+
+        Args:
+            present: [B, T] bool, None where every frame is there.
+            states: takes the frames that each layer gives.
+        """
         if present is not None and bool(present.all()):
             present = None
         h, maps = self.drop(self.input(x)), []
@@ -160,6 +167,8 @@ class Conformer(nn.Module):
             h, weights = layer(h, present, need_weights)
             if weights is not None:
                 maps.append(weights)
+            if states is not None:
+                states.append(h)
         return h, maps
 
 

@@ -97,12 +97,18 @@ class TransformerEncoder(nn.Module):
             self.layer_norm = nn.LayerNorm(config.dim)
 
     def forward(
-        self, x: Tensor, key: Tensor | None = None, key_present: Tensor | None = None, need_weights: bool = False
+        self,
+        x: Tensor,
+        key: Tensor | None = None,
+        key_present: Tensor | None = None,
+        need_weights: bool = False,
+        states: list[Tensor] | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """Returns [B, Tq, D] and, when asked for, one [B, heads, Tq, Tk] a layer.
 
         Args:
             key_present: [B, Tk] bool, the keys that may be looked at; None for all.
+            states: takes the frames that each layer gives, before any final norm.
         """
         queries, keys = self._embed(x), None if key is None else self._embed(key)
         allowed = self._allowed(x, x if key is None else key, key_present)
@@ -111,6 +117,8 @@ class TransformerEncoder(nn.Module):
             queries, weights = layer(queries, keys, allowed, need_weights)
             if weights is not None:
                 maps.append(weights)
+            if states is not None:
+                states.append(queries)
         return self.layer_norm(queries) if self.config.final_norm else queries, maps
 
     def _embed(self, x: Tensor) -> Tensor:
