@@ -1,0 +1,132 @@
+"""Maps: many dimensions drawn in two, by PCA (scikit-learn), t-SNE (openTSNE) or UMAP (umap-learn).
+
+Each map can place clips that it was not drawn from, without being drawn again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from core.errors import UserError
+
+Method = Literal["PCA", "t-SNE", "UMAP"]
+METHODS: tuple[Method, ...] = ("PCA", "t-SNE", "UMAP")
+Progress = Callable[[float], None]
+
+_ITERATIONS = (250, 500)
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A map.
+
+    Attributes:
+        points: [N, 2] float32.
+        place: [M, D] -> [M, 2], where others would lie.
+    """
+
+    method: Method
+    points: np.ndarray
+    place: Callable[[np.ndarray], np.ndarray]
+
+
+def project(
+    vectors: np.ndarray,
+    method: Method = "PCA",
+    *,
+    seed: int = 0,
+    perplexity: float = 30.0,
+    neighbours: int = 15,
+    min_dist: float = 0.1,
+    workers: int = 1,
+    progress: Progress = lambda share: None,
+) -> Projection:
+    """Draw a map of [N, D].
+
+    Args:
+        perplexity: of t-SNE; held below a third of the clips, as it must be.
+        neighbours, min_dist: of UMAP.
+        workers: threads of t-SNE. UMAP takes one, without which a seed does not give the same map twice.
+
+    Raises:
+        UserError: with fewer than three clips, or with vectors that are not numbers.
+    """
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    if len(vectors) < 3:
+        raise UserError(f"A map needs three clips or more; here are {len(vectors)}.")
+    if not np.isfinite(vectors).all():
+        raise UserError("Some of these vectors are not numbers: the model is broken, train it again.")
+    if method == "PCA":
+        return _pca(vectors, seed)
+    if method == "t-SNE":
+        return _tsne(vectors, seed, perplexity, workers, progress)
+    return _umap(vectors, seed, neighbours, min_dist, progress)
+
+
+def _pca(vectors: np.ndarray, seed: int) -> Projection:
+    flat = np.pad(vectors, ((0, 0), (0, max(0, 2 - vectors.shape[1]))))
+    fitted = PCA(2, random_state=seed).fit(flat)
+
+    def place(others: np.ndarray) -> np.ndarray:
+        padded = np.pad(others, ((0, 0), (0, flat.shape[1] - others.shape[1])))
+        return fitted.transform(padded).astype(np.float32)
+
+    return Projection("PCA", place(vectors), place)
+
+
+def _tsne(vectors: np.ndarray, seed: int, perplexity: float, workers: int, progress: Progress) -> Projection:
+    # Its import takes seconds.
+    from openTSNE import TSNE
+
+    every, total = 25, sum(_ITERATIONS)
+    done = 0
+
+    def step(iteration: int, error: float, embedding: np.ndarray) -> bool:
+        nonlocal done
+        done += every
+        progress(min(1.0, done / total))
+        return False
+
+    fitted = TSNE(
+        perplexity=min(perplexity, max(1.0, (len(vectors) - 1) / 3)),
+        early_exaggeration_iter=_ITERATIONS[0],
+        n_iter=_ITERATIONS[1],
+        random_state=seed,
+        n_jobs=workers,
+        callbacks=step,
+        callbacks_every_iters=every,
+    ).fit(vectors)
+    return Projection("t-SNE", np.asarray(fitted, np.float32), lambda others: np.asarray(fitted.transform(others), np.float32))
+
+
+def _umap(vectors: np.ndarray, seed: int, neighbours: int, min_dist: float, progress: Progress) -> Projection:
+    # Its import takes seconds.
+    from umap import UMAP
+
+    class Heard:
+        """What UMAP writes its progress bar to."""
+
+        def write(self, text: str) -> None:
+            share = text.strip().partition("%")[0].rpartition(" ")[2].rpartition(":")[2]
+            if share.isdigit():
+                progress(int(share) / 100)
+
+        def flush(self) -> None:
+            pass
+
+    # Begun from PCA: the library's own start, by eigenvectors, is not the same every time where the graph falls apart.
+    count = max(2, min(neighbours, len(vectors) - 1))
+    fitted = UMAP(
+        n_neighbors=count,
+        init="pca",
+        min_dist=min_dist,
+        random_state=seed,
+        n_jobs=1,
+        tqdm_kwds={"disable": False, "file": Heard()},
+    ).fit(vectors)
+    return Projection("UMAP", np.asarray(fitted.embedding_, np.float32), lambda others: np.asarray(fitted.transform(others)))

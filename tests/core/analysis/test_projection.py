@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from core.analysis import neighbours
+from core.analysis.projection import METHODS, project
+from core.errors import UserError
+
+
+def clouds(count: int = 90, dim: int = 12) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    labels = np.arange(count) % 3
+    return 6 * np.eye(dim)[labels] + random.normal(size=(count, dim)), labels
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_map_keeps_neighbours_together_and_is_the_same_twice(method):
+    vectors, labels = clouds()
+    seen: list[float] = []
+    drawn = project(vectors, method, seed=3, progress=seen.append)
+    assert drawn.points.shape == (90, 2)
+    assert neighbours.knn_accuracy(drawn.points, labels.tolist(), 5) > 0.9
+    np.testing.assert_array_equal(drawn.points, project(vectors, method, seed=3).points)
+    if method != "PCA":
+        assert seen[-1] == 1
+        assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_others_are_placed_among_their_like(method):
+    vectors, labels = clouds(120)
+    drawn = project(vectors[:90], method)
+    placed = np.asarray(drawn.place(vectors[90:].astype(np.float32)))
+    centres = np.stack([drawn.points[labels[:90] == c].mean(0) for c in range(3)])
+    told = np.linalg.norm(placed[:, None] - centres[None], axis=2).argmin(1)
+    assert (told == labels[90:]).mean() > 0.9
+
+
+def test_pca_by_hand():
+    # Along x the spread is greatest, along y less; z is the same for all.
+    vectors = np.array([[-3.0, 0, 7], [3, 0, 7], [0, 1, 7], [0, -1, 7]])
+    points = project(vectors, "PCA").points
+    np.testing.assert_allclose(np.abs(points), [[3, 0], [3, 0], [0, 1], [0, 1]], atol=1e-6)
+    assert project(np.array([[1.0], [2], [4]]), "PCA").points.shape == (3, 2)
+
+
+@pytest.mark.parametrize(("vectors", "said"), [(np.zeros((2, 3)), "three clips"), (np.full((5, 3), np.nan), "not numbers")])
+def test_what_cannot_be_drawn_is_one_sentence(vectors, said):
+    with pytest.raises(UserError, match=said):
+        project(vectors)
