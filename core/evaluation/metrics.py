@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 import torch
@@ -79,6 +79,7 @@ class Answers:
         clip: [R], which of the N clips a row belongs to.
         evidence: head -> [N] bool, see ``ModelOutput``.
         present: modality -> [N] bool, whether the clip has a frame of it.
+        embeddings: name -> [N, D], empty unless asked for.
     """
 
     spec: ModelSpec
@@ -87,6 +88,7 @@ class Answers:
     clip: Tensor
     evidence: Mapping[str, Tensor]
     present: Mapping[str, Tensor]
+    embeddings: Mapping[str, Tensor] = field(default_factory=dict)
 
     def of(self, chosen: Tensor) -> Answers:
         """Those of the clips where ``chosen`` [N] is True."""
@@ -99,6 +101,7 @@ class Answers:
             place[self.clip[rows]],
             {head: seen[chosen] for head, seen in self.evidence.items()},
             {modality: there[chosen] for modality, there in self.present.items()},
+            {name: vectors[chosen] for name, vectors in self.embeddings.items()},
         )
 
     def metrics(self, head: str) -> Metrics:
@@ -133,13 +136,16 @@ class Answers:
 
 
 @torch.inference_mode()
-def collect(model: AVModel, batches: Iterable[tuple[Batch, Tensor]], without: str | None = None) -> Answers:
+def collect(
+    model: AVModel, batches: Iterable[tuple[Batch, Tensor]], without: str | None = None, embeddings: bool = False
+) -> Answers:
     """Ask the model about every clip.
 
     Args:
         batches: each with its targets: [B] class indices, [B, outputs] values, or by frame [B, T, outputs] ([B, T] class
             indices, negative where nobody labelled). NaN is a value that nobody gave; a row without any is not asked about.
         without: the modality to take away.
+        embeddings: whether to keep the embeddings that the spec declares.
 
     Raises:
         UserError: when there is nothing to ask about.
@@ -148,6 +154,7 @@ def collect(model: AVModel, batches: Iterable[tuple[Batch, Tensor]], without: st
     predictions: dict[str, list[Tensor]] = {}
     evidence: dict[str, list[Tensor]] = {}
     present: dict[str, list[Tensor]] = {}
+    vectors: dict[str, list[Tensor]] = {}
     targets, clips, count = [], [], 0
     for batch, target in batches:
         batch = batch.to(model.prior.device).completed(model.spec.inputs)
@@ -161,12 +168,16 @@ def collect(model: AVModel, batches: Iterable[tuple[Batch, Tensor]], without: st
             predictions.setdefault(head, []).append(_rows(answer.cpu(), said))
         for head, seen in output.evidence.items():
             evidence.setdefault(head, []).append(seen.cpu())
+        for name in model.spec.embeddings if embeddings else ():
+            vectors.setdefault(name, []).append(output.embeddings[name].cpu())
         for name in model.spec.inputs:
             present.setdefault(name, []).append(batch.present[name].any(1).cpu())
     if not sum(map(len, targets)):
         raise UserError("There is no labelled clip to evaluate: choose a corpus, or a part of it, that has some.")
-    heads, seen, there = ({k: torch.cat(v) for k, v in by_name.items()} for by_name in (predictions, evidence, present))
-    return Answers(model.spec, heads, torch.cat(targets), torch.cat(clips), seen, there)
+    heads, seen, there, embedded = (
+        {k: torch.cat(v) for k, v in by_name.items()} for by_name in (predictions, evidence, present, vectors)
+    )
+    return Answers(model.spec, heads, torch.cat(targets), torch.cat(clips), seen, there, embedded)
 
 
 def predict(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,9 @@ from typing import Any
 import torch
 
 from core import checkpoints
+from core.analysis.distance import by_stage
+from core.analysis.neighbours import knn_accuracy, silhouette
+from core.analysis.projection import project
 from core.corpora import Corpus, open_corpus
 from core.evaluation.metrics import collect
 from core.evaluation.sweep import sweep
@@ -33,8 +36,8 @@ from core.training.run import balanced, fitted, set_prior
 from core.training.splits import by_speaker
 
 # Part of every cell's name: raise it when training or measuring changes so that old numbers no longer hold.
-CELL_VERSION = 1
-DRAWS = 3
+CELL_VERSION = 2
+DRAWS = 5
 Measured = dict[str, dict[str, dict[str, Any]]]
 
 
@@ -74,7 +77,7 @@ def fill(cell: Cell, conditions: Iterable[str], workers: int = 1) -> Measured:
     folder = cell.folder()
     folder.mkdir(parents=True, exist_ok=True)
     changes, sets = fitted(cell.run.system, cell.run.preset, open_corpus(cell.corpus))
-    corpus, clips = _clips(cell.corpus, tuple(sorted(sets.items())), cell.run.data.audio_step, workers)
+    corpus, clips = _clips(cell.corpus, tuple(sorted(sets.items())), cell.run.data.step, workers)
     split = by_speaker(corpus.table.loc[[clip.id for clip in clips]], cell.seed)
     parts = {name: [c for c in clips if split[c.id] == name] for name in ("train", "development", "test")}
     path = folder / "model.safetensors"
@@ -83,8 +86,10 @@ def fill(cell: Cell, conditions: Iterable[str], workers: int = 1) -> Measured:
     loaded = checkpoints.load(path)
     batches = Batches(parts["test"], loaded.spec, loaded.normaliser, 64)
     for condition in missing:
-        measured[condition] = measure(loaded.model, batches, condition, cell.seed)
-    measured.setdefault("cost", {"decision": dict(loaded.card)})
+        if condition == "cost":
+            measured[condition] = {"decision": dict(loaded.card) | _cost(path, loaded.model, batches, len(parts["test"]))}
+        else:
+            measured[condition] = measure(loaded.model, batches, condition, cell.seed)
     write_atomically(folder / "measured.json", lambda part: part.write_text(json.dumps(measured)))
     return measured
 
@@ -111,18 +116,20 @@ def _train(
 
 
 @lru_cache(maxsize=2)
-def _clips(corpus_name: str, sets: tuple[tuple[str, str], ...], audio_step: float, workers: int) -> tuple[Corpus, list[Clip]]:
+def _clips(corpus_name: str, sets: tuple[tuple[str, str], ...], step: float, workers: int) -> tuple[Corpus, list[Clip]]:
     corpus = open_corpus(corpus_name)
     clips, _ = load_clips(corpus, None, workers, None, DEFAULT_SETS | dict(sets))
-    return corpus, [thinned(clip, audio_step) for clip in clips]
+    # Pixels and spectrograms are cut into snippets by the model that takes them, which counts their frames.
+    usual = [m for m, name in DEFAULT_SETS.items() if dict(sets).get(m, name) == name]
+    return corpus, [thinned(clip, step, usual) for clip in clips]
 
 
-def thinned(clip: Clip, audio_step: float) -> Clip:
-    """The clip with its sound averaged to ``audio_step`` seconds a frame; 0 leaves it."""
-    sound = clip.streams.get("audio")
-    if not audio_step or sound is None or len(sound.times) < 2:
+def thinned(clip: Clip, step: float, modalities: Sequence[str] = ("audio", "visual")) -> Clip:
+    """The clip with frames averaged to ``step`` seconds each; 0 leaves them."""
+    if not step:
         return clip
-    return replace(clip, streams={**clip.streams, "audio": sound.pooled(audio_step)})
+    own = {m: stream.pooled(step) for m, stream in clip.streams.items() if m in modalities and len(stream.times) > 1}
+    return replace(clip, streams={**clip.streams, **own})
 
 
 def broken(clips: list[Clip], data: Data) -> list[Clip]:
@@ -140,6 +147,8 @@ def broken(clips: list[Clip], data: Data) -> list[Clip]:
 
 def measure(model: AVModel, batches: Batches, condition: str, seed: int) -> dict[str, dict[str, Any]]:
     """Metrics by head under one condition (see ``plan``), the mean over draws where frames go missing at random."""
+    if condition in _WAYS:
+        return {"decision": _WAYS[condition](model, batches, seed)}
     words = condition.split()
     if words[0] == "whole" or words[1] not in model.spec.inputs:
         return collect(model, batches).by_head()
@@ -148,3 +157,34 @@ def measure(model: AVModel, batches: Batches, condition: str, seed: int) -> dict
     points = sweep(model, batches, [words[1]], [float(words[2])], words[0], draws=DRAWS, seed=seed)  # type: ignore[arg-type]
     numbers = points.drop(columns=["modality", "rate", "draw"]).groupby("head").mean()
     return {str(head): {str(k): float(v) for k, v in row.items()} for head, row in numbers.iterrows()}
+
+
+def _shared_layers(model: AVModel, batches: Batches, seed: int) -> dict[str, Any]:
+    answers = collect(model, batches, embeddings=True)
+    paired = torch.stack(list(answers.present.values())).all(0)
+    table = by_stage({k: v[paired].numpy() for k, v in answers.embeddings.items()}, model.spec.shared, seed)
+    means = table.groupby("stage", sort=False)[["distance", "mismatched"]].mean()
+    stages = {f"distance {stage}": float(v) for stage, v in means["distance"].items()}
+    return {k: float(v) for k, v in means.iloc[-1].items()} | stages
+
+
+def _map(model: AVModel, batches: Batches, seed: int) -> dict[str, Any]:
+    answers = collect(model, batches, embeddings=True)
+    vectors = answers.embeddings[model.spec.embeddings[0]].numpy()
+    labels = [model.spec.labels[i] for i in answers.target.tolist()]
+    points = project(vectors, "t-SNE", seed=seed).points
+    drawn = {"x": points[:, 0].tolist(), "y": points[:, 1].tolist(), "label": labels}
+    return {"silhouette": silhouette(vectors, labels, seed), "knn_accuracy": knn_accuracy(vectors, labels), **drawn}
+
+
+_WAYS: dict[str, Callable[[AVModel, Batches, int], dict[str, Any]]] = {"shared layers": _shared_layers, "map": _map}
+
+
+def _cost(path: Path, model: AVModel, batches: Batches, clips: int) -> dict[str, Any]:
+    prepared = list(batches)
+    start = time.perf_counter()
+    with torch.inference_mode():
+        for batch, _ in prepared:
+            model(batch)
+    milliseconds = 1000 * (time.perf_counter() - start) / clips
+    return {"megabytes": path.stat().st_size / 2**20, "milliseconds_a_clip": milliseconds, "labels": list(model.spec.labels)}

@@ -4,28 +4,39 @@ A file names rows (what is trained), columns (what is measured, under which cond
 paper printed. Format, TOML:
 
     paper, item, title        "000", "Table 1", a line of our own
-    kind                      how it is drawn: table, bars, curves, points, spread, confusion
+    kind                      how it is drawn: table, bars, curves, spread, confusion (summed over seeds), points (a map a row,
+                              of the first seed)
     test                      none, matched, two-tailed, fisher-z: the paper's test of significance
     against                   the row that is tested against every other
     better                    "higher" (default) or "lower"
     note                      one sentence, where our setting departs from the paper's
 
     [defaults]                fields of every row that leaves them out
-    [[rows]]                  name, system; optionally preset, regime, changes (of the config), options (of the regime),
-                              training (of TrainConfig), data (see ``Data``), columns (their names; all if left out),
-                              conditions and heads (column -> condition, head)
+    [[rows]]                  name, system; optionally preset, regime (both the recipe's if left out: ``core.training.recipes``),
+                              changes (of the config), options (of the regime), training (of TrainConfig, over the recipe's),
+                              data (see ``Data``), columns (their names; all if left out), conditions and heads (column ->
+                              condition, head)
     [[columns]]               name, metric, condition ("whole" if left out), head ("decision" if left out)
     [[paper_values]]          row, column, value, on (the corpus that it was measured on)
 
-A condition is words: "whole"; "without audio"; "random visual 0.3" (that share of the frames missing), "burst audio 0.5",
-"tail visual 0.5"; see ``core.evaluation.masking``.
+Conditions, with the metrics that each gives:
+
+    "whole", "without audio", "random visual 0.3" (that share of the frames missing), "burst audio 0.5", "tail visual 0.5"
+                              of classes: accuracy, micro_f1, macro_f1, uar, ece, "recall anger" (or another class);
+                              of attributes: ccc, mae, ccc_arousal, mae_valence, …
+    "shared layers"           distance (cosine, between sound and picture of a clip after the last shared layer; 001, Fig. 4),
+                              mismatched (of other clips' pictures), and by stage, "distance shared layer 1", …
+    "map"                     silhouette, knn_accuracy (of the spec's first embedding, by class)
+    "cost"                    parameters, megabytes, seconds_an_epoch, epochs, milliseconds_a_clip
+
+A model without the modality that a condition takes away is measured whole.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +44,7 @@ from core.errors import UserError
 from core.models import catalogue  # noqa: F401  (registers the systems)
 from core.models.base import MODELS
 from core.training.loop import TrainConfig
+from core.training.recipes import recipe
 from core.training.regimes import REGIMES
 
 FOLDER = Path(__file__).parents[2] / "experiments"
@@ -46,11 +58,11 @@ class Data:
     """What of a corpus a row is trained on.
 
     Attributes:
-        audio_step: seconds; sound frames are averaged to this step, so that two cores train many models. 0 leaves them.
+        step: seconds; sound and face features are averaged to this step, so that two cores train many models. 0 leaves them.
         broken_pairs: share of the training clips that lose one modality for good, sound and picture in turn (001, Fig. 3).
     """
 
-    audio_step: float = 0.04
+    step: float = 0.08
     broken_pairs: float = 0.0
 
 
@@ -151,14 +163,16 @@ def _experiment(name: str, content: dict[str, Any]) -> Experiment:
 
 
 def _row(row: dict[str, Any], defaults: dict[str, Any], columns: tuple[Column, ...]) -> Row:
-    training = {**defaults.get("training", {}), **row.get("training", {})}
+    preset = row.get("preset", "demo")
+    usual = recipe(row["system"], preset)
+    training = {**asdict(usual.config), **defaults.get("training", {}), **row.get("training", {})}
     data = {**defaults.get("data", {}), **row.get("data", {})}
     if unknown := set(training) - {f.name for f in fields(TrainConfig)}:
         raise ValueError(f"training knows no {sorted(unknown)[0]}")
     run = Run(
         system=row["system"],
-        preset=row.get("preset", "demo"),
-        regime=row.get("regime", "standard"),
+        preset=preset,
+        regime=row.get("regime", usual.regime),
         changes={k: _frozen(v) for k, v in row.get("changes", {}).items()},
         options={k: _frozen(v) for k, v in row.get("options", {}).items()},
         training=TrainConfig(**{k: _frozen(v) for k, v in training.items()}),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly import colors
+from plotly.subplots import make_subplots
 
 from core.errors import UserError
 from core.evaluation.significance import Significance, fisher_z, matched_pairs, two_tailed
+from core.experiments.cells import Measured
 from core.experiments.plan import Column, Experiment, Row
 from core.features.store import write_atomically
 
@@ -29,7 +32,8 @@ class Filled:
 
     Attributes:
         values: (row, column) -> one value a seed, in the order of the seeds; a row without the column has no entry.
-        clips: test clips of each seed.
+        clips: test clips of each seed, or their frames where a model answers by frame.
+        raw: row -> all that was measured, one a seed.
     """
 
     experiment: Experiment
@@ -37,6 +41,7 @@ class Filled:
     seeds: tuple[int, ...]
     values: Mapping[tuple[str, str], tuple[float, ...]]
     clips: tuple[int, ...] = ()
+    raw: Mapping[str, tuple[Measured, ...]] = field(default_factory=dict)
 
     def mean(self, row: Row, column: Column) -> float:
         return float(np.mean(self.values.get((row.name, column.name), (np.nan,))))
@@ -120,6 +125,9 @@ def _p(found: Significance | None) -> str:
 def figure(filled: Filled) -> go.Figure:
     """The experiment as a picture of its kind; error bars are one standard deviation over seeds."""
     one = filled.experiment
+    if one.kind in ("confusion", "points"):
+        drawn = _confusions(filled) if one.kind == "confusion" else _maps(filled)
+        return drawn.update_layout(title=f"{one.paper}, {one.item}: {one.title}")
     drawn = go.Figure()
     for row in one.rows:
         names = [c.name for c in row.columns]
@@ -138,6 +146,44 @@ def figure(filled: Filled) -> go.Figure:
         drawn.update_xaxes(title="share of the frames that are there", range=[0, 1.02])
     drawn.update_yaxes(title=", ".join(sorted({c.metric for c in one.columns})))
     return drawn
+
+
+def _confusions(filled: Filled) -> go.Figure:
+    """One matrix a row of the experiment, over all seeds: rows are true classes, as shares of each."""
+    rows = [row for row in filled.experiment.rows if row.name in filled.raw]
+    drawn = make_subplots(1, max(1, len(rows)), subplot_titles=[row.name for row in rows])
+    for place, row in enumerate(rows, 1):
+        results = filled.raw[row.name]
+        counts = np.sum([one["whole"]["decision"]["confusion"] for one in results], 0)
+        labels = results[0]["cost"]["decision"]["labels"]
+        shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+        drawn.add_heatmap(
+            z=shares,
+            x=labels,
+            y=labels,
+            text=counts,
+            texttemplate="%{text}",
+            zmin=0,
+            zmax=1,
+            coloraxis="coloraxis",
+            row=1,
+            col=place,
+        )
+    drawn.update_yaxes(autorange="reversed")
+    return drawn.update_layout(coloraxis={"colorscale": "Blues", "cmin": 0, "cmax": 1})
+
+
+def _maps(filled: Filled) -> go.Figure:
+    rows = [row for row in filled.experiment.rows if row.name in filled.raw]
+    drawn = make_subplots(1, max(1, len(rows)), subplot_titles=[row.name for row in rows])
+    for place, row in enumerate(rows, 1):
+        found = pd.DataFrame({k: filled.raw[row.name][0]["map"]["decision"][k] for k in ("x", "y", "label")})
+        for i, (label, part) in enumerate(found.groupby("label")):
+            drawn.add_scatter(
+                x=part["x"], y=part["y"], mode="markers", name=str(label), legendgroup=str(label), showlegend=place == 1,
+                marker={"color": colors.qualitative.Safe[i % 10]}, row=1, col=place,
+            )  # fmt: skip
+    return drawn.update_xaxes(showticklabels=False).update_yaxes(showticklabels=False)
 
 
 def _level(column: Column) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
+from typing import Any
 
 from core.errors import UserError
 from core.experiments.cells import Cell, Measured, fill
@@ -25,14 +26,16 @@ def run(
     wanted: dict[tuple[str, int], tuple[Cell, set[str]]] = {}
     for row in experiment.rows:
         for seed in seeds:
-            wanted[row.name, seed] = (Cell(row.run, corpus, seed), {column.condition for column in row.columns})
+            conditions = {column.condition for column in row.columns} | {"cost"}
+            wanted[row.name, seed] = (Cell(row.run, corpus, seed), conditions)
     # Rows may share a run: it is trained once, for all that they ask of it.
     jobs: dict[str, tuple[Cell, set[str]]] = {}
     for cell, conditions in wanted.values():
         _, known = jobs.setdefault(cell.folder().name, (cell, set()))
         known |= conditions
     done, failed = _fill_all(jobs, workers, report)
-    values, clips = {}, []
+    values, raw = {}, {}
+    clips: list[int] = []
     for row in experiment.rows:
         results = [done.get(wanted[row.name, seed][0].folder().name) for seed in seeds]
         if any(one is None for one in results):
@@ -41,8 +44,9 @@ def run(
             values[row.name, column.name] = tuple(
                 value_of(one, column.condition, column.head, column.metric) for one in results if one
             )
-        clips = [int(one["whole"]["decision"]["clips"]) for one in results if one and "whole" in one]
-    return Filled(experiment, corpus, seeds, values, tuple(clips)), failed
+        raw[row.name] = tuple(one for one in results if one)
+        clips = [_sample(one["whole"]["decision"]) for one in raw[row.name] if "whole" in one] or clips
+    return Filled(experiment, corpus, seeds, values, tuple(clips), raw), failed
 
 
 def finished(experiment: Experiment, corpus: str, seeds: tuple[int, ...]) -> bool:
@@ -56,8 +60,22 @@ def finished(experiment: Experiment, corpus: str, seeds: tuple[int, ...]) -> boo
 
 def value_of(measured: Measured, condition: str, head: str, metric: str) -> float:
     """One number of a cell; NaN where the head has no such metric."""
-    value = measured.get(condition, {}).get(head, {}).get(metric, float("nan"))
-    return float(value)
+    found = measured.get(condition, {}).get(head, {})
+    if metric.startswith("recall "):
+        return _recall(found, metric.removeprefix("recall "), measured.get("cost", {}).get("decision", {}).get("labels", []))
+    return float(found.get(metric, float("nan")))
+
+
+def _recall(found: dict[str, Any], label: str, labels: list[str]) -> float:
+    if label not in labels or "confusion" not in found:
+        return float("nan")
+    row = found["confusion"][labels.index(label)]
+    return row[labels.index(label)] / sum(row) if sum(row) else float("nan")
+
+
+def _sample(whole: dict[str, Any]) -> int:
+    """What a correlation was taken over: frames for a model that answers by frame, else clips."""
+    return int(whole.get("frames", whole["clips"]))
 
 
 def _fill_all(jobs: dict[str, tuple[Cell, set[str]]], workers: int, report: Report) -> tuple[dict[str, Measured], list[str]]:

@@ -40,10 +40,12 @@ PAPER: dict[str, Recipe] = {
 }
 
 # Small models on features that hardly fit them: noise keeps them from learning the training faces by heart.
-_DEMO = TrainConfig(epochs=30, learning_rate=1.5e-3, frame_noise=0.3, clip_noise=0.3)
+_DEMO = TrainConfig(epochs=20, learning_rate=1.5e-3, frame_noise=0.3, clip_noise=0.3)
 DEMO: dict[str, Recipe] = {name: replace(recipe, config=_DEMO) for name, recipe in PAPER.items()} | {
     "vavl": Recipe("vavl", replace(_DEMO, learning_rate=1e-3)),
-    "double-attention": Recipe("metric", replace(_DEMO, learning_rate=1e-3, frame_noise=0.1, clip_noise=0.1, batch_size=16)),
+    "double-attention": Recipe(
+        "metric", replace(_DEMO, epochs=12, learning_rate=1e-3, frame_noise=0.1, clip_noise=0.1, batch_size=16)
+    ),
 }
 
 
