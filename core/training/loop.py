@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -174,27 +174,38 @@ def _optimiser(model: AVModel, config: TrainConfig) -> torch.optim.Optimizer:
 
 def _epoch(fabric: Fabric, step: Any, optimiser: Any, batches: Batches, regime: Regime, config: TrainConfig) -> float:
     step.train()
-    names = dict(step.module.model.named_parameters())
+    named = [(name, p) for name, p in step.module.model.named_parameters() if p.requires_grad]
+    left_alone = {stage: [p for name, p in named if not regime.trains(stage, name)] for stage in regime.stages}
     losses = []
     # Set up anew each epoch: a sampler that distributes clips takes its order from the epoch's seed.
     for batch, target in fabric.setup_dataloaders(batches.loader, move_to_device=False):
         batch = jitter(batch.to(fabric.device), config.frame_noise, config.clip_noise)
         target = target.to(fabric.device)
         for stage in regime.stages:
-            loss = step(dict(batch.values), dict(batch.present), target, stage)
-            if not loss.requires_grad:
-                # No clip of this batch has anything to teach in this stage.
-                continue
-            optimiser.zero_grad()
-            fabric.backward(loss)
-            for name, parameter in names.items():
-                if not regime.trains(stage, name):
-                    parameter.grad = None
+            with frozen(left_alone[stage]):
+                loss = step(dict(batch.values), dict(batch.present), target, stage)
+                if not loss.requires_grad:
+                    # No clip of this batch has anything to teach in this stage.
+                    continue
+                optimiser.zero_grad()
+                fabric.backward(loss)
             if config.clip_norm:
                 fabric.clip_gradients(step, optimiser, max_norm=config.clip_norm, error_if_nonfinite=False)
             optimiser.step()
             losses.append(float(loss.detach()))
     return sum(losses) / max(1, len(losses))
+
+
+@contextmanager
+def frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """No gradient for these while it lasts: autograd keeps nothing of what lies before and beside the others."""
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
 
 
 @torch.inference_mode()
