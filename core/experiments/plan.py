@@ -15,7 +15,7 @@ paper printed. Format, TOML:
     [[rows]]                  name, system; optionally preset, regime (both the recipe's if left out: ``core.training.recipes``),
                               changes (of the config), options (of the regime), training (of TrainConfig, over the recipe's),
                               data (see ``Data``), columns (their names; all if left out), conditions and heads (column ->
-                              condition, head)
+                              condition, head), against (where a part of the table is tested against a row of its own)
     [[columns]]               name, metric, condition ("whole" if left out), head ("decision" if left out)
     [[paper_values]]          row, column, value, on (the corpus that it was measured on)
 
@@ -91,11 +91,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: a run, and the columns that it fills."""
+    """A line of a table: a run, the columns that it fills, and the row that is tested against it."""
 
     name: str
     run: Run
     columns: tuple[Column, ...]
+    against: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,8 @@ def load(name: str | Path) -> Experiment:
 def _experiment(name: str, content: dict[str, Any]) -> Experiment:
     columns = tuple(Column(**column) for column in content.pop("columns"))
     defaults = content.pop("defaults", {})
-    rows = tuple(_row({**defaults, **row}, defaults, columns) for row in content.pop("rows"))
+    usual = {"against": content.get("against", "")} | defaults
+    rows = tuple(_row({**usual, **row}, defaults, columns) for row in content.pop("rows"))
     printed = tuple(Printed(**{**one, "value": float(one["value"])}) for one in content.pop("paper_values", []))
     made = Experiment(name=name, rows=rows, columns=columns, printed=printed, **content)
     names = {row.name for row in rows}
@@ -157,8 +159,8 @@ def _experiment(name: str, content: dict[str, Any]) -> Experiment:
     for one in printed:
         if one.row not in names or one.column not in known:
             raise ValueError(f"the paper's figure for {one.row}, {one.column} has no place in the table")
-    if made.test != "none" and made.against not in names:
-        raise ValueError(f"there is no row {made.against!r} to test against the others")
+    if made.test != "none" and (missing := {row.against for row in rows} - names):
+        raise ValueError(f"there is no row {sorted(missing)[0]!r} to test against the others")
     return made
 
 
@@ -189,7 +191,7 @@ def _row(row: dict[str, Any], defaults: dict[str, Any], columns: tuple[Column, .
     filled = tuple(
         replace(c, condition=own.get(c.name, c.condition), head=heads.get(c.name, c.head)) for c in columns if c.name in wanted
     )
-    return Row(row["name"], run, filled)
+    return Row(row["name"], run, filled, row["against"])
 
 
 def _frozen(value: Any) -> Any:

@@ -16,7 +16,7 @@ from plotly.subplots import make_subplots
 from core.errors import UserError
 from core.evaluation.significance import Significance, fisher_z, matched_pairs, two_tailed
 from core.experiments.cells import Measured
-from core.experiments.plan import Column, Experiment, Row
+from core.experiments.plan import Column, Experiment, Printed, Row
 from core.features.store import write_atomically
 
 TESTS = {
@@ -53,8 +53,8 @@ class Filled:
     def test(self, column: Column, other: Row) -> Significance | None:
         """The tested row against another, by the paper's test; None where there is nothing to test."""
         one = self.experiment
-        ours, theirs = self.values.get((one.against, column.name)), self.values.get((other.name, column.name))
-        if one.test == "none" or other.name == one.against or ours is None or theirs is None:
+        ours, theirs = self.values.get((other.against, column.name)), self.values.get((other.name, column.name))
+        if one.test == "none" or other.name == other.against or ours is None or theirs is None:
             return None
         sign = -1 if one.better == "lower" else 1
         try:
@@ -86,18 +86,17 @@ def markdown(filled: Filled) -> str:
     lines += [f"Measured on the corpus {filled.corpus}, seeds {seeds}: mean ± standard deviation over seeds.", ""]
     lines += _table(one, lambda row, column: _measured(filled, row, column))
     if one.test != "none":
-        better = "better" if one.test == "matched" else "different"
+        worse = "Worse than" if one.test == "matched" else "Different from"
+        tested = "; ".join(dict.fromkeys(row.against for row in one.rows))
         lines += [
             "",
-            f"\\* {one.against} is {better} ({TESTS[one.test]}, p < {0.01 if one.test == 'fisher-z' else 0.05:g}). p-values:",
+            f"\\* {worse} {tested} ({TESTS[one.test]}, p < {0.01 if one.test == 'fisher-z' else 0.05:g}). p-values:",
             "",
         ]
         lines += _table(one, lambda row, column: _p(filled.test(column, row)))
-    if one.printed:
-        on = " and ".join(sorted({p.on for p in one.printed}))
-        theirs = {(p.row, p.column): f"{p.value:g}" for p in one.printed}
+    for on in dict.fromkeys(p.on for p in one.printed):
         lines += ["", f"### The paper's own figures, on {on}", ""]
-        lines += _table(one, lambda row, column: theirs.get((row.name, column.name), ""))
+        lines += _table(one, _printed([p for p in one.printed if p.on == on]))
     if one.note:
         lines += ["", one.note]
     return "\n".join(lines) + "\n"
@@ -118,6 +117,11 @@ def _measured(filled: Filled, row: Row, column: Column) -> str:
     return f"{mean:,.{digits}f}" + (f" ± {sd:,.{digits}f}" if not np.isnan(sd) else "") + star
 
 
+def _printed(values: Sequence[Printed]) -> Callable[[Row, Column], str]:
+    texts = {(p.row, p.column): f"{p.value:,.0f}" if abs(p.value) >= 1000 else f"{p.value:g}" for p in values}
+    return lambda row, column: texts.get((row.name, column.name), "")
+
+
 def _p(found: Significance | None) -> str:
     return "" if found is None else f"{found.p:.3g}"
 
@@ -130,21 +134,24 @@ def figure(filled: Filled) -> go.Figure:
         return drawn.update_layout(title=f"{one.paper}, {one.item}: {one.title}")
     drawn = go.Figure()
     for row in one.rows:
-        names = [c.name for c in row.columns]
-        means, sds = [filled.mean(row, c) for c in row.columns], [filled.sd(row, c) for c in row.columns]
+        # Parameters beside shares would leave bars that nobody sees: the table has them.
+        columns = [c for c in row.columns if c.condition != "cost"] or row.columns
+        names = [c.name for c in columns]
+        means, sds = [filled.mean(row, c) for c in columns], [filled.sd(row, c) for c in columns]
         error = {"type": "data", "array": sds, "visible": len(filled.seeds) > 1}
         if one.kind == "curves":
-            places = [_level(c) for c in row.columns]
+            places = [_level(c) for c in columns]
             drawn.add_scatter(x=places, y=means, error_y=error, name=row.name, mode="lines+markers")
         elif one.kind == "spread":
-            points = [(c.name, v) for c in row.columns for v in filled.values.get((row.name, c.name), ())]
+            points = [(c.name, v) for c in columns for v in filled.values.get((row.name, c.name), ())]
             drawn.add_box(x=[n for n, _ in points], y=[v for _, v in points], name=row.name, boxmean=True, boxpoints="all")
         else:
             drawn.add_bar(x=names, y=means, error_y=error, name=row.name)
     drawn.update_layout(title=f"{one.paper}, {one.item}: {one.title}", boxmode="group", barmode="group")
     if one.kind == "curves":
         drawn.update_xaxes(title="share of the frames that are there", range=[0, 1.02])
-    drawn.update_yaxes(title=", ".join(sorted({c.metric for c in one.columns})))
+    shown = [c for c in one.columns if c.condition != "cost"] or one.columns
+    drawn.update_yaxes(title=", ".join(sorted({c.metric for c in shown})))
     return drawn
 
 
@@ -220,7 +227,7 @@ def claims(filled: Sequence[Filled]) -> pd.DataFrame:
                 if found := one.test(column, row):
                     lines.append(
                         {
-                            "experiment": one.experiment.name, "column": column.name, "row": one.experiment.against,
+                            "experiment": one.experiment.name, "column": column.name, "row": row.against,
                             "against": row.name, "difference": found.difference, "p": found.p, "significant": found.significant,
                         }
                     )  # fmt: skip
