@@ -21,6 +21,7 @@ from core.analysis.distance import by_stage
 from core.analysis.neighbours import knn_accuracy, silhouette
 from core.analysis.projection import project
 from core.corpora import Corpus, open_corpus
+from core.errors import UserError
 from core.evaluation.metrics import collect
 from core.evaluation.sweep import sweep
 from core.experiments.plan import Data, Run
@@ -169,6 +170,8 @@ def _shared_layers(model: AVModel, batches: Batches, seed: int) -> dict[str, Any
 
 
 def _map(model: AVModel, batches: Batches, seed: int) -> dict[str, Any]:
+    if model.spec.task != "classification":
+        raise UserError(f"A map is coloured by class, and {model.spec.system} as it is trained here names none.")
     answers = collect(model, batches, embeddings=True)
     vectors = answers.embeddings[model.spec.embeddings[0]].numpy()
     labels = [model.spec.labels[i] for i in answers.target.tolist()]

@@ -10,12 +10,14 @@ paper printed. Format, TOML:
     against                   the row that is tested against every other
     better                    "higher" (default) or "lower"
     note                      one sentence, where our setting departs from the paper's
+    published                 rows that the paper's table has and this one has not
 
     [defaults]                fields of every row that leaves them out
     [[rows]]                  name, system; optionally preset, regime (both the recipe's if left out: ``core.training.recipes``),
                               changes (of the config), options (of the regime), training (of TrainConfig, over the recipe's),
                               data (see ``Data``), columns (their names; all if left out), conditions and heads (column ->
-                              condition, head), against (where a part of the table is tested against a row of its own)
+                              condition, head), head and metric (of all its columns, where the columns' own are not meant),
+                              against (where a part of the table is tested against a row of its own)
     [[columns]]               name, metric, condition ("whole" if left out), head ("decision" if left out)
     [[paper_values]]          row, column, value, on (the corpus that it was measured on)
 
@@ -59,7 +61,7 @@ class Data:
 
     Attributes:
         step: seconds; sound and face features are averaged to this step, so that two cores train many models. 0 leaves them.
-        broken_pairs: share of the training clips that lose one modality for good, sound and picture in turn (001, Fig. 3).
+        broken_pairs: share of the training clips that lose one modality for good, sound and picture in turn (001, III-D).
     """
 
     step: float = 0.08
@@ -125,6 +127,7 @@ class Experiment:
     better: Literal["higher", "lower"] = "higher"
     note: str = ""
     printed: tuple[Printed, ...] = ()
+    published: tuple[str, ...] = ()
 
 
 def experiments() -> dict[str, Path]:
@@ -153,11 +156,11 @@ def _experiment(name: str, content: dict[str, Any]) -> Experiment:
     usual = {"against": content.get("against", "")} | defaults
     rows = tuple(_row({**usual, **row}, defaults, columns) for row in content.pop("rows"))
     printed = tuple(Printed(**{**one, "value": float(one["value"])}) for one in content.pop("paper_values", []))
-    made = Experiment(name=name, rows=rows, columns=columns, printed=printed, **content)
+    made = Experiment(name=name, rows=rows, columns=columns, printed=printed, **{k: _frozen(v) for k, v in content.items()})
     names = {row.name for row in rows}
     known = {column.name for column in columns}
     for one in printed:
-        if one.row not in names or one.column not in known:
+        if one.row not in names | set(made.published) or one.column not in known:
             raise ValueError(f"the paper's figure for {one.row}, {one.column} has no place in the table")
     if made.test != "none" and (missing := {row.against for row in rows} - names):
         raise ValueError(f"there is no row {sorted(missing)[0]!r} to test against the others")
@@ -189,7 +192,14 @@ def _row(row: dict[str, Any], defaults: dict[str, Any], columns: tuple[Column, .
     own = row.get("conditions", {})
     heads = row.get("heads", {})
     filled = tuple(
-        replace(c, condition=own.get(c.name, c.condition), head=heads.get(c.name, c.head)) for c in columns if c.name in wanted
+        replace(
+            c,
+            metric=row.get("metric", c.metric),
+            condition=own.get(c.name, c.condition),
+            head=heads.get(c.name, row.get("head", c.head)),
+        )
+        for c in columns
+        if c.name in wanted
     )
     return Row(row["name"], run, filled, row["against"])
 

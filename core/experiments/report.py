@@ -96,16 +96,20 @@ def markdown(filled: Filled) -> str:
         lines += _table(one, lambda row, column: _p(filled.test(column, row)))
     for on in dict.fromkeys(p.on for p in one.printed):
         lines += ["", f"### The paper's own figures, on {on}", ""]
-        lines += _table(one, _printed([p for p in one.printed if p.on == on]))
+        lines += _printed(one, [p for p in one.printed if p.on == on])
     if one.note:
         lines += ["", one.note]
     return "\n".join(lines) + "\n"
 
 
 def _table(one: Experiment, cell: Callable[[Row, Column], str]) -> list[str]:
+    return _lines(one, {row.name: [cell(row, column) for column in one.columns] for row in one.rows})
+
+
+def _lines(one: Experiment, rows: Mapping[str, Sequence[str]]) -> list[str]:
     head = "| | " + " | ".join(c.name for c in one.columns) + " |"
     rule = "|---|" + "---:|" * len(one.columns)
-    return [head, rule, *(f"| {row.name} | " + " | ".join(cell(row, c) for c in one.columns) + " |" for row in one.rows)]
+    return [head, rule, *(f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows.items())]
 
 
 def _measured(filled: Filled, row: Row, column: Column) -> str:
@@ -117,9 +121,11 @@ def _measured(filled: Filled, row: Row, column: Column) -> str:
     return f"{mean:,.{digits}f}" + (f" ± {sd:,.{digits}f}" if not np.isnan(sd) else "") + star
 
 
-def _printed(values: Sequence[Printed]) -> Callable[[Row, Column], str]:
+def _printed(one: Experiment, values: Sequence[Printed]) -> list[str]:
+    """The paper's rows in its order; those that it has no figure for are left out."""
     texts = {(p.row, p.column): f"{p.value:,.0f}" if abs(p.value) >= 1000 else f"{p.value:g}" for p in values}
-    return lambda row, column: texts.get((row.name, column.name), "")
+    rows = dict.fromkeys(p.row for p in values)
+    return _lines(one, {name: [texts.get((name, c.name), "") for c in one.columns] for name in rows})
 
 
 def _p(found: Significance | None) -> str:
@@ -150,8 +156,8 @@ def figure(filled: Filled) -> go.Figure:
     drawn.update_layout(title=f"{one.paper}, {one.item}: {one.title}", boxmode="group", barmode="group")
     if one.kind == "curves":
         drawn.update_xaxes(title="share of the frames that are there", range=[0, 1.02])
-    shown = [c for c in one.columns if c.condition != "cost"] or one.columns
-    drawn.update_yaxes(title=", ".join(sorted({c.metric for c in shown})))
+    metrics = {c.metric for row in one.rows for c in row.columns if c.condition != "cost"}
+    drawn.update_yaxes(title=", ".join(sorted(metrics)))
     return drawn
 
 

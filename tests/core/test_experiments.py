@@ -77,6 +77,27 @@ def _metrics(spec, condition):
             "002-table-2": "Sound alone",
         },
         {"002-table-2": "AuxFormer", "002-figure-2": "AuxFormer, optimised"},
+        {
+            "000-table-1": "AuxFormer, optimised", "001-table-1": "AuxFormer", "001-figure-4": "AuxFormer",
+            "004-table-5": "Goncalves et al., 2022 (AuxFormer)",
+        },
+        {"000-table-1": "Baseline 2 (MulT), standard", "001-table-1": "MulT"},
+        {
+            "001-table-1": "VAVL", "001-table-3-emotions": "VAVL", "001-figure-2-audio": "Sound's head",
+            "001-figure-2-visual": "Audio-visual head", "001-figure-4": "VAVL", "001-broken-pairs": "Whole pairs",
+        },
+        {
+            "001-table-2": "VAVL", "001-table-3-attributes": "VAVL", "001-figure-3-audio": "Valence, sound's head",
+            "001-figure-3-visual": "Arousal, audio-visual head",
+        },
+        {"003-table-1": "Transformer (A + V)", "003-figure-4": "Valence, picture missing"},
+        {"004-table-1": "AT + VS + VC + VT", "004-table-2": "AT + VS + VC + VT", "004-table-3": "Triplet loss"},
+        {
+            "004-table-3": "Emotion constraint loss", "004-table-4": "AT + VS + VC + VT, emotion constraint loss",
+            "004-table-5": "Proposed method", "004-figure-5": "Emotion constraint loss",
+            "004-figures-6-7": "Emotion constraint loss",
+        },
+        {"004-table-3": "Softmax", "004-figures-6-7": "Softmax"},
     ],
 )  # fmt: skip
 def test_what_several_files_train_is_trained_once(places):
@@ -140,3 +161,21 @@ def test_parameters_are_in_the_table_not_among_the_bars():
     text = report.markdown(filled)
     assert "| AuxFormer | 0.700 | 400,000 |" in text
     assert "| AuxFormer |  | 7,054,748 |" in text
+
+
+def test_a_row_may_ask_for_another_head_and_metric_in_all_its_columns():
+    rows = {row.name: row for row in plan.load("001-figure-3-audio").rows}
+    asked = {(c.metric, c.head) for c in rows["Valence, sound's head"].columns}
+    assert asked == {("ccc_valence", "audio")}
+    assert {(c.metric, c.head) for c in rows["Arousal, audio-visual head"].columns} == {("ccc_arousal", "av")}
+
+
+def test_what_only_the_paper_has_stands_in_the_papers_table_alone():
+    one = plan.load("004-table-5")
+    text = report.markdown(Filled(one, "made up", (0,), {("Proposed method", "accuracy"): (0.75,)}))
+    measured, *_, on_ravdess, on_crema_d = text.split("###")
+    assert "| Proposed method | 0.750 |" in measured
+    assert "Su et al." not in measured
+    assert "| Su et al., 2020 | 0.7486 |" in on_ravdess
+    assert "Su et al." not in on_crema_d
+    assert "| Chang et al., 2021 | 0.8315 |" in on_crema_d
