@@ -120,6 +120,7 @@ def train(
     config = replace(own.config, seed=seed, **{name: value for name, value in given.items() if value is not None})
     with _progress() as report:
         card = train_checkpoint(system, preset, corpus, regime or own.regime, config, out, workers, report, resume)
+    _regret(card["unreadable"])
     _show(_metric_rows(card["metrics"]), as_json, f"Held-out speakers; checkpoint in {out}")
 
 
@@ -137,7 +138,8 @@ def evaluate(
     if without not in (None, "audio", "visual"):
         raise UserError(f"There is no modality {without!r} to take away: choose audio or visual.")
     with _progress() as report:
-        metrics = evaluate_checkpoint(_load(checkpoint), corpus, without, workers, report)
+        metrics, broken = evaluate_checkpoint(_load(checkpoint), corpus, without, workers, report)
+    _regret(broken)
     _show(_metric_rows(metrics), as_json, f"{checkpoint} on {corpus}")
 
 

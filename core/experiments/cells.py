@@ -31,7 +31,7 @@ from core.models import catalogue
 from core.models.base import MODELS, AVModel
 from core.streams import Clip, Stream
 from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser, load_clips
-from core.training.loop import forget, train
+from core.training.loop import explained, forget, train
 from core.training.regimes import REGIMES
 from core.training.run import balanced, fitted, set_prior
 from core.training.splits import by_speaker
@@ -75,15 +75,15 @@ def fill(cell: Cell, conditions: Iterable[str], workers: int = 1) -> Measured:
     missing = [condition for condition in conditions if condition not in measured]
     if not missing:
         return measured
-    folder = cell.folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    path = cell.folder() / "model.safetensors"
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     changes, sets = fitted(cell.run.system, cell.run.preset, open_corpus(cell.corpus))
-    corpus, clips = _clips(cell.corpus, tuple(sorted(sets.items())), cell.run.data.step, workers)
+    corpus, clips, unreadable = _clips(cell.corpus, tuple(sorted(sets.items())), cell.run.data.step, workers)
     split = by_speaker(corpus.table.loc[[clip.id for clip in clips]], cell.seed)
     parts = {name: [c for c in clips if split[c.id] == name] for name in ("train", "development", "test")}
-    path = folder / "model.safetensors"
     if not path.is_file():
-        _train(cell, corpus, parts, {**changes, **cell.run.changes}, sets, path)
+        _train(cell, corpus, parts, {**changes, **cell.run.changes}, sets, path, unreadable)
     loaded = checkpoints.load(path)
     batches = Batches(parts["test"], loaded.spec, loaded.normaliser, 64)
     for condition in missing:
@@ -91,12 +91,19 @@ def fill(cell: Cell, conditions: Iterable[str], workers: int = 1) -> Measured:
             measured[condition] = {"decision": dict(loaded.card) | _cost(path, loaded.model, batches, len(parts["test"]))}
         else:
             measured[condition] = measure(loaded.model, batches, condition, cell.seed)
-    write_atomically(folder / "measured.json", lambda part: part.write_text(json.dumps(measured)))
+    with explained(path):
+        write_atomically(path.with_name("measured.json"), lambda part: part.write_text(json.dumps(measured)))
     return measured
 
 
 def _train(
-    cell: Cell, corpus: Corpus, parts: dict[str, list[Clip]], changes: dict[str, Any], sets: dict[str, str], path: Path
+    cell: Cell,
+    corpus: Corpus,
+    parts: dict[str, list[Clip]],
+    changes: dict[str, Any],
+    sets: dict[str, str],
+    path: Path,
+    unreadable: list[str],
 ) -> None:
     config = replace(cell.run.training, seed=cell.seed)
     training = broken(parts["train"], cell.run.data)
@@ -112,17 +119,20 @@ def _train(
     history = train(model, batches, Batches(parts["development"], model.spec, normaliser), regime, config, path, resume=True)
     seconds = time.perf_counter() - start
     card = {"parameters": catalogue.count(model), "seconds_an_epoch": seconds / max(1, len(history)), "epochs": len(history)}
-    checkpoints.save(path, model, normaliser, card)
+    with explained(path):
+        checkpoints.save(path, model, normaliser, card | {"unreadable": unreadable})
     forget(path)
 
 
 @lru_cache(maxsize=2)
-def _clips(corpus_name: str, sets: tuple[tuple[str, str], ...], step: float, workers: int) -> tuple[Corpus, list[Clip]]:
+def _clips(
+    corpus_name: str, sets: tuple[tuple[str, str], ...], step: float, workers: int
+) -> tuple[Corpus, list[Clip], list[str]]:
     corpus = open_corpus(corpus_name)
-    clips, _ = load_clips(corpus, None, workers, None, DEFAULT_SETS | dict(sets))
+    clips, unreadable = load_clips(corpus, None, workers, None, DEFAULT_SETS | dict(sets))
     # Pixels and spectrograms are cut into snippets by the model that takes them, which counts their frames.
     usual = [m for m, name in DEFAULT_SETS.items() if dict(sets).get(m, name) == name]
-    return corpus, [thinned(clip, step, usual) for clip in clips]
+    return corpus, [thinned(clip, step, usual) for clip in clips], unreadable
 
 
 def thinned(clip: Clip, step: float, modalities: Sequence[str] = ("audio", "visual")) -> Clip:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +25,8 @@ from core.streams import Batch, Clip, Stream, on_clock
 
 Extracted = tuple[Clip | None, str]
 Job = tuple[Corpus, str, FeatureStore, Mapping[str, str]]
+# No clip's fault: the next one would meet the same.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 def load_clips(
@@ -42,8 +45,10 @@ def load_clips(
         The clips that could be read, and one sentence for each that could not.
 
     Raises:
-        UserError: when none can be read.
+        UserError: when none can be read, or there is no room to keep what was read.
     """
+    if corpus.table.empty:
+        raise UserError(f"The corpus {corpus.name} is empty: its table names no clip.")
     store = store or FeatureStore(shipped=[corpus.features] if corpus.features else [])
     jobs = [(corpus, clip, store, sets) for clip in corpus.table.index]
     results: list[Extracted] = []
@@ -53,7 +58,7 @@ def load_clips(
             progress(len(results), len(jobs))
     broken = [why for clip, why in results if clip is None]
     if len(broken) == len(results):
-        raise UserError(f"No clip of {corpus.name} can be read; the first says: {broken[0] if broken else 'it is empty.'}")
+        raise UserError(f"No clip of {corpus.name} can be read; the first says: {broken[0]}")
     return [clip for clip, _ in results if clip is not None], broken
 
 
@@ -80,6 +85,12 @@ def _load(job: Job) -> Extracted:
         truth = corpus.truth(clip)
     except UserError as error:
         return None, f"{clip}: {error}"
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise UserError(
+                f"Features cannot be kept in {store.root} ({error.strerror}): make room and start again; what was read is kept."
+            ) from error
+        return None, f"{clip}: {error.strerror or error}: see to its file."
     if not all(np.isfinite(s.values).all() for s in extraction.streams.values()):
         return None, f"{clip}: its features are not numbers; remove them from the cache and extract them again."
     labels = {str(k): v for k, v in corpus.table.loc[clip].items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,6 +18,8 @@ from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric, seed_everything
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from core.errors import UserError
@@ -61,6 +64,11 @@ class TrainConfig:
     accelerator: str = "auto"
     devices: int = 1
     nodes: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "devices", "nodes", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise UserError(f"The training setting {name} is {getattr(self, name):g}: it must be more than zero.")
 
 
 History = list[dict[str, float]]
@@ -158,10 +166,13 @@ def _fabric(config: TrainConfig) -> Fabric:
     # A launcher (torchrun, fabric run) says in the environment how many processes it started.
     several = config.devices * config.nodes > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1
     strategy = "ddp_find_unused_parameters_true" if several else "auto"
-    return Fabric(
-        accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, strategy=strategy,
-        precision=config.precision,  # type: ignore[arg-type]
-    )  # fmt: skip
+    try:
+        return Fabric(
+            accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, strategy=strategy,
+            precision=config.precision,  # type: ignore[arg-type]
+        )  # fmt: skip
+    except (RuntimeError, ValueError, MisconfigurationException) as error:
+        raise UserError(f"Training cannot be set up so: {' '.join(str(error).split())}") from error
 
 
 def _optimiser(model: AVModel, config: TrainConfig) -> torch.optim.Optimizer:
@@ -233,13 +244,17 @@ def _resume_file(files: Path) -> Path:
 def _stored(files: Path | None, config: TrainConfig) -> Progress | None:
     if files is None or not _resume_file(files).is_file():
         return None
-    stored = Progress(**torch.load(_resume_file(files), map_location="cpu", weights_only=True))
+    name = _resume_file(files).name
+    try:
+        stored = Progress(**torch.load(_resume_file(files), map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, EOFError, TypeError, ValueError, LookupError, pickle.UnpicklingError) as error:
+        raise UserError(f"{name} is damaged: remove it and start again.") from error
     # A finished run may be given more epochs; anything else would make it another run.
     ours, theirs = ({k: v for k, v in one.items() if k != "epochs"} for one in (asdict(config), stored.config))
     if {k: list(v) if isinstance(v, tuple) else v for k, v in ours.items()} != {
         k: list(v) if isinstance(v, tuple) else v for k, v in theirs.items()
     }:
-        raise UserError(f"{_resume_file(files).name} belongs to a run with other settings: give the same ones, or remove it.")
+        raise UserError(f"{name} belongs to a run with other settings: give the same ones, or remove it.")
     return stored
 
 
@@ -255,5 +270,10 @@ def explained(file: Path) -> Iterator[None]:
     """Turn a failure to write into one sentence."""
     try:
         yield
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"{file.parent} cannot be written to ({error}): make room, then go on with --resume.") from error
+    except (OSError, RuntimeError, SafetensorError) as error:
+        # torch's own says nothing of disks.
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "is the disk full?"
+        raise UserError(
+            f"{file.parent} cannot be written to ({why}): make room or choose another place, and start again, "
+            "`train` with --resume; what is finished is kept."
+        ) from error

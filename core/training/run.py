@@ -44,10 +44,13 @@ def train_checkpoint(
     """Train, measure on held-out speakers and save. Returns the card.
 
     Raises:
-        UserError: when the corpus cannot be split or read, or a name is unknown.
+        UserError: when the corpus cannot be split or read, a name is unknown, or there is no room to write.
     """
     if out.suffix != ".safetensors":
         raise UserError(f"{out.name} should end in .safetensors, the only format in which checkpoints are written.")
+    kind = REGIMES[regime]
+    with explained(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
     corpus = open_corpus(corpus_name)
     changes, sets = fitted(system, preset, corpus)
     clips, broken = _read(corpus, sets, workers, report)
@@ -64,7 +67,7 @@ def train_checkpoint(
     set_prior(model, batches["train"].targets)
     class_weights = balanced(batches["train"].targets, model.spec) if config.balance else ()
     history = train(
-        model, batches["train"], batches["development"], REGIMES[regime](class_weights=class_weights), config, out,
+        model, batches["train"], batches["development"], kind(class_weights=class_weights), config, out,
         lambda row: report(f"Epoch {row['epoch'] + 1:.0f}: dev loss {row['dev_loss']:.3f}", (row["epoch"] + 1) / config.epochs),
         resume,
     )  # fmt: skip
@@ -143,14 +146,18 @@ def evaluate_checkpoint(
     without: str | None = None,
     workers: int | None = None,
     report: Report = lambda stage, share: None,
-) -> dict[str, dict[str, Any]]:
-    """Metrics by head on every clip of a corpus."""
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Metrics by head on the clips of a corpus, and one sentence for each clip that could not be read.
+
+    Raises:
+        UserError: when none can be read, or labels are not the model's.
+    """
     corpus = open_corpus(corpus_name)
     sets = {m: checkpoint.spec.features.get(m, DEFAULT_SETS[m]) for m in checkpoint.spec.inputs}
-    clips, _ = _read(corpus, sets, workers, report)
+    clips, broken = _read(corpus, sets, workers, report)
     batches = Batches(clips, checkpoint.spec, checkpoint.normaliser)
     metrics = evaluate(checkpoint.model, batches, without)
-    return _with_evidence(checkpoint.model, metrics, without) if without else metrics
+    return _with_evidence(checkpoint.model, metrics, without) if without else metrics, broken
 
 
 def _with_evidence(model: AVModel, metrics: dict[str, dict[str, Any]], without: str) -> dict[str, dict[str, Any]]:
