@@ -28,6 +28,7 @@ class Job:
     """One piece of work; its product is a file that the work wrote, so a job holds only how it went."""
 
     id: str
+    pool: str = "analysis"
     stage: str = "Waiting for its turn"
     fraction: float = 0.0
     error: str | None = None
@@ -44,7 +45,7 @@ class Job:
 
 
 # One analysis at a time: the models keep every core busy, and two would only slow each other.
-_POOLS = {name: ThreadPoolExecutor(1, name, fit_thread_pools) for name in ("analysis", "export")}
+_POOLS = {name: ThreadPoolExecutor(1, name, fit_thread_pools) for name in ("analysis", "corpus", "export")}
 _JOBS: dict[str, Job] = {}
 _LOCK = threading.Lock()
 
@@ -55,7 +56,7 @@ def ensure(job_id: str, work: Work, pool: str = "analysis") -> Job:
         known = _JOBS.get(job_id)
         if known and (not known.done or known.error):
             return known
-        job = Job(job_id)
+        job = Job(job_id, pool)
         _JOBS[job_id] = job
         for old in [i for i, j in _JOBS.items() if j.done][:-_KEPT]:
             del _JOBS[old]
@@ -68,8 +69,8 @@ def find(job_id: str) -> Job | None:
 
 
 def busy() -> bool:
-    """Whether somebody waits for an analysis: what nobody waits for should stand back."""
-    return any(not job.done for job in list(_JOBS.values()))
+    """Whether somebody waits for a single clip: what takes long should stand back."""
+    return any(not job.done and job.pool == "analysis" for job in list(_JOBS.values()))
 
 
 def cancel(job: Job) -> None:

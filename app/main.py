@@ -6,6 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from app import session
+
 st.set_page_config(
     page_title="AffectScope",
     page_icon=str(Path(__file__).with_name("icon.svg")),
@@ -13,5 +15,11 @@ st.set_page_config(
     initial_sidebar_state=400,
     menu_items={"About": "AffectScope: a microscope for audio-visual emotion models."},
 )
-pages = [st.Page("../pages/clip.py", title="Clip", icon=":material/smart_display:", default=True)]
-st.navigation(pages, position="hidden" if len(pages) == 1 else "sidebar").run()
+page = st.navigation(
+    [
+        st.Page("../pages/clip.py", title="Clip", icon=":material/smart_display:", default=True),
+    ],
+    position="top",
+)
+session.enter(page.url_path)
+page.run()

@@ -22,6 +22,8 @@ from core.analyzer import Analysis, Analyzer
 from core.errors import UserError
 from core.features.store import FeatureStore, cache_root, write_atomically
 from core.lanes import head_title
+from core.survey import Survey, survey_key
+from core.survey import survey as ask_every_clip
 from core.threads import fit_thread_pools
 from core.timeline import Timeline
 
@@ -74,11 +76,41 @@ def warm_up() -> None:
         source = corpus()
         for name in list(models())[:1]:
             analyse(clip(source.name, str(source.table.index[0])), name, None).wait(60)
-            predict_bundled(name)
+            if survey(name) is None:
+                ask_all(name).wait(600)
     # Streamlit collects garbage in full after every run of a script. Walking all that torch and its friends have loaded takes
     # half a second in which nothing else can run; frozen, it is left out.
     gc.collect()
     gc.freeze()
+
+
+def survey(model: str) -> Survey | None:
+    """What the model says of every clip, or None while nobody has asked it (``ask_all``)."""
+    path = _survey_path(model)
+    return _survey(str(path), path.stat().st_mtime_ns) if path.is_file() else None
+
+
+def ask_all(model: str) -> jobs.Job:
+    """Ask the model about every clip, or join the asking that is under way."""
+    return jobs.ensure(f"survey-{_survey_path(model).stem}", partial(_ask_all, model), "corpus")
+
+
+def _ask_all(model: str, progress: jobs.Progress) -> None:
+    def patient(stage: str, share: float) -> None:
+        while jobs.busy():
+            time.sleep(0.1)
+        progress(stage, share)
+
+    ask_every_clip(analyzer(model).checkpoint, corpus(), analyzer(model).store, patient).save(_survey_path(model))
+
+
+def _survey_path(model: str) -> Path:
+    return cache_root() / "surveys" / f"{survey_key(analyzer(model).checkpoint, corpus())}.npz"
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _survey(path: str, changed: int) -> Survey | None:
+    return Survey.load(Path(path))
 
 
 def card(model: str) -> Mapping[str, Any]:
@@ -149,31 +181,13 @@ def analyse(item: Clip, model: str, explain: str | None) -> jobs.Job:
 
 def predicted(item_id: str, model: str) -> str | None:
     """The system's answer for a bundled clip, once the warm-up has asked for all of them."""
-    return _predictions(model).get(item_id)
-
-
-def predict_bundled(model: str) -> None:
-    """Ask the model for its answer to every bundled clip, so that the table can show it."""
-    path = _predictions_path(model)
-    if not path.is_file():
-        source, ask = corpus(), analyzer(model)
-        answers = {}
-        for clip_id in source.table.index:
-            while jobs.busy():
-                time.sleep(0.3)
-            answers[str(clip_id)] = ask.predict(source.media(clip_id))
-        write_atomically(path, lambda part: part.write_text(json.dumps(answers), encoding="utf-8"))
-
-
-def _predictions(model: str) -> dict[str, str]:
-    try:
-        return json.loads(_predictions_path(model).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def _predictions_path(model: str) -> Path:
-    return cache_root() / "predictions" / f"{analyzer(model).checkpoint.digest[:32]}-{corpus().name}.json"
+    found = survey(model)
+    if found is None or item_id not in found.table.index:
+        return None
+    row = found.table.loc[item_id]
+    if "predicted" in row:
+        return str(row["predicted"])
+    return ", ".join(f"{name} {row[f'{name}_predicted']:+.2f}" for name in found.outputs)
 
 
 def timeline(found: Result) -> Timeline:

@@ -29,6 +29,8 @@ _VIEW: dict[str, tuple[str, Any]] = {
 }
 _RANGES = {"opacity": (0, 1), "threshold": (0, 1), "speed": (0.25, 2), "time": (0, 1e6), "layer": (-1, 99), "head": (-1, 99)}
 _SOURCE = "lane."
+_OPTION = "o."
+_PAGE = "page"
 _PLACES = ("corpus", "clip", "model", "explain")
 
 
@@ -39,6 +41,7 @@ class Selection:
     Attributes:
         corpus, clip, model: names; empty means the app's first choice.
         explain: the class to explain; empty means the predicted one.
+        options: what the pages let a person choose beyond that, "page.name" -> value; what is at its default is left out.
         view: the player's fields, as app/player describes them.
     """
 
@@ -46,6 +49,7 @@ class Selection:
     clip: str = ""
     model: str = ""
     explain: str = ""
+    options: dict[str, str] = field(default_factory=dict)
     view: dict[str, Any] = field(default_factory=dict)
 
 
@@ -55,6 +59,25 @@ def current() -> Selection:
         st.session_state[_STATE] = from_query(st.query_params.to_dict())
         _write()
     return st.session_state[_STATE]
+
+
+def enter(page: str) -> None:
+    """Come to a page. Streamlit empties the URL on the way from page to page; the selection goes along all the same."""
+    came_from = st.session_state.get(_PAGE)
+    st.session_state[_PAGE] = page
+    if came_from not in (None, page) and _STATE in st.session_state and not st.query_params.to_dict():
+        _write()
+
+
+def option(name: str, default: str = "") -> str:
+    """What a person chose on a page, "page.name"; in the URL as long as it is not the default."""
+    return current().options.get(name, default)
+
+
+def choose_option(name: str, value: str, default: str = "") -> None:
+    """Remember a choice in the selection and its URL."""
+    options = {k: v for k, v in current().options.items() if k != name}
+    update(options=options | ({name: value} if value != default else {}))
 
 
 def view() -> dict[str, Any]:
@@ -98,7 +121,8 @@ def from_query(query: dict[str, str]) -> Selection:
     sources = {key.removeprefix(_SOURCE): value for key, value in query.items() if key.startswith(_SOURCE)}
     if sources:
         view["sources"] = sources
-    return Selection(**{place: query.get(place, "") for place in _PLACES}, view=view)
+    options = {key.removeprefix(_OPTION): value for key, value in query.items() if key.startswith(_OPTION)}
+    return Selection(**{place: query.get(place, "") for place in _PLACES}, options=options, view=view)
 
 
 def to_query(selection: Selection) -> dict[str, str]:
@@ -109,6 +133,7 @@ def to_query(selection: Selection) -> dict[str, str]:
         if value != default:
             query[short] = value if isinstance(value, str) else json.dumps(value)
     query |= {_SOURCE + group: lane for group, lane in sorted(selection.view.get("sources", {}).items())}
+    query |= {_OPTION + name: value for name, value in sorted(selection.options.items())}
     return query
 
 

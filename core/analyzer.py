@@ -21,7 +21,7 @@ from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION, SETS, Extrac
 from core.features.faces import cut_crops
 from core.features.store import FeatureStore, content_hash, key_of
 from core.lanes import build_lanes, build_matrices, head_title, truth_events
-from core.models.base import ModelOutput
+from core.models.base import ModelOutput, over_clip
 from core.streams import Batch, Stream
 from core.timeline import Heatmap, Timeline
 from core.training.data import model_streams
@@ -134,7 +134,7 @@ class Analyzer:
         spec = self.checkpoint.spec
         labels = spec.labels
         answers = {**{h: output.predictions[h] for h in spec.heads}, "decision": self.checkpoint.model.decide(output)}
-        probabilities = {head: self._over_clip(spec.readable(answer), batch).tolist() for head, answer in answers.items()}
+        probabilities = {head: over_clip(spec.readable(answer), batch)[0].tolist() for head, answer in answers.items()}
         timeline = Timeline(
             duration=extraction.duration,
             frame_times=extraction.faces.times,
@@ -158,30 +158,9 @@ class Analyzer:
             {k: v[0].numpy() for k, v in output.embeddings.items()},
         )
 
-    def predict(self, media: Path) -> str:
-        """The system's answer alone, a class or the attributes' values: no explanation, no lanes.
-
-        Raises:
-            UserError: when the file cannot be played.
-        """
-        spec = self.checkpoint.spec
-        batch = Batch.collate([self.streams(extract(media, self.store, sets=self.sets))], spec.inputs)
-        with torch.inference_mode():
-            decision = self._over_clip(self.checkpoint.model.decide(self.checkpoint.model(batch)), batch)
-        if spec.task == "classification":
-            return spec.labels[int(decision.argmax())]
-        return ", ".join(f"{name} {value:+.2f}" for name, value in zip(spec.labels, decision.tolist(), strict=True))
-
     def streams(self, extraction: Extraction) -> dict[str, Stream]:
         """The clip's streams as the model wants them: normalised, on its clock; what it does not take stays as it was."""
         return {**extraction.streams, **model_streams(extraction.streams, self.checkpoint.spec, self.checkpoint.normaliser)}
-
-    def _over_clip(self, answer: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """[1, outputs], or [1, T, outputs] averaged over the frames that are there -> [outputs]."""
-        if answer.ndim == 2:
-            return answer[0]
-        there = torch.stack([mask[0] for mask in batch.synchronous().present.values()]).any(0)
-        return answer[0, : len(there)][there].mean(0) if there.any() else answer[0].mean(0)
 
     def _over_time(
         self, batch: Batch, streams: Mapping[str, Stream], output: ModelOutput, duration: float
@@ -217,7 +196,7 @@ class Analyzer:
         spec = self.checkpoint.spec
         seen = len(crops) and self.sets.get("visual") == DEFAULT_SETS["visual"]
         heads = [h for h in spec.heads if seen and "visual" in spec.modalities[h]]
-        strongest = {h: self._over_clip(predictions[h], batch) for h in heads}
+        strongest = {h: over_clip(predictions[h], batch)[0] for h in heads}
         if spec.task == "regression":
             strongest = {h: values.abs() for h, values in strongest.items()}
         targets = {h: spec.labels.index(explain) if explain else int(strongest[h].argmax()) for h in heads}

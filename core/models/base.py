@@ -155,6 +155,16 @@ class AVModel(nn.Module):
         return torch.where(weight.sum(0) > 0, mean, self.prior)
 
 
+def over_clip(answer: Tensor, batch: Batch) -> Tensor:
+    """Answers by frame [B, T, outputs] as one a clip, [B, outputs]: the mean over present frames; others as they are."""
+    if answer.ndim == 2:
+        return answer
+    there = torch.stack(list(batch.synchronous().present.values())).any(0)[:, : answer.shape[1]]
+    # Without any frame every answer is the prior.
+    there = there | ~there.any(1, keepdim=True)
+    return (answer * there[..., None]).sum(1) / there.sum(1, keepdim=True)
+
+
 def _like(rows: Tensor, values: Tensor) -> Tensor:
     """[B] as it broadcasts over [B, ...]."""
     return rows.view(-1, *[1] * (values.ndim - 1))

@@ -25,9 +25,6 @@ class FakeAnalyzer:
         spec = SimpleNamespace(labels=fake.CLASSES, heads=tuple(modalities), modalities=modalities, task="classification")
         self.checkpoint = SimpleNamespace(card={"synthetic_training": True}, spec=spec, digest="made-up")
 
-    def predict(self, media: Path) -> str:
-        return "happiness"
-
     def key(self, media: Path, explain: str | None = None, truth: bool = False) -> str:
         return f"{media.stem}-{explain or 'predicted'}"
 

@@ -7,7 +7,7 @@ import pytest
 from app.session import Selection, from_query, to_query
 
 FULL = Selection(
-    "demo", "clip 7&x", "auxformer", "fear",
+    "demo", "clip 7&x", "auxformer", "fear", {"map.method": "t-SNE", "masking.audio": "0.3"},
     {
         "time": 1.24, "map": "visual", "heat": False, "opacity": 0.4, "threshold": 0.35, "speed": 0.5, "loop": True,
         "muted": True, "layer": 1, "head": 3, "matrix": "cross.audio", "sources": {"audio": "attention.audio.fused"},

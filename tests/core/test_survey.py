@@ -1,0 +1,132 @@
+"""A model asked about a few clips whose features are at hand: the table against what the model says of each by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from core.checkpoints import Checkpoint, Normaliser
+from core.corpora import Corpus
+from core.errors import UserError
+from core.features.extract import Extraction
+from core.features.faces import FaceTrack
+from core.models.base import MODELS, AttentionMap, ModelOutput, over_clip
+from core.streams import Batch, Stream
+from core.survey import Survey, entropy, survey, survey_key
+
+LABELS = ("anger", "happiness", "sadness")
+
+
+def stream(frames: int, dim: int, seed: int) -> Stream:
+    values = np.random.default_rng(seed).normal(size=(frames, dim)).astype("f4")
+    return Stream(values, np.arange(frames) / 25, np.ones(frames, bool))
+
+
+@pytest.fixture
+def few(tmp_path, monkeypatch):
+    """Four clips, the third of which is broken, the last without a picture."""
+    table = pd.DataFrame(
+        {"path": [f"{c}.mp4" for c in "abcd"], "label": ["anger", "sadness", "anger", "happiness"], "speaker": list("ssuu")},
+        index=pd.Index(list("abcd"), name="clip"),
+    )
+    for clip in "abd":
+        (tmp_path / f"{clip}.mp4").touch()
+
+    def made(path, store, *args, sets):
+        seed = ord(path.stem)
+        visual = Stream.absent(135) if path.stem == "d" else stream(9, 135, seed)
+        faces = FaceTrack(np.zeros(0), np.zeros((0, 4)))
+        streams = {"audio": stream(14, 130, seed + 50), "visual": visual}
+        return Extraction(streams, faces, np.zeros((2, 0)), np.zeros(0), 2.5, ())
+
+    monkeypatch.setattr("core.survey.extract", made)
+    return Corpus("few", tmp_path, table, LABELS)
+
+
+def checkpoint(system: str = "auxformer", **changes) -> Checkpoint:
+    torch.manual_seed(0)
+    model = MODELS[system].preset("demo", **changes).eval()
+    return Checkpoint(model, Normaliser(), {}, None, "digest")
+
+
+def test_the_table_says_what_the_model_says(few):
+    ready = checkpoint(labels=LABELS)
+    found = survey(ready, few)
+    assert list(found.table.index) == ["a", "b", "d"]
+    assert found.broken == (f"c: The file of clip c is missing: {few.root / 'c.mp4'} is named in the table of few.",)
+    assert found.present["visual"].tolist() == [True, True, False]
+    batch = Batch.collate([{"audio": stream(14, 130, ord("a") + 50), "visual": stream(9, 135, ord("a"))}], ready.spec.inputs)
+    with torch.inference_mode():
+        output = ready.model(batch)
+    expected = ready.model.decide(output)[0].softmax(0)
+    np.testing.assert_allclose(found.answers["decision"][0], expected, rtol=1e-5)
+    row = found.table.loc["a"]
+    best, second = expected.sort(descending=True).values[:2].tolist()
+    assert row["predicted"] == LABELS[int(expected.argmax())]
+    assert row["confidence"] == pytest.approx(best, rel=1e-5)
+    assert row["margin"] == pytest.approx(best - second, rel=1e-4)
+    assert bool(row["correct"]) == (row["predicted"] == "anger")
+    assert row["duration"] == 2.5
+    heads = {row[f"predicted_{head}"] for head in found.heads}
+    assert row["disagreement"] == (len(heads) - 1) / 2
+    np.testing.assert_allclose(found.embeddings["fused"][0], output.embeddings["fused"][0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_saved_survey_comes_back(few, tmp_path):
+    found = survey(checkpoint(labels=LABELS), few)
+    found.save(tmp_path / "s.npz")
+    back = Survey.load(tmp_path / "s.npz")
+    assert back is not None
+    pd.testing.assert_frame_equal(back.table, found.table, check_dtype=False)
+    assert (back.outputs, back.heads, back.shared, back.broken) == (found.outputs, found.heads, found.shared, found.broken)
+    np.testing.assert_array_equal(back.embeddings["audio"], found.embeddings["audio"])
+    (tmp_path / "s.npz").write_bytes(b"half a file")
+    assert Survey.load(tmp_path / "s.npz") is None
+
+
+def test_another_checkpoint_or_table_is_another_survey(few):
+    ready = checkpoint(labels=LABELS)
+    other = Corpus("few", few.root, few.table.assign(label="anger"), LABELS)
+    assert survey_key(ready, few) != survey_key(ready, other)
+    assert survey_key(ready, few) == survey_key(ready, few)
+
+
+def test_attributes_have_an_error(few):
+    table = few.table.assign(arousal=[0.5, -0.5, 0, 1], valence=[0, 0, 0, -1])
+    corpus = Corpus("few", few.root, table, LABELS)
+    found = survey(checkpoint("affect-transformer"), corpus)
+    row = found.table.loc["a"]
+    assert row["error"] == pytest.approx((abs(row["arousal_predicted"] - 0.5) + abs(row["valence_predicted"])) / 2)
+    assert "predicted" not in found.table
+
+
+def test_nothing_to_read_is_one_sentence(few):
+    few.table["path"] = "gone.mp4"
+    with pytest.raises(UserError, match="No clip of few can be read"):
+        survey(checkpoint(labels=LABELS), few)
+
+
+def test_entropy_by_hand():
+    def of(weights):
+        weights = torch.tensor(weights)[None, None]
+        size = weights.shape[-1]
+        return entropy(
+            ModelOutput({}, {}, attention=(AttentionMap("x", "audio", "audio", 0, weights),)),
+            Batch.of(audio=np.ones((1, size, 1))),
+        )
+
+    assert of([[0.25] * 4] * 2) == pytest.approx(1)
+    assert of([[1.0, 0, 0, 0], [0, 1.0, 0, 0]]) == pytest.approx(0)
+    # One row even over two of two keys (1), one on a single key (0).
+    assert of([[0.5, 0.5], [1.0, 0.0]]) == pytest.approx(0.5)
+    # A query that is absent has a row of zeros, and does not count.
+    assert of([[0.5, 0.5], [0.0, 0.0]]) == pytest.approx(1)
+
+
+def test_over_clip_by_hand():
+    batch = Batch.of(audio=np.ones((2, 3, 1)), present={"audio": [[1, 1, 0], [0, 0, 0]]})
+    answer = torch.tensor([[[1.0], [3.0], [50.0]], [[2.0], [2.0], [2.0]]])
+    assert over_clip(answer, batch).tolist() == [[2.0], [2.0]]
+    assert over_clip(answer[:, 0], batch).tolist() == [[1.0], [2.0]]
