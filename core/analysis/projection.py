@@ -1,13 +1,13 @@
 """Maps: many dimensions drawn in two, by PCA (scikit-learn), t-SNE (openTSNE) or UMAP (umap-learn).
 
-Each map can place clips that it was not drawn from, without being drawn again.
+Each map can place clips that it was not drawn from, without being drawn again; so can one that was saved as points alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -68,6 +68,33 @@ def project(
     return _umap(vectors, seed, neighbours, min_dist, progress)
 
 
+def restore(
+    vectors: np.ndarray,
+    points: np.ndarray,
+    method: Method,
+    *,
+    seed: int = 0,
+    perplexity: float = 30.0,
+    neighbours: int = 15,
+    min_dist: float = 0.1,
+    workers: int = 1,
+) -> Projection:
+    """A map that ``project`` drew of [N, D] before, of which only its [N, 2] points were kept: it can place others again.
+
+    Only the neighbours are sought anew; no point moves.
+    """
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    if method == "PCA":
+        return _pca(vectors, seed)
+    if method == "t-SNE":
+        embedding = _tsne_model(len(vectors), seed, perplexity, workers).prepare_initial(vectors, initialization=points)
+        return Projection("t-SNE", points, _place_tsne(embedding))
+    model = _umap_model(len(vectors), seed, neighbours, min_dist, init=points.astype(np.float32), n_epochs=0).fit(vectors)
+    # It has scaled what it began from, and would let newcomers stay where they are first put.
+    model.embedding_, model.n_epochs = points.astype(np.float32), None
+    return Projection("UMAP", points, lambda others: np.asarray(model.transform(others)))
+
+
 def _pca(vectors: np.ndarray, seed: int) -> Projection:
     flat = np.pad(vectors, ((0, 0), (0, max(0, 2 - vectors.shape[1]))))
     fitted = PCA(2, random_state=seed).fit(flat)
@@ -80,9 +107,6 @@ def _pca(vectors: np.ndarray, seed: int) -> Projection:
 
 
 def _tsne(vectors: np.ndarray, seed: int, perplexity: float, workers: int, progress: Progress) -> Projection:
-    # Its import takes seconds.
-    from openTSNE import TSNE
-
     every, total = 25, sum(_ITERATIONS)
     done = 0
 
@@ -92,22 +116,31 @@ def _tsne(vectors: np.ndarray, seed: int, perplexity: float, workers: int, progr
         progress(min(1.0, done / total))
         return False
 
-    fitted = TSNE(
-        perplexity=min(perplexity, max(1.0, (len(vectors) - 1) / 3)),
+    fitted = _tsne_model(len(vectors), seed, perplexity, workers, callbacks=step, callbacks_every_iters=every).fit(vectors)
+    # The library moves a map to the middle when it places others on it: let it be there from the start.
+    fitted -= (fitted.max(0) + fitted.min(0)) / 2
+    return Projection("t-SNE", np.asarray(fitted, np.float32), _place_tsne(fitted))
+
+
+def _tsne_model(count: int, seed: int, perplexity: float, workers: int, **options: Any) -> Any:
+    # Its import takes seconds.
+    from openTSNE import TSNE
+
+    return TSNE(
+        perplexity=min(perplexity, max(1.0, (count - 1) / 3)),
         early_exaggeration_iter=_ITERATIONS[0],
         n_iter=_ITERATIONS[1],
         random_state=seed,
         n_jobs=workers,
-        callbacks=step,
-        callbacks_every_iters=every,
-    ).fit(vectors)
-    return Projection("t-SNE", np.asarray(fitted, np.float32), lambda others: np.asarray(fitted.transform(others), np.float32))
+        **options,
+    )
+
+
+def _place_tsne(embedding: Any) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda others: np.asarray(embedding.transform(others), np.float32)
 
 
 def _umap(vectors: np.ndarray, seed: int, neighbours: int, min_dist: float, progress: Progress) -> Projection:
-    # Its import takes seconds.
-    from umap import UMAP
-
     class Heard:
         """What UMAP writes its progress bar to."""
 
@@ -120,13 +153,14 @@ def _umap(vectors: np.ndarray, seed: int, neighbours: int, min_dist: float, prog
             pass
 
     # Begun from PCA: the library's own start, by eigenvectors, is not the same every time where the graph falls apart.
-    count = max(2, min(neighbours, len(vectors) - 1))
-    fitted = UMAP(
-        n_neighbors=count,
-        init="pca",
-        min_dist=min_dist,
-        random_state=seed,
-        n_jobs=1,
-        tqdm_kwds={"disable": False, "file": Heard()},
-    ).fit(vectors)
+    bar = {"disable": False, "file": Heard()}
+    fitted = _umap_model(len(vectors), seed, neighbours, min_dist, init="pca", tqdm_kwds=bar).fit(vectors)
     return Projection("UMAP", np.asarray(fitted.embedding_, np.float32), lambda others: np.asarray(fitted.transform(others)))
+
+
+def _umap_model(count: int, seed: int, neighbours: int, min_dist: float, **options: Any) -> Any:
+    # Its import takes seconds.
+    from umap import UMAP
+
+    near = max(2, min(neighbours, count - 1))
+    return UMAP(n_neighbors=near, min_dist=min_dist, random_state=seed, n_jobs=1, **options)

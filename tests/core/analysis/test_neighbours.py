@@ -13,6 +13,17 @@ def test_nearest_first_and_never_oneself():
     assert 2 not in [row for row, _ in neighbours.nearest(twins, 2, 3)]
 
 
+def test_nearest_to_a_stranger():
+    assert neighbours.nearest_to(LINE, np.array([12.4]), 2) == [(5, pytest.approx(0.6)), (4, pytest.approx(1.4))]
+    assert neighbours.nearest_to(LINE[:0], np.array([1.0])) == []
+
+
+def test_of_many_a_part_is_asked(monkeypatch):
+    monkeypatch.setattr(neighbours, "ASKED", 3)
+    assert neighbours.knn_accuracy(LINE, list("aaabbb"), 2) == 1
+    assert neighbours.knn_accuracy(LINE, list("aabbba"), 1) in [0, 1 / 3, 2 / 3, 1]
+
+
 def test_knn_accuracy_by_hand():
     assert neighbours.knn_accuracy(LINE, list("aaabbb"), 2) == 1
     # With the one nearest: 0-1, 1-0, 3-1, 10-11, 11-10, 13-11. The third and the last are told wrong.

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from core.analysis import neighbours
-from core.analysis.projection import METHODS, project
+from core.analysis.projection import METHODS, project, restore
 from core.errors import UserError
 
 
@@ -33,6 +33,18 @@ def test_others_are_placed_among_their_like(method):
     centres = np.stack([drawn.points[labels[:90] == c].mean(0) for c in range(3)])
     told = np.linalg.norm(placed[:, None] - centres[None], axis=2).argmin(1)
     assert (told == labels[90:]).mean() > 0.9
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_map_of_which_only_points_were_kept_places_as_before(method):
+    vectors, _ = clouds(120)
+    drawn = project(vectors[:90], method, seed=3)
+    again = restore(vectors[:90], drawn.points, method, seed=3)
+    np.testing.assert_array_equal(again.points, drawn.points)
+    spread = drawn.points.std()
+    others = vectors[90:].astype(np.float32)
+    assert np.median(np.linalg.norm(again.place(others) - drawn.place(others), axis=1)) < 0.05 * spread
+    np.testing.assert_array_equal(again.points, drawn.points)
 
 
 def test_pca_by_hand():

@@ -1,0 +1,89 @@
+"""Maps on disk: each under the hash of the vectors that it was drawn from and of how, as points that a browser can read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.analysis.projection import METHODS, Method, Projection, project, restore
+from core.features.store import cache_root, key_of, write_atomically
+
+# Part of every key: raise it whenever a map changes.
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a map is drawn; see ``projection.project``."""
+
+    method: Method = "PCA"
+    seed: int = 0
+    perplexity: int = 30
+    neighbours: int = 15
+    min_dist: float = 0.1
+
+    def options(self) -> dict[str, Any]:
+        """What of it counts for its method."""
+        own = {"PCA": (), "t-SNE": ("seed", "perplexity"), "UMAP": ("seed", "neighbours", "min_dist")}[self.method]
+        return {name: value for name, value in asdict(self).items() if name in own}
+
+    def to_text(self) -> str:
+        return json.dumps({"method": self.method} | self.options(), separators=(",", ":"))
+
+    @classmethod
+    def from_text(cls, text: str) -> Drawing:
+        """What ``to_text`` wrote; nonsense is left at its default."""
+        try:
+            given = json.loads(text)
+            return cls(
+                given["method"] if given["method"] in METHODS else "PCA",
+                max(0, int(given.get("seed", 0))),
+                max(2, int(given.get("perplexity", 30))),
+                max(2, int(given.get("neighbours", 15))),
+                min(0.99, max(0.0, float(given.get("min_dist", 0.1)))),
+            )
+        except (ValueError, TypeError, KeyError, OverflowError):
+            return cls()
+
+
+def digest(vectors: np.ndarray) -> str:
+    """The hash of [N, D]."""
+    return hashlib.sha256(np.ascontiguousarray(vectors, np.float32).tobytes() + repr(vectors.shape).encode()).hexdigest()
+
+
+def place_of(vectors_digest: str, drawing: Drawing) -> Path:
+    """Where the map is, once it is drawn: N pairs of little-endian float32."""
+    return cache_root() / "maps" / f"{key_of(_VERSION, vectors_digest, drawing.method, drawing.options())}.f32"
+
+
+def load(path: Path, count: int) -> np.ndarray | None:
+    """The points [count, 2] of a map, or None where there is none that can be read."""
+    try:
+        points = np.fromfile(path, "<f4")
+    except OSError:
+        return None
+    return points.reshape(count, 2) if points.size == 2 * count and np.isfinite(points).all() else None
+
+
+def draw(
+    vectors: np.ndarray, drawing: Drawing, path: Path, workers: int = 1, progress: Callable[[float], None] = lambda share: None
+) -> Projection:
+    """Draw a map and keep its points.
+
+    Raises:
+        UserError: where no map can be drawn; see ``project``.
+    """
+    made = project(vectors, drawing.method, **drawing.options(), workers=workers, progress=progress)
+    write_atomically(path, lambda part: part.write_bytes(made.points.astype("<f4").tobytes()))
+    return made
+
+
+def reopen(vectors: np.ndarray, drawing: Drawing, points: np.ndarray) -> Projection:
+    """A map of before, to place others on."""
+    return restore(vectors, points, drawing.method, **drawing.options())

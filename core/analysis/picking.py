@@ -1,0 +1,79 @@
+"""Some of the clips on a map: those inside a line drawn by hand, or with some values of a column; and how the model does on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import accuracy_score, f1_score
+
+
+def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
+    """Which of [N, 2] lie inside a closed line [K, 2], by the even-odd rule: [N] bool. Below three corners nobody does.
+
+    The browser asks in the same way (``inside`` in app/embeddings/points.js): both must name the same clips.
+    """
+    found = np.zeros(len(points), bool)
+    if len(polygon) < 3:
+        return found
+    points, polygon = points.astype(float), polygon.astype(float)
+    near = ((points >= polygon.min(0)) & (points <= polygon.max(0))).all(1).nonzero()[0]
+    x, y = points[near].T
+    crossed = np.zeros(len(near), bool)
+    for (ax, ay), (bx, by) in zip(polygon, np.roll(polygon, 1, 0), strict=True):
+        if ay != by:
+            crossed ^= ((ay > y) != (by > y)) & (x < (bx - ax) * (y - ay) / (by - ay) + ax)
+    found[near] = crossed
+    return found
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How the model does on some clips; None where it cannot be said."""
+
+    clips: int
+    accuracy: float | None = None
+    macro_f1: float | None = None
+    error: float | None = None
+
+
+def judge(table: pd.DataFrame) -> Judgement:
+    """Judge the rows of a survey's table: accuracy and macro-F1 of its answers, or the mean absolute error of its values.
+
+    Macro-F1 is the mean over the classes that occur among labels or answers.
+    """
+    if "predicted" in table and "label" in table:
+        known = table[table["label"].notna()]
+        if len(known):
+            true, said = known["label"].astype(str), known["predicted"].astype(str)
+            f1 = float(f1_score(true, said, average="macro", zero_division=0))
+            return Judgement(len(table), float(accuracy_score(true, said)), f1)
+    if "error" in table and table["error"].notna().any():
+        return Judgement(len(table), error=float(table["error"].mean()))
+    return Judgement(len(table))
+
+
+def worst_first(table: pd.DataFrame) -> pd.DataFrame:
+    """The wrong answers first, the surest of them first; by error where the answers are values."""
+    if "error" in table:
+        return table.sort_values("error", ascending=False, kind="stable")
+    if "correct" in table and "confidence" in table:
+        order = np.where(table["correct"].astype(bool), -1.0, 1.0) * (table["confidence"].to_numpy() + 1e-9)
+        return table.iloc[np.argsort(-order, kind="stable")]
+    return table
+
+
+def named(table: pd.DataFrame, column: str, values: Sequence[str]) -> np.ndarray:
+    """Which rows have one of these values, as text: [N] bool."""
+    return as_text(table[column]).isin(list(values)).to_numpy() if column in table else np.zeros(len(table), bool)
+
+
+def as_text(column: pd.Series) -> pd.Series:
+    """Values as a legend names them: yes and no, whole numbers without a point, and "unknown" where there is none."""
+    if column.dropna().isin([True, False]).all() and column.map(lambda value: isinstance(value, bool | np.bool_)).any():
+        return column.map(lambda value: "unknown" if pd.isna(value) else "yes" if value else "no").astype(str)
+    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
+        return column.map(lambda value: "unknown" if pd.isna(value) else str(int(value))).astype(str)
+    return column.map(lambda value: "unknown" if pd.isna(value) else str(value)).astype(str)
