@@ -120,6 +120,8 @@ def train(
     config = replace(own.config, seed=seed, **{name: value for name, value in given.items() if value is not None})
     with _progress() as report:
         card = train_checkpoint(system, preset, corpus, regime or own.regime, config, out, workers, report, resume)
+    if card is None:
+        return
     _regret(card["unreadable"])
     _show(_metric_rows(card["metrics"]), as_json, f"Held-out speakers; checkpoint in {out}")
 
@@ -185,6 +187,9 @@ ExperimentSeeds = Annotated[int, typer.Option(help="The first so many of the twe
 ExperimentOut = Annotated[Path, typer.Option("--out", "-o", help="Folder for tables and figures.")]
 
 
+ExperimentHtml = Annotated[bool, typer.Option(help="Also write each figure as a page of its own, 4 MB each.")]
+
+
 @experiment_app.command("run")
 def experiment_run(
     names: Annotated[list[str], typer.Argument(help="Experiments, or the paths of files; `all` for every one.")],
@@ -192,6 +197,7 @@ def experiment_run(
     seeds: ExperimentSeeds = 5,
     out: ExperimentOut = Path("results"),
     workers: Annotated[int | None, typer.Option(help="Processes; all cores if left out.")] = None,
+    html: ExperimentHtml = True,
     as_json: AsJson = False,
 ) -> None:
     """Train and measure what is missing, and write table (Markdown, CSV) and figure (Plotly). Finished cells are kept."""
@@ -206,13 +212,16 @@ def experiment_run(
             filled, failed = run.run(plan.load(name), corpus, SEEDS[:seeds], workers or os.cpu_count() or 1, progress)
         for sentence in failed:
             remarks.print(f"Failed: {sentence}", markup=False)
-        written += [{"experiment": name, "file": str(path)} for path in report.write(filled, out)]
+        written += [{"experiment": name, "file": str(path)} for path in report.write(filled, out, html)]
     _show(written, as_json, "Written")
 
 
 @experiment_app.command("report")
 def experiment_report(
-    corpus: ExperimentCorpus = "demo", seeds: ExperimentSeeds = 5, out: ExperimentOut = Path("results")
+    corpus: ExperimentCorpus = "demo",
+    seeds: ExperimentSeeds = 5,
+    out: ExperimentOut = Path("results"),
+    html: ExperimentHtml = True,
 ) -> None:
     """Write every experiment that is finished again, and list which are not."""
     from core.experiments import plan, report, run
@@ -223,10 +232,30 @@ def experiment_report(
         one = plan.load(name)
         if run.finished(one, corpus, SEEDS[:seeds]):
             filled, _ = run.run(one, corpus, SEEDS[:seeds], 1)
-            report.write(filled, out)
+            report.write(filled, out, html)
         else:
             missing.append(name)
     if missing:
+        remarks.print(f"Not finished: {', '.join(missing)}.", markup=False)
+
+
+@experiment_app.command("claims")
+def experiment_claims(
+    corpus: ExperimentCorpus = "demo",
+    seeds: ExperimentSeeds = 5,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write, in Markdown.")] = Path("results/claims.md"),
+) -> None:
+    """Hold what the papers claim against the experiments that are finished, and write the results page."""
+    from core.experiments import claims, plan, run
+    from core.features.store import write_atomically
+    from core.training.splits import SEEDS
+
+    wanted = claims.load()
+    plans = {name: plan.load(name) for name in claims.needed(wanted)}
+    done = {name: one for name, one in plans.items() if run.finished(one, corpus, SEEDS[:seeds])}
+    tables = {name: run.run(one, corpus, SEEDS[:seeds], 1)[0] for name, one in done.items()}
+    write_atomically(out, lambda part: part.write_text(claims.page(wanted, tables), encoding="utf-8"))
+    if missing := [name for name in plans if name not in done]:
         remarks.print(f"Not finished: {', '.join(missing)}.", markup=False)
 
 
@@ -381,3 +410,7 @@ def _show(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
     for row in rows:
         table.add_row(*(f"{v:.3f}" if isinstance(v, float) else f"{v:,}" if type(v) is int else str(v) for v in row.values()))
     output.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -146,7 +146,7 @@ def figure(filled: Filled) -> go.Figure:
         means, sds = [filled.mean(row, c) for c in columns], [filled.sd(row, c) for c in columns]
         error = {"type": "data", "array": sds, "visible": len(filled.seeds) > 1}
         if one.kind == "curves":
-            places = [_level(c) for c in columns]
+            places = [level(c) for c in columns]
             drawn.add_scatter(x=places, y=means, error_y=error, name=row.name, mode="lines+markers")
         elif one.kind == "spread":
             points = [(c.name, v) for c in columns for v in filled.values.get((row.name, c.name), ())]
@@ -199,22 +199,23 @@ def _maps(filled: Filled) -> go.Figure:
     return drawn.update_xaxes(showticklabels=False).update_yaxes(showticklabels=False)
 
 
-def _level(column: Column) -> float:
+def level(column: Column) -> float:
     """The share of frames that a condition leaves."""
     words = column.condition.split()
     return {"whole": 1.0, "without": 0.0}.get(words[0], 1 - float(words[-1]) if len(words) > 2 else 1.0)
 
 
-def write(filled: Filled, folder: Path) -> list[Path]:
-    """Markdown, CSV and the figure (HTML and JSON) of an experiment; returns the files."""
+def write(filled: Filled, folder: Path, html: bool = True) -> list[Path]:
+    """Markdown, CSV and the figure (JSON, and HTML that opens by itself, 4 MB) of an experiment; returns the files."""
     name = filled.experiment.name
     drawn = figure(filled)
     contents = {
         folder / f"{name}.md": markdown(filled),
         folder / f"{name}.csv": frame(filled).to_csv(index=False),
         folder / f"{name}.figure.json": drawn.to_json(),
-        folder / f"{name}.html": drawn.to_html(include_plotlyjs=True),
     }
+    if html:
+        contents[folder / f"{name}.html"] = drawn.to_html(include_plotlyjs=True)
     for path, content in contents.items():
         write_atomically(path, partial(_write, content))
     return list(contents)
@@ -222,19 +223,3 @@ def write(filled: Filled, folder: Path) -> list[Path]:
 
 def _write(text: str, path: Path) -> None:
     path.write_text(text)
-
-
-def claims(filled: Sequence[Filled]) -> pd.DataFrame:
-    """Every test of several experiments, one line each."""
-    lines = []
-    for one in filled:
-        for column in one.experiment.columns:
-            for row in one.experiment.rows:
-                if found := one.test(column, row):
-                    lines.append(
-                        {
-                            "experiment": one.experiment.name, "column": column.name, "row": row.against,
-                            "against": row.name, "difference": found.difference, "p": found.p, "significant": found.significant,
-                        }
-                    )  # fmt: skip
-    return pd.DataFrame(lines)

@@ -45,7 +45,7 @@ def run(
                 value_of(one, column.condition, column.head, column.metric) for one in results if one
             )
         raw[row.name] = tuple(one for one in results if one)
-        clips = [_sample(one["whole"]["decision"]) for one in raw[row.name] if "whole" in one] or clips
+        clips = [int(one["whole"]["decision"]["clips"]) for one in raw[row.name] if "whole" in one] or clips
     return Filled(experiment, corpus, seeds, values, tuple(clips), raw), failed
 
 
@@ -71,11 +71,6 @@ def _recall(found: dict[str, Any], label: str, labels: list[str]) -> float:
         return float("nan")
     row = found["confusion"][labels.index(label)]
     return row[labels.index(label)] / sum(row) if sum(row) else float("nan")
-
-
-def _sample(whole: dict[str, Any]) -> int:
-    """What a correlation was taken over: frames for a model that answers by frame, else clips."""
-    return int(whole.get("frames", whole["clips"]))
 
 
 def _fill_all(jobs: dict[str, tuple[Cell, set[str]]], workers: int, report: Report) -> tuple[dict[str, Measured], list[str]]:

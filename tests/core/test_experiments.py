@@ -148,7 +148,6 @@ def test_each_half_of_a_table_is_tested_against_its_own_row():
     assert found[names[3]] is not None
     assert found[names[3]].significant
     assert found[names[1]] is None or not found[names[1]].significant
-    assert set(report.claims([filled]).query("significant")["row"]) == {"AuxFormer, optimised"}
 
 
 def test_parameters_are_in_the_table_not_among_the_bars():
