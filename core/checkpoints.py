@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import pickle
-import zipfile
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import safetensors
 import safetensors.torch
@@ -23,11 +23,17 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.features.store import content_hash, write_atomically
+from core.fit import check_fit
 from core.layouts import LAYOUTS
 from core.models import catalogue  # noqa: F401  (registers the systems)
 from core.models.base import MODELS, AVModel, ModelSpec
+from core.tensorfiles import read_tensors, shown, unwrapped
 
 FORMAT = "affectscope-1"
+# Of a header's text, a class's name and a size in a config: far above what any model needs.
+LONGEST_HEADER = 4 << 20
+LONGEST_LABEL = 100
+LARGEST = 10**7
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
 
 
@@ -89,17 +95,8 @@ def load(path: Path) -> Checkpoint:
         UserError: when the file is missing, damaged, of another kind, does not fit its model, or holds NaN.
     """
     tensors, metadata = read_tensors(path)
-    name = Path(path).name
-    if metadata.get("format") != FORMAT:
-        raise UserError(f"{name} is no AffectScope checkpoint: name the public layout it has, one of {', '.join(LAYOUTS)}.")
-    try:
-        header = json.loads(metadata["affectscope"])
-        card = dict(header["card"])
-        model = _build(header["system"], header["config"], len(tensors))
-    except UserError:
-        raise
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, ArithmeticError, AssertionError) as error:
-        raise UserError(f"{name} describes its model in a way that cannot be read: export it again.") from error
+    name = shown(Path(path).name)
+    model, card = _described(name, metadata, len(tensors))
     state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     _fill(model, state, name)
     stats = {
@@ -126,58 +123,99 @@ def load_foreign(path: Path, layout: str) -> AVModel:
     """
     convert = LAYOUTS[layout]
     path = Path(path)
-    if path.is_dir():
-        # A folder holds one state_dict a module; their keys are told apart by the file's name.
-        tensors = {f"{file.name}:{k}": v for file in sorted(path.glob("*.pt")) for k, v in read_tensors(file)[0].items()}
-    else:
-        tensors, _ = read_tensors(path)
-    state = {k.removeprefix("module."): v for k, v in tensors.items()}
+    name = shown(path.name)
+    state = foreign_tensors(path)
     try:
         with torch.device("meta"):
             model, state = convert(state)
-    except (KeyError, IndexError, RuntimeError, ValueError, ArithmeticError) as error:
-        raise UserError(f"{path.name} does not hold the tensors of {layout}: {error} is missing or misshapen.") from error
-    _fill(model, state, path.name)
+    except Exception as error:
+        raise UserError(
+            f"{name} does not hold the tensors of {layout}: {shown(str(error))} is missing or misshapen; choose another layout."
+        ) from error
+    _fill(model, state, name)
     return model
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a ``.safetensors``, ``.pt`` or ``.pth`` file, and the header's metadata.
+def foreign_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a public repository's file as its classes name them; of a folder of files as ``file:key``.
 
     Raises:
-        UserError: when the file is not there, damaged, or would need to run code.
+        UserError: as ``read_tensors``.
+    """
+    if not path.is_dir():
+        return unwrapped(read_tensors(path)[0])
+    # A folder holds one state_dict a module; their keys are told apart by the file's name.
+    return {f"{file.name}:{k}": v for file in sorted(path.glob("*.pt")) for k, v in unwrapped(read_tensors(file)[0]).items()}
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file says that it is one of our own checkpoints, whatever else is wrong with it."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("format") == FORMAT
+    except (safetensors.SafetensorError, OSError):
+        return False
+
+
+def peek(path: Path) -> tuple[AVModel, dict[str, Any]]:
+    """A checkpoint's model without memory behind its tensors, and its card: what there is to know without reading weights.
+
+    Raises:
+        UserError: when the file is missing, damaged or of another kind.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"There is no checkpoint {path}: check the path.")
     try:
-        if path.suffix == ".safetensors":
-            with safetensors.safe_open(path, framework="pt") as file:
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                return tensors, file.metadata() or {}
-        if path.suffix not in (".pt", ".pth"):
-            raise UserError(f"{path.name} is no checkpoint: choose a .safetensors, .pt or .pth file.")
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path.name} holds pickled code, which is never run: save the model's state_dict and load that."
-        ) from error
-    except (safetensors.SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path.name} is damaged or no checkpoint: copy it again from where it was made.") from error
-    content = content.get("state_dict", content) if isinstance(content, dict) else content
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise UserError(f"{path.name} holds no state_dict: save `model.state_dict()` and load that.")
-    return {str(k): v for k, v in content.items()}, {}
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata, count = file.metadata() or {}, len(file.keys())
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UserError(f"{shown(path.name)} is damaged or no checkpoint: copy it again from where it was made.") from error
+    return _described(shown(path.name), metadata, count)
+
+
+def _described(name: str, metadata: Mapping[str, str], tensors: int) -> tuple[AVModel, dict[str, Any]]:
+    if metadata.get("format") != FORMAT:
+        raise UserError(f"{name} is no AffectScope checkpoint: name the public layout it has, one of {', '.join(LAYOUTS)}.")
+    try:
+        if len(metadata["affectscope"]) > LONGEST_HEADER:
+            raise ValueError("the header is too long")
+        header = json.loads(metadata["affectscope"])
+        model, card = _build(header["system"], header["config"], tensors), dict(header["card"])
+    except UserError as error:
+        raise UserError(f"{name} cannot be used: {error}") from error
+    # Whatever a made-up header does to a model's constructor, it is the header's fault.
+    except Exception as error:
+        raise UserError(f"{name} describes its model in a way that cannot be read: export it again.") from error
+    check_labels(model.spec.labels, name)
+    return model, card
+
+
+def check_labels(labels: Sequence[str], name: str) -> None:
+    """Refuse labels that a person could not tell apart, or that no line could hold.
+
+    Raises:
+        UserError: which names the first of them.
+    """
+    for label in labels:
+        if not label.strip() or not label.isprintable() or len(label) > LONGEST_LABEL:
+            raise UserError(
+                f"{name} calls a class {shown(label, 30)!r}: name each in plain text of at most {LONGEST_LABEL} characters."
+            )
+    if len(set(labels)) != len(labels):
+        raise UserError(f"{name} has two classes of one name: name each differently.")
 
 
 def _build(system: str, config: Mapping[str, Any], most_layers: int) -> AVModel:
     """A model without memory behind its tensors: what a header asks for is compared before it is allocated."""
+    if not isinstance(system, str) or len(system) > LONGEST_LABEL:
+        raise ValueError("the system is no name")
     kind = MODELS[system]
-    fields = {f.name for f in dataclasses.fields(kind.config_type)}
-    values = {k: _as_tuple(v) for k, v in config.items() if k in fields}
-    _check_choices(kind.config_type, values)
+    hints = get_type_hints(kind.config_type)
+    values = {k: _as_tuple(v) for k, v in config.items() if k in {f.name for f in dataclasses.fields(kind.config_type)}}
+    wrong = [k for k, v in values.items() if not _fits(v, hints[k])]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is of another kind than {hints[wrong[0]]}")
     if any(isinstance(v, int) and v > most_layers for k, v in values.items() if "layers" in k):
-        raise UserError("The checkpoint's header asks for more layers than its file holds: it is damaged or hostile.")
+        raise UserError("its header asks for more layers than it holds, so it is damaged or hostile.")
     with torch.device("meta"):
         return kind(kind.config_type(**values))  # type: ignore[call-arg]
 
@@ -186,34 +224,40 @@ def _as_tuple(value: Any) -> Any:
     return tuple(_as_tuple(v) for v in value) if isinstance(value, list) else value
 
 
-def _check_choices(config_type: type, values: Mapping[str, Any]) -> None:
-    for name, hint in get_type_hints(config_type).items():
-        choices = get_args(hint) if get_origin(hint) is Literal else ()
-        if name in values and choices and values[name] not in choices:
-            raise ValueError(f"{name} is none of {choices}")
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value out of JSON is what a config's field wants; a bool is no number, and a number is finite."""
+    kinds = get_args(hint)
+    if get_origin(hint) is Literal:
+        return value in kinds
+    if get_origin(hint) is tuple and isinstance(value, tuple):
+        kinds = (kinds[0],) * len(value) if kinds[-1] is Ellipsis else kinds
+        return len(kinds) == len(value) and all(map(_fits, value, kinds))
+    if get_origin(hint) in (Union, UnionType):
+        return any(_fits(value, kind) for kind in kinds)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
+    return isinstance(hint, type) and isinstance(value, hint)
 
 
 def _fill(model: AVModel, state: Mapping[str, Tensor], name: str) -> None:
-    """Put a state into a model, or say in one sentence what does not fit."""
+    """Put a state into a model, or say what does not fit."""
     own = model.state_dict()
     # Neither moves an answer: public files lack the one and sometimes the other.
     optional = {k for k in own if k == "prior" or k.endswith("num_batches_tracked")}
-    missing = sorted(own.keys() - state.keys() - optional)
-    unexpected = sorted(state.keys() - own.keys())
-    misshapen = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
-    faults = [
-        f"{kind} {', '.join(keys[:3])}{f' and {len(keys) - 3} more' if len(keys) > 3 else ''}"
-        for kind, keys in (("lacks", missing), ("does not know", unexpected), ("has another shape for", misshapen))
-        if keys
-    ]
-    if faults:
-        raise UserError(f"{name} does not fit {model.spec.system}: it {'; it '.join(faults)}.")
-    broken = [k for k, v in state.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+    shapes, given = ({k: tuple(v.shape) for k, v in tensors.items()} for tensors in (own, state))
+    check_fit(name, model.spec, shapes, given, optional)
+    if any(v.is_floating_point() != own[k].is_floating_point() or v.is_complex() for k, v in state.items()):
+        raise UserError(f"{name} holds weights of a kind that its model does not have: save its state_dict in float32.")
+    # Contiguous copies: a tensor in a file may be one number stretched over gigabytes, or share another's memory. What a GPU
+    # kept in half precision is answered in single.
+    state = {k: torch.empty_like(v, dtype=own[k].dtype, memory_format=torch.contiguous_format).copy_(v) for k, v in state.items()}
+    broken = [k for k, v in state.items() if not torch.isfinite(v).all()]
     if broken:
         raise UserError(f"{name} holds NaN or infinite weights (first in {broken[0]}): its training diverged.")
     rest = {k: torch.zeros_like(own[k], device="cpu") for k in optional - state.keys()}
-    if "prior" in rest:
+    if "prior" in rest and model.spec.task == "classification":
         rest["prior"] = rest["prior"].log_softmax(0)
-    # Contiguous copies: a tensor in a file may be one number stretched over gigabytes, or share another's memory.
-    model.load_state_dict({k: v.contiguous().clone() for k, v in {**state, **rest}.items()}, assign=True)
+    model.load_state_dict({**state, **rest}, assign=True)
     model.requires_grad_(True).eval()
