@@ -2,6 +2,15 @@
 
 Every epoch starts from a seed made of the run's seed and its number, so that a run that was killed and goes on from its last
 finished epoch ends with the weights of one that was not.
+
+With several processes (``devices``, ``nodes``, or torchrun):
+
+- Every process has the whole model and all clips in memory. Each epoch a distributed sampler shuffles the training clips, in the
+  same order for all, and each of n processes sees every n-th of them, in batches of ``batch_size``: a step is made of n times as
+  many clips. Where the clips cannot be shared out evenly, some are seen twice, so that all take the same number of steps.
+- Chance (dropout, noise, dropped modalities) differs from process to process; gradients are averaged.
+- The development set is measured, and files are written, by the first process alone; the others wait, and go by what it found.
+- Features are not shared out: a process extracts what the store lacks. ``affectscope corpus features`` before saves that work.
 """
 
 from __future__ import annotations
@@ -14,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from lightning_fabric import Fabric, seed_everything
@@ -31,6 +40,8 @@ from core.training.criteria import answer_loss, head_weights
 from core.training.data import Batches
 from core.training.regimes import Regime
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -43,7 +54,8 @@ class TrainConfig:
         betas: Adam's; (momentum, unused) for SGD.
         balance: weigh classes by the inverse of their frequency.
         frame_noise, clip_noise: see ``augment.jitter``; 0 in the papers.
-        precision, accelerator, devices, nodes: Fabric's.
+        batch_size: clips a step, of each process.
+        precision, accelerator, devices, nodes: Fabric's; a launcher's environment outweighs the last two.
     """
 
     epochs: int = 25
@@ -97,7 +109,7 @@ def train(
     progress: Callable[[dict[str, float]], None] | None = None,
     resume: bool = False,
 ) -> History:
-    """Train in place and leave the model with the weights of its best epoch on the development set.
+    """Train in place and leave the model, in every process, with the weights of its best epoch on the development set.
 
     Args:
         files: where the run writes, by suffix: ``.history.json``, and ``.resume.pt`` until it is done.
@@ -111,11 +123,11 @@ def train(
     fabric.launch()
     optimiser = _optimiser(model, config)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, patience=config.decay_patience)
-    step, optimiser = fabric.setup(_Step(model, regime), optimiser)
+    step, optimiser = fabric.setup(_Step(model, regime, fabric.world_size > 1), optimiser)
     history: History = []
     best: dict[str, Tensor] = {}
     best_epoch = -1
-    stored = _stored(files, config) if resume else None
+    stored = _by_the_first(fabric, lambda: _stored(files, config) if resume else None)
     if stored:
         model.load_state_dict(stored.model)
         optimiser.load_state_dict(stored.optimiser)
@@ -126,7 +138,7 @@ def train(
             break
         seed_everything(config.seed * 100_003 + epoch, verbose=False)
         row = {"epoch": float(epoch), "train_loss": _epoch(fabric, step, optimiser, training, regime, config)}
-        row |= _development(model, development, regime)
+        row |= _by_the_first(fabric, lambda: _development(model, development, regime))
         if not math.isfinite(row["dev_loss"]):
             raise UserError(f"Training diverged in epoch {epoch + 1}: try a smaller learning rate than {config.learning_rate:g}.")
         if config.schedule == "plateau":
@@ -134,16 +146,21 @@ def train(
         history.append(row)
         if best_epoch < 0 or row["dev_loss"] < history[best_epoch]["dev_loss"]:
             best, best_epoch = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}, epoch
-        if files and fabric.is_global_zero:
-            now = Progress(
-                model.state_dict(), best, best_epoch, optimiser.state_dict(), schedule.state_dict(), history, asdict(config)
-            )
-            _store(files, now)
+        now = Progress(
+            model.state_dict(), best, best_epoch, optimiser.state_dict(), schedule.state_dict(), history, asdict(config)
+        )
+        _by_the_first(fabric, lambda now=now: _store(files, now))  # type: ignore[misc]
         if progress:
             progress(row)
-    model.load_state_dict(best)
+    # Running statistics are each process's own.
+    model.load_state_dict(fabric.broadcast(best))
     model.to("cpu").eval()
     return history
+
+
+def is_first() -> bool:
+    """Whether this process is the one of its run that writes and speaks."""
+    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 def forget(files: Path) -> None:
@@ -154,21 +171,31 @@ def forget(files: Path) -> None:
 class _Step(nn.Module):
     """Tensors in, loss out: what Fabric can cast and distribute."""
 
-    def __init__(self, model: AVModel, regime: Regime) -> None:
+    def __init__(self, model: AVModel, regime: Regime, several: bool = False) -> None:
         super().__init__()
-        self.model, self.regime = model, regime
+        self.model, self.regime, self.several = model, regime, several
 
-    def forward(self, values: dict[str, Tensor], present: dict[str, Tensor], target: Tensor, stage: str) -> Tensor:
-        return self.regime.loss(self.model, Batch(values, present), target, stage)
+    def forward(self, values: dict[str, Tensor], present: dict[str, Tensor], target: Tensor, stage: str) -> tuple[Tensor, Tensor]:
+        """The loss, and whether it teaches anything: whether a clip of this batch takes part in the stage."""
+        loss = self.regime.loss(self.model, Batch(values, present), target, stage)
+        teaches = torch.tensor(float(loss.requires_grad), device=loss.device)
+        if self.several and not loss.requires_grad:
+            # Another process's batch may teach: gradients are averaged over all, and this one has none to give but zeros.
+            loss = loss + sum(0 * p.sum() for p in self.model.parameters() if p.requires_grad)
+        return loss, teaches
 
 
 def _fabric(config: TrainConfig) -> Fabric:
     # A launcher (torchrun, fabric run) says in the environment how many processes it started.
-    several = config.devices * config.nodes > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1
+    devices, nodes = config.devices, config.nodes
+    if "LOCAL_WORLD_SIZE" in os.environ:
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
+    several = devices * nodes > 1
     strategy = "ddp_find_unused_parameters_true" if several else "auto"
     try:
         return Fabric(
-            accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, strategy=strategy,
+            accelerator=config.accelerator, devices=devices, num_nodes=nodes, strategy=strategy,
             precision=config.precision,  # type: ignore[arg-type]
         )  # fmt: skip
     except (RuntimeError, ValueError, MisconfigurationException) as error:
@@ -189,22 +216,41 @@ def _epoch(fabric: Fabric, step: Any, optimiser: Any, batches: Batches, regime: 
     left_alone = {stage: [p for name, p in named if not regime.trains(stage, name)] for stage in regime.stages}
     losses = []
     # Set up anew each epoch: a sampler that distributes clips takes its order from the epoch's seed.
-    for batch, target in fabric.setup_dataloaders(batches.loader, move_to_device=False):
+    loader = fabric.setup_dataloaders(batches.loader, move_to_device=False)
+    if fabric.global_rank:
+        # The order was all processes' own; what chance does to a batch is not.
+        torch.manual_seed(torch.initial_seed() + fabric.global_rank)
+    for batch, target in loader:
         batch = jitter(batch.to(fabric.device), config.frame_noise, config.clip_noise)
         target = target.to(fabric.device)
         for stage in regime.stages:
             with frozen(left_alone[stage]):
-                loss = step(dict(batch.values), dict(batch.present), target, stage)
-                if not loss.requires_grad:
-                    # No clip of this batch has anything to teach in this stage.
+                loss, teaches = step(dict(batch.values), dict(batch.present), target, stage)
+                if not fabric.all_reduce(teaches.clone(), reduce_op="max"):
                     continue
                 optimiser.zero_grad()
                 fabric.backward(loss)
             if config.clip_norm:
                 fabric.clip_gradients(step, optimiser, max_norm=config.clip_norm, error_if_nonfinite=False)
             optimiser.step()
-            losses.append(float(loss.detach()))
-    return sum(losses) / max(1, len(losses))
+            if teaches:
+                losses.append(float(loss.detach()))
+    mean = sum(losses) / max(1, len(losses))
+    return float(fabric.all_reduce(torch.tensor(mean, device=fabric.device)))  # type: ignore[arg-type]
+
+
+def _by_the_first(fabric: Fabric, action: Callable[[], T]) -> T:
+    """What the action of the first process gives, in every process; what it has to complain of, too."""
+    result, complaint = None, ""
+    if fabric.is_global_zero:
+        try:
+            result = action()
+        except UserError as error:
+            complaint = str(error)
+    result, complaint = fabric.broadcast((result, complaint))
+    if complaint:
+        raise UserError(complaint)
+    return result  # type: ignore[return-value]
 
 
 @contextmanager
@@ -258,7 +304,9 @@ def _stored(files: Path | None, config: TrainConfig) -> Progress | None:
     return stored
 
 
-def _store(files: Path, now: Progress) -> None:
+def _store(files: Path | None, now: Progress) -> None:
+    if files is None:
+        return
     history = json.dumps({"config": now.config, "best_epoch": now.best_epoch, "epochs": now.history}, indent=1)
     with explained(files):
         write_atomically(_resume_file(files), lambda path: torch.save(vars(now), path))

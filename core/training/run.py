@@ -23,7 +23,7 @@ from core.models import catalogue
 from core.models.base import MODELS, AVModel, ModelSpec
 from core.streams import Clip
 from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser, load_clips
-from core.training.loop import TrainConfig, explained, forget, train
+from core.training.loop import TrainConfig, explained, forget, is_first, train
 from core.training.regimes import REGIMES
 from core.training.splits import by_speaker
 
@@ -40,8 +40,11 @@ def train_checkpoint(
     workers: int | None = None,
     report: Report = lambda stage, share: None,
     resume: bool = False,
-) -> dict[str, Any]:
-    """Train, measure on held-out speakers and save. Returns the card.
+) -> dict[str, Any] | None:
+    """Train, measure on held-out speakers and save.
+
+    Returns:
+        The card; None in a process that only helped the first one to train, and has written nothing.
 
     Raises:
         UserError: when the corpus cannot be split or read, a name is unknown, or there is no room to write.
@@ -71,6 +74,8 @@ def train_checkpoint(
         lambda row: report(f"Epoch {row['epoch'] + 1:.0f}: dev loss {row['dev_loss']:.3f}", (row["epoch"] + 1) / config.epochs),
         resume,
     )  # fmt: skip
+    if not is_first():
+        return None
     card = {
         "system": system,
         "preset": preset,
