@@ -1,11 +1,11 @@
-"""The one road: clip + checkpoint -> Analysis. The app and the command line both take it."""
+"""The one road: clip + checkpoint + perturbation -> Analysis. The app and the command line both take it."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from core.features.faces import cut_crops
 from core.features.store import FeatureStore, content_hash, key_of
 from core.lanes import build_lanes, build_matrices, head_title, truth_events
 from core.models.base import ModelOutput, over_clip
+from core.perturbation import Perturbation, gaps, perturb
 from core.streams import Batch, Stream
-from core.timeline import Heatmap, Timeline
+from core.timeline import Event, Heatmap, Timeline
 from core.training.data import model_streams
 
 # Part of every key: raise it whenever an analysis changes.
@@ -31,6 +32,9 @@ ANALYSIS_VERSION = 5
 PREFIXES = 24
 # So many rows of attention are computed at once; a minute's frames in all prefixes would not fit.
 _CHUNK_FRAMES = 60_000
+# A strip of spans shows no more than a screen has columns.
+_MOST_SPANS = 1500
+_KEPT_CROPS = 1500
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Analysis:
             "decision" is the system's own answer over its heads.
         evidence: head -> whether the clip had anything that this head draws on.
         explained: the class that each heatmap explains, by head.
-        key: hash of the clip, the checkpoint, the explained class, and whether truth and openSMILE were at hand.
+        key: hash of the clip, the checkpoint, the explained class, what was taken away, and whether truth and openSMILE were at
+            hand.
     """
 
     predictions: Mapping[str, Mapping[str, float]]
@@ -97,30 +102,43 @@ class Analyzer:
         self.checkpoint = checkpoint
         self.store = store or FeatureStore()
         self._turn = threading.Lock()
+        self._last_crops: tuple[str, torch.Tensor] | None = None
 
-    def key(self, media: Path, explain: str | None = None, truth: bool = False) -> str:
+    def key(self, media: Path, explain: str | None = None, truth: bool = False, perturbation: Perturbation | None = None) -> str:
         """What ``analyze`` will call its answer, known before the work is done."""
         model = self.checkpoint.digest or f"in memory {id(self)}"
-        return key_of(ANALYSIS_VERSION, EXTRACTION_VERSION, content_hash(media), model, explain, truth, can_hear())
+        changed = [perturbation.facts()] if perturbation and not perturbation.whole else []
+        return key_of(ANALYSIS_VERSION, EXTRACTION_VERSION, content_hash(media), model, explain, truth, can_hear(), *changed)
 
     def analyze(
-        self, media: Path, *, truth: Truth | None = None, explain: str | None = None, progress: Progress | None = None
+        self,
+        media: Path,
+        *,
+        truth: Truth | None = None,
+        explain: str | None = None,
+        perturbation: Perturbation | None = None,
+        progress: Progress | None = None,
     ) -> Analysis:
         """Predict, explain and draw one clip.
 
         Args:
             truth: what a corpus knows of the clip, for the truth lanes.
             explain: the class that the heatmaps explain; None takes each head's own answer.
+            perturbation: what is taken from the clip before the model is asked; see ``core.perturbation``.
             progress: called with a stage's name and its share done, 0..1.
 
         Raises:
-            UserError: when the file cannot be played.
+            UserError: when the file cannot be played, or cannot be changed as asked.
         """
         report = progress or (lambda stage, share: None)
         extraction = extract(media, self.store, report, self.sets)
         report("Asking the model", 0.0)
-        crops = prepare(cut_crops(media, extraction.faces)[extraction.faces.present])
-        streams = self.streams(extraction)
+        crops = self._crops(media, extraction)
+        whole = streams = self.streams(extraction)
+        kept = {m: stream.present for m, stream in whole.items()}
+        if perturbation and not perturbation.whole:
+            changed = perturb(perturbation, whole, self.checkpoint)
+            streams, kept = changed.streams, kept | changed.kept
         batch = Batch.collate([streams], self.checkpoint.spec.inputs)
         with self._turn:
             with torch.inference_mode():
@@ -128,7 +146,10 @@ class Analyzer:
             report("Answering moment by moment", 0.3)
             over_time = self._over_time(batch, streams, output, extraction.duration)
             report("Explaining", 0.6)
-            heatmaps, explained = self._heatmaps(crops, streams["visual"], batch, output.predictions, explain)
+            seen = replace(whole["visual"], present=kept["visual"])
+            still = kept["visual"][whole["visual"].present]
+            shown = crops[torch.from_numpy(still)] if len(still) == len(crops) else crops
+            heatmaps, explained = self._heatmaps(shown, seen, batch, output.predictions, explain)
         if not all(torch.isfinite(logits).all() for logits in output.predictions.values()):
             raise UserError(f"The model's answer to {media.name} is not a number: its features or weights are damaged.")
         spec = self.checkpoint.spec
@@ -142,7 +163,7 @@ class Analyzer:
             heatmaps=heatmaps,
             lanes=build_lanes(extraction, streams, batch, output, spec, over_time, truth),
             matrices=build_matrices(streams, output, spec),
-            events=truth_events(truth),
+            events=truth_events(truth) + _removed(whole, kept),
             title=media.stem,
             classes=labels,
             notices=extraction.notices,
@@ -154,13 +175,23 @@ class Analyzer:
             explained,
             timeline,
             extraction.notices,
-            self.key(media, explain, truth is not None),
+            self.key(media, explain, truth is not None, perturbation),
             {k: v[0].numpy() for k, v in output.embeddings.items()},
         )
 
     def streams(self, extraction: Extraction) -> dict[str, Stream]:
         """The clip's streams as the model wants them: normalised, on its clock; what it does not take stays as it was."""
         return {**extraction.streams, **model_streams(extraction.streams, self.checkpoint.spec, self.checkpoint.normaliser)}
+
+    def _crops(self, media: Path, extraction: Extraction) -> torch.Tensor:
+        """The faces of a clip; those of the last one are at hand, as a person asks about it again and again."""
+        key = content_hash(media)
+        last = self._last_crops
+        if last is None or last[0] != key:
+            last = key, prepare(cut_crops(media, extraction.faces)[extraction.faces.present])
+            # A minute's faces; more than that would hold memory for as long as the model is loaded.
+            self._last_crops = last if len(last[1]) <= _KEPT_CROPS else None
+        return last[1]
 
     def _over_time(
         self, batch: Batch, streams: Mapping[str, Stream], output: ModelOutput, duration: float
@@ -206,6 +237,15 @@ class Analyzer:
             pixels = np.round(255 * maps).astype(np.uint8).reshape(len(maps), -1)
             heatmaps.append(Heatmap(head, f"{head_title(head)} head: why {explained[head]}", pixels, SIDE, SIDE))
         return tuple(heatmaps), explained
+
+
+def _removed(whole: Mapping[str, Stream], kept: Mapping[str, np.ndarray]) -> tuple[Event, ...]:
+    """Where frames were taken away, a strip for each modality."""
+    events = []
+    for modality, stream in whole.items():
+        spans = gaps(stream, kept[modality])
+        events += [Event(f"{modality} removed", "removed", *span) for span in spans[:: len(spans) // _MOST_SPANS + 1]]
+    return tuple(events)
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

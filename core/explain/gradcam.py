@@ -38,7 +38,8 @@ class MapsToLogits(nn.Module):
 
     def forward(self, early: Tensor) -> Tensor:
         features = self.normalise("visual", self.encoder.late(early))
-        visual = torch.zeros_like(self.batch.values["visual"][0]).index_copy(0, self.present, features)
+        # What stands in place of a frame that was taken away stays as it is.
+        visual = self.batch.values["visual"][0].index_copy(0, self.present, features)
         values = {**self.batch.values, "visual": visual[None]}
         answer = self.model(Batch(values, self.batch.present)).predictions[self.head]
         return answer.mean(1) if answer.ndim == 3 else answer

@@ -11,8 +11,11 @@ from core import checkpoints, export, media
 from core.analyzer import Analyzer
 from core.corpora import bundled
 from core.errors import UserError
+from core.evaluation.grid import answer_to
+from core.features.extract import extract
 from core.features.store import FeatureStore
 from core.models.auxformer import AuxFormer
+from core.perturbation import Perturbation
 from tests.media_files import clip, malformed, tone
 from tests.reference import SHARED
 
@@ -81,6 +84,36 @@ def test_heatmaps_cover_the_frames_and_explain_what_was_asked(analyzer, analysis
 def test_the_same_clip_again_is_the_same_analysis(analyzer, analysis, bundled_clip):
     name, path = bundled_clip
     assert analyzer.analyze(path, truth=bundled().truth(name)).timeline.to_bytes() == analysis.timeline.to_bytes()
+
+
+def test_a_clip_with_frames_taken_away_is_another_analysis_of_the_same_clip(analyzer, analysis, bundled_clip):
+    name, path = bundled_clip
+    truth = bundled().truth(name)
+    change = Perturbation({"visual": 50, "audio": 80}, "tail")
+    masked = analyzer.analyze(path, truth=truth, perturbation=change)
+    assert masked.key == analyzer.key(path, truth=True, perturbation=change) != analysis.key
+    assert analyzer.key(path, truth=True, perturbation=Perturbation(seed=9)) == analysis.key
+    lane = next(lane for lane in masked.timeline.lanes if lane.id == "attention.visual.cross")
+    seen = np.isfinite(lane.values[0])
+    count = int(np.isfinite(analysis.timeline.boxes[:, 0]).sum())
+    assert seen.sum() == int(count / 2 + 0.5)
+    heat = {h.id: h.values.any(1) for h in masked.timeline.heatmaps}
+    assert not heat["visual"][~seen].any()
+    assert heat["visual"].any()
+    (span,) = [event for event in masked.timeline.events if event.lane == "visual removed"]
+    assert span.end == pytest.approx(analysis.timeline.duration, abs=0.05)
+    said = answer_to(analyzer.checkpoint, analyzer.streams(extract(path, analyzer.store)), change)
+    assert list(masked.predictions["decision"].values()) == pytest.approx(said["decision"], abs=1e-5)
+
+
+def test_what_replaces_a_face_is_no_face_to_explain(analyzer, bundled_clip):
+    change = Perturbation({"visual": 50}, "tail", filling="zeros")
+    masked = analyzer.analyze(bundled_clip[1], perturbation=change)
+    lane = next(lane for lane in masked.timeline.lanes if lane.id == "attention.visual.cross")
+    heat = masked.timeline.heatmaps[0].values.any(1)
+    half = len(heat) // 2 + 1
+    assert np.isfinite(lane.values[0][half:]).any()
+    assert not heat[half:].any()
 
 
 def test_json_csv_png_and_mp4_say_the_same(analysis, bundled_clip, tmp_path):

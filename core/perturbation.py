@@ -1,0 +1,265 @@
+"""What is taken from a clip before a model is asked: which frames go, and what stands in their place.
+
+One clip, one person's hand: every pattern is an order in which the present frames go, so that a frame that is gone at one share
+is also gone at every smaller one, and that an answer changes only because more is missing. ``core.evaluation.masking`` does the
+same for a corpus and many draws.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.checkpoints import Checkpoint, Normaliser
+from core.errors import UserError
+from core.explain.attention import frame_weights, stack_layers
+from core.streams import Batch, Stream
+
+Pattern = Literal["random", "burst", "tail", "attended", "drawn"]
+Filling = Literal["absent", "zeros", "mean", "noise", "held"]
+Spans = tuple[tuple[float, float], ...]
+
+PATTERNS: tuple[str, ...] = get_args(Pattern)
+FILLINGS: tuple[str, ...] = get_args(Filling)
+WHOLE = 100
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """What of a clip stays, and what replaces the rest.
+
+    Attributes:
+        keep: modality -> percent of its present frames that stay, 0 to 100; a modality that is not named is whole.
+        pattern: frames go here and there ("random"), in runs ("burst"), from the end ("tail"), the most attended of the
+            untouched clip first ("attended"), or exactly those in ``spans`` ("drawn"; ``keep`` has no say).
+        filling: what is gone is not there ("absent"), or holds zeros as a feature extractor might give them ("zeros"), the
+            training set's mean, which is what zeros are once features are normalised ("mean"), noise about that mean that
+            varies as the clip's own frames do ("noise"), or the last frame before it that stayed ("held"; absent where none did).
+        burst: seconds of a run, at most.
+        spans: modality -> (start, end) in seconds, the frames that go when ``pattern`` is "drawn".
+    """
+
+    keep: Mapping[str, int] = field(default_factory=dict)
+    pattern: Pattern = "random"
+    filling: Filling = "absent"
+    seed: int = 0
+    burst: float = 0.4
+    spans: Mapping[str, Spans] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.pattern not in PATTERNS:
+            raise UserError(f"Frames go in one of these patterns: {', '.join(PATTERNS)}; {self.pattern!r} is none.")
+        if self.filling not in FILLINGS:
+            raise UserError(f"What is gone is replaced by one of {', '.join(FILLINGS)}; {self.filling!r} is none.")
+        for share in self.keep.values():
+            if not 0 <= share <= WHOLE:
+                raise UserError(f"The share that stays is 0 to {WHOLE} percent, not {share}.")
+        if self.seed < 0:
+            raise UserError(f"A seed is 0 or more, not {self.seed}.")
+        if not self.burst > 0:
+            raise UserError(f"A burst lasts some time, not {self.burst:g} seconds.")
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is taken away."""
+        if self.pattern == "drawn":
+            return not any(self.spans.values())
+        return all(share == WHOLE for share in self.keep.values())
+
+    def facts(self) -> dict[str, Any]:
+        """What tells it from others that do something else; the same for all that do the same."""
+        if self.whole:
+            return {}
+        said: dict[str, Any] = {"pattern": self.pattern, "filling": self.filling}
+        if self.pattern == "drawn":
+            said["spans"] = {m: [list(span) for span in spans] for m, spans in self.spans.items() if spans}
+        else:
+            said["keep"] = {m: share for m, share in self.keep.items() if share < WHOLE}
+        if self.pattern in ("random", "burst") or self.filling == "noise":
+            said["seed"] = self.seed
+        if self.pattern == "burst":
+            said["burst"] = self.burst
+        return said
+
+
+@dataclass(frozen=True)
+class Perturbed:
+    """A clip with frames taken away.
+
+    Attributes:
+        streams: what the model is given.
+        kept: modality -> [T] bool, the frames that hold what the clip holds there.
+    """
+
+    streams: dict[str, Stream]
+    kept: dict[str, np.ndarray]
+
+
+def perturb(change: Perturbation, streams: Mapping[str, Stream], checkpoint: Checkpoint) -> Perturbed:
+    """Take frames from one clip.
+
+    Args:
+        streams: as the model wants them (``core.training.data.model_streams``); others stay as they are.
+
+    Raises:
+        UserError: as ``orders`` and ``filled`` do.
+    """
+    ranks = orders(change, streams, checkpoint)
+    own = {m: streams[m] for m in checkpoint.spec.inputs if m in streams}
+    kept = {m: stays(change, m, stream, ranks.get(m)) for m, stream in own.items()}
+    batch = Batch.collate([own], {m: stream.values.shape[1] for m, stream in own.items()})
+    given = filled(batch, {m: torch.from_numpy(padded(k, batch.present[m].shape[1]))[None] for m, k in kept.items()}, change,
+                   checkpoint.normaliser)  # fmt: skip
+    changed = {
+        m: Stream(given.values[m][0, : len(s.times)].numpy(), s.times, given.present[m][0, : len(s.times)].numpy())
+        for m, s in own.items()
+    }
+    return Perturbed({**streams, **changed}, kept)
+
+
+def orders(change: Perturbation, streams: Mapping[str, Stream], checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    """Modality -> [T] int: when each frame goes, 0 first; -1 where nothing is present. Empty for frames that were drawn.
+
+    Raises:
+        UserError: for the most attended frames of a model that does not give its attention.
+    """
+    if change.pattern == "drawn":
+        return {}
+    weights = attention_by_frame(checkpoint, streams) if change.pattern == "attended" else {}
+    if change.pattern == "attended" and not weights:
+        raise UserError(f"The model {checkpoint.spec.system} returns no attention: choose another pattern.")
+    return {m: _order(change, m, streams[m], weights.get(m)) for m in checkpoint.spec.inputs if m in streams}
+
+
+def stays(change: Perturbation, modality: str, stream: Stream, rank: np.ndarray | None) -> np.ndarray:
+    """[T] bool: the present frames that are left; of n of them, floor(n * share / 100 + 1/2)."""
+    if change.pattern == "drawn" or rank is None:
+        left = np.ones(len(stream.times), bool)
+        for start, end in change.spans.get(modality, ()):
+            left &= ~((start <= stream.times) & (stream.times < end))
+        return left & stream.present
+    count = int(stream.present.sum())
+    return rank >= count - left_of(count, change.keep.get(modality, WHOLE))
+
+
+def left_of(count: int, share: int) -> int:
+    """How many of ``count`` frames stay. The browser reckons the same."""
+    return int(np.floor(count * share / WHOLE + 0.5))
+
+
+def filled(batch: Batch, stay: Mapping[str, Tensor], change: Perturbation, normaliser: Normaliser) -> Batch:
+    """One clip in many states.
+
+    Args:
+        batch: the clip alone, as the model wants it.
+        stay: modality -> [G, T] bool, the frames that are left in each of G states.
+
+    Returns:
+        G rows; a modality that ``stay`` does not name is whole in each.
+
+    Raises:
+        UserError: where the training set's mean is asked for and the checkpoint does not hold it.
+    """
+    states = len(next(iter(stay.values())))
+    values = {m: v.expand(states, -1, -1) for m, v in batch.values.items()}
+    present = {m: p.expand(states, -1) for m, p in batch.present.items()}
+    if change.filling == "absent":
+        return Batch(values, present).masked(**stay)
+    new_values, new_present = dict(values), dict(present)
+    for m, rows in stay.items():
+        left = rows & present[m]
+        if bool((left == present[m]).all()):
+            continue
+        if change.filling == "held":
+            place = torch.where(left, torch.arange(left.shape[1]), -1).cummax(1).values
+            new_present[m] = present[m] & (place >= 0)
+            filling = batch.values[m][0][place.clamp(min=0)]
+        else:
+            filling = _blank(change, m, batch.values[m][0], batch.present[m][0], normaliser)
+        there = new_present[m][..., None]
+        new_values[m] = torch.where(left[..., None], values[m], torch.where(there, filling, filling.new_zeros(())))
+    return Batch(new_values, new_present)
+
+
+@torch.inference_mode()
+def attention_by_frame(checkpoint: Checkpoint, streams: Mapping[str, Stream]) -> dict[str, np.ndarray]:
+    """Modality -> [T]: how much each frame of the untouched clip is attended to, the mean over all maps, layers and heads.
+
+    A modality that no map looks at, or that is absent, is left out.
+    """
+    spec = checkpoint.spec
+    if not spec.attention:
+        return {}
+    batch = Batch.collate([streams], spec.inputs)
+    output = checkpoint.model(batch.to(checkpoint.model.prior.device), attention=True)
+    found: dict[str, list[np.ndarray]] = {}
+    for one in spec.attention:
+        if one.key in streams and streams[one.key].any:
+            weights = frame_weights(stack_layers(output.attention, one.name).cpu(), batch.present[one.query][0])
+            found.setdefault(one.key, []).append(weights.mean((0, 1))[: len(streams[one.key].times)].numpy())
+    return {m: np.mean(maps, 0) for m, maps in found.items()}
+
+
+def gaps(stream: Stream, kept: np.ndarray) -> list[tuple[float, float]]:
+    """The spans in seconds that were taken from a stream: present frames that are no longer, from half-way to the neighbours."""
+    gone = np.flatnonzero(stream.present & ~kept)
+    if not len(gone):
+        return []
+    times = stream.times
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
+    edges = np.concatenate([[times[0] - step / 2], (times[1:] + times[:-1]) / 2, [times[-1] + step / 2]]).clip(min=0)
+    runs = np.split(gone, np.flatnonzero(np.diff(gone) > 1) + 1)
+    return [(float(edges[run[0]]), float(edges[run[-1] + 1])) for run in runs]
+
+
+def padded(mask: np.ndarray, length: int) -> np.ndarray:
+    """[T] bool as long as the batch; nothing is present beyond the clip."""
+    return np.pad(mask, (0, length - len(mask)))
+
+
+def _order(change: Perturbation, modality: str, stream: Stream, weights: np.ndarray | None) -> np.ndarray:
+    places = np.flatnonzero(stream.present)
+    chance = np.random.default_rng([change.seed, zlib.crc32(modality.encode())])
+    if change.pattern == "tail":
+        goes = np.arange(len(places))[::-1]
+    elif change.pattern == "attended" and weights is not None:
+        goes = np.argsort(-weights[places], kind="stable")
+    elif change.pattern == "burst":
+        goes = _in_runs(len(places), _frames(change.burst, stream), chance)
+    else:
+        goes = chance.permutation(len(places))
+    rank = np.full(len(stream.times), -1)
+    rank[places[goes]] = np.arange(len(places))
+    return rank
+
+
+def _frames(seconds: float, stream: Stream) -> int:
+    step = float(np.median(np.diff(stream.times))) if len(stream.times) > 1 else seconds
+    return max(1, round(seconds / step))
+
+
+def _in_runs(count: int, length: int, chance: np.random.Generator) -> np.ndarray:
+    """The places 0..count in runs of ``length``, one run after the other, in random order and from a random first cut."""
+    cuts = np.arange(int(chance.integers(length)) or length, count, length)
+    runs = np.split(np.arange(count), cuts)
+    return np.concatenate([runs[i] for i in chance.permutation(len(runs))])
+
+
+def _blank(change: Perturbation, modality: str, values: Tensor, present: Tensor, normaliser: Normaliser) -> Tensor:
+    """[T, D] or [D], what stands in place of what is gone, normalised."""
+    if change.filling == "zeros":
+        return normaliser(modality, torch.zeros_like(values[0]))
+    if modality not in normaliser.mean:
+        raise UserError(f"The checkpoint does not hold the training mean of its {modality} input: fill in something else.")
+    if change.filling == "mean":
+        return torch.zeros_like(values[0])
+    shown = values[present]
+    spread = shown.std(0, correction=0) if len(shown) else torch.zeros_like(values[0])
+    chance = np.random.default_rng([change.seed, zlib.crc32(modality.encode()), 1])
+    return torch.from_numpy(chance.standard_normal(tuple(values.shape), np.float32)) * spread
