@@ -40,7 +40,8 @@ class Lane:
         times: [T] seconds, frame centres.
         values: [K, T] float32; NaN where there is nothing.
         series: K names.
-        group: lanes of one group are alternatives or belong together ("audio", "visual", "prediction", "truth").
+        group: lanes of one group are alternatives or belong together ("audio", "visual", "prediction", "truth"); where two
+            models are compared it begins with whose it is ("A.audio").
         note: one sentence for the lane's tooltip: what exactly is drawn.
         layers, heads: for ``weights``: K = layers * heads, series index = layer * heads + head.
     """
@@ -66,6 +67,8 @@ class Heatmap:
         title: what a person reads, with the class that is explained.
         values: [F, h*w] uint8, on the timeline's frame times; 255 is the clip's strong value, or above it.
         height, width: of one map; row-major, top left first, to be stretched over ``Timeline.boxes``.
+        label: what a menu calls it; "" leaves that to the player.
+        signed: 128 is nothing, and both ways from there a colour of its own: a difference.
     """
 
     id: str
@@ -73,6 +76,18 @@ class Heatmap:
     values: np.ndarray
     height: int
     width: int
+    label: str = ""
+    signed: bool = False
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two heatmaps, by id, that are shown side by side over the same picture."""
+
+    id: str
+    title: str
+    left: str
+    right: str
 
 
 @dataclass(frozen=True)
@@ -116,6 +131,7 @@ class Timeline:
         duration: seconds.
         frame_times: [F] seconds, presentation time of each video frame.
         boxes: [F, 4] float32, the face crop's left, top, right, bottom as fractions of the picture; NaN where no face.
+        pairs: which heatmaps may be shown side by side; the first of them is what the player opens with.
     """
 
     duration: float
@@ -128,6 +144,7 @@ class Timeline:
     title: str = ""
     classes: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    pairs: tuple[Pair, ...] = ()
 
     def to_bytes(self) -> bytes:
         chunks: list[bytes] = []
@@ -146,13 +163,13 @@ class Timeline:
         try:
             fields = {k: _restore(v, data, start) for k, v in header.items()}
             for name, kind in _CHILDREN.items():
-                fields[name] = tuple(kind(**{k: _tuple(v) for k, v in child.items()}) for child in fields[name])
+                fields[name] = tuple(kind(**{k: _tuple(v) for k, v in child.items()}) for child in fields.get(name, ()))
             return cls(**{k: _tuple(v) for k, v in fields.items()})
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not a timeline of this version: {error}") from error
 
 
-_CHILDREN: dict[str, type] = {"heatmaps": Heatmap, "lanes": Lane, "matrices": Matrix, "events": Event}
+_CHILDREN: dict[str, type] = {"heatmaps": Heatmap, "lanes": Lane, "matrices": Matrix, "events": Event, "pairs": Pair}
 
 
 def _strip(value: Any, chunks: list[bytes]) -> Any:
