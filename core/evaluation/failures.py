@@ -1,0 +1,98 @@
+"""Where a model goes wrong: each clip judged by one head, and the clips on which heads part ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix
+
+from core.lanes import head_title
+from core.survey import DECISION, Survey
+
+Modalities = Mapping[str, Sequence[str]]
+
+
+def cases(survey: Survey, head: str = DECISION, modalities: Modalities | None = None) -> pd.DataFrame:
+    """Every clip as one head sees it.
+
+    Args:
+        survey: of a model that names classes.
+        head: a head, or "decision".
+        modalities: head -> what it draws on; a clip that has none of it says nothing about the head.
+
+    Returns:
+        A row a clip, by clip id: ``truth`` (missing where the corpus has no labels), ``predicted``, ``correct``, ``confidence``,
+        ``margin`` to the second answer, ``truth_share`` (what the true class got), ``disagreement`` and ``attention_entropy``
+        as in ``Survey.table``, and ``evidence``: False where the head has only answered with the prior.
+    """
+    shares, names = survey.answers[head], np.array(survey.outputs)
+    ordered = np.sort(shares, 1)
+    table = pd.DataFrame(index=survey.table.index)
+    truth = survey.table.get("label", pd.Series(None, survey.table.index, dtype=object))
+    table["truth"] = truth
+    table["predicted"] = names[shares.argmax(1)]
+    table["correct"] = table["predicted"] == table["truth"]
+    table["confidence"] = ordered[:, -1]
+    table["margin"] = ordered[:, -1] - (ordered[:, -2] if shares.shape[1] > 1 else 0)
+    place = truth.map({str(name): i for i, name in enumerate(names)}).astype(float)
+    known = place.notna().to_numpy()
+    table["truth_share"] = np.nan
+    table.loc[known, "truth_share"] = shares[known, place[known].astype(int)]
+    for name in ("disagreement", "attention_entropy"):
+        table[name] = survey.table[name].to_numpy() if name in survey.table else np.nan
+    table["evidence"] = evidence(survey, head, modalities or {})
+    return table
+
+
+def evidence(survey: Survey, head: str, modalities: Modalities) -> np.ndarray:
+    """[N] bool: whether a clip has anything that the head draws on; the decision draws on everything."""
+    there = [survey.present[m] for m in modalities.get(head, tuple(survey.present)) if m in survey.present]
+    return np.any(there, axis=0) if there else np.ones(len(survey.table), bool)
+
+
+def groups(survey: Survey, head: str, modalities: Modalities) -> dict[str, tuple[str, np.ndarray]]:
+    """Sets of clips worth looking at: id -> what a person reads, and [N] bool.
+
+    Beside the head's wrong and right answers: where another head is right and this one wrong, and where of the heads that draw
+    on a single modality only one is right. A head without evidence is never right.
+    """
+    judged = {h: cases(survey, h, modalities) for h in (*survey.heads, DECISION)}
+    right = {h: (table["correct"] & table["evidence"]).to_numpy(bool) for h, table in judged.items()}
+    wrong = ~judged[head]["correct"].to_numpy(bool)
+    name = head_title(head).lower()
+    found = {"wrong": ("Wrong", wrong), "right": ("Right", ~wrong), "all": ("All", np.ones(len(wrong), bool))}
+    for other in right:
+        if other != head:
+            found[f"rescued:{other}"] = (f"{head_title(other)} right, {name} wrong", right[other] & wrong)
+    single = [h for h in survey.heads if len(modalities.get(h, ())) == 1]
+    for one in single if len(single) > 1 else ():
+        others = np.any([right[h] for h in single if h != one], axis=0)
+        found[f"alone:{one}"] = (f"{head_title(one)} alone right", right[one] & ~others)
+    return found
+
+
+def confusion(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """How often each true class (rows) got each answer (columns), over the labels of the model and those of the corpus."""
+    known = table[table["truth"].notna()]
+    order = [*labels, *sorted(set(known["truth"].astype(str)) - set(labels))]
+    counts = confusion_matrix(known["truth"].astype(str), known["predicted"].astype(str), labels=order) if len(known) else 0
+    return pd.DataFrame(counts, index=order, columns=order)
+
+
+def errors(survey: Survey, head: str = DECISION, attribute: str = "", modalities: Modalities | None = None) -> pd.DataFrame:
+    """Every clip of a model of attributes: ``truth`` and ``predicted`` of one attribute, and ``error``, its absolute distance.
+
+    Clips that nobody labelled are left out.
+    """
+    attribute = attribute or survey.outputs[0]
+    table = pd.DataFrame(index=survey.table.index)
+    table["truth"] = survey.table[attribute].astype(float) if attribute in survey.table else np.nan
+    table["predicted"] = survey.answers[head][:, survey.outputs.index(attribute)].astype(float)
+    table["error"] = (table["predicted"] - table["truth"]).abs()
+    table["attention_entropy"] = survey.table["attention_entropy"].to_numpy()
+    spread = np.stack([survey.answers[h][:, survey.outputs.index(attribute)] for h in survey.heads])
+    table["disagreement"] = spread.max(0) - spread.min(0)
+    table["evidence"] = evidence(survey, head, modalities or {})
+    return table[table["truth"].notna()]

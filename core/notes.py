@@ -1,0 +1,163 @@
+"""A person's notes on cases: one small JSON file each, in a folder that no cleaning of caches touches.
+
+A case is a clip as one model sees it. A note is written whole or not at all; two people who write on the same case do not
+overwrite each other: the second is told. What is removed moves aside and can be brought back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import platformdirs
+
+from core.errors import UserError
+from core.features.store import key_of, write_atomically
+
+LONGEST = 10_000
+MOST_TAGS = 20
+LONGEST_TAG = 60
+_REMOVED = "removed"
+# Compare and write must be one step; all sessions live in one process.
+_TURN = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Note:
+    """What somebody wrote about a case.
+
+    Attributes:
+        corpus, clip, model: the case; names as the app knows them.
+        title: the clip's name for people.
+        link: the URL parameters that open the case as it was seen.
+        facts: what the model said then: name -> text, in the order to be read.
+        created, changed: ISO times, UTC.
+        revision: 0 for a note that was never saved; one more with each saving.
+    """
+
+    corpus: str
+    clip: str
+    model: str
+    title: str = ""
+    text: str = ""
+    tags: tuple[str, ...] = ()
+    link: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+    changed: str = ""
+    revision: int = 0
+
+    @property
+    def id(self) -> str:
+        return note_id(self.corpus, self.clip, self.model)
+
+
+def data_root() -> Path:
+    """Where a person's own work goes: ``$AFFECTSCOPE_DATA``, else the platform's folder for data that is kept."""
+    given = os.environ.get("AFFECTSCOPE_DATA")
+    return Path(given) if given else Path(platformdirs.user_data_dir("affectscope"))
+
+
+def note_id(corpus: str, clip: str, model: str) -> str:
+    return key_of("note", corpus, clip, model)
+
+
+def find(note: str) -> Note | None:
+    """The note of that id, or None where there is none that can be read."""
+    return _read(_folder() / f"{note}.json") if _is_id(note) else None
+
+
+def find_all() -> tuple[list[Note], list[str]]:
+    """All notes, the last changed first, and the names of files that cannot be read: they are left where they are."""
+    paths = sorted(_folder().glob("[!.]*.json"))
+    found = {path: _read(path) for path in paths}
+    notes = sorted((note for note in found.values() if note), key=lambda note: (note.changed, note.id), reverse=True)
+    return notes, [path.name for path, note in found.items() if note is None]
+
+
+def save(note: Note) -> Note:
+    """Write a note that was read at ``note.revision``, and return it as it now is.
+
+    Raises:
+        UserError: when somebody else has changed the case's note since, or when it is too long.
+    """
+    tags = tuple(dict.fromkeys(tag.strip() for tag in note.tags if tag.strip()))
+    if len(note.text) > LONGEST or len(tags) > MOST_TAGS or any(len(tag) > LONGEST_TAG for tag in tags):
+        raise UserError(f"A note holds {LONGEST} characters and {MOST_TAGS} tags of {LONGEST_TAG} at most: shorten it.")
+    with _TURN:
+        known = find(note.id)
+        if (known.revision if known else 0) != note.revision:
+            raise UserError("Somebody has changed this note meanwhile: copy what you wrote, and open the note again.")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        saved = replace(note, tags=tags, created=note.created or now, changed=now, revision=note.revision + 1)
+        content = json.dumps(asdict(saved), ensure_ascii=False, indent=1)
+        write_atomically(_folder() / f"{saved.id}.json", lambda part: _write_through(part, content))
+    return saved
+
+
+def remove(note: str) -> None:
+    """Put a note aside; ``restore`` brings it back."""
+    if not _is_id(note):
+        return
+    aside = _folder() / _REMOVED
+    aside.mkdir(parents=True, exist_ok=True)
+    with _TURN:
+        path = _folder() / f"{note}.json"
+        if path.is_file():
+            os.replace(path, aside / path.name)
+
+
+def restore(note: str) -> None:
+    """Bring a removed note back.
+
+    Raises:
+        UserError: when it is not there, or the case has another note by now.
+    """
+    if not _is_id(note):
+        raise UserError("There is no such note to bring back.")
+    with _TURN:
+        path = _folder() / f"{note}.json"
+        aside = path.parent / _REMOVED / path.name
+        if path.exists():
+            raise UserError("This case has a new note by now: the removed one stays aside.")
+        if not aside.is_file():
+            raise UserError("There is no such note to bring back.")
+        os.replace(aside, path)
+
+
+def tags_of(notes: Iterable[Note]) -> list[str]:
+    """Every tag in use, in the alphabet's order."""
+    return sorted({tag for note in notes for tag in note.tags}, key=str.casefold)
+
+
+def _folder() -> Path:
+    return data_root() / "notes"
+
+
+def _is_id(note: str) -> bool:
+    """An id becomes a file's name: one with a path in it is no id."""
+    return note.isascii() and note.isalnum()
+
+
+def _read(path: Path) -> Note | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        texts = {name: str(content[name]) for name in ("corpus", "clip", "model", "title", "text", "created", "changed")}
+        maps = {name: {str(k): str(v) for k, v in content[name].items()} for name in ("link", "facts")}
+        note = Note(**texts, **maps, tags=tuple(map(str, content["tags"])), revision=int(content["revision"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    # Somebody may have copied a file by hand: a case has one note, under its own name.
+    return note if note.id == path.stem else None
+
+
+def _write_through(path: Path, content: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,94 @@
+"""The report: what people wrote stays text in every form."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from markdown_it import MarkdownIt
+
+from core.notes import Note
+from core.report import Entry, case_url, escaped, html, markdown, markdown_zip, strongest, table_csv
+from core.timeline import Heatmap, Timeline
+
+EVIL = '<script>alert("x")</script> **bold** [a](javascript:b) `c` ![i](j) <img src=x onerror=y>'
+NOTE = Note(
+    "demo", "clip/<b>1", "aux&former", EVIL, f"{EVIL}\n# heading\n    code\n1. one\n\n- two", (EVIL, "=tag"),
+    {"clip": "clip/<b>1", "explain": "a&b"}, {"Truth": EVIL, "Said": "=1+1"},
+)  # fmt: skip
+ENTRY = Entry(NOTE, case_url("http://localhost:8501", NOTE), b"\x89PNG", f"Frame {EVIL}")
+
+
+class Seen(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags, self.attributes, self.text = [], [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *attr) for attr in attrs]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_html_holds_no_markup_of_others():
+    seen = Seen(html([ENTRY], EVIL, EVIL))
+    assert not {"script", "b", "strong", "h3"} & set(seen.tags)
+    assert seen.tags.count("img") == 1
+    assert not any(name.startswith("on") for _, name, _ in seen.attributes)
+    # The title and the heading, the lead, the case's name, its caption, its note, its tag and its fact.
+    assert seen.text.count(EVIL) == 8
+
+
+def test_html_opens_the_case_and_carries_its_picture():
+    seen = Seen(html([ENTRY], "Notes"))
+    assert ("a", "href", "http://localhost:8501/?clip=clip%2F%3Cb%3E1&explain=a%26b") in seen.attributes
+    assert ("img", "src", "data:image/png;base64,iVBORw==") in seen.attributes
+
+
+def test_markdown_holds_no_markup_of_others():
+    seen = Seen(MarkdownIt().render(markdown([ENTRY], EVIL, EVIL)))
+    assert set(seen.tags) <= {"h1", "h2", "p", "img", "blockquote", "br", "ul", "li", "a"}
+    assert [v for tag, name, v in seen.attributes if name == "href"] == [ENTRY.url]
+    assert [v for tag, name, v in seen.attributes if name == "src"] == ["pictures/1.png"]
+    assert EVIL in seen.text
+    assert "# heading" in seen.text
+    assert "1. one" in seen.text
+    assert "\\" not in seen.text
+    assert seen.tags.count("h2") == 1
+
+
+@pytest.mark.parametrize("text", ["a*b_c", "<b>", "a | b", "~x~", "$x$", ":red[x]", "&lt;", "back\\slash"])
+def test_escaped_text_reads_as_it_was(text: str):
+    assert Seen(MarkdownIt().enable(["table", "strikethrough"]).render(escaped(text))).text.strip() == text
+
+
+def test_zip_has_the_pictures_that_the_text_names():
+    with zipfile.ZipFile(io.BytesIO(markdown_zip([Entry(NOTE, "u"), ENTRY], "Notes"))) as box:
+        assert sorted(box.namelist()) == ["pictures/2.png", "report.md"]
+        assert "pictures/2.png" in box.read("report.md").decode()
+        assert box.read("pictures/2.png") == b"\x89PNG"
+
+
+def test_no_cell_of_the_table_is_a_formula():
+    header, row = csv.reader(io.StringIO(table_csv([ENTRY])))
+    cells = dict(zip(header, row, strict=True))
+    assert cells["Said"] == "'=1+1"
+    assert cells["note"] == NOTE.text
+    assert cells["Truth"] == EVIL
+    assert not any(cell[:1] in "=+-@" for cell in row if cell)
+
+
+def test_strongest_moment_has_a_face():
+    values = np.array([[9, 9], [1, 3], [5, 5]], np.uint8)
+    boxes = np.array([[np.nan] * 4, [0, 0, 1, 1], [0, 0, 1, 1]], np.float32)
+    timeline = Timeline(3.0, np.array([0.0, 1.0, 2.0]), boxes, (Heatmap("av", "", values, 1, 2),))
+    assert strongest(timeline, "av") == 2.0
+    assert strongest(timeline, "none") == 1.5
+    assert strongest(Timeline(3.0, np.zeros(0), np.zeros((0, 4))), "av") == 1.5
