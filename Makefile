@@ -41,6 +41,7 @@ bench: $(VENV)/.dev ## Measure speed, and say on what machine.
 
 docs: $(VENV)/.dev ## Write the generated pages of docs/ again.
 	@$(VENV)/bin/affectscope models --markdown > docs/systems.md
+	@$(VENV)/bin/affectscope checkpoints --markdown > checkpoints/README.md
 
 lock: $(VENV)/.dev $(VENV)/.corpus ## Write the versions that are installed now to constraints.txt.
 	@$(PY) -m pip freeze --exclude-editable | grep -v ' @ ' > constraints.txt && wc -l < constraints.txt

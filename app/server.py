@@ -31,6 +31,12 @@ def timeline(request: Request) -> Response:
     return FileResponse(path, headers=_FOREVER, media_type="application/octet-stream") if path else _nothing()
 
 
+def grid(request: Request) -> Response:
+    """A clip's answers at every share of sound and picture, JSON."""
+    path = shelf.find("grids", request.path_params["name"])
+    return FileResponse(path, headers=_FOREVER, media_type="application/json") if path else _nothing()
+
+
 def thumb(request: Request) -> Response:
     """A small picture of a clip."""
     path = shelf.find("clips", request.path_params["name"])
@@ -42,7 +48,12 @@ def _nothing() -> Response:
     return Response("There is nothing under this address.", status_code=404, media_type="text/plain")
 
 
-ROUTES = (Route("/clips/{name}", clip), Route("/timelines/{name}", timeline), Route("/thumbs/{name}", thumb))
+ROUTES = (
+    Route("/clips/{name}", clip),
+    Route("/timelines/{name}", timeline),
+    Route("/grids/{name}", grid),
+    Route("/thumbs/{name}", thumb),
+)
 
 
 @asynccontextmanager

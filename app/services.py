@@ -22,6 +22,7 @@ from core.analyzer import Analysis, Analyzer
 from core.errors import UserError
 from core.features.store import FeatureStore, cache_root, write_atomically
 from core.lanes import head_title
+from core.perturbation import Perturbation
 from core.survey import Survey, survey_key
 from core.survey import survey as ask_every_clip
 from core.threads import fit_thread_pools
@@ -167,16 +168,16 @@ def timeline_url(result: Result) -> str:
     return shelf.lend("timelines", result.key, result.timeline)
 
 
-def result(item: Clip, model: str, explain: str | None) -> Result | None:
-    """The finished analysis, or None while there is none."""
+def result(item: Clip, model: str, explain: str | None, change: Perturbation | None = None) -> Result | None:
+    """The finished analysis, of the clip as it is or with frames taken away, or None while there is none."""
     if item.corpus == UPLOADS and uploads.playable(item.id) is None:
         return None
-    return _read(_key(item, model, explain))
+    return _read(_key(item, model, explain, change))
 
 
-def analyse(item: Clip, model: str, explain: str | None) -> jobs.Job:
+def analyse(item: Clip, model: str, explain: str | None, change: Perturbation | None = None) -> jobs.Job:
     """Start the analysis, or join the one under way."""
-    return jobs.ensure(f"analysis-{_key(item, model, explain)}", partial(_analyse, item, model, explain))
+    return jobs.ensure(f"analysis-{_key(item, model, explain, change)}", partial(_analyse, item, model, explain, change))
 
 
 def predicted(item_id: str, model: str) -> str | None:
@@ -248,16 +249,16 @@ def write_overlay(item: Clip, found: Result, out: Path, heatmap: str, opacity: f
     write_atomically(out, lambda part: export.overlay(item.media, lanes, part, heatmap=heatmap, opacity=opacity, progress=report))
 
 
-def _analyse(item: Clip, model: str, explain: str | None, progress: jobs.Progress) -> None:
+def _analyse(item: Clip, model: str, explain: str | None, change: Perturbation | None, progress: jobs.Progress) -> None:
     if item.corpus == UPLOADS and uploads.playable(item.id) is None:
         uploads.make_playable(item.id, item.media, lambda share: progress("Preparing the clip for the browser", share))
     truth = None if item.corpus == UPLOADS else corpus().truth(item.id)
-    analysis = analyzer(model).analyze(item.media, truth=truth, explain=explain, progress=progress)
-    _keep(analysis, _key(item, model, explain))
+    analysis = analyzer(model).analyze(item.media, truth=truth, explain=explain, perturbation=change, progress=progress)
+    _keep(analysis, _key(item, model, explain, change))
 
 
-def _key(item: Clip, model: str, explain: str | None) -> str:
-    return analyzer(model).key(item.media, explain, truth=item.corpus != UPLOADS)
+def _key(item: Clip, model: str, explain: str | None, change: Perturbation | None = None) -> str:
+    return analyzer(model).key(item.media, explain, truth=item.corpus != UPLOADS, perturbation=change)
 
 
 def _keep(analysis: Analysis, key: str) -> None:

@@ -158,6 +158,20 @@ def models(
     _show(catalogue.rows(), as_json, "Systems")
 
 
+@app.command(name="checkpoints")
+def list_checkpoints(
+    as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option(help="Print the page of cards in checkpoints/ instead.")] = False,
+) -> None:
+    """List the shipped checkpoints with their scores on held-out speakers."""
+    from core import cards, checkpoints
+
+    if markdown:
+        print(cards.markdown(checkpoints.shipped()), end="")
+        return
+    _show(cards.rows(checkpoints.shipped()), as_json, "Checkpoints")
+
+
 @app.command(name="app")
 def open_app(
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 8501,

@@ -25,10 +25,10 @@ class FakeAnalyzer:
         spec = SimpleNamespace(labels=fake.CLASSES, heads=tuple(modalities), modalities=modalities, task="classification")
         self.checkpoint = SimpleNamespace(card={"synthetic_training": True}, spec=spec, digest="made-up")
 
-    def key(self, media: Path, explain: str | None = None, truth: bool = False) -> str:
-        return f"{media.stem}-{explain or 'predicted'}"
+    def key(self, media: Path, explain: str | None = None, truth: bool = False, perturbation: object = None) -> str:
+        return f"{media.stem}-{explain or 'predicted'}" + ("-masked" if perturbation else "")
 
-    def analyze(self, media, *, truth=None, explain=None, progress=None) -> Analysis:
+    def analyze(self, media, *, truth=None, explain=None, perturbation=None, progress=None) -> Analysis:
         progress("Asking the model", 0.5)
         row = {name: 0.9 if name == "happiness" else 0.02 for name in fake.CLASSES}
         predictions = dict.fromkeys(("av", "audio", "visual", "decision"), row)
