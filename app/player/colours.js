@@ -9,17 +9,23 @@ const CLASS_COLOURS = {
 }
 const OTHER_COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#7a5195", "#8fbc5a", "#8c8c8c"]
 
+// A difference: blue one way, orange the other, which no common kind of colour blindness confuses.
+const DIVERGING = ["053061", "2166ac", "4393c3", "a6cee3", "f4f4f4", "fdc47a", "f08a24", "d95f02", "8a3a00"]
+
+const RAMP = rampOf(VIRIDIS)
+const SIGNED_RAMP = rampOf(DIVERGING)
+
 // 256 entries of red, green, blue.
-const RAMP = (() => {
+function rampOf(colours) {
   const table = new Uint8Array(256 * 3)
-  const stops = VIRIDIS.map((hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)))
+  const stops = colours.map((hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)))
   for (let i = 0; i < 256; i++) {
     const place = (i / 255) * (stops.length - 1)
     const low = Math.min(Math.floor(place), stops.length - 2)
     for (let c = 0; c < 3; c++) table[i * 3 + c] = stops[low][c] + (stops[low + 1][c] - stops[low][c]) * (place - low)
   }
   return table
-})()
+}
 
 function classColour(name, index) {
   return CLASS_COLOURS[name.toLowerCase().slice(0, 3)] ?? OTHER_COLOURS[index % OTHER_COLOURS.length]

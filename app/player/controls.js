@@ -11,7 +11,7 @@ const SPEEDS = [0.25, 0.5, 1, 1.5, 2]
 
 function wireControls(p) {
   const { el } = p
-  el.play.onclick = el.stage.onclick = () => togglePlay(p)
+  el.play.onclick = el.stage.onclick = el.twin.onclick = () => togglePlay(p)
   el.back.onclick = () => stepFrame(p, -1)
   el.forward.onclick = () => stepFrame(p, 1)
   el.loop.onclick = () => changeView(p, { loop: !p.view.loop })
@@ -138,8 +138,8 @@ function keyAction(p, key) {
 }
 
 function nextMap(p) {
-  const ids = p.timeline.heatmaps.map((map) => map.id)
-  if (ids.length) changeView(p, { map: ids[(ids.indexOf(currentMap(p).id) + 1) % ids.length] })
+  const ids = mapChoices(p.timeline).map((one) => one.id)
+  if (ids.length) changeView(p, { map: ids[(ids.indexOf(p.el.map.value) + 1) % ids.length] })
 }
 
 function changeSpeed(p, by) {
@@ -156,18 +156,22 @@ function fillControls(p) {
   fillCounted(el.layer, p.layerCount)
   fillCounted(el.head, p.headCount)
   el.attentionGroup.hidden = !sources.length
-  el.map.replaceChildren(...timeline.heatmaps.map((map) => new Option(HEAD_NAMES[map.id] ?? map.id, map.id)))
+  el.map.replaceChildren(...mapChoices(timeline).map((one) => new Option(one.left ? one.title : mapName(one), one.id)))
   el.explain.replaceChildren(new Option("predicted class", ""), ...timeline.classes.map((name) => new Option(name, name)))
   el.heatGroup.hidden = !timeline.heatmaps.length
   el.matrixSource.replaceChildren(...timeline.matrices.map((one) => new Option(one.title, one.id)))
   el.matrixSource.hidden = timeline.matrices.length < 2
-  const predictions = timeline.lanes.filter((lane) => lane.kind === "probability")
+  const predictions = timeline.lanes.filter((lane) => lane.kind === "probability" && lane.group === "prediction")
   el.predictionSource.replaceChildren(...predictions.map((one) => new Option(one.title, one.id)))
   el.predictionSource.hidden = predictions.length < 2
   el.nowTitle.hidden = predictions.length > 1
 }
 
 const HEAD_NAMES = { av: "audio-visual head", visual: "visual head", audio: "audio head" }
+
+function mapName(map) {
+  return map.label || HEAD_NAMES[map.id] || map.id
+}
 
 function fillCounted(select, count) {
   select.replaceChildren(new Option("mean", "-1"))
@@ -189,8 +193,13 @@ function showControls(p) {
   el.thresholdValue.textContent = `${el.threshold.value} %`
   el.layer.value = String(Math.min(view.layer, p.layerCount - 1))
   el.head.value = String(Math.min(view.head, p.headCount - 1))
-  const map = timeline && currentMap(p)
-  if (map) el.map.value = map.id
+  const [map, beside] = timeline ? currentMaps(p) : []
+  if (map) el.map.value = mapChoices(timeline).some((one) => one.id === view.map) ? view.map : el.map.options[0].value
+  el.twin.hidden = !beside
+  p.root.classList.toggle("paired", Boolean(beside))
+  el.twinTitle.textContent = beside?.title ?? ""
+  el.twinTitle.hidden = !view.heat
+  el.legend.hidden = !map?.signed || !view.heat
   el.explain.value = view.explain
   el.mapTitle.textContent = map?.title ?? ""
   el.mapTitle.hidden = !map || !view.heat

@@ -1,6 +1,9 @@
 // The lanes under the video: each is painted once on a canvas of its own; only the playhead above them moves.
 
 const LANE_HEIGHT = { wave: 46, weights: 46, probability: 76, truth: 46, line: 46, events: 22 }
+// "A.audio" is the group "audio" of A, where two models are compared.
+const sideOf = (group) => (group.includes(".") ? group.split(".")[0] : "")
+const plainGroup = (group) => group.split(".").pop()
 const GAP_NAMES = { audio: "silence", visual: "no face" }
 
 // What is drawn, from top to bottom. Weights lanes of one group are alternatives, and so are prediction lanes.
@@ -59,7 +62,7 @@ function buildRows(p) {
 
 function sourceSelect(p, row) {
   const select = make("select", "source")
-  select.setAttribute("aria-label", `Source of the ${row.group} lane`)
+  select.setAttribute("aria-label", `Source of the ${row.group.replace(".", " ")} lane`)
   row.title = commonTitle(row.lanes.map((lane) => lane.title))
   for (const lane of row.lanes) select.append(new Option(lane.title.slice(row.title.length).replace(/^, /, ""), lane.id))
   select.value = rowLane(p, row).id
@@ -128,7 +131,7 @@ function paintWeights(p, context, lane, width, height) {
   lane.present = weights.reduce((n, w) => n + (Number.isNaN(w) ? 0 : 1), 0)
   const peak = weights.reduce((a, w) => (w > a ? w : a), 1e-9)
   const least = weights.reduce((a, w) => (w < a ? w : a), peak)
-  const colour = MODALITY_COLOURS[lane.group] ?? p.theme.primary
+  const colour = MODALITY_COLOURS[plainGroup(lane.group)] ?? p.theme.primary
   const base = height - 1
   for (let i = 0; i < weights.length; i++) {
     if (Number.isNaN(weights[i])) continue
@@ -242,7 +245,7 @@ function paintGaps(p, context, lane, width, height) {
     context.globalAlpha = 0.5
     for (let at = -height; at < span; at += 6) strokeLine(context, x + at, height, x + at + height, 0)
     context.restore()
-    nameGap(p, context, GAP_NAMES[lane.group] ?? "no value", x, span, height)
+    nameGap(p, context, GAP_NAMES[plainGroup(lane.group)] ?? "no value", x, span, height)
   }
 }
 

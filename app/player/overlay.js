@@ -10,17 +10,27 @@ function pictureBox(video, width, height) {
   return { x: (width - w) / 2, y: (height - h) / 2, w, h }
 }
 
+// Returns what was drawn, as "heatmap:frame", over the video and over the second picture.
 function drawOverlay(p, frame) {
-  const { overlay, video } = p.el
-  const context = overlay.getContext("2d")
+  const [map, beside] = currentMaps(p)
+  const drawn = [drawMap(p, p.el.overlay, map, frame, false), beside ? drawMap(p, p.el.twinPicture, beside, frame, true) : ""]
+  p.el.noFace.hidden = p.faceSeen || frame < 0 || !p.timeline.heatmaps.length
+  return drawn
+}
+
+// The second picture is the video's own frame, painted by the same callback: both always show the same moment.
+function drawMap(p, canvas, map, frame, withPicture) {
+  const { video } = p.el
+  const context = canvas.getContext("2d")
   const ratio = p.pixelRatio
-  const width = overlay.width / ratio
-  const height = overlay.height / ratio
+  const width = canvas.width / ratio
+  const height = canvas.height / ratio
   context.setTransform(ratio, 0, 0, ratio, 0, 0)
   context.clearRect(0, 0, width, height)
-  const box = frame < 0 ? null : faceBox(p.timeline.boxes, frame, pictureBox(video, width, height))
-  const map = currentMap(p)
-  p.el.noFace.hidden = box !== null || frame < 0 || !p.timeline.heatmaps.length
+  const picture = pictureBox(video, width, height)
+  if (withPicture) context.drawImage(video, picture.x, picture.y, picture.w, picture.h)
+  const box = frame < 0 ? null : faceBox(p.timeline.boxes, frame, picture)
+  p.faceSeen = box !== null
   const drawn = Boolean(map) && p.view.heat && frame >= 0
   if (box && drawn) {
     colourMap(p.heat, map, frame, p.view.threshold)
@@ -34,8 +44,19 @@ function drawOverlay(p, frame) {
 }
 
 function currentMap(p) {
-  const maps = p.timeline.heatmaps
-  return maps.find((map) => map.id === p.view.map) ?? maps[0]
+  return currentMaps(p)[0]
+}
+
+// The heatmap to be shown and, for a pair, the one beside it.
+function currentMaps(p) {
+  const { heatmaps, pairs } = p.timeline
+  const chosen = mapChoices(p.timeline).find((one) => one.id === p.view.map) ?? pairs?.[0] ?? heatmaps[0]
+  if (!chosen?.left) return [chosen]
+  return [chosen.left, chosen.right].map((id) => heatmaps.find((map) => map.id === id))
+}
+
+function mapChoices(timeline) {
+  return [...(timeline.pairs ?? []), ...timeline.heatmaps]
 }
 
 function faceBox(boxes, frame, picture) {
@@ -51,6 +72,7 @@ function faceBox(boxes, frame, picture) {
 function colourMap(canvas, map, frame, threshold) {
   const { width, height } = map
   const offset = frame * width * height
+  const ramp = map.signed ? SIGNED_RAMP : RAMP
   const context = canvas.getContext("2d")
   canvas.image ??= context.createImageData(FINE, FINE)
   const pixels = canvas.image.data
@@ -67,10 +89,11 @@ function colourMap(canvas, map, frame, threshold) {
       const bottom = mix(map.values[offset + y1 * width + x0], map.values[offset + y1 * width + x1], u - x0)
       const value = mix(top, bottom, v - y0)
       const shade = Math.round(value) * 3
-      pixels[at] = RAMP[shade]
-      pixels[at + 1] = RAMP[shade + 1]
-      pixels[at + 2] = RAMP[shade + 2]
-      pixels[at + 3] = value < cut ? 0 : 255 * Math.min(1, 0.15 + 1.1 * Math.sqrt(value / 255)) * (value > 0 ? 1 : 0)
+      const strength = map.signed ? Math.abs(value - 128) * (255 / 127) : value
+      pixels[at] = ramp[shade]
+      pixels[at + 1] = ramp[shade + 1]
+      pixels[at + 2] = ramp[shade + 2]
+      pixels[at + 3] = strength < cut ? 0 : 255 * Math.min(1, 0.15 + 1.1 * Math.sqrt(strength / 255)) * (strength > 0 ? 1 : 0)
     }
   }
   context.putImageData(canvas.image, 0, 0)

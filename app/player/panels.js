@@ -1,39 +1,58 @@
 // Beside the picture: the classes at the playhead, and the cross-modal matrix with its crosshair.
 
+// The lanes of answers that are shown: one, or one for each of two models.
+function predictionLanes(p) {
+  return p.rows.filter((one) => one.kind === "probability").map((row) => rowLane(p, row))
+}
+
 function predictionLane(p) {
-  const row = p.rows.find((one) => one.kind === "probability")
-  return row ? rowLane(p, row) : null
+  return predictionLanes(p)[0] ?? null
 }
 
 function buildClasses(p) {
-  const lane = predictionLane(p)
-  p.el.nowPanel.hidden = !lane
+  const lanes = predictionLanes(p)
+  p.el.nowPanel.hidden = !lanes.length
   p.el.classes.replaceChildren()
   p.classes = []
-  if (!lane) return
-  p.el.nowTitle.title = lane.note
-  lane.series.forEach((name, k) => {
-    const item = make("li", "class")
+  if (!lanes.length) return
+  p.el.nowTitle.title = lanes.map((lane) => lane.note).join(" ")
+  for (const name of new Set(lanes.flatMap((lane) => lane.series))) {
+    const item = make("li", lanes.length > 1 ? "class several" : "class")
     const label = make("span", "class-name")
     label.textContent = name
-    const track = make("span", "class-track")
-    const fill = make("span", "class-fill")
-    fill.style.background = classColour(name, k)
-    track.append(fill)
-    const share = make("span", "class-share")
-    item.append(label, track, share)
+    item.append(label)
+    const bars = lanes.filter((lane) => lane.series.includes(name)).map((lane) => classBar(item, lane, name, lanes.length > 1))
     if (name === p.options.truth) label.append(badge("true"))
     const why = badge("explained")
     label.append(why)
     p.el.classes.append(item)
-    p.classes.push({ name, item, fill, share, why })
-  })
+    p.classes.push({ name, bars, why })
+  }
+}
+
+// A bar with its share; beside a second model's it stands in a box of its own and says whose it is.
+function classBar(item, lane, name, several) {
+  const k = lane.series.indexOf(name)
+  const box = several ? make("span", "class-bar") : item
+  const track = make("span", "class-track")
+  const fill = make("span", "class-fill")
+  fill.style.background = classColour(name, k)
+  track.append(fill)
+  const share = make("span", "class-share")
+  if (several) {
+    const side = make("span", "class-side")
+    side.textContent = sideOf(lane.group)
+    box.append(side)
+    item.append(box)
+  }
+  box.append(track, share)
+  return { lane, k, box, fill, share }
 }
 
 // Which class the heatmap on the picture explains; each head may explain another.
 function markExplained(p) {
-  const explained = p.options.explained?.[currentMap(p)?.id]
-  for (const one of p.classes) one.why.hidden = one.name !== explained
+  const explained = currentMaps(p).map((map) => p.options.explained?.[map?.id])
+  for (const one of p.classes) one.why.hidden = !explained.includes(one.name)
 }
 
 function badge(text) {
@@ -43,17 +62,22 @@ function badge(text) {
 }
 
 function readClasses(p, t) {
-  const lane = predictionLane(p)
-  const i = lane ? nearest(lane.times, t) : -1
-  if (i < 0) return
-  const values = lane.series.map((_, k) => lane.values[k * lane.times.length + i])
-  const largest = Math.max(...values.map((value) => value || 0))
-  p.classes.forEach(({ item, fill, share }, k) => {
-    const known = !Number.isNaN(values[k])
-    fill.style.transform = `scaleX(${known ? values[k] : 0})`
-    share.textContent = known ? `${Math.round(values[k] * 100)} %` : "–"
-    item.classList.toggle("leads", known && values[k] === largest)
-  })
+  const moments = new Map(predictionLanes(p).map((lane) => [lane, answersAt(lane, t)]))
+  for (const { bars } of p.classes) {
+    for (const { lane, k, box, fill, share } of bars) {
+      const { values, largest } = moments.get(lane) ?? { values: [], largest: 0 }
+      const known = values[k] !== undefined && !Number.isNaN(values[k])
+      fill.style.transform = `scaleX(${known ? values[k] : 0})`
+      share.textContent = known ? `${Math.round(values[k] * 100)} %` : "–"
+      box.classList.toggle("leads", known && values[k] === largest)
+    }
+  }
+}
+
+function answersAt(lane, t) {
+  const i = nearest(lane.times, t)
+  const values = i < 0 ? [] : lane.series.map((_, k) => lane.values[k * lane.times.length + i])
+  return { values, largest: Math.max(0, ...values.map((value) => value || 0)) }
 }
 
 function currentMatrix(p) {

@@ -32,7 +32,7 @@ function mount(parent) {
   wireVideo(p)
   wireControls(p)
   p.observer = new ResizeObserver(() => resize(p))
-  for (const one of [el.stage, el.tracks, el.square]) p.observer.observe(one)
+  for (const one of [el.stage, el.twin, el.tracks, el.square]) p.observer.observe(one)
   return p
 }
 
@@ -179,7 +179,7 @@ function drawAt(p, t) {
   const { timeline, el } = p
   if (!timeline) return false
   const frame = nearest(timeline.frame_times, t)
-  const heatmap = drawOverlay(p, frame)
+  const [heatmap, beside] = drawOverlay(p, frame)
   const shown = frame >= 0 ? timeline.frame_times[frame] : t
   p.shownTime = shown
   movePlayhead(p, t)
@@ -187,7 +187,7 @@ function drawAt(p, t) {
   readRows(p, shown)
   readClasses(p, shown)
   showClock(p, shown, frame)
-  Object.assign(p.root.dataset, { time: shown.toFixed(4), frame, heatmap })
+  Object.assign(p.root.dataset, { time: shown.toFixed(4), frame, heatmap, beside })
   // Nobody can listen to twenty-five values a second, and each costs the browser an update of its accessibility tree.
   if (el.video.paused) tellTime(el.lanes, shown)
   return heatmap !== "" || !p.view.heat
@@ -268,7 +268,7 @@ function changed(p, time) {
 }
 
 function resize(p) {
-  const { stage, overlay, tracks, square, video } = p.el
+  const { stage, overlay, twin, twinPicture, tracks, square, video } = p.el
   if (video.videoWidth) {
     const shape = video.videoWidth / video.videoHeight
     stage.style.setProperty("--ratio", shape)
@@ -277,6 +277,8 @@ function resize(p) {
   p.pixelRatio = window.devicePixelRatio || 1
   overlay.width = Math.round(stage.clientWidth * p.pixelRatio)
   overlay.height = Math.round(stage.clientHeight * p.pixelRatio)
+  twinPicture.width = Math.round(twin.clientWidth * p.pixelRatio)
+  twinPicture.height = Math.round(twin.clientHeight * p.pixelRatio)
   p.trackWidth = tracks.clientWidth
   p.squareSize = square.clientWidth
   if (!p.timeline) return
