@@ -37,6 +37,12 @@ def grid(request: Request) -> Response:
     return FileResponse(path, headers=_FOREVER, media_type="application/json") if path else _nothing()
 
 
+def points(request: Request) -> Response:
+    """A map's points, or its columns, as core/analysis/{atlas,columns}.py lay them out."""
+    path = shelf.find("maps", request.path_params["name"])
+    return FileResponse(path, headers=_FOREVER, media_type="application/octet-stream") if path else _nothing()
+
+
 def thumb(request: Request) -> Response:
     """A small picture of a clip."""
     path = shelf.find("clips", request.path_params["name"])
@@ -52,6 +58,7 @@ ROUTES = (
     Route("/clips/{name}", clip),
     Route("/timelines/{name}", timeline),
     Route("/grids/{name}", grid),
+    Route("/maps/{name}", points),
     Route("/thumbs/{name}", thumb),
 )
 

@@ -1,4 +1,4 @@
-"""Some of the clips on a map: those inside a line drawn by hand, or with some values of a column; and how the model does on them."""
+"""Some clips of a map: those inside a line drawn by hand, or with some values of a column; and how the model does on them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
+
+
+def unit(points: np.ndarray) -> np.ndarray:
+    """The points of a map in a square from -1 to 1, its shape kept: in these a lasso is drawn, here as in the browser."""
+    low, high = points.min(0).astype(float), points.max(0).astype(float)
+    half = float((high - low).max()) / 2 or 1.0
+    return ((points.astype(float) - (low + high) / 2) / half).astype(np.float32)
 
 
 def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:

@@ -16,6 +16,12 @@ def test_inside_by_hand():
     assert not picking.inside(points, SQUARE[:2]).any()
 
 
+def test_a_map_keeps_its_shape_in_the_square():
+    points = picking.unit(np.array([[10.0, 0], [30, 0], [20, 5]]))
+    np.testing.assert_allclose(points, [[-1, -0.25], [1, -0.25], [0, 0.25]])
+    assert not np.isnan(picking.unit(np.ones((3, 2)))).any()
+
+
 def test_a_horseshoe_leaves_out_what_is_between_its_arms():
     shoe = np.array([[0.0, 0], [6, 0], [6, 6], [4, 6], [4, 2], [2, 2], [2, 6], [0, 6]])
     assert picking.inside(np.array([[1.0, 5], [3, 5], [5, 5], [3, 1]]), shoe).tolist() == [True, False, True, True]
