@@ -64,7 +64,7 @@ def mask(batch: Batch, *missing: Missing, draws: int = 1, seed: int = 0, clips: 
 
     Returns:
         ``draws`` copies of the batch, one after the other: row d * B + b is draw d of clip b. The targets that go with it are
-        ``repeated(target, draws)``.
+        ``repeated(target, draws)``. Of one clip, the copies of what it keeps whole share their memory.
 
     Raises:
         UserError: where a modality is not in the batch, or is named twice.
@@ -80,15 +80,19 @@ def mask(batch: Batch, *missing: Missing, draws: int = 1, seed: int = 0, clips: 
     numbers = list(range(len(batch)) if clips is None else clips)
     if len(numbers) != len(batch):
         raise ValueError(f"{len(numbers)} numbers for {len(batch)} clips")
-    many = Batch(
-        {name: repeated(value, draws) for name, value in batch.values.items()},
-        {name: repeated(present, draws) for name, present in batch.present.items()},
-    )
-    return many.masked(**{one.modality: ~_lost(one, many.present[one.modality], numbers, draws, seed) for one in missing})
+    values = {name: repeated(value, draws) for name, value in batch.values.items()}
+    present = {name: repeated(there, draws) for name, there in batch.present.items()}
+    for one in missing:
+        name = one.modality
+        present[name] = present[name] & ~_lost(one, present[name], numbers, draws, seed)
+        values[name] = torch.where(present[name][..., None], values[name], 0)
+    return Batch(values, present)
 
 
 def repeated(rows: Tensor, draws: int) -> Tensor:
-    """[B, ...] as often as there are draws, one after the other: [draws * B, ...]."""
+    """[B, ...] as often as there are draws, one after the other: [draws * B, ...]. One row becomes many without a copy."""
+    if len(rows) == 1:
+        return rows.expand(draws, *rows.shape[1:])
     return rows.repeat(draws, *[1] * (rows.ndim - 1))
 
 

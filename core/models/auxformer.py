@@ -62,8 +62,9 @@ from torch import Tensor, nn
 from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
 from core.models.blocks.attention import of_present_keys
 from core.models.blocks.heads import ResidualClassifier
+from core.models.blocks.packing import distinct, packed
 from core.models.blocks.recurrent import run_present
-from core.models.blocks.tokens import last_present, mean_present, with_placeholder
+from core.models.blocks.tokens import last_place, last_present, mean_present, with_placeholder
 from core.models.blocks.transformer import EncoderConfig, TransformerEncoder, letter_of_000, sinusoidal_positions
 from core.models.labels import EMOTIONS, FOUR_EMOTIONS
 from core.streams import Batch
@@ -153,13 +154,20 @@ class AuxFormer(AVModel):
         maps: list[AttentionMap] = []
         x, present, asks = {}, {}, {}
         embeddings: dict[str, Tensor] = {}
+        # Frames that nobody reads are left out where nobody sees it: maps have a row and a column for each frame, the public code
+        # knows no absence, and in training a seed stands for as many random numbers as there are frames.
+        lean = not (attention or self.training or self.config.variant == "code")
+        size = len(batch)
         for m in MODALITIES:
-            x[m], present[m], asks[m] = self._embedded(m, batch)
+            rows = distinct(batch.values[m], batch.present[m]) if lean else (batch.values[m], batch.present[m])
+            x[m], present[m], asks[m] = self._embedded(m, *rows)
+            if lean:
+                asks[m], present[m], x[m] = packed(asks[m], present[m], x[m])
 
-        def encode(kind: str, m: str, query: Tensor, other: str | None, keys: Tensor) -> Tensor:
-            key = x[other] if other else None
+        def encode(kind: str, m: str, query: Tensor, other: str | None, keys: Tensor, only: Tensor | None = None) -> Tensor:
+            key = x[other].expand(size, -1, -1) if other else None
             states: list[Tensor] = []
-            h, weights = getattr(self, kind)[m](query, key, keys, attention, states)
+            h, weights = getattr(self, kind)[m](query, key, keys, attention, states, only)
             if kind == "cross":
                 embeddings.update({f"cross layer {i + 1} {m}": mean_present(h, asks[m]) for i, h in enumerate(states)})
             seen = present[other or m]
@@ -168,25 +176,27 @@ class AuxFormer(AVModel):
 
         tokens = {}
         for m, other in (("audio", "visual"), ("visual", "audio")):
-            h = encode("cross", m, x[m], other, present[other])
+            h, asking = encode("cross", m, x[m].expand(size, -1, -1), other, present[other]), asks[m].expand(size, -1)
             if self.config.refine == "scaled":
-                h = encode("fused", m, h, None, asks[m])
-            elif self.config.refine != "none":
-                h = run_present(self.fused[m], h, asks[m])
-            tokens[m] = self._token(h, asks[m])
+                only = self._only(asking) if lean else None
+                tokens[m] = self._token(encode("fused", m, h, None, asking, only), asking, only)
+            elif self.config.refine == "none":
+                tokens[m] = self._token(h, asking)
+            else:
+                tokens[m] = self._token(run_present(self.fused[m], h, asking), asking)
         logits = {}
         logits["av"], embeddings["fused"] = self.main(torch.cat([tokens["audio"], tokens["visual"]], 1))
         for m in MODALITIES if self.config.auxiliary else ():
-            h = encode("auxiliary", m, x[m], None, present[m])
+            only = self._only(asks[m]) if lean else None
+            h = encode("auxiliary", m, x[m], None, present[m], only)
             for _ in range(AUX_REPEATS[self.config.variant] - 1):
                 h = self._encoder_dropout(self.auxiliary[m](h, None, present[m])[0])
-            logits[m], embeddings[m] = self.aux(self._token(h, asks[m]))
+            logits[m], embeddings[m] = (one.expand(size, -1) for one in self.aux(self._token(h, asks[m], only)))
         predictions, evidence = self.answers(logits, batch)
         return ModelOutput(predictions, evidence, embeddings, tuple(maps))
 
-    def _embedded(self, modality: str, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def _embedded(self, modality: str, x: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the encoders see of a modality [B, T, width], who may be looked at, and who asks [B, T]."""
-        x, present = batch.values[modality], batch.present[modality]
         x = self.project[modality](x) if modality in self.project else x
         if self.config.variant == "code":
             present = torch.ones_like(present)
@@ -200,7 +210,15 @@ class AuxFormer(AVModel):
             x = x + sinusoidal_positions(x.shape[1], self.config.width).to(x)
         return x, present, asks
 
-    def _token(self, h: Tensor, asks: Tensor) -> Tensor:
+    def _only(self, asks: Tensor) -> Tensor | None:
+        """The one frame [B] that ``_token`` reads; None where it reads them all."""
+        if self.config.token == "mean":
+            return None
+        return last_place(asks) if self.config.token == "last" else torch.zeros_like(asks[:, 0], dtype=torch.long)
+
+    def _token(self, h: Tensor, asks: Tensor, only: Tensor | None = None) -> Tensor:
+        if only is not None:
+            return h[:, 0]
         if self.config.token == "prepended":
             return h[:, 0]
         return mean_present(h, asks) if self.config.token == "mean" else last_present(h, asks)

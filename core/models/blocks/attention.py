@@ -39,11 +39,10 @@ class MultiHeadAttention(nn.Module):
             allowed: bool, broadcastable to [B, 1, Tq, Tk]; None lets every query see every key. A query that may see no key
                 gets zeros for its context and for its weights.
         """
-        q_weight, k_weight, v_weight = self.in_proj_weight.chunk(3)
-        q_bias, k_bias, v_bias = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
+        q_weight, kv_weight = self.in_proj_weight.tensor_split((len(self.in_proj_weight) // 3,))
+        q_bias, kv_bias = (None, None) if self.in_proj_bias is None else self.in_proj_bias.tensor_split((len(q_weight),))
         q = self._split(F.linear(query, q_weight, q_bias))
-        k = self._split(F.linear(key, k_weight, k_bias))
-        v = self._split(F.linear(key, v_weight, v_bias))
+        k, v = map(self._split, F.linear(key, kv_weight, kv_bias).chunk(2, -1))
         context, weights = attend(q * self._factor(q, k, allowed), k, v, allowed, need_weights)
         return self.out_proj(context.transpose(1, 2).flatten(2)), weights
 

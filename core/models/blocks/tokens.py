@@ -12,11 +12,15 @@ def with_placeholder(present: Tensor) -> Tensor:
     return present | (first & ~present.any(1, keepdim=True))
 
 
+def last_place(present: Tensor) -> Tensor:
+    """Where in each row of [B, T] the last present time-step is, [B]; 0 for a row that has none."""
+    last = present.shape[1] - 1 - present.flip(1).int().argmax(1)
+    return torch.where(present.any(1), last, 0)
+
+
 def last_present(h: Tensor, present: Tensor) -> Tensor:
     """The last present time-step of each row, [B, T, D] -> [B, D]; the first of a row that has none."""
-    last = present.shape[1] - 1 - present.flip(1).int().argmax(1)
-    last = torch.where(present.any(1), last, 0)
-    return h[torch.arange(len(h), device=h.device), last]
+    return h[torch.arange(len(h), device=h.device), last_place(present)]
 
 
 def mean_present(h: Tensor, present: Tensor) -> Tensor:

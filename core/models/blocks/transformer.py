@@ -68,13 +68,19 @@ class EncoderLayer(nn.Module):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
 
-    def forward(self, x: Tensor, key: Tensor | None, allowed: Tensor | None, need_weights: bool) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, x: Tensor, key: Tensor | None, allowed: Tensor | None, need_weights: bool, only: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         normed = self.layer_norms[0](x)
         # A cross layer's keys are the other modality's input, normalised by this layer and never updated.
         keys = normed if key is None else self.layer_norms[0](key)
+        if only is not None:
+            rows = torch.arange(len(x), device=x.device)
+            x, normed = x[rows, only][:, None], normed[rows, only][:, None]
         context, weights = self.self_attn(normed, keys, allowed, need_weights)
         x = self._add(x, context)
-        activate = F.gelu if self.config.activation == "gelu" else F.relu
+        # In place: on a CPU, memory for a second hidden layer costs more than the relu itself.
+        activate = F.gelu if self.config.activation == "gelu" else F.relu_
         hidden = F.dropout(activate(self.fc1(self.layer_norms[1](x))), self.config.relu_dropout, self.training)
         branch = self.fc2(hidden)
         return self._add(x, self.branch_norm(branch) if self.config.branch_norm else branch), weights
@@ -103,18 +109,23 @@ class TransformerEncoder(nn.Module):
         key_present: Tensor | None = None,
         need_weights: bool = False,
         states: list[Tensor] | None = None,
+        only: Tensor | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """Returns [B, Tq, D] and, when asked for, one [B, heads, Tq, Tk] a layer.
 
         Args:
             key_present: [B, Tk] bool, the keys that may be looked at; None for all.
             states: takes the frames that each layer gives, before any final norm.
+            only: [B], the one query of each row that is wanted: [B, 1, D] comes back, and the last layer is spared the rest. Not
+                for causal encoders.
         """
+        if only is not None and self.config.causal:
+            raise ValueError("a causal encoder answers all of its queries")
         queries, keys = self._embed(x), None if key is None else self._embed(key)
         allowed = self._allowed(x, x if key is None else key, key_present)
         maps = []
         for layer in self.layers:
-            queries, weights = layer(queries, keys, allowed, need_weights)
+            queries, weights = layer(queries, keys, allowed, need_weights, only if layer is self.layers[-1] else None)
             if weights is not None:
                 maps.append(weights)
             if states is not None:

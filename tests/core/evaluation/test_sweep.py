@@ -1,10 +1,13 @@
 import pytest
 import torch
 
+from core.errors import UserError
 from core.evaluation.masking import Missing, mask
-from core.evaluation.metrics import evaluate
+from core.evaluation.metrics import classification_metrics, evaluate
 from core.evaluation.sweep import sweep
+from core.models import catalogue  # noqa: F401  (registers the systems)
 from core.models.auxformer import AuxFormer, AuxFormerConfig
+from core.models.base import MODELS
 from core.streams import Batch
 
 SMALL = AuxFormerConfig(("anger", "fear"), audio_dim=3, visual_dim=4, width=8, heads=2, layers=1, aux_hidden=(8, 8))
@@ -44,6 +47,58 @@ def test_a_curve_is_what_the_plain_loop_over_clips_rates_and_draws_finds():
         for _, row in rows.iterrows():
             for name, value in numbers(expected[row["head"]]).items():
                 assert row[name] == pytest.approx(value, abs=1e-5), (rate, draw, row["head"], name)
+
+
+def test_clips_of_any_length_and_with_holes_are_answered_as_if_each_were_asked_alone():
+    torch.manual_seed(0)
+    net = AuxFormer.preset("demo").eval()
+    make = torch.Generator().manual_seed(2)
+    lengths = {"audio": (31, 9, 0, 24, 1), "visual": (12, 15, 7, 0, 2)}
+    values, present = {}, {}
+    for name, dim in net.spec.inputs.items():
+        frames = torch.tensor(lengths[name])[:, None]
+        values[name] = torch.randn(5, 33, dim, generator=make)
+        present[name] = (torch.arange(33) < frames) & (torch.rand(5, 33, generator=make) > 0.2)
+    batch, target = Batch.of(present=present, **values), torch.tensor([0, 1, 2, 3, 4])
+    table = sweep(net, [(batch, target)], rates=(0.0, 0.3, 0.9, 1.0), draws=2, seed=1)
+    for (name, rate, draw), rows in table.groupby(["modality", "rate", "draw"]):
+        # With maps a model leaves no frame out.
+        drawn = mask(batch, Missing(name, rate), draws=2, seed=1)
+        with torch.inference_mode():
+            output = net(Batch(dict(drawn.values), dict(drawn.present)), attention=True)
+        for head, logits in {**output.predictions, "decision": net.decide(output)}.items():
+            expected = classification_metrics(logits[5 * draw : 5 * draw + 5], target)
+            row = rows[rows["head"] == head].iloc[0]
+            for metric, value in numbers(expected).items():
+                assert row[metric] == pytest.approx(value, abs=1e-5), (name, rate, draw, head, metric)
+
+
+@pytest.mark.parametrize("system", MODELS)
+def test_every_system_answers_draws_that_share_memory_as_it_does_copies(system):
+    torch.manual_seed(0)
+    net = MODELS[system].preset("demo").eval()
+    batch = Batch.of(**{name: torch.randn(1, 11, dim) for name, dim in net.spec.inputs.items()})
+    for name in net.spec.inputs:
+        drawn = mask(batch, Missing(name, 0.5), draws=3)
+        copies = Batch(*({m: v.clone().contiguous() for m, v in part.items()} for part in (drawn.values, drawn.present)))
+        with torch.inference_mode():
+            shared, alone = net(drawn), net(copies)
+        for part in ("predictions", "embeddings"):
+            for key, value in getattr(alone, part).items():
+                torch.testing.assert_close(getattr(shared, part)[key], value, atol=2e-6, rtol=2e-6, msg=f"{part} {key}")
+
+
+def test_cores_are_as_they_were_after_a_sweep_that_ends_well_and_one_that_does_not():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        sweep(model(), clips((12,)), rates=(0.5,), draws=2)
+        assert torch.get_num_threads() == 2
+        with pytest.raises(UserError, match="no modality 'smell'"):
+            sweep(model(), clips((12,)), ["smell"], rates=(0.2, 0.5), draws=2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_size_of_the_batches_does_not_matter_and_the_seed_does():

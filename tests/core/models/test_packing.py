@@ -1,0 +1,29 @@
+import torch
+
+from core.models.blocks.packing import distinct, packed
+
+PRESENT = torch.tensor([[0, 1, 1, 0, 1], [0, 0, 0, 0, 0], [0, 0, 0, 1, 0]], dtype=torch.bool)
+
+
+def test_present_frames_come_first_in_their_order_and_the_rest_is_cut():
+    frames = torch.arange(15.0).view(3, 5)
+    present, moved, wide = packed(PRESENT, frames, frames[..., None].expand(-1, -1, 2))
+    assert present.int().tolist() == [[1, 1, 1], [0, 0, 0], [1, 0, 0]]
+    assert moved[present].tolist() == [1, 2, 4, 13]
+    assert (wide[..., 0] == moved).all()
+    assert (wide[..., 1] == moved).all()
+
+
+def test_nothing_moves_where_a_row_has_every_frame_and_one_frame_is_left_where_none_has_any():
+    full = torch.tensor([[1, 1, 1], [0, 1, 0]], dtype=torch.bool)
+    frames = torch.rand(2, 3)
+    assert packed(full, frames)[1] is frames
+    assert packed(PRESENT[1:2], torch.ones(1, 5))[1].shape == (1, 1)
+
+
+def test_only_rows_that_are_one_in_memory_are_one():
+    row = torch.rand(1, 4, 2)
+    there = torch.ones(1, 4, dtype=torch.bool)
+    assert [len(one) for one in distinct(row.expand(3, -1, -1), there.expand(3, -1))] == [1, 1]
+    assert [len(one) for one in distinct(row.repeat(3, 1, 1), there.expand(3, -1))] == [3, 3]
+    assert [len(one) for one in distinct(row.expand(3, -1, -1), there.repeat(3, 1))] == [3, 3]
