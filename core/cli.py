@@ -102,12 +102,16 @@ def train(
     seed: Annotated[int, typer.Option(help="Decides split, weights and order.")] = 0,
     resume: Annotated[bool, typer.Option(help="Go on where a run with the same settings was cut off.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
+    progress: Annotated[
+        Path | None, typer.Option(help="A file to write stage, share done and time to, a line of JSON each.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a model on a corpus with held-out speakers, and write a checkpoint with its card and history.
 
     What is left out is as published at paper size, and quick at demo size.
     """
+    from core.training.background import noting
     from core.training.recipes import recipe
     from core.training.run import train_checkpoint
 
@@ -119,6 +123,7 @@ def train(
     }  # fmt: skip
     config = replace(own.config, seed=seed, **{name: value for name, value in given.items() if value is not None})
     with _progress() as report:
+        report = noting(progress, report) if progress else report
         card = train_checkpoint(system, preset, corpus, regime or own.regime, config, out, workers, report, resume)
     if card is None:
         return

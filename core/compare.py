@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from core.lanes import head_title
+from core.survey import DECISION, Survey
 from core.timeline import Heatmap, Lane, Pair, Timeline
 
 # Part of every key of a merged timeline: raise it whenever merging changes.
@@ -19,7 +21,7 @@ _REACH = 127
 
 
 def merged(a: Timeline, b: Timeline) -> Timeline:
-    """One timeline of both: what the clip has (sound, truth, events) once; what a model says twice, with ids from ``A.`` and ``B.``.
+    """One timeline of both: what the clip has (sound, truth, events) once; what a model says twice, with ids of ``A.`` or ``B.``.
 
     Heatmaps come as pairs to be shown side by side, one by one, and as signed differences: those of heads that both models
     have, else those of each model's first.
@@ -77,6 +79,36 @@ def agreement(a: Mapping[str, Mapping[str, float]], b: Mapping[str, Mapping[str,
         for head, said in a.items()
         if head in b and set(said) == set(b[head])
     }
+
+
+def disagreements(a: Survey, b: Survey) -> pd.DataFrame | None:
+    """The clips on which two models differ, those first on which they are furthest apart; None where they answer in other terms.
+
+    Returns:
+        A row a clip with ``label``, ``A``, ``B`` and ``apart``: for classes half the sum of what their probabilities differ by
+        (0 alike, 1 certain of something else), for attributes their mean absolute difference, which every clip has.
+        ``attrs`` has ``clips`` (of either), ``common`` (that both could read) and ``apart`` (what that column means).
+    """
+    if (a.task, set(a.outputs)) != (b.task, set(b.outputs)):
+        return None
+    common = [clip for clip in a.table.index if clip in b.table.index]
+    rows_a, rows_b = (one.table.index.get_indexer(common) for one in (a, b))
+    order = [b.outputs.index(name) for name in a.outputs]
+    gaps = np.abs(a.answers[DECISION][rows_a] - b.answers[DECISION][rows_b][:, order])
+    said = {side: one.table.loc[common] for side, one in ((A, a), (B, b))}
+    table = pd.DataFrame({"label": said[A].get("label")}, index=common)
+    if a.task == "classification":
+        table = table.assign(**{side: rows["predicted"] for side, rows in said.items()}, apart=gaps.sum(1) / 2)
+        table = table[table[A] != table[B]]
+        meaning = "Half the sum of what the probabilities differ by: 0 alike, 1 each certain of something else."
+    else:
+        for name in a.outputs:
+            table = table.assign(**{f"{side}: {name}": rows[f"{name}_predicted"] for side, rows in said.items()})
+        table = table.assign(apart=gaps.mean(1))
+        meaning = "The mean absolute difference of the attributes."
+    table = table.sort_values("apart", ascending=False, kind="stable")
+    table.attrs = {"clips": len({*a.table.index, *b.table.index}), "common": len(common), "apart": meaning}
+    return table
 
 
 def _couples(a: tuple[Heatmap, ...], b: tuple[Heatmap, ...]) -> list[tuple[Heatmap, Heatmap]]:

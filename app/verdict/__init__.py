@@ -24,6 +24,7 @@ class Verdict:
     Attributes:
         label: a class, or the values of attributes.
         probability: of the class; None for attributes.
+        differs: whether a second model, to which this one is compared, says something else.
     """
 
     title: str
@@ -31,6 +32,7 @@ class Verdict:
     probability: float | None
     evidence: bool = True
     note: str = ""
+    differs: bool = False
 
 
 def heading(title: str, facts: Sequence[str] = (), caution: str = "") -> None:
@@ -38,6 +40,17 @@ def heading(title: str, facts: Sequence[str] = (), caution: str = "") -> None:
     _VERDICT(key="heading", data={"title": title, "facts": list(facts), "caution": caution, "verdicts": []})
 
 
-def verdict(verdicts: Sequence[Verdict], truth: str | None) -> None:
-    """The answers side by side, the first as the main one."""
-    _VERDICT(key="verdict", data={"title": "", "truth": truth, "verdicts": [asdict(one) for one in verdicts]})
+def verdict(
+    verdicts: Sequence[Verdict], truth: str | None, *, key: str = "verdict", name: str = "", sentence: str = "", card: bool = True
+) -> None:
+    """The answers side by side, the first as the main one.
+
+    Args:
+        key: Streamlit's element key.
+        name: whose answers they are, where there are two models.
+        sentence: what to say before them.
+        card: whether the true label gets a card of its own, too.
+    """
+    answers = [asdict(one) for one in verdicts]
+    data = {"title": "", "truth": truth, "verdicts": answers, "name": name, "sentence": sentence, "card": card}
+    _VERDICT(key=key, data=data)

@@ -4,6 +4,8 @@ export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".verdict")
   const parts = []
   if (data.title) parts.push(heading(data))
+  if (data.sentence) parts.push(make("p", "sentence", data.sentence))
+  if (data.name) parts.push(make("h3", "whose", data.name))
   if (data.verdicts.length) parts.push(cards(data))
   root.replaceChildren(...parts)
 }
@@ -16,23 +18,24 @@ function heading({ title, facts, caution }) {
   return box
 }
 
-function cards({ verdicts, truth }) {
+function cards({ verdicts, truth, name, card: withTruth }) {
   const box = make("div", "cards")
   box.setAttribute("role", "list")
-  box.setAttribute("aria-label", "What the model says")
+  box.setAttribute("aria-label", name ? `What ${name} says` : "What the model says")
   box.append(...verdicts.map((one, i) => card(one, truth, i === 0)))
-  if (truth) box.append(truthCard(truth))
+  if (truth && withTruth) box.append(truthCard(truth))
   return box
 }
 
 function card(one, truth, main) {
-  const box = item(`card${main ? " main" : ""}${one.evidence ? "" : " blind"}`, one.title)
+  const box = item(`card${main ? " main" : ""}${one.evidence ? "" : " blind"}${one.differs ? " differs" : ""}`, one.title)
   box.title = one.note
   const classed = one.probability !== null
   if (one.evidence && classed) box.firstChild.append(make("span", "share", `${Math.round(one.probability * 100)} %`))
   const line = make("div", "line")
   line.append(make("span", "class", one.evidence ? one.label : "no evidence"))
   if (one.evidence && truth && classed) line.append(mark(one.label === truth))
+  if (one.differs) line.append(sign("mark apart", "≠ A", "differs from model A"))
   box.append(line)
   if (!classed) return box
   const track = make("div", "track")
@@ -52,10 +55,14 @@ function truthCard(truth) {
 }
 
 function mark(right) {
-  const sign = make("span", right ? "mark right" : "mark wrong", right ? "✓" : "✕")
-  sign.setAttribute("role", "img")
-  sign.setAttribute("aria-label", right ? "agrees with the true label" : "differs from the true label")
-  return sign
+  return right ? sign("mark right", "✓", "agrees with the true label") : sign("mark wrong", "✕", "differs from the true label")
+}
+
+function sign(className, text, meaning) {
+  const one = make("span", className, text)
+  one.setAttribute("role", "img")
+  one.setAttribute("aria-label", meaning)
+  return one
 }
 
 function item(className, title) {

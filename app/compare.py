@@ -1,0 +1,150 @@
+"""Two models on one clip: which two, what they say, and one timeline of both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from app import choose, services, session
+from app.progress import finished
+from app.verdict import verdict
+from core.compare import COMPARE_VERSION, agreement, disagreements, merged
+from core.features.store import cache_root, key_of, write_atomically
+
+OPTION = "compare.with"
+
+
+def other(model: str) -> str | None:
+    """The model to compare with: the chosen one, else the first that is another."""
+    names = [name for name in services.models() if name != model]
+    chosen = session.option(OPTION)
+    return chosen if chosen in names else next(iter(names), None)
+
+
+def chooser(a: str, b: str) -> None:
+    """Which two; A is the model of all pages."""
+    names = list(services.models())
+    left, right, swap = st.columns([4, 4, 1], vertical_alignment="bottom")
+    st.session_state["compare_a"], st.session_state["compare_b"] = a, b
+    left.selectbox("Model A", names, key="compare_a", on_change=_choose_a, args=(b,))
+    right.selectbox("Model B", [name for name in names if name != a], key="compare_b", on_change=_choose_b)
+    swap.button("Swap", icon=":material/swap_horiz:", on_click=_choose, args=(b, a), width="stretch", help="A becomes B")
+
+
+def _choose_a(b: str) -> None:
+    _choose(st.session_state["compare_a"], b)
+
+
+def _choose_b() -> None:
+    session.choose_option(OPTION, st.session_state["compare_b"])
+
+
+def _choose(a: str, b: str) -> None:
+    session.update(model=a)
+    session.choose_option(OPTION, b)
+
+
+def caution(a: str, b: str) -> str:
+    """What to bear in mind of models that were trained on rendered faces."""
+    rendered = [side for side, name in (("A", a), ("B", b)) if choose.caution(name)]
+    if len(rendered) == 2:
+        return "Both models were trained on rendered faces; they have never seen a person"
+    return f"Model {rendered[0]} was trained on rendered faces; it has never seen a person" if rendered else ""
+
+
+def answered(clip: services.Clip, a: str, b: str) -> tuple[services.Result, services.Result] | None:
+    """Both analyses, once there are both. While another class is explained, the clip plays on with the explanation before."""
+    wanted = [(name, choose.explained(name)) for name in (a, b)]
+    found = [services.result(clip, name, explain) for name, explain in wanted]
+    open_jobs = [services.analyse(clip, *one) for one, known in zip(wanted, found, strict=True) if known is None]
+    slot = st.container()
+    with slot:
+        done = all(finished(job) for job in open_jobs)
+    if not done:
+        wanted = [(name, None) for name in (a, b)]
+    first, second = (services.result(clip, name, explain) for name, explain in wanted)
+    return (first, second) if first and second else None
+
+
+def together(a: services.Result, b: services.Result) -> services.Result:
+    """Both analyses as one, for the player and for what is exported from it."""
+    key = key_of(COMPARE_VERSION, a.key, b.key)
+    path = cache_root() / "compared" / f"{key}.aft"
+    if not path.is_file():
+        data = merged(services.timeline(a), services.timeline(b)).to_bytes()
+        write_atomically(path, lambda part: part.write_bytes(data))
+    explained = {f"{side}.{head}": name for side, one in (("A", a), ("B", b)) for head, name in one.explained.items()}
+    return services.Result(key, {}, {}, explained, path)
+
+
+def verdicts(a: services.Result, b: services.Result, names: tuple[str, str], truth: str | None) -> None:
+    """What both say, one row of cards each; where they differ, B's card says so."""
+    alike = agreement(a.predictions, b.predictions)
+    verdict(services.verdicts(a, names[0]), truth, key="verdict_a", name=f"A · {names[0]}", sentence=sentence(a, b, truth))
+    heads = ("decision", *services.heads(names[1]))
+    cards = [
+        replace(card, differs=not alike.get(head, True) and card.evidence and a.evidence.get(head, True))
+        for head, card in zip(heads, services.verdicts(b, names[1]), strict=True)
+    ]
+    verdict(cards, truth, key="verdict_b", name=f"B · {names[1]}", card=False)
+
+
+def sentence(a: services.Result, b: services.Result, truth: str | None) -> str:
+    """The outcome of the comparison, for a person to read."""
+    alike = agreement(a.predictions, b.predictions)
+    if "decision" not in alike:
+        return "A and B answer in other terms: what they say can be read side by side, not counted as agreement."
+    first, second = (max(one.predictions["decision"].items(), key=lambda pair: pair[1]) for one in (a, b))
+    if alike["decision"]:
+        return f"A and B agree on {first[0]}" + (f"; the label is {truth}." if truth else ".")
+    right = [side for side, (name, _) in (("A", first), ("B", second)) if name == truth]
+    outcome = f"; {right[0]} is right." if right else "; neither is right." if truth else "."
+    return f"A and B disagree: {first[0]} ({first[1]:.0%}) against {second[0]} ({second[1]:.0%})" + outcome
+
+
+def elsewhere(a: str, b: str) -> None:
+    """The clips on which the two differ; a click opens one here."""
+    menu = st.expander("Clips on which A and B differ", key="compare_elsewhere", on_change="rerun")
+    if not menu.open:
+        return
+    with menu:
+        surveys = [services.survey(name) for name in (a, b)]
+        asking = [services.ask_all(name) for name, known in zip((a, b), surveys, strict=True) if known is None]
+        if asking:
+            if all(finished(job) for job in asking):
+                st.rerun()
+            return
+        table = disagreements(*surveys) if surveys[0] and surveys[1] else None
+        if table is None:
+            st.info("A and B answer in other terms, so there is nothing to count: open clips one by one.")
+        else:
+            _table(table)
+
+
+def _table(table: pd.DataFrame) -> None:
+    total, both = table.attrs["clips"], table.attrs["common"]
+    st.text(f"{len(table)} of {both} clips" + ("" if both == total else f" that both could read, of {total}"))
+    if table.empty:
+        return
+    key = f"compare_clips_{key_of(list(table.index), table.to_csv())[:8]}"
+    st.dataframe(
+        table.reset_index(names="clip"),
+        key=key,
+        hide_index=True,
+        height=min(420, 40 + 35 * len(table)),
+        selection_mode="single-row",
+        on_select=partial(_open, key, [str(clip) for clip in table.index]),
+        column_config={"apart": st.column_config.NumberColumn(format="%.2f", help=table.attrs["apart"])},
+    )
+    st.download_button(
+        "Table (CSV)", table.to_csv().encode(), "differences.csv", "text/csv", on_click="ignore", icon=":material/download:"
+    )
+
+
+def _open(key: str, clips: list[str]) -> None:
+    rows = st.session_state[key]["selection"]["rows"]
+    if rows:
+        session.update(corpus=services.corpus().name, clip=clips[rows[0]])

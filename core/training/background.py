@@ -1,0 +1,212 @@
+"""Train in the background: start a run, stop it, let it go on. The run outlives whoever started it.
+
+``python -m core.training.background FOLDER`` is that run: it waits for its turn on its device, and then is `affectscope train`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+
+from core.errors import UserError
+from core.features.store import write_atomically
+from core.training import runs
+from core.training.runs import Order, Run
+
+_HOUSE = Path(__file__).parents[2]
+_MOST = 8
+_MOST_EPOCHS, _LARGEST_RATE, _LARGEST_SEED = 10_000, 10.0, 2**31 - 1
+_POLL = 1.0
+_PATIENCE = 5.0
+# Whoever started this process writes its number down at once, or has died.
+_LAUNCH = 30.0
+
+
+def devices() -> dict[str, str]:
+    """What can be trained on: name -> what a person reads."""
+    import torch
+
+    return {"cpu": "CPU"} | {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
+
+
+def check(order: Order) -> Order:
+    """The order with its corpus's path made absolute.
+
+    Raises:
+        UserError: when it names something that there is not, or a setting makes no sense.
+    """
+    from core.corpora import open_corpus
+    from core.models.base import MODELS, choose_preset
+    from core.training.regimes import REGIMES
+    from core.training.run import fitted
+
+    choose_preset(MODELS[order.system].presets(), order.preset)
+    if not REGIMES[order.regime]:
+        raise UserError(f"There is no regime {order.regime!r}.")
+    if order.device not in devices():
+        raise UserError(f"There is no device {order.device!r} on this machine; choose one of {', '.join(devices())}.")
+    if not 1 <= order.epochs <= _MOST_EPOCHS:
+        raise UserError(f"{order.epochs} epochs make no run: choose 1 to {_MOST_EPOCHS:,}.")
+    if not 0 < order.learning_rate <= _LARGEST_RATE:
+        raise UserError(f"A learning rate of {order.learning_rate:g} teaches nothing: choose one above 0, such as 0.001.")
+    if not 0 <= order.seed <= _LARGEST_SEED:
+        raise UserError(f"The seed {order.seed} is out of range: choose 0 to {_LARGEST_SEED:,}.")
+    if order.corpus != "demo":
+        if "\0" in order.corpus or not order.corpus.strip():
+            raise UserError("Name the corpus's folder.")
+        order = Order(**asdict(order) | {"corpus": str(Path(order.corpus).expanduser().resolve())})
+    fitted(order.system, order.preset, open_corpus(order.corpus))
+    return order
+
+
+def start(order: Order, taken: Iterable[str] = ()) -> str:
+    """Start a run, or put it in line behind the others on its device. Returns its id, which its checkpoint is called too.
+
+    Args:
+        taken: names that other checkpoints have.
+
+    Raises:
+        UserError: as ``check``, and when too many runs are under way.
+    """
+    order = check(order)
+    if sum(run.alive for run in runs.all_runs().values()) >= _MOST:
+        raise UserError(f"{_MOST} runs are under way or waiting: stop one first.")
+    folder = _new_folder(order, set(taken))
+    write_atomically(folder / "order.json", lambda part: part.write_text(json.dumps(asdict(order)), encoding="utf-8"))
+    _launch(folder)
+    return folder.name
+
+
+def stop(run: Run) -> None:
+    """End the run's processes. What its finished epochs have brought stays on disk."""
+    found = runs.process(run.folder)
+    (run.folder / "stopped").touch()
+    if found is None:
+        return
+    with suppress(psutil.NoSuchProcess):
+        family = [*found.children(recursive=True), found]
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.terminate()
+        for one in psutil.wait_procs(family, _PATIENCE)[1]:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+
+
+def go_on(run: Run) -> None:
+    """Let a run that was stopped, or failed, go on after its last finished epoch.
+
+    Raises:
+        UserError: when it is under way or done.
+    """
+    if run.alive or run.state == "done":
+        raise UserError(f"{run.id} is {'under way' if run.alive else 'done'}: there is nothing to go on with.")
+    for name in ("stopped", "end.json"):
+        (run.folder / name).unlink(missing_ok=True)
+    _launch(run.folder)
+
+
+def remove(run: Run) -> None:
+    """Delete a run with all that it wrote.
+
+    Raises:
+        UserError: while it is under way.
+    """
+    if runs.process(run.folder):
+        raise UserError(f"{run.id} is under way: stop it first.")
+    shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def noting(path: Path, report: Callable[[str, float], None], every: float = 0.5) -> Callable[[str, float], None]:
+    """A report of progress that also goes to a file, a line of JSON each: a new stage at once, the rest now and then."""
+    told: dict[str, float | str] = {"stage": "", "at": 0.0}
+
+    def tell(stage: str, share: float) -> None:
+        report(stage, share)
+        now = time.time()
+        if stage != told["stage"] or now - float(told["at"]) >= every:
+            told.update(stage=stage, at=now)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"stage": stage, "share": share, "at": now}) + "\n")
+
+    return tell
+
+
+def _new_folder(order: Order, taken: set[str]) -> Path:
+    stem = re.sub(r"[^a-z0-9-]+", "-", f"{order.system}-{order.preset}-seed{order.seed}".lower())
+    number = 1
+    while True:
+        folder = runs.root() / (stem if number == 1 else f"{stem}-{number}")
+        number += 1
+        if folder.name in taken:
+            continue
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+
+
+def _launch(folder: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(_HOUSE), "PYTHONUNBUFFERED": "1"}
+    with (folder / "log.txt").open("ab") as log:
+        one = subprocess.Popen(
+            [sys.executable, "-m", "core.training.background", str(folder)],
+            cwd=_HOUSE, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    began = psutil.Process(one.pid).create_time()
+    facts = json.dumps({"pid": one.pid, "began": began, "queued": time.time()})
+    write_atomically(folder / "process.json", lambda part: part.write_text(facts, encoding="utf-8"))
+
+
+def main(folder: Path) -> int:
+    """Be the run: wait, train, and leave the exit status behind."""
+    until = time.monotonic() + _LAUNCH
+    while runs.process(folder) is None or runs.in_front(folder):
+        if runs.process(folder) is None and time.monotonic() > until:
+            return 1
+        time.sleep(_POLL)
+    order = Order(**json.loads((folder / "order.json").read_text(encoding="utf-8")))
+    device, _, number = order.device.partition(":")
+    if device == "cpu":
+        # The dashboard and whoever else works here come first.
+        with suppress(OSError):
+            os.nice(10)
+    else:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[int(number)] if visible else number
+    noting(folder / "progress.jsonl", lambda stage, share: None)("Starting", 0.0)
+    code = 1
+    try:
+        code = _train(order, folder)
+    finally:
+        text = json.dumps({"code": code})
+        write_atomically(folder / "end.json", lambda part: part.write_text(text, encoding="utf-8"))
+    return code
+
+
+def _train(order: Order, folder: Path) -> int:
+    from core import cli
+
+    out = folder / f"{folder.name}.safetensors"
+    sys.argv = ["affectscope", *order.arguments(out), f"--progress={folder / 'progress.jsonl'}", "--resume"]
+    try:
+        cli.main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,215 @@
+"""What is known of training runs that were started in the background: everything lies on disk, a folder a run.
+
+    order.json         what was asked for
+    process.json       its process, and when it got in line
+    stopped            there while a person has stopped it
+    end.json           the exit status, once the process has ended by itself
+    progress.jsonl     stage, share done and time, as `affectscope train --progress` writes them
+    log.txt            what the process said
+    NAME.safetensors, NAME.history.json, NAME.resume.pt    as `affectscope train` writes them
+
+So whoever looks, also after a restart of the server, finds the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from core.features.store import cache_root
+
+State = Literal["waiting", "running", "stopped", "done", "failed"]
+_LINES = 12
+# A process's start as the system tells it moves with corrections of the clock.
+_SAME_START = 5.0
+_EPOCH = "Epoch "
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to train, in the words of `affectscope train`.
+
+    Attributes:
+        corpus: a folder, or ``demo`` for the bundled clips.
+        device: ``cpu``, or ``cuda:0`` and so on; runs on one device take turns.
+    """
+
+    system: str
+    preset: str
+    corpus: str
+    regime: str
+    epochs: int
+    learning_rate: float
+    seed: int
+    device: str = "cpu"
+
+    def arguments(self, out: Path) -> list[str]:
+        """For `affectscope`. Values are tied to their names, so that none can be taken for an option."""
+        return [
+            "train", self.system, f"--out={out}", f"--corpus={self.corpus}", f"--preset={self.preset}", f"--regime={self.regime}",
+            f"--epochs={self.epochs}", f"--learning-rate={self.learning_rate!r}", f"--seed={self.seed}",
+            f"--accelerator={self.device.split(':')[0]}",
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run stands.
+
+    Attributes:
+        queued: when it was started or went on, in seconds since 1970.
+        why: one sentence on what it waits for, or why it failed.
+        stage, share: what it does now and how much of all is done, 0..1.
+        history: a row an epoch, as the training loop writes it; ``best`` is the index of the row whose weights are kept.
+        pace: seconds an epoch; None before the first one of this process.
+        log: the last lines that the process said.
+    """
+
+    id: str
+    folder: Path
+    order: Order
+    state: State
+    queued: float = 0.0
+    why: str = ""
+    stage: str = ""
+    share: float = 0.0
+    history: Sequence[Mapping[str, float]] = ()
+    best: int = -1
+    pace: float | None = None
+    log: Sequence[str] = field(default=(), repr=False)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / f"{self.id}.safetensors"
+
+    @property
+    def alive(self) -> bool:
+        return self.state in ("waiting", "running")
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long it takes if it does not stop early; None where nobody can tell yet."""
+        return None if self.pace is None or self.state != "running" else self.pace * (self.order.epochs - len(self.history))
+
+
+def root() -> Path:
+    return cache_root() / "runs"
+
+
+def all_runs() -> dict[str, Run]:
+    """Every run by id, the newest first."""
+    found = [run for folder in root().glob("*/") if (run := read(folder))]
+    return {run.id: run for run in sorted(found, key=lambda run: run.queued, reverse=True)}
+
+
+def finished() -> dict[str, Path]:
+    """The checkpoints of finished runs, by name."""
+    return {path.stem: path for path in sorted(root().glob("*/*.safetensors")) if path.stem == path.parent.name}
+
+
+def read(folder: Path) -> Run | None:
+    """How the run in a folder stands; None where there is no run."""
+    try:
+        order = Order(**_json(folder / "order.json"))
+    except TypeError:
+        return None
+    alive = process(folder) is not None
+    ahead = in_front(folder) if alive else ""
+    log = tail(folder / "log.txt")
+    lines = progress_lines(folder / "progress.jsonl")
+    history = _json(folder / f"{folder.name}.history.json")
+    state, why = judge(alive, ahead, _json(folder / "end.json"), (folder / "stopped").exists(), log)
+    last = lines[-1] if lines else {}
+    return Run(
+        folder.name, folder, order, state, float(_json(folder / "process.json").get("queued", 0.0)), why,
+        str(last.get("stage", "")), float(last.get("share", 0.0)),
+        history.get("epochs", ()), int(history.get("best_epoch", -1)), pace(lines), log,
+    )  # fmt: skip
+
+
+def judge(alive: bool, ahead: str, end: Mapping[str, Any], stopped: bool, log: Sequence[str]) -> tuple[State, str]:
+    """A run's state from what is on disk, and one sentence where it needs one."""
+    if alive:
+        return ("waiting", f"It waits until {ahead} is done.") if ahead else ("running", "")
+    if end.get("code") == 0:
+        return "done", ""
+    if stopped:
+        return "stopped", ""
+    said = next((line.removeprefix("Error: ") for line in reversed(log) if line.startswith("Error: ")), "")
+    if said:
+        return "failed", said
+    if end:
+        return "failed", "Something went wrong inside the training; the last lines of its log follow."
+    return "failed", "Its process ended without a word, as when memory runs out or the machine restarts; it can go on."
+
+
+def process(folder: Path) -> psutil.Process | None:
+    """The run's process, if it lives: another may have got its number since."""
+    known = _json(folder / "process.json")
+    try:
+        one = psutil.Process(int(known["pid"]))
+        same = abs(one.create_time() - float(known["began"])) < _SAME_START
+        return one if same and one.status() != psutil.STATUS_ZOMBIE else None
+    except (KeyError, TypeError, ValueError, psutil.Error):
+        return None
+
+
+def in_front(folder: Path) -> str:
+    """The run on the same device that got in line before this one and lives; empty when it is this one's turn."""
+    place, device = _place(folder), _json(folder / "order.json").get("device")
+    for other in sorted(folder.parent.glob("*/")):
+        same = other.name != folder.name and _json(other / "order.json").get("device") == device
+        if same and _place(other) < place and process(other):
+            return other.name
+    return ""
+
+
+def pace(lines: Sequence[Mapping[str, Any]]) -> float | None:
+    """Seconds an epoch since the process began; the first one, which also sets everything up, counts only while it is alone."""
+    at = [float(line["at"]) for line in lines if str(line["stage"]).startswith(_EPOCH)]
+    if len(at) > 1:
+        return (at[-1] - at[0]) / (len(at) - 1)
+    before = [float(line["at"]) for line in lines if not str(line["stage"]).startswith(_EPOCH)]
+    return at[0] - before[-1] if at and before else None
+
+
+def progress_lines(path: Path) -> list[dict[str, Any]]:
+    """What the run's process has told since it began; a line that is still being written is left out."""
+    lines: list[dict[str, Any]] = []
+    for text in tail(path, 2000):
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and {"stage", "share", "at"} <= line.keys():
+            lines = [line] if line["stage"] == "Starting" else [*lines, line]
+    return lines
+
+
+def tail(path: Path, count: int = _LINES) -> tuple[str, ...]:
+    """The last lines of a file; none where there is no file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 200 * count))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ()
+    return tuple(line.rstrip() for line in text.splitlines() if line.strip())[-count:]
+
+
+def _place(folder: Path) -> tuple[float, str]:
+    return float(_json(folder / "process.json").get("queued", 0.0)), folder.name
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A file's object; an empty one where there is none that can be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

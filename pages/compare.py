@@ -1,0 +1,50 @@
+"""Two models, one clip, one playhead: both heatmaps or their difference, both sets of lanes, both answers."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import choose, compare, export, services, session
+from app.player import player
+from app.verdict import heading
+from core.errors import UserError
+
+
+@st.fragment
+def microscope(clip: services.Clip, both: services.Result) -> None:
+    """What follows the player: only this part runs again when a person seeks or moves a slider."""
+    url = services.timeline_url(both)
+    explain = session.current().explain
+    seen = player(
+        services.media_url(clip),
+        url,
+        key="compare_player",
+        title=clip.title,
+        view=session.view(),
+        truth=clip.label,
+        explained=both.explained,
+    )
+    if session.keep_view(seen, url) and session.current().explain != explain:
+        st.rerun()
+    export.popover(clip, both)
+
+
+a = choose.model()
+b = compare.other(a) if a else None
+try:
+    clip = choose.clip()
+    if a and b is None:
+        st.info("Comparing takes two checkpoints, and only one is here: train a second one on the page Train.")
+    elif a and b and clip:
+        heading(clip.title, choose.facts(clip), compare.caution(a, b))
+        compare.chooser(a, b)
+        found = compare.answered(clip, a, b)
+        if found:
+            compare.verdicts(*found, (a, b), clip.label)
+            microscope(clip, compare.together(*found))
+            compare.elsewhere(a, b)
+except UserError as error:
+    st.error(str(error))
+
+with st.sidebar:
+    choose.sidebar(a)
