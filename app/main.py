@@ -18,6 +18,7 @@ st.set_page_config(
 page = st.navigation(
     [
         st.Page("../pages/clip.py", title="Clip", icon=":material/smart_display:", default=True),
+        st.Page("../pages/compare.py", title="Compare", icon=":material/compare:"),
     ],
     position="top",
 )
