@@ -1,0 +1,122 @@
+"""The map: thousands of clips as points, drawn and lassoed in the browser; Python hears only what was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+# One module in the browser: Streamlit takes a single script, and these share its scope.
+_SCRIPTS = ("../player/colours.js", "points.js", "raster.js", "look.js", "hand.js", "keep.js", "scatter.js")
+
+
+def _read(*names: str) -> str:
+    return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in names)
+
+
+_SCATTER = st.components.v2.component(
+    "affectscope_scatter", html=_read("scatter.html"), css=_read("scatter.css"), js=_read(*_SCRIPTS)
+)
+_STRIP = st.components.v2.component(
+    "affectscope_strip", html='<div class="strip"></div>', css=_read("strip.css"), js=_read("strip.js")
+)
+
+
+@dataclass(frozen=True)
+class Own:
+    """A clip that the map was not drawn from, and where it would lie, in the unit square."""
+
+    corpus: str
+    id: str
+    title: str
+    x: float
+    y: float
+    current: bool = False
+
+
+def scatter(
+    points_url: str,
+    columns_url: str,
+    *,
+    key: str,
+    title: str,
+    subtitle: str,
+    alt: str,
+    map: str,
+    corpus: str,
+    colour: str,
+    shape: str,
+    facts: Sequence[str],
+    chosen: str | None,
+    picked: dict[str, Any] | None,
+    outline: Sequence[Sequence[int]] | None,
+    current: int,
+    neighbours: Sequence[int],
+    own: Sequence[Own],
+    height: int,
+    on_pick: Callable[[dict[str, Any]], None],
+    on_clip: Callable[[str, str, bool], None],
+) -> None:
+    """Mount the map.
+
+    Args:
+        points_url, columns_url: where the browser finds what core/analysis/atlas.py and columns.py wrote.
+        map: a name of what is drawn, which a test can wait for.
+        colour, shape, facts: names of columns.
+        chosen: the clips that are chosen, a bit a row in base64; None for all.
+        picked: how they were chosen, where by a column: its name and values.
+        outline: the lasso in thousandths of the unit square, where it was drawn on this map.
+        current, neighbours: rows to ring; -1 for none.
+        on_pick: called with {"kind": "lasso", "corners"}, {"kind": "values", "column", "values"} or {"kind": ""}.
+        on_clip: called with corpus, clip, and whether to play it.
+    """
+
+    def heard(name: str) -> dict[str, Any]:
+        return dict(st.session_state[key].get(name) or {})
+
+    def clip(name: str, play: bool) -> None:
+        said = heard(name)
+        if said:
+            on_clip(str(said.get("corpus", "")), str(said.get("id", "")), play)
+
+    _SCATTER(
+        key=key,
+        data={
+            "points": points_url, "table": columns_url, "title": title, "subtitle": subtitle, "alt": alt, "map": map,
+            "corpus": corpus, "colour": colour, "shape": shape, "facts": list(facts), "chosen": chosen, "picked": picked,
+            "outline": outline, "current": current, "neighbours": list(neighbours), "own": [asdict(one) for one in own],
+            "height": height,
+        },
+        on_pick_change=lambda: on_pick(heard("pick")) if heard("pick") else None,
+        on_open_change=lambda: clip("open", True),
+        on_choose_change=lambda: clip("choose", False),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Near:
+    """A clip on the strip."""
+
+    corpus: str
+    id: str
+    title: str
+    picture: str | None
+    lines: tuple[str, ...]
+    right: bool | None = None
+
+
+def strip(title: str, shown: Sequence[Near], *, key: str, on_clip: Callable[[str, str, bool], None]) -> None:
+    """Pictures in a row, the first of them the clip that is selected; each can be selected, or played."""
+    known = {(one.corpus, one.id) for one in shown}
+
+    def pressed() -> None:
+        said = st.session_state[key].get("act") or {}
+        corpus, clip = str(said.get("corpus", "")), str(said.get("id", ""))
+        if (corpus, clip) in known:
+            on_clip(corpus, clip, bool(said.get("play")))
+
+    _STRIP(key=key, data={"title": title, "clips": [asdict(one) for one in shown]}, on_act_change=pressed)

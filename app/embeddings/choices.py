@@ -1,0 +1,201 @@
+"""What a person chooses on the Embeddings page, bound to the URL: which vectors, which map, which colours, which clips."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from app import services, session
+from app.embeddings import data
+from core.analysis import picking
+from core.analysis.atlas import Drawing
+from core.analysis.projection import METHODS
+
+_PAGE = "embeddings"
+_SHAPES_UP_TO = 6
+NOBODY, ONE_COLOUR, ONE_SHAPE = "", "-", ""
+_SLIDERS: dict[str, tuple[str, Any, Any, Any, str]] = {
+    "perplexity": ("Perplexity", 5, 100, 1, "How many others each clip heeds: low shows small groups, high the whole."),
+    "neighbours": ("Neighbours", 2, 100, 1, "How many others each clip heeds: low shows small groups, high the whole."),
+    "min_dist": ("Least distance", 0.0, 0.99, 0.01, "How close clips may lie on the map."),
+    "seed": ("Seed", 0, 20, 1, "Another seed, another map of the same vectors: what changes with it is chance."),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the maps: whose vectors, and which."""
+
+    clips: data.Clips
+    embedding: str
+
+
+@dataclass(frozen=True)
+class Pick:
+    """Which clips are chosen, and how. ``side`` and ``drawing`` are those of the map that the lasso was drawn on."""
+
+    kind: str = ""
+    model: str = ""
+    embedding: str = ""
+    drawing: Drawing = field(default_factory=Drawing)
+    corners: tuple[tuple[int, int], ...] = ()
+    column: str = ""
+    values: tuple[str, ...] = ()
+
+    def to_text(self) -> str:
+        if self.kind == "lasso":
+            flat = [value for corner in self.corners for value in corner]
+            return json.dumps(["lasso", self.model, self.embedding, self.drawing.to_text(), flat], separators=(",", ":"))
+        return (
+            json.dumps(["values", self.column, list(self.values)], separators=(",", ":"), ensure_ascii=False) if self.kind else ""
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> Pick:
+        """What ``to_text`` wrote; of nonsense, nothing."""
+        try:
+            kind, *rest = json.loads(text)
+            if kind == "values":
+                return cls("values", column=str(rest[0]), values=tuple(map(str, rest[1])))
+            model, embedding, drawing, flat = rest
+            numbers = [max(-100_000, min(100_000, int(value))) for value in flat][:400]
+            corners = tuple(zip(numbers[::2], numbers[1::2], strict=False))
+            return (
+                cls("lasso", str(model), str(embedding), Drawing.from_text(str(drawing)), corners) if kind == "lasso" else cls()
+            )
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return cls()
+
+
+def pick() -> Pick:
+    return Pick.from_text(session.option(f"{_PAGE}.pick"))
+
+
+def keep_pick(said: dict[str, Any], side: Side, drawing: Drawing) -> None:
+    """Take over what a map reports."""
+    made = Pick()
+    if said.get("kind") == "lasso":
+        corners = tuple((int(x), int(y)) for x, y in said["corners"])
+        made = Pick("lasso", side.clips.model, side.embedding, drawing, corners)
+    elif said.get("kind") == "values":
+        made = Pick("values", column=str(said["column"]), values=tuple(map(str, said["values"])))
+    session.choose_option(f"{_PAGE}.pick", made.to_text())
+
+
+def chosen(picked: Pick, of: data.Clips) -> np.ndarray | None:
+    """Which rows are chosen, [N] bool; None for all, and while the lasso's own map is not there."""
+    if picked.kind == "values":
+        return picking.named(of.table, picked.column, picked.values) if picked.column in of.columns else None
+    drawn_on = lassoed(picked)
+    if drawn_on is None:
+        return None
+    drawn = data.points(drawn_on.clips, drawn_on.embedding, picked.drawing)
+    if drawn is None:
+        return None
+    found = picking.inside(picking.unit(drawn), np.array(picked.corners) / 1000)
+    if drawn_on.clips.ids == of.ids:
+        return found
+    return np.isin(np.array(of.ids), np.array(drawn_on.clips.ids)[found])
+
+
+def lassoed(picked: Pick) -> Side | None:
+    """The vectors whose map a lasso was drawn on, if their model is here and was asked."""
+    if picked.kind != "lasso" or picked.model not in services.models():
+        return None
+    of = data.clips(picked.model)
+    return Side(of, picked.embedding) if of and picked.embedding in of.survey.embeddings else None
+
+
+def drawing() -> Drawing:
+    """How the map is to be drawn."""
+    method = _option("map", METHODS)
+    made = {name: _number(name) for name in _SLIDERS}
+    return Drawing(method, int(made["seed"]), int(made["perplexity"]), int(made["neighbours"]), float(made["min_dist"]))
+
+
+def embedding(of: data.Clips, name: str = "of") -> str:
+    return _option(name, tuple(of.survey.embeddings))
+
+
+def beside() -> str:
+    """The model of the second map; empty for none."""
+    return _option("beside", (NOBODY, *services.models()))
+
+
+def colour(of: data.Clips) -> str:
+    return _option("colour", (*of.columns, ONE_COLOUR))
+
+
+def shape(of: data.Clips) -> str:
+    return _option("shape", (ONE_SHAPE, *_shapes(of)))
+
+
+def controls(of: data.Clips, other: data.Clips | None) -> None:
+    """The row over the map."""
+    titles = {name: column.title for name, column in of.columns.items()}
+    with st.container(horizontal=True, vertical_alignment="bottom", key="embedding_controls"):
+        _select("Vectors", "of", tuple(of.survey.embeddings), help="Where in the model the map looks.")
+        _method()
+        _select("Colour", "colour", (*of.columns, ONE_COLOUR), lambda name: titles.get(name, "one colour"))
+        _select("Shape", "shape", (ONE_SHAPE, *_shapes(of)), lambda name: titles.get(name, "one shape"))
+        _select(
+            "Beside it",
+            "beside",
+            (NOBODY, *services.models()),
+            lambda name: name or "nothing",
+            help="A second map, with the same clips chosen.",
+        )
+        if other is not None:
+            _select("Its vectors", "beside_of", tuple(other.survey.embeddings))
+
+
+def _method() -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", width="content", gap="xxsmall"):
+        key = f"{_PAGE}_map"
+        now = st.session_state[key] = _option("map", METHODS)
+        st.segmented_control("Map", METHODS, key=key, on_change=_keep, args=("map", METHODS[0]), required=True)
+        wanted = list(Drawing(method=now).options())
+        if wanted:
+            with st.popover("", icon=":material/tune:", help="How the map is drawn", key="embedding_sliders"):
+                for name in wanted:
+                    title, low, high, step, note = _SLIDERS[name]
+                    own = f"{_PAGE}_{name}"
+                    st.session_state[own] = _number(name)
+                    st.slider(
+                        title, low, high, step=step, key=own, help=note, on_change=_keep, args=(name, getattr(Drawing(), name))
+                    )
+
+
+def _shapes(of: data.Clips) -> list[str]:
+    return [name for name, column in of.columns.items() if 1 < len(column.names) <= _SHAPES_UP_TO]
+
+
+def _select(title: str, name: str, options: Sequence[str], say: Callable[[str], str] = str, help: str | None = None) -> None:
+    key = f"{_PAGE}_{name}"
+    st.session_state[key] = _option(name, options)
+    st.selectbox(title, options, key=key, format_func=say, on_change=_keep, args=(name, options[0]), help=help, width=160)
+
+
+def _keep(name: str, default: Any) -> None:
+    value = st.session_state[f"{_PAGE}_{name}"]
+    session.choose_option(f"{_PAGE}.{name}", "" if value is None else str(value), str(default))
+
+
+def _option(name: str, options: Sequence[str]) -> Any:
+    """The choice in the URL, if it is one of those that there are; else the first."""
+    value = session.option(f"{_PAGE}.{name}", options[0])
+    return value if value in options else options[0]
+
+
+def _number(name: str) -> Any:
+    _, low, high, _, _ = _SLIDERS[name]
+    default = getattr(Drawing(), name)
+    try:
+        return min(high, max(low, type(default)(session.option(f"{_PAGE}.{name}", str(default)))))
+    except ValueError:
+        return default

@@ -1,0 +1,205 @@
+"""Cached access to maps, and the jobs that draw them. The survey's own cache is in app/services.py."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import jobs, services, shelf
+from core.analysis import atlas, columns, neighbours
+from core.analysis.atlas import Drawing
+from core.corpora import Corpus
+from core.features.store import cache_root, key_of, write_atomically
+from core.survey import Survey
+from core.survey import survey as ask_every_clip
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What a model says of its clips, made ready for maps: a row a clip, in one order everywhere.
+
+    Attributes:
+        table: the survey's, with ``modality``.
+        packed: the columns on disk, for the browser.
+    """
+
+    model: str
+    survey: Survey
+    ids: tuple[str, ...]
+    table: pd.DataFrame
+    columns: dict[str, columns.Column]
+    packed: Path
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def path(self, embedding: str, drawing: Drawing) -> Path:
+        """Where the map of an embedding is, or will be."""
+        if embedding not in self.digests:
+            self.digests[embedding] = atlas.digest(self.survey.embeddings[embedding])
+        return atlas.place_of(self.digests[embedding], drawing)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How well classes part, in the model's space and on the map; NaN where it cannot be said."""
+
+    silhouette: tuple[float, float]
+    knn: tuple[float, float]
+
+
+def clips(model: str) -> Clips | None:
+    """None while nobody has asked the model about every clip (``services.ask_all``)."""
+    found = services.survey(model)
+    return _clips(model, found) if found is not None else None
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Survey: id})
+def _clips(model: str, survey: Survey) -> Clips:
+    table = survey.table.assign(modality=columns.modalities(survey.present))
+    made = {column.name: column for column in columns.columns(table, survey.outputs)}
+    ids = tuple(str(clip) for clip in table.index)
+    data = columns.pack(ids, list(made.values()))
+    path = cache_root() / "maps" / f"{key_of(data.hex())}.columns"
+    if not path.is_file():
+        write_atomically(path, lambda part: part.write_bytes(data))
+    return Clips(model, survey, ids, table, made, path)
+
+
+def points(of: Clips, embedding: str, drawing: Drawing) -> np.ndarray | None:
+    """The map [N, 2], or None while it is not drawn. PCA is drawn at once.
+
+    Raises:
+        UserError: where no map can be drawn.
+    """
+    path = of.path(embedding, drawing)
+    if drawing.method == "PCA" and not path.is_file():
+        atlas.draw(of.survey.embeddings[embedding], drawing, path)
+    return _points(str(path), len(of.ids)) if path.is_file() else None
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _points(path: str, count: int) -> np.ndarray | None:
+    return atlas.load(Path(path), count)
+
+
+def url(path: Path) -> str:
+    return shelf.lend("maps", path.name, path)
+
+
+def draw(of: Clips, embedding: str, drawing: Drawing) -> jobs.Job:
+    """Draw the map, or join the drawing that is under way."""
+    path = of.path(embedding, drawing)
+    return jobs.ensure(f"map-{path.stem}", partial(_draw, of.survey.embeddings[embedding], drawing, path), "maps")
+
+
+def _draw(vectors: np.ndarray, drawing: Drawing, path: Path, progress: jobs.Progress) -> None:
+    progress("Finding neighbours", 0.02)
+    workers = max(1, (os.cpu_count() or 2) // 2)
+    atlas.draw(vectors, drawing, path, workers, lambda share: progress(f"Drawing by {drawing.method}", share))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def measures(map_name: str, by: str, _of: Clips, _embedding: str, _points: np.ndarray) -> Measures:
+    """Of one grouping, in the space and on the map; clips whose class is unknown are left out."""
+    column = _of.columns[by]
+    known = np.array([name != "unknown" for name in column.names])[column.values]
+    labels = column.values[known].tolist()
+    pair = [_of.survey.embeddings[_embedding][known], _points[known]]
+    first, second = ((neighbours.silhouette(one, labels), neighbours.knn_accuracy(one, labels)) for one in pair)
+    return Measures((first[0], second[0]), (first[1], second[1]))
+
+
+def nearest(of: Clips, embedding: str, row: int, vector: np.ndarray | None, count: int) -> list[tuple[int, float]]:
+    """The clips nearest to that of a row, or to a vector of somebody's own clip, in the model's space."""
+    vectors = of.survey.embeddings[embedding]
+    if vector is not None:
+        return neighbours.nearest_to(vectors, vector, count)
+    return neighbours.nearest(vectors, row, count)
+
+
+def pack_bits(chosen: np.ndarray) -> str:
+    return base64.b64encode(np.packbits(chosen).tobytes()).decode()
+
+
+def thumb(corpus: str, clip: str) -> str | None:
+    """A clip's picture; one missing file must not hide the others."""
+    return services.bundled_thumb_url(clip) if corpus == services.corpus().name else None
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def lend_thumbs(ids: Sequence[str], name: str) -> jobs.Job:
+    """Let the map show any clip's picture: a file looked at for each takes a while, so it is done aside, once."""
+
+    def work(progress: jobs.Progress) -> None:
+        for clip in ids:
+            services.bundled_thumb_url(clip)
+
+    return jobs.ensure(f"thumbs-{key_of(name, len(ids))}", work, "maps")
+
+
+# A person's own clips: asked about one by one, and placed on maps that were drawn without them.
+
+
+def own_survey(model: str, clip: str) -> Survey | None:
+    path = _own_path(model, clip)
+    return _own(str(path)) if path.is_file() else None
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _own(path: str) -> Survey | None:
+    return Survey.load(Path(path))
+
+
+def ask_own(model: str, clip: str) -> jobs.Job:
+    return jobs.ensure(f"own-{_own_path(model, clip).stem}", partial(_ask_own, model, clip))
+
+
+def _ask_own(model: str, clip: str, progress: jobs.Progress) -> None:
+    item, asked = services.clip(services.UPLOADS, clip), services.analyzer(model)
+    table = pd.DataFrame({"path": [item.media.name]}, index=pd.Index([clip], name="clip"))
+    alone = Corpus(services.UPLOADS, item.media.parent, table, asked.checkpoint.spec.labels)
+    ask_every_clip(asked.checkpoint, alone, asked.store, progress).save(_own_path(model, clip))
+
+
+def _own_path(model: str, clip: str) -> Path:
+    return cache_root() / "surveys" / f"own-{key_of(services.analyzer(model).checkpoint.digest, clip)}.npz"
+
+
+def own_place(of: Clips, embedding: str, drawing: Drawing, clip: str) -> np.ndarray | None:
+    """Where the map would have the clip, [2], or None while nobody has sought it (``place_own``)."""
+    try:
+        x, y = json.loads(_own_spot(of, embedding, drawing, clip).read_text(encoding="utf-8"))
+        return np.array([x, y], np.float32)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def place_own(of: Clips, embedding: str, drawing: Drawing, clip: str, drawn: np.ndarray, vector: np.ndarray) -> jobs.Job:
+    spot = _own_spot(of, embedding, drawing, clip)
+
+    def work(progress: jobs.Progress) -> None:
+        progress("Placing your clip on the map", 0.1)
+        x, y = atlas.reopen(of.survey.embeddings[embedding], drawing, drawn).place(vector[None])[0].tolist()
+        write_atomically(spot, lambda part: part.write_text(json.dumps([x, y]), encoding="utf-8"))
+
+    return jobs.ensure(f"place-{spot.stem}", work, "maps")
+
+
+def _own_spot(of: Clips, embedding: str, drawing: Drawing, clip: str) -> Path:
+    return cache_root() / "maps" / f"{of.path(embedding, drawing).stem}-{key_of(clip)[:16]}.json"
+
+
+def in_square(spot: np.ndarray, drawn: np.ndarray) -> tuple[float, float]:
+    """A place on the map in the square that the browser draws in; far outside it is brought to the edge."""
+    low, high = drawn.min(0).astype(float), drawn.max(0).astype(float)
+    half = float((high - low).max()) / 2 or 1.0
+    x, y = np.clip((spot - (low + high) / 2) / half, -1.1, 1.1)
+    return float(x), float(y)

@@ -1,0 +1,277 @@
+"""The parts of the Embeddings page: a map with its measures, what is chosen, and what lies near."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import jobs, services, session, uploads
+from app.embeddings import Near, Own, choices, data, scatter, strip
+from app.embeddings.choices import Pick, Side
+from app.progress import finished
+from core.analysis import picking
+from core.analysis.atlas import Drawing
+
+PLAY = "embeddings_play"
+_ASKED = "embeddings_asked"
+_NEAR = 8
+_ROWS = 1000
+_HEIGHT = 540
+_FACTS = ("label", "predicted", "confidence", "error", "speaker", "intensity", "modality")
+
+
+def keep_clip(corpus: str, clip: str, play: bool) -> None:
+    """A clip was chosen on a map, in the strip or in the table: it is the selected one everywhere."""
+    session.update(corpus=corpus, clip=clip)
+    st.session_state[PLAY] = play
+    st.session_state["embeddings_new_clip"] = True
+
+
+def own_clips() -> list[str]:
+    """A person's own uploads in this session, and the one that a link names."""
+    selection = session.current()
+    mine = list(st.session_state.get("own_uploads", []))
+    linked = [selection.clip] if selection.corpus == services.UPLOADS and selection.clip not in mine else []
+    return [clip for clip in mine + linked if uploads.find(clip)]
+
+
+def own_vectors(of: data.Clips, embedding: str) -> dict[str, np.ndarray]:
+    """Those of a person's own clips that the model was asked about; the others are asked about now, in the background."""
+    found = {}
+    for clip in own_clips():
+        asked = data.own_survey(of.model, clip)
+        if asked is not None and embedding in asked.embeddings:
+            found[clip] = asked.embeddings[embedding][0]
+    return found
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A map on the page: what it shows, where its figures go, and the drawing of a better one that is under way."""
+
+    side: Side
+    drawing: Drawing
+    points: np.ndarray
+    figures: st.delta_generator.DeltaGenerator
+    better: jobs.Job | None
+
+
+def draw_map(side: Side, wanted: Drawing, picked: Pick, key: str) -> Shown:
+    """The map; PCA while a better one is being drawn."""
+    of, embedding = side.clips, side.embedding
+    drawing, drawn, job = wanted, data.points(of, embedding, wanted), None
+    if drawn is None:
+        job, drawing = data.draw(of, embedding, wanted), Drawing()
+        drawn = data.points(of, embedding, drawing)
+        assert drawn is not None
+    mask = choices.chosen(picked, of)
+    colour, shape = choices.colour(of), choices.shape(of)
+    row, vector = current(of, embedding)
+    near = [i for i, _ in data.nearest(of, embedding, row, vector, _NEAR)] if row >= 0 or vector is not None else []
+    here = picked.kind == "lasso" and (picked.model, picked.embedding, picked.drawing) == (of.model, embedding, drawing)
+    by = of.columns[colour].title if colour in of.columns else "nothing"
+    scatter(
+        data.url(of.path(embedding, drawing)),
+        data.url(of.packed),
+        key=key,
+        title=f"{of.model}: {embedding}",
+        subtitle=f"{drawing.method} of {len(of.ids):,} clips" + (" for now" if job else ""),
+        alt=f"Map of {len(of.ids)} clips by {drawing.method}, coloured by {by}. The table below lists the clips.",
+        map=f"{of.model}/{embedding}/{drawing.method}",
+        corpus=services.corpus().name,
+        colour=colour,
+        shape=shape,
+        facts=[name for name in dict.fromkeys([*_FACTS, colour, shape]) if name in of.columns],
+        chosen=None if mask is None else data.pack_bits(mask),
+        picked={"column": picked.column, "values": picked.values} if picked.kind == "values" else None,
+        outline=picked.corners if here else None,
+        current=row,
+        neighbours=near,
+        own=_own(side, drawing, drawn),
+        height=_HEIGHT,
+        on_pick=lambda said: choices.keep_pick(said, side, drawing),
+        on_clip=keep_clip,
+    )
+    return Shown(side, drawing, drawn, st.container(horizontal=True), job)
+
+
+def figures(shown: Shown) -> None:
+    """How well the classes part that the map is coloured by, in the model's space and on the map."""
+    of, colour = shown.side.clips, choices.colour(shown.side.clips)
+    by = colour if colour in of.columns and of.columns[colour].classes else "label"
+    if by not in of.columns or not of.columns[by].classes:
+        return
+    path = of.path(shown.side.embedding, shown.drawing)
+    found = data.measures(path.stem, by, of, shown.side.embedding, shown.points)
+    for name, (space, flat), style, note in (
+        ("Silhouette", found.silhouette, "+.2f", "−1 to 1: how much nearer clips lie to their own class than to the next one."),
+        ("10-NN accuracy", found.knn, ".0%", "The share of clips whose ten nearest others mostly carry their class."),
+    ):
+        note = f"{note} Classes: {of.columns[by].title}. Where the map scores higher than the space, it shows more order."
+        change = None if math.isnan(flat - space) else _said(100 * (flat - space) if style == ".0%" else flat - space, "+.3g")
+        shown.figures.metric(f"{name} in the model", _said(space, style), help=note, width=150)
+        shown.figures.metric(f"{name} on the map", _said(flat, style), change, "off", help=note, width=150)
+
+
+def wait_for_better(shown: list[Shown]) -> None:
+    """The progress of maps that are being drawn."""
+    _stop_older([one.better for one in shown if one.better])
+    for one in shown:
+        if one.better and finished(one.better):
+            st.rerun()
+
+
+def _stop_older(now: list[jobs.Job]) -> None:
+    """What this session asked for before and no longer looks at need not be drawn to the end."""
+    for job in st.session_state.get(_ASKED, []):
+        if not job.done and job.id not in [one.id for one in now]:
+            jobs.cancel(job)
+            jobs.forget(job.id)
+    st.session_state[_ASKED] = now
+
+
+def _own(side: Side, drawing: Drawing, drawn: np.ndarray) -> list[Own]:
+    selection, found = session.current(), []
+    for clip in own_vectors(side.clips, side.embedding):
+        spot = data.own_place(side.clips, side.embedding, drawing, clip)
+        known = uploads.find(clip)
+        if spot is not None and known is not None:
+            x, y = data.in_square(spot, drawn)
+            found.append(Own(services.UPLOADS, clip, known[1], x, y, clip == selection.clip))
+    return found
+
+
+def place_own_clips(side: Side, drawing: Drawing) -> None:
+    """Ask about a person's own clips and place them, once the map is there; comes after the map on the page."""
+    drawn = data.points(side.clips, side.embedding, drawing)
+    if drawn is None:
+        return
+    vectors = own_vectors(side.clips, side.embedding)
+    for clip in own_clips():
+        if clip not in vectors:
+            job = data.ask_own(side.clips.model, clip)
+        elif data.own_place(side.clips, side.embedding, drawing, clip) is None:
+            job = data.place_own(side.clips, side.embedding, drawing, clip, drawn, vectors[clip])
+        else:
+            continue
+        if finished(job):
+            st.rerun()
+        return
+
+
+def current(of: data.Clips, embedding: str) -> tuple[int, np.ndarray | None]:
+    """The row of the selected clip, or -1; and its vector, where it is a person's own."""
+    selection = session.current()
+    if selection.corpus == services.UPLOADS:
+        return -1, own_vectors(of, embedding).get(selection.clip)
+    return (of.ids.index(selection.clip) if selection.clip in of.ids else -1), None
+
+
+def _said(value: float, style: str) -> str:
+    return "–" if math.isnan(value) else format(value, style).replace("-", "−")
+
+
+def neighbourhood(side: Side) -> None:
+    """The selected clip and those nearest to it in the model's space."""
+    of, selection = side.clips, session.current()
+    row, vector = current(of, side.embedding)
+    if row < 0 and vector is None:
+        return
+    source = services.corpus().name
+    shown = [
+        _near(of, source, row)
+        if vector is None
+        else Near(services.UPLOADS, selection.clip, _own_title(selection.clip), None, ("your own clip",))
+    ]
+    for i, distance in data.nearest(of, side.embedding, row, vector, _NEAR):
+        shown.append(_near(of, source, i, f"{distance:.2f} away"))
+    strip(
+        f"Nearest in {of.model}: {side.embedding}, by Euclidean distance", shown, key=f"strip_{side.embedding}", on_clip=keep_clip
+    )
+
+
+def _own_title(clip: str) -> str:
+    found = uploads.find(clip)
+    return found[1] if found else clip
+
+
+def _near(of: data.Clips, source: str, row: int, *more: str) -> Near:
+    facts = of.table.iloc[row]
+    right = bool(facts["correct"]) if "correct" in facts else None
+    label, said = facts.get("label"), facts.get("predicted")
+    told = f"{label} → {said}" if right is False else str(label) if pd.notna(label) else str(said or "")
+    return Near(source, of.ids[row], of.ids[row], data.thumb(source, of.ids[row]), (told, *more), right)
+
+
+def selection(side: Side, picked: Pick, mask: np.ndarray | None, drawing: Drawing) -> None:
+    """Counts, metrics and a table of the chosen clips."""
+    of = side.clips
+    rows = of.table if mask is None else of.table[mask]
+    judged, overall = picking.judge(rows), picking.judge(of.table)
+    with st.container(horizontal=True, vertical_alignment="center", key="embedding_judgement"):
+        st.metric("Clips chosen" if mask is not None else "Clips", f"{judged.clips:,}", width=130)
+        shares: tuple[tuple[str, float | None, float | None, str, Literal["normal", "inverse"]], ...] = (
+            ("Accuracy", judged.accuracy, overall.accuracy, ".1%", "normal"),
+            ("Macro-F1", judged.macro_f1, overall.macro_f1, ".1%", "normal"),
+            ("Mean absolute error", judged.error, overall.error, ".3f", "inverse"),
+        )
+        for name, here, everywhere, style, worse in shares:
+            if here is not None and everywhere is not None:
+                change = f"{_said(here - everywhere, '+' + style)} to all" if mask is not None else None
+                st.metric(name, format(here, style), change, worse if mask is not None else "off", delta_arrow="off", width=150)
+        st.download_button(
+            "CSV", lambda: _csv(side, mask, drawing), "embeddings.csv", "text/csv", on_click="ignore", icon=":material/download:"
+        )
+    _table(of, rows)
+
+
+def _csv(side: Side, mask: np.ndarray | None, drawing: Drawing) -> bytes:
+    made = side.clips.table.copy()
+    drawn = data.points(side.clips, side.embedding, drawing)
+    if drawn is not None:
+        made["map_x"], made["map_y"] = drawn.T
+    made["chosen"] = True if mask is None else mask
+    return made.to_csv(index_label="clip").encode()
+
+
+def _table(of: data.Clips, rows: pd.DataFrame) -> None:
+    """The surest mistakes first. A row chooses its clip."""
+    shown = picking.worst_first(rows).head(_ROWS)
+    ids = [str(clip) for clip in shown.index]
+    source = services.corpus().name
+    names = [name for name in (*_FACTS, *(f"{one}_predicted" for one in of.survey.outputs)) if name in shown]
+    table = shown[names].reset_index(names="clip")
+    table.insert(0, "picture", [data.thumb(source, clip) for clip in ids])
+    order = "; the surest mistakes first" if "correct" in table else ""
+    st.caption(
+        f"{'The first ' if len(rows) > _ROWS else ''}{len(ids):,} of {len(rows):,} clips{order}. Choose a row for its neighbours."
+    )
+    turn = st.session_state.setdefault("embeddings_turn", 0)
+    key = f"embeddings_table_{turn}"
+
+    def choose() -> None:
+        found = st.session_state[key]["selection"]["rows"]
+        if found and found[0] < len(ids):
+            # A fresh table next time: one that keeps its row would choose it again.
+            st.session_state["embeddings_turn"] = turn + 1
+            keep_clip(source, ids[found[0]], False)
+
+    st.dataframe(
+        table,
+        key=key,
+        hide_index=True,
+        height=min(420, 40 + 44 * max(1, len(ids))),
+        row_height=44,
+        on_select=choose,
+        selection_mode="single-row",
+        alt="The chosen clips",
+        column_config={
+            "picture": st.column_config.ImageColumn("", width=46),
+            "confidence": st.column_config.ProgressColumn("confidence", min_value=0, max_value=1, format="percent", width=110),
+        },
+    )

@@ -1,0 +1,76 @@
+"""Where a model puts its clips: a map of any of its vectors, a lasso, the clips inside it, and what lies near."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import choose, services, session
+from app.embeddings import choices, data, parts
+from app.embeddings.choices import Side
+from app.progress import finished
+from app.verdict import heading
+from core.errors import UserError
+
+
+def asked(model: str) -> data.Clips | None:
+    """What the model says of every clip, once it was asked."""
+    found = data.clips(model)
+    if found is None and finished(services.ask_all(model)):
+        found = data.clips(model)
+    return found
+
+
+@st.fragment
+def explorer(model: str) -> None:
+    """The maps and what is chosen on them: only this part runs again when a person draws a lasso."""
+    if st.session_state.pop(parts.PLAY, False):
+        st.switch_page("../pages/clip.py")
+    if st.session_state.pop("embeddings_new_clip", False):
+        st.rerun()
+    try:
+        explore(model)
+    except UserError as error:
+        st.error(str(error))
+
+
+def explore(model: str) -> None:
+    clips = asked(model)
+    if clips is None:
+        return
+    if not clips.survey.embeddings:
+        st.info("This model declares no vectors that a map could show: choose another in the sidebar.")
+        return
+    second = choices.beside()
+    other = asked(second) if second else None
+    choices.controls(clips, other)
+    drawing, picked = choices.drawing(), choices.pick()
+    sides = [(Side(clips, choices.embedding(clips)), "map")]
+    if other is not None and other.survey.embeddings:
+        sides.append((Side(other, choices.embedding(other, "beside_of")), "map_beside"))
+    slot = st.container()
+    shown = []
+    for column, (side, key) in zip(st.columns(len(sides)), sides, strict=True):
+        with column:
+            shown.append(parts.draw_map(side, drawing, picked, key))
+    main = shown[0].side
+    parts.neighbourhood(main)
+    parts.selection(main, picked, choices.chosen(picked, clips), drawing)
+    for one in shown:
+        parts.figures(one)
+    with slot:
+        parts.wait_for_better(shown)
+        parts.place_own_clips(main, drawing)
+    data.lend_thumbs(clips.ids, services.corpus().name)
+
+
+model = choose.model()
+if model:
+    try:
+        heading("Embeddings", [model], choose.caution(model))
+        session.current()
+        explorer(model)
+    except UserError as error:
+        st.error(str(error))
+
+with st.sidebar:
+    choose.sidebar(model)
