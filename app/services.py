@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import time
+import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,18 +18,22 @@ import streamlit as st
 
 from app import jobs, shelf, uploads
 from app.verdict import Verdict
-from core import checkpoints, corpora, export
+from core import checkpoints, corpora, devices, export, library
 from core.analyzer import Analysis, Analyzer
 from core.errors import UserError
-from core.features.store import FeatureStore, cache_root, write_atomically
+from core.features.store import FeatureStore, cache_root, content_hash, write_atomically
 from core.lanes import head_title
 from core.perturbation import Perturbation
-from core.survey import Survey, survey_key
+from core.survey import Survey, key_of_survey, survey_key
 from core.survey import survey as ask_every_clip
+from core.tensorfiles import shown
 from core.threads import fit_thread_pools
 from core.timeline import Timeline
+from core.training import runs
 
 UPLOADS = "uploads"
+# Models whose weights are in memory, as long as somebody holds them.
+_LOADED: weakref.WeakValueDictionary[str, Analyzer] = weakref.WeakValueDictionary()
 
 
 @dataclass(frozen=True)
@@ -59,15 +64,52 @@ def corpus() -> corpora.Corpus:
     return corpora.bundled()
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
 def analyzer(name: str) -> Analyzer:
+    """The model of that name, on the device that was chosen for it.
+
+    Raises:
+        UserError: when there is none, or it cannot be read or placed.
+    """
+    return _analyzer(name, *_place(name))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _analyzer(name: str, path: str, device: str) -> Analyzer:
     features = corpus().features
     store = FeatureStore(shipped=(features,) if features else ())
-    return Analyzer(checkpoints.load(models()[name]), store)
+    checkpoint = checkpoints.load(Path(path))
+    if device != devices.CPU:
+        devices.place(checkpoint.model, device)
+    made = Analyzer(checkpoint, store)
+    _LOADED[name] = made
+    return made
 
 
 def models() -> dict[str, Path]:
-    return checkpoints.shipped()
+    """Name -> checkpoint: the shipped ones, then those that were trained here, then those that people dropped in."""
+    known = checkpoints.shipped()
+    for more in (runs.finished(), {name: entry.path for name, entry in library.entries().items()}):
+        known |= {name: path for name, path in more.items() if name not in known}
+    return known
+
+
+def _place(name: str) -> tuple[str, str]:
+    path = models().get(name)
+    if path is None:
+        raise UserError(f"There is no model {shown(name)} here any more: choose another.")
+    return str(path), library.device(name)
+
+
+def loaded(name: str) -> bool:
+    """Whether the model's weights are in memory."""
+    return name in _LOADED
+
+
+def unload(name: str) -> None:
+    """Let go of the model's weights; whoever asks next reads them again."""
+    _analyzer.clear(name, *_place(name))
+    gc.collect()
+    devices.release()
 
 
 def warm_up() -> None:
@@ -88,6 +130,12 @@ def warm_up() -> None:
 def survey(model: str) -> Survey | None:
     """What the model says of every clip, or None while nobody has asked it (``ask_all``)."""
     path = _survey_path(model)
+    return _survey(str(path), path.stat().st_mtime_ns) if path.is_file() else None
+
+
+def survey_on_disk(model: str) -> Survey | None:
+    """As ``survey``, for those who look at many models: none is loaded to know what its survey is called."""
+    path = cache_root() / "surveys" / f"{key_of_survey(content_hash(models()[model]), corpus())}.npz"
     return _survey(str(path), path.stat().st_mtime_ns) if path.is_file() else None
 
 

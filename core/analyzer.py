@@ -21,7 +21,7 @@ from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION, SETS, Extrac
 from core.features.faces import cut_crops
 from core.features.store import FeatureStore, content_hash, key_of
 from core.lanes import build_lanes, build_matrices, head_title, truth_events
-from core.models.base import ModelOutput, over_clip
+from core.models.base import ModelOutput, ModelSpec, over_clip
 from core.perturbation import Perturbation, gaps, perturb
 from core.streams import Batch, Stream
 from core.timeline import Event, Heatmap, Timeline
@@ -92,13 +92,8 @@ class Analyzer:
     def __init__(self, checkpoint: Checkpoint, store: FeatureStore | None = None) -> None:
         spec = checkpoint.spec
         self.sets = DEFAULT_SETS | {m: spec.features[m] for m in spec.inputs if m in spec.features}
-        for modality, dim in spec.inputs.items():
-            known = SETS.get(self.sets.get(modality, ""), 0)
-            if known != dim:
-                raise UserError(
-                    f"The checkpoint expects {dim} {modality} features a frame, but clips are read into {known}: "
-                    "train it on features of this project."
-                )
+        if sentence := unfit(spec):
+            raise UserError(sentence)
         self.checkpoint = checkpoint
         self.store = store or FeatureStore()
         self._turn = threading.Lock()
@@ -246,6 +241,19 @@ def _removed(whole: Mapping[str, Stream], kept: Mapping[str, np.ndarray]) -> tup
         spans = gaps(stream, kept[modality])
         events += [Event(f"{modality} removed", "removed", *span) for span in spans[:: len(spans) // _MOST_SPANS + 1]]
     return tuple(events)
+
+
+def unfit(spec: ModelSpec) -> str:
+    """One sentence where clips are not read into what a model takes; empty where they are."""
+    sets = DEFAULT_SETS | dict(spec.features)
+    for modality, dim in spec.inputs.items():
+        known = SETS.get(sets.get(modality, ""), 0)
+        if known != dim:
+            return (
+                f"The checkpoint expects {dim} {modality} features a frame, but clips are read into {known}: "
+                "train it on features of this project."
+            )
+    return ""
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

@@ -1,81 +1,143 @@
-"""Cards of the shipped checkpoints, for people: what each was trained on, how, and how well it does on held-out speakers."""
+"""What there is to know of a checkpoint or a corpus without running anything: read tolerantly, for a card is anybody's JSON."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import checkpoints
+import numpy as np
+import pandas as pd
+import torch
 
-# What a table of many checkpoints shows of each: for classes, and for attributes.
-_SCORES = ("accuracy", "macro_f1", "uar", "ece", "ccc_arousal", "ccc_valence", "mae")
-_WITHOUT = {"audio": "without sound", "visual": "without picture"}
-_MAIN = {"classification": "macro_f1", "regression": "ccc"}
+from core.analyzer import unfit
+from core.checkpoints import peek
+from core.corpora import Corpus
+from core.evaluation.metrics import classification_metrics, regression_metrics
+from core.models.base import ModelSpec
+from core.models.catalogue import count
+from core.survey import Survey
+from core.tensorfiles import shown
 
-
-def rows(paths: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """One row a checkpoint: its size, its answer's main score on whole clips and with one modality missing."""
-    return [_row(name, path, dict(checkpoints.load(path).card)) for name, path in paths.items()]
-
-
-def _row(name: str, path: Path, card: Mapping[str, Any]) -> dict[str, Any]:
-    score = _MAIN[card.get("task", "classification")]
-
-    def of(metrics: Mapping[str, Any]) -> float:
-        return float(metrics.get("decision", {}).get(score, float("nan")))
-
-    missing = {said: of(card.get("metrics_without", {}).get(m, {})) for m, said in _WITHOUT.items()}
-    return {
-        "name": name, "system": card.get("system", ""), "parameters": card.get("parameters", 0),
-        "megabytes": path.stat().st_size / 1e6, "score": score, "whole": of(card.get("metrics", {})), **missing,
-    }  # fmt: skip
+# Metrics that a table has room for, with their titles.
+METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "uar": "UAR", "ece": "ECE", "ccc": "CCC", "mae": "MAE"}
+_LONGEST = 200
 
 
-def markdown(paths: Mapping[str, Path]) -> str:
-    """The page of cards: a table of all, then each by itself."""
-    table = rows(paths)
-    lines = [
-        "# Shipped checkpoints",
-        "",
-        "Written by `make docs` from the cards inside the files; `make checkpoints` trains them again. **All were trained on "
-        "rendered faces and synthetic voices: none has ever seen or heard a person.** Scores are those of the system's own "
-        "answer on clips of held-out speakers of that corpus, one seed; docs/results.md has several.",
-        "",
-        "| checkpoint | system | parameters | MB | score | whole clips | without sound | without picture |",
-        "|---|---|---:|---:|---|---:|---:|---:|",
+@dataclass(frozen=True)
+class Card:
+    """A checkpoint as people know it.
+
+    Attributes:
+        parameters: counted, whatever the card says.
+        config: the sizes, field -> value.
+        training: what training wrote down, title -> text.
+        metrics: head -> metric of ``METRICS`` -> value, on the clips that training held out.
+        synthetic: trained on rendered faces.
+        layout: the public layout that it came in; empty for our own.
+        unfit: one sentence where clips are not read into what the model takes; empty where it can be asked.
+    """
+
+    spec: ModelSpec
+    parameters: int
+    bytes: int
+    config: Mapping[str, str]
+    training: Mapping[str, str]
+    metrics: Mapping[str, Mapping[str, float]]
+    synthetic: bool = False
+    layout: str = ""
+    unfit: str = ""
+
+
+def read_card(path: Path) -> Card:
+    """Read a checkpoint's header; its weights stay where they are.
+
+    Raises:
+        UserError: when the file is missing, damaged or of another kind.
+    """
+    model, card = peek(path)
+    return Card(
+        model.spec,
+        count(model),
+        path.stat().st_size,
+        _config(model.config),
+        _training(card),
+        _metrics(card.get("metrics")),
+        card.get("synthetic_training") is True,
+        _text(card.get("layout")),
+        unfit(model.spec),
+    )
+
+
+def measured(survey: Survey) -> dict[str, dict[str, float]]:
+    """Head -> metric -> value over the clips of a survey whose label the model knows; empty where there is none."""
+    if survey.task == "regression":
+        known = [name for name in survey.outputs if name in survey.table]
+        target = torch.full((len(survey.table), len(survey.outputs)), math.nan)
+        for i, name in enumerate(survey.outputs):
+            if name in known:
+                target[:, i] = torch.from_numpy(survey.table[name].astype(float).to_numpy(np.float32, copy=True))
+        if not bool(target.isfinite().any()):
+            return {}
+        return {h: _known(regression_metrics(torch.from_numpy(v), target, survey.outputs)) for h, v in survey.answers.items()}
+    if "label" not in survey.table:
+        return {}
+    classes = {name: i for i, name in enumerate(survey.outputs)}
+    index = survey.table["label"].map(classes).to_numpy(float)
+    there = np.isfinite(index)
+    if not there.any():
+        return {}
+    target = torch.from_numpy(index[there].astype(np.int64))
+    return {h: _known(classification_metrics(torch.from_numpy(v[there]).log(), target)) for h, v in survey.answers.items()}
+
+
+def classes(corpus: Corpus, durations: Mapping[str, float] | None = None) -> pd.DataFrame:
+    """A corpus by label: clips, speakers, and mean seconds where durations (clip id -> seconds) are known."""
+    table = corpus.table.assign(seconds=pd.Series(dict(durations or {}), dtype=float).reindex(corpus.table.index))
+    order = [label for label in corpus.labels if label in set(table["label"])]
+    order += sorted(set(table["label"]) - set(order))
+    by_label = table.groupby("label").agg(clips=("speaker", "size"), speakers=("speaker", "nunique"), seconds=("seconds", "mean"))
+    return by_label.loc[order]
+
+
+def _config(config: Any) -> dict[str, str]:
+    return {name: _text(value) for name, value in vars(config).items() if name != "labels"}
+
+
+def _training(card: Mapping[str, Any]) -> dict[str, str]:
+    config = card["config"] if isinstance(card.get("config"), dict) else {}
+    clips = card["clips"] if isinstance(card.get("clips"), dict) else {}
+    speakers = card["speakers"] if isinstance(card.get("speakers"), dict) else {}
+    sizes = [
+        f"{part} {_text(number)}" + (f" ({len(speakers[part])} speakers)" if isinstance(speakers.get(part), list) else "")
+        for part, number in clips.items()
     ]
-    for row in table:
-        values = " | ".join(_number(row[k]) for k in ("whole", "without sound", "without picture"))
-        lines.append(
-            f"| {row['name']} | {row['system']} | {row['parameters']:,} | {row['megabytes']:.1f} | {row['score']} | {values} |"
-        )
-    for name, path in paths.items():
-        lines += ["", f"## {name}", "", *_card(dict(checkpoints.load(path).card))]
-    return "\n".join(lines) + "\n"
+    epochs = " of ".join(_text(n) for n in (card.get("epochs_run"), config.get("epochs")) if n is not None)
+    found = {
+        "Corpus": card.get("corpus"), "Clips": ", ".join(sizes), "Regime": card.get("regime"), "Epochs": epochs,
+        "Seed": config.get("seed"), "Learning rate": config.get("learning_rate"), "Batch": config.get("batch_size"),
+        "Preset": card.get("preset"), "Commit": card.get("commit"), "Date": card.get("date"), "Device": card.get("device"),
+    }  # fmt: skip
+    return {name: text for name, value in found.items() if (text := _text(value))}
 
 
-def _card(card: Mapping[str, Any]) -> list[str]:
-    config, clips = card.get("config", {}), card.get("clips", {})
-    facts = {
-        "system": f"{card.get('system')} ({card.get('preset')}), {card.get('parameters', 0):,} parameters",
-        "answers": ", ".join(card.get("labels", [])),
-        "features": ", ".join(f"{modality}: {name}" for modality, name in card.get("features", {}).items()),
-        "corpus": card.get("corpus"),
-        "clips": ", ".join(f"{part} {count}" for part, count in clips.items()),
-        "held-out speakers": ", ".join(card.get("speakers", {}).get("test", [])),
-        "training": f"regime {card.get('regime')}, {card.get('epochs_run')} of {config.get('epochs')} epochs, "
-        f"learning rate {config.get('learning_rate')}, seed {config.get('seed')}, on {card.get('device')}",
-        "made": f"{card.get('date')}, commit {card.get('commit')}",
+def _metrics(found: Any) -> dict[str, dict[str, float]]:
+    heads = found.items() if isinstance(found, dict) else ()
+    return {shown(head, 40): _known(values) for head, values in heads if isinstance(values, dict)}
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        name: float(values[name]) for name in METRICS if isinstance(values.get(name), int | float) and math.isfinite(values[name])
     }
-    metrics = card.get("metrics", {})
-    shown = [score for score in _SCORES if any(score in values for values in metrics.values())]
-    lines = [f"- **{name}**: {value}" for name, value in facts.items() if value]
-    lines += ["", "| head | " + " | ".join(shown) + " |", "|---|" + "---:|" * len(shown)]
-    for head, values in metrics.items():
-        lines.append(f"| {head} | " + " | ".join(_number(values.get(score)) for score in shown) + " |")
-    return lines
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None or value != value else f"{value:.3f}"
+def _text(value: Any) -> str:
+    """A value out of a card as one line; what is no plain value has none."""
+    if isinstance(value, tuple | list):
+        return shown(", ".join(map(_text, value[:20])), _LONGEST)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return shown(str(value), _LONGEST) if isinstance(value, str | int) else ""

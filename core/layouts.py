@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -18,7 +18,23 @@ from core.registry import Registry
 State = dict[str, Tensor]
 LAYOUTS: Registry[Callable[[State], tuple[AVModel, State]]] = Registry("layout")
 
+# How the keys of each begin that no other layout has all of; the first that fits is it.
+_MARKS: dict[str, tuple[str, ...]] = {
+    "auxformer-v2": ("conv_1d_a.", "proj_aux1.", "trans_a_with_v."),
+    "auxformer-v1": ("proj_aux1.", "trans_a_with_v."),
+    "mult": ("proj_a.", "proj_v.", "trans_a_with_v.", "trans_a_mem."),
+    "vavl": ("final_acoustic_head.pt:", "final_shared_head.pt:"),
+    "uavm": ("a_trans.", "v_trans.", "s_trans."),
+}
 _MODALITY = {"a": "audio", "v": "visual", "l": "text"}
+
+
+def recognise(keys: Collection[str]) -> str | None:
+    """The layout that a file's keys are of, or None where they are of none that is known."""
+    for layout, marks in _MARKS.items():
+        if all(any(key.startswith(mark) for key in keys) for mark in marks):
+            return layout
+    return None
 
 
 @LAYOUTS.register("auxformer-v1")

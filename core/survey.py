@@ -94,7 +94,12 @@ class Survey:
 
 def survey_key(checkpoint: Checkpoint, corpus: Corpus) -> str:
     """What a survey will be called, known before the work is done."""
-    return key_of(SURVEY_VERSION, EXTRACTION_VERSION, checkpoint.digest, corpus.name, corpus.table.to_csv())
+    return key_of_survey(checkpoint.digest, corpus)
+
+
+def key_of_survey(digest: str, corpus: Corpus) -> str:
+    """As ``survey_key``, by the hash of the checkpoint's file."""
+    return key_of(SURVEY_VERSION, EXTRACTION_VERSION, digest, corpus.name, corpus.table.to_csv())
 
 
 @torch.inference_mode()

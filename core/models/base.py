@@ -152,14 +152,15 @@ class AVModel(nn.Module):
         logits = torch.stack([output.predictions[h] for h in heads])
         weight = torch.stack([_like(output.evidence[h], logits[0]) for h in heads]).to(logits)
         mean = (logits * weight).sum(0) / weight.sum(0).clamp(min=1)
-        return torch.where(weight.sum(0) > 0, mean, self.prior)
+        # The answers may have come back from the device that the model is on.
+        return torch.where(weight.sum(0) > 0, mean, self.prior.to(mean.device))
 
 
 def over_clip(answer: Tensor, batch: Batch) -> Tensor:
     """Answers by frame [B, T, outputs] as one a clip, [B, outputs]: the mean over present frames; others as they are."""
     if answer.ndim == 2:
         return answer
-    there = torch.stack(list(batch.synchronous().present.values())).any(0)[:, : answer.shape[1]]
+    there = torch.stack(list(batch.synchronous().present.values())).any(0)[:, : answer.shape[1]].to(answer.device)
     # Without any frame every answer is the prior.
     there = there | ~there.any(1, keepdim=True)
     return (answer * there[..., None]).sum(1) / there.sum(1, keepdim=True)

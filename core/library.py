@@ -1,0 +1,209 @@
+"""The checkpoints that people dropped in: each once, under a name of ours, for all pages and until it is removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.admit import Report, admit
+from core.errors import UserError
+from core.features.store import cache_root, content_hash, key_of, write_atomically
+from core.layouts import VAVL_FILES
+from core.tensorfiles import SUFFIXES, shown
+
+_ID = re.compile(r"[0-9a-f]{24}")
+_LONGEST_NAME = 60
+# Removed models and files that never became one are kept for so long.
+_KEPT_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A checkpoint that was let in.
+
+    Attributes:
+        id: a hash of what was dropped.
+        name: what the pages call it, unlike any other.
+        file: what its owner called it.
+        layout: the public layout that it was read as; empty for our own.
+        bytes: size of what was dropped.
+    """
+
+    id: str
+    name: str
+    file: str
+    layout: str
+    bytes: int
+    added: str
+
+    @property
+    def path(self) -> Path:
+        return root() / self.id / "model.safetensors"
+
+
+def root() -> Path:
+    return cache_root() / "models"
+
+
+def entries() -> dict[str, Entry]:
+    """Name -> entry, the oldest first."""
+    found = [one for facts in root().glob("*/facts.json") if (one := _read(facts)) is not None]
+    return {one.name: one for one in sorted(found, key=lambda one: (one.added, one.id))}
+
+
+def incoming() -> Path:
+    """A fresh folder for files on their way in, on the disk where they will stay."""
+    folder = root() / f".incoming-{uuid.uuid4().hex}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def take_in(
+    source: Path,
+    called: str,
+    taken: Collection[str],
+    layout: str = "",
+    check: Callable[[], object] = lambda: None,
+) -> tuple[Entry | None, Report]:
+    """Let a checkpoint in, or say why not. What is there already is not read again.
+
+    Args:
+        source: a file, or a folder of one layout's files.
+        called: what its owner calls it.
+        taken: the names of other models.
+        layout: see ``admit``.
+        check: called a few times a second; what it raises ends the work.
+
+    Raises:
+        UserError: when there is nothing of that name, or no room on the disk.
+    """
+    digest = _digest(source)
+    known = _read(root() / digest / "facts.json")
+    if known is not None:
+        return known, Report(layout=known.layout)
+    part = root() / f".part-{uuid.uuid4().hex}"
+    try:
+        part.mkdir(parents=True)
+        report = admit(source, part / "model.safetensors", layout, check)
+        if report.error:
+            return None, report
+        files = list(source.glob("*.pt")) if source.is_dir() else [source]
+        size = sum(file.stat().st_size for file in files)
+        name = _unlike(_plain(Path(called).stem), {*taken, *entries()})
+        entry = Entry(digest, name, shown(Path(called).name), report.layout, size, datetime.now(UTC).isoformat())
+        (part / "facts.json").write_text(json.dumps(asdict(entry)), encoding="utf-8")
+        shutil.rmtree(root() / digest, ignore_errors=True)
+        part.replace(root() / digest)
+        return entry, report
+    except OSError as error:
+        raise UserError(f"There is no room to keep {shown(called)}: {error.strerror or 'the disk refuses'}.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def remove(entry: Entry) -> None:
+    """Take a model away; ``restore`` brings it back for a day."""
+    sweep()
+    shutil.rmtree(_removed(entry.id), ignore_errors=True)
+    folder = root() / entry.id
+    if folder.is_dir():
+        folder.replace(_removed(entry.id))
+        os.utime(_removed(entry.id))
+
+
+def restore(entry: Entry) -> None:
+    """Bring back what was removed.
+
+    Raises:
+        UserError: when it is no longer kept.
+    """
+    if (root() / entry.id).exists():
+        return
+    if not _removed(entry.id).is_dir():
+        raise UserError("The model is no longer kept: drop its file in again.")
+    _removed(entry.id).replace(root() / entry.id)
+
+
+def sweep(seconds: float = _KEPT_SECONDS) -> None:
+    """Delete what was removed long ago, and what stopped half-way."""
+    for folder in root().glob(".*"):
+        if folder.is_dir() and time.time() - folder.stat().st_mtime > seconds:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def together(names: Collection[str]) -> bool:
+    """Whether files of these names are one model in parts."""
+    return len(names) > 1 and set(names) <= VAVL_FILES.keys()
+
+
+def find_path(text: str) -> Path:
+    """A file or folder on this machine that a person names.
+
+    Raises:
+        UserError: when there is none, or it is no checkpoint.
+    """
+    path = Path(text.strip()).expanduser()
+    if "\0" in text or not path.is_absolute():
+        raise UserError("Give the whole path of a file or folder on the machine that runs the app, from / on.")
+    if path.is_dir() and not any(path.glob("*.pt")):
+        raise UserError(f"{shown(str(path), 200)} holds no .pt file: name the folder of a layout's state_dicts.")
+    if not path.is_dir() and (path.suffix not in SUFFIXES or not path.is_file()):
+        raise UserError(f"There is no checkpoint {shown(str(path), 200)} on the machine that runs the app: check the path.")
+    return path
+
+
+def device(name: str) -> str:
+    """The device that a person chose for a model; the CPU where nobody chose."""
+    return _devices().get(name, "cpu")
+
+
+def choose_device(name: str, chosen: str) -> None:
+    """Remember where a model is to run."""
+    known = {k: v for k, v in _devices().items() if k != name} | ({name: chosen} if chosen != "cpu" else {})
+    write_atomically(root() / "devices.json", lambda part: part.write_text(json.dumps(known), encoding="utf-8"))
+
+
+def _devices() -> dict[str, str]:
+    try:
+        found = json.loads((root() / "devices.json").read_text(encoding="utf-8"))
+        return {str(k): str(v) for k, v in found.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _removed(entry_id: str) -> Path:
+    return root() / f".removed-{entry_id}"
+
+
+def _digest(source: Path) -> str:
+    if not source.is_dir():
+        return content_hash(source)[:24]
+    return key_of(*((file.name, content_hash(file)) for file in sorted(source.glob("*.pt"))))[:24]
+
+
+def _plain(text: str) -> str:
+    return shown(text.strip(), _LONGEST_NAME) or "model"
+
+
+def _unlike(name: str, taken: Collection[str]) -> str:
+    """The name, or the name with the first number that makes it unlike all others."""
+    number = 1
+    while (tried := name if number == 1 else f"{name} ({number})") in taken:
+        number += 1
+    return tried
+
+
+def _read(facts: Path) -> Entry | None:
+    try:
+        entry = Entry(**json.loads(facts.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return entry if _ID.fullmatch(entry.id) and facts.parent.name == entry.id and entry.path.is_file() else None
