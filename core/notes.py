@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -147,9 +148,9 @@ def _is_id(note: str) -> bool:
 def _read(path: Path) -> Note | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        texts = {name: str(content[name]) for name in ("corpus", "clip", "model", "title", "text", "created", "changed")}
-        maps = {name: {str(k): str(v) for k, v in content[name].items()} for name in ("link", "facts")}
-        note = Note(**texts, **maps, tags=tuple(map(str, content["tags"])), revision=int(content["revision"]))
+        fields: dict[str, Any] = {n: str(content[n]) for n in ("corpus", "clip", "model", "title", "text", "created", "changed")}
+        fields |= {name: {str(k): str(v) for k, v in content[name].items()} for name in ("link", "facts")}
+        note = Note(**fields, tags=tuple(map(str, content["tags"])), revision=int(content["revision"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     # Somebody may have copied a file by hand: a case has one note, under its own name.

@@ -1,0 +1,60 @@
+"""A list of clips to act on: picture, answers, facts, and a button for each thing that can be done. Every text stays text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+_CARDS = st.components.v2.component(
+    "affectscope_cards",
+    html='<div class="cards"></div>',
+    css=(_HERE / "cards.css").read_text(encoding="utf-8"),
+    js=(_HERE / "cards.js").read_text(encoding="utf-8"),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What somebody says of the clip; ``right`` is None where that cannot be told."""
+
+    title: str
+    label: str
+    right: bool | None = None
+
+
+@dataclass(frozen=True)
+class Action:
+    """A button. The first of a card is the main one; a click on the picture does the same."""
+
+    id: str
+    label: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    id: str
+    title: str
+    picture: str | None = None
+    answers: tuple[Answer, ...] = ()
+    facts: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    text: str = ""
+    actions: tuple[Action, ...] = ()
+
+
+def cards(title: str, shown: Sequence[Card], *, key: str, act: Callable[[str, str], None], empty: str = "") -> None:
+    """Show the cards under a title; ``act(card, action)`` is called when a person presses a button."""
+    known = {(card.id, action.id) for card in shown for action in card.actions}
+
+    def pressed() -> None:
+        said = st.session_state[key].get("act") or {}
+        wanted = str(said.get("card", "")), str(said.get("action", ""))
+        if wanted in known:
+            act(*wanted)
+
+    _CARDS(key=key, data={"title": title, "empty": empty, "cards": [asdict(card) for card in shown]}, on_act_change=pressed)

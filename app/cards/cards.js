@@ -1,0 +1,98 @@
+// A list of clips, each with its buttons. Arrow keys go from card to card.
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".cards")
+  const act = (card, action) => setTriggerValue("act", { card, action, at: Date.now() })
+  const list = make("ul", "list")
+  list.append(...data.cards.map((card) => item(card, act)))
+  const parts = [make("p", "title", data.title)]
+  parts.push(data.cards.length ? list : make("p", "empty", data.empty))
+  const focused = parentElement.activeElement ?? root.getRootNode().activeElement
+  const place = focused ? [...root.querySelectorAll("button")].indexOf(focused) : -1
+  root.replaceChildren(...parts)
+  if (place >= 0) root.querySelectorAll("button")[place]?.focus()
+  root.dataset.count = data.cards.length
+  list.onkeydown = (event) => step(event, list)
+}
+
+function item(card, act) {
+  const box = make("li", "card")
+  box.dataset.card = card.id
+  const main = card.actions[0]
+  if (card.picture) box.append(picture(card, main, act))
+  const body = make("div", "body")
+  body.append(make("div", "name", card.title))
+  if (card.answers.length) body.append(answers(card.answers))
+  if (card.facts.length) body.append(chips("facts", "fact", card.facts))
+  if (card.text) body.append(make("p", "text", card.text))
+  if (card.tags.length) body.append(chips("tags", "tag", card.tags))
+  const buttons = make("div", "actions")
+  card.actions.forEach((action, i) => {
+    const button = make("button", i ? "" : "first", action.label)
+    button.type = "button"
+    button.title = action.hint
+    button.dataset.action = action.id
+    button.setAttribute("aria-label", `${action.label}: ${card.title}`)
+    button.onclick = () => act(card.id, action.id)
+    buttons.append(button)
+  })
+  body.append(buttons)
+  box.append(body)
+  return box
+}
+
+function picture(card, main, act) {
+  const image = make("img", "picture")
+  image.src = card.picture
+  image.loading = "lazy"
+  image.width = image.height = 72
+  image.alt = `A frame of ${card.title}`
+  image.onerror = () => { image.style.visibility = "hidden" }
+  if (main) {
+    image.title = main.hint || main.label
+    image.style.cursor = "pointer"
+    image.onclick = () => act(card.id, main.id)
+  }
+  return image
+}
+
+function answers(all) {
+  const box = make("div", "answers")
+  for (const one of all) {
+    const part = make("span", "answer")
+    part.append(make("span", "who", one.title), " ", make("span", "label", one.label))
+    if (one.right !== null) {
+      const sign = make("span", one.right ? "right" : "wrong", one.right ? "✓" : "✕")
+      sign.setAttribute("role", "img")
+      sign.setAttribute("aria-label", one.right ? "right" : "wrong")
+      part.append(" ", sign)
+    }
+    box.append(part)
+  }
+  return box
+}
+
+function chips(className, each, texts) {
+  const box = make("div", className)
+  box.append(...texts.map((text) => make("span", each, text)))
+  return box
+}
+
+function step(event, list) {
+  const by = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+  if (!by) return
+  const rows = [...list.children]
+  const at = rows.findIndex((row) => row.contains(event.target))
+  const next = rows[at + by]?.querySelector("button")
+  if (!next) return
+  event.preventDefault()
+  next.focus()
+  next.scrollIntoView({ block: "nearest" })
+}
+
+function make(tag, className, text = "") {
+  const element = document.createElement(tag)
+  if (className) element.className = className
+  element.textContent = text
+  return element
+}

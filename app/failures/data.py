@@ -1,0 +1,74 @@
+"""What the Failures page computes of a survey, kept for the next look."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+import torch
+
+from app import services
+from core.evaluation import failures, slices
+from core.evaluation.calibration import reliability
+from core.survey import DECISION, Survey, survey_key
+
+LABEL = "emotion"
+
+
+def key(model: str) -> str:
+    """Names a survey: what is computed of it is kept under this."""
+    return survey_key(services.analyzer(model).checkpoint, services.corpus())
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def cases(key: str, head: str, modalities: dict[str, tuple[str, ...]], _survey: Survey) -> pd.DataFrame:
+    return failures.cases(_survey, head, modalities)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def groups(key: str, head: str, modalities: dict[str, tuple[str, ...]], _survey: Survey) -> dict[str, tuple[str, np.ndarray]]:
+    return failures.groups(_survey, head, modalities)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def parts(key: str, _survey: Survey) -> pd.DataFrame:
+    """The corpus's columns that part it, the true label and the duration among them."""
+    own = {"path", *_survey.outputs} if _survey.task == "regression" else {"path"}
+    columns = [str(name) for name in services.corpus().table.columns if name not in own]
+    table = _survey.table.rename(columns={"label": LABEL})
+    columns = [LABEL if name == "label" else name for name in columns]
+    return slices.parts(table, [*columns, "duration"])
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def by_part(key: str, head: str, attribute: str, modalities: dict[str, tuple[str, ...]], _survey: Survey) -> pd.DataFrame:
+    """Accuracy, or CCC and MAE of an attribute, in every part."""
+    part = parts(key, _survey)
+    if attribute:
+        found = failures.errors(_survey, head, attribute)
+        return slices.agreement(part.loc[found.index], found["truth"], found["predicted"])
+    judged = cases(key, head, modalities, _survey)
+    judged = judged[judged["truth"].notna()]
+    return slices.accuracy(part.loc[judged.index], judged["correct"])
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def bins(key: str, head: str, _survey: Survey) -> tuple[pd.DataFrame, float]:
+    """The reliability diagram's bins with Wilson's intervals, and the ECE over the same bins."""
+    truth = _survey.table["label"].map({name: i for i, name in enumerate(_survey.outputs)})
+    known = truth.notna().to_numpy()
+    shares = torch.from_numpy(np.array(_survey.answers[head][known], np.float64))
+    table = reliability(shares.log(), torch.from_numpy(truth[known].to_numpy(np.int64)), _bins(int(known.sum())))
+    right = (table["accuracy"] * table["count"]).round().astype(int)
+    spread = [slices.wilson(r, n) for r, n in zip(right, table["count"], strict=True)]
+    table["accuracy_low"], table["accuracy_high"] = zip(*spread, strict=True)
+    error = ((table["accuracy"] - table["confidence"]).abs() * table["count"]).sum() / table["count"].sum()
+    return table, float(error)
+
+
+def _bins(clips: int) -> int:
+    """Fifteen as in the papers; fewer where they would be nearly empty."""
+    return 15 if clips >= 300 else 10 if clips >= 100 else 5
+
+
+__all__ = ["DECISION", "LABEL", "bins", "by_part", "cases", "groups", "key", "parts"]

@@ -1,0 +1,147 @@
+"""The list of cases: which, in what order, and what can be done with each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import notebook, services, session
+from app.cards import Action, Answer, Card, cards
+from core import notes
+from core.lanes import head_title
+from core.survey import DECISION, Survey
+
+PAGE = 12
+_GO = "failures_go"
+
+ORDERS = {
+    "worst": "Most confidently wrong first",
+    "confident": "Most confident first",
+    "unsure": "Least confident first",
+    "close": "Smallest margin first",
+    "clear": "Largest margin first",
+    "torn": "Heads disagree most first",
+    "even": "Most even attention first",
+    "focused": "Most focused attention first",
+}
+_COLUMNS = {
+    "confident": ("confidence", False), "unsure": ("confidence", True), "close": ("margin", True), "clear": ("margin", False),
+    "torn": ("disagreement", False), "even": ("attention_entropy", False), "focused": ("attention_entropy", True),
+}  # fmt: skip
+ERROR_ORDERS = {"worst": "Largest error first", "best": "Smallest error first"} | {
+    k: ORDERS[k] for k in ("torn", "even", "focused")
+}
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What the list needs beside its rows."""
+
+    model: str
+    survey: Survey
+    head: str
+
+
+def ordered(table: pd.DataFrame, order: str) -> pd.DataFrame:
+    """Sorted; what has no value comes last, and equals stay in the corpus's order."""
+    if "error" in table and order in ("worst", "best"):
+        return table.sort_values("error", ascending=order == "best", kind="stable")
+    if order == "worst":
+        wrong = np.where(table["truth"].isna(), False, ~table["correct"].astype(bool))
+        return (
+            table.assign(wrong=wrong).sort_values(["wrong", "confidence"], ascending=False, kind="stable").drop(columns="wrong")
+        )
+    column, up = _COLUMNS[order]
+    return table.sort_values(column, ascending=up, kind="stable", na_position="last")
+
+
+def show(title: str, table: pd.DataFrame, looked: Looked, card: Callable[[str, pd.Series, Looked], Card], empty: str) -> None:
+    """The first cases of a table, and more on demand; a press on a button leads on."""
+    count = _count()
+    written = {(note.corpus, note.clip, note.model) for note in notes.find_all()[0]}
+    corpus = services.corpus().name
+    shown = [
+        _with_actions(card(str(clip), row, looked), row, (corpus, str(clip), looked.model) in written)
+        for clip, row in table.head(count).iterrows()
+    ]
+    cards(title, shown, key="cases", act=lambda clip, action: _act(clip, action, looked.model, table), empty=empty)
+    if len(table) > count:
+        more = min(2 * PAGE, len(table) - count)
+        st.button(f"Show {more} more of {len(table)}", on_click=session.choose_option, args=("failures.count", str(count + more)))
+
+
+def leave() -> None:
+    """Go where a button led."""
+    wanted = st.session_state.pop(_GO, None)
+    if wanted:
+        st.switch_page(wanted)
+
+
+def class_card(clip: str, row: pd.Series, looked: Looked) -> Card:
+    """A clip of a model that names classes."""
+    truth = None if pd.isna(row["truth"]) else str(row["truth"])
+    answers = [Answer("true", truth)] if truth is not None else []
+    for head in (looked.head, *(h for h in (DECISION, *looked.survey.heads) if h != looked.head)):
+        said = looked.survey.table.at[clip, "predicted" if head == DECISION else f"predicted_{head}"]
+        answers.append(Answer(head_title(head).lower(), str(said), None if truth is None else bool(said == truth)))
+    facts = [f"confidence {row['confidence']:.0%}", f"margin {row['margin']:.2f}"]
+    if truth is not None and not pd.isna(row["truth_share"]):
+        facts.insert(1, f"gave {truth} {row['truth_share']:.0%}")
+    if not row["evidence"]:
+        facts.insert(0, "nothing to go by: answered with the prior")
+    return Card(clip, clip, services.bundled_thumb_url(clip), tuple(answers), (*facts, *_more(row)))
+
+
+def value_card(attribute: str) -> Callable[[str, pd.Series, Looked], Card]:
+    """A clip of a model of attributes."""
+
+    def card(clip: str, row: pd.Series, looked: Looked) -> Card:
+        place = looked.survey.outputs.index(attribute)
+        at = looked.survey.table.index.get_loc(clip)
+        answers = [Answer(f"true {attribute}", f"{row['truth']:+.2f}")]
+        for head in (looked.head, *(h for h in (DECISION, *looked.survey.heads) if h != looked.head)):
+            answers.append(Answer(head_title(head).lower(), f"{looked.survey.answers[head][at, place]:+.2f}"))
+        return Card(clip, clip, services.bundled_thumb_url(clip), tuple(answers), (f"error {row['error']:.2f}", *_more(row)))
+
+    return card
+
+
+def _more(row: pd.Series) -> list[str]:
+    found: Mapping[str, str] = {"disagreement": "disagreement", "attention_entropy": "attention entropy"}
+    return [f"{name} {row[column]:.2f}" for column, name in found.items() if column in row and not pd.isna(row[column])]
+
+
+def _with_actions(card: Card, row: pd.Series, noted: bool) -> Card:
+    actions = []
+    if "correct" in row:
+        said, truth = str(row["predicted"]), row["truth"]
+        actions.append(Action("said", f"Why {said}?", f"Play the clip and explain {said}"))
+        if not pd.isna(truth) and str(truth) != said:
+            actions.append(Action("true", f"Why not {truth}?", f"Play the clip and explain {truth}, the true class"))
+    else:
+        actions.append(Action("said", "Play", "Play the clip with its explanation"))
+    actions.append(Action("mask", "Mask", "Take frames away and see the answer change"))
+    actions.append(Action("note", "Edit note" if noted else "Note", "Write down what this case shows"))
+    return Card(card.id, card.title, card.picture, card.answers, card.facts, ("noted",) if noted else (), actions=tuple(actions))
+
+
+def _act(clip: str, action: str, model: str, table: pd.DataFrame) -> None:
+    corpus = services.corpus().name
+    if action == "note":
+        notebook.dialog(corpus, clip, model)
+        return
+    row = table.loc[clip]
+    explain = "" if "correct" not in row else str(row["truth"] if action == "true" else row["predicted"])
+    # The model's own classes can be explained; a label that only the corpus has cannot.
+    explain = explain if explain in services.labels(model) else ""
+    session.update(corpus=corpus, clip=clip, model=model, explain=explain)
+    st.session_state[_GO] = "pages/masking.py" if action == "mask" else "pages/clip.py"
+
+
+def _count() -> int:
+    said = session.option("failures.count")
+    return min(int(said), 2000) if said.isascii() and said.isdigit() and int(said) > 0 else PAGE

@@ -1,0 +1,221 @@
+"""The Failures page's three views of one survey: cases, slices, reliability."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import services, session
+from app.failures import data, figures, lists
+from app.failures.lists import Looked, leave
+from app.matrix import matrix
+from app.pick import pick
+from core.evaluation.failures import confusion, errors
+from core.evaluation.slices import wilson
+from core.lanes import head_title
+from core.survey import DECISION, Survey
+
+__all__ = ["leave", "show", "summary"]
+
+
+def summary(model: str, survey: Survey | None) -> list[str]:
+    """What a person should know before any list."""
+    if survey is None:
+        return [f"model {model}"]
+    facts = [f"model {model}", f"{len(survey.table)} clips of {services.corpus().name}"]
+    if survey.task == "classification" and "correct" in survey.table:
+        known = survey.table[survey.table["label"].notna()]
+        right = int(known["correct"].astype(bool).sum())
+        low, high = wilson(right, len(known))
+        facts.append(f"right {right / max(1, len(known)):.0%} (95 %: {low:.0%} to {high:.0%})")
+    if survey.broken:
+        facts.append(f"{len(survey.broken)} clips could not be read")
+    return facts
+
+
+def show(view: str, model: str, survey: Survey) -> None:
+    """One view, under the choice of model and head."""
+    attribute = ""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        _choose_model(model)
+        heads = {h: head_title(h) for h in (DECISION, *survey.heads)}
+        head = pick("Answers of", "failures.head", heads, DECISION)
+        if survey.task == "regression":
+            attribute = pick("Attribute", "failures.attribute", {name: name for name in survey.outputs})
+    if survey.task == "regression":
+        table = errors(survey, head, attribute, _modalities(model))
+        if table.empty:
+            st.info("The corpus has no true values of this attribute: there is nothing to compare the model's answers with.")
+            return
+    elif "label" not in survey.table:
+        st.info("The corpus has no labels: nobody can say which answers are wrong.")
+        return
+    looked = Looked(model, survey, head)
+    if view == "slices":
+        _slices(looked, attribute)
+    elif view == "reliability":
+        _reliability(looked)
+    elif survey.task == "regression":
+        _errors(looked, attribute, table)
+    else:
+        _cases(looked)
+
+
+def _cases(looked: Looked) -> None:
+    table = data.cases(data.key(looked.model), looked.head, _modalities(looked.model), looked.survey)
+    left, right = st.columns([5, 7], gap="medium")
+    cell = _pair("failures.cell")
+    with left:
+        st.caption("How often each true class got each answer. Press a cell for its clips; press it again for all.")
+        matrix(confusion(table, looked.survey.outputs), cell, key="confusion", choose=_choose_cell)
+    with right:
+        groups = data.groups(data.key(looked.model), looked.head, _modalities(looked.model), looked.survey)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            names = {name: f"{title} ({int(chosen.sum())})" for name, (title, chosen) in groups.items()}
+            group = pick("Show", "failures.show", names, "wrong") if cell is None else "all"
+            order = pick("Order", "failures.order", lists.ORDERS)
+            _clear(cell)
+        chosen = groups[group][1] & _in_slice(looked)
+        title = groups[group][0]
+        if cell is not None:
+            chosen = chosen & (table["truth"].astype(str) == cell[0]).to_numpy() & (table["predicted"] == cell[1]).to_numpy()
+            title = f"True {cell[0]}, answer {cell[1]}"
+        _list(title, lists.ordered(table[chosen], order), looked, lists.class_card)
+
+
+def _errors(looked: Looked, attribute: str, table: pd.DataFrame) -> None:
+    left, right = st.columns([5, 7], gap="medium")
+    with left:
+        picked = st.plotly_chart(
+            figures.errors_figure(table, attribute), key=f"errors-{looked.head}-{attribute}", on_select="rerun", selection_mode="points",
+            config=figures.CONFIG, alt=f"True against predicted {attribute}; mean absolute error {table['error'].mean():.2f}",
+        )  # fmt: skip
+        clips = [str(point["customdata"][0]) for point in picked["selection"]["points"] if point.get("customdata")]
+    with right:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            order = pick("Order", "failures.order", lists.ERROR_ORDERS)
+            _clear(None)
+        shown = table[_in_slice(looked)[looked.survey.table.index.get_indexer(table.index)]]
+        title = "All clips"
+        if clips:
+            shown, title = shown[shown.index.isin(clips)], "The chosen point"
+        _list(title, lists.ordered(shown, order), looked, lists.value_card(attribute))
+
+
+def _list(title: str, table: pd.DataFrame, looked: Looked, card: object) -> None:
+    part = _pair("failures.slice")
+    where = f", {part[0]} {part[1]}" if part else ""
+    count = f"{len(table)} {'clip' if len(table) == 1 else 'clips'}"
+    lists.show(f"{title}{where}: {count}", table, looked, card, "No clip is like that.")  # type: ignore[arg-type]
+    if len(table):
+        st.download_button(
+            "This list (CSV)", table.to_csv().encode(), "affectscope-cases.csv", "text/csv", on_click="ignore", type="tertiary",
+            icon=":material/download:",
+        )  # fmt: skip
+
+
+def _slices(looked: Looked, attribute: str) -> None:
+    measure = "CCC" if attribute else "Accuracy"
+    table = data.by_part(data.key(looked.model), looked.head, attribute, _modalities(looked.model), looked.survey)
+    columns = {"": "All columns"} | {name: name for name in dict.fromkeys(table["column"]) if name != "all"}
+    column = pick("Column", "failures.column", columns)
+    shown = table if not column else table[table["column"].isin(["all", column])]
+    st.caption(
+        "The dot is the part's score, the line its 95 % interval, the number in brackets its clips. The band is the whole corpus: "
+        "a part whose line meets it may differ by chance. Press a dot for its clips."
+    )
+    if len(shown) > 1:
+        key = f"slices-{looked.head}-{attribute}-{column}"
+        worst = shown.iloc[1:].sort_values("score").iloc[0]
+        st.plotly_chart(
+            figures.slices_figure(shown, measure, _pair("failures.slice")), key=key, on_select=lambda: _choose_slice(key),
+            selection_mode="points", config=figures.CONFIG,
+            alt=f"{measure} by part of the corpus, lowest for {worst['column']} {worst['value']}",
+        )  # fmt: skip
+    st.dataframe(
+        shown, hide_index=True, alt=f"{measure} by part of the corpus", key="slices-table",
+        column_config={name: st.column_config.NumberColumn(format="%.2f") for name in shown.columns[3:] if name != "right"},
+    )  # fmt: skip
+    st.download_button("Table (CSV)", shown.to_csv(index=False).encode(), "affectscope-slices.csv", "text/csv", on_click="ignore")
+
+
+def _reliability(looked: Looked) -> None:
+    if looked.survey.task == "regression":
+        st.info("This model predicts values, not classes with a probability: it has no reliability diagram.")
+        return
+    table, error = data.bins(data.key(looked.model), looked.head, looked.survey)
+    sure = float((table["confidence"] * table["count"]).sum() / table["count"].sum())
+    right = float((table["accuracy"] * table["count"]).sum() / table["count"].sum())
+    word = "less" if sure < right else "more"
+    st.text(
+        f"Expected calibration error {error:.3f} over {len(table)} bins and {int(table['count'].sum())} answers. On average the model is "
+        f"{sure:.0%} sure and {right:.0%} right: it is {word} sure than it may be."
+    )
+    st.plotly_chart(
+        figures.reliability_figure(table), key=f"reliability-{looked.head}", config=figures.CONFIG,
+        alt=f"Reliability diagram, expected calibration error {error:.3f}",
+    )  # fmt: skip
+    st.download_button(
+        "Bins (CSV)", table.to_csv(index=False).encode(), "affectscope-reliability.csv", "text/csv", on_click="ignore"
+    )
+
+
+def _in_slice(looked: Looked) -> np.ndarray:
+    """[N] bool: the clips of the chosen part; all of them where none is chosen."""
+    part = _pair("failures.slice")
+    table = data.parts(data.key(looked.model), looked.survey)
+    if part is None or part[0] not in table:
+        return np.ones(len(table), bool)
+    return (table[part[0]].astype(str) == part[1]).to_numpy()
+
+
+def _clear(cell: tuple[str, str] | None) -> None:
+    if cell is not None or _pair("failures.slice"):
+        st.button("Clear the choice", icon=":material/close:", on_click=_forget, type="tertiary")
+
+
+def _forget() -> None:
+    for name in ("failures.cell", "failures.slice", "failures.count"):
+        session.choose_option(name, "")
+
+
+def _choose_cell(truth: str, predicted: str) -> None:
+    again = _pair("failures.cell") == (truth, predicted)
+    session.choose_option("failures.cell", "" if again else json.dumps([truth, predicted]))
+    session.choose_option("failures.count", "")
+
+
+def _choose_slice(key: str) -> None:
+    points = st.session_state[key]["selection"]["points"]
+    if points and points[0].get("customdata"):
+        session.choose_option("failures.slice", json.dumps([str(part) for part in points[0]["customdata"][:2]]))
+        session.choose_option("failures.count", "")
+        session.choose_option("failures.show", "")
+        session.choose_option("failures.view", "")
+
+
+def _pair(name: str) -> tuple[str, str] | None:
+    """An option that holds two texts."""
+    try:
+        first, second = json.loads(session.option(name))
+    except (ValueError, TypeError):
+        return None
+    return str(first), str(second)
+
+
+def _modalities(model: str) -> dict[str, tuple[str, ...]]:
+    return dict(services.heads(model))
+
+
+def _choose_model(model: str) -> None:
+    names = list(services.models())
+    if len(names) > 1:
+        st.session_state["failures-model"] = model
+        st.selectbox("Model", names, key="failures-model", on_change=_take_model)
+
+
+def _take_model() -> None:
+    session.update(model=st.session_state["failures-model"])

@@ -1,0 +1,32 @@
+"""A confusion matrix whose cells are buttons. Labels are a corpus's text, never markup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+_HERE = Path(__file__).parent
+_MATRIX = st.components.v2.component(
+    "affectscope_matrix",
+    html='<div class="matrix"></div>',
+    css=(_HERE / "matrix.css").read_text(encoding="utf-8"),
+    js=(_HERE / "matrix.js").read_text(encoding="utf-8"),
+)
+
+
+def matrix(counts: pd.DataFrame, chosen: tuple[str, str] | None, *, key: str, choose: Callable[[str, str], None]) -> None:
+    """Draw how often each true class (rows) got each answer (columns); ``choose(truth, predicted)`` when a cell is pressed."""
+    labels = [str(name) for name in counts.index]
+
+    def pressed() -> None:
+        said = st.session_state[key].get("cell") or {}
+        row, column = said.get("row"), said.get("column")
+        if isinstance(row, int) and isinstance(column, int) and max(row, column) < len(labels) and min(row, column) >= 0:
+            choose(labels[row], labels[column])
+
+    place = [labels.index(name) for name in chosen] if chosen and set(chosen) <= set(labels) else None
+    data = {"labels": labels, "counts": counts.to_numpy().tolist(), "chosen": place}
+    _MATRIX(key=key, data=data, on_cell_change=pressed)

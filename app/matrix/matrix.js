@@ -1,0 +1,147 @@
+// The confusion matrix as one SVG: what is seen is what is saved. Right answers are blue, wrong ones orange; the share of the
+// row sets the strength.
+
+const NS = "http://www.w3.org/2000/svg"
+const RIGHT = "#0072b2"
+const WRONG = "#d55e00"
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".matrix")
+  const held = root.getRootNode().activeElement?.dataset?.cell
+  const svg = draw(data, root, (row, column) => setTriggerValue("cell", { row, column, at: Date.now() }))
+  root.replaceChildren(svg, tools(data, svg))
+  if (held) root.querySelector(`[data-cell="${held}"]`)?.focus()
+}
+
+function draw({ labels, counts, chosen }, root, choose) {
+  const style = getComputedStyle(root)
+  const ink = style.getPropertyValue("--st-text-color").trim() || "#222"
+  const paper = style.getPropertyValue("--st-background-color").trim() || "#fff"
+  const cell = 56, longest = Math.max(...labels.map((name) => name.length))
+  const left = Math.min(150, 26 + 7.2 * longest), top = 46, size = cell * labels.length
+  const width = left + size + 4, height = top + size + 4
+  const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "Confusion matrix" })
+  svg.style.maxWidth = `${Math.max(width * 1.15, 300)}px`
+  svg.setAttribute("font-family", style.fontFamily)
+  svg.append(make("rect", { width, height, fill: paper }))
+  svg.append(text("answer", left + size / 2, 13, ink, { size: 12, faint: true }))
+  const side = text("true", 11, top + size / 2, ink, { size: 12, faint: true })
+  side.setAttribute("transform", `rotate(-90 11 ${top + size / 2})`)
+  svg.append(side)
+  labels.forEach((name, i) => {
+    svg.append(text(cut(name, 9), left + cell * (i + 0.5), top - 12, ink, { size: 11.5, full: name }))
+    svg.append(text(cut(name, 18), left - 7, top + cell * (i + 0.5), ink, { size: 12.5, anchor: "end", full: name }))
+  })
+  counts.forEach((row, r) => {
+    const sum = row.reduce((a, b) => a + b, 0)
+    row.forEach((count, c) => {
+      const share = sum ? count / sum : 0
+      const said = `true ${labels[r]}, answer ${labels[c]}: ${count} ${count === 1 ? "clip" : "clips"}`
+      const on = chosen && chosen[0] === r && chosen[1] === c
+      const box = make("g", { role: "button", tabindex: "0", "aria-label": said, "aria-pressed": String(Boolean(on)), "data-cell": `${r}-${c}` })
+      box.setAttribute("data-count", count)
+      const place = { x: left + cell * c + 1, y: top + cell * r + 1, width: cell - 2, height: cell - 2, rx: 4 }
+      box.append(make("rect", { ...place, fill: ink, "fill-opacity": 0.045 }))
+      if (count) box.append(make("rect", { ...place, fill: r === c ? RIGHT : WRONG, "fill-opacity": 0.12 + 0.78 * share }))
+      if (on) box.append(make("rect", { ...place, fill: "none", stroke: ink, "stroke-width": 2.5 }))
+      const bright = count && share > 0.45
+      box.append(text(String(count), place.x + place.width / 2, place.y + place.height / 2, bright ? "#fff" : ink, { size: 15, weight: 600, faint: !count }))
+      const title = make("title")
+      title.textContent = `${said}, ${Math.round(100 * share)} % of true ${labels[r]}`
+      box.append(title)
+      box.onclick = () => choose(r, c)
+      box.onkeydown = (event) => key(event, r, c, labels.length, svg, choose)
+      svg.append(box)
+    })
+  })
+  return svg
+}
+
+function key(event, r, c, count, svg, choose) {
+  if (event.key === "Enter" || event.key === " ") {
+    event.preventDefault()
+    choose(r, c)
+    return
+  }
+  const by = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] }[event.key]
+  if (!by) return
+  event.preventDefault()
+  const at = [r + by[0], c + by[1]].map((place) => Math.min(count - 1, Math.max(0, place)))
+  svg.querySelector(`[data-cell="${at[0]}-${at[1]}"]`).focus()
+}
+
+function tools(data, svg) {
+  const box = document.createElement("div")
+  box.className = "tools"
+  const button = (name, run) => {
+    const one = document.createElement("button")
+    one.type = "button"
+    one.textContent = name
+    one.setAttribute("aria-label", `Save the confusion matrix as ${name}`)
+    one.onclick = run
+    box.append(one)
+  }
+  button("PNG", () => png(svg))
+  button("SVG", () => save(new Blob([source(svg)], { type: "image/svg+xml" }), "svg"))
+  button("CSV", () => save(new Blob([csv(data)], { type: "text/csv" }), "csv"))
+  return box
+}
+
+function source(svg) {
+  const copy = svg.cloneNode(true)
+  const [, , width, height] = svg.getAttribute("viewBox").split(" ")
+  copy.setAttribute("xmlns", NS)
+  copy.setAttribute("width", width)
+  copy.setAttribute("height", height)
+  return new XMLSerializer().serializeToString(copy)
+}
+
+function png(svg) {
+  const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number)
+  const image = new Image()
+  image.onload = () => {
+    const canvas = document.createElement("canvas")
+    canvas.width = 2 * width
+    canvas.height = 2 * height
+    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height)
+    canvas.toBlob((blob) => save(blob, "png"))
+  }
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(source(svg))}`
+}
+
+function csv({ labels, counts }) {
+  // Behind an apostrophe no spreadsheet takes a label for a formula.
+  const quote = (value) => `"${String(value).replace(/^([=+\-@\t\r])/, "'$1").replaceAll('"', '""')}"`
+  const rows = [["true \\ answer", ...labels], ...counts.map((row, i) => [labels[i], ...row])]
+  return rows.map((row) => row.map(quote).join(",")).join("\n") + "\n"
+}
+
+function save(blob, kind) {
+  const link = document.createElement("a")
+  link.href = URL.createObjectURL(blob)
+  link.download = `confusion.${kind}`
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000)
+}
+
+function cut(name, most) {
+  return name.length > most ? `${name.slice(0, most - 1)}…` : name
+}
+
+function text(content, x, y, fill, { size = 12, weight = 400, anchor = "middle", faint = false, full = "" } = {}) {
+  const options = { x, y, fill, "font-size": size, "font-weight": weight, "text-anchor": anchor, "dominant-baseline": "central" }
+  const one = make("text", faint ? { ...options, "fill-opacity": 0.6 } : options)
+  one.textContent = content
+  if (full && full !== content) {
+    const title = make("title")
+    title.textContent = full
+    one.append(title)
+  }
+  return one
+}
+
+function make(tag, attributes = {}) {
+  const element = document.createElementNS(NS, tag)
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value)
+  return element
+}

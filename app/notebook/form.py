@@ -1,0 +1,132 @@
+"""Where a note is written: a popover beside a clip, or a dialog over a list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+
+from app import services, session
+from app.notebook import report
+from app.verdict import Verdict
+from core import notes
+from core.errors import UserError
+from core.lanes import head_title
+from core.notes import Note
+
+SUGGESTED = ("ambiguous", "mislabelled", "misled by picture", "misled by sound", "face lost", "look again")
+_NOTING = "noting"
+
+
+def popover(clip: services.Clip, model: str, said: Mapping[str, str]) -> None:
+    """A small form beside a clip, and the report under it.
+
+    Args:
+        said: what the model says of the clip now, name -> text; it goes into the note.
+    """
+    case = Note(clip.corpus, clip.id, model, clip.title, link=_link(clip.corpus, clip.id, model), facts=_facts(clip, said))
+    known = notes.find(case.id)
+    icon = ":material/edit_note:" if known is None else ":material/task_alt:"
+    menu = st.popover("Note this case", icon=icon, on_change="rerun", key=f"note-{case.id}")
+    if not menu.open:
+        st.session_state.pop(_base(case.id), None)
+        return
+    with menu:
+        if _write(case):
+            st.success("Saved.", icon=":material/check:")
+        if notes.find_all()[0]:
+            report.downloads(notes.find_all()[0], key="popover")
+
+
+def dialog(corpus: str, clip: str, model: str) -> None:
+    """Ask for the dialog at the script's end (``dialogs``)."""
+    st.session_state[_NOTING] = corpus, clip, model
+    st.session_state.pop(_base(notes.note_id(corpus, clip, model)), None)
+
+
+def dialogs() -> None:
+    """Show the dialog that was asked for."""
+    if wanted := st.session_state.get(_NOTING):
+        _dialog(*wanted)
+
+
+def said_of(verdicts: list[Verdict]) -> dict[str, str]:
+    """What the heads say, for a note."""
+    shown = {one.title: (one.label, one.probability) if one.evidence else ("no evidence", None) for one in verdicts}
+    return {title: label if share is None else f"{label} {share:.0%}" for title, (label, share) in shown.items()}
+
+
+@st.dialog("Note this case", on_dismiss=lambda: st.session_state.pop(_NOTING, None))
+def _dialog(corpus: str, clip_id: str, model: str) -> None:
+    known = notes.find(notes.note_id(corpus, clip_id, model))
+    try:
+        case = known or _from_survey(services.clip(corpus, clip_id), model)
+    except UserError as error:
+        st.error(str(error))
+        return
+    if _write(case):
+        st.session_state.pop(_NOTING, None)
+        st.rerun()
+
+
+def _from_survey(clip: services.Clip, model: str) -> Note:
+    said: dict[str, str] = {}
+    found = services.survey(model)
+    if found is not None and clip.id in found.table.index:
+        row = found.table.loc[clip.id]
+        for head in ("", *(f"_{h}" for h in found.heads)):
+            if f"predicted{head}" in row:
+                name = head_title(head.removeprefix("_") or "decision")
+                said[name] = f"{row[f'predicted{head}']} {row[f'confidence{head}']:.0%}"
+        for name in found.outputs:
+            if f"{name}_predicted" in row:
+                said[f"Decision, {name}"] = f"{row[f'{name}_predicted']:+.2f}"
+    link = _link(clip.corpus, clip.id, model)
+    return Note(clip.corpus, clip.id, model, clip.title, link=link, facts=_facts(clip, said))
+
+
+def _write(case: Note) -> bool:
+    """The form; True in the run in which the note was saved. What is typed belongs to the note as it was when the form opened."""
+    base: Note = st.session_state.setdefault(_base(case.id), notes.find(case.id) or case)
+    with st.form(f"form-{case.id}-{base.revision}", border=False):
+        text = st.text_area(
+            "What is there to see?", base.text, max_chars=notes.LONGEST, height=140,
+            placeholder="What misled the model? What happens when it is masked?",
+        )  # fmt: skip
+        known = sorted({*SUGGESTED, *notes.tags_of(notes.find_all()[0]), *base.tags}, key=str.casefold)
+        tags = st.multiselect("Tags", known, list(base.tags), accept_new_options=True, placeholder="Choose, or type a new one")
+        if not st.form_submit_button("Save note", type="primary", width="stretch"):
+            return False
+    try:
+        link, facts = (case.link, case.facts) if case.revision == 0 else (base.link, base.facts)
+        saved = notes.save(replace(base, text=text, tags=tuple(map(str, tags)), link=link, facts=facts))
+    except UserError as error:
+        st.error(str(error))
+        return False
+    except OSError:
+        st.error("The note could not be written: the disk is full, or its folder may not be written to.")
+        return False
+    st.session_state[_base(case.id)] = saved
+    return True
+
+
+def _facts(clip: services.Clip, said: Mapping[str, str]) -> dict[str, str]:
+    """The true label, what the model said, and what the corpus knows."""
+    known = {name.capitalize(): str(clip.facts[name]) for name in ("speaker", "intensity", "carrier") if name in clip.facts}
+    truth = {"True label": str(clip.label)} if clip.label is not None and not pd.isna(clip.label) else {}
+    return {**truth, **said, **known}
+
+
+def _link(corpus: str, clip: str, model: str) -> dict[str, str]:
+    """The whole selection, with nothing left to defaults that may change."""
+    now = session.current()
+    elsewhere = (now.corpus, now.clip) != (corpus, clip) and bool(now.clip)
+    view = {**now.view, "time": 0.0} if elsewhere else now.view
+    here = session.Selection(corpus, clip, model, "" if elsewhere else now.explain, now.options, view)
+    return session.to_query(here)
+
+
+def _base(note: str) -> str:
+    return f"note-base-{note}"

@@ -1,0 +1,52 @@
+"""A choice that lives in the URL: ``o.page.name``. Options are shown as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from app import session
+
+
+def pick(label: str, name: str, options: Mapping[str, str], default: str = "", help: str | None = None) -> str:
+    """A select box; what the URL names and ``options`` does not have counts as the default.
+
+    Args:
+        name: of the option, "page.name".
+        options: value -> what a person reads.
+        default: "" takes the first.
+    """
+    default = default or next(iter(options))
+    key = _show(name, options, default)
+    st.selectbox(
+        label, list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default), help=help
+    )
+    return _chosen(name, options, default)
+
+
+def tabs(label: str, name: str, options: Mapping[str, str], default: str = "") -> str:
+    """As ``pick``, as a row of buttons; for the app's own words only: a label here is Markdown."""
+    default = default or next(iter(options))
+    key = _show(name, options, default)
+    st.segmented_control(
+        label, list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default), required=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    return _chosen(name, options, default)
+
+
+def _show(name: str, options: Mapping[str, str], default: str) -> str:
+    key, chosen = f"pick.{name}", _chosen(name, options, default)
+    if st.session_state.get(key) != chosen:
+        st.session_state[key] = chosen
+    return key
+
+
+def _chosen(name: str, options: Mapping[str, str], default: str) -> str:
+    chosen = session.option(name, default)
+    return chosen if chosen in options else default
+
+
+def _keep(name: str, default: str) -> None:
+    session.choose_option(name, st.session_state[f"pick.{name}"] or default, default)
