@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from app import shelf, thumbs
+from app.library.drops import receive
 
 # Ids of timelines and thumbnails are hashes of their content: what was fetched once stays true.
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
@@ -60,6 +61,7 @@ ROUTES = (
     Route("/grids/{name}", grid),
     Route("/maps/{name}", points),
     Route("/thumbs/{name}", thumb),
+    Route("/drops/{ticket}", receive, methods=["PUT"]),
 )
 
 

@@ -1,0 +1,68 @@
+"""The Library page's parts. What is known of a model comes out of files, so it is shown by components that write text only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.library.drops import LIMIT_MB
+from core.tensorfiles import SUFFIXES
+
+_HERE = Path(__file__).parent
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+_ZONE = st.components.v2.component("affectscope_zone", html=_read("zone.html"), css=_read("zone.css"), js=_read("zone.js"))
+_SHEETS = st.components.v2.component(
+    "affectscope_sheets", html='<div class="sheets"></div>', css=_read("sheet.css"), js=_read("sheet.js")
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a sheet: rows of (name, value), chips, a table, or a list of keys of which there are ``count``."""
+
+    name: str
+    rows: Sequence[tuple[str, str]] = ()
+    chips: Sequence[str] = ()
+    columns: Sequence[str] = ()
+    table: Sequence[Sequence[str]] = ()
+    keys: Sequence[str] = ()
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What there is to know of one thing; ``tone`` is "", "good" or "wrong"."""
+
+    title: str
+    lines: Sequence[str] = ()
+    caution: str = ""
+    sections: Sequence[Section] = ()
+    tone: str = ""
+
+
+def zone(url: str, *, key: str, dropped: Callable[[Any], None]) -> None:
+    """Where files are dropped; ``dropped`` is called with what the browser says it has sent to ``url``."""
+
+    def told() -> None:
+        said = st.session_state[key].get("dropped")
+        if said:
+            dropped(said.get("files"))
+
+    hint = f"{', '.join(SUFFIXES)}, up to {LIMIT_MB >> 10} GB a file; the files of a VAVL folder go together"
+    data = {"url": url, "limit": LIMIT_MB << 20, "types": list(SUFFIXES), "hint": hint}
+    _ZONE(key=key, data=data, on_dropped_change=told)
+
+
+def sheets(shown: Sequence[Sheet], *, key: str) -> None:
+    """Sheets side by side, as many as the page is wide for."""
+    if shown:
+        _SHEETS(key=key, data={"sheets": [asdict(sheet) for sheet in shown]})

@@ -1,0 +1,153 @@
+"""Models on their way into the library, and what is known of those in it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from app import jobs, services
+from app.library.drops import Arrival
+from core import cards, devices, library
+from core.admit import Report
+from core.cards import Card
+from core.corpora import Corpus, open_corpus
+from core.errors import UserError
+from core.features.store import key_of
+from core.layouts import VAVL_FILES
+
+_MOST_OUTCOMES = 200
+
+
+@dataclass(frozen=True)
+class Arriving:
+    """A checkpoint on its way in.
+
+    Attributes:
+        source: the file, or the folder of one layout's files.
+        called: what its owner calls it.
+        ours: whether the file was sent here, so that it is ours to delete.
+    """
+
+    source: Path
+    called: str
+    device: str
+    ours: bool
+    layout: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"admit-{key_of(str(self.source), self.layout)}"
+
+
+# Job -> what became of it: the entry's name, and the report.
+_OUTCOMES: dict[str, tuple[str, Report]] = {}
+
+
+def sorted_out(arrivals: Sequence[Arrival], device: str) -> list[Arriving]:
+    """One model a file, or one of all files where they are the parts of one."""
+    names = [arrival.name for arrival in arrivals]
+    if not library.together(names):
+        return [Arriving(arrival.path, arrival.name, device, True) for arrival in arrivals]
+    folder = library.incoming()
+    for arrival in arrivals:
+        # A name that is one of a fixed few: nothing that a person sends becomes a path.
+        arrival.path.replace(folder / next(name for name in VAVL_FILES if name == arrival.name))
+        shutil.rmtree(arrival.path.parent, ignore_errors=True)
+    return [Arriving(folder, f"VAVL, {len(names)} files", device, True)]
+
+
+def begin(arriving: Arriving) -> jobs.Job:
+    """Read it, off the page."""
+    return jobs.ensure(arriving.id, partial(_admit, arriving), "library")
+
+
+def outcome(arriving: Arriving) -> tuple[str, Report] | None:
+    """The model's name (empty when it was refused) and the report, once there is one."""
+    return _OUTCOMES.get(arriving.id)
+
+
+def dismiss(arriving: Arriving) -> None:
+    """Forget it, and delete what was sent."""
+    if job := jobs.find(arriving.id):
+        jobs.cancel(job)
+    jobs.forget(arriving.id)
+    _OUTCOMES.pop(arriving.id, None)
+    if arriving.ours:
+        shutil.rmtree(arriving.source if arriving.source.is_dir() else arriving.source.parent, ignore_errors=True)
+
+
+def _admit(arriving: Arriving, progress: jobs.Progress) -> None:
+    library.sweep()
+    entry, report = library.take_in(
+        arriving.source, arriving.called, services.models(), arriving.layout, lambda: progress("Reading", 0.5)
+    )
+    if entry:
+        library.choose_device(entry.name, arriving.device)
+    for old in list(_OUTCOMES)[:-_MOST_OUTCOMES]:
+        _OUTCOMES.pop(old, None)
+    called = "" if arriving.source.name == arriving.called else arriving.called
+    named = replace(report, error=report.error.replace(arriving.source.name, called) if called else report.error)
+    _OUTCOMES[arriving.id] = (entry.name if entry else "", named)
+
+
+def card(name: str) -> Card:
+    """A model's card.
+
+    Raises:
+        UserError: when there is no such model, or its file cannot be read.
+    """
+    path = services.models().get(name)
+    if path is None or not path.is_file():
+        raise UserError("That model's file is gone: choose another.")
+    return _card(str(path), path.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)
+def _card(path: str, changed: int) -> Card:
+    return cards.read_card(Path(path))
+
+
+def measured(name: str) -> dict[str, dict[str, float]] | None:
+    """Metrics by head on the corpus at hand, or None where the model has not been asked about it."""
+    try:
+        survey = services.survey_on_disk(name)
+    except (UserError, OSError):
+        return None
+    return cards.measured(survey) if survey else None
+
+
+def removable(name: str) -> library.Entry | None:
+    """The entry of a model that was dropped in; shipped ones stay."""
+    entry = library.entries().get(name)
+    return entry if entry and services.models().get(name) == entry.path else None
+
+
+def remove(entry: library.Entry) -> tuple[dict[str, int], dict[str, int]]:
+    """Take a model away and free its memory. Returns the memory in use before and after, by device."""
+    before = devices.memory()
+    services.unload(entry.name)
+    library.remove(entry)
+    return before, devices.memory()
+
+
+def move(name: str, device: str) -> None:
+    """Have a model run elsewhere, from the next question on."""
+    services.unload(name)
+    library.choose_device(name, device)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def corpus(folder: str) -> Corpus:
+    return open_corpus(folder)
+
+
+def classes(of: Corpus, model: str | None) -> pd.DataFrame:
+    """A corpus by label; with durations where a model was asked about its clips."""
+    survey = services.survey_on_disk(model) if model and of is services.corpus() else None
+    return cards.classes(of, survey.table["duration"].to_dict() if survey else None)

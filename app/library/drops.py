@@ -1,0 +1,133 @@
+"""Files on their way in: streamed to disk as they arrive, so that a checkpoint never lies in the server's memory.
+
+A page hands its browser a ticket, and the browser sends files to the ticket's address. Who holds no ticket sends nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from core import library
+from core.errors import UserError
+from core.tensorfiles import SUFFIXES, shown
+
+LIMIT_MB = 2048
+# Room that the disk keeps for everything else.
+_SPARE = 1 << 30
+_CHUNK = 4 << 20
+_MOST_WAITING = 32
+_MOST_TICKETS = 1000
+_FORGOTTEN = 3600.0
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A file that has arrived: where it lies, what its owner calls it, and when it came."""
+
+    path: Path
+    name: str
+    at: float
+
+
+# Ticket -> id -> file.
+_TICKETS: dict[str, dict[str, Arrival]] = {}
+_LOCK = threading.Lock()
+
+
+def ticket() -> str:
+    """A new address to send files to; the oldest ones lapse."""
+    made = secrets.token_urlsafe(24)
+    with _LOCK:
+        _TICKETS[made] = {}
+        for old in list(_TICKETS)[:-_MOST_TICKETS]:
+            for arrival in _TICKETS.pop(old).values():
+                shutil.rmtree(arrival.path.parent, ignore_errors=True)
+    return made
+
+
+def known(made: str) -> bool:
+    return made in _TICKETS
+
+
+def take(made: str, told: Any) -> list[Arrival]:
+    """The files that a browser says it has sent, each once. What it says of files that never came is passed over."""
+    ids = [one.get("id") for one in told if isinstance(one, Mapping)] if isinstance(told, Sequence) else []
+    with _LOCK:
+        arrived = _TICKETS.get(made, {})
+        return [arrived.pop(one) for one in ids if isinstance(one, str) and one in arrived]
+
+
+async def receive(request: Request) -> Response:
+    """``PUT /drops/{ticket}?name=…``: write the body to disk; stop as soon as it is too large."""
+    arrived = _TICKETS.get(request.path_params["ticket"])
+    name = shown(Path(request.query_params.get("name", "")).name or "file")
+    if arrived is None:
+        return _refused("This page is too old to take files: reload it.", 403)
+    _forget(arrived)
+    if len(arrived) >= _MOST_WAITING:
+        return _refused("Too many files are waiting: reload the page.", 429)
+    if Path(name).suffix not in SUFFIXES:
+        return _refused(f"{name} is no checkpoint: choose a .safetensors, .pt or .pth file.", 415)
+    folder = library.incoming()
+    path = folder / f"dropped{Path(name).suffix}"
+    try:
+        await _write(request, path, name)
+    except UserError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        return _refused(str(error), 413)
+    except (ClientDisconnect, OSError):
+        shutil.rmtree(folder, ignore_errors=True)
+        return _refused(f"{name} did not arrive: send it again.", 400)
+    mark = secrets.token_hex(12)
+    arrived[mark] = Arrival(path, name, time.monotonic())
+    return JSONResponse({"id": mark})
+
+
+async def _write(request: Request, path: Path, name: str) -> None:
+    limit = LIMIT_MB << 20
+    room = shutil.disk_usage(path.parent).free - _SPARE
+    claimed = request.headers.get("content-length", "")
+    _fits(name, int(claimed) if claimed.isdecimal() and len(claimed) < 20 else 0, limit, room)
+    size, waiting = 0, bytearray()
+    with path.open("wb") as out:
+        async for chunk in request.stream():
+            size += len(chunk)
+            _fits(name, size, limit, room)
+            waiting += chunk
+            # Off the event loop, which serves every other page.
+            if len(waiting) >= _CHUNK:
+                await run_in_threadpool(out.write, bytes(waiting))
+                waiting.clear()
+        await run_in_threadpool(out.write, bytes(waiting))
+
+
+def _fits(name: str, size: int, limit: int, room: int) -> None:
+    if size > limit:
+        raise UserError(f"{name} is larger than {LIMIT_MB} MB: give its path on the machine that runs the app instead.")
+    if size > room:
+        raise UserError(f"There is no room on the server's disk for {name}: remove something there first.")
+
+
+def _forget(arrived: dict[str, Arrival]) -> None:
+    """Delete what a page never asked for."""
+    for mark, arrival in list(arrived.items()):
+        if time.monotonic() - arrival.at > _FORGOTTEN:
+            with suppress(KeyError):
+                del arrived[mark]
+            shutil.rmtree(arrival.path.parent, ignore_errors=True)
+
+
+def _refused(sentence: str, status: int) -> Response:
+    return JSONResponse({"error": sentence}, status_code=status)

@@ -1,0 +1,258 @@
+"""The Library page part by part: drop, arrivals, models, cards, corpora."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import streamlit as st
+
+from app import jobs, services, session
+from app.library import Sheet, data, drops, sheets, view, zone
+from app.progress import finished
+from core import devices, library
+from core.errors import UserError
+from core.layouts import LAYOUTS
+
+_TICKET = "library.ticket"
+_ARRIVING = "library.arriving"
+_NEWS = "library.news"
+_REMOVED = "library.removed"
+_SHOWN = "library.shown"
+_CORPUS = "library.corpus"
+_MOST_SHOWN = 3
+
+
+def drop() -> None:
+    """Where checkpoints come in: dropped, or by their path on the machine that runs the app."""
+    if not drops.known(st.session_state.get(_TICKET, "")):
+        st.session_state[_TICKET] = drops.ticket()
+    known = devices.devices()
+    device = st.session_state.get("library.device", devices.CPU)
+    zone(f"/drops/{st.session_state[_TICKET]}", key="library-zone", dropped=_dropped)
+    left, right = st.columns([1, 2], vertical_alignment="bottom")
+    left.selectbox("Device", list(known), format_func=lambda d: known[d], key="library.device", help="Where the model will run.")
+    with right.form("library-path", border=False, enter_to_submit=True):
+        field, button = st.columns([4, 1], vertical_alignment="bottom")
+        text = field.text_input("Or a path on the machine that runs the app", placeholder="/data/run-7/model.safetensors")
+        if button.form_submit_button("Read", width="stretch") and text:
+            try:
+                path = library.find_path(text)
+                _begin([data.Arriving(path, path.name, device, ours=False)])
+            except UserError as error:
+                sheets([Sheet("Not read", [str(error)], tone="wrong")], key="library-path-refused")
+
+
+def _dropped(told: Any) -> None:
+    arrived = drops.take(st.session_state.get(_TICKET, ""), told)
+    _begin(data.sorted_out(arrived, st.session_state.get("library.device", devices.CPU)))
+
+
+def _begin(arriving: Iterable[data.Arriving]) -> None:
+    waiting = st.session_state.setdefault(_ARRIVING, [])
+    for one in arriving:
+        data.begin(one)
+        if one not in waiting:
+            waiting.append(one)
+
+
+def arrivals() -> None:
+    """What is being read, and what was refused and why."""
+    for one in list(st.session_state.get(_ARRIVING, [])):
+        job = jobs.find(one.id) or data.begin(one)
+        if not job.done:
+            _reading(one)
+            continue
+        name, report = data.outcome(one) or ("", data.Report(job.error or "It was not read: try again."))
+        if name:
+            st.session_state[_ARRIVING].remove(one)
+            data.dismiss(one)
+            st.session_state[_NEWS] = name
+            session.choose_option(_SHOWN, json.dumps([name]))
+            continue
+        _refused(one, report)
+    if news := st.session_state.pop(_NEWS, ""):
+        sheets([Sheet(f"{news} is in the library", ["Every page can now ask it."], tone="good")], key="library-news")
+
+
+@st.fragment(run_every=0.5)
+def _reading(one: data.Arriving) -> None:
+    job = jobs.find(one.id)
+    if job is None or job.done:
+        st.rerun()
+    else:
+        sheets([Sheet(one.called, ["Reading it, in a process of its own …"])], key=f"reading-{one.id}")
+        st.button("Cancel", key=f"cancel-{one.id}", on_click=jobs.cancel, args=(job,), type="tertiary")
+
+
+def _refused(one: data.Arriving, report: data.Report) -> None:
+    sheets([view.refusal(one.called, report)], key=f"refused-{one.id}")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if report.unknown:
+            layout = st.selectbox("Read it as the public layout", list(LAYOUTS), key=f"layout-{one.id}", width=280)
+            st.button("Read", key=f"again-{one.id}", on_click=_again, args=(one, str(layout)))
+        st.button("Dismiss", key=f"dismiss-{one.id}", on_click=_dismiss, args=(one,), type="tertiary")
+
+
+def _again(one: data.Arriving, layout: str) -> None:
+    st.session_state[_ARRIVING].remove(one)
+    jobs.forget(one.id)
+    _begin([data.Arriving(one.source, one.called, one.device, one.ours, layout)])
+
+
+def _dismiss(one: data.Arriving) -> None:
+    st.session_state[_ARRIVING].remove(one)
+    data.dismiss(one)
+
+
+def models() -> list[str]:
+    """The table of all models; returns those whose cards are wanted."""
+    names = list(services.models())
+    if not names:
+        st.info("There is no model yet: drop a checkpoint above, or train one.")
+        return []
+    shown = _shown(names)
+    table = view.comparison(names, {name: services.loaded(name) for name in names})
+    # A table keeps its own selection, so a choice made elsewhere needs a new table to show it.
+    turn = st.session_state.setdefault("library.turn", 0)
+    if st.session_state.setdefault("library.at", (names, shown)) != (names, shown):
+        turn = st.session_state["library.turn"] = turn + 1
+        st.session_state["library.at"] = (names, shown)
+    key = f"library-models-{turn}"
+    st.dataframe(
+        table,
+        key=key,
+        hide_index=True,
+        on_select=lambda: _choose(key, names),
+        selection_mode="multi-row",
+        selection_default={"selection": {"rows": [names.index(name) for name in shown]}},
+        column_config={
+            "Model": st.column_config.TextColumn(pinned=True, width="medium"),
+            "Labels": st.column_config.TextColumn(width="medium"),
+            "Trained on": st.column_config.TextColumn(width="medium"),
+            **{name: st.column_config.NumberColumn(format=form) for name, form in view.FORMATS.items()},
+            **{name: st.column_config.NumberColumn(format="%.3f") for name in table if str(name).endswith(" held out")},
+        },
+        alt="All models with their sizes, inputs, training and metrics",
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button("CSV", table.to_csv(index=False).encode(), "models.csv", "text/csv", icon=":material/download:")
+        st.caption("Choose rows to see their cards. “Held out” was measured by training; the rest on the bundled corpus.")
+    return shown
+
+
+def _shown(names: list[str]) -> list[str]:
+    try:
+        wanted = json.loads(session.option(_SHOWN, "[]"))
+    except ValueError:
+        wanted = []
+    shown = [name for name in names if isinstance(wanted, list) and name in wanted][:_MOST_SHOWN]
+    current = session.current().model
+    return shown or [current if current in names else names[0]]
+
+
+def _choose(key: str, names: list[str]) -> None:
+    rows = st.session_state[key]["selection"]["rows"][-_MOST_SHOWN:]
+    chosen = [names[row] for row in rows if row < len(names)]
+    st.session_state["library.at"] = (names, sorted(chosen, key=names.index))
+    session.choose_option(_SHOWN, json.dumps(chosen))
+
+
+def shelf(shown: list[str]) -> None:
+    """The cards of the chosen models, and what can be done with each."""
+    _undo()
+    for column, name in zip(st.columns(max(1, len(shown))), shown, strict=False):
+        with column:
+            sheets([view.model_sheet(name)], key=f"sheet-{name}")
+            _actions(name)
+
+
+def _actions(name: str) -> None:
+    try:
+        unfit = data.card(name).unfit
+    except UserError:
+        unfit = "-"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if st.button(
+            "Ask it", key=f"ask-{name}", icon=":material/smart_display:", disabled=bool(unfit), help="Open the Clip page."
+        ):
+            session.update(model=name)
+            st.switch_page("pages/clip.py")
+        if data.measured(name) is None:
+            asked = st.button("Measure", key=f"measure-{name}", disabled=bool(unfit), help="Ask it about every bundled clip.")
+            if asked:
+                st.session_state[f"library.measuring-{name}"] = True
+        known = devices.devices()
+        if len(known) > 1 or library.device(name) not in known:
+            st.session_state[f"device-{name}"] = library.device(name)
+            options = list({library.device(name): None, **known})
+            st.selectbox(
+                "Device", options, key=f"device-{name}", format_func=lambda d: known.get(d, d), on_change=_move, args=(name,)
+            )
+        if (entry := data.removable(name)) is not None:
+            st.button("Remove", key=f"remove-{name}", icon=":material/delete:", on_click=_remove, args=(entry,))
+    if st.session_state.get(f"library.measuring-{name}") and not unfit:
+        _measure(name)
+
+
+def _measure(name: str) -> None:
+    try:
+        if finished(services.ask_all(name)):
+            del st.session_state[f"library.measuring-{name}"]
+            st.rerun()
+    except UserError as error:
+        sheets([Sheet("Not measured", [str(error)], tone="wrong")], key=f"unmeasured-{name}")
+
+
+def _move(name: str) -> None:
+    data.move(name, st.session_state[f"device-{name}"])
+
+
+def _remove(entry: library.Entry) -> None:
+    before, after = data.remove(entry)
+    st.session_state[_REMOVED] = (entry, before, after)
+
+
+def _undo() -> None:
+    if _REMOVED not in st.session_state:
+        return
+    entry, before, after = st.session_state[_REMOVED]
+    known = devices.devices()
+    lines = [f"{known.get(d, d)} memory: {before[d] / 1e6:,.0f} MB before, {after.get(d, 0) / 1e6:,.0f} MB now." for d in before]
+    sheets([Sheet(f"{entry.name} was removed", [*lines, "Its file is kept for a day."])], key="library-removed")
+    with st.container(horizontal=True):
+        st.button("Undo", on_click=_restore, args=(entry,), icon=":material/undo:")
+        st.button("Dismiss", key="dismiss-removed", on_click=lambda: st.session_state.pop(_REMOVED, None), type="tertiary")
+
+
+def _restore(entry: library.Entry) -> None:
+    del st.session_state[_REMOVED]
+    try:
+        library.restore(entry)
+        session.choose_option(_SHOWN, json.dumps([entry.name]))
+    except UserError as error:
+        st.session_state[_NEWS] = ""
+        sheets([Sheet("Not restored", [str(error)], tone="wrong")], key="library-unrestored")
+
+
+def corpora(model: str | None) -> None:
+    """The bundled corpus, and one in a folder on the machine that runs the app."""
+    folder = session.option(_CORPUS)
+    found = []
+    for place in dict.fromkeys(["demo", folder]):
+        if place:
+            try:
+                one = services.corpus() if place == "demo" else data.corpus(place)
+                found.append(view.corpus_sheet(one, data.classes(one, model)))
+            except (UserError, OSError, ValueError) as error:
+                line = str(error) if isinstance(error, UserError) else "The folder cannot be read as a corpus: check its path."
+                found.append(Sheet(place, [line], tone="wrong"))
+    sheets(found, key="library-corpora")
+    st.session_state["library.folder"] = folder
+    st.text_input(
+        "Another corpus: its folder on the machine that runs the app",
+        key="library.folder",
+        placeholder="/data/demo-train",
+        on_change=lambda: session.choose_option(_CORPUS, st.session_state["library.folder"].strip()),
+    )

@@ -1,0 +1,70 @@
+// What there is to know of a model, a corpus or a refused file. Everything comes out of files, so everything stays text.
+
+export default function ({ data, parentElement }) {
+  const root = parentElement.querySelector(".sheets")
+  root.replaceChildren(...data.sheets.map(sheet))
+}
+
+function sheet({ title, tone, lines, caution, sections }) {
+  const box = make("section", `sheet ${tone}`)
+  box.setAttribute("aria-label", title)
+  if (tone === "wrong") box.setAttribute("role", "alert")
+  if (tone === "good") box.setAttribute("role", "status")
+  box.append(make("h3", "", title))
+  for (const line of lines) box.append(make("p", "", line))
+  if (caution) box.append(make("p", "caution", caution))
+  for (const section of sections) box.append(...part(section))
+  return box
+}
+
+function part({ name, rows, chips, columns, table, keys, count }) {
+  if (keys.length) return [keyList(name, keys, count)]
+  const parts = [make("h4", "", name)]
+  if (rows.length) parts.push(facts(rows))
+  if (chips.length) parts.push(row(chips))
+  if (table.length) parts.push(grid(columns, table))
+  return parts
+}
+
+function facts(rows) {
+  const list = make("dl", "")
+  for (const [name, value] of rows) list.append(make("dt", "", name), make("dd", "", value))
+  return list
+}
+
+function row(chips) {
+  const box = make("div", "chips")
+  box.append(...chips.map((chip) => make("span", "chip", chip)))
+  return box
+}
+
+function grid(columns, rows) {
+  const scroll = make("div", "scroll"), table = make("table", ""), head = make("thead", ""), body = make("tbody", "")
+  const line = (tag, cells) => {
+    const tr = make("tr", "")
+    tr.append(...cells.map((cell) => make(tag, "", cell)))
+    return tr
+  }
+  head.append(line("th", columns))
+  body.append(...rows.map((cells) => line("td", cells)))
+  table.append(head, body)
+  scroll.append(table)
+  return scroll
+}
+
+function keyList(name, keys, count) {
+  const box = make("details", ""), list = make("ul", "keys")
+  const shown = keys.length < count ? ` (the first ${keys.length} are listed)` : ""
+  box.append(make("summary", "", `${count} ${name}${shown}`))
+  list.tabIndex = 0
+  list.append(...keys.map((key) => make("li", "", key)))
+  box.append(list)
+  return box
+}
+
+function make(tag, className, text = "") {
+  const element = document.createElement(tag)
+  element.className = className
+  element.textContent = text
+  return element
+}

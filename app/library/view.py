@@ -1,0 +1,124 @@
+"""What the Library page shows of models and corpora, as tables and sheets of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from app.choose import CAUTION
+from app.library import Section, Sheet, data
+from core import library
+from core.admit import Report
+from core.cards import METRICS, Card
+from core.corpora import Corpus
+from core.errors import UserError
+from core.lanes import head_title
+
+# Columns of numbers, and how they are written.
+FORMATS = {"Parameters": "localized", "Size (MB)": "%.1f", **dict.fromkeys(("Accuracy", "Macro F1", "CCC", "MAE"), "%.3f")}
+_HELD = " held out"
+
+
+def comparison(names: Iterable[str], loaded: Mapping[str, bool]) -> pd.DataFrame:
+    """One row a model; a column that no model has anything for is left out."""
+    table = pd.DataFrame([_row(name, loaded.get(name, False)) for name in names])
+    return table.loc[:, [c for c in table if table[c].notna().any() and (table[c].astype(str) != "").any()]]
+
+
+def _row(name: str, loaded: bool) -> dict[str, object]:
+    try:
+        card = data.card(name)
+    except UserError as error:
+        return {"Model": name, "System": str(error)}
+    training, measured = card.training, data.measured(name) or {}
+    decision, held = measured.get("decision", {}), card.metrics.get("decision", {})
+    return {
+        "Model": name,
+        "System": card.spec.system,
+        "Parameters": card.parameters,
+        "Labels": ", ".join(card.spec.labels),
+        **{METRICS[metric]: decision.get(metric) for metric in ("accuracy", "macro_f1", "ccc", "mae")},
+        **{METRICS[metric] + _HELD: held.get(metric) for metric in ("accuracy", "macro_f1", "ccc", "mae")},
+        "Inputs": ", ".join(f"{m} {dim}" for m, dim in card.spec.inputs.items()),
+        "Trained on": training.get("Corpus", ""),
+        "Regime": training.get("Regime", ""),
+        "Seed": training.get("Seed", ""),
+        "Epochs": training.get("Epochs", ""),
+        "Size (MB)": card.bytes / 1e6,
+        "Device": library.device(name),
+        "In memory": loaded,
+    }
+
+
+def model_sheet(name: str) -> Sheet:
+    """The card of one model."""
+    try:
+        card = data.card(name)
+    except UserError as error:
+        return Sheet(name, [str(error)], tone="wrong")
+    sections = [
+        Section("System", _system(card)),
+        Section("Classes" if card.spec.task == "classification" else "Attributes", chips=card.spec.labels),
+        Section("Inputs", [(m, _input(card, m)) for m in card.spec.inputs]),
+        Section("Sizes", list(card.config.items())),
+    ]
+    if card.training:
+        sections.append(Section("Training", list(card.training.items())))
+    if card.metrics:
+        sections.append(metrics_section("On the clips that training held out", card.metrics))
+    measured = data.measured(name)
+    if measured:
+        sections.append(metrics_section("On the corpus at hand", measured))
+    return Sheet(name, [card.unfit] if card.unfit else [], CAUTION if card.synthetic else "", sections)
+
+
+def _system(card: Card) -> list[tuple[str, str]]:
+    heads = ", ".join(f"{head} ({' and '.join(card.spec.modalities[head])})" for head in card.spec.heads)
+    rows = [("System", card.spec.system), ("Parameters", f"{card.parameters:,}"), ("File", f"{card.bytes / 1e6:.1f} MB")]
+    rows += [("Read as", f"public layout {card.layout}")] if card.layout else []
+    return [*rows, ("Heads", heads), ("Answers", "frame by frame" if card.spec.clock else "once a clip")]
+
+
+def _input(card: Card, modality: str) -> str:
+    features = card.spec.features.get(modality, "")
+    return f"{card.spec.inputs[modality]} a frame{f', {features}' if features else ''}"
+
+
+def metrics_section(title: str, by_head: Mapping[str, Mapping[str, float]]) -> Section:
+    """A table: a row a head, a column for each metric that any of them has."""
+    names = [metric for metric in METRICS if any(metric in values for values in by_head.values())]
+    rows = [
+        [head_title(head), *(f"{values[n]:.3f}" if n in values else "" for n in names)]
+        for head, values in sorted(by_head.items(), key=lambda pair: pair[0] != "decision")
+    ]
+    return Section(title, columns=["", *(METRICS[name] for name in names)], table=rows)
+
+
+def refusal(called: str, report: Report) -> Sheet:
+    """Why a file was not let in, and what does not fit."""
+    kinds = ("tensors are missing", "tensors are not known", "tensors have another shape")
+    listed = (report.missing, report.unexpected, report.misshapen)
+    sections = [
+        Section(kind, keys=keys, count=count) for kind, keys, count in zip(kinds, listed, report.counts, strict=True) if keys
+    ]
+    return Sheet(called, [line for line in (report.error, report.guess) if line], "", sections, "wrong")
+
+
+def corpus_sheet(corpus: Corpus, classes: pd.DataFrame) -> Sheet:
+    """A corpus: how much there is of what."""
+    rows = [("Clips", f"{len(corpus.table):,}"), ("Speakers", str(corpus.table["speaker"].nunique()))]
+    if "sex" in corpus.table:
+        counts = corpus.table.drop_duplicates("speaker")["sex"].value_counts()
+        rows.append(("Sex of speakers", ", ".join(f"{name} {count}" for name, count in counts.items())))
+    seconds = classes["seconds"].notna().any()
+    if seconds:
+        rows.append(("Together", f"{(classes['seconds'] * classes['clips']).sum() / 60:.1f} minutes"))
+    rows.append(("Folder", str(corpus.root)))
+    columns = ["Class", "Clips", "Speakers", *(["Mean seconds"] if seconds else [])]
+    table = [
+        [str(label), str(row.clips), str(row.speakers), *([f"{row.seconds:.1f}"] if seconds else [])]
+        for label, row in classes.iterrows()
+    ]
+    caution = "Rendered faces and synthesised speech: no person was recorded for it" if corpus.synthetic else ""
+    return Sheet(corpus.name, [], caution, [Section("Size", rows), Section("By class", columns=columns, table=table)])
