@@ -24,6 +24,9 @@ _SCATTER = st.components.v2.component(
 _STRIP = st.components.v2.component(
     "affectscope_strip", html='<div class="strip"></div>', css=_read("strip.css"), js=_read("strip.js")
 )
+_FIGURES = st.components.v2.component(
+    "affectscope_figures", html='<dl class="figures"></dl>', css=_read("figures.css"), js=_read("figures.js")
+)
 
 
 @dataclass(frozen=True)
@@ -120,3 +123,18 @@ def strip(title: str, shown: Sequence[Near], *, key: str, on_clip: Callable[[str
             on_clip(corpus, clip, bool(said.get("play")))
 
     _STRIP(key=key, data={"title": title, "clips": [asdict(one) for one in shown]}, on_act_change=pressed)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number with its name, what to compare it to, and what it means."""
+
+    name: str
+    value: str
+    beside: str = ""
+    note: str = ""
+
+
+def figures(title: str, shown: Sequence[Figure], *, key: str) -> None:
+    """Numbers in a row."""
+    _FIGURES(key=key, data={"title": title, "figures": [asdict(one) for one in shown]})

@@ -178,7 +178,7 @@ def _shapes(of: data.Clips) -> list[str]:
 def _select(title: str, name: str, options: Sequence[str], say: Callable[[str], str] = str, help: str | None = None) -> None:
     key = f"{_PAGE}_{name}"
     st.session_state[key] = _option(name, options)
-    st.selectbox(title, options, key=key, format_func=say, on_change=_keep, args=(name, options[0]), help=help, width=160)
+    st.selectbox(title, options, key=key, format_func=say, on_change=_keep, args=(name, options[0]), help=help, width=136)
 
 
 def _keep(name: str, default: Any) -> None:

@@ -16,11 +16,14 @@ import streamlit as st
 
 from app import jobs, services, shelf
 from core.analysis import atlas, columns, neighbours
+from core.analysis.aside import Draughtsman
 from core.analysis.atlas import Drawing
 from core.corpora import Corpus
 from core.features.store import cache_root, key_of, write_atomically
 from core.survey import Survey
 from core.survey import survey as ask_every_clip
+
+_ASIDE = Draughtsman()
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,10 @@ def draw(of: Clips, embedding: str, drawing: Drawing) -> jobs.Job:
 
 
 def _draw(vectors: np.ndarray, drawing: Drawing, path: Path, progress: jobs.Progress) -> None:
-    progress("Finding neighbours", 0.02)
-    workers = max(1, (os.cpu_count() or 2) // 2)
-    atlas.draw(vectors, drawing, path, workers, lambda share: progress(f"Drawing by {drawing.method}", share))
+    def report(share: float) -> None:
+        progress(f"Drawing by {drawing.method}" if share else f"Finding everybody's neighbours for {drawing.method}", share)
+
+    _ASIDE.draw(vectors, drawing, path, report, max(1, (os.cpu_count() or 2) // 2))
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -186,8 +190,10 @@ def place_own(of: Clips, embedding: str, drawing: Drawing, clip: str, drawn: np.
     spot = _own_spot(of, embedding, drawing, clip)
 
     def work(progress: jobs.Progress) -> None:
-        progress("Placing your clip on the map", 0.1)
-        x, y = atlas.reopen(of.survey.embeddings[embedding], drawing, drawn).place(vector[None])[0].tolist()
+        def report(share: float) -> None:
+            progress("Placing your clip on the map", 0.5)
+
+        x, y = _ASIDE.place(of.survey.embeddings[embedding], drawing, drawn, vector[None], report)[0].tolist()
         write_atomically(spot, lambda part: part.write_text(json.dumps([x, y]), encoding="utf-8"))
 
     return jobs.ensure(f"place-{spot.stem}", work, "maps")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from app import jobs, services, session, uploads
-from app.embeddings import Near, Own, choices, data, scatter, strip
+from app.embeddings import Figure, Near, Own, choices, data, scatter, strip
+from app.embeddings import figures as row_of_figures
 from app.embeddings.choices import Pick, Side
 from app.progress import finished
 from core.analysis import picking
@@ -59,6 +59,7 @@ class Shown:
     points: np.ndarray
     figures: st.delta_generator.DeltaGenerator
     better: jobs.Job | None
+    key: str
 
 
 def draw_map(side: Side, wanted: Drawing, picked: Pick, key: str) -> Shown:
@@ -97,7 +98,7 @@ def draw_map(side: Side, wanted: Drawing, picked: Pick, key: str) -> Shown:
         on_pick=lambda said: choices.keep_pick(said, side, drawing),
         on_clip=keep_clip,
     )
-    return Shown(side, drawing, drawn, st.container(horizontal=True), job)
+    return Shown(side, drawing, drawn, st.container(), job, key)
 
 
 def figures(shown: Shown) -> None:
@@ -108,14 +109,16 @@ def figures(shown: Shown) -> None:
         return
     path = of.path(shown.side.embedding, shown.drawing)
     found = data.measures(path.stem, by, of, shown.side.embedding, shown.points)
+    made = []
     for name, (space, flat), style, note in (
         ("Silhouette", found.silhouette, "+.2f", "−1 to 1: how much nearer clips lie to their own class than to the next one."),
         ("10-NN accuracy", found.knn, ".0%", "The share of clips whose ten nearest others mostly carry their class."),
     ):
-        note = f"{note} Classes: {of.columns[by].title}. Where the map scores higher than the space, it shows more order."
-        change = None if math.isnan(flat - space) else _said(100 * (flat - space) if style == ".0%" else flat - space, "+.3g")
-        shown.figures.metric(f"{name} in the model", _said(space, style), help=note, width=150)
-        shown.figures.metric(f"{name} on the map", _said(flat, style), change, "off", help=note, width=150)
+        note = f"{note} Classes: {of.columns[by].title}. Where the map scores higher than the model, it shows more order."
+        made.append(Figure(f"{name}, in the model", _said(space, style), note=note))
+        made.append(Figure(f"{name}, on this map", _said(flat, style), note=note))
+    with shown.figures:
+        row_of_figures("How well the classes part", made, key=f"figures_{shown.key}")
 
 
 def wait_for_better(shown: list[Shown]) -> None:
@@ -169,7 +172,8 @@ def current(of: data.Clips, embedding: str) -> tuple[int, np.ndarray | None]:
     selection = session.current()
     if selection.corpus == services.UPLOADS:
         return -1, own_vectors(of, embedding).get(selection.clip)
-    return (of.ids.index(selection.clip) if selection.clip in of.ids else -1), None
+    clip = selection.clip or str(services.bundled_clips().index[0])
+    return (of.ids.index(clip) if clip in of.ids else -1), None
 
 
 def _said(value: float, style: str) -> str:
@@ -213,19 +217,26 @@ def selection(side: Side, picked: Pick, mask: np.ndarray | None, drawing: Drawin
     of = side.clips
     rows = of.table if mask is None else of.table[mask]
     judged, overall = picking.judge(rows), picking.judge(of.table)
-    with st.container(horizontal=True, vertical_alignment="center", key="embedding_judgement"):
-        st.metric("Clips chosen" if mask is not None else "Clips", f"{judged.clips:,}", width=130)
-        shares: tuple[tuple[str, float | None, float | None, str, Literal["normal", "inverse"]], ...] = (
-            ("Accuracy", judged.accuracy, overall.accuracy, ".1%", "normal"),
-            ("Macro-F1", judged.macro_f1, overall.macro_f1, ".1%", "normal"),
-            ("Mean absolute error", judged.error, overall.error, ".3f", "inverse"),
-        )
-        for name, here, everywhere, style, worse in shares:
-            if here is not None and everywhere is not None:
-                change = f"{_said(here - everywhere, '+' + style)} to all" if mask is not None else None
-                st.metric(name, format(here, style), change, worse if mask is not None else "off", delta_arrow="off", width=150)
+    made = [Figure("Clips", f"{judged.clips:,}", f"of {overall.clips:,}" if mask is not None else "")]
+    for name, here, everywhere, style in (
+        ("Accuracy", judged.accuracy, overall.accuracy, ".1%"),
+        ("Macro-F1", judged.macro_f1, overall.macro_f1, ".1%"),
+        ("Mean absolute error", judged.error, overall.error, ".3f"),
+    ):
+        if here is not None and everywhere is not None:
+            made.append(Figure(name, format(here, style), f"all: {everywhere:{style}}" if mask is not None else ""))
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        title = "The chosen clips" if mask is not None else "All clips"
+        with st.container(width="stretch"):
+            row_of_figures(title, made, key="figures_chosen")
         st.download_button(
-            "CSV", lambda: _csv(side, mask, drawing), "embeddings.csv", "text/csv", on_click="ignore", icon=":material/download:"
+            "CSV",
+            lambda: _csv(side, mask, drawing),
+            "embeddings.csv",
+            "text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+            width="content",
         )
     _table(of, rows)
 

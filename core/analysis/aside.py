@@ -1,0 +1,129 @@
+"""Maps drawn in a process of its own: what draws them compiles and computes for seconds with the interpreter's lock held,
+and no page could be served meanwhile. The process stays for the next map, ends when it is idle, and is killed to cancel.
+
+A request is a line of JSON; so are the answers: {"share": 0..1}, {"done": result}, {"error": sentence}.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.analysis import atlas
+from core.analysis.atlas import Drawing
+from core.errors import UserError
+
+Progress = Callable[[float], None]
+
+_IDLE = 600  # Seconds after which the process ends by itself.
+_LISTEN = 0.25
+_BROKEN = "The map could not be drawn; the server's log has the details."
+
+
+class Draughtsman:
+    """The other process, one piece of work at a time."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+        atexit.register(self.stop)
+
+    def draw(self, vectors: np.ndarray, drawing: Drawing, path: Path, progress: Progress, workers: int = 1) -> None:
+        """As ``atlas.draw``. ``progress`` is called all the time; what it raises cancels the work at once."""
+        self._ask(
+            {"do": "draw", "path": str(path), "workers": workers, "drawing": asdict(drawing)}, {"vectors": vectors}, progress
+        )
+
+    def place(
+        self, vectors: np.ndarray, drawing: Drawing, points: np.ndarray, others: np.ndarray, progress: Progress
+    ) -> np.ndarray:
+        """Where others would lie on a map that was drawn before: [M, D] -> [M, 2]."""
+        arrays = {"vectors": vectors, "points": points, "others": others}
+        return np.array(self._ask({"do": "place", "drawing": asdict(drawing)}, arrays, progress), np.float32)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _ask(self, request: dict[str, Any], arrays: dict[str, np.ndarray], progress: Progress) -> Any:
+        with self._lock, tempfile.TemporaryDirectory(prefix="affectscope-map-") as folder:
+            for name, array in arrays.items():
+                np.save(Path(folder) / f"{name}.npy", np.ascontiguousarray(array, np.float32))
+            try:
+                return self._converse(json.dumps(request | {"arrays": folder}), progress)
+            except BaseException:
+                self.stop()
+                raise
+
+    def _converse(self, request: str, progress: Progress) -> Any:
+        if self._process is None or self._process.poll() is not None:
+            command = [sys.executable, "-m", "core.analysis.aside"]
+            home = str(Path(__file__).parents[2])
+            environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))}
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        says, hears = self._process.stdout, self._process.stdin
+        assert says
+        assert hears
+        hears.write(request.encode() + b"\n")
+        hears.flush()
+        share, rest = 0.0, b""
+        while True:
+            progress(share)
+            if not select.select([says], [], [], _LISTEN)[0]:
+                continue
+            heard = os.read(says.fileno(), 1 << 16)
+            if not heard:
+                raise UserError(_BROKEN)
+            *lines, rest = (rest + heard).split(b"\n")
+            for answer in map(json.loads, lines):
+                if "error" in answer:
+                    raise UserError(answer["error"])
+                if "done" in answer:
+                    return answer["done"]
+                share = answer["share"]
+
+
+def serve() -> None:
+    """The other process: answer requests until nobody asks any more."""
+    # What libraries print must not be taken for an answer.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def say(**answer: Any) -> None:
+        answers.write(json.dumps(answer) + "\n")
+
+    while select.select([sys.stdin], [], [], _IDLE)[0]:
+        line = sys.stdin.readline()
+        if not line:
+            return
+        try:
+            say(done=_work(json.loads(line), lambda share: say(share=share)))
+        except UserError as error:
+            say(error=str(error))
+
+
+def _work(request: dict[str, Any], progress: Progress) -> Any:
+    folder, drawing = Path(request["arrays"]), Drawing(**request["drawing"])
+    vectors = np.load(folder / "vectors.npy")
+    if request["do"] == "draw":
+        atlas.draw(vectors, drawing, Path(request["path"]), request["workers"], progress)
+        return None
+    return atlas.reopen(vectors, drawing, np.load(folder / "points.npy")).place(np.load(folder / "others.npy")).tolist()
+
+
+if __name__ == "__main__":
+    serve()
