@@ -89,7 +89,7 @@ def verdicts(a: services.Result, b: services.Result, names: tuple[str, str], tru
         replace(card, differs=not alike.get(head, True) and card.evidence and a.evidence.get(head, True))
         for head, card in zip(heads, services.verdicts(b, names[1]), strict=True)
     ]
-    verdict(cards, truth, key="verdict_b", name=f"B · {names[1]}", card=False)
+    verdict(cards, truth, key="verdict_b", name=f"B · {names[1]}")
 
 
 def sentence(a: services.Result, b: services.Result, truth: str | None) -> str:

@@ -40,17 +40,14 @@ def heading(title: str, facts: Sequence[str] = (), caution: str = "") -> None:
     _VERDICT(key="heading", data={"title": title, "facts": list(facts), "caution": caution, "verdicts": []})
 
 
-def verdict(
-    verdicts: Sequence[Verdict], truth: str | None, *, key: str = "verdict", name: str = "", sentence: str = "", card: bool = True
-) -> None:
+def verdict(verdicts: Sequence[Verdict], truth: str | None, *, key: str = "verdict", name: str = "", sentence: str = "") -> None:
     """The answers side by side, the first as the main one.
 
     Args:
         key: Streamlit's element key.
         name: whose answers they are, where there are two models.
         sentence: what to say before them.
-        card: whether the true label gets a card of its own, too.
     """
     answers = [asdict(one) for one in verdicts]
-    data = {"title": "", "truth": truth, "verdicts": answers, "name": name, "sentence": sentence, "card": card}
+    data = {"title": "", "truth": truth, "verdicts": answers, "name": name, "sentence": sentence}
     _VERDICT(key=key, data=data)

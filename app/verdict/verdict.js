@@ -18,12 +18,12 @@ function heading({ title, facts, caution }) {
   return box
 }
 
-function cards({ verdicts, truth, name, card: withTruth }) {
+function cards({ verdicts, truth, name }) {
   const box = make("div", "cards")
   box.setAttribute("role", "list")
   box.setAttribute("aria-label", name ? `What ${name} says` : "What the model says")
   box.append(...verdicts.map((one, i) => card(one, truth, i === 0)))
-  if (truth && withTruth) box.append(truthCard(truth))
+  if (truth) box.append(truthCard(truth))
   return box
 }
 

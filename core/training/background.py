@@ -29,6 +29,7 @@ _MOST = 8
 _MOST_EPOCHS, _LARGEST_RATE, _LARGEST_SEED = 10_000, 10.0, 2**31 - 1
 _POLL = 1.0
 _PATIENCE = 5.0
+_FOR_BOTH = ("optimised", "modality-dropout")
 # Whoever started this process writes its number down at once, or has died.
 _LAUNCH = 30.0
 
@@ -38,6 +39,19 @@ def devices() -> dict[str, str]:
     import torch
 
     return {"cpu": "CPU"} | {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
+
+
+def regimes(system: str, preset: str) -> tuple[str, ...]:
+    """The regimes that a system can be trained by, its own first: others ask for parts that it does not have."""
+    import torch
+
+    from core.models.base import MODELS
+    from core.training.recipes import DEMO, PAPER, recipe
+
+    own = [recipe(system, preset).regime] + [known[system].regime for known in (DEMO, PAPER) if system in known]
+    with torch.device("meta"):
+        both = len(MODELS[system].preset(preset).spec.inputs) > 1
+    return tuple(dict.fromkeys([*own, *(_FOR_BOTH if both else ()), "standard"]))
 
 
 def check(order: Order) -> Order:

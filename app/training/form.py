@@ -1,0 +1,75 @@
+"""What to train: the system's own recipe as the default, every setting open to change."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import services, session
+from core.errors import UserError
+from core.models.base import MODELS
+from core.training.background import devices, regimes, start
+from core.training.recipes import recipe
+from core.training.runs import Order
+
+BUNDLED, FOLDER = "The bundled clips", "A folder"
+
+
+def new_run(opened: bool) -> None:
+    """Choose and start a run; it is the one looked at from then on."""
+    with st.expander("A new run", expanded=opened, icon=":material/add:"):
+        order = _order()
+        if st.button("Start training", type="primary", icon=":material/model_training:"):
+            try:
+                name = start(order, services.models())
+            except UserError as error:
+                st.error(str(error))
+                return
+            session.choose_option("train.run", name)
+            st.rerun()
+
+
+def _order() -> Order:
+    first, second, third = st.columns(3)
+    names = list(MODELS)
+    system = first.selectbox(
+        "System", names, index=names.index("auxformer"), key="train_system", help="What the models are: see docs/systems.md."
+    )
+    presets = list(MODELS[system].presets())
+    preset = second.selectbox(
+        "Size", presets, index=presets.index("demo") if "demo" in presets else 0, key=f"train_preset_{system}",
+        help="demo trains in minutes on two cores; paper has the published size.",
+    )  # fmt: skip
+    own = f"{system}_{preset}"
+    defaults = recipe(system, preset)
+    regime = third.selectbox(
+        "Regime",
+        regimes(system, preset),
+        key=f"train_regime_{own}",
+        help="What a step sees and minimises.",
+    )
+    corpus = _corpus()
+    fourth, fifth, sixth, seventh = st.columns(4)
+    epochs = fourth.number_input("Epochs, at most", 1, 10_000, defaults.config.epochs, key=f"train_epochs_{own}")
+    rate = fifth.number_input(
+        "Learning rate", 1e-8, 10.0, defaults.config.learning_rate, step=defaults.config.learning_rate / 10, format="%.2e",
+        key=f"train_rate_{own}",
+    )  # fmt: skip
+    seed = sixth.number_input(
+        "Seed", 0, 2**31 - 1, 0, key="train_seed", help="Decides which speakers are held out, first weights, and order."
+    )
+    places = devices()
+    device = seventh.selectbox(
+        "Device", list(places), index=len(places) - 1 if len(places) > 1 else 0, format_func=lambda name: places[name],
+        key="train_device",
+    )  # fmt: skip
+    return Order(system, preset, corpus, regime, int(epochs), float(rate), int(seed), device)
+
+
+def _corpus() -> str:
+    kind = st.radio("Corpus", [BUNDLED, FOLDER], horizontal=True, key="train_corpus")
+    if kind == BUNDLED:
+        return "demo"
+    return st.text_input(
+        "Folder on the machine that runs the app", key="train_folder", placeholder="/data/cremad",
+        help="With a labels.csv, as `affectscope corpus build demo` writes it.",
+    )  # fmt: skip

@@ -1,0 +1,190 @@
+"""A run under way, or done: how it stands, its curves, and what can be done with it."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from app import choose, services, session
+from app.training import curves
+from core.errors import UserError
+from core.training import background, runs
+from core.training.runs import Run
+
+_EVERY = 2.0
+_WORDS = {"waiting": "waiting", "running": "running", "stopped": "stopped", "done": "done", "failed": "failed"}
+_ERROR = "train_error"
+
+
+def label(run: Run) -> str:
+    """A run in a list."""
+    epochs = f", epoch {len(run.history)} of {run.order.epochs}" if run.state in ("running", "stopped", "failed") else ""
+    return f"{run.id} · {_WORDS[run.state]}{epochs}"
+
+
+def overview(known: dict[str, Run]) -> None:
+    """All runs at a glance."""
+    rows = [
+        {
+            "run": run.id,
+            "state": _WORDS[run.state],
+            "epochs": f"{len(run.history)} of {run.order.epochs}",
+            "development loss": run.history[run.best]["dev_loss"] if run.history else None,
+            "accuracy": run.history[run.best].get("dev_accuracy") if run.history else None,
+            "corpus": run.order.corpus,
+            "regime": run.order.regime,
+            "learning rate": f"{run.order.learning_rate:g}",
+            "seed": run.order.seed,
+            "device": run.order.device,
+            "started": pd.Timestamp(run.queued, unit="s", tz="UTC"),
+        }
+        for run in known.values()
+    ]
+    numbers = dict.fromkeys(("development loss", "accuracy"), st.column_config.NumberColumn(format="%.3f"))
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=numbers, alt="All runs", height=min(260, 40 + 35 * len(rows)))
+
+
+def look(run: Run) -> None:
+    """The run as it is; while it is under way, it is looked at again and again."""
+    if run.alive:
+        _follow(run.id, run.state)
+    else:
+        _show(run)
+
+
+@st.fragment(run_every=_EVERY)
+def _follow(name: str, state: str) -> None:
+    run = runs.read(runs.root() / name)
+    if run is None or run.state != state:
+        st.rerun()
+    else:
+        _show(run)
+
+
+def _show(run: Run) -> None:
+    if error := st.session_state.pop(_ERROR, ""):
+        st.error(error)
+    _standing(run)
+    _buttons(run)
+    _curves(run)
+    if run.state == "done":
+        _result(run)
+    _papers(run)
+
+
+def _standing(run: Run) -> None:
+    if run.state == "waiting":
+        st.info(run.why)
+    elif run.state == "running":
+        st.progress(min(1.0, max(0.0, run.share if run.history else 0.0)), text=doing(run))
+    elif run.state == "stopped":
+        st.info(f"Stopped after {_count(len(run.history), 'epoch')}. What these brought is kept: it can go on from there.")
+    elif run.state == "failed":
+        st.error(run.why)
+    else:
+        early = "" if len(run.history) >= run.order.epochs else ", then nothing better came"
+        st.success(f"Done: {_count(len(run.history), 'epoch')}{early}. It is among the models of all pages as {run.id}.")
+
+
+def doing(run: Run) -> str:
+    """What a run does, and how long it will take."""
+    if not run.history:
+        share = f", {run.share:.0%}" if run.share else ""
+        return f"{run.stage or 'Starting'}{share}: the time that it takes can be told after the first epoch"
+    left = run.seconds_left
+    return f"Epoch {len(run.history)} of {run.order.epochs}" + ("" if left is None else f", at most {duration(left)} to go")
+
+
+def duration(seconds: float) -> str:
+    """A time as a person would say it."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _count(number: int, of: str) -> str:
+    return f"{number} {of}" if number == 1 else f"{number} {of}s"
+
+
+def _buttons(run: Run) -> None:
+    with st.container(horizontal=True):
+        if run.alive:
+            st.button("Stop", icon=":material/stop:", on_click=_try, args=(background.stop, run), help="Keeps the progress.")
+        if run.state in ("stopped", "failed"):
+            st.button("Go on", icon=":material/play_arrow:", type="primary", on_click=_try, args=(background.go_on, run))
+        if run.state == "done":
+            if st.button("Look at a clip with it", icon=":material/smart_display:", type="primary"):
+                session.update(model=run.id)
+                st.switch_page("pages/clip.py")
+            if st.button("Compare it", icon=":material/compare:"):
+                session.choose_option("compare.with", run.id)
+                st.switch_page("pages/compare.py")
+        if not run.alive:
+            with st.popover("Remove", icon=":material/delete:"):
+                st.text("The run and its checkpoint are deleted from the disk.")
+                st.button("Delete it", on_click=_try, args=(background.remove, run), key="train_remove")
+
+
+def _try(action: Callable[[Run], None], run: Run) -> None:
+    try:
+        action(run)
+    except UserError as error:
+        st.session_state[_ERROR] = str(error)
+
+
+def _curves(run: Run) -> None:
+    if not run.history:
+        return
+    picture = str(st.session_state.get("train_picture") or "SVG").lower()
+    first, second = st.columns(2)
+    said = curves.words(run.history, run.best)
+    with first:
+        st.plotly_chart(curves.losses(run.history, run.best), key="train_losses", config=curves.config(picture, f"{run.id}-loss"))
+    scores = curves.scores(run.history, run.best)
+    if scores is not None:
+        with second:
+            st.plotly_chart(scores, key="train_scores", config=curves.config(picture, f"{run.id}-accuracy"))
+    st.caption(said)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.download_button(
+            "Curves (CSV)", curves.table(run.history).to_csv().encode(), f"{run.id}.csv", "text/csv", on_click="ignore",
+            icon=":material/download:",
+        )  # fmt: skip
+        st.segmented_control(
+            "The camera saves", ["SVG", "PNG"], default="SVG", key="train_picture", required=True, label_visibility="collapsed"
+        )
+
+
+def _result(run: Run) -> None:
+    try:
+        card = services.card(run.id)
+    except UserError as error:
+        st.error(str(error))
+        return
+    if caution := choose.caution(run.id):
+        st.warning(caution, icon=":material/warning:")
+    metrics = card.get("metrics", {})
+    rows = [{"head": head} | {k: v for k, v in one.items() if isinstance(v, int | float)} for head, one in metrics.items()]
+    if rows:
+        st.text("On the held-out speakers:")
+        table = pd.DataFrame(rows)
+        numbers = [name for name in table.columns if name not in ("head", "clips")]
+        st.dataframe(
+            table,
+            hide_index=True,
+            column_config=dict.fromkeys(numbers, st.column_config.NumberColumn(format="%.3f")),
+            alt="Metrics",
+        )
+
+
+def _papers(run: Run) -> None:
+    with st.expander("Log, and the same from a terminal", expanded=run.state == "failed"):
+        st.code("\n".join(run.log) or "Nothing was said yet.", language=None, wrap_lines=True)
+        words = ["affectscope", *run.order.arguments(run.checkpoint), "--resume"]
+        st.code(shlex.join(words), language=None, wrap_lines=True)
+        st.caption(f"Started {time.strftime('%Y-%m-%d %H:%M', time.localtime(run.queued))}.")

@@ -1,0 +1,21 @@
+"""Train a system, watch it learn, stop it, and look at clips with what it became. Runs go on when the page is closed."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import pick
+from app.training import form, watch
+from core.training import runs
+
+st.header("Train", anchor=False)
+known = runs.all_runs()
+form.new_run(opened=not known)
+if known:
+    chosen = pick.pick("Run", "train.run", {name: watch.label(run) for name, run in known.items()})
+    watch.look(known[chosen])
+    if len(known) > 1:
+        st.subheader("All runs", anchor=False)
+        watch.overview(known)
+else:
+    st.info("No run was started here yet. A run goes on when this page is closed, and is found again when you come back.")
