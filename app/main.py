@@ -22,6 +22,7 @@ page = st.navigation(
         st.Page("../pages/masking.py", title="Masking", icon=":material/tune:"),
         st.Page("../pages/failures.py", title="Failures", icon=":material/rule:"),
         st.Page("../pages/compare.py", title="Compare", icon=":material/compare:"),
+        st.Page("../pages/train.py", title="Train", icon=":material/model_training:"),
         st.Page("../pages/library.py", title="Library", icon=":material/inventory_2:"),
     ],
     position="top",
