@@ -1,4 +1,4 @@
-"""`make bench`: ``python -m benchmarks [models] [training] [browser]``, everything if nothing is named."""
+"""`make bench`: ``python -m benchmarks [models] [training] [sweep] [browser]``, everything if nothing is named."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 
 import torch
 
-from benchmarks import browser, models, training
+from benchmarks import browser, models, sweep, training
 
-PARTS = {"models": models.main, "training": training.main, "browser": browser.main}
+PARTS = {"models": models.main, "training": training.main, "sweep": sweep.main, "browser": browser.main}
 
 
 def main() -> None:
