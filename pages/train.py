@@ -6,16 +6,16 @@ import streamlit as st
 
 from app import pick
 from app.training import form, watch
+from app.verdict import heading
 from core.training import runs
 
-st.header("Train", anchor=False)
+heading("Train")
 known = runs.all_runs()
 form.new_run(opened=not known)
 if known:
     chosen = pick.pick("Run", "train.run", {name: watch.label(run) for name, run in known.items()})
     watch.look(known[chosen])
     if len(known) > 1:
-        st.subheader("All runs", anchor=False)
         watch.overview(known)
 else:
     st.info("No run was started here yet. A run goes on when this page is closed, and is found again when you come back.")

@@ -53,7 +53,8 @@ def page(browser: Browser) -> Iterator[Page]:
     errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
-        if message.type == "error":
+        # Opened by a link to a page, Streamlit asks under the page's own path first where its server is.
+        if message.type == "error" and "/_stcore/" not in message.location.get("url", ""):
             errors.append(f"{message.text} ({message.location.get('url', '')})")
 
     one.on("console", note)
