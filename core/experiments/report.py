@@ -32,7 +32,7 @@ class Filled:
 
     Attributes:
         values: (row, column) -> one value a seed, in the order of the seeds; a row without the column has no entry.
-        clips: test clips of each seed, or their frames where a model answers by frame.
+        clips: test clips of each seed; what 003's test counts.
         raw: row -> all that was measured, one a seed.
     """
 

@@ -2,8 +2,8 @@
 
 Source: 003 (Parthasarathy and Sundaram), section 4.4; no public code exists. Shapes: audio [B, T, 65] and visual [B, T, 4096] in
 the published preset, on the clock of the visual frames (for the model of sound alone, of its own); the one head, "av" or the name
-of the only modality, gives [B, T, 2], T the longest of the modalities in the batch. Training crops have
-``affect_transformer.SEQUENCE`` frames.
+of the only modality, gives [B, T, 2], T the longest of the modalities in the batch. Sequences in training: as in
+``affect_transformer``.
 
 The road: visual frames pass a fully connected layer with ReLU, each modality runs through two GRU layers of its own, both outputs
 side by side through two more, and a dense layer answers every frame. The presets are the baselines of Table 1:
@@ -21,9 +21,10 @@ paper-static-2000  AffWildNet + Static, FC 2000                  FC 2000, dense;
 
 Where 003 is silent, or ends before this model begins:
 
-- The convolutions of VGG-Face are feature extraction, frozen and upstream. Where the features already are the output of its first
-  fully connected layer, ``fc`` is one layer more; ``fc=0`` leaves it out
-  (2,143,362 parameters for ``paper``).
+- The convolutions of VGG-Face are feature extraction, frozen and upstream; whether 003 trains them on it does not say. Its FC
+  layer takes what they give, 25,088 values for 224 pixels. The presets take the 4,096 that the transformer takes. Where these are
+  already the output of VGG-Face's first fully connected layer, ``fc`` is one layer more; ``fc=0`` leaves it out (2,143,362
+  parameters for ``paper``).
 - The visual GRUs have 128 nodes; so have the others, whose width is not given. There is no dropout.
 - An audio frame is the 65 LLDs, one for each visual frame.
 - The answers are not bounded to the [-1, 1] of the labels.

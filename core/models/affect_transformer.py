@@ -2,8 +2,9 @@
 
 Source: 003 (Parthasarathy and Sundaram), sections 3 and 4.3; no public code exists. Shapes: audio and visual [B, T, 4096] in the
 published preset, on the clock of the visual frames; the one head, "av" (or the modality's name where there is but one), gives
-[B, T, 2], T the longest of the modalities in the batch. Training crops have ``SEQUENCE`` frames, about 3 s; any length is
-answered.
+[B, T, 2], T the longest of the modalities in the batch. 003 trains and predicts on sequences of ``SEQUENCE`` frames, about 3 s.
+So the published presets train (regime "sequences"), the demos on whole clips of about that length. Clips of any length are
+answered whole: a model that was trained so has never seen together what lies farther apart than a sequence is long.
 
 The road: each modality is projected to 512 and runs through its own self-attention encoder; two cross-modal attention layers let
 each modality ask the other; the sum of what they return, weighted with two learnable scalars, passes one dense layer frame by
@@ -13,7 +14,13 @@ seconds side by side. Both are made upstream: frame i of the audio belongs to fr
 Where 003 is silent, or says two things:
 
 - Attention divides by the square root of a head's width. Eq. 1 has no scale, but Fig. 3 calls the layers scaled, and the section
-  on the architecture follows Vaswani et al. (2017), who scale.
+  on the architecture follows Vaswani et al. (2017), who scale. Eq. 1 also has K before Q; here, as there, a query's weights over
+  the keys sum to one.
+- Two widths of 4.2 and 4.3 cannot be had as told. 65 LLDs over two seconds, at the pictures' rate, are 60 * 65 = 3,900 values,
+  and no whole number of frames gives 4,096 (63 give 4,095). A face of 96 pixels leaves VGG-Face's convolutions as 3 x 3 x 512,
+  where its first fully connected layer wants 7 x 7 x 512, those of 224 pixels. The inputs are 4,096 wide, as printed; how
+  features come to that is theirs to say.
+- The projection to 512 has no bias; alpha and beta begin at 1.
 - Encoders have two layers ("multiple"), a feed-forward of 4 * width as in Vaswani et al., dropout 0.1, sines and cosines for
   positions, LayerNorm before each branch and at the end (they put it after each branch; before it trains without a warm-up).
 - The cross-modal layers have four heads too, and are attention alone, without a feed-forward.
@@ -22,10 +29,10 @@ Where 003 is silent, or says two things:
   takes the residual: on made-up signals it learned in fewer steps and bore the loss of a modality better.
 - The answers are not bounded to the [-1, 1] of the labels.
 
-Absent frames are never looked at. Without the residual they do ask, with their position alone, as the zeros of 003's own study of
-missing modalities do (section 5.1), so that each modality can speak through the other's questions; with it, a frame that one
-modality lacks has the other's contribution only. A frame that holds nothing keeps the last answer; before the first frame that
-holds something the answer is the prior.
+Absent frames are never looked at. Without the residual they do ask, with their position and what their own modality's present
+frames tell them, much as the zeros of 003's study of missing modalities do (section 5.1), so that each modality can speak through
+the other's questions; with it, a frame that one modality lacks has the other's contribution only. A frame that holds nothing
+keeps the last answer; before the first frame that holds something the answer is the prior.
 
 Counts, measured: ``paper`` 18,908,164, ``paper-visual`` 8,403,970. 003 says that its transformers and its recurrent baselines are
 within 10 % of each other and gives no number. With two layers that holds for the audio-visual models (``affect-rnn`` has
@@ -48,7 +55,7 @@ from core.models.labels import AFFECT
 from core.streams import Batch
 
 SEQUENCE = 100
-"""Frames in a training crop of 003."""
+"""Frames in a sequence of 003, section 4.3."""
 
 
 @dataclass(frozen=True)

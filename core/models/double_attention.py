@@ -17,8 +17,17 @@ Where the paper cannot be followed or is silent, and what was chosen:
 - The size of D (3.1: m = 1,024 maps of 16 x 16 after conv5). A 3D ResNet-101 gives 2,048 maps of 7 x 7 for 224 pixels: m = 2,048
   and s = 49 are taken. What is left of time (one step; two with depth 18) is averaged.
 - Strides of 2 in conv2 to conv5 (3.1): the network of Hara et al., which it cites, has them in conv1, its pooling, and conv3 to
-  conv5. Depth 18 is torchvision's r3d_18, which pools nothing: s = 14 x 14.
+  conv5, in time too but for conv1's. So 16 frames leave one step, though 3.1 has a temporal stride of 1. Its kernels are
+  3 x 3 x 3 in the middle of a bottleneck, 1 around it, 7 in conv1. Depth 18 is torchvision's r3d_18, which pools nothing:
+  s = 14 x 14.
+  The 2D network is torchvision's ResNet-18, whose strides, pooling and 7 x 7 of conv1 are likewise not those of 3.2.
+- Weights begin at random. The paper's networks had learned Kinetics and ImageNet (4.2); torchvision's weights load into depth 18
+  of both (``blocks.resnet``), the classifiers aside, and no others are at hand. W and all queries, keys and values begin as
+  Xavier, which 4.2 says of the fusion.
+- Faces are not cropped, flipped or brightened at random in training (4.2). Inputs are normalised by the training set, not by
+  batch.
 - H = 8 heads do not divide s = 49: channel attention has as many as divide s, at most H. That is 7.
+- Fusion ends in fully connected layers (3.3) or in one (4.3): one.
 - The "column-wise softmax" before Eq. 8. Columns of Corr sum to one over the audio snippets, so it is the transpose that makes
   Eq. 8 a mean: with column i, visual snippet i picks among the audio snippets, and what it picks is added to audio snippet i;
   for the visual the reverse. The product as printed sums to no fixed number and weighs audio by place in the visual.

@@ -102,6 +102,8 @@ def reconstruction_loss(rebuilt: Tensor, values: Tensor, present: Tensor) -> Ten
 def triplet_loss(embedding: Tensor, target: Tensor, margin: float = 1.0) -> Tensor:
     """The plain triplet loss (004, Eq. 13): [|a - p|^2 - |a - n|^2 + margin]+, the mean over all triplets that a batch has.
 
+    Eq. 13 and 16 are sums over samples, and 004 does not say which triplets a batch gives: a mean does not grow with the batch.
+
     Args:
         embedding: [B, D].
         target: [B] classes; p is another clip of a's class, n a clip of another class.

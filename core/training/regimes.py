@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from core.models.affect_transformer import SEQUENCE
 from core.models.base import AVModel
 from core.registry import Registry
 from core.streams import Batch
@@ -22,7 +24,7 @@ MODALITIES = ("audio", "visual")
 
 @dataclass(frozen=True)
 class Regime:
-    """Every clip whole (000 and 002, "standard training"); for answers by frame, 003's 1 - CCC of every sequence (4.3).
+    """Every clip whole (000 and 002, "standard training"); for answers by frame, 1 - CCC of every clip.
 
     Attributes:
         class_weights: see ``answer_loss``.
@@ -42,6 +44,42 @@ class Regime:
 
 REGIMES: Registry[type[Regime]] = Registry("regime")
 REGIMES.register("standard")(Regime)
+
+
+@REGIMES.register("sequences")
+@dataclass(frozen=True)
+class Sequences(Regime):
+    """003, section 4.3: clips cut into sequences of 100 frames, one after the other, and 1 - CCC of each.
+
+    The last sequence of a clip may be shorter. A batch of clips becomes as many rows as they have sequences: long clips want
+    small batches. Clips that get one answer stay whole, and so do those of the development set.
+
+    Attributes:
+        frames: of a sequence.
+    """
+
+    frames: int = SEQUENCE
+
+    def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
+        if model.spec.clock:
+            batch, target = self.cut(batch, target)
+        if not len(batch):
+            return target.new_zeros((), dtype=torch.float32)
+        return answer_loss(model(batch), target, model.spec, class_weights=self.class_weights)
+
+    def cut(self, batch: Batch, target: Tensor) -> tuple[Batch, Tensor]:
+        """The sequences as rows of their own, [S, frames, ...], without those that hold nothing; past the end targets are NaN."""
+        batch = batch.synchronous()
+        count = -(-next(iter(batch.present.values())).shape[1] // self.frames)
+
+        def rows(x: Tensor, fill: float) -> Tensor:
+            x = F.pad(x, (*(0, 0) * (x.ndim - 2), 0, count * self.frames - x.shape[1]), value=fill)
+            return x.unflatten(1, (count, self.frames)).flatten(0, 1)
+
+        present = {m: rows(mask, False) for m, mask in batch.present.items()}
+        there = torch.stack(list(present.values())).any(0).any(1)
+        values = {m: rows(x, 0.0)[there] for m, x in batch.values.items()}
+        return Batch(values, {m: mask[there] for m, mask in present.items()}), rows(target, torch.nan)[there]
 
 
 @REGIMES.register("optimised")
@@ -160,7 +198,7 @@ class MetricLearning(Regime):
         seen = output.evidence[model.spec.heads[0]]
         if self.metric == "softmax" or not bool(seen.any()):
             return loss
-        embedding = torch.nn.functional.normalize(output.embeddings["fused"][seen], dim=1)
+        embedding = F.normalize(output.embeddings["fused"][seen], dim=1)
         if self.metric == "triplet":
             return loss + self.weight * triplet_loss(embedding, target[seen], self.alpha)
         return loss + self.weight * emotion_loss(embedding, target[seen], model.spec.labels, self.alpha, self.beta)

@@ -20,7 +20,8 @@ class CrossModalEncoder(nn.Module):
     self-attention encoder to h_m. In the cross-modal layer that bears its name, h_m asks and the other modality gives keys and
     values; the context that comes back is c_m. With one modality there is no cross-modal layer, and h_m is all.
 
-    Absent frames are never looked at. Where the whole other modality is absent, c_m is zero, the layer's bias included.
+    Alpha and beta begin at 1. Absent frames are never looked at. Where the whole other modality is absent, c_m is zero, the
+    layer's bias included.
 
     Args:
         dims: modality -> features a frame; one or two modalities.

@@ -117,6 +117,48 @@ def test_fusion_by_hand():
     torch.testing.assert_close(h, expected)
 
 
+def test_fusion_asks_sound_by_its_rows_of_w():
+    """W leads from the first feature of the sound to the second of the picture, and not back."""
+    audio, visual = torch.tensor([[[1.0, 0.0], [0.0, 5.0]]]), torch.tensor([[[0.0, 0.0], [7.0, math.log(3)]]])
+    _, look, listen = fuse(audio, visual, torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
+    # Corr = [[0, ln 3], [0, 0]].
+    torch.testing.assert_close(look, torch.tensor([[[1 / 4, 3 / 4], [1 / 2, 1 / 2]]]))
+    torch.testing.assert_close(listen, torch.tensor([[[1 / 2, 1 / 2], [3 / 4, 1 / 4]]]))
+
+
+def heads_by_hand(attention: torch.nn.Module, x: Tensor) -> Tensor:
+    """Eq. 1 to 3 for one snippet's places, one snippet's channels or one clip's snippets, x [n, d]."""
+    query, key, value = (x @ w.T for w in attention.in_proj_weight.chunk(3))
+    size = x.shape[1] // attention.heads
+    parts = []
+    for h in range(attention.heads):
+        q, k, v = (y[:, h * size : (h + 1) * size] for y in (query, key, value))
+        parts.append((q @ k.T / math.sqrt(size)).softmax(1) @ v)
+    return torch.cat(parts, 1) @ attention.out_proj.weight.T
+
+
+def test_attention_over_places_then_channels_then_snippets_by_hand():
+    model, batch = built(residual=False), clips()
+    with torch.no_grad():
+        # Fresh weights look everywhere alike, whatever scale and order they have.
+        for name in ("spatial", "channel", "temporal_visual", "temporal_audio"):
+            getattr(model, name).in_proj_weight.mul_(4)
+        model.spatial.out_proj.weight.mul_(4)
+        faces = batch.values["visual"][:, snippets(batch.present["visual"][:1], 6, 4)[0]]
+        sounds = batch.values["audio"][:, windows(batch.present["audio"][:1], 6, 100)[0]]
+        described, heard = [], []
+        for places in model._places(faces).unflatten(0, (2, 6)):
+            seen = [heads_by_hand(model.channel, heads_by_hand(model.spatial, one).T).mean(1) for one in places]
+            described.append(heads_by_hand(model.temporal_visual, torch.stack(seen)))
+        for windowed in model._heard(sounds):
+            heard.append(heads_by_hand(model.temporal_audio, windowed))
+        h, _, _ = fuse(torch.stack(heard), torch.stack(described), model.relevance)
+        expected = model.classifier(h.flatten(1))
+        output = model(batch)
+    torch.testing.assert_close(output.embeddings["fused"], h.flatten(1))
+    torch.testing.assert_close(output.predictions["av"], expected)
+
+
 def test_fusion_with_silence_weighs_all_snippets_alike():
     h, _, _ = fuse(torch.zeros(1, 2, 1), torch.tensor([[[1.0], [3.0]]]), torch.ones(1, 1))
     # 1 and 3, and their mean 2; nothing of the sound.

@@ -4,10 +4,22 @@ import pytest
 import torch
 
 from core.models.auxformer import AuxFormer
+from core.models.base import ModelOutput, ModelSpec
 from core.models.uavm import UAVM
 from core.models.vavl import VAVL
 from core.streams import Batch
-from core.training.regimes import REGIMES, ModalityDropout, OneModality, Optimised, VersatileTraining
+from core.training.recipes import recipe
+from core.training.regimes import (
+    REGIMES,
+    MetricLearning,
+    ModalityDropout,
+    OneModality,
+    Optimised,
+    Regime,
+    Sequences,
+    TripletLearning,
+    VersatileTraining,
+)
 
 SIZES = {"audio_dim": 3, "visual_dim": 4}
 
@@ -90,3 +102,72 @@ def test_nothing_to_learn_from_is_no_step(name):
     regime, nothing = REGIMES[name](), batch().without("audio").without("visual")
     for stage in regime.stages:
         assert not regime.loss(model, nothing, torch.arange(12) % 6, stage).requires_grad
+
+
+def column(*values: float) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float32)[:, None]
+
+
+def test_clips_are_cut_into_sequences_one_after_the_other():
+    """The first clip has five frames of sound and three of picture; the second only a sound, at its beginning."""
+    given = Batch.of(
+        audio=torch.stack([column(1, 2, 3, 4, 5), column(6, 0, 0, 0, 0)]),
+        visual=torch.stack([column(10, 20, 30), column(0, 0, 0)]),
+        present={"audio": [[True] * 5, [True] + [False] * 4], "visual": [[True] * 3, [False] * 3]},
+    )
+    target = torch.stack([column(0.1, 0.2, 0.3, 0.4, 0.5), column(0.6, *[math.nan] * 4)])
+    cut, said = Sequences(frames=2).cut(given, target)
+    assert cut.values["audio"][..., 0].tolist() == [[1, 2], [3, 4], [5, 0], [6, 0]]
+    assert cut.values["visual"][..., 0].tolist() == [[10, 20], [30, 0], [0, 0], [0, 0]]
+    assert cut.present["audio"].tolist() == [[True, True], [True, True], [True, False], [True, False]]
+    assert cut.present["visual"].tolist() == [[True, True], [True, False], [False, False], [False, False]]
+    expected = torch.tensor([[0.1, 0.2], [0.3, 0.4], [0.5, math.nan], [0.6, math.nan]])
+    torch.testing.assert_close(said[..., 0], expected, equal_nan=True)
+
+
+class Says:
+    """A model that answers what it is told to."""
+
+    def __init__(self, labels: tuple[str, ...], clock: str | None, answer) -> None:
+        task = "regression" if clock else "classification"
+        self.spec = ModelSpec(
+            "made up", {"audio": 1}, labels, ("audio",), {"audio": ("audio",)}, ("audio",), task=task, clock=clock
+        )
+        self.answer = answer
+
+    def __call__(self, given: Batch) -> ModelOutput:
+        predictions, embeddings = self.answer(given)
+        return ModelOutput({"audio": predictions}, {"audio": given.present["audio"].any(1)}, embeddings)
+
+
+def test_every_sequence_has_its_own_concordance():
+    model = Says(("arousal",), "audio", lambda given: (given.values["audio"], {}))
+    given, target = Batch.of(audio=column(0, 1, 2, 0, 1, 2)[None]), column(0, 2, 4, 0, 1, 2)[None]
+    # Of the first three 5/13, as in test_losses; the others agree.
+    assert float(Sequences(frames=3).loss(model, given, target, "all")) == pytest.approx(5 / 26, rel=1e-5)
+    # Of all: means 1 and 1.5, variances 2/3 and (0 + 4 + 16 + 0 + 1 + 4) / 6 - 2.25 = 23/12, covariance 15/6 - 1.5 = 1.
+    for whole in (Regime(), Sequences(frames=6), Sequences()):
+        assert float(whole.loss(model, given, target, "all")) == pytest.approx(1 - 2 / (8 / 12 + 23 / 12 + 3 / 12), rel=1e-5)
+
+
+def test_published_models_of_every_frame_learn_from_sequences():
+    for system in ("affect-transformer", "affect-rnn"):
+        assert (recipe(system, "paper").regime, recipe(system, "demo").regime) == ("sequences", "standard")
+        assert Sequences().frames == 100
+
+
+def test_the_metric_losses_are_added_to_the_cross_entropy():
+    """On unit vectors two angers are at right angles, fear is opposite the first and calm opposite the second."""
+    embedding = torch.tensor([[3.0, 0.0], [0.0, 2.0], [-5.0, 0.0], [0.0, -7.0]])
+    model = Says(("anger", "fear", "calm"), None, lambda given: (torch.zeros(4, 3), {"fused": embedding}))
+    given, target = Batch.of(audio=torch.ones(4, 1, 1)), torch.tensor([0, 0, 1, 2])
+    # Even answers cost ln 3. Squared distances: 2 between neighbours, 4 between opposites.
+    # Triplets with alpha 0.5: each anger has 2 - 2 + 0.5 to the nearer negative and 2 - 4 + 0.5 < 0 to the other; mean 1 / 4.
+    plain = TripletLearning(alpha=0.5, beta=9.0).loss(model, given, target, "all")
+    assert float(plain) == pytest.approx(math.log(3) + 0.25, rel=1e-5)
+    # Emotions, own class against fear: the first anger 2 - 4 + 0.5 < 0, the second 0.5; mean 0.25.
+    # Related against calm, beta 0.75: the first anger 4 - 2 + 0.75, the second 2 - 4 + 0.75 < 0, fear 4 - 2 + 0.75 with the first
+    # anger and 2 - 2 + 0.75 with the second; mean 6.25 / 4.
+    full = MetricLearning(alpha=0.5, beta=0.75, weight=2.0).loss(model, given, target, "all")
+    assert float(full) == pytest.approx(math.log(3) + 2 * (0.25 + 6.25 / 4), rel=1e-5)
+    assert float(MetricLearning(metric="softmax").loss(model, given, target, "all")) == pytest.approx(math.log(3), rel=1e-5)
