@@ -25,6 +25,7 @@ from core.training import runs
 from core.training.runs import Order, Run
 
 _HOUSE = Path(__file__).parents[2]
+_COMMAND = (sys.executable, "-m", "core.training.background")
 _MOST = 8
 _MOST_EPOCHS, _LARGEST_RATE, _LARGEST_SEED = 10_000, 10.0, 2**31 - 1
 _POLL = 1.0
@@ -176,7 +177,7 @@ def _launch(folder: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(_HOUSE), "PYTHONUNBUFFERED": "1"}
     with (folder / "log.txt").open("ab") as log:
         one = subprocess.Popen(
-            [sys.executable, "-m", "core.training.background", str(folder)],
+            [*_COMMAND, str(folder)],
             cwd=_HOUSE, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     began = psutil.Process(one.pid).create_time()
