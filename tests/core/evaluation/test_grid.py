@@ -34,9 +34,10 @@ def test_the_far_corner_is_the_untouched_clip_and_the_near_one_the_prior():
     np.testing.assert_allclose(grid.answers["av"][-1], whole["av"], atol=1e-6)
     np.testing.assert_allclose(grid.answers["decision"][0], net.model.prior.softmax(0), atol=1e-6)
     assert not grid.evidence["decision"][0]
-    # Node 10 has no sound and all of the picture.
-    assert (bool(grid.evidence["audio"][10]), bool(grid.evidence["visual"][10])) == (False, True)
-    assert grid.evidence["decision"][1:].all()
+    # Node 12 has no sound and all of the picture.
+    assert (bool(grid.evidence["audio"][12]), bool(grid.evidence["visual"][12])) == (False, True)
+    # Of eight and five frames, 1 and 5 percent are none and 10 percent is one.
+    assert grid.evidence["decision"].reshape(13, 13)[3:, 3:].all()
 
 
 def test_a_clip_without_sound_has_the_same_answer_at_every_share_of_it():

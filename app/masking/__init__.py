@@ -1,0 +1,61 @@
+"""The masking board: sliders, strips, the answer that follows the hand, and the response surface; drawn in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+_PLAYER = _HERE.parent / "player"
+# One module in the browser, as the player is; colours and the clock's arithmetic are the player's own.
+_SCRIPTS = (
+    _PLAYER / "colours.js", _PLAYER / "timeline.js", _HERE / "grid.js", _HERE / "answer.js", _HERE / "surface.js",
+    _HERE / "export.js", _HERE / "strips.js", _HERE / "board.js",
+)  # fmt: skip
+
+_BOARD = st.components.v2.component(
+    "affectscope_masking",
+    html=(_HERE / "board.html").read_text(encoding="utf-8"),
+    css=(_HERE / "board.css").read_text(encoding="utf-8"),
+    js="\n".join(path.read_text(encoding="utf-8") for path in _SCRIPTS),
+)
+
+
+def board(
+    grid_url: str,
+    state: Mapping[str, Any],
+    exact: Mapping[str, list[float]] | None,
+    *,
+    key: str,
+    subject: str,
+    title: str,
+    heads: Sequence[tuple[str, str]],
+    patterns: Sequence[str],
+    fillings: Sequence[str],
+    note: str = "",
+) -> dict[str, Any] | None:
+    """Mount the board and return what a person did on it last, or None.
+
+    Args:
+        grid_url: where the browser finds the answers at every share; empty while nobody has reckoned them.
+        state: what to show: keep, pattern, filling, seed, burst, spans, head, class, and ``stamp``, the board's own mark where
+            it is what the board itself reported.
+        exact: what each head says to exactly this state.
+        key: Streamlit's element key.
+        subject: of which clip and model this is; with another one the board forgets what it could undo.
+        title: the clip's name, for the files that are saved.
+        heads: (name, title), the system's decision first.
+        note: one more sentence for a person.
+
+    Returns:
+        The same fields as ``state``, with ``stamp`` and ``serial``.
+    """
+    options = {
+        "subject": subject, "title": title, "heads": [{"id": name, "title": shown} for name, shown in heads],
+        "patterns": list(patterns), "fillings": list(fillings), "note": note,
+    }  # fmt: skip
+    data = {"grid_url": grid_url, "state": dict(state), "exact": exact, "options": options}
+    return _BOARD(key=key, data=data, on_state_change=lambda: None).state

@@ -1,0 +1,139 @@
+// The answer beside the untouched one: a chip for each head, a bar for each class, and where it flips.
+
+function buildAnswer(b) {
+  const { grid, el } = b
+  el.chips.replaceChildren()
+  b.chips = b.options.heads.map(({ id, title }) => {
+    const chip = element("button", "chip")
+    chip.type = "button"
+    chip.setAttribute("role", "radio")
+    const [name, said] = [element("span", ""), element("b", "")]
+    name.textContent = title
+    chip.append(name, said)
+    chip.onclick = () => look(b, { head: id })
+    el.chips.append(chip)
+    return { id, chip, said }
+  })
+  el.class.replaceChildren(...grid.labels.map((name) => new Option(name, name)))
+  el.classes.replaceChildren()
+  b.rows = grid.labels.map((name, k) => {
+    const item = element("li", "class")
+    const label = element("span", "class-name")
+    label.textContent = name
+    const [track, fill, pin] = [element("span", "track"), element("span", "fill"), element("span", "pin")]
+    fill.style.background = classColour(name, k)
+    track.append(fill, pin)
+    const [share, pinned] = [element("span", "share"), element("span", "share pinned")]
+    item.append(label, track, share, pinned)
+    el.classes.append(item)
+    return { item, fill, pin, share, pinned }
+  })
+}
+
+// The class that the surface shows and the flip is told of: the one that was chosen, else the one that the untouched clip gets.
+function classShown(b) {
+  const chosen = b.grid.labels.indexOf(b.state.class)
+  if (chosen >= 0) return chosen
+  return b.grid.task === "classification" ? verdictOf(b.grid, wholeOf(b.grid, headShown(b)), 0) : 0
+}
+
+function headShown(b) {
+  return b.grid.answers[b.state.head] ? b.state.head : "decision"
+}
+
+// What the head says now: exactly, or from the grid; null where only the server can tell.
+function saidNow(b, head) {
+  if (b.exact && b.exactFor === keyOf(b, b.state)) return b.exact[head]
+  if (b.state.pattern === "drawn" || !gridFits(b)) return null
+  return answerAt(b.grid, head, sharesOf(b))
+}
+
+function isExact(b) {
+  return (b.exact && b.exactFor === keyOf(b, b.state)) || (b.state.pattern !== "drawn" && gridFits(b) && onNode(b.grid, sharesOf(b)))
+}
+
+function showAnswer(b) {
+  const { grid, el, root } = b
+  const head = headShown(b)
+  const k = classShown(b)
+  const said = saidNow(b, head)
+  root.classList.toggle("stale", !said)
+  const known = said ?? b.lastSaid?.[head] ?? wholeOf(grid, head)
+  b.lastSaid = { ...b.lastSaid, [head]: known }
+  const whole = wholeOf(grid, head)
+  const [low, high] = rangeOf(b)
+  const best = verdictOf(grid, known, k)
+  b.rows.forEach((row, i) => {
+    const place = (value) => Math.min(1, Math.max(0, (value - low) / (high - low || 1)))
+    row.fill.style.transform = `scaleX(${place(known[i])})`
+    row.pin.style.left = `${100 * place(whole[i])}%`
+    row.share.textContent = amount(grid, known[i])
+    row.pinned.textContent = amount(grid, whole[i])
+    row.item.classList.toggle("leads", grid.task === "classification" ? i === best : i === k)
+  })
+  el.exactness.textContent = !said ? "asking …" : isExact(b) ? "" : "≈ between reckoned points"
+  showChips(b, k)
+  showFlip(b, head, whole, k)
+  Object.assign(root.dataset, {
+    head, top: verdictName(grid, best, k), share: known[grid.task === "classification" ? best : k].toFixed(4),
+    exact: Boolean(said && isExact(b)), pending: !said, whole: verdictName(grid, verdictOf(grid, whole, k), k),
+  })
+}
+
+function showChips(b, k) {
+  for (const { id, chip, said } of b.chips) {
+    const values = saidNow(b, id)
+    chip.setAttribute("aria-checked", String(id === headShown(b)))
+    if (!values) continue
+    const verdict = verdictOf(b.grid, values, k)
+    const seen = b.state.pattern === "drawn" || !gridFits(b) || seenAt(b.grid, id, sharesOf(b))
+    const [name, value] = b.grid.task === "classification" ? [b.grid.labels[verdict], values[verdict]] : [b.grid.labels[k], values[k]]
+    said.textContent = seen ? `${name} ${amount(b.grid, value)}` : "no evidence"
+    chip.classList.toggle("moved", verdict !== verdictOf(b.grid, wholeOf(b.grid, id), k))
+  }
+}
+
+// Where along each slider the verdict changes, the others held: in colours under the slider, and in a sentence.
+function showFlip(b, head, whole, k) {
+  const { grid } = b
+  const shares = sharesOf(b)
+  const first = verdictOf(grid, whole, k)
+  const sentences = grid.modalities.map((modality, axis) => {
+    const along = verdictsAlong(grid, head, shares, axis, k)
+    b.sliders[axis].winners.style.background = stripes(b, along)
+    let flip = -1
+    for (let share = 99; share >= 0 && flip < 0; share--) if (along[share] !== along[share + 1]) flip = share + 1
+    b.root.dataset[`flip${axis}`] = flip
+    const what = nameOf(modality).toLowerCase()
+    if (flip < 0) return `no share of the ${what} alone changes it`
+    return `with less than about ${flip} % of the ${what} it becomes ${verdictName(grid, along[flip - 1], k)}`
+  })
+  b.el.flip.textContent = b.state.pattern === "drawn" ? "" : `Untouched: ${verdictName(grid, first, k)}. From here, ${sentences.join("; ")}.`
+}
+
+function stripes(b, along) {
+  const stops = []
+  for (let share = 0; share <= 100; share++) {
+    if (share && along[share] === along[share - 1]) continue
+    const colour = verdictColour(b.grid, along[share])
+    if (share) stops.push(`${stops.at(-1).split(" ")[0]} ${share - 0.5}%`)
+    stops.push(`${colour} ${share ? share - 0.5 : 0}%`)
+  }
+  stops.push(`${stops.at(-1).split(" ")[0]} 100%`)
+  return `linear-gradient(90deg, ${stops.join(", ")})`
+}
+
+function verdictColour(grid, verdict) {
+  return grid.task === "classification" ? classColour(grid.labels[verdict], verdict) : ["#2166ac", "#d95f02"][verdict]
+}
+
+// Probabilities lie in 0..1; values in what the grid has of them, zero among it.
+function rangeOf(b) {
+  if (b.grid.task === "classification") return [0, 1]
+  b.grid.range ??= Object.values(b.grid.answers).flat().reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [0, 0])
+  return b.grid.range
+}
+
+function amount(grid, value) {
+  return grid.task === "classification" ? `${(100 * value).toFixed(1)} %` : value.toFixed(3)
+}

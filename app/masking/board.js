@@ -1,0 +1,275 @@
+// The masking board's life: mount once, follow Python's data, answer the hand without asking anybody, report on release.
+
+const boards = new WeakMap()
+const PATTERN_NAMES = { random: "here and there", burst: "in bursts", tail: "from the end", attended: "the most attended first", drawn: "drawn by hand" }
+const FILLING_NAMES = { absent: "nothing: absent", zeros: "zeros", mean: "the training mean", noise: "noise", held: "the last frame, held" }
+const MEANINGS = {
+  absent: "The model is told that these frames are not there.",
+  zeros: "Features of zeros, as extracted; the model takes them for frames like any other.",
+  mean: "The mean of the training set, which is what papers mean by zeros after normalising; the model takes it for a frame like any other.",
+  noise: "Noise about the training mean, as strong as the clip's own frames vary; the model takes it for frames like any other.",
+  held: "The last frame before that stayed; absent where none did.",
+}
+const BURSTS = [0.1, 0.2, 0.4, 0.8, 1.6]
+const MODALITY_NAMES = { audio: "Sound", visual: "Picture" }
+const SOON = 300 // milliseconds after the last key
+
+export default function (component) {
+  const { parentElement, data, setStateValue } = component
+  let b = boards.get(parentElement)
+  if (!b) {
+    b = mountBoard(parentElement)
+    boards.set(parentElement, b)
+  }
+  b.send = (state) => setStateValue("state", state)
+  followData(b, data)
+  return () => {
+    b.observer.disconnect()
+    b.loading?.abort()
+    clearTimeout(b.waiting)
+    boards.delete(parentElement)
+  }
+}
+
+function mountBoard(parent) {
+  const root = parent.querySelector(".board")
+  const el = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((one) => [one.dataset.ref, one]))
+  const b = { root, el, stamp: Math.random().toString(36).slice(2), serial: 0, past: [], future: [], strips: [], sliders: [], lastPattern: "random" }
+  root.dataset.ready = "false"
+  b.observer = new ResizeObserver(() => { if (b.grid) redrawBoard(b) })
+  el.pattern.onchange = () => change(b, { pattern: el.pattern.value, ...(el.pattern.value === "drawn" ? { spans: takeOver(b) } : {}) }, true)
+  el.filling.onchange = () => change(b, { filling: el.filling.value }, true)
+  el.burst.replaceChildren(...BURSTS.map((seconds) => new Option(`${seconds} s`, String(seconds))))
+  el.burst.onchange = () => change(b, { burst: Number(el.burst.value) }, true)
+  el.seed.onchange = () => change(b, { seed: Math.min(999999, Math.max(0, Math.round(Number(el.seed.value)) || 0)) }, true)
+  el.dice.onclick = () => change(b, { seed: b.state.seed + 1 }, true)
+  el.class.onchange = () => look(b, { class: el.class.value })
+  el.undo.onclick = () => travel(b, b.past, b.future)
+  el.redo.onclick = () => travel(b, b.future, b.past)
+  el.reset.onclick = () => change(b, { keep: {}, spans: {}, pattern: b.state.pattern === "drawn" ? b.lastPattern : b.state.pattern }, true)
+  root.onkeydown = (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z" || !b.grid) return
+    event.preventDefault()
+    if (event.shiftKey) travel(b, b.future, b.past)
+    else travel(b, b.past, b.future)
+  }
+  wireSurface(b)
+  return b
+}
+
+// Python's data may be new, the same, or an echo of what this board reported: only the first may move the hand's state.
+function followData(b, data) {
+  const { stamp, ...state } = data.state
+  const given = JSON.stringify(state)
+  b.options = data.options
+  if (data.options.subject !== b.subject) {
+    b.subject = data.options.subject
+    Object.assign(b, { past: [], future: [], grid: null, gridUrl: "", exact: null, lastSaid: null, state: null, painted: "" })
+    b.root.dataset.ready = "false"
+    b.root.classList.add("stale")
+  }
+  if (!b.state || (given !== b.given && stamp !== b.stamp)) {
+    b.state = state
+    b.committed = JSON.stringify(state)
+  }
+  b.given = given
+  b.exact = data.exact
+  b.exactFor = data.exact ? keyOf(b, state) : ""
+  b.theme = null
+  if (data.grid_url && data.grid_url !== b.gridUrl) openGrid(b, data.grid_url, state)
+  fillBoard(b)
+  if (b.grid) redrawBoard(b)
+}
+
+async function openGrid(b, url, state) {
+  b.loading?.abort()
+  b.loading = new AbortController()
+  try {
+    const response = await fetch(url, { signal: b.loading.signal })
+    if (!response.ok) throw new Error(`The answers could not be loaded (${response.status}); reload the page.`)
+    b.grid = await response.json()
+    b.gridUrl = url
+    b.gridFor = gridKey(state)
+    b.painted = ""
+    buildSliders(b)
+    buildAnswer(b)
+    buildStrips(b)
+    fillBoard(b)
+    redrawBoard(b)
+    b.root.dataset.ready = "true"
+  } catch (error) {
+    if (error.name !== "AbortError") b.el.status.textContent = error.message
+  }
+}
+
+function buildSliders(b) {
+  const before = b.sliders.map(({ modality }) => modality).join()
+  if (before === b.grid.modalities.join()) return
+  b.el.sliders.replaceChildren()
+  b.sliders = b.grid.modalities.map((modality, axis) => {
+    const box = element("label", "slide")
+    const [head, name, amountNow, input, winners] = [element("span", "slide-head"), element("span", ""), element("b", ""), element("input", ""), element("div", "winners")]
+    name.textContent = `${nameOf(modality)} that is there`
+    Object.assign(input, { type: "range", min: 0, max: 100, step: 1 })
+    input.setAttribute("aria-label", `${nameOf(modality)} that is there`)
+    input.oninput = () => moveTo(b, sharesOf(b).map((share, i) => (i === axis ? Number(input.value) : share)))
+    input.onchange = () => commitSoon(b, 0)
+    winners.title = "The answer at each share, in its class's colour"
+    head.append(name, amountNow)
+    box.append(head, input, winners)
+    b.el.sliders.append(box)
+    return { modality, input, amountNow, winners }
+  })
+}
+
+// What is there moves; the answer follows at once.
+function moveTo(b, shares) {
+  const keep = Object.fromEntries(b.grid.modalities.map((modality, i) => [modality, shares[i]]))
+  change(b, { keep, spans: {}, pattern: b.state.pattern === "drawn" ? b.lastPattern : b.state.pattern })
+}
+
+function change(b, parts, done = false) {
+  if (!b.state) return
+  b.state = { ...b.state, ...parts }
+  if (b.grid) follow(b)
+  if (done) commit(b)
+}
+
+// Whose answer and which class: looked at, not done to the clip, so that undo passes over it.
+function look(b, parts) {
+  b.state = { ...b.state, ...parts }
+  redrawBoard(b)
+  b.committed = JSON.stringify({ ...JSON.parse(b.committed), ...parts })
+  report(b)
+}
+
+function commitSoon(b, after = SOON) {
+  clearTimeout(b.waiting)
+  b.waiting = setTimeout(() => commit(b), after)
+}
+
+function commit(b) {
+  clearTimeout(b.waiting)
+  const now = JSON.stringify(b.state)
+  if (now === b.committed) return
+  b.past.push(b.committed)
+  b.future = []
+  b.committed = now
+  fillBoard(b)
+  report(b)
+}
+
+function travel(b, from, to) {
+  if (!from.length) return
+  to.push(b.committed)
+  const { head, class: shown } = b.state
+  b.state = { ...JSON.parse(from.pop()), head, class: shown }
+  b.committed = JSON.stringify(b.state)
+  fillBoard(b)
+  redrawBoard(b)
+  report(b)
+}
+
+function report(b) {
+  b.serial += 1
+  b.send({ ...b.state, stamp: b.stamp, serial: b.serial })
+}
+
+// The controls that are not drawn: what can be chosen, and what is.
+function fillBoard(b) {
+  const { el, state, options } = b
+  choices(el.pattern, options.patterns, PATTERN_NAMES)
+  choices(el.filling, options.fillings, FILLING_NAMES)
+  el.undo.disabled = !b.past.length
+  el.redo.disabled = !b.future.length
+  if (b.grid) follow(b)
+  el.meaning.textContent = [MEANINGS[state.filling], options.note].filter(Boolean).join(" ")
+}
+
+function choices(select, values, names) {
+  const wanted = values.join()
+  if (select.dataset.values === wanted) return
+  select.dataset.values = wanted
+  select.replaceChildren(...values.map((value) => new Option(names[value] ?? value, value)))
+}
+
+// Everything that follows the hand. No round trip, no layout of anything but what moves.
+function follow(b) {
+  const { el, state } = b
+  const shares = sharesOf(b)
+  b.sliders.forEach(({ modality, input, amountNow }, i) => {
+    const share = state.pattern === "drawn" ? Math.round(drawnShare(b, modality)) : shares[i]
+    if (Number(input.value) !== share) input.value = share
+    amountNow.textContent = `${share} %`
+    input.setAttribute("aria-valuetext", `${share} % of the ${nameOf(modality).toLowerCase()}`)
+  })
+  el.pattern.value = state.pattern
+  el.filling.value = state.filling
+  if (![...el.burst.options].some((one) => one.value === String(state.burst))) el.burst.append(new Option(`${state.burst} s`, String(state.burst)))
+  el.burst.value = String(state.burst)
+  if (document.activeElement !== el.seed) el.seed.value = state.seed
+  el.burstField.hidden = state.pattern !== "burst"
+  el.seedField.hidden = !["random", "burst"].includes(state.pattern) && state.filling !== "noise"
+  el.reset.disabled = isWhole(b)
+  showAnswer(b)
+  movePoint(b)
+  const off = state.pattern === "drawn" || !gridFits(b)
+  b.root.classList.toggle("off", off)
+  el.status.textContent = gridFits(b)
+    ? state.pattern === "drawn" ? "Frames drawn by hand: the surface shows shares of frames that go here and there." : ""
+    : "Asking the model at every share of sound and picture …"
+  b.root.dataset.keep = b.grid.modalities.map((modality, i) => `${modality}:${shares[i]}`).join(",")
+  b.root.dataset.pattern = state.pattern
+  cancelAnimationFrame(b.frame)
+  b.frame = requestAnimationFrame(() => paintStrips(b))
+}
+
+function redrawBoard(b) {
+  follow(b)
+  paintSurface(b)
+  movePoint(b)
+  paintStrips(b)
+}
+
+function drawnShare(b, modality) {
+  const strip = b.strips.find((one) => one.modality === modality)
+  if (!strip?.count) return 100
+  return (100 * framesLeft(strip, b.state, modality).reduce((n, one) => n + (one > 0 ? 1 : 0), 0)) / strip.count
+}
+
+function sharesOf(b) {
+  if (b.state.pattern === "drawn") return b.grid.modalities.map((modality) => Math.round(drawnShare(b, modality)))
+  return b.grid.modalities.map((modality) => b.state.keep[modality] ?? 100)
+}
+
+function isWhole(b) {
+  if (b.state.pattern === "drawn") return !Object.values(b.state.spans).some((spans) => spans.length)
+  return Object.values(b.state.keep).every((share) => share === 100)
+}
+
+// What the answer depends on, apart from the shares.
+function gridKey(state) {
+  const pattern = state.pattern === "drawn" ? "random" : state.pattern
+  const chance = pattern === "random" || pattern === "burst" || state.filling === "noise"
+  return JSON.stringify([pattern, state.filling, chance ? state.seed : 0, pattern === "burst" ? state.burst : 0])
+}
+
+function gridFits(b) {
+  return b.gridFor === gridKey(b.state)
+}
+
+// Two states of one key get one answer.
+function keyOf(b, state) {
+  const there = state.pattern === "drawn" ? state.spans : Object.entries(state.keep).filter(([, share]) => share < 100).sort()
+  return JSON.stringify([state.pattern === "drawn", gridKey(state), there])
+}
+
+function nameOf(modality) {
+  return MODALITY_NAMES[modality] ?? modality.charAt(0).toUpperCase() + modality.slice(1)
+}
+
+function element(tag, className) {
+  const made = document.createElement(tag)
+  made.className = className
+  return made
+}

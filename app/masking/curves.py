@@ -1,0 +1,5 @@
+"""Stub."""
+
+
+def section(model: str) -> None:
+    pass

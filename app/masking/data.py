@@ -1,0 +1,89 @@
+"""Answers to a clip with frames taken away, and robustness curves: cached on disk by content, reckoned as jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from app import jobs, services, shelf, uploads
+from core.evaluation.grid import GRID_VERSION, answer_to, response_grid
+from core.features.extract import extract
+from core.features.store import cache_root, content_hash, key_of, write_atomically
+from core.models.base import ModelSpec
+from core.perturbation import Perturbation
+from core.streams import Stream
+
+_MOMENT = 1.5  # Seconds.
+
+
+def spec(model: str) -> ModelSpec:
+    return services.analyzer(model).checkpoint.spec
+
+
+def grid_url(item: services.Clip, model: str, change: Perturbation) -> str:
+    """Where the browser finds the answers at every share; empty while nobody has reckoned them."""
+    path = _grid_path(item, model, change)
+    return shelf.lend("grids", path.stem, path) if path.is_file() else ""
+
+
+def grid_soon(item: services.Clip, model: str, change: Perturbation) -> str:
+    """The same after a moment's work, where a moment is enough: the board need not be drawn twice."""
+    ask_grid(item, model, change).wait(_MOMENT)
+    return grid_url(item, model, change)
+
+
+def ask_grid(item: services.Clip, model: str, change: Perturbation) -> jobs.Job:
+    """Reckon them, or join the reckoning that is under way."""
+    path = _grid_path(item, model, change)
+    return jobs.ensure(f"grid-{path.stem}", partial(_write_grid, item, model, change, path))
+
+
+def answers(item: services.Clip, model: str, change: Perturbation) -> Mapping[str, list[float]]:
+    """What each head says with exactly these frames gone; for a clip that has been read before."""
+    return answer_to(services.analyzer(model).checkpoint, _streams(str(item.media), content_hash(item.media), model)[0], change)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _streams(media: str, content: str, model: str) -> tuple[dict[str, Stream], float]:
+    analyzer = services.analyzer(model)
+    extraction = extract(Path(media), analyzer.store, sets=analyzer.sets)
+    return analyzer.streams(extraction), extraction.duration
+
+
+def _grid_path(item: services.Clip, model: str, change: Perturbation) -> Path:
+    # Its shares are every share, so only the rest of the change counts.
+    asked = replace(change, keep=dict.fromkeys(services.analyzer(model).checkpoint.spec.inputs, 0), spans={})
+    if asked.pattern == "drawn":
+        asked = replace(asked, pattern="random")
+    return cache_root() / "grids" / f"{key_of(GRID_VERSION, services.analyzer(model).key(item.media, None), asked.facts())}.json"
+
+
+def _write_grid(item: services.Clip, model: str, change: Perturbation, path: Path, progress: jobs.Progress) -> None:
+    if item.corpus == services.UPLOADS and uploads.playable(item.id) is None:
+        uploads.make_playable(item.id, item.media, lambda share: progress("Preparing the clip for the browser", share))
+    analyzer = services.analyzer(model)
+    extract(item.media, analyzer.store, progress, analyzer.sets)
+    streams, duration = _streams(str(item.media), content_hash(item.media), model)
+
+    def report(share: float) -> None:
+        progress("Asking the model at every share of sound and picture", share)
+
+    grid = response_grid(analyzer.checkpoint, streams, duration, change, progress=report)
+    write_atomically(path, lambda part: part.write_text(grid.to_json(), encoding="utf-8"))
+
+
+def patient(progress: jobs.Progress) -> jobs.Progress:
+    """Progress that stands back while somebody waits for a single clip."""
+
+    def report(stage: str, share: float) -> None:
+        while jobs.busy():
+            progress(stage, share)
+            time.sleep(0.1)
+        progress(stage, share)
+
+    return report

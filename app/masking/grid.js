@@ -1,0 +1,111 @@
+// The answers that the server reckoned once, and what lies between them. Shares are whole percents, a list in the axes' order.
+
+function answerAt(grid, head, shares) {
+  const size = grid.labels.length
+  const values = grid.answers[head]
+  const said = new Float64Array(size)
+  for (const [node, weight] of cornersOf(grid, shares)) {
+    for (let k = 0; k < size; k++) said[k] += weight * values[node * size + k]
+  }
+  return said
+}
+
+// The nodes around a point, each with its weight.
+function cornersOf(grid, shares) {
+  let corners = [[0, 1]]
+  for (const share of shares) {
+    const [low, part] = cellOf(grid.shares, share)
+    corners = corners.flatMap(([node, weight]) => {
+      const from = node * grid.shares.length + low
+      return part ? [[from, weight * (1 - part)], [from + 1, weight * part]] : [[from, weight]]
+    })
+  }
+  return corners
+}
+
+function cellOf(nodes, share) {
+  let low = 0
+  while (low < nodes.length - 1 && nodes[low + 1] <= share) low += 1
+  return low === nodes.length - 1 ? [low, 0] : [low, (share - nodes[low]) / (nodes[low + 1] - nodes[low])]
+}
+
+function onNode(grid, shares) {
+  return shares.every((share) => grid.shares.includes(share))
+}
+
+function seenAt(grid, head, shares) {
+  return cornersOf(grid, shares).some(([node]) => grid.evidence[head][node])
+}
+
+function wholeOf(grid, head) {
+  return answerAt(grid, head, grid.modalities.map(() => 100))
+}
+
+// What an answer comes down to: the likeliest class; for attributes, on which side of zero the one that is looked at lies.
+function verdictOf(grid, said, k) {
+  if (grid.task !== "classification") return said[k] < 0 ? 0 : 1
+  let best = 0
+  for (let i = 1; i < said.length; i++) if (said[i] > said[best]) best = i
+  return best
+}
+
+function verdictName(grid, verdict, k) {
+  if (grid.task === "classification") return grid.labels[verdict]
+  return verdict ? `${grid.labels[k]} above 0` : `${grid.labels[k]} below 0`
+}
+
+// The verdict at each percent of one modality, 0 to 100, the others held.
+function verdictsAlong(grid, head, shares, axis, k) {
+  const at = [...shares]
+  return Array.from({ length: 101 }, (_, share) => {
+    at[axis] = share
+    return verdictOf(grid, answerAt(grid, head, at), k)
+  })
+}
+
+// Of ``count`` frames, how many stay; core/perturbation.py reckons the same.
+function leftOf(count, share) {
+  return Math.floor((count * share) / 100 + 0.5)
+}
+
+// Which frames of a strip are there: 1 there, 0 taken away, -1 never was.
+function framesLeft(strip, state, modality) {
+  const left = new Int8Array(strip.rank.length)
+  if (state.pattern === "drawn") {
+    const spans = state.spans[modality] ?? []
+    strip.times.forEach((t, i) => {
+      left[i] = strip.rank[i] < 0 ? -1 : spans.some(([start, end]) => start <= t && t < end) ? 0 : 1
+    })
+    return left
+  }
+  const first = strip.count - leftOf(strip.count, state.keep[modality] ?? 100)
+  strip.rank.forEach((rank, i) => { left[i] = rank < 0 ? -1 : rank >= first ? 1 : 0 })
+  return left
+}
+
+// What is gone, as spans in seconds, whole milliseconds; from half-way to the neighbours.
+function spansOf(strip, left, duration) {
+  const spans = []
+  for (let i = 0; i < left.length; i++) {
+    if (left[i] !== 0) continue
+    const [start, end] = cell(strip.times, i, duration).map(milli)
+    const last = spans[spans.length - 1]
+    if (last && start <= last[1] + 0.001) last[1] = end
+    else spans.push([start, end])
+  }
+  return spans
+}
+
+function milli(seconds) {
+  return Math.round(seconds * 1000) / 1000
+}
+
+function withSpan(spans, [start, end]) {
+  const touching = spans.filter(([a, b]) => a <= end && b >= start)
+  const joined = [Math.min(start, ...touching.map(([a]) => a)), Math.max(end, ...touching.map(([, b]) => b))]
+  return [...spans.filter((one) => !touching.includes(one)), joined].sort((a, b) => a[0] - b[0])
+}
+
+function withoutSpan(spans, [start, end]) {
+  return spans.flatMap(([a, b]) => [[a, Math.min(b, start)], [Math.max(a, end), b]].filter(([from, to]) => to - from > 0.0005))
+}

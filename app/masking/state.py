@@ -1,0 +1,118 @@
+"""What is taken from the clip, in the selection and its URL: o.masking.*."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from app import session
+from core.errors import UserError
+from core.perturbation import FILLINGS, PATTERNS, WHOLE, Perturbation, Spans
+
+_PREFIX = "masking."
+_SEEN = "masking_seen"
+_ECHO = "masking_echo"
+_MOST_SPANS = 2000
+_DEFAULTS = {"pattern": "random", "fill": "absent", "seed": "0", "burst": "0.4", "keep": "", "spans": "", "head": "", "class": ""}
+
+
+def current(modalities: Mapping[str, Any]) -> Perturbation:
+    """What the URL asks for; what makes no sense in it, or names a modality that the model does not take, is left out."""
+    said = {name: session.option(_PREFIX + name, default) for name, default in _DEFAULTS.items()}
+    try:
+        return Perturbation(
+            keep={
+                m: min(WHOLE, max(0, int(share))) for m, share in _pairs(said["keep"]) if m in modalities and share.isdecimal()
+            },
+            pattern=said["pattern"] if said["pattern"] in PATTERNS else "random",  # type: ignore[arg-type]
+            filling=said["fill"] if said["fill"] in FILLINGS else "absent",  # type: ignore[arg-type]
+            seed=min(int(said["seed"]), 2**31) if said["seed"].isdecimal() else 0,
+            burst=_seconds(said["burst"]),
+            spans={m: _read_spans(spans) for m, spans in _pairs(said["spans"]) if m in modalities},
+        )
+    except (UserError, ValueError, OverflowError):
+        return Perturbation()
+
+
+def shown() -> dict[str, str]:
+    """Which head's answer and which class the page looks at; empty for the first and the predicted one."""
+    return {name: session.option(_PREFIX + name) for name in ("head", "class")}
+
+
+def for_browser(change: Perturbation) -> dict[str, Any]:
+    """The state as the board speaks of it, with its own mark where it is what the board itself reported last."""
+    state = {
+        "keep": dict(change.keep),
+        "pattern": change.pattern,
+        "filling": change.filling,
+        "seed": change.seed,
+        "burst": change.burst,
+        "spans": {m: [list(span) for span in spans] for m, spans in change.spans.items()},
+        **shown(),
+    }
+    stamp, options = st.session_state.get(_ECHO, ("", None))
+    return state | {"stamp": stamp if options == _own() else ""}
+
+
+def keep(reported: Mapping[str, Any] | None) -> bool:
+    """Take over what a person did on the board, each report once.
+
+    Returns:
+        True when it was new.
+    """
+    if not reported:
+        return False
+    mark = (reported.get("stamp"), reported.get("serial"))
+    if st.session_state.get(_SEEN) == mark:
+        return False
+    st.session_state[_SEEN] = mark
+    before = _own()
+    said = {
+        "keep": ",".join(f"{m}:{int(share)}" for m, share in sorted(reported.get("keep", {}).items()) if int(share) < WHOLE),
+        "spans": ",".join(f"{m}:{_write_spans(spans)}" for m, spans in sorted(reported.get("spans", {}).items()) if spans),
+        "pattern": str(reported.get("pattern", "random")),
+        "fill": str(reported.get("filling", "absent")),
+        "seed": str(reported.get("seed", 0)),
+        "burst": f"{float(reported.get('burst', 0.4)):g}",
+        "head": str(reported.get("head", "")),
+        "class": str(reported.get("class", "")),
+    }
+    if said["pattern"] != "drawn":
+        said["spans"] = ""
+    options = {k: v for k, v in session.current().options.items() if not k.startswith(_PREFIX) or k[len(_PREFIX) :] not in said}
+    own = {_PREFIX + name: value for name, value in said.items() if value != _DEFAULTS[name]}
+    session.update(options=options | own)
+    st.session_state[_ECHO] = (str(mark[0]), _own())
+    return before != _own()
+
+
+def _own() -> dict[str, str]:
+    return {k: v for k, v in session.current().options.items() if k[len(_PREFIX) :] in _DEFAULTS and k.startswith(_PREFIX)}
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """ "audio:40,visual:70" by name."""
+    return [(name, value) for name, _, value in (part.partition(":") for part in text.split(",")) if value]
+
+
+def _read_spans(text: str) -> Spans:
+    """ "500-1200.2000-2400", milliseconds, in seconds."""
+    found = []
+    for part in text.split(".")[:_MOST_SPANS]:
+        start, _, end = part.partition("-")
+        if start.isdecimal() and end.isdecimal() and int(start) < int(end) <= 10**9:
+            found.append((int(start) / 1000, int(end) / 1000))
+    return tuple(found)
+
+
+def _write_spans(spans: list[list[float]]) -> str:
+    whole = [(round(1000 * float(start)), round(1000 * float(end))) for start, end in spans[:_MOST_SPANS]]
+    return ".".join(f"{start}-{end}" for start, end in whole if end > start >= 0)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    return min(max(value, 0.02), 10.0) if math.isfinite(value) else 0.4

@@ -1,0 +1,83 @@
+"""What the answer rests on: take sound and picture away by hand, and see what the model says to the rest."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import choose, services, session
+from app.masking import board, curves, data, state
+from app.player import player
+from app.progress import finished
+from app.verdict import heading
+from core.errors import UserError
+from core.lanes import head_title
+from core.perturbation import FILLINGS, PATTERNS, Perturbation
+
+BOARD = "masking_board"
+
+
+@st.fragment
+def bench(clip: services.Clip, model: str) -> None:
+    """The board and the player: only this part runs again when a person lets go of a slider."""
+    state.keep(st.session_state.get(BOARD, {}).get("state"))
+    spec = data.spec(model)
+    change = state.current(spec.inputs)
+    try:
+        url = data.grid_url(clip, model, change) or data.grid_soon(clip, model, change)
+        board(
+            url,
+            state.for_browser(change),
+            data.answers(clip, model, change) if url else None,
+            key=BOARD,
+            subject=f"{model} {clip.corpus} {clip.id}",
+            title=clip.title,
+            heads=[(head, head_title(head)) for head in ("decision", *spec.heads)],
+            patterns=[name for name in PATTERNS if name != "attended" or spec.attention],
+            fillings=FILLINGS,
+        )
+        if not url:
+            if finished(data.ask_grid(clip, model, change)):
+                st.rerun()
+            return
+        watch(clip, model, change)
+    except UserError as error:
+        st.error(str(error))
+
+
+def watch(clip: services.Clip, model: str, change: Perturbation) -> None:
+    """The clip as the model is given it, with heatmap and lanes."""
+    explain, given = choose.explained(model), None if change.whole else change
+    found = services.result(clip, model, explain, given)
+    if found is None:
+        with st.container():
+            done = finished(services.analyse(clip, model, explain, given))
+        found = services.result(clip, model, explain if done else None, given)
+    if found is None:
+        return
+    url = services.timeline_url(found)
+    seen = player(
+        services.media_url(clip),
+        url,
+        key="masking_player",
+        title=clip.title,
+        view=session.view(),
+        truth=clip.label,
+        explained=found.explained,
+    )
+    if session.keep_view(seen, url) and choose.explained(model) != explain:
+        st.rerun()
+
+
+model = choose.model()
+try:
+    clip = choose.clip()
+    if model and clip:
+        heading(clip.title, choose.facts(clip), choose.caution(model))
+        bench(clip, model)
+    if model:
+        curves.section(model)
+except UserError as error:
+    st.error(str(error))
+
+with st.sidebar:
+    choose.sidebar(model)
