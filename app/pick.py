@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import streamlit as st
 
 from app import session
 
 
-def pick(label: str, name: str, options: Mapping[str, str], default: str = "", help: str | None = None) -> str:
+def pick(
+    label: str, name: str, options: Mapping[str, str], default: str = "", width: int | Literal["stretch"] = "stretch"
+) -> str:
     """A select box; what the URL names and ``options`` does not have counts as the default.
 
     Args:
@@ -20,7 +23,7 @@ def pick(label: str, name: str, options: Mapping[str, str], default: str = "", h
     default = default or next(iter(options))
     key = _show(name, options, default)
     st.selectbox(
-        label, list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default), help=help
+        label, list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default), width=width
     )
     return _chosen(name, options, default)
 

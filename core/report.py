@@ -75,8 +75,9 @@ a { color: #0b6e8f; }
 </html>
 """
 )
-# CommonMark lets any ASCII punctuation be escaped by a backslash.
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+# What CommonMark, and GitHub's extensions of it, read as markup: anywhere, and where a line begins.
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>|~$&#!:@^]|(?<=www)\.)")
+_START = re.compile(r"^(\d*)([-+=.)])")
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def table_csv(entries: Sequence[Entry]) -> str:
 
 def escaped(text: str) -> str:
     """Text on one line of Markdown, none of it markup."""
-    return _PUNCTUATION.sub(r"\\\1", " ".join(text.split()))
+    return _START.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", " ".join(text.split())))
 
 
 def _quoted(text: str) -> list[str]:

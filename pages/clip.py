@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, export, services, session
+from app import choose, export, notebook, services, session
 from app.player import player
 from app.progress import finished
 from app.verdict import heading, verdict
@@ -23,7 +23,7 @@ def answered(clip: services.Clip, model: str, explain: str | None) -> services.R
 
 
 @st.fragment
-def microscope(clip: services.Clip, result: services.Result) -> None:
+def microscope(clip: services.Clip, model: str, result: services.Result) -> None:
     """What follows the player: only this part runs again when a person seeks or moves a slider."""
     url = services.timeline_url(result)
     explain = session.current().explain
@@ -38,7 +38,9 @@ def microscope(clip: services.Clip, result: services.Result) -> None:
     )
     if session.keep_view(seen, url) and session.current().explain != explain:
         st.rerun()
-    export.popover(clip, result)
+    with st.container(horizontal=True):
+        notebook.popover(clip, model, notebook.said_of(services.verdicts(result, model)))
+        export.popover(clip, result)
 
 
 model = choose.model()
@@ -49,7 +51,7 @@ try:
         result = answered(clip, model, choose.explained(model))
         if result:
             verdict(services.verdicts(result, model), clip.label)
-            microscope(clip, result)
+            microscope(clip, model, result)
 except UserError as error:
     st.error(str(error))
 

@@ -34,4 +34,3 @@ try:
         notebook.dialogs()
 except UserError as error:
     st.error(str(error))
-views.leave()

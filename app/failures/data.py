@@ -58,7 +58,7 @@ def bins(key: str, head: str, _survey: Survey) -> tuple[pd.DataFrame, float]:
     truth = _survey.table["label"].map({name: i for i, name in enumerate(_survey.outputs)})
     known = truth.notna().to_numpy()
     shares = torch.from_numpy(np.array(_survey.answers[head][known], np.float64))
-    table = reliability(shares.log(), torch.from_numpy(truth[known].to_numpy(np.int64)), _bins(int(known.sum())))
+    table = reliability(shares.log(), torch.tensor(truth[known].tolist()).long(), _bins(int(known.sum())))
     right = (table["accuracy"] * table["count"]).round().astype(int)
     spread = [slices.wilson(r, n) for r, n in zip(right, table["count"], strict=True)]
     table["accuracy_low"], table["accuracy_high"] = zip(*spread, strict=True)

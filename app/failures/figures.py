@@ -31,17 +31,16 @@ def slices_figure(table: pd.DataFrame, measure: str, chosen: tuple[str, str] | N
         f"{plain(r.column)} {plain(r.value)}: {measure} {r.score:.2f}, {r.count_} clips; 95 %: {r.low:.2f} to {r.high:.2f}"
         for r in rows.rename(columns={"count": "count_"}).itertuples()
     ]
-    here = [chosen == (r.column, r.value) for r in rows.itertuples()]
-    colours = [WRONG if one else RIGHT for one in here]
+    places = list(zip(rows["column"], rows["value"], strict=True))
+    colours = [WRONG if place == chosen else RIGHT for place in places]
+    names = [f"{plain(value)} ({n})" for value, n in zip(rows["value"], rows["count"], strict=True)]
+    spread = {"array": rows["high"] - rows["score"], "arrayminus": rows["score"] - rows["low"]}
     figure = go.Figure(
         go.Scatter(
-            x=rows["score"], y=[[plain(c) for c in rows["column"]], [f"{plain(v)} ({n})" for v, n in zip(rows["value"], rows["count"], strict=True)]],
+            x=rows["score"], y=[[plain(c) for c in rows["column"]], names],
             mode="markers", marker={"size": size, "color": colours, "opacity": 1}, hovertext=words, hoverinfo="text",
-            customdata=list(zip(rows["column"], rows["value"], strict=True)), showlegend=False,
-            error_x={
-                "type": "data", "symmetric": False, "array": rows["high"] - rows["score"], "arrayminus": rows["score"] - rows["low"],
-                "color": QUIET, "thickness": 1.4, "width": 3,
-            },
+            customdata=places, showlegend=False,
+            error_x={"type": "data", "symmetric": False, "color": QUIET, "thickness": 1.4, "width": 3, **spread},
             selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
         )
     )  # fmt: skip
@@ -70,8 +69,8 @@ def reliability_figure(bins: pd.DataFrame) -> go.Figure:
         x=[0, 1], y=[0, 1], mode="lines", line={"color": QUIET, "dash": "dot"}, hoverinfo="skip", name="as sure as right"
     )
     figure.add_scatter(
-        x=bins["confidence"], y=bins["accuracy"], mode="lines+markers", name="share that was right", hovertext=words, hoverinfo="text",
-        marker={"size": 9, "color": RIGHT}, line={"color": RIGHT, "width": 2},
+        x=bins["confidence"], y=bins["accuracy"], mode="lines+markers", name="share that was right", hovertext=words,
+        hoverinfo="text", marker={"size": 9, "color": RIGHT}, line={"color": RIGHT, "width": 2},
         error_y={
             "type": "data", "symmetric": False, "array": bins["accuracy_high"] - bins["accuracy"],
             "arrayminus": bins["accuracy"] - bins["accuracy_low"], "color": RIGHT, "thickness": 1.4, "width": 4,
@@ -91,11 +90,12 @@ def errors_figure(table: pd.DataFrame, attribute: str) -> go.Figure:
     ]
     low = float(min(table["truth"].min(), table["predicted"].min())) - 0.1
     high = float(max(table["truth"].max(), table["predicted"].max())) + 0.1
+    bar = {"title": "error", "thickness": 12}
     kind = go.Scattergl if len(table) > 3000 else go.Scatter
     figure = go.Figure(
         kind(
             x=table["truth"], y=table["predicted"], mode="markers", customdata=[[clip] for clip in table.index], hovertext=words,
-            hoverinfo="text", marker={"color": table["error"], "colorscale": "Viridis", "size": 9, "colorbar": {"title": "error", "thickness": 12}},
+            hoverinfo="text", marker={"color": table["error"], "colorscale": "Viridis", "size": 9, "colorbar": bar},
             selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.6}}, showlegend=False,
         )
     )  # fmt: skip

@@ -16,7 +16,6 @@ from core.lanes import head_title
 from core.survey import DECISION, Survey
 
 PAGE = 12
-_GO = "failures_go"
 
 ORDERS = {
     "worst": "Most confidently wrong first",
@@ -72,13 +71,6 @@ def show(title: str, table: pd.DataFrame, looked: Looked, card: Callable[[str, p
     if len(table) > count:
         more = min(2 * PAGE, len(table) - count)
         st.button(f"Show {more} more of {len(table)}", on_click=session.choose_option, args=("failures.count", str(count + more)))
-
-
-def leave() -> None:
-    """Go where a button led."""
-    wanted = st.session_state.pop(_GO, None)
-    if wanted:
-        st.switch_page(wanted)
 
 
 def class_card(clip: str, row: pd.Series, looked: Looked) -> Card:
@@ -139,7 +131,7 @@ def _act(clip: str, action: str, model: str, table: pd.DataFrame) -> None:
     # The model's own classes can be explained; a label that only the corpus has cannot.
     explain = explain if explain in services.labels(model) else ""
     session.update(corpus=corpus, clip=clip, model=model, explain=explain)
-    st.session_state[_GO] = "pages/masking.py" if action == "mask" else "pages/clip.py"
+    st.switch_page("../pages/masking.py" if action == "mask" else "../pages/clip.py")
 
 
 def _count() -> int:

@@ -10,15 +10,13 @@ import streamlit as st
 
 from app import services, session
 from app.failures import data, figures, lists
-from app.failures.lists import Looked, leave
+from app.failures.lists import Looked
 from app.matrix import matrix
 from app.pick import pick
 from core.evaluation.failures import confusion, errors
 from core.evaluation.slices import wilson
 from core.lanes import head_title
 from core.survey import DECISION, Survey
-
-__all__ = ["leave", "show", "summary"]
 
 
 def summary(model: str, survey: Survey | None) -> list[str]:
@@ -42,9 +40,9 @@ def show(view: str, model: str, survey: Survey) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _choose_model(model)
         heads = {h: head_title(h) for h in (DECISION, *survey.heads)}
-        head = pick("Answers of", "failures.head", heads, DECISION)
+        head = pick("Answers of", "failures.head", heads, DECISION, width=190)
         if survey.task == "regression":
-            attribute = pick("Attribute", "failures.attribute", {name: name for name in survey.outputs})
+            attribute = pick("Attribute", "failures.attribute", {name: name for name in survey.outputs}, width=190)
     if survey.task == "regression":
         table = errors(survey, head, attribute, _modalities(model))
         if table.empty:
@@ -90,8 +88,9 @@ def _errors(looked: Looked, attribute: str, table: pd.DataFrame) -> None:
     left, right = st.columns([5, 7], gap="medium")
     with left:
         picked = st.plotly_chart(
-            figures.errors_figure(table, attribute), key=f"errors-{looked.head}-{attribute}", on_select="rerun", selection_mode="points",
-            config=figures.CONFIG, alt=f"True against predicted {attribute}; mean absolute error {table['error'].mean():.2f}",
+            figures.errors_figure(table, attribute), key=f"errors-{looked.head}-{attribute}", on_select="rerun",
+            selection_mode="points", config=figures.CONFIG,
+            alt=f"True against predicted {attribute}; mean absolute error {table['error'].mean():.2f}",
         )  # fmt: skip
         clips = [str(point["customdata"][0]) for point in picked["selection"]["points"] if point.get("customdata")]
     with right:
@@ -121,11 +120,11 @@ def _slices(looked: Looked, attribute: str) -> None:
     measure = "CCC" if attribute else "Accuracy"
     table = data.by_part(data.key(looked.model), looked.head, attribute, _modalities(looked.model), looked.survey)
     columns = {"": "All columns"} | {name: name for name in dict.fromkeys(table["column"]) if name != "all"}
-    column = pick("Column", "failures.column", columns)
+    column = pick("Column", "failures.column", columns, width=230)
     shown = table if not column else table[table["column"].isin(["all", column])]
     st.caption(
-        "The dot is the part's score, the line its 95 % interval, the number in brackets its clips. The band is the whole corpus: "
-        "a part whose line meets it may differ by chance. Press a dot for its clips."
+        "The dot is the part's score, the line its 95 % interval, the number in brackets its clips. The band is the whole "
+        "corpus: a part whose line meets it may differ by chance. Press a dot for its clips."
     )
     if len(shown) > 1:
         key = f"slices-{looked.head}-{attribute}-{column}"
@@ -151,8 +150,8 @@ def _reliability(looked: Looked) -> None:
     right = float((table["accuracy"] * table["count"]).sum() / table["count"].sum())
     word = "less" if sure < right else "more"
     st.text(
-        f"Expected calibration error {error:.3f} over {len(table)} bins and {int(table['count'].sum())} answers. On average the model is "
-        f"{sure:.0%} sure and {right:.0%} right: it is {word} sure than it may be."
+        f"Expected calibration error {error:.3f} over {len(table)} bins and {int(table['count'].sum())} answers. On average the "
+        f"model is {sure:.0%} sure and {right:.0%} right: it is {word} sure than it may be."
     )
     st.plotly_chart(
         figures.reliability_figure(table), key=f"reliability-{looked.head}", config=figures.CONFIG,
@@ -214,7 +213,7 @@ def _choose_model(model: str) -> None:
     names = list(services.models())
     if len(names) > 1:
         st.session_state["failures-model"] = model
-        st.selectbox("Model", names, key="failures-model", on_change=_take_model)
+        st.selectbox("Model", names, key="failures-model", on_change=_take_model, width=230)
 
 
 def _take_model() -> None:

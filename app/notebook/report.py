@@ -76,7 +76,8 @@ def _csv(notes: Sequence[Note], root: str) -> bytes:
 
 def _lead(notes: Sequence[Note]) -> str:
     models = ", ".join(sorted({note.model for note in notes}))
-    return f"{len(notes)} {'case' if len(notes) == 1 else 'cases'}; models: {models}. Written by AffectScope, {datetime.now():%Y-%m-%d}."
+    count = f"{len(notes)} {'case' if len(notes) == 1 else 'cases'}"
+    return f"{count}; models: {models}. Written by AffectScope, {datetime.now():%Y-%m-%d}."
 
 
 def _picture(note: Note) -> tuple[bytes | None, str]:

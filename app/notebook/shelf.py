@@ -35,8 +35,6 @@ def notebook() -> None:
     title = f"{len(shown)} {'note' if len(shown) == 1 else 'notes'}"
     empty = "Nothing is written down yet: press “Note” on a case, or “Note this case” under a clip."
     cards(title, [_card(note) for note in shown], key="notes", act=_act, empty=empty)
-    if st.session_state.pop("open_clip", False):
-        st.switch_page("pages/clip.py")
 
 
 def _card(note: Note) -> Card:
@@ -63,7 +61,7 @@ def _act(note_id: str, action: str) -> None:
         session.update(
             corpus=there.corpus, clip=there.clip, model=there.model, explain=there.explain, options=there.options, view=there.view
         )
-        st.session_state["open_clip"] = True
+        st.switch_page("../pages/clip.py")
 
 
 def _undo() -> None:
