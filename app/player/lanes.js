@@ -245,8 +245,13 @@ function paintGaps(p, context, lane, width, height) {
     context.globalAlpha = 0.5
     for (let at = -height; at < span; at += 6) strokeLine(context, x + at, height, x + at + height, 0)
     context.restore()
-    nameGap(p, context, GAP_NAMES[plainGroup(lane.group)] ?? "no value", x, span, height)
+    nameGap(p, context, gapName(p, plainGroup(lane.group), (from + to) / 2), x, span, height)
   }
+}
+
+function gapName(p, group, t) {
+  const removed = p.timeline.events.some((one) => one.lane === `${group} removed` && one.start <= t && t < one.end)
+  return removed ? "taken away" : GAP_NAMES[group] ?? "no value"
 }
 
 function nameGap(p, context, name, x, span, height) {
