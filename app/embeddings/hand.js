@@ -10,7 +10,12 @@ const toMap = (m, px, py) => {
 const toScreen = (m, x, y) => [m.size.width / 2 + m.view.x + x * m.view.k, m.size.height / 2 + m.view.y - y * m.view.k]
 
 function fit(m) {
-  m.view = { k: Math.max(10, Math.min(m.size.width, m.size.height) / 2 - 26), x: 0, y: 0 }
+  let [wide, high] = [0.01, 0.01]
+  for (let i = 0; i < m.at.length; i += 2) {
+    wide = Math.max(wide, Math.abs(m.at[i]))
+    high = Math.max(high, Math.abs(m.at[i + 1]))
+  }
+  m.view = { k: Math.max(10, Math.min((m.size.width / 2 - 26) / wide, (m.size.height / 2 - 48) / high)), x: 0, y: 0 }
   m.moved = false
   redraw(m)
 }

@@ -115,8 +115,8 @@ def figures(shown: Shown) -> None:
         ("10-NN accuracy", found.knn, ".0%", "The share of clips whose ten nearest others mostly carry their class."),
     ):
         note = f"{note} Classes: {of.columns[by].title}. Where the map scores higher than the model, it shows more order."
-        made.append(Figure(f"{name}, in the model", _said(space, style), note=note))
-        made.append(Figure(f"{name}, on this map", _said(flat, style), note=note))
+        made.append(Figure(f"{name}, model", _said(space, style), note=note))
+        made.append(Figure(f"{name}, map", _said(flat, style), note=note))
     with shown.figures:
         row_of_figures("How well the classes part", made, key=f"figures_{shown.key}")
 

@@ -1,0 +1,66 @@
+"""The Embeddings page over made-up vectors of as many clips as the model's name says: 7,442, 100,000."""
+
+import runpy
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import choose, services, session
+from core.corpora import Corpus
+from core.features.store import cache_root
+from core.survey import Survey
+from tests.app import fake
+
+SIZES = {"made-up 7442": 7442, "made-up 100000": 100_000}
+PAGE = Path(__file__).parents[3] / "pages" / "embeddings.py"
+
+
+@lru_cache
+def survey(model: str) -> Survey:
+    count, random = SIZES[model], np.random.default_rng(0)
+    label, said = random.integers(0, 6, count), random.integers(0, 6, count)
+    right = random.random(count) < 0.7
+    said[right] = label[right]
+    names = np.array(["anger", "disgust", "fear", "happiness", "neutral", "sadness"])
+    table = pd.DataFrame(
+        {
+            "label": names[label],
+            "speaker": [f"s{one:02d}" for one in random.integers(0, 91, count)],
+            "intensity": np.array(["low", "medium", "high"])[random.integers(0, 3, count)],
+            "predicted": names[said],
+            "correct": said == label,
+            "confidence": random.uniform(0.2, 1, count),
+        },
+        index=pd.Index([f"clip{i:06d}" for i in range(count)], name="clip"),
+    )
+    centres = random.normal(size=(6, 64))
+    vectors = {name: (3 * centres[said] + 2 * random.normal(size=(count, 64))).astype(np.float32) for name in ("fused", "audio")}
+    there = {"audio": random.random(count) < 0.95, "visual": np.ones(count, bool)}
+    answers = {"decision": np.full((count, 6), 1 / 6, np.float32)}
+    return Survey("made-up", "classification", tuple(names), ("av",), (), table, answers, vectors, there)
+
+
+@lru_cache
+def corpus(model: str) -> Corpus:
+    folder = cache_root() / "harness"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "clip.mp4").exists():
+        fake.clip(folder / "clip.mp4")
+    table = survey(model).table[["label", "speaker", "intensity"]]
+    return Corpus("made-up", folder, table.assign(path="clip.mp4"), survey(model).outputs, True)
+
+
+st.set_page_config(layout="wide")
+for size in SIZES:
+    survey(size)
+services.models = lambda: dict.fromkeys(SIZES, Path("none"))
+services.survey = survey
+services.corpus = lambda: corpus(choose.model())
+services.bundled_clips = lambda: corpus(choose.model()).table
+services.card = lambda model: {}
+choose.sidebar = lambda model: None
+session.enter("embeddings")
+runpy.run_path(str(PAGE))
