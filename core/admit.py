@@ -8,6 +8,7 @@ from then on.
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -28,6 +29,8 @@ _SECONDS = 60.0
 _BYTES_PER_SECOND = 10e6
 # A made-up file may have any number of keys; a person reads the first.
 _LISTED = 200
+_PATIENCE = 10
+_TOO_MUCH = "This file asks for more memory or time than any checkpoint of its size: it is damaged or hostile."
 _POLL = 0.1
 
 
@@ -60,12 +63,15 @@ def admit(
     Args:
         layout: the public layout to read it as; empty to tell from its keys.
         check: called a few times a second; what it raises ends the reading.
-        seconds: the least time that reading may take; large files get more.
+        seconds: of work that reading may take; large files get more.
     """
     size = sum(file.stat().st_size for file in (source.glob("*.pt") if source.is_dir() else [source]))
-    until = time.monotonic() + seconds + size / _BYTES_PER_SECOND
+    seconds += size / _BYTES_PER_SECOND
+    # The process counts its own work; this is for one that does none, or a system that cannot count.
+    until = time.monotonic() + _PATIENCE * seconds
     report = out.with_name(out.name + ".report.json")
-    command = [sys.executable, "-m", "core.admit", str(source), str(out), str(report), layout, str(_MEMORY + _COPIES * size)]
+    limits = [str(_MEMORY + _COPIES * size), str(math.ceil(seconds))]
+    command = [sys.executable, "-m", "core.admit", str(source), str(out), str(report), layout, *limits]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -74,14 +80,14 @@ def admit(
         while process.poll() is None:
             check()
             if time.monotonic() > until:
-                return Report("This file takes longer to read than any checkpoint of its size: it is damaged or hostile.")
+                return Report(_TOO_MUCH)
             time.sleep(_POLL)
         found: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(report.read_text(encoding="utf-8")).items()
         }
         return Report(**found)
     except (OSError, ValueError):
-        return Report("This file asks for more memory than any checkpoint of its size: it is damaged or hostile.")
+        return Report(_TOO_MUCH)
     finally:
         process.kill()
         process.wait()
@@ -142,26 +148,28 @@ def _size(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape)) or "one number"
 
 
-def _limit(memory: int) -> None:
-    """Take away memory beyond what the process has now and ``memory`` bytes; time is the parent's to watch."""
-    with suppress(ImportError, OSError, ValueError):
+def _limit(memory: int, seconds: int) -> None:
+    """Grant the process ``memory`` bytes and ``seconds`` of work beyond what it has had: its imports cost what they cost."""
+    with suppress(ImportError, OSError, ValueError, StopIteration):
         import resource
 
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        now = next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmData"))
-        resource.setrlimit(resource.RLIMIT_DATA, (now + memory, now + memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        worked = math.ceil(time.process_time()) + seconds
+        resource.setrlimit(resource.RLIMIT_CPU, (worked, worked))
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        held = next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmData"))
+        resource.setrlimit(resource.RLIMIT_DATA, (held + memory, held + memory))
 
 
 def _main() -> None:
-    source, out, report, layout, memory = sys.argv[1:]
+    source, out, report, layout, memory, seconds = sys.argv[1:]
     import core.checkpoints  # noqa: F401  (what it takes to read counts as what the process has)
 
-    _limit(int(memory))
+    _limit(int(memory), int(seconds))
     try:
         found = examine(Path(source), Path(out), layout)
     except MemoryError:
-        found = Report("This file asks for more memory than any checkpoint of its size: it is damaged or hostile.")
+        found = Report(_TOO_MUCH)
     Path(report).write_text(json.dumps(asdict(found)), encoding="utf-8")
 
 

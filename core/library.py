@@ -150,7 +150,7 @@ def find_path(text: str) -> Path:
     Raises:
         UserError: when there is none, or it is no checkpoint.
     """
-    path = Path(text.strip()).expanduser()
+    path = Path(os.path.expanduser(text.strip()))
     if "\0" in text or not path.is_absolute():
         raise UserError("Give the whole path of a file or folder on the machine that runs the app, from / on.")
     if path.is_dir() and not any(path.glob("*.pt")):

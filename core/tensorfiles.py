@@ -45,7 +45,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         # Mapped, a storage is a part of the file: a claim of more is refused instead of allocated.
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=packed)
     except pickle.UnpicklingError as error:
-        raise UserError(f"{name} holds pickled code, which is never run: save the model's state_dict and load that.") from error
+        noise = any(sign in str(error) for sign in ("Unsupported operand", "magic number"))
+        why = "is damaged or no checkpoint" if noise else "holds pickled code, which is never run"
+        raise UserError(f"{name} {why}: save the model's state_dict and load that.") from error
     except UserError:
         raise
     # Whatever a made-up file does to a parser, it is the file's fault.

@@ -13,12 +13,12 @@ import streamlit as st
 
 from app import jobs, services
 from app.library.drops import Arrival
-from core import cards, devices, library
+from core import cards, checkpoints, devices, library
 from core.admit import Report
 from core.cards import Card
 from core.corpora import Corpus, open_corpus
 from core.errors import UserError
-from core.features.store import key_of
+from core.features.store import content_hash, key_of
 from core.layouts import VAVL_FILES
 
 _MOST_OUTCOMES = 200
@@ -84,6 +84,9 @@ def dismiss(arriving: Arriving) -> None:
 
 def _admit(arriving: Arriving, progress: jobs.Progress) -> None:
     library.sweep()
+    if same := _shipped(arriving.source):
+        _OUTCOMES[arriving.id] = (same, Report())
+        return
     entry, report = library.take_in(
         arriving.source, arriving.called, services.models(), arriving.layout, lambda: progress("Reading", 0.5)
     )
@@ -94,6 +97,12 @@ def _admit(arriving: Arriving, progress: jobs.Progress) -> None:
     called = "" if arriving.source.name == arriving.called else arriving.called
     named = replace(report, error=report.error.replace(arriving.source.name, called) if called else report.error)
     _OUTCOMES[arriving.id] = (entry.name if entry else "", named)
+
+
+def _shipped(source: Path) -> str:
+    """The shipped model that a file is a copy of."""
+    ours = checkpoints.shipped().items() if source.is_file() else ()
+    return next((name for name, path in ours if path.is_file() and content_hash(path) == content_hash(source)), "")
 
 
 def card(name: str) -> Card:

@@ -13,7 +13,13 @@ function sheet({ title, tone, lines, caution, sections }) {
   box.append(make("h3", "", title))
   for (const line of lines) box.append(make("p", "", line))
   if (caution) box.append(make("p", "caution", caution))
-  for (const section of sections) box.append(...part(section))
+  const rest = make("div", "sections")
+  for (const section of sections) {
+    const one = make("div", "section")
+    one.append(...part(section))
+    rest.append(one)
+  }
+  box.append(rest)
   return box
 }
 

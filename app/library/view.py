@@ -117,8 +117,8 @@ def corpus_sheet(corpus: Corpus, classes: pd.DataFrame) -> Sheet:
     rows.append(("Folder", str(corpus.root)))
     columns = ["Class", "Clips", "Speakers", *(["Mean seconds"] if seconds else [])]
     table = [
-        [str(label), str(row.clips), str(row.speakers), *([f"{row.seconds:.1f}"] if seconds else [])]
-        for label, row in classes.iterrows()
+        [str(row.Index), str(row.clips), str(row.speakers), *([f"{row.seconds:.1f}"] if seconds else [])]
+        for row in classes.itertuples()
     ]
     caution = "Rendered faces and synthesised speech: no person was recorded for it" if corpus.synthetic else ""
     return Sheet(corpus.name, [], caution, [Section("Size", rows), Section("By class", columns=columns, table=table)])
