@@ -76,7 +76,9 @@ def together(a: services.Result, b: services.Result) -> services.Result:
     if not path.is_file():
         data = merged(services.timeline(a), services.timeline(b)).to_bytes()
         write_atomically(path, lambda part: part.write_bytes(data))
-    explained = {f"{side}.{head}": name for side, one in (("A", a), ("B", b)) for head, name in one.explained.items()}
+    # What the player opens with comes first, as in every result.
+    explained = dict.fromkeys([pair.id for pair in services.timeline(services.Result(key, {}, {}, {}, path)).pairs][:1], "")
+    explained |= {f"{side}.{head}": name for side, one in (("A", a), ("B", b)) for head, name in one.explained.items()}
     return services.Result(key, {}, {}, explained, path)
 
 

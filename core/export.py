@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,8 @@ _CLASSES = {
     "sur": "56b4e9", "cal": "8fbc5a", "con": "7a5195",
 }  # fmt: skip
 _OTHERS = ("0072b2", "e69f00", "009e73", "cc79a7", "d55e00", "56b4e9", "7a5195", "8fbc5a", "8c8c8c")
+# The ramp of a signed map, from 1 (B more) over 128 (alike) to 255 (A more).
+_DIVERGING = ("053061", "2166ac", "4393c3", "a6cee3", "f4f4f4", "fdc47a", "f08a24", "d95f02", "8a3a00")
 _INK, _PAPER = (235, 238, 242), (18, 22, 28)
 
 
@@ -40,7 +43,7 @@ def overlay(
     """Write the clip with heatmap, face box and the running answer burnt in, as an MP4 with its sound.
 
     Args:
-        heatmap: id of the heatmap to draw; "" takes the first.
+        heatmap: id of the heatmap to draw, or of a pair of them, side by side; "" takes the first.
 
     Raises:
         UserError: when the clip has no picture.
@@ -75,8 +78,8 @@ def frame_png(media: Path, timeline: Timeline, time: float, heatmap: str = "", o
     for number, (_, picture) in enumerate(read_frames(media)):
         if number == index:
             buffer = io.BytesIO()
-            painted = paint(picture, timeline, index, _find(timeline, heatmap), opacity)
-            Image.fromarray(painted).save(buffer, "PNG")
+            painted = [paint(picture, timeline, index, one, opacity) for one in _find(timeline, heatmap)]
+            Image.fromarray(np.hstack(painted)).save(buffer, "PNG")
             return buffer.getvalue()
     raise UserError(f"{media.name} has no frame at {time:.2f} s.")
 
@@ -105,8 +108,12 @@ def paint(
     if heatmap is not None and right > left and bottom > top:
         values = heatmap.values[index].reshape(heatmap.height, heatmap.width)
         warm = cv2.resize(values, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
-        colour = cv2.cvtColor(cv2.applyColorMap(warm, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
-        alpha = (opacity * warm / 255 * (warm >= 255 * threshold))[..., None]
+        if heatmap.signed:
+            colour, strength = _diverging()[warm], np.abs(warm.astype(np.float32) - 128) / 127
+        else:
+            colour = cv2.cvtColor(cv2.applyColorMap(warm, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
+            strength = warm / 255
+        alpha = (opacity * strength * (strength >= threshold))[..., None]
         rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
         inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
         below = painted[rows, columns]
@@ -120,7 +127,7 @@ class _Painter:
 
     def __init__(self, media: Path, timeline: Timeline, heatmap: str, opacity: float, threshold: float) -> None:
         self.timeline, self.opacity, self.threshold = timeline, opacity, threshold
-        self.heatmap = _find(timeline, heatmap)
+        self.heatmaps = _find(timeline, heatmap)
         self.frames = enumerate(read_frames(media, MAX_SIDE))
         first = next(self.frames, None)
         if first is None:
@@ -130,7 +137,7 @@ class _Painter:
         self.fps = probe(media).fps or 25
         height, width = (side - side % 2 for side in self.picture.shape[:2])
         self.size = width, height
-        self.strip = _strip(timeline, width)
+        self.strips = _strips(timeline, width, len(self.heatmaps))
         self.drawn: tuple[int, np.ndarray] | None = None
 
     def at(self, time: float) -> np.ndarray:
@@ -139,18 +146,28 @@ class _Painter:
             self.upcoming = next(self.frames, None)
         width, height = self.size
         if self.drawn is None or self.drawn[0] != self.index:
-            painted = paint(self.picture, self.timeline, self.index, self.heatmap, self.opacity, self.threshold)
-            self.drawn = self.index, painted[:height, :width]
-        strip = self.strip.copy()
+            painted = [
+                paint(self.picture, self.timeline, self.index, one, self.opacity, self.threshold)[:height, :width]
+                for one in self.heatmaps
+            ]
+            self.drawn = self.index, np.hstack(painted)
+        strips = [strip.copy() for strip in self.strips]
         x = int(time / max(self.timeline.duration, 1e-6) * (width - 1))
-        cv2.line(strip, (x, 0), (x, STRIP), _INK, 2)
-        return np.concatenate([self.drawn[1], strip])
+        for strip in strips:
+            cv2.line(strip, (x, 0), (x, STRIP), _INK, 2)
+        return np.concatenate([self.drawn[1], np.hstack(strips)])
 
 
-def _strip(timeline: Timeline, width: int) -> np.ndarray:
-    """The running answer of the first head that has one, stacked, with its classes named."""
+def _strips(timeline: Timeline, width: int, count: int) -> list[np.ndarray]:
+    """Under each picture the running answer of its model's first head that has one."""
+    first = {lane.group: lane for lane in reversed(timeline.lanes) if lane.kind == "probability"}
+    groups = [f"{side}.prediction" for side in "AB"] if count > 1 else sorted(first)[:1]
+    return [_strip(timeline, first.get(group), width) for group in groups or [""]]
+
+
+def _strip(timeline: Timeline, lane: Lane | None, width: int) -> np.ndarray:
+    """A running answer, stacked, with its classes named."""
     strip = np.full((STRIP, width, 3), _PAPER, np.uint8)
-    lane = next((lane for lane in timeline.lanes if lane.kind == "probability"), None)
     if lane is None:
         return strip
     _stack(strip[28:], lane, timeline.duration)
@@ -176,8 +193,21 @@ def _colour(name: str, index: int) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _find(timeline: Timeline, heatmap: str) -> Heatmap | None:
-    return next((h for h in timeline.heatmaps if h.id == heatmap or not heatmap), None)
+def _find(timeline: Timeline, heatmap: str) -> list[Heatmap | None]:
+    """The heatmap of that id, or the two of a pair; as in the player, what is not there gives way to the first."""
+    maps = {one.id: one for one in timeline.heatmaps}
+    pairs = {one.id: one for one in timeline.pairs}
+    chosen = heatmap if heatmap in maps or heatmap in pairs else next(iter((*pairs, *maps)), "")
+    ids = (pairs[chosen].left, pairs[chosen].right) if chosen in pairs else (chosen,)
+    return [maps.get(one) for one in ids]
+
+
+@cache
+def _diverging() -> np.ndarray:
+    """[256, 3] uint8, RGB."""
+    stops = np.array([list(bytes.fromhex(colour)) for colour in _DIVERGING], np.float32)
+    places = np.linspace(0, len(stops) - 1, 256)
+    return np.stack([np.interp(places, range(len(stops)), channel) for channel in stops.T], 1).astype(np.uint8)
 
 
 class _Report(ProgressBarLogger):

@@ -15,6 +15,7 @@ function buildClasses(p) {
   p.el.classes.replaceChildren()
   p.classes = []
   if (!lanes.length) return
+  p.el.nowTitle.textContent = `At the playhead${lanes.length > 1 || !sideOf(lanes[0].group) ? "" : `, ${sideOf(lanes[0].group)}`}`
   p.el.nowTitle.title = lanes.map((lane) => lane.note).join(" ")
   for (const name of new Set(lanes.flatMap((lane) => lane.series))) {
     const item = make("li", lanes.length > 1 ? "class several" : "class")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
-from core.compare import agreement, difference, merged
+from core import export
+from core.compare import agreement, difference, disagreements, merged
+from core.survey import Survey
 from core.timeline import Heatmap, Lane, Matrix, Timeline
+from tests.media_files import clip
 
 TIMES = np.array([0.0, 0.04])
 
@@ -119,3 +125,60 @@ def test_agreement_is_by_head_and_only_among_answers_of_one_kind() -> None:
     b = {"decision": {"fear": 0.2, "joy": 0.8}, "audio": {"fear": 0.1, "joy": 0.9}}
     assert agreement(a, b) == {"decision": False, "audio": True}
     assert agreement(a, {"decision": {"arousal": 0.1}}) == {}
+
+
+def test_a_signed_map_is_painted_in_two_colours_and_leaves_what_is_alike() -> None:
+    picture = np.full((8, 8, 3), 100, np.uint8)
+    for value, colour in ((128, (100, 100, 100)), (255, (138, 58, 0)), (1, (7, 51, 101))):
+        one = replace(heatmap("d", value, value), signed=True)
+        whole = replace(timeline(one), boxes=np.array([[0, 0, 1, 1]] * 2, np.float32))
+        # The middle: the box's frame lies on the edge.
+        found = export.paint(picture, whole, 0, one, opacity=1.0)[4, 4]
+        np.testing.assert_allclose(found, colour, atol=3)
+
+
+def test_a_pair_is_exported_side_by_side(tmp_path) -> None:
+    media = clip(tmp_path / "clip.mp4", frames=2)
+    both = merged(timeline(heatmap("av", 255, 255)), timeline(heatmap("av", 0, 0)))
+    both = replace(both, boxes=np.array([[0, 0, 1, 1]] * 2, np.float32))
+    sizes = {
+        name: Image.open(io.BytesIO(export.frame_png(media, both, 0.0, name))).size for name in ("", "AB.av", "A.av", "A-B.av")
+    }
+    width, height = sizes["A.av"]
+    assert sizes == {"": (2 * width, height), "AB.av": (2 * width, height), "A.av": (width, height), "A-B.av": (width, height)}
+
+
+def survey(
+    answers: list[list[float]], clips: str, task: str = "classification", outputs: tuple[str, ...] = ("fear", "joy")
+) -> Survey:
+    table = pd.DataFrame({"label": ["fear"] * len(clips)}, index=list(clips))
+    rows = np.array(answers)
+    if task == "classification":
+        table["predicted"] = [outputs[i] for i in rows.argmax(1)]
+    else:
+        table = table.assign(**{f"{name}_predicted": rows[:, i] for i, name in enumerate(outputs)})
+    return Survey("x", task, outputs, ("av",), (), table, {"decision": rows}, {}, {})
+
+
+def test_clips_on_which_two_models_differ_come_by_how_far_apart_they_are() -> None:
+    a = survey([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.7, 0.3]], "abcd")
+    # The other way round, and without the last clip.
+    b = survey([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]], "acb", outputs=("joy", "fear"))
+    found = disagreements(a, b)
+    assert found.index.tolist() == ["a", "c"]
+    assert found["A"].tolist() == ["fear", "fear"]
+    assert found["B"].tolist() == ["joy", "joy"]
+    # (|0.9 - 0.1| + |0.1 - 0.9|) / 2 and (|0.8 - 0.4| + |0.2 - 0.6|) / 2
+    np.testing.assert_allclose(found["apart"], [0.8, 0.4])
+    assert (found.attrs["clips"], found.attrs["common"]) == (4, 3)
+
+
+def test_attributes_differ_by_a_distance_and_never_from_classes() -> None:
+    names = ("arousal", "valence")
+    a = survey([[0.1, 0.2], [0.5, 0.5]], "ab", "regression", names)
+    b = survey([[0.1, 0.4], [0.1, 0.1]], "ab", "regression", names)
+    found = disagreements(a, b)
+    assert found.index.tolist() == ["b", "a"]
+    np.testing.assert_allclose(found["apart"], [0.4, 0.1])
+    np.testing.assert_allclose(found["B: valence"], [0.1, 0.4])
+    assert disagreements(a, survey([[1.0, 0.0]], "a")) is None
