@@ -6,6 +6,7 @@ import base64
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from core.analysis import atlas, columns, neighbours
 from core.analysis.aside import Draughtsman
 from core.analysis.atlas import Drawing
 from core.corpora import Corpus
+from core.errors import UserError
 from core.features.store import cache_root, key_of, write_atomically
 from core.survey import Survey
 from core.survey import survey as ask_every_clip
@@ -141,12 +143,14 @@ def thumb(corpus: str, clip: str) -> str | None:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def lend_thumbs(ids: Sequence[str], name: str) -> jobs.Job:
     """Let the map show any clip's picture: a file looked at for each takes a while, so it is done aside, once."""
+    source = services.corpus()
 
     def work(progress: jobs.Progress) -> None:
         for clip in ids:
-            services.bundled_thumb_url(clip)
+            with suppress(UserError):
+                services.thumb_url(source.name, clip, source.media(clip))
 
-    return jobs.ensure(f"thumbs-{key_of(name, len(ids))}", work, "maps")
+    return jobs.ensure(f"thumbs-{key_of(name, len(ids))}", work, "export")
 
 
 # A person's own clips: asked about one by one, and placed on maps that were drawn without them.

@@ -20,7 +20,7 @@ from core.analysis.atlas import Drawing
 PLAY = "embeddings_play"
 _ASKED = "embeddings_asked"
 _NEAR = 8
-_ROWS = 1000
+_ROWS = 500
 _HEIGHT = 540
 _FACTS = ("label", "predicted", "confidence", "error", "speaker", "intensity", "modality")
 

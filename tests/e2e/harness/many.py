@@ -1,6 +1,5 @@
 """The Embeddings page over made-up vectors of as many clips as the model's name says: 7,442, 100,000."""
 
-import runpy
 from functools import lru_cache
 from pathlib import Path
 
@@ -37,7 +36,10 @@ def survey(model: str) -> Survey:
         index=pd.Index([f"clip{i:06d}" for i in range(count)], name="clip"),
     )
     centres = random.normal(size=(6, 64))
-    vectors = {name: (3 * centres[said] + 2 * random.normal(size=(count, 64))).astype(np.float32) for name in ("fused", "audio")}
+    vectors = {
+        name: (3 * centres[said] + 2 * random.normal(size=(count, 64))).astype(np.float32)
+        for name in ("fused", *(f"layer {i}" for i in range(10)))
+    }
     there = {"audio": random.random(count) < 0.95, "visual": np.ones(count, bool)}
     answers = {"decision": np.full((count, 6), 1 / 6, np.float32)}
     return Survey("made-up", "classification", tuple(names), ("av",), (), table, answers, vectors, there)
@@ -62,5 +64,6 @@ services.corpus = lambda: corpus(choose.model())
 services.bundled_clips = lambda: corpus(choose.model()).table
 services.card = lambda model: {}
 choose.sidebar = lambda model: None
-session.enter("embeddings")
-runpy.run_path(str(PAGE))
+page = st.navigation([st.Page(lambda: st.write("Nothing here."), title="Blank", default=True), st.Page(PAGE)], position="top")
+session.enter(page.url_path)
+page.run()

@@ -1,0 +1,199 @@
+"""How long a person waits on the Embeddings page, in a real Chromium; and how long maps take, against their libraries."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from benchmarks.browser import report, timed
+from core.analysis.aside import Draughtsman
+from core.analysis.atlas import Drawing
+from core.corpora import bundled
+from tests.e2e.drive import ready
+from tests.e2e.serve import APP, serving
+
+MANY = "tests/e2e/harness/many_server.py"
+TIMES, MAPS = 50, 10
+PATIENCE = 120_000
+
+# The longest time between two frames of the browser while the hand is on the map: what is felt as freezing.
+WATCH_FRAMES = """
+() => {
+  window.longest = 0
+  let before = performance.now()
+  const step = (now) => {
+    window.longest = Math.max(window.longest, now - before)
+    before = now
+    window.going = requestAnimationFrame(step)
+  }
+  window.going = requestAnimationFrame(step)
+}
+"""
+
+
+def main(browser: Browser, folder: Path) -> None:
+    with serving(MANY, folder / "many") as url:
+        report("map of 7,442 clips never drawn, page chosen to map shown", first_shown(browser, url), 1.0)
+        report("lasso of half of 7,442 clips to counts and table", lassos(browser, url, "made-up 7442", TIMES), 0.3)
+        report("100,000 clips: lasso of half to counts and table", lassos(browser, url, "made-up 100000", 10))
+        report("100,000 clips: longest wait for a frame, moving", frames(browser, url, move=True))
+        report("100,000 clips: longest wait for a frame, drawing a lasso", frames(browser, url, move=False))
+    with serving(APP, folder / "app") as url:
+        report("click on a map's point to clip ready", clicks(browser, url), 1.5)
+    against_libraries()
+
+
+def map_of(page: Page) -> Locator:
+    root = page.locator(".scatter").first
+    expect(root).to_have_attribute("data-ready", "true", timeout=PATIENCE)
+    return root
+
+
+def first_shown(browser: Browser, url: str) -> list[float]:
+    found = []
+    for turn in range(MAPS):
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page.goto(f"{url}/?model=made-up 7442&o.embeddings.of=layer {turn}")
+        expect(page.get_by_text("Nothing here.")).to_be_visible(timeout=PATIENCE)
+
+        def act(page: Page = page) -> None:
+            page.get_by_role("link", name="embeddings").click()
+            expect(map_of(page)).to_have_attribute("data-points", "7442")
+
+        found.append(timed(act))
+        page.close()
+    return found
+
+
+def opened(browser: Browser, url: str, model: str) -> tuple[Page, Locator]:
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page.goto(f"{url}/?model={model}")
+    expect(page.get_by_text("Nothing here.")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("link", name="embeddings").click()
+    root = map_of(page)
+    expect(page.locator("dl[aria-label='How well the classes part']")).to_be_visible(timeout=PATIENCE)
+    page.wait_for_timeout(1000)
+    return page, root
+
+
+def ring(page: Page, root: Locator, share: float) -> Callable[[], None]:
+    """Draw a lasso round the left part of the map; the act returned lets the button go."""
+    box = root.locator("canvas.over").bounding_box()
+    assert box
+    wide = box["width"] * share / 2
+    page.mouse.move(box["x"] + 5, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for step in range(1, 41):
+        turn = math.pi - 2 * math.pi * step / 40
+        page.mouse.move(box["x"] + 5 + wide * (1 + math.cos(turn)), box["y"] + box["height"] / 2 * (1 + 0.97 * math.sin(turn)))
+    return page.mouse.up
+
+
+def lassos(browser: Browser, url: str, model: str, times: int) -> list[float]:
+    page, root = opened(browser, url, model)
+    answer, found = page.locator("dl[aria-label='The chosen clips'] dd").first, []
+    for turn in range(times):
+        let_go = ring(page, root, 0.5 + 0.002 * turn)
+
+        def act(let_go: Callable[[], None] = let_go) -> None:
+            let_go()
+            count = int(root.get_attribute("data-selected") or "0")
+            assert count > 500, "the lasso missed the clips"
+            expect(answer).to_contain_text(f"{count:,}", timeout=PATIENCE)
+
+        found.append(timed(act))
+        page.wait_for_timeout(400)
+        page.keyboard.press("Escape")
+        expect(page.locator("dl[aria-label='All clips']")).to_be_visible(timeout=PATIENCE)
+        page.wait_for_timeout(200)
+    page.close()
+    return found
+
+
+def frames(browser: Browser, url: str, move: bool) -> list[float]:
+    page, root = opened(browser, url, "made-up 100000")
+    found = []
+    for _ in range(TIMES // 5):
+        if move:
+            root.get_by_role("button", name="Move").click()
+        page.evaluate(WATCH_FRAMES)
+        ring(page, root, 0.5)()
+        found.append(page.evaluate("() => { cancelAnimationFrame(window.going); return window.longest }") / 1000)
+        page.wait_for_timeout(300)
+    page.close()
+    return found
+
+
+def clicks(browser: Browser, url: str) -> list[float]:
+    page, found = browser.new_page(viewport={"width": 1440, "height": 1000}), []
+    page.goto(url)
+    ready(page)
+    page.get_by_role("link", name="Embeddings").click()
+    map_of(page)
+    page.wait_for_timeout(5000)
+    clips = [str(clip) for clip in bundled().table.index]
+    for turn in range(TIMES):
+        clip = clips[(turn + 1) % len(clips)]
+        x, y = map_of(page).evaluate("(root, clip) => root.where(clip)", clip)
+        page.mouse.move(x, y)
+        seen = str(map_of(page).get_attribute("data-hover"))
+
+        def act(x: float = x, y: float = y, seen: str = seen) -> None:
+            page.mouse.click(x, y)
+            expect(page.locator(".heading h2")).to_have_text(seen, timeout=PATIENCE)
+            ready(page)
+
+        found.append(timed(act))
+        page.get_by_role("link", name="Embeddings").click()
+        map_of(page)
+        page.wait_for_timeout(500)
+    page.close()
+    return found
+
+
+def against_libraries() -> None:
+    """t-SNE and UMAP of 7,442 vectors as the page draws them, in its other process, and by a plain call; both warm."""
+    from openTSNE import TSNE
+    from umap import UMAP
+
+    random = np.random.default_rng(0)
+    vectors = (3 * random.normal(size=(6, 64))[random.integers(0, 6, 7442)] + 2 * random.normal(size=(7442, 64))).astype(
+        np.float32
+    )
+    plain: dict[str, Callable[[np.ndarray], object]] = {
+        "t-SNE": lambda given: TSNE(perplexity=30, random_state=0, n_jobs=1).fit(given),
+        "UMAP": lambda given: UMAP(n_neighbors=15, min_dist=0.1, init="pca", random_state=0, n_jobs=1).fit(given),
+    }
+    aside = Draughtsman()
+    with tempfile.TemporaryDirectory() as folder:
+        for method, call in plain.items():
+            drawing = Drawing("t-SNE") if method == "t-SNE" else Drawing("UMAP")
+            out = Path(folder) / "map.f32"
+            call(vectors[:300])
+            aside.draw(vectors[:300], drawing, out, lambda share: None)
+            ours, theirs = [], []
+            for _ in range(3):
+                theirs.append(timed(lambda call=call: call(vectors)))  # type: ignore[misc]
+                ours.append(timed(lambda drawing=drawing, out=out: aside.draw(vectors, drawing, out, lambda share: None)))  # type: ignore[misc]
+            report(f"{method} of 7,442 clips, the library called directly", theirs)
+            report(f"{method} of 7,442 clips, as the page draws it", ours)
+    aside.stop()
+
+
+if __name__ == "__main__":
+    from playwright.sync_api import sync_playwright
+
+    from tests.e2e.serve import FLAGS, chromium
+
+    with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
+        started = time.perf_counter()
+        one = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        main(one, Path(place))
+        one.close()
+        print(f"{time.perf_counter() - started:.0f} s")
