@@ -1,0 +1,117 @@
+"""The Compare page's script, without a browser."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from app import services
+from core import checkpoints
+from core.timeline import Timeline
+from tests.app import fake
+from tests.app.conftest import FakeAnalyzer
+
+PAGE = "../pages/compare.py"
+
+
+class TwoMinds(FakeAnalyzer):
+    """The model in first.mp4 says happiness; the one in second.mp4 says fear, but for its visual head."""
+
+    def __init__(self, checkpoint: object, store: object = None) -> None:
+        super().__init__(checkpoint, store)
+        self.name = str(checkpoint)
+        if self.name == "values":
+            self.checkpoint.spec = SimpleNamespace(
+                labels=("arousal",), heads=("av",), modalities={"av": ("audio", "visual")}, task="regression"
+            )
+
+    def key(self, media, *rest, **more) -> str:
+        return f"{self.name}-{super().key(media, *rest, **more)}"
+
+    def analyze(self, media, **how):
+        found = super().analyze(media, **how)
+        if self.name == "values":
+            found = SimpleNamespace(**{**found.__dict__, "predictions": {"av": {"arousal": 0.25}, "decision": {"arousal": 0.25}}})
+        if self.name == "second":
+            says = {name: 0.8 if name == "fear" else 0.04 for name in fake.CLASSES}
+            found = SimpleNamespace(**{**found.__dict__, "predictions": {**found.predictions, "decision": says, "av": says}})
+        return found
+
+
+@pytest.fixture
+def two(app, clips, monkeypatch: pytest.MonkeyPatch):
+    names = {"first": "first.mp4", "second": "second.mp4", "values": "values.mp4"}
+    (clips / "values.mp4").write_bytes((clips / "first.mp4").read_bytes())
+    monkeypatch.setattr(checkpoints, "shipped", lambda: {name: clips / file for name, file in names.items()})
+    monkeypatch.setattr(checkpoints, "load", lambda path: path.stem)
+    monkeypatch.setattr(services, "Analyzer", TwoMinds)
+    app.run()
+    return app.switch_page(PAGE)
+
+
+def shown(app, field: str) -> list[dict]:
+    found = [json.loads(element.proto.json) for element in app.get("bidi_component")]
+    return [one for one in found if field in one]
+
+
+def test_both_answers_are_shown_and_where_they_differ(two) -> None:
+    two.run()
+    assert not two.exception
+    assert not two.error
+    a, b = (one for one in shown(two, "verdicts") if one["verdicts"])
+    assert (a["name"], b["name"]) == ("A · first", "B · second")
+    assert a["sentence"] == "A and B disagree: happiness (90%) against fear (80%); A is right."
+    assert [card["label"] for card in b["verdicts"]] == ["fear", "fear", "happiness", "happiness"]
+    assert [card["differs"] for card in b["verdicts"]] == [True, True, False, False]
+
+
+def test_one_player_gets_both_models_lanes_and_maps(two, tmp_path) -> None:
+    two.run()
+    (player,) = shown(two, "timeline_url")
+    assert player["clip_url"] == "/clips/demo.first"
+    (file,) = (tmp_path / "compared").glob("*.aft")
+    assert player["timeline_url"] == f"/timelines/{file.stem}"
+    both = Timeline.from_bytes(file.read_bytes())
+    assert [pair.id for pair in both.pairs] == ["AB.av", "AB.visual"]
+    assert {"A.prediction.av", "B.prediction.av", "wave"} <= {lane.id for lane in both.lanes}
+    assert player["options"]["explained"] == {
+        "AB.av": "", "A.av": "happiness", "A.visual": "happiness", "B.av": "happiness", "B.visual": "happiness",
+    }  # fmt: skip
+
+
+def test_the_url_names_both_and_swapping_turns_them_round(two) -> None:
+    two.query_params["model"] = "second"
+    two.query_params["o.compare.with"] = "first"
+    two.run()
+    assert [box.value for box in two.selectbox if box.label in ("Model A", "Model B")] == ["second", "first"]
+    next(button for button in two.button if button.label == "Swap").click().run()
+    assert (two.query_params["model"], two.query_params["o.compare.with"]) == ("first", "second")
+
+
+@pytest.mark.parametrize("named", ["gone", "first", "../../etc/passwd"])
+def test_what_cannot_be_compared_with_gives_way_to_the_next(two, named: str) -> None:
+    two.query_params["model"] = "first"
+    two.query_params["o.compare.with"] = named
+    two.run()
+    assert not two.exception
+    assert [box.value for box in two.selectbox if box.label == "Model B"] == ["second"]
+
+
+def test_classes_and_attributes_stand_side_by_side(two) -> None:
+    two.query_params["o.compare.with"] = "values"
+    two.run()
+    assert not two.exception
+    a, b = (one for one in shown(two, "verdicts") if one["verdicts"])
+    assert a["sentence"].startswith("A and B answer in other terms")
+    assert [(card["label"], card["differs"]) for card in b["verdicts"]] == [("arousal +0.25", False)] * 2
+
+
+def test_a_single_checkpoint_gets_one_sentence(app) -> None:
+    app.run()
+    app.switch_page(PAGE).run()
+    assert not app.exception
+    assert [info.value for info in app.info] == [
+        "Comparing takes two checkpoints, and only one is here: train a second one on the page Train."
+    ]
