@@ -1,5 +1,119 @@
-"""Stub."""
+"""The whole corpus: how good the models still are as more of a modality goes missing."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import choose, jobs, services, session
+from app.masking import data, figure
+from app.pick import pick
+from app.progress import finished
+from core.errors import UserError
+from core.evaluation.robustness import Curves, curve, levels
+
+_MODELS = "masking.models"
+_CLASSES = {"micro_f1": "Micro-F1 (accuracy)", "macro_f1": "Macro-F1", "uar": "Unweighted recall", "ece": "Calibration error"}
+_METRICS = {"classification": _CLASSES, "regression": {"ccc": "CCC", "mae": "Mean absolute error"}}
+_PATTERNS = {"random": "here and there", "burst": "in bursts of ten", "tail": "from the end"}
+_DRAWS = {str(n): str(n) for n in (1, 3, 5, 10, 20)}
+_PICTURES = {"png": "PNG", "svg": "SVG"}
 
 
+@st.fragment
 def section(model: str) -> None:
-    pass
+    """Curves of the models chosen; those that nobody has measured wait for a press of a button."""
+    st.subheader("Robustness over the corpus", anchor=False)
+    source = services.corpus()
+    names = _models(model)
+    left, middle, right, last = st.columns(4)
+    with left:
+        metric, title = _metric(names)
+    with middle:
+        pattern = pick("Frames go", "masking.curve", _PATTERNS)
+    with right:
+        draws = pick("Draws", "masking.draws", _DRAWS, "5")
+    with last:
+        picture = pick("Camera saves", "masking.picture", _PICTURES)
+    asked = Curves(pattern, int(draws))  # type: ignore[arg-type]
+    try:
+        tables = {name: table for name in names if (table := data.curves(name, asked)) is not None}
+        _measure([name for name in names if name not in tables], asked, len(source.table))
+        _draw(tables, names, metric, title, picture)
+    except UserError as error:
+        st.error(str(error))
+
+
+def _models(model: str) -> list[str]:
+    known = list(services.models())
+    wanted = [name for name in session.option(_MODELS).split(",") if name in known] or [model]
+    st.session_state["masking_models"] = wanted
+
+    def keep() -> None:
+        chosen = ",".join(st.session_state["masking_models"])
+        session.choose_option(_MODELS, "" if chosen == model else chosen)
+
+    chosen = st.multiselect("Models", known, key="masking_models", on_change=keep, placeholder="Choose models to measure")
+    for name in chosen:
+        if name != model and choose.caution(name):
+            st.caption("A model here was trained on rendered faces; it has never seen a person.")
+            break
+    return chosen
+
+
+def _metric(names: list[str]) -> tuple[str, str]:
+    tasks = dict.fromkeys(data.spec(name).task for name in names) or {"classification": None}
+    offered = {metric: title for task in tasks for metric, title in _METRICS[task].items()}
+    metric = pick("Measure", "masking.metric", offered)
+    return metric, offered[metric]
+
+
+def _measure(missing: list[str], asked: Curves, clips: int) -> None:
+    """Start, follow or cancel what has not been measured."""
+    running = [name for name in missing if jobs.find(data.curves_job(name, asked))]
+    waiting = [name for name in missing if name not in running]
+    if waiting and st.button(
+        f"Measure {len(waiting)} {'model' if len(waiting) == 1 else 'models'} on {clips} clips", type="primary"
+    ):
+        for name in waiting:
+            data.ask_curves(name, asked)
+        running = missing
+    for name in running:
+        if not finished(data.ask_curves(name, asked)):
+            return
+    if running:
+        st.rerun()
+
+
+def _draw(tables: dict[str, pd.DataFrame], names: list[str], metric: str, title: str, picture: str) -> None:
+    without = [name for name, table in tables.items() if metric not in table]
+    tables = {name: table for name, table in tables.items() if metric in table}
+    if without:
+        st.info(f"Not measured by {title}: {len(without)} of the models answer another kind of question; choose another measure.")
+    if not tables:
+        return
+    places = {name: i for i, name in enumerate(names)}
+    modalities = dict.fromkeys(m for name in tables for m in data.spec(name).inputs)
+    for slot, modality in zip(st.columns(len(modalities)), modalities, strict=True):
+        shown = {name: curve(table, modality, metric) for name, table in tables.items()}
+        held = {name: levels(table, data.spec(name), modality, metric) for name, table in tables.items()}
+        with slot:
+            st.plotly_chart(
+                figure.curves(shown, held, modality, title, places),
+                key=f"masking-curve-{modality}",
+                config=figure.config(picture, f"robustness-{modality}-{metric}"),
+                theme="streamlit",
+                width="stretch",
+                alt=figure.words(shown, modality, title),
+            )
+    st.caption(
+        "Bands: one standard deviation over the draws. Thin lines: everything there, only the other modality, its own head."
+    )
+    st.download_button(
+        "Curves (CSV)",
+        pd.concat([table.assign(model=name) for name, table in tables.items()]).to_csv(index=False).encode(),
+        "robustness.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+    )

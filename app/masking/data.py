@@ -8,10 +8,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import streamlit as st
 
 from app import jobs, services, shelf, uploads
+from core.evaluation import robustness
 from core.evaluation.grid import GRID_VERSION, answer_to, response_grid
+from core.evaluation.robustness import Curves, curves_key, measure
 from core.features.extract import extract
 from core.features.store import cache_root, content_hash, key_of, write_atomically
 from core.models.base import ModelSpec
@@ -45,11 +48,15 @@ def ask_grid(item: services.Clip, model: str, change: Perturbation) -> jobs.Job:
 
 def answers(item: services.Clip, model: str, change: Perturbation) -> Mapping[str, list[float]]:
     """What each head says with exactly these frames gone; for a clip that has been read before."""
-    return answer_to(services.analyzer(model).checkpoint, _streams(str(item.media), content_hash(item.media), model)[0], change)
+    return answer_to(services.analyzer(model).checkpoint, _read(item, model)[0], change)
+
+
+def _read(item: services.Clip, model: str) -> tuple[dict[str, Stream], float]:
+    return _streams(str(item.media), content_hash(item.media), model, services.analyzer(model).checkpoint.digest)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _streams(media: str, content: str, model: str) -> tuple[dict[str, Stream], float]:
+def _streams(media: str, content: str, model: str, digest: str) -> tuple[dict[str, Stream], float]:
     analyzer = services.analyzer(model)
     extraction = extract(Path(media), analyzer.store, sets=analyzer.sets)
     return analyzer.streams(extraction), extraction.duration
@@ -68,13 +75,43 @@ def _write_grid(item: services.Clip, model: str, change: Perturbation, path: Pat
         uploads.make_playable(item.id, item.media, lambda share: progress("Preparing the clip for the browser", share))
     analyzer = services.analyzer(model)
     extract(item.media, analyzer.store, progress, analyzer.sets)
-    streams, duration = _streams(str(item.media), content_hash(item.media), model)
+    streams, duration = _read(item, model)
 
     def report(share: float) -> None:
         progress("Asking the model at every share of sound and picture", share)
 
     grid = response_grid(analyzer.checkpoint, streams, duration, change, progress=report)
     write_atomically(path, lambda part: part.write_text(grid.to_json(), encoding="utf-8"))
+
+
+def curves(model: str, asked: Curves) -> pd.DataFrame | None:
+    """The model's robustness curves over the corpus, or None while nobody has measured them."""
+    path = _curves_path(model, asked)
+    return _curves(str(path), path.stat().st_mtime_ns) if path.is_file() else None
+
+
+def curves_job(model: str, asked: Curves) -> str:
+    return f"curves-{_curves_path(model, asked).stem}"
+
+
+def ask_curves(model: str, asked: Curves) -> jobs.Job:
+    """Measure them, or join the measuring that is under way."""
+    return jobs.ensure(curves_job(model, asked), partial(_write_curves, model, asked), "corpus")
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _curves(path: str, changed: int) -> pd.DataFrame | None:
+    return robustness.load(Path(path))
+
+
+def _curves_path(model: str, asked: Curves) -> Path:
+    return cache_root() / "curves" / f"{curves_key(services.analyzer(model).checkpoint, services.corpus(), asked)}.csv"
+
+
+def _write_curves(model: str, asked: Curves, progress: jobs.Progress) -> None:
+    analyzer = services.analyzer(model)
+    table = measure(analyzer.checkpoint, services.corpus(), asked, analyzer.store, patient(progress))
+    robustness.save(table, _curves_path(model, asked))
 
 
 def patient(progress: jobs.Progress) -> jobs.Progress:

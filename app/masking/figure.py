@@ -1,0 +1,87 @@
+"""Robustness curves as figures: pure functions from tables to Plotly. Names are escaped: Plotly reads tags in them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+# Okabe and Ito's palette, as everywhere in the app; a model is told by its dash too.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8fbc5a")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "hexagon")
+LEVELS = {
+    "whole": ("solid", "everything there"),
+    "without": ("dash", "only the other modality"),
+    "alone": ("dot", "the other modality's own head"),
+    "baseline": ("dash", "never takes it"),
+}
+NAMES = {"audio": "sound", "visual": "picture"}
+
+
+def config(picture: str, name: str) -> dict[str, Any]:
+    """The camera saves a picture of the kind chosen."""
+    return {
+        "displaylogo": False,
+        "displayModeBar": True,
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": {"format": picture, "filename": name, "scale": 2},
+    }
+
+
+def curves(
+    shown: Mapping[str, pd.DataFrame],
+    held: Mapping[str, Mapping[str, float]],
+    modality: str,
+    metric: str,
+    colours: Mapping[str, int],
+) -> go.Figure:
+    """One modality goes missing, the others are whole (000, Fig. 5).
+
+    Args:
+        shown: model -> ``core.evaluation.robustness.curve``.
+        held: model -> ``core.evaluation.robustness.levels``.
+        colours: model -> its place in the palette, the same in every figure.
+    """
+    figure = go.Figure()
+    for model, table in shown.items():
+        name, place = html.escape(model, quote=False), colours[model] % len(COLOURS)
+        colour = COLOURS[place]
+        if len(table):
+            ends = pd.concat([table["high"], table["low"][::-1]])
+            figure.add_scatter(
+                x=pd.concat([table["present"], table["present"][::-1]]), y=ends, fill="toself", fillcolor=colour, opacity=0.18,
+                line={"width": 0}, hoverinfo="skip", showlegend=False, legendgroup=name,
+            )  # fmt: skip
+            figure.add_scatter(
+                x=table["present"], y=table["mean"], mode="lines+markers", name=name, legendgroup=name,
+                customdata=table["high"] - table["mean"],
+                line={"color": colour, "width": 2.5}, marker={"symbol": SYMBOLS[place], "size": 8, "color": colour},
+                hovertemplate=f"{name}: %{{y:.3f}} ± %{{customdata:.3f}} with %{{x}} %<extra></extra>",
+            )  # fmt: skip
+        for level, value in held[model].items():
+            dash, what = LEVELS[level]
+            figure.add_scatter(
+                x=[0, 100], y=[value, value], mode="lines", name=f"{name}: {what}", legendgroup=name, opacity=0.75,
+                line={"color": colour, "width": 1.3, "dash": dash}, hovertemplate=f"{name}, {what}: {value:.3f}<extra></extra>",
+            )  # fmt: skip
+    figure.update_xaxes(title=f"{NAMES.get(modality, modality)} that is there, %", range=[-3, 103], dtick=20)
+    figure.update_yaxes(title=metric, automargin=True)
+    return figure.update_layout(
+        height=420,
+        margin={"l": 8, "r": 8, "t": 30, "b": 8},
+        dragmode=False,
+        legend={"orientation": "h", "y": -0.2, "yanchor": "top"},
+    )
+
+
+def words(shown: Mapping[str, pd.DataFrame], modality: str, metric: str) -> str:
+    """The figure in a sentence, for those who hear the page."""
+    said = [
+        f"{model} falls from {table['mean'].iloc[-1]:.2f} to {table['mean'].iloc[0]:.2f}"
+        for model, table in shown.items()
+        if len(table)
+    ]
+    return f"{metric} as {NAMES.get(modality, modality)} goes missing: {'; '.join(said) or 'no curve'}."

@@ -1,0 +1,69 @@
+"""What a robustness curve is held against, on a table made by hand."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from core.evaluation.robustness import Curves, curve, curves_key, levels, load, measure, save
+from core.models.auxformer import AuxFormer
+from tests.core.test_perturbation import SMALL, checkpoint
+
+SCORES = {
+    ("audio", 0.0): (0.8, 0.8), ("audio", 0.5): (0.6, 0.8), ("audio", 1.0): (0.5, 0.5),
+    ("visual", 0.0): (0.8, 0.8), ("visual", 0.5): (0.7, 0.7), ("visual", 1.0): (0.4, 0.4),
+}  # fmt: skip
+
+
+def table() -> pd.DataFrame:
+    rows = [
+        {"modality": m, "rate": rate, "draw": draw, "head": head, "accuracy": score - (0.1 if head == "visual" else 0)}
+        for (m, rate), scores in SCORES.items()
+        for draw, score in enumerate(scores)
+        for head in ("av", "audio", "visual", "decision")
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_curve_rises_with_what_is_there_and_spreads_over_the_draws():
+    found = curve(table(), "audio", "accuracy")
+    assert found["present"].tolist() == [0, 50, 100]
+    assert found["mean"].tolist() == pytest.approx([0.5, 0.7, 0.8])
+    assert found["low"].tolist() == pytest.approx([0.5, 0.6, 0.8])
+    assert found["high"].tolist() == pytest.approx([0.5, 0.8, 0.8])
+    assert curve(table(), "audio", "ccc").empty
+
+
+def test_levels_are_those_of_figure_5():
+    spec = AuxFormer(SMALL).spec
+    assert levels(table(), spec, "audio", "accuracy") == pytest.approx({"whole": 0.8, "without": 0.5, "alone": 0.7})
+    assert levels(table(), spec, "visual", "accuracy") == pytest.approx({"whole": 0.8, "without": 0.4, "alone": 0.8})
+    assert levels(table(), spec, "text", "accuracy") == pytest.approx({"baseline": 0.8})
+    assert levels(table(), spec, "audio", "ccc") == {}
+
+
+def test_curves_come_back_from_disk_and_a_broken_file_is_none(tmp_path):
+    save(table(), tmp_path / "a.csv")
+    pd.testing.assert_frame_equal(load(tmp_path / "a.csv"), table())
+    (tmp_path / "b.csv").write_text("half a fi")
+    assert load(tmp_path / "b.csv") is None
+    assert load(tmp_path / "none.csv") is None
+
+
+def test_curves_of_a_model_over_a_corpus(monkeypatch):
+    from types import SimpleNamespace
+
+    from core.evaluation import robustness
+    from core.streams import Clip
+    from tests.core.test_perturbation import streams
+
+    clips = [Clip(str(i), streams(), 1.0, {"label": label}) for i, label in enumerate(("anger", "fear", "fear"))]
+    monkeypatch.setattr(robustness, "load_clips", lambda *_: (clips, []))
+    told: list[float] = []
+    corpus = SimpleNamespace(name="made up", table=pd.DataFrame({"label": ["anger"]}))
+    found = measure(checkpoint(), corpus, Curves(draws=2), progress=lambda stage, share: told.append(share))
+    assert sorted(found["rate"].unique()) == [i / 10 for i in range(11)]
+    assert set(found["modality"]) == {"audio", "visual"}
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1)
+    assert curves_key(checkpoint(), corpus, Curves()) != curves_key(checkpoint(), corpus, Curves(draws=2))
