@@ -24,31 +24,39 @@ def plain(text: object) -> str:
 
 
 def slices_figure(table: pd.DataFrame, measure: str, chosen: tuple[str, str] | None = None) -> go.Figure:
-    """A dot with its interval for every part, the whole as a line; ``customdata`` holds column and value."""
-    whole, rows = table.iloc[0], table.iloc[1:].iloc[::-1]
-    size = 7 + 9 * (rows["count"] / max(1, rows["count"].max())) ** 0.5
+    """A dot with its interval for every part, under its column's name, the whole as a line; ``customdata``: column, value."""
+    whole, rows = table.iloc[0], table.iloc[1:]
     words = [
         f"{plain(r.column)} {plain(r.value)}: {measure} {r.score:.2f}, {r.count_} clips; 95 %: {r.low:.2f} to {r.high:.2f}"
         for r in rows.rename(columns={"count": "count_"}).itertuples()
     ]
     places = list(zip(rows["column"], rows["value"], strict=True))
-    colours = [WRONG if place == chosen else RIGHT for place in places]
-    names = [f"{plain(value)} ({n})" for value, n in zip(rows["value"], rows["count"], strict=True)]
+    ticks, heights = [], []
+    for (column, value), count, before in zip(places, rows["count"], [None, *rows["column"]], strict=False):
+        if column != before:
+            ticks.append(f"<b>{plain(column)}</b>")
+        heights.append(-len(ticks))
+        ticks.append(f"{plain(value)} ({count})")
     spread = {"array": rows["high"] - rows["score"], "arrayminus": rows["score"] - rows["low"]}
     figure = go.Figure(
         go.Scatter(
-            x=rows["score"], y=[[plain(c) for c in rows["column"]], names],
-            mode="markers", marker={"size": size, "color": colours, "opacity": 1}, hovertext=words, hoverinfo="text",
-            customdata=places, showlegend=False,
+            x=rows["score"], y=heights, mode="markers", hovertext=words, hoverinfo="text", customdata=places, showlegend=False,
+            marker={
+                "size": 7 + 9 * (rows["count"] / max(1, rows["count"].max())) ** 0.5, "opacity": 1,
+                "color": [WRONG if place == chosen else RIGHT for place in places],
+            },
             error_x={"type": "data", "symmetric": False, "color": QUIET, "thickness": 1.4, "width": 3, **spread},
             selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
         )
     )  # fmt: skip
     figure.add_vline(x=whole["score"], line={"color": QUIET, "dash": "dot", "width": 1.5})
     figure.add_vrect(x0=whole["low"], x1=whole["high"], fillcolor=QUIET, opacity=0.12, line_width=0)
-    figure.update_yaxes(automargin=True, showgrid=True, dividerwidth=1, tickfont={"size": 12})
+    figure.update_yaxes(
+        tickvals=[-i for i in range(len(ticks))], ticktext=ticks, range=[0.6 - len(ticks), 0.6], automargin=True, showgrid=False,
+        zeroline=False, tickfont={"size": 12},
+    )  # fmt: skip
     figure.update_xaxes(title=f"{measure}, 95 % interval", range=None if measure == "CCC" else [-0.02, 1.02], automargin=True)
-    return figure.update_layout(height=90 + 25 * len(rows), margin={"l": 8, "r": 8, "t": 30, "b": 8}, dragmode=False)
+    return figure.update_layout(height=80 + 22 * len(ticks), margin={"l": 8, "r": 8, "t": 30, "b": 8}, dragmode=False)
 
 
 def reliability_figure(bins: pd.DataFrame) -> go.Figure:

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import services, session
 from app.failures import data, figures, lists
@@ -37,7 +38,8 @@ def summary(model: str, survey: Survey | None) -> list[str]:
 def show(view: str, model: str, survey: Survey) -> None:
     """One view, under the choice of model and head."""
     attribute = ""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    with row:
         _choose_model(model)
         heads = {h: head_title(h) for h in (DECISION, *survey.heads)}
         head = pick("Answers of", "failures.head", heads, DECISION, width=190)
@@ -53,7 +55,7 @@ def show(view: str, model: str, survey: Survey) -> None:
         return
     looked = Looked(model, survey, head)
     if view == "slices":
-        _slices(looked, attribute)
+        _slices(looked, attribute, row)
     elif view == "reliability":
         _reliability(looked)
     elif survey.task == "regression":
@@ -116,11 +118,12 @@ def _list(title: str, table: pd.DataFrame, looked: Looked, card: object) -> None
         )  # fmt: skip
 
 
-def _slices(looked: Looked, attribute: str) -> None:
+def _slices(looked: Looked, attribute: str, row: DeltaGenerator) -> None:
     measure = "CCC" if attribute else "Accuracy"
     table = data.by_part(data.key(looked.model), looked.head, attribute, _modalities(looked.model), looked.survey)
     columns = {"": "All columns"} | {name: name for name in dict.fromkeys(table["column"]) if name != "all"}
-    column = pick("Column", "failures.column", columns, width=230)
+    with row:
+        column = pick("Column", "failures.column", columns, width=230)
     shown = table if not column else table[table["column"].isin(["all", column])]
     st.caption(
         "The dot is the part's score, the line its 95 % interval, the number in brackets its clips. The band is the whole "
@@ -154,7 +157,7 @@ def _reliability(looked: Looked) -> None:
         f"model is {sure:.0%} sure and {right:.0%} right: it is {word} sure than it may be."
     )
     st.plotly_chart(
-        figures.reliability_figure(table), key=f"reliability-{looked.head}", config=figures.CONFIG,
+        figures.reliability_figure(table), key=f"reliability-{looked.head}", config=figures.CONFIG, width=760,
         alt=f"Reliability diagram, expected calibration error {error:.3f}",
     )  # fmt: skip
     st.download_button(
