@@ -18,6 +18,7 @@ from core.analysis.atlas import Drawing
 from core.survey import Survey
 from tests.app import fake
 
+LASSO = Pick("lasso", "m", "shared 1", Drawing("UMAP", 3), ((1, -2), (3, 4), (5, 6)))
 CLIPS = ("first", "second", "third", "fourth")
 VECTORS = np.array([[-3.0, 0], [3, 0], [0, 1], [0, -1]], np.float32)
 
@@ -166,7 +167,7 @@ def test_own_clip_is_placed_and_not_refitted(page, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(data, "own_survey", lambda model, clip: own)
     page.query_params["corpus"] = "uploads"
     page.query_params["clip"] = clip
-    monkeypatch.setattr(data, "_ASIDE", SimpleNamespace(place=lambda v, d, p, others, progress: others + [[0, 0.5]]))
+    monkeypatch.setattr(data, "_ASIDE", SimpleNamespace(place=lambda v, d, p, others, progress: others + np.array([0, 0.5])))
     page.run()
     assert not page.exception
     (shown,) = component(page, "points")["own"]
@@ -177,8 +178,8 @@ def test_own_clip_is_placed_and_not_refitted(page, tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize(
     "pick",
-    [Pick(), Pick("values", column="label", values=("*fear*", "é")), Pick("lasso", "m", "shared 1", Drawing("UMAP", 3), ((1, -2), (3, 4), (5, 6)))],
-)  # fmt: skip
+    [Pick(), Pick("values", column="label", values=("*fear*", "é")), LASSO],
+)
 def test_a_pick_is_written_and_read(pick: Pick) -> None:
     assert Pick.from_text(pick.to_text()) == pick
     assert choices.Pick.from_text("nonsense") == Pick()
