@@ -45,8 +45,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         # Mapped, a storage is a part of the file: a claim of more is refused instead of allocated.
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=packed)
     except pickle.UnpicklingError as error:
-        noise = any(sign in str(error) for sign in ("Unsupported operand", "magic number"))
-        why = "is damaged or no checkpoint" if noise else "holds pickled code, which is never run"
+        with path.open("rb") as file:
+            pickled = file.read(1) in (b"\x80", b"P")
+        why = "holds pickled code, which is never run" if pickled else "is damaged or no checkpoint"
         raise UserError(f"{name} {why}: save the model's state_dict and load that.") from error
     except UserError:
         raise

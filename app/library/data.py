@@ -122,8 +122,18 @@ def _card(path: str, changed: int) -> Card:
     return cards.read_card(Path(path))
 
 
+def unfit(name: str) -> str:
+    """One sentence where the model cannot be asked about clips; empty where it can."""
+    try:
+        return card(name).unfit
+    except UserError as error:
+        return str(error)
+
+
 def measured(name: str) -> dict[str, dict[str, float]] | None:
     """Metrics by head on the corpus at hand, or None where the model has not been asked about it."""
+    if unfit(name):
+        return None
     try:
         survey = services.survey_on_disk(name)
     except (UserError, OSError):
@@ -138,8 +148,8 @@ def removable(name: str) -> library.Entry | None:
 
 
 def remove(entry: library.Entry) -> tuple[dict[str, int], dict[str, int]]:
-    """Take a model away and free its memory. Returns the memory in use before and after, by device."""
-    before = devices.memory()
+    """Take a model away and free its memory. Returns what was in use before and after, by device; nothing where none was its."""
+    before = devices.memory() if services.loaded(entry.name) else {}
     services.unload(entry.name)
     library.remove(entry)
     return before, devices.memory()

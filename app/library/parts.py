@@ -19,6 +19,7 @@ _TICKET = "library.ticket"
 _ARRIVING = "library.arriving"
 _NEWS = "library.news"
 _REMOVED = "library.removed"
+_TROUBLE = "library.trouble"
 _SHOWN = "library.shown"
 _CORPUS = "library.corpus"
 _MOST_SHOWN = 3
@@ -73,7 +74,8 @@ def arrivals() -> None:
             continue
         _refused(one, report)
     if news := st.session_state.pop(_NEWS, ""):
-        sheets([Sheet(f"{news} is in the library", ["Every page can now ask it."], tone="good")], key="library-news")
+        said = data.unfit(news) or "Every page can now ask it."
+        sheets([Sheet(f"{news} is in the library", [said], tone="good")], key="library-news")
 
 
 @st.fragment(run_every=0.5)
@@ -124,6 +126,7 @@ def models() -> list[str]:
         table,
         key=key,
         hide_index=True,
+        placeholder="",
         on_select=lambda: _choose(key, names),
         selection_mode="multi-row",
         selection_default={"selection": {"rows": [names.index(name) for name in shown]}},
@@ -169,10 +172,7 @@ def shelf(shown: list[str]) -> None:
 
 
 def _actions(name: str) -> None:
-    try:
-        unfit = data.card(name).unfit
-    except UserError:
-        unfit = "-"
+    unfit = data.unfit(name)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.button(
             "Ask it", key=f"ask-{name}", icon=":material/smart_display:", disabled=bool(unfit), help="Open the Clip page."
@@ -215,11 +215,14 @@ def _remove(entry: library.Entry) -> None:
 
 
 def _undo() -> None:
+    if trouble := st.session_state.pop(_TROUBLE, ""):
+        sheets([Sheet("Not restored", [trouble], tone="wrong")], key="library-unrestored")
     if _REMOVED not in st.session_state:
         return
     entry, before, after = st.session_state[_REMOVED]
     known = devices.devices()
     lines = [f"{known.get(d, d)} memory: {before[d] / 1e6:,.0f} MB before, {after.get(d, 0) / 1e6:,.0f} MB now." for d in before]
+    lines = lines or ["Its weights were not in memory."]
     sheets([Sheet(f"{entry.name} was removed", [*lines, "Its file is kept for a day."])], key="library-removed")
     with st.container(horizontal=True):
         st.button("Undo", on_click=_restore, args=(entry,), icon=":material/undo:")
@@ -232,8 +235,7 @@ def _restore(entry: library.Entry) -> None:
         library.restore(entry)
         session.choose_option(_SHOWN, json.dumps([entry.name]))
     except UserError as error:
-        st.session_state[_NEWS] = ""
-        sheets([Sheet("Not restored", [str(error)], tone="wrong")], key="library-unrestored")
+        st.session_state[_TROUBLE] = str(error)
 
 
 def corpora(model: str | None) -> None:
