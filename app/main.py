@@ -19,6 +19,7 @@ page = st.navigation(
     [
         st.Page("../pages/clip.py", title="Clip", icon=":material/smart_display:", default=True),
         st.Page("../pages/embeddings.py", title="Embeddings", icon=":material/scatter_plot:"),
+        st.Page("../pages/shared_space.py", title="Shared space", icon=":material/join_inner:"),
         st.Page("../pages/masking.py", title="Masking", icon=":material/tune:"),
         st.Page("../pages/failures.py", title="Failures", icon=":material/rule:"),
         st.Page("../pages/compare.py", title="Compare", icon=":material/compare:"),

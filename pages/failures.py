@@ -18,7 +18,10 @@ model = choose.model()
 try:
     if model:
         top = st.container()
-        view = tabs("What to look at", "failures.view", VIEWS)
+        with st.container(horizontal=True):
+            view = tabs("What to look at", "failures.view", VIEWS)
+            if view != "notes":
+                views.choose_model(model)
         if view == "notes":
             with top:
                 heading("Notebook", [], choose.caution(model))

@@ -36,11 +36,10 @@ def summary(model: str, survey: Survey | None) -> list[str]:
 
 
 def show(view: str, model: str, survey: Survey) -> None:
-    """One view, under the choice of model and head."""
+    """One view, under the choice of head."""
     attribute = ""
     row = st.container(horizontal=True, vertical_alignment="bottom")
     with row:
-        _choose_model(model)
         heads = {h: head_title(h) for h in (DECISION, *survey.heads)}
         head = pick("Answers of", "failures.head", heads, DECISION, width=190)
         if survey.task == "regression":
@@ -212,11 +211,12 @@ def _modalities(model: str) -> dict[str, tuple[str, ...]]:
     return dict(services.heads(model))
 
 
-def _choose_model(model: str) -> None:
+def choose_model(model: str) -> None:
+    """Where there are several: it stays while one is asked, so that a person need not wait for it."""
     names = list(services.models())
     if len(names) > 1:
         st.session_state["failures-model"] = model
-        st.selectbox("Model", names, key="failures-model", on_change=_take_model, width=230)
+        st.selectbox("Model", names, key="failures-model", on_change=_take_model, width=230, label_visibility="collapsed")
 
 
 def _take_model() -> None:

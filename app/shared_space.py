@@ -1,0 +1,188 @@
+"""The parts of the Shared space page: which models, the distances kept, the charts, the clips at both ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app import services, session
+from app.cards import Action, Answer, Card, cards
+from app.failures.figures import CONFIG, QUIET, RIGHT, WRONG, plain
+from app.pick import pick
+from core import checkpoints
+from core.analysis.shared import distances, outliers, summary
+from core.errors import UserError
+from core.features.store import content_hash
+
+BY = {"": "Layer by layer", "label": "Class", "outcome": "Correctness"}
+_POINTS = 2000  # Beyond this many, only both ends are drawn as points.
+_ACTIONS = (Action("play", "Play", "Play the clip with its explanation"), Action("mask", "Mask", "Take frames away"))
+
+
+def able() -> tuple[list[str], list[str]]:
+    """The models that have shared layers, and those that have none; one that cannot be read is among the latter."""
+    names = list(services.models())
+    sharing = [name for name in names if _shares(*_place(name))]
+    return sharing, [name for name in names if name not in sharing]
+
+
+def choose(names: list[str], preferred: str) -> list[str]:
+    """The models to look at side by side; at first the selected one, or the first that can be."""
+    try:
+        said = json.loads(session.option("shared.models"))
+        wanted = [name for name in names if name in said]
+    except (ValueError, TypeError):
+        wanted = []
+    wanted = wanted or [preferred if preferred in names else names[0]]
+    if st.session_state.get("shared-models") != wanted:
+        st.session_state["shared-models"] = wanted
+    st.multiselect("Models", names, key="shared-models", on_change=_keep_models, placeholder="Choose models")
+    return wanted
+
+
+def options(stages: dict[str, list[str]]) -> tuple[str, dict[str, str]]:
+    """What to part the clips by, and after which layer; a model that has none of that name shows its last."""
+    by = pick("By", "shared.by", BY, width=200)
+    names = list(dict.fromkeys(stage for one in stages.values() for stage in one))
+    last = next(iter(stages.values()))[-1]
+    wanted = pick("After", "shared.stage", {name: name for name in names}, last, width=230)
+    return by, {model: wanted if wanted in own else own[-1] for model, own in stages.items()}
+
+
+def digest(model: str) -> str:
+    """Names a model's file."""
+    return content_hash(services.models()[model])
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def table(model: str, digest: str) -> pd.DataFrame:
+    """Every clip's distances; the digest stands for the survey that they come from."""
+    found = services.survey_on_disk(model)
+    if found is None:
+        raise UserError(f"The answers of {model} are no longer stored: open the page again.")
+    return distances(found)
+
+
+def show(model: str, found: pd.DataFrame, by: str, stage: str, top: float) -> None:
+    """One model's chart, what it says in words, and its table."""
+    by = by if by in found else ""
+    means = summary(found, by)
+    here = means[means["stage"] == stage] if by else means
+    figure = layers_figure(found, top) if not by else groups_figure(found[found["stage"] == stage], by, top)
+    key = f"shared-{model}-{by}-{stage}"
+    first, last = (summary(found).iloc[i] for i in (0, -1))
+    words = f"mean distance {first['mean']:.2f} after {first['stage']}, {last['mean']:.2f} after {last['stage']}"
+    st.text(f"{model}: {words}; mismatched pairs {last['mismatched']:.2f}; {int(last['clips'])} clips.")
+    st.plotly_chart(
+        figure, key=key, on_select=lambda: _choose_point(key, model), selection_mode="points", config=CONFIG,
+        alt=f"Cosine distance between sound and picture of the same clip, {model}: {words}",
+    )  # fmt: skip
+    st.dataframe(
+        here, hide_index=True, key=f"{key}-table", alt=f"Mean distances of {model}",
+        column_config={name: st.column_config.NumberColumn(format="%.3f") for name in here.columns[3:]},
+    )  # fmt: skip
+    st.download_button(
+        "Every clip (CSV)", found.to_csv(index=False).encode(), "affectscope-shared-space.csv", "text/csv", key=f"{key}-csv",
+        on_click="ignore", type="tertiary", icon=":material/download:",
+    )  # fmt: skip
+
+
+def ends(model: str, found: pd.DataFrame, stage: str) -> None:
+    """The clips whose sound and picture stand farthest apart, and those where they are nearest, to play."""
+    at = session.option("shared.clip")
+    part = outliers(found, stage)
+    chosen = found[(found["stage"] == stage) & (found["clip"] == at)]
+    shown = pd.concat([chosen, part[part["clip"] != at]])
+    title = f"{model}, {stage}: the farthest apart first, then the nearest"
+    title += f"; {at} was chosen in the chart" if len(chosen) else ""
+    cards(title, [_card(row) for _, row in shown.iterrows()], key="shared-ends", act=lambda clip, act: _open(clip, act, model))
+
+
+def layers_figure(found: pd.DataFrame, top: float) -> go.Figure:
+    """Own and mismatched pairs after every layer, as halves of a violin, with a point a clip."""
+    stages = list(dict.fromkeys(found["stage"]))
+    figure = _violins([(stage, found[found["stage"] == stage]) for stage in stages], RIGHT)
+    return _framed(figure, stages, top)
+
+
+def groups_figure(part: pd.DataFrame, by: str, top: float) -> go.Figure:
+    """As ``layers_figure`` after one layer, by class or by correctness."""
+    groups = sorted(part[by].dropna().astype(str).unique())
+    figure = _violins([(group, part[part[by].astype(str) == group]) for group in groups], RIGHT)
+    return _framed(figure, groups, top)
+
+
+def _violins(parts: list[tuple[str, pd.DataFrame]], colour: str) -> go.Figure:
+    figure = go.Figure()
+    for place, (_, part) in enumerate(parts):
+        halves = (("distance", "negative", colour, "same clip"), ("mismatched", "positive", QUIET, "mismatched"))
+        for column, side, own, title in halves:
+            figure.add_violin(
+                x0=place, y=part[column], side=side, line_color=own, fillcolor=own, opacity=0.45, width=0.9, points=False,
+                meanline_visible=True, name=title, legendgroup=title, showlegend=place == 0, hoverinfo="skip", spanmode="hard",
+            )  # fmt: skip
+        dots = part if len(part) <= _POINTS else pd.concat([part.nlargest(50, "distance"), part.nsmallest(50, "distance")])
+        shift = [place - 0.06 - 0.12 * ((i * 0.618) % 1) for i in range(len(dots))]
+        colours = [WRONG if one == "wrong" else RIGHT for one in dots.get("outcome", pd.Series("", dots.index))]
+        labels = dots.get("label", pd.Series("", dots.index))
+        words = [f"{plain(r.clip)} {plain(label)}: {r.distance:.3f}" for r, label in zip(dots.itertuples(), labels, strict=True)]
+        figure.add_scatter(
+            x=shift, y=dots["distance"], mode="markers", customdata=[[clip] for clip in dots["clip"]], hovertext=words,
+            hoverinfo="text", marker={"size": 6, "color": colours, "opacity": 0.85}, showlegend=False,
+            selected={"marker": {"opacity": 1, "size": 11}}, unselected={"marker": {"opacity": 0.85}},
+        )  # fmt: skip
+    return figure
+
+
+def _framed(figure: go.Figure, names: list[str], top: float) -> go.Figure:
+    figure.update_xaxes(
+        tickvals=list(range(len(names))), ticktext=[plain(name) for name in names], range=[-0.6, len(names) - 0.4]
+    )
+    figure.update_yaxes(title="Cosine distance", range=[min(0.0, -0.02 * top), top], zeroline=False)
+    legend: dict[str, Any] = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    margin = {"l": 8, "r": 8, "t": 40, "b": 8}
+    return figure.update_layout(height=430, margin=margin, legend=legend, violinmode="overlay", dragmode=False)
+
+
+def _card(row: pd.Series) -> Card:
+    answers = []
+    if "label" in row and not pd.isna(row["label"]):
+        answers = [Answer("true", str(row["label"])), Answer("decision", str(row["predicted"]), row["outcome"] == "right")]
+    facts = (f"distance {row['distance']:.3f}", f"mismatched {row['mismatched']:.3f}")
+    clip = str(row["clip"])
+    return Card(clip, clip, services.bundled_thumb_url(clip), tuple(answers), facts, actions=_ACTIONS)
+
+
+def _choose_point(key: str, model: str) -> None:
+    points = [point for point in st.session_state[key]["selection"]["points"] if point.get("customdata")]
+    if points:
+        session.choose_option("shared.clip", str(points[0]["customdata"][0]))
+        session.choose_option("shared.of", model)
+
+
+def _open(clip: str, action: str, model: str) -> None:
+    session.update(corpus=services.corpus().name, clip=clip, model=model)
+    st.switch_page("../pages/masking.py" if action == "mask" else "../pages/clip.py")
+
+
+def _keep_models() -> None:
+    session.choose_option("shared.models", json.dumps(st.session_state["shared-models"]))
+
+
+def _place(name: str) -> tuple[str, int]:
+    path = services.models()[name]
+    return str(path), path.stat().st_mtime_ns if path.is_file() else 0
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _shares(path: str, changed: int) -> bool:
+    """Whether the model declares shared layers, read from its file's header."""
+    try:
+        return bool(checkpoints.peek(Path(path))[0].spec.shared)
+    except UserError:
+        return False

@@ -1,0 +1,70 @@
+"""001's Fig. 4 for a whole corpus: how far sound and picture of a clip stand apart after each shared layer, clip by clip."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from core.analysis.distance import by_stage
+from core.survey import Survey
+
+
+def distances(survey: Survey, seed: int = 0) -> pd.DataFrame:
+    """A row for each stage and clip that has both sound and picture.
+
+    Returns:
+        ``stage``, ``clip`` (id), ``distance`` (cosine, 0 to 2), ``mismatched`` (the clip's sound with another clip's picture),
+        and where the corpus has labels and the model names classes ``label``, ``predicted`` and ``outcome``, "right" or "wrong".
+
+    Raises:
+        UserError: when the model has no shared layers.
+    """
+    both = np.all(list(survey.present.values()), axis=0) if survey.present else np.ones(len(survey.table), bool)
+    vectors = {name: values[both] for name, values in survey.embeddings.items()}
+    table = by_stage(vectors, survey.shared, seed)
+    own = survey.table[both]
+    place = table["clip"].to_numpy()
+    table["clip"] = own.index.to_numpy()[place]
+    for name in ("label", "predicted"):
+        if name in own:
+            table[name] = own[name].to_numpy()[place]
+    if "correct" in own:
+        table["outcome"] = np.where(own["correct"].to_numpy(bool)[place], "right", "wrong")
+    return table
+
+
+def summary(table: pd.DataFrame, by: str = "") -> pd.DataFrame:
+    """Means by stage, and by a column within it.
+
+    Returns:
+        ``stage``, ``group``, ``clips``, ``mean`` with its 95 % interval ``low`` and ``high`` (Student's t; NaN for one clip),
+        ``spread`` (standard deviation), ``mismatched`` (its mean), and ``closer``: the share of clips whose own picture is
+        nearer than another clip's.
+    """
+    rows = []
+    for stage in dict.fromkeys(table["stage"]):
+        part = table[table["stage"] == stage]
+        groups = part.groupby(by, observed=True) if by else [("all", part)]
+        rows += [_row(str(stage), str(name), group) for name, group in groups]
+    return pd.DataFrame(rows)
+
+
+def outliers(table: pd.DataFrame, stage: str, count: int = 6) -> pd.DataFrame:
+    """The clips whose sound and picture stand farthest apart after a stage, the farthest first, and then the nearest."""
+    part = table[(table["stage"] == stage) & table["distance"].notna()].sort_values("distance", ascending=False, kind="stable")
+    if len(part) <= 2 * count:
+        return part
+    return pd.concat([part.head(count), part.tail(count)])
+
+
+def _row(stage: str, group: str, part: pd.DataFrame) -> dict[str, object]:
+    known = part["distance"].dropna()
+    mean, spread, count = float(known.mean()), float(known.std()), len(known)
+    half = float(stats.t.ppf(0.975, count - 1)) * spread / np.sqrt(count) if count > 1 else float("nan")
+    pairs = part[["distance", "mismatched"]].dropna()
+    closer = float((pairs["distance"] < pairs["mismatched"]).mean()) if len(pairs) else float("nan")
+    return {
+        "stage": stage, "group": group, "clips": count, "mean": mean, "low": mean - half, "high": mean + half, "spread": spread,
+        "mismatched": float(part["mismatched"].mean()), "closer": closer,
+    }  # fmt: skip

@@ -1,0 +1,39 @@
+"""How far sound and picture of a clip stand apart in the layers that both pass through: 001's Fig. 4 for any models at hand."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import choose, services, session, shared_space
+from app.progress import finished
+from app.verdict import heading
+from core.errors import UserError
+
+model = choose.model()
+try:
+    if model:
+        sharing, others = shared_space.able()
+        heading("Shared space", [f"clips of {services.corpus().name}"], choose.caution(sharing[0] if sharing else model))
+        if not sharing:
+            st.info("No model here has layers that sound and picture share: load a VAVL, UAVM or AuxFormer checkpoint.")
+        elif model in others:
+            st.caption("The selected model has no layers that sound and picture share; these have.")
+        if sharing:
+            chosen = shared_space.choose(sharing, model)
+            found = {}
+            for name in chosen:
+                if services.survey_on_disk(name) is None and not finished(services.ask_all(name)):
+                    continue
+                found[name] = shared_space.table(name, shared_space.digest(name))
+            if found:
+                with st.container(horizontal=True, vertical_alignment="bottom"):
+                    by, stages = shared_space.options({name: list(dict.fromkeys(t["stage"])) for name, t in found.items()})
+                top = max(float(t[["distance", "mismatched"]].max().max()) for t in found.values()) * 1.05
+                for column, (name, table) in zip(st.columns(len(found)), found.items(), strict=True):
+                    with column:
+                        shared_space.show(name, table, by, stages[name], top)
+                of = session.option("shared.of")
+                last = of if of in found else next(iter(found))
+                shared_space.ends(last, found[last], stages[last])
+except UserError as error:
+    st.error(str(error))

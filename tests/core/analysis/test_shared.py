@@ -1,0 +1,63 @@
+"""Distances by hand: two clips whose sound and picture agree after one layer and are opposed after the next."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.analysis.shared import distances, outliers, summary
+from core.errors import UserError
+from core.survey import Survey
+
+SHARED = (("layer 1 audio", "layer 1 visual"), ("layer 2 audio", "layer 2 visual"))
+
+
+def survey(shared=SHARED) -> Survey:
+    table = pd.DataFrame(
+        {"label": ["a", "b", "a"], "predicted": ["a", "a", "a"], "correct": [True, False, True]}, index=list("xyz")
+    )
+    axes = np.array([[1.0, 0], [0, 1.0], [9, 9]])
+    vectors = {"layer 1 audio": axes, "layer 1 visual": axes, "layer 2 audio": axes, "layer 2 visual": -axes}
+    present = {"audio": np.array([True, True, True]), "visual": np.array([True, True, False])}
+    return Survey("made", "classification", ("a", "b"), ("av",), shared, table, {}, vectors, present)
+
+
+def test_every_stage_and_clip_with_both():
+    found = distances(survey())
+    assert found["clip"].tolist() == ["x", "y", "x", "y"]
+    assert found["stage"].tolist() == ["layer 1"] * 2 + ["layer 2"] * 2
+    assert found["distance"].tolist() == pytest.approx([0, 0, 2, 2])
+    # Two clips: each one's partner is the other, at a right angle.
+    assert found["mismatched"].tolist() == pytest.approx([1, 1, 1, 1])
+    assert found["outcome"].tolist() == ["right", "wrong"] * 2
+
+
+def test_summary_by_hand():
+    whole = summary(distances(survey()))
+    assert whole["mean"].tolist() == pytest.approx([0, 2])
+    assert whole["closer"].tolist() == [1, 0]
+    by = summary(distances(survey()), "outcome")
+    assert list(zip(by["stage"], by["group"], by["clips"], strict=True)) == [
+        ("layer 1", "right", 1), ("layer 1", "wrong", 1), ("layer 2", "right", 1), ("layer 2", "wrong", 1),
+    ]  # fmt: skip
+    assert by["low"].isna().all()
+
+
+def test_interval_by_hand():
+    table = pd.DataFrame({"stage": "s", "clip": list("abc"), "distance": [0.1, 0.2, 0.3], "mismatched": [1.0, 1.0, 0.0]})
+    row = summary(table).iloc[0]
+    # t(0.975, 2) = 4.302653, sd 0.1, so half a width of 4.302653 * 0.1 / sqrt(3).
+    assert row["high"] - row["mean"] == pytest.approx(0.248414, abs=1e-6)
+    assert row["closer"] == pytest.approx(2 / 3)
+
+
+def test_outliers_are_both_ends():
+    table = pd.DataFrame({"stage": "s", "clip": [f"c{i}" for i in range(6)], "distance": [0.5, 0.1, np.nan, 0.9, 0.3, 0.7]})
+    assert outliers(table, "s", 2)["clip"].tolist() == ["c3", "c5", "c4", "c1"]
+    assert outliers(table, "s", 9)["clip"].tolist() == ["c3", "c5", "c0", "c4", "c1"]
+
+
+def test_no_shared_layers_is_one_sentence():
+    with pytest.raises(UserError, match="no layers that sound and picture share"):
+        distances(survey(()))
