@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from core import checkpoints
+from core.models.vavl import VAVL
 from tests.e2e.serve import APP, FLAGS, HARNESS, chromium, serving
 
 
@@ -36,6 +39,17 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def app_url(cache: Path) -> Iterator[str]:
     """The real app."""
+    with serving(os.environ.get("AFFECTSCOPE_E2E_SERVER", APP), cache) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def two_models_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The real app with a second model, which has learnt nothing: as if a run had left it."""
+    cache = tmp_path_factory.mktemp("two")
+    torch.manual_seed(0)
+    card = {"system": "vavl", "synthetic_training": True}
+    checkpoints.save(cache / "runs" / "other" / "other.safetensors", VAVL.preset("demo"), checkpoints.Normaliser(), card)
     with serving(os.environ.get("AFFECTSCOPE_E2E_SERVER", APP), cache) as url:
         yield url
 
