@@ -113,13 +113,13 @@ def elsewhere(a: str, b: str) -> None:
     if not menu.open:
         return
     with menu:
-        surveys = [services.survey(name) for name in (a, b)]
-        asking = [services.ask_all(name) for name, known in zip((a, b), surveys, strict=True) if known is None]
-        if asking:
+        first, second = services.survey(a), services.survey(b)
+        if first is None or second is None:
+            asking = [services.ask_all(name) for name, known in ((a, first), (b, second)) if known is None]
             if all(finished(job) for job in asking):
                 st.rerun()
             return
-        table = disagreements(*surveys) if surveys[0] and surveys[1] else None
+        table = disagreements(first, second)
         if table is None:
             st.info("A and B answer in other terms, so there is nothing to count: open clips one by one.")
         else:
