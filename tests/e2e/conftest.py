@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from core import checkpoints
-from core.models.vavl import VAVL
 from tests.e2e.serve import APP, FLAGS, HARNESS, chromium, serving
 
 
@@ -46,6 +43,11 @@ def app_url(cache: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def two_models_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The real app with a second model, which has learnt nothing: as if a run had left it."""
+    import torch
+
+    from core import checkpoints
+    from core.models.vavl import VAVL
+
     cache = tmp_path_factory.mktemp("two")
     torch.manual_seed(0)
     card = {"system": "vavl", "synthetic_training": True}
