@@ -25,7 +25,7 @@ def summary(model: str, survey: Survey | None) -> list[str]:
     if survey is None:
         return [f"model {model}"]
     facts = [f"model {model}", f"{len(survey.table)} clips of {services.corpus().name}"]
-    if survey.task == "classification" and "correct" in survey.table:
+    if survey.task == "classification" and {"correct", "label"} <= set(survey.table):
         known = survey.table[survey.table["label"].notna()]
         right = int(known["correct"].astype(bool).sum())
         low, high = wilson(right, len(known))

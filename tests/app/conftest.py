@@ -62,6 +62,7 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clips: Path):
         index=["first", "second"],
     )
     monkeypatch.setenv("AFFECTSCOPE_CACHE", str(tmp_path))
+    monkeypatch.setenv("AFFECTSCOPE_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(corpora, "bundled", lambda: Corpus("demo", clips, table, fake.CLASSES, True))
     monkeypatch.setattr(checkpoints, "shipped", lambda: {"demo": clips / "first.mp4"})
     monkeypatch.setattr(checkpoints, "load", lambda path: None)

@@ -34,7 +34,8 @@ def serving(script: str, cache: Path | None = None) -> Iterator[str]:
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), "--server.headless", "true"]
     # Tests are run while people edit: the server must not reload half-way through.
     command += ["--server.fileWatcherType", "none"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} | ({"AFFECTSCOPE_CACHE": str(cache)} if cache else {})
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment |= {"AFFECTSCOPE_CACHE": str(cache), "AFFECTSCOPE_DATA": str(cache / "data")} if cache else {}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         _wait(f"http://127.0.0.1:{port}", process)

@@ -1,0 +1,171 @@
+"""The Failures and Shared space pages' scripts over a made-up survey, without a browser."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from app import services, shared_space
+from core import notes
+from core.features.store import cache_root, content_hash
+from core.notes import Note
+from core.survey import Survey, key_of_survey
+from tests.app import fake
+
+HEADS = ("av", "audio", "visual")
+
+
+def answers(*rows: int) -> np.ndarray:
+    """Ninety per cent for the class of that number."""
+    shares = np.full((len(rows), len(fake.CLASSES)), 0.02)
+    shares[np.arange(len(rows)), rows] = 0.9
+    return shares
+
+
+def made(**changes) -> Survey:
+    """The first clip is answered rightly, the second (true "*fear*") with disgust by all but the audio head."""
+    said = {"decision": answers(3, 1), "av": answers(3, 1), "audio": answers(3, 2), "visual": answers(3, 1)}
+    table = pd.DataFrame(
+        {"label": ["happiness", "*fear*"], "speaker": ["s1", "s2"], "intensity": ["high", "low"], "duration": [1.0, 1.0],
+         "attention_entropy": [0.5, 0.9], "disagreement": [0.0, 0.5], "margin": 0.88},
+        index=pd.Index(["first", "second"], name="clip"),
+    )  # fmt: skip
+    for head, shares in said.items():
+        own = "" if head == "decision" else f"_{head}"
+        table[f"predicted{own}"] = np.array(fake.CLASSES)[shares.argmax(1)]
+        table[f"confidence{own}"] = shares.max(1)
+        table[f"correct{own}"] = table[f"predicted{own}"] == table["label"]
+    vectors = {name: np.array([[1.0, 0.0], [0.0, 1.0]]) for name in ("layer 1 audio", "layer 1 visual")}
+    present = {"audio": np.ones(2, bool), "visual": np.ones(2, bool)}
+    facts = {
+        "system": "made", "task": "classification", "outputs": fake.CLASSES, "heads": HEADS,
+        "shared": (("layer 1 audio", "layer 1 visual"),), "table": table, "answers": said, "embeddings": vectors,
+        "present": present,
+    }  # fmt: skip
+    return Survey(**facts | changes)
+
+
+@pytest.fixture
+def page(app, monkeypatch: pytest.MonkeyPatch):
+    """The app with its clips surveyed; called with a page's file and the URL's options."""
+
+    def open_page(file: str, survey: Survey | None = None, **options: str):
+        app.run()
+        survey = survey or made()
+        survey.save(services._survey_path("demo"))
+        disk = key_of_survey(content_hash(services.models()["demo"]), services.corpus())
+        survey.save(cache_root() / "surveys" / f"{disk}.npz")
+        app.switch_page(f"../pages/{file}.py")
+        for name, value in options.items():
+            app.query_params[name.replace("__", ".")] = value
+        return app.run()
+
+    return open_page
+
+
+def shown(app, name: str) -> dict:
+    """What a component was given."""
+    (element,) = [e for e in app.get("bidi_component") if f'"{name}"' in e.proto.json]
+    return json.loads(element.proto.json)
+
+
+def test_the_confidently_wrong_come_first(page) -> None:
+    app = page("failures")
+    assert not app.exception
+    (card,) = shown(app, "cards")["cards"]
+    assert card["id"] == "second"
+    assert [(a["title"], a["label"], a["right"]) for a in card["answers"]] == [
+        ("true", "*fear*", None), ("decision", "disgust", False), ("audio-visual", "disgust", False), ("audio", "fear", False),
+        ("visual", "disgust", False),
+    ]  # fmt: skip
+    assert [a["label"] for a in card["actions"]] == ["Why disgust?", "Why not *fear*?", "Mask", "Note"]
+    assert "confidence 90%" in card["facts"]
+
+
+def test_a_cell_shows_its_clips(page) -> None:
+    app = page("failures", o__failures__cell=json.dumps(["happiness", "happiness"]))
+    assert [card["id"] for card in shown(app, "cards")["cards"]] == ["first"]
+    assert shown(app, "cards")["title"] == "True happiness, answer happiness: 1 clip"
+    matrix = shown(app, "counts")
+    assert matrix["labels"] == [*fake.CLASSES, "*fear*"]
+    assert matrix["counts"][6][1] == 1
+    assert matrix["chosen"] == [3, 3]
+
+
+def test_a_slice_keeps_its_clips(page) -> None:
+    app = page("failures", o__failures__slice=json.dumps(["speaker", "s1"]), o__failures__show="all")
+    assert [card["id"] for card in shown(app, "cards")["cards"]] == ["first"]
+
+
+@pytest.mark.parametrize("view", ["slices", "reliability", "notes", "nonsense"])
+def test_every_view_opens_by_link(page, view: str) -> None:
+    app = page("failures", o__failures__view=view, o__failures__head="audio", o__failures__cell="{", o__failures__count="-3")
+    assert not app.exception
+    assert not app.error
+
+
+def test_a_corpus_without_labels_is_one_sentence(page) -> None:
+    survey = made()
+    survey = made(table=survey.table.drop(columns="label"))
+    app = page("failures", survey)
+    assert not app.exception
+    assert "no labels" in app.info[0].value
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_attributes_are_sorted_by_error(page, known: bool) -> None:
+    table = made().table[["speaker", "duration", "attention_entropy"]].copy()
+    if known:
+        table["arousal"] = [0.1, -0.9]
+    said = dict.fromkeys(("decision", *HEADS), np.array([[0.0, 0.0], [0.5, 0.0]]))
+    survey = made(task="regression", outputs=("arousal", "valence"), table=table, answers=said)
+    app = page("failures", survey)
+    assert not app.exception
+    if known:
+        assert [card["id"] for card in shown(app, "cards")["cards"]] == ["second", "first"]
+        assert "error 1.40" in shown(app, "cards")["cards"][0]["facts"]
+    else:
+        assert "no true values" in app.info[0].value
+
+
+def test_notes_are_listed_and_stay_text(page) -> None:
+    page("failures")
+    note = Note("demo", "second", "demo", "<b>second</b>", "# **not** a heading", ("<i>tag</i>",), {"clip": "second"})
+    notes.save(note)
+    app = page("failures", o__failures__view="notes")
+    assert not app.exception
+    (card,) = shown(app, "cards")["cards"]
+    assert (card["title"], card["text"], card["tags"]) == ("<b>second</b>", "# **not** a heading", ["<i>tag</i>"])
+    assert [a["label"] for a in card["actions"]] == ["Open", "Edit", "Remove"]
+
+
+def test_removal_can_be_undone(page) -> None:
+    saved = notes.save(Note("demo", "second", "demo", text="kept"))
+    app = page("failures", o__failures__view="notes")
+    notes.remove(saved.id)
+    app.session_state["removed_note"] = saved.id
+    app.run()
+    (undo,) = [b for b in app.button if b.label == "Undo"]
+    undo.click().run()
+    assert notes.find(saved.id) == saved
+    assert [card["text"] for card in shown(app, "cards")["cards"]] == ["kept"]
+
+
+def test_shared_space_shows_both_ends(page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_space, "_shares", lambda path, changed: True)
+    app = page("shared_space", o__shared__by="label")
+    assert not app.exception
+    assert not app.error
+    assert {card["id"] for card in shown(app, "cards")["cards"]} == {"first", "second"}
+    (line,) = [t.value for t in app.text if t.value.startswith("demo:")]
+    assert "mean distance 0.00 after layer 1" in line
+    assert "mismatched pairs 1.00" in line
+
+
+def test_no_shared_layers_is_one_sentence(page) -> None:
+    app = page("shared_space")
+    assert not app.exception
+    assert "No model here has layers" in app.info[0].value
