@@ -12,14 +12,17 @@ import torch
 from torch import Tensor
 
 from core.checkpoints import Checkpoint
-from core.models.base import over_clip
+from core.models.base import ModelSpec, over_clip
 from core.perturbation import Perturbation, attention_by_frame, filled, orders, padded, perturb, stays
 from core.streams import Batch, Stream
 
 # Part of every key: raise it whenever a grid changes.
-GRID_VERSION = 2
+GRID_VERSION = 3
 # Nearly nothing is another thing than nothing: the share of 1 percent keeps the two apart.
 SHARES = (0, 1, 5, *range(10, 101, 10))
+# For models that are given pixels: they think a hundred times as long about a clip.
+COARSE = (0, 1, 25, 50, 75, 100)
+_PIXELS = 1000
 DECISION = "decision"
 # So many frames are asked about at once: the work shows its progress, and a long clip fits into memory.
 _CHUNK_FRAMES = 16_000
@@ -79,19 +82,25 @@ class Grid:
         )  # fmt: skip
 
 
+def shares_for(spec: ModelSpec) -> tuple[int, ...]:
+    """As many as a person can wait for."""
+    return COARSE if max(spec.inputs.values()) > _PIXELS else SHARES
+
+
 @torch.inference_mode()
 def response_grid(
     checkpoint: Checkpoint,
     streams: Mapping[str, Stream],
     duration: float,
     change: Perturbation,
-    shares: tuple[int, ...] = SHARES,
+    shares: tuple[int, ...] | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Grid:
     """Ask about one clip at all combinations of ``shares`` of its modalities.
 
     Args:
         streams: as the model wants them.
+        shares: percents that stay; ``shares_for`` where None.
         change: pattern, filling, seed and burst; its own shares do not matter. Drawn frames have no shares: they go at random.
 
     Raises:
@@ -100,6 +109,7 @@ def response_grid(
     if change.pattern == "drawn":
         change = replace(change, pattern="random")
     spec = checkpoint.spec
+    shares = shares or shares_for(spec)
     names = tuple(spec.inputs)
     ranks = orders(change, streams, checkpoint)
     batch = Batch.collate([streams], spec.inputs)
