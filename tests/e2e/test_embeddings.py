@@ -46,7 +46,7 @@ def draw_lasso(page: Page, root: Locator, left: float, right: float) -> None:
     page.mouse.up()
 
 
-def test_lasso_counts_judges_and_survives_a_reload(page: Page, app_url: str) -> None:
+def test_lasso_counts_judges_and_goes_by_link(page: Page, app_url: str) -> None:
     root = open_map(page, app_url)
     expect(root).to_have_attribute("data-points", "48")
     draw_lasso(page, root, 0, 0.5)
@@ -54,28 +54,33 @@ def test_lasso_counts_judges_and_survives_a_reload(page: Page, app_url: str) -> 
     count = root.get_attribute("data-selected") or ""
     assert 0 < int(count) < 48
     answer = page.locator("dl[aria-label='The chosen clips']")
-    expect(answer).to_contain_text(f"Clips{count}of 48")
+    expect(answer).to_contain_text(f"Clips{count}of 48", timeout=20_000)
     expect(answer).to_contain_text(re.compile(r"Accuracy[\d.]+%all: [\d.]+%"))
     expect(page.get_by_text(f"{count} of {count} clips")).to_be_visible()
     expect(root.locator(".legend .count").first).to_have_text(re.compile(r"^\d+ / \d+$"))
-    # The same clips on another map, and after a reload.
+    # The same clips on another map, and by link.
     page.get_by_role("combobox", name="Vectors").click()
     page.get_by_role("option", name="audio", exact=True).click()
-    expect(root).to_have_attribute("data-map", re.compile("/audio/PCA"))
+    expect(root).to_have_attribute("data-map", re.compile("/audio/PCA"), timeout=20_000)
     expect(root).to_have_attribute("data-selected", count)
+    page.goto(f"{app_url}/?{page.url.partition('?')[2]}")
+    page.get_by_role("link", name="Embeddings").click(timeout=READY)
+    root = shown(page)
+    expect(root).to_have_attribute("data-map", re.compile("/audio/PCA"))
+    expect(root).to_have_attribute("data-selected", count, timeout=20_000)
     root.locator("canvas.over").focus()
     page.keyboard.press("Escape")
-    expect(page.locator("dl[aria-label='All clips']")).to_contain_text("Clips48")
+    expect(page.locator("dl[aria-label='All clips']")).to_contain_text("Clips48", timeout=20_000)
 
 
 def test_legend_isolates_a_class(page: Page, app_url: str) -> None:
     root = open_map(page, app_url)
     root.locator(".legend button[data-value=fear]").click()
     expect(root).to_have_attribute("data-selected", "8")
-    expect(page.locator("dl[aria-label='The chosen clips']")).to_contain_text("Clips8of 48")
+    expect(page.locator("dl[aria-label='The chosen clips']")).to_contain_text("Clips8of 48", timeout=20_000)
     expect(page).to_have_url(re.compile("embeddings.pick=.*fear"))
     root.locator(".legend button[data-value=sadness]").click(modifiers=["Shift"])
-    expect(page.locator("dl[aria-label='The chosen clips']")).to_contain_text("Clips16of 48")
+    expect(page.locator("dl[aria-label='The chosen clips']")).to_contain_text("Clips16of 48", timeout=20_000)
     page.wait_for_timeout(500)
     expect(root).to_have_attribute("data-selected", "16")
 
