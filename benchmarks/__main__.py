@@ -1,4 +1,4 @@
-"""`make bench`: ``python -m benchmarks [models] [training] [sweep] [browser]``, everything if nothing is named."""
+"""`make bench`: ``python -m benchmarks [models] [training] [sweep] [browser] [embeddings]``, everything if nothing is named."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ import sys
 
 import torch
 
-from benchmarks import browser, models, sweep, training
+from benchmarks import browser, browser_embeddings, models, sweep, training
 
-PARTS = {"models": models.main, "training": training.main, "sweep": sweep.main, "browser": browser.main}
+PARTS = {
+    "models": models.main,
+    "training": training.main,
+    "sweep": sweep.main,
+    "browser": browser.main,
+    "embeddings": browser_embeddings.main,
+}
 
 
 def main() -> None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from benchmarks.browser import report, timed
 from core.analysis.aside import Draughtsman
 from core.analysis.atlas import Drawing
 from core.corpora import bundled
 from tests.e2e.drive import ready
-from tests.e2e.serve import APP, serving
+from tests.e2e.serve import APP, FLAGS, chromium, serving
 
 MANY = "tests/e2e/harness/many_server.py"
 TIMES, MAPS = 50, 10
@@ -37,7 +36,18 @@ WATCH_FRAMES = """
 """
 
 
-def main(browser: Browser, folder: Path) -> None:
+def main() -> None:
+    path = chromium()
+    if path is None:
+        raise SystemExit("The benchmark needs a Chromium: install Debian's, or set $CHROMIUM.")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        in_browser(browser, Path(folder))
+        browser.close()
+    against_libraries()
+
+
+def in_browser(browser: Browser, folder: Path) -> None:
     with serving(MANY, folder / "many") as url:
         report("map of 7,442 clips never drawn, page chosen to map shown", first_shown(browser, url), 1.0)
         report("lasso of half of 7,442 clips to counts and table", lassos(browser, url, "made-up 7442", TIMES), 0.3)
@@ -46,7 +56,6 @@ def main(browser: Browser, folder: Path) -> None:
         report("100,000 clips: longest wait for a frame, drawing a lasso", frames(browser, url, move=False))
     with serving(APP, folder / "app") as url:
         report("click on a map's point to clip ready", clicks(browser, url), 1.5)
-    against_libraries()
 
 
 def map_of(page: Page) -> Locator:
@@ -184,16 +193,3 @@ def against_libraries() -> None:
             report(f"{method} of 7,442 clips, the library called directly", theirs)
             report(f"{method} of 7,442 clips, as the page draws it", ours)
     aside.stop()
-
-
-if __name__ == "__main__":
-    from playwright.sync_api import sync_playwright
-
-    from tests.e2e.serve import FLAGS, chromium
-
-    with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
-        started = time.perf_counter()
-        one = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        main(one, Path(place))
-        one.close()
-        print(f"{time.perf_counter() - started:.0f} s")
