@@ -15,9 +15,11 @@ def start(page: Page, url: str, epochs: int, seed: int) -> None:
     page.goto(f"{url}/train")
     button = page.get_by_role("button", name="Start training")
     field = page.get_by_label("Epochs, at most")
-    expect(page.get_by_text("A new run")).to_be_visible(timeout=60_000)
-    if not button.is_visible():
-        page.get_by_text("A new run").click()
+    form = page.locator("details").filter(has_text="A new run")
+    expect(form).to_be_visible(timeout=60_000)
+    if form.get_attribute("open") is None:
+        form.locator("summary").click()
+    expect(button).to_be_visible(timeout=60_000)
     for label, value in (("Epochs, at most", epochs), ("Seed", seed)):
         page.get_by_label(label, exact=True).fill(str(value))
         page.keyboard.press("Tab")
