@@ -260,7 +260,8 @@ function gridFits(b) {
 
 // Two states of one key get one answer.
 function keyOf(b, state) {
-  const there = state.pattern === "drawn" ? state.spans : Object.entries(state.keep).filter(([, share]) => share < 100).sort()
+  const drawn = () => Object.entries(state.spans).filter(([, spans]) => spans.length)
+  const there = (state.pattern === "drawn" ? drawn() : Object.entries(state.keep).filter(([, share]) => share < 100)).sort()
   return JSON.stringify([state.pattern === "drawn", gridKey(state), there])
 }
 
