@@ -1,4 +1,4 @@
-"""`make bench`: ``python -m benchmarks [models] [training] [sweep] [browser] [embeddings]``, everything if nothing is named."""
+"""`make bench`: ``python -m benchmarks [part ...]`` for the parts named below, everything if nothing is named."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-from benchmarks import browser, browser_embeddings, models, sweep, training
+from benchmarks import browser, browser_embeddings, browser_masking, models, sweep, training
 
 PARTS = {
     "models": models.main,
@@ -16,6 +16,7 @@ PARTS = {
     "sweep": sweep.main,
     "browser": browser.main,
     "embeddings": browser_embeddings.main,
+    "masking": browser_masking.main,
 }
 
 

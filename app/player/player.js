@@ -87,7 +87,7 @@ async function openTimeline(p, url) {
     buildRows(p)
     notify(p, timeline.notices)
     redraw(p)
-    p.root.dataset.duration = timeline.duration
+    Object.assign(p.root.dataset, { duration: timeline.duration, timeline: url })
     p.el.lanes.setAttribute("aria-valuemax", timeline.duration)
     markReady(p)
   } catch (error) {
