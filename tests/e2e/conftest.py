@@ -47,13 +47,21 @@ def two_models_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     from core import checkpoints
     from core.models.vavl import VAVL
+    from core.training import background, runs
 
     cache = tmp_path_factory.mktemp("two")
     torch.manual_seed(0)
     card = {"system": "vavl", "synthetic_training": True}
     checkpoints.save(cache / "runs" / "other" / "other.safetensors", VAVL.preset("demo"), checkpoints.Normaliser(), card)
-    with serving(os.environ.get("AFFECTSCOPE_E2E_SERVER", APP), cache) as url:
-        yield url
+    try:
+        with serving(os.environ.get("AFFECTSCOPE_E2E_SERVER", APP), cache) as url:
+            yield url
+    finally:
+        # Runs outlive their server: that is what they are for, but not after a test.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AFFECTSCOPE_CACHE", str(cache))
+            for run in runs.all_runs().values():
+                background.stop(run)
 
 
 @pytest.fixture(scope="session")
