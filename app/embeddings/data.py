@@ -16,7 +16,7 @@ import pandas as pd
 import streamlit as st
 
 from app import jobs, services, shelf
-from core.analysis import atlas, columns, neighbours
+from core.analysis import atlas, columns, neighbours, picking
 from core.analysis.aside import Draughtsman
 from core.analysis.atlas import Drawing
 from core.corpora import Corpus
@@ -35,6 +35,7 @@ class Clips:
     Attributes:
         table: the survey's, with ``modality``.
         packed: the columns on disk, for the browser.
+        judged: how the model does on all of them.
     """
 
     model: str
@@ -43,6 +44,7 @@ class Clips:
     table: pd.DataFrame
     columns: dict[str, columns.Column]
     packed: Path
+    judged: picking.Judgement
     digests: dict[str, str] = field(default_factory=dict)
 
     def path(self, embedding: str, drawing: Drawing) -> Path:
@@ -75,7 +77,7 @@ def _clips(model: str, survey: Survey) -> Clips:
     path = cache_root() / "maps" / f"{key_of(data.hex())}.columns"
     if not path.is_file():
         write_atomically(path, lambda part: part.write_bytes(data))
-    return Clips(model, survey, ids, table, made, path)
+    return Clips(model, survey, ids, table, made, path, picking.judge(table))
 
 
 def points(of: Clips, embedding: str, drawing: Drawing) -> np.ndarray | None:

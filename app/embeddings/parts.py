@@ -216,7 +216,8 @@ def selection(side: Side, picked: Pick, mask: np.ndarray | None, drawing: Drawin
     """Counts, metrics and a table of the chosen clips."""
     of = side.clips
     rows = of.table if mask is None else of.table[mask]
-    judged, overall = picking.judge(rows), picking.judge(of.table)
+    overall = of.judged
+    judged = overall if mask is None else picking.judge(rows)
     made = [Figure("Clips", f"{judged.clips:,}", f"of {overall.clips:,}" if mask is not None else "")]
     for name, here, everywhere, style in (
         ("Accuracy", judged.accuracy, overall.accuracy, ".1%"),

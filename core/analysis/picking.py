@@ -54,7 +54,9 @@ def judge(table: pd.DataFrame) -> Judgement:
     if "predicted" in table and "label" in table:
         known = table[table["label"].notna()]
         if len(known):
-            true, said = known["label"].astype(str), known["predicted"].astype(str)
+            # Numbers are compared many times faster than names.
+            codes = pd.factorize(pd.concat([known["label"], known["predicted"]]).astype(str))[0]
+            true, said = np.split(codes, 2)
             f1 = float(f1_score(true, said, average="macro", zero_division=0))
             return Judgement(len(table), float(accuracy_score(true, said)), f1)
     if "error" in table and table["error"].notna().any():
