@@ -83,7 +83,7 @@ def show(model: str, found: pd.DataFrame, by: str, stage: str, top: float) -> No
         alt=f"Cosine distance between sound and picture of the same clip, {model}: {words}",
     )  # fmt: skip
     st.dataframe(
-        here, hide_index=True, key=f"{key}-table", alt=f"Mean distances of {model}",
+        here if by else here.drop(columns="group"), hide_index=True, key=f"{key}-table", alt=f"Mean distances of {model}",
         column_config={name: st.column_config.NumberColumn(format="%.3f") for name in here.columns[3:]},
     )  # fmt: skip
     st.download_button(

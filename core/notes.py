@@ -37,6 +37,7 @@ class Note:
         title: the clip's name for people.
         link: the URL parameters that open the case as it was seen.
         facts: what the model said then: name -> text, in the order to be read.
+        page: where it was seen, as the URL names the page; "" is the Clip page.
         created, changed: ISO times, UTC.
         revision: 0 for a note that was never saved; one more with each saving.
     """
@@ -49,6 +50,7 @@ class Note:
     tags: tuple[str, ...] = ()
     link: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    page: str = ""
     created: str = ""
     changed: str = ""
     revision: int = 0
@@ -150,6 +152,7 @@ def _read(path: Path) -> Note | None:
         content = json.loads(path.read_text(encoding="utf-8"))
         fields: dict[str, Any] = {n: str(content[n]) for n in ("corpus", "clip", "model", "title", "text", "created", "changed")}
         fields |= {name: {str(k): str(v) for k, v in content[name].items()} for name in ("link", "facts")}
+        fields["page"] = str(content.get("page", ""))
         note = Note(**fields, tags=tuple(map(str, content["tags"])), revision=int(content["revision"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -12,7 +12,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import numpy as np
 from jinja2 import Environment
@@ -106,7 +106,7 @@ class Entry:
 
 def case_url(root: str, note: Note) -> str:
     """The address that opens a case: the app's own, with the selection in it."""
-    return f"{root.rstrip('/')}/?{urlencode(note.link)}"
+    return f"{root.rstrip('/')}/{quote(note.page, safe='')}?{urlencode(note.link)}"
 
 
 def strongest(timeline: Timeline, heatmap: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, services, session
+from app import choose, notebook, services, session
 from app.masking import board, curves, data, state
 from app.player import player
 from app.progress import finished
@@ -66,6 +66,8 @@ def watch(clip: services.Clip, model: str, change: Perturbation) -> None:
     )
     if session.keep_view(seen, url) and choose.explained(model) != explain:
         st.rerun()
+    said = notebook.said_of(services.verdicts(found, model))
+    notebook.popover(clip, model, said if change.whole else {"Masked": notebook.masked(change), **said}, page="masking")
 
 
 model = choose.model()

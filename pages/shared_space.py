@@ -28,6 +28,10 @@ try:
             if found:
                 with st.container(horizontal=True, vertical_alignment="bottom"):
                     by, stages = shared_space.options({name: list(dict.fromkeys(t["stage"])) for name, t in found.items()})
+                st.caption(
+                    "A dot is a clip, blue where the decision was right, orange where it was wrong; press one to find it below. "
+                    "Grey: the sound of one clip against the picture of another."
+                )
                 top = max(float(t[["distance", "mismatched"]].max().max()) for t in found.values()) * 1.05
                 for column, (name, table) in zip(st.columns(len(found)), found.items(), strict=True):
                     with column:

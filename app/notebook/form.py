@@ -15,18 +15,21 @@ from core import notes
 from core.errors import UserError
 from core.lanes import head_title
 from core.notes import Note
+from core.perturbation import Perturbation
 
 SUGGESTED = ("ambiguous", "mislabelled", "misled by picture", "misled by sound", "face lost", "look again")
 _NOTING = "noting"
 
 
-def popover(clip: services.Clip, model: str, said: Mapping[str, str]) -> None:
+def popover(clip: services.Clip, model: str, said: Mapping[str, str], page: str = "") -> None:
     """A small form beside a clip, and the report under it.
 
     Args:
         said: what the model says of the clip now, name -> text; it goes into the note.
+        page: the page that the note's link opens, as the URL names it.
     """
-    case = Note(clip.corpus, clip.id, model, clip.title, link=_link(clip.corpus, clip.id, model), facts=_facts(clip, said))
+    link = _link(clip.corpus, clip.id, model)
+    case = Note(clip.corpus, clip.id, model, clip.title, page=page, link=link, facts=_facts(clip, said))
     known = notes.find(case.id)
     icon = ":material/edit_note:" if known is None else ":material/task_alt:"
     menu = st.popover("Note this case", icon=icon, on_change="rerun", key=f"note-{case.id}")
@@ -56,6 +59,15 @@ def said_of(verdicts: list[Verdict]) -> dict[str, str]:
     """What the heads say, for a note."""
     shown = {one.title: (one.label, one.probability) if one.evidence else ("no evidence", None) for one in verdicts}
     return {title: label if share is None else f"{label} {share:.0%}" for title, (label, share) in shown.items()}
+
+
+def masked(change: Perturbation) -> str:
+    """What was taken away, for a note."""
+    if change.pattern == "drawn":
+        parts = [f"{m} {start:.2f} to {end:.2f} s" for m, spans in change.spans.items() for start, end in spans]
+        return f"{', '.join(parts)} gone; {change.filling} instead"
+    parts = [f"{m} {share} % kept" for m, share in change.keep.items()]
+    return f"{', '.join(parts)}; {change.pattern}, {change.filling} instead"
 
 
 @st.dialog("Note this case", on_dismiss=lambda: st.session_state.pop(_NOTING, None))
@@ -100,8 +112,10 @@ def _write(case: Note) -> bool:
         if not st.form_submit_button("Save note", type="primary", width="stretch"):
             return False
     try:
-        link, facts = (case.link, case.facts) if case.revision == 0 else (base.link, base.facts)
-        saved = notes.save(replace(base, text=text, tags=tuple(map(str, tags)), link=link, facts=facts))
+        # Written where the case is seen, a note takes over how it is seen now; changed in a list, it keeps how it was seen.
+        seen = case if case.revision == 0 else base
+        written = replace(base, text=text, tags=tuple(map(str, tags)), page=seen.page, link=seen.link, facts=seen.facts)
+        saved = notes.save(written)
     except UserError as error:
         st.error(str(error))
         return False

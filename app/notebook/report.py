@@ -99,7 +99,8 @@ def _picture(note: Note) -> tuple[bytes | None, str]:
             return None, f"No picture: {error}"
         write_atomically(path, lambda part: part.write_bytes(picture))
     why = f", where the explanation of {found.explained[heatmap]} is strongest" if heatmap in found.explained else ""
-    return path.read_bytes(), f"{note.title} at {time:.2f} s{why}"
+    untouched = "; nothing is masked here" if note.page == "masking" else ""
+    return path.read_bytes(), f"{note.title} at {time:.2f} s{why}{untouched}"
 
 
 def _possible(note: Note) -> bool:

@@ -114,3 +114,8 @@ def test_strongest_moment_has_a_face():
     assert strongest(timeline, "av") == 2.0
     assert strongest(timeline, "none") == 1.5
     assert strongest(Timeline(3.0, np.zeros(0), np.zeros((0, 4))), "av") == 1.5
+
+
+def test_a_case_opens_on_the_page_where_it_was_seen():
+    assert case_url("http://h/app/", Note("c", "x", "m", page="masking", link={"clip": "x"})) == "http://h/app/masking?clip=x"
+    assert case_url("http://h", Note("c", "x", "m", page="//evil", link={})) == "http://h/%2F%2Fevil?"

@@ -1,0 +1,113 @@
+"""From the clip that the model is most confidently wrong about to a report on disk, and what the pages say on the way."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.drive import ready
+
+ASKED = 90_000
+NOTE = "<script>alert(1)</script> **brow**, not mouth"
+
+
+def failures(page: Page, url: str, query: str = "") -> None:
+    page.goto(f"{url}/failures{query}")
+    expect(page.locator(".cards li").first).to_be_visible(timeout=ASKED)
+
+
+def confidences(page: Page) -> list[int]:
+    said = page.locator(".cards li").all_inner_texts()
+    return [int(re.search(r"confidence (\d+)%", text).group(1)) for text in said]  # type: ignore[union-attr]
+
+
+def test_from_the_worst_case_to_its_report(page: Page, app_url: str, tmp_path: Path) -> None:
+    failures(page, app_url)
+    expect(page.locator(".heading")).to_contain_text("48 clips")
+    expect(page.locator(".heading")).to_contain_text("never seen a person")
+    shares = confidences(page)
+    assert shares == sorted(shares, reverse=True)
+    worst = page.locator(".cards li").first
+    clip = worst.get_attribute("data-card")
+    expect(worst).to_contain_text("✕")
+    worst.get_by_role("button", name=re.compile("^Why [a-z]+\\?")).click()
+    ready(page)
+    expect(page.locator(".heading h2")).to_have_text(str(clip))
+    expect(page).to_have_url(re.compile(f"clip={clip}.*explain="))
+    page.get_by_role("button", name="Note this case").click()
+    page.get_by_label("What is there to see?").fill(NOTE)
+    page.get_by_role("button", name="Save note").click()
+    expect(page.get_by_text("Saved.")).to_be_visible(timeout=20_000)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report (HTML)").click()
+    report = tmp_path / "report.html"
+    download.value.save_as(report)
+    page.goto(report.as_uri())
+    expect(page.locator(".note")).to_have_text(NOTE)
+    assert page.locator("img").evaluate("image => image.complete && image.naturalWidth > 100")
+    page.get_by_role("link", name="Open this case").click()
+    ready(page)
+    expect(page.locator(".heading h2")).to_have_text(str(clip))
+
+
+def test_a_cell_leads_to_its_clips_and_a_reload_keeps_them(page: Page, app_url: str) -> None:
+    failures(page, app_url)
+    cell = page.locator(".matrix g[role=button]").filter(has=page.locator("text", has_text=re.compile("^[1-9]"))).first
+    count = int(cell.get_attribute("data-count") or 0)
+    truth, answer = re.findall(r"(?:true|answer) (\w+)", cell.get_attribute("aria-label") or "")
+    cell.click()
+    expect(page.locator(".cards .title")).to_contain_text(f"True {truth}, answer {answer}: {count}")
+    page.reload()
+    expect(page.locator(".cards .title")).to_contain_text(f"True {truth}, answer {answer}: {count}", timeout=ASKED)
+    expect(page.locator(".cards li")).to_have_count(count)
+    expect(page.locator(".matrix g[aria-pressed=true]")).to_have_count(1)
+
+
+def test_a_note_is_edited_removed_and_brought_back(page: Page, app_url: str, tmp_path: Path) -> None:
+    failures(page, app_url, "?o.failures.show=right")
+    page.locator(".cards li").first.get_by_role("button", name=re.compile("^Note")).click()
+    page.get_by_label("What is there to see?").fill("first words")
+    page.get_by_role("button", name="Save note").click()
+    expect(page.locator(".cards li").first).to_contain_text("noted", timeout=20_000)
+    page.get_by_text("Notebook", exact=True).click()
+    mine = page.locator(".cards li").filter(has_text="first words")
+    expect(mine).to_have_count(1, timeout=30_000)
+    mine.get_by_role("button", name=re.compile("^Edit")).click()
+    page.get_by_label("What is there to see?").fill("second words")
+    page.get_by_role("button", name="Save note").click()
+    mine = page.locator(".cards li").filter(has_text="second words")
+    expect(mine).to_have_count(1, timeout=20_000)
+    with page.expect_download(timeout=60_000) as download:
+        page.get_by_role("button", name="Markdown (zip)").click()
+    download.value.save_as(tmp_path / "notes.zip")
+    with zipfile.ZipFile(tmp_path / "notes.zip") as box:
+        assert "second words" in box.read("report.md").decode()
+    mine.get_by_role("button", name=re.compile("^Remove")).click()
+    expect(mine).to_have_count(0, timeout=20_000)
+    page.get_by_role("button", name="Undo").click()
+    expect(mine).to_have_count(1, timeout=20_000)
+
+
+def test_slices_and_reliability_are_drawn(page: Page, app_url: str) -> None:
+    failures(page, app_url)
+    page.get_by_text("Slices", exact=True).click()
+    labels = page.locator(".js-plotly-plot .ytick")
+    expect(labels.filter(has_text="speaker")).to_have_count(1, timeout=30_000)
+    expect(labels.filter(has_text=re.compile(r"^female \(\d+\)$"))).to_have_count(1)
+    page.get_by_text("Reliability", exact=True).click()
+    expect(page.get_by_text(re.compile(r"Expected calibration error 0\.\d{3} over \d bins and 48 answers"))).to_be_visible()
+
+
+def test_shared_space_shows_two_models_and_plays_an_end(page: Page, two_models_url: str) -> None:
+    page.goto(f'{two_models_url}/shared_space?o.shared.models=["auxformer","other"]')
+    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=ASKED)
+    expect(page.get_by_text(re.compile(r"^auxformer: mean distance \d\.\d\d after cross layer 1"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^other: mean distance"))).to_be_visible()
+    far = page.locator(".cards li").first
+    clip = far.get_attribute("data-card")
+    far.get_by_role("button", name=re.compile("^Play")).click()
+    ready(page)
+    expect(page.locator(".heading h2")).to_have_text(str(clip))
