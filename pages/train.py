@@ -14,8 +14,6 @@ known = runs.all_runs()
 form.new_run(opened=not known)
 if known:
     chosen = pick.pick("Run", "train.run", {name: watch.label(run) for name, run in known.items()})
-    watch.look(known[chosen])
-    if len(known) > 1:
-        watch.overview(known)
+    watch.look(chosen, known)
 else:
     st.info("No run was started here yet. A run goes on when this page is closed, and is found again when you come back.")

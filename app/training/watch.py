@@ -22,7 +22,7 @@ _ERROR = "train_error"
 
 def label(run: Run) -> str:
     """A run in a list."""
-    epochs = f", epoch {len(run.history)} of {run.order.epochs}" if run.state in ("running", "stopped", "failed") else ""
+    epochs = f", epoch {len(run.history)} of {run.order.epochs}" if run.state in ("stopped", "failed") else ""
     return f"{run.id} · {_WORDS[run.state]}{epochs}"
 
 
@@ -48,21 +48,27 @@ def overview(known: dict[str, Run]) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=numbers, alt="All runs", height=min(260, 40 + 35 * len(rows)))
 
 
-def look(run: Run) -> None:
-    """The run as it is; while it is under way, it is looked at again and again."""
-    if run.alive:
-        _follow(run.id, run.state)
+def look(name: str, known: dict[str, Run]) -> None:
+    """One run as it is, and all at a glance; while any is under way, they are looked at again and again."""
+    if any(run.alive for run in known.values()):
+        _follow(name, {run.id: run.state for run in known.values()})
     else:
-        _show(run)
+        _both(name, known)
 
 
 @st.fragment(run_every=_EVERY)
-def _follow(name: str, state: str) -> None:
-    run = runs.read(runs.root() / name)
-    if run is None or run.state != state:
+def _follow(name: str, states: dict[str, str]) -> None:
+    known = runs.all_runs()
+    if {run.id: run.state for run in known.values()} != states:
         st.rerun()
     else:
-        _show(run)
+        _both(name, known)
+
+
+def _both(name: str, known: dict[str, Run]) -> None:
+    _show(known[name])
+    if len(known) > 1:
+        overview(known)
 
 
 def _show(run: Run) -> None:
