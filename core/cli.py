@@ -169,12 +169,12 @@ def list_checkpoints(
     markdown: Annotated[bool, typer.Option(help="Print the page of cards in checkpoints/ instead.")] = False,
 ) -> None:
     """List the shipped checkpoints with their scores on held-out speakers."""
-    from core import cards, checkpoints
+    from core import checkpoints, shipped
 
     if markdown:
-        print(cards.markdown(checkpoints.shipped()), end="")
+        print(shipped.markdown(checkpoints.shipped()), end="")
         return
-    _show(cards.rows(checkpoints.shipped()), as_json, "Checkpoints")
+    _show(shipped.rows(checkpoints.shipped()), as_json, "Checkpoints")
 
 
 @app.command(name="app")

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from core import cards, checkpoints
+from core import checkpoints, shipped
 
 ROOM = Path(__file__).parents[2] / "checkpoints"
 
 
 def test_the_page_in_the_repository_is_the_one_that_is_made():
-    assert (ROOM / "README.md").read_text() == cards.markdown(checkpoints.shipped()), "run `make docs`"
+    assert (ROOM / "README.md").read_text() == shipped.markdown(checkpoints.shipped()), "run `make docs`"
 
 
 def test_all_checkpoints_together_are_small():
@@ -17,7 +17,7 @@ def test_all_checkpoints_together_are_small():
     assert sum(sizes.values()) <= 60e6
 
 
-@pytest.mark.parametrize("row", cards.rows(checkpoints.shipped()), ids=lambda row: row["name"])
+@pytest.mark.parametrize("row", shipped.rows(checkpoints.shipped()), ids=lambda row: row["name"])
 def test_a_shipped_checkpoint_knows_more_than_chance(row):
     # Six classes at chance: macro-F1 under 0.17; attributes at chance: CCC 0.
     assert row["whole"] > {"macro_f1": 0.35, "ccc": 0.3}[row["score"]]
