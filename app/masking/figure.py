@@ -64,7 +64,7 @@ def curves(
         for level, value in held[model].items():
             dash, what = LEVELS[level]
             figure.add_scatter(
-                x=[0, 100], y=[value, value], mode="lines", name=f"{name}: {what}", legendgroup=name, opacity=0.75,
+                x=[0, 100], y=[value, value], mode="lines", name=f"{name}: {what}", legendgroup=name,
                 line={"color": colour, "width": 1.3, "dash": dash}, hovertemplate=f"{name}, {what}: {value:.3f}<extra></extra>",
             )  # fmt: skip
     figure.update_xaxes(title=f"{NAMES.get(modality, modality)} that is there, %", range=[-3, 103], dtick=20)
