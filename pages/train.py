@@ -13,7 +13,8 @@ heading("Train")
 known = runs.all_runs()
 form.new_run(opened=not known)
 if known:
-    chosen = pick.pick("Run", "train.run", {name: watch.label(run) for name, run in known.items()})
+    # Names alone: a select box whose labels change while it is looked at sends the old ones.
+    chosen = pick.pick("Run", "train.run", {name: name for name in known})
     watch.look(chosen, known)
 else:
     st.info("No run was started here yet. A run goes on when this page is closed, and is found again when you come back.")

@@ -16,14 +16,7 @@ from core.training import background, runs
 from core.training.runs import Run
 
 _EVERY = 2.0
-_WORDS = {"waiting": "waiting", "running": "running", "stopped": "stopped", "done": "done", "failed": "failed"}
 _ERROR = "train_error"
-
-
-def label(run: Run) -> str:
-    """A run in a list."""
-    epochs = f", epoch {len(run.history)} of {run.order.epochs}" if run.state in ("stopped", "failed") else ""
-    return f"{run.id} · {_WORDS[run.state]}{epochs}"
 
 
 def overview(known: dict[str, Run]) -> None:
@@ -31,7 +24,7 @@ def overview(known: dict[str, Run]) -> None:
     rows = [
         {
             "run": run.id,
-            "state": _WORDS[run.state],
+            "state": run.state,
             "epochs": f"{len(run.history)} of {run.order.epochs}",
             "development loss": run.history[run.best]["dev_loss"] if run.history else None,
             "accuracy": run.history[run.best].get("dev_accuracy") if run.history else None,
