@@ -10,7 +10,8 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.drive import ready
 
-ASKED = 90_000
+ASKED = 400_000  # A busy machine needs minutes to ask about every clip.
+SOON = 40_000
 NOTE = "<script>alert(1)</script> **brow**, not mouth"
 
 
@@ -26,31 +27,31 @@ def confidences(page: Page) -> list[int]:
 
 def test_from_the_worst_case_to_its_report(page: Page, app_url: str, tmp_path: Path) -> None:
     failures(page, app_url)
-    expect(page.locator(".heading")).to_contain_text("48 clips")
-    expect(page.locator(".heading")).to_contain_text("never seen a person")
+    expect(page.locator(".heading")).to_contain_text("48 clips", timeout=SOON)
+    expect(page.locator(".heading")).to_contain_text("never seen a person", timeout=SOON)
     shares = confidences(page)
     assert shares == sorted(shares, reverse=True)
     worst = page.locator(".cards li").first
     clip = worst.get_attribute("data-card")
-    expect(worst).to_contain_text("✕")
+    expect(worst).to_contain_text("✕", timeout=SOON)
     worst.get_by_role("button", name=re.compile("^Why [a-z]+\\?")).click()
+    expect(page.locator(".heading h2")).to_have_text(str(clip), timeout=SOON)
     ready(page)
-    expect(page.locator(".heading h2")).to_have_text(str(clip))
-    expect(page).to_have_url(re.compile(f"clip={clip}.*explain="))
+    expect(page).to_have_url(re.compile(f"clip={clip}.*explain="), timeout=SOON)
     page.get_by_role("button", name="Note this case").click()
     page.get_by_label("What is there to see?").fill(NOTE)
     page.get_by_role("button", name="Save note").click()
-    expect(page.get_by_text("Saved.")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Saved.")).to_be_visible(timeout=SOON)
     with page.expect_download() as download:
         page.get_by_role("button", name="Report (HTML)").click()
     report = tmp_path / "report.html"
     download.value.save_as(report)
     page.goto(report.as_uri())
-    expect(page.locator(".note")).to_have_text(NOTE)
+    expect(page.locator(".note")).to_have_text(NOTE, timeout=SOON)
     assert page.locator("img").evaluate("image => image.complete && image.naturalWidth > 100")
     page.get_by_role("link", name="Open this case").click()
+    expect(page.locator(".heading h2")).to_have_text(str(clip), timeout=SOON)
     ready(page)
-    expect(page.locator(".heading h2")).to_have_text(str(clip))
 
 
 def test_a_cell_leads_to_its_clips_and_a_reload_keeps_them(page: Page, app_url: str) -> None:
@@ -59,11 +60,11 @@ def test_a_cell_leads_to_its_clips_and_a_reload_keeps_them(page: Page, app_url: 
     count = int(cell.get_attribute("data-count") or 0)
     truth, answer = re.findall(r"(?:true|answer) (\w+)", cell.get_attribute("aria-label") or "")
     cell.click()
-    expect(page.locator(".cards .title")).to_contain_text(f"True {truth}, answer {answer}: {count}")
+    expect(page.locator(".cards .title")).to_contain_text(f"True {truth}, answer {answer}: {count}", timeout=SOON)
     page.reload()
     expect(page.locator(".cards .title")).to_contain_text(f"True {truth}, answer {answer}: {count}", timeout=ASKED)
-    expect(page.locator(".cards li")).to_have_count(count)
-    expect(page.locator(".matrix g[aria-pressed=true]")).to_have_count(1)
+    expect(page.locator(".cards li")).to_have_count(count, timeout=SOON)
+    expect(page.locator(".matrix g[aria-pressed=true]")).to_have_count(1, timeout=SOON)
 
 
 def test_a_note_is_edited_removed_and_brought_back(page: Page, app_url: str, tmp_path: Path) -> None:
@@ -71,43 +72,45 @@ def test_a_note_is_edited_removed_and_brought_back(page: Page, app_url: str, tmp
     page.locator(".cards li").first.get_by_role("button", name=re.compile("^Note")).click()
     page.get_by_label("What is there to see?").fill("first words")
     page.get_by_role("button", name="Save note").click()
-    expect(page.locator(".cards li").first).to_contain_text("noted", timeout=20_000)
+    expect(page.locator(".cards li").first).to_contain_text("noted", timeout=SOON)
     page.get_by_text("Notebook", exact=True).click()
     mine = page.locator(".cards li").filter(has_text="first words")
-    expect(mine).to_have_count(1, timeout=30_000)
+    expect(mine).to_have_count(1, timeout=SOON)
     mine.get_by_role("button", name=re.compile("^Edit")).click()
     page.get_by_label("What is there to see?").fill("second words")
     page.get_by_role("button", name="Save note").click()
     mine = page.locator(".cards li").filter(has_text="second words")
-    expect(mine).to_have_count(1, timeout=20_000)
-    with page.expect_download(timeout=60_000) as download:
+    expect(mine).to_have_count(1, timeout=SOON)
+    with page.expect_download(timeout=SOON) as download:
         page.get_by_role("button", name="Markdown (zip)").click()
     download.value.save_as(tmp_path / "notes.zip")
     with zipfile.ZipFile(tmp_path / "notes.zip") as box:
         assert "second words" in box.read("report.md").decode()
     mine.get_by_role("button", name=re.compile("^Remove")).click()
-    expect(mine).to_have_count(0, timeout=20_000)
+    expect(mine).to_have_count(0, timeout=SOON)
     page.get_by_role("button", name="Undo").click()
-    expect(mine).to_have_count(1, timeout=20_000)
+    expect(mine).to_have_count(1, timeout=SOON)
 
 
 def test_slices_and_reliability_are_drawn(page: Page, app_url: str) -> None:
     failures(page, app_url)
     page.get_by_text("Slices", exact=True).click()
     labels = page.locator(".js-plotly-plot .ytick")
-    expect(labels.filter(has_text="speaker")).to_have_count(1, timeout=30_000)
-    expect(labels.filter(has_text=re.compile(r"^female \(\d+\)$"))).to_have_count(1)
+    expect(labels.filter(has_text="speaker")).to_have_count(1, timeout=SOON)
+    expect(labels.filter(has_text=re.compile(r"^female \(\d+\)$"))).to_have_count(1, timeout=SOON)
     page.get_by_text("Reliability", exact=True).click()
-    expect(page.get_by_text(re.compile(r"Expected calibration error 0\.\d{3} over \d bins and 48 answers"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Expected calibration error 0\.\d{3} over \d bins and 48 answers"))).to_be_visible(
+        timeout=SOON
+    )
 
 
 def test_shared_space_shows_two_models_and_plays_an_end(page: Page, two_models_url: str) -> None:
     page.goto(f'{two_models_url}/shared_space?o.shared.models=["auxformer","other"]')
     expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=ASKED)
-    expect(page.get_by_text(re.compile(r"^auxformer: mean distance \d\.\d\d after cross layer 1"))).to_be_visible()
-    expect(page.get_by_text(re.compile(r"^other: mean distance"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^auxformer: mean distance \d\.\d\d after cross layer 1"))).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(re.compile(r"^other: mean distance"))).to_be_visible(timeout=SOON)
     far = page.locator(".cards li").first
     clip = far.get_attribute("data-card")
     far.get_by_role("button", name=re.compile("^Play")).click()
+    expect(page.locator(".heading h2")).to_have_text(str(clip), timeout=SOON)
     ready(page)
-    expect(page.locator(".heading h2")).to_have_text(str(clip))
