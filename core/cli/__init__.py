@@ -1,0 +1,30 @@
+"""The same road from a terminal: `affectscope --help`."""
+
+from __future__ import annotations
+
+import sys
+
+from core.cli.common import remarks
+from core.cli.corpus import corpus_app
+from core.cli.experiment import experiment_app
+from core.cli.models import app
+from core.errors import UserError
+
+app.add_typer(corpus_app, name="corpus")
+app.add_typer(experiment_app, name="experiment")
+
+
+def main() -> None:
+    """Console entry: a user's error is one sentence."""
+    from core.threads import fit_thread_pools
+
+    fit_thread_pools()
+    try:
+        app()
+    except UserError as error:
+        remarks.print("[bold red]Error:[/] ", end="")
+        remarks.print(str(error), markup=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        remarks.print("Stopped.")
+        sys.exit(130)

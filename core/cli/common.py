@@ -1,0 +1,58 @@
+"""What all commands share: where they print, how they show progress, and options that several have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+# Progress and remarks go to stderr: what --json prints stays clean.
+remarks = Console(stderr=True)
+output = Console()
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+CheckpointOption = Annotated[
+    str, typer.Option("--checkpoint", "-c", help="A shipped checkpoint's name, or the path of a .safetensors file.")
+]
+Workers = Annotated[int | None, typer.Option(help="Processes; all cores if left out.")]
+
+
+def load(checkpoint: str) -> Any:
+    from core import checkpoints
+
+    return checkpoints.load(checkpoints.shipped().get(checkpoint, Path(checkpoint)))
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, float], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    quiet = not remarks.is_terminal
+    with Progress(*columns, TimeRemainingColumn(), console=remarks, transient=True, disable=quiet) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda stage, share: bar.update(task, description=stage, completed=share)
+
+
+def regret(broken: list[str]) -> None:
+    for why in broken[:5]:
+        remarks.print(why, markup=False, soft_wrap=True)
+    if len(broken) > 5:
+        remarks.print(f"{len(broken) - 5} more clips could not be read.")
+
+
+def show(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    table = Table(title=title)
+    for column in rows[0] if rows else ():
+        table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
+    for row in rows:
+        table.add_row(*(f"{v:.3f}" if isinstance(v, float) else f"{v:,}" if type(v) is int else str(v) for v in row.values()))
+    output.print(table)

@@ -1,0 +1,197 @@
+"""What is done with one clip or one model: analyse, train, evaluate, list, mark."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from core.cli.common import AsJson, CheckpointOption, load, progress_bar, regret, remarks, show
+from core.errors import UserError
+
+app = typer.Typer(
+    help="A microscope for audio-visual emotion models: analyse a clip, train and evaluate models, open the dashboard.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.command()
+def analyze(
+    file: Annotated[Path, typer.Argument(help="The clip: any video, or sound, that FFmpeg reads.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for analysis.json, heatmaps.npz and overlay.mp4.")],
+    checkpoint: CheckpointOption = "auxformer",
+    explain: Annotated[
+        str | None, typer.Option(help="Class that the heatmaps explain; each head's own answer if left out.")
+    ] = None,
+    video: Annotated[bool, typer.Option(help="Write overlay.mp4 too.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Analyse one clip: what the model says, where it looked, when it listened."""
+    from core import export
+    from core.analyzer import Analyzer
+
+    loaded = load(checkpoint)
+    if explain is not None and explain not in loaded.spec.labels:
+        raise UserError(f"The model knows no class {explain!r}; choose one of {', '.join(loaded.spec.labels)}.")
+    with progress_bar() as report:
+        analysis = Analyzer(loaded).analyze(file, explain=explain, progress=report)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "analysis.json").write_text(analysis.to_json())
+        arrays = {h.id: h.values.reshape(-1, h.height, h.width) for h in analysis.timeline.heatmaps}
+        arrays |= {"times": analysis.timeline.frame_times, "boxes": analysis.timeline.boxes}
+        np.savez_compressed(out / "heatmaps.npz", **arrays)  # type: ignore[arg-type]
+        if video and len(analysis.timeline.frame_times):
+            export.overlay(file, analysis.timeline, out / "overlay.mp4", progress=lambda s: report("Writing overlay.mp4", s))
+    for notice in analysis.notices:
+        remarks.print(f"Note: {notice}", markup=False)
+    if loaded.card.get("synthetic_training"):
+        remarks.print("Note: this model was trained on rendered faces and synthetic voices; it has never seen a person.")
+    rows: list[dict[str, Any]] = []
+    for head, probabilities in analysis.predictions.items():
+        evidence = analysis.evidence.get(head, any(analysis.evidence.values()))
+        rows.append(
+            {"head": head, "says": max(probabilities, key=probabilities.__getitem__), "evidence": evidence, **probabilities}
+        )
+    show(rows, as_json, f"{file.name}: written to {out}")
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the checkpoint goes, ending in .safetensors.")],
+    system: Annotated[str, typer.Argument(help="A model's name; `affectscope models` lists them.")] = "auxformer",
+    corpus: Annotated[str, typer.Option(help="A corpus folder, or `demo` for the bundled clips.")] = "demo",
+    preset: Annotated[
+        str, typer.Option(help="`demo` (small), `paper` (published sizes), or another of `affectscope models`.")
+    ] = "demo",
+    regime: Annotated[str | None, typer.Option(help="What a step sees and minimises; the system's own if left out.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most this many passes over the training set.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The optimiser's first learning rate.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Clips a step.")] = None,
+    frame_noise: Annotated[float | None, typer.Option(help="Noise on each frame's normalised features while training.")] = None,
+    clip_noise: Annotated[float | None, typer.Option(help="Offset for a clip's normalised features while training.")] = None,
+    balance: Annotated[bool | None, typer.Option(help="Weigh classes by the inverse of their frequency.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Fabric's: 32-true, 16-mixed, bf16-mixed.")] = None,
+    accelerator: Annotated[str | None, typer.Option(help="Fabric's: auto, cpu, cuda.")] = None,
+    devices: Annotated[int | None, typer.Option(help="How many GPUs, or processes on a CPU.")] = None,
+    nodes: Annotated[int | None, typer.Option(help="How many machines; start it on each with torchrun or `fabric run`.")] = None,
+    seed: Annotated[int, typer.Option(help="Decides split, weights and order.")] = 0,
+    resume: Annotated[bool, typer.Option(help="Go on where a run with the same settings was cut off.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
+    progress: Annotated[
+        Path | None, typer.Option(help="A file to write stage, share done and time to, a line of JSON each.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model on a corpus with held-out speakers, and write a checkpoint with its card and history.
+
+    What is left out is as published at paper size, and quick at demo size.
+    """
+    from core.training.background import noting
+    from core.training.recipes import recipe
+    from core.training.run import train_checkpoint
+
+    own = recipe(system, preset)
+    given: dict[str, Any] = {
+        "epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size, "frame_noise": frame_noise,
+        "clip_noise": clip_noise, "balance": balance, "precision": precision, "accelerator": accelerator, "devices": devices,
+        "nodes": nodes,
+    }  # fmt: skip
+    config = replace(own.config, seed=seed, **{name: value for name, value in given.items() if value is not None})
+    with progress_bar() as report:
+        report = noting(progress, report) if progress else report
+        card = train_checkpoint(system, preset, corpus, regime or own.regime, config, out, workers, report, resume)
+    if card is None:
+        return
+    regret(card["unreadable"])
+    show(_metric_rows(card["metrics"]), as_json, f"Held-out speakers; checkpoint in {out}")
+
+
+@app.command()
+def evaluate(
+    checkpoint: CheckpointOption = "auxformer",
+    corpus: Annotated[str, typer.Option(help="A corpus folder, or `demo` for the bundled clips.")] = "demo",
+    without: Annotated[str | None, typer.Option(help="Take `audio` or `visual` away first.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a checkpoint on a corpus, by head."""
+    from core.training.run import evaluate_checkpoint
+
+    if without not in (None, "audio", "visual"):
+        raise UserError(f"There is no modality {without!r} to take away: choose audio or visual.")
+    with progress_bar() as report:
+        metrics, broken = evaluate_checkpoint(load(checkpoint), corpus, without, workers, report)
+    regret(broken)
+    show(_metric_rows(metrics), as_json, f"{checkpoint} on {corpus}")
+
+
+@app.command()
+def models(
+    as_json: AsJson = False, markdown: Annotated[bool, typer.Option(help="Print the table of the docs instead.")] = False
+) -> None:
+    """List the systems, their presets and variants, with their parameter counts."""
+    from core.models import catalogue
+
+    if markdown:
+        print(catalogue.markdown(), end="")
+        return
+    show(catalogue.rows(), as_json, "Systems")
+
+
+@app.command(name="checkpoints")
+def list_checkpoints(
+    as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option(help="Print the page of cards in checkpoints/ instead.")] = False,
+) -> None:
+    """List the shipped checkpoints with their scores on held-out speakers."""
+    from core import checkpoints, shipped
+
+    if markdown:
+        print(shipped.markdown(checkpoints.shipped()), end="")
+        return
+    show(shipped.rows(checkpoints.shipped()), as_json, "Checkpoints")
+
+
+@app.command(name="app")
+def open_app(
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 8501,
+    browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
+) -> None:
+    """Open the dashboard, on this machine only."""
+    server = Path(__file__).parents[2] / "app" / "server.py"
+    options = ["--server.port", str(port), "--server.headless", str(not browser).lower()]
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "streamlit", "run", str(server), *options], cwd=server.parent.parent))
+
+
+@app.command()
+def pointing(
+    checkpoint: CheckpointOption = "auxformer",
+    corpus: Annotated[str, typer.Option(help="A corpus whose truth is known: `demo`, or a folder.")] = "demo",
+    as_json: AsJson = False,
+) -> None:
+    """Mark the heatmaps: how often does their maximum fall where the face moves because of the emotion?"""
+    from core.analyzer import Analyzer
+    from core.corpora import open_corpus
+    from core.explain.trust import pointing_game
+    from core.features.store import FeatureStore
+
+    loaded, opened = load(checkpoint), open_corpus(corpus)
+    analyzer = Analyzer(loaded, FeatureStore(shipped=[opened.features] if opened.features else []))
+    with progress_bar() as report:
+        games = pointing_game(analyzer, opened, lambda done, total: report("Pointing", done / total))
+    rows = [
+        {"head": head, "frames": game.frames, "hits": game.hits, "chance": game.chance, "ratio": game.ratio}
+        for head, game in games.items()
+    ]
+    show(rows, as_json, f"{checkpoint} on {corpus}")
+
+
+def _metric_rows(metrics: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"head": head} | {k: v for k, v in values.items() if k != "confusion"} for head, values in metrics.items()]
