@@ -35,6 +35,8 @@ LONGEST_HEADER = 4 << 20
 LONGEST_LABEL = 100
 LARGEST = 10**7
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
+# The checkpoint that is asked where nobody chose one.
+DEFAULT = "auxformer"
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,8 @@ class Checkpoint:
 
 
 def shipped() -> dict[str, Path]:
-    """The checkpoints of the repository, by name."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+    """The checkpoints of the repository, by name; the one that is used where none was chosen comes first."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"), key=lambda path: (path.stem != DEFAULT, path.stem))}
 
 
 def save(path: Path, model: AVModel, normaliser: Normaliser, card: Mapping[str, Any]) -> None:
