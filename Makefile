@@ -20,7 +20,8 @@ app: $(VENV)/.app ## Set everything up and open the dashboard on this machine.
 	@$(PY) -m streamlit run app/server.py --server.port $(PORT)
 
 test: $(VENV)/.dev ## Set everything up and run all tests (browser tests where a Chromium is found).
-	@$(PY) -m pytest
+	@OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/e2e -n auto --dist loadfile; status=$$?; \
+	$(PY) -m pytest tests/e2e && exit $$status
 
 e2e: $(VENV)/.dev ## Only the tests that drive a real browser.
 	@$(PY) -m pytest tests/e2e

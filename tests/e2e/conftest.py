@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,14 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from tests.e2e.serve import APP, FLAGS, HARNESS, chromium, serving
 
 
+# Seconds after which a server is taken as it is.
+WARM = 180
+# The player alone is looked at frame by frame, before the app's servers share its cores; runs that train come last.
+_ORDER = {"test_player.py": -1, "test_train_page.py": 1}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _ORDER.get(item.path.name, 0))
     if chromium() is None:
         skip = pytest.mark.skip(reason="no Chromium found: install Debian's chromium, or set $CHROMIUM")
         for item in items:
@@ -35,26 +43,24 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def app_url(cache: Path) -> Iterator[str]:
-    """The real app."""
-    with serving(os.environ.get("AFFECTSCOPE_E2E_SERVER", APP), cache) as url:
-        yield url
+    """The real app over a cache of its own, with a second model that has learnt nothing, as if a run had left it.
 
-
-@pytest.fixture(scope="session")
-def two_models_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The real app with a second model, which has learnt nothing: as if a run had left it."""
+    Its warm-up is over: what it asks for in the background would hold up the first tests.
+    """
     import torch
 
     from core import checkpoints
     from core.models.vavl import VAVL
     from core.training import background, runs
 
-    cache = tmp_path_factory.mktemp("two")
     torch.manual_seed(0)
     card = {"system": "vavl", "synthetic_training": True}
     checkpoints.save(cache / "runs" / "other" / "other.safetensors", VAVL.preset("demo"), checkpoints.Normaliser(), card)
     try:
         with serving(os.environ.get("AFFECTSCOPE_E2E_SERVER", APP), cache) as url:
+            until = time.monotonic() + WARM
+            while time.monotonic() < until and not list((cache / "surveys").glob("*.npz")):
+                time.sleep(0.5)
             yield url
     finally:
         # Runs outlive their server: that is what they are for, but not after a test.

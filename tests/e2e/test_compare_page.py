@@ -21,8 +21,8 @@ def opened(page: Page, url: str, more: str = "") -> Locator:
     return ready(page)
 
 
-def test_both_heatmaps_stand_side_by_side_under_one_playhead(page: Page, two_models_url: str) -> None:
-    player = opened(page, two_models_url)
+def test_both_heatmaps_stand_side_by_side_under_one_playhead(page: Page, app_url: str) -> None:
+    player = opened(page, app_url)
     click_lane(player, 0.5)
     settled(player, data(player)["duration"] / 2, 0.05)
     seen = data(player)
@@ -37,8 +37,8 @@ def test_both_heatmaps_stand_side_by_side_under_one_playhead(page: Page, two_mod
     assert lanes.count("wave") == 1
 
 
-def test_both_pictures_follow_every_frame_of_the_video(page: Page, two_models_url: str) -> None:
-    player = opened(page, two_models_url)
+def test_both_pictures_follow_every_frame_of_the_video(page: Page, app_url: str) -> None:
+    player = opened(page, app_url)
     page.evaluate(
         """root => {
           window.seen = { frames: 0, together: 0 }
@@ -59,8 +59,8 @@ def test_both_pictures_follow_every_frame_of_the_video(page: Page, two_models_ur
     assert seen["together"] == seen["frames"]
 
 
-def test_the_difference_is_signed_and_a_link_reopens_it(page: Page, two_models_url: str) -> None:
-    player = opened(page, two_models_url, "&map=A-B.av&t=0.8")
+def test_the_difference_is_signed_and_a_link_reopens_it(page: Page, app_url: str) -> None:
+    player = opened(page, app_url, "&map=A-B.av&t=0.8")
     settled(player, 0.8, 0.05)
     assert data(player)["heatmap"].startswith("A-B.av:")
     assert data(player)["beside"] == ""
@@ -71,8 +71,8 @@ def test_the_difference_is_signed_and_a_link_reopens_it(page: Page, two_models_u
     expect(page).to_have_url(re.compile("map=B.visual"), timeout=5000)
 
 
-def test_swapping_turns_the_models_round_and_the_clips_that_differ_open_here(page: Page, two_models_url: str) -> None:
-    opened(page, two_models_url)
+def test_swapping_turns_the_models_round_and_the_clips_that_differ_open_here(page: Page, app_url: str) -> None:
+    opened(page, app_url)
     page.get_by_role("button", name="Swap").click()
     expect(page.get_by_role("list", name="What A · other says")).to_be_visible(timeout=20_000)
     expect(page).to_have_url(re.compile("model=other.*with=auxformer"))

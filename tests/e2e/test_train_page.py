@@ -29,31 +29,31 @@ def start(page: Page, url: str, epochs: int, seed: int) -> None:
     expect(page).to_have_url(re.compile(f"o.train.run=auxformer-demo-seed{seed}"), timeout=30_000)
 
 
-def test_a_run_is_watched_to_its_end_and_its_model_plays_a_clip(page: Page, two_models_url: str) -> None:
-    start(page, two_models_url, epochs=2, seed=1)
-    expect(page.get_by_text(re.compile("^Epoch 1 of 2, at most .* to go"))).to_be_visible(timeout=SLOW)
+def test_a_run_is_watched_to_its_end_and_its_model_plays_a_clip(page: Page, app_url: str) -> None:
+    start(page, app_url, epochs=2, seed=1)
     expect(page.get_by_text("Done: 2 epochs")).to_be_visible(timeout=SLOW)
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
     expect(page.get_by_text(re.compile("^2 epochs; training loss from"))).to_be_visible()
     page.get_by_role("button", name="Look at a clip with it").click()
-    expect(page).to_have_url(re.compile("model=auxformer-demo-seed1"), timeout=30_000)
+    expect(page).to_have_url(re.compile(r"/\?.*model=auxformer-demo-seed1"), timeout=30_000)
     ready(page)
     expect(page.locator(".card")).not_to_have_count(0)
 
 
-def test_a_run_outlives_its_page_is_stopped_and_goes_on(page: Page, two_models_url: str) -> None:
-    start(page, two_models_url, epochs=500, seed=2)
-    expect(page.get_by_text(re.compile("^Epoch 1 of 500"))).to_be_visible(timeout=SLOW)
+def test_a_run_outlives_its_page_is_stopped_and_goes_on(page: Page, app_url: str) -> None:
+    start(page, app_url, epochs=500, seed=2)
+    running = page.get_by_text(re.compile(r"^Epoch \d+ of 500, at most .* to go"))
+    expect(running).to_be_visible(timeout=SLOW)
     link = page.url
     page.goto("about:blank")
     page.goto(link)
-    expect(page.get_by_text(re.compile(r"^Epoch \d+ of 500"))).to_be_visible(timeout=30_000)
+    expect(running).to_be_visible(timeout=30_000)
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_text(re.compile(r"^Stopped after \d+ epoch"))).to_be_visible(timeout=30_000)
     done = int(re.search(r"\d+", page.get_by_text(re.compile(r"^Stopped after \d+ epoch")).inner_text()).group())
     page.get_by_role("button", name="Go on").click()
-    expect(page.get_by_text(re.compile(rf"^Epoch ({done + 1}|{done + 2}|{done + 3}) of 500, at most"))).to_be_visible(
-        timeout=SLOW
-    )
+    expect(running).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Stop", exact=True).click()
-    expect(page.get_by_text(re.compile(r"^Stopped after \d+ epochs"))).to_be_visible(timeout=30_000)
+    stopped = page.get_by_text(re.compile(r"^Stopped after \d+ epochs"))
+    expect(stopped).to_be_visible(timeout=30_000)
+    assert int(re.search(r"\d+", stopped.inner_text()).group()) >= done
