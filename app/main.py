@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import session
+from app import session, tour
 
 st.set_page_config(
     page_title="AffectScope",
@@ -15,18 +15,24 @@ st.set_page_config(
     initial_sidebar_state=400,
     menu_items={"About": "AffectScope: a microscope for audio-visual emotion models."},
 )
-page = st.navigation(
-    [
-        st.Page("../pages/clip.py", title="Clip", icon=":material/smart_display:", default=True),
-        st.Page("../pages/embeddings.py", title="Embeddings", icon=":material/scatter_plot:"),
-        st.Page("../pages/shared_space.py", title="Shared space", icon=":material/join_inner:"),
-        st.Page("../pages/masking.py", title="Masking", icon=":material/tune:"),
-        st.Page("../pages/failures.py", title="Failures", icon=":material/rule:"),
-        st.Page("../pages/compare.py", title="Compare", icon=":material/compare:"),
-        st.Page("../pages/train.py", title="Train", icon=":material/model_training:"),
-        st.Page("../pages/library.py", title="Library", icon=":material/inventory_2:"),
-    ],
-    position="top",
-)
+_PAGES = {
+    "clip": ("Clip", "smart_display"),
+    "embeddings": ("Embeddings", "scatter_plot"),
+    "shared_space": ("Shared space", "join_inner"),
+    "masking": ("Masking", "tune"),
+    "failures": ("Failures", "rule"),
+    "compare": ("Compare", "compare"),
+    "train": ("Train", "model_training"),
+    "library": ("Library", "inventory_2"),
+}
+pages = [
+    st.Page(f"../pages/{name}.py", title=title, icon=f":material/{icon}:", default=name == "clip")
+    for name, (title, icon) in _PAGES.items()
+]
+by_path = {one.url_path: one for one in pages}
+page = st.navigation(pages, position="top")
 session.enter(page.url_path)
+tour.show(page.url_path, by_path)
 page.run()
+with st.sidebar:
+    tour.again(page.url_path, by_path)
