@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.e2e.serve import APP, FLAGS, HARNESS, chromium, serving
 
-
 # Seconds after which a server is taken as it is.
 WARM = 180
 # The player alone is looked at frame by frame, before the app's servers share its cores; runs that train come last.
