@@ -60,7 +60,7 @@ SHIPPED := double-attention vavl affect-rnn affect-transformer crossmodal mult s
 	unimodal-attention unimodal-attention-visual unimodal-conformer unimodal-conformer-visual
 
 checkpoints: corpus ## Train the shipped checkpoints again, from nothing (about two hours on two cores).
-	@$(VENV)/bin/affectscope train auxformer --corpus $(CORPUS) --out checkpoints/auxformer.safetensors
+	@$(VENV)/bin/affectscope train auxformer --seed 1 --corpus $(CORPUS) --out checkpoints/auxformer.safetensors
 	@printf '%s\n' $(SHIPPED) | OMP_NUM_THREADS=1 xargs -P $$(nproc) -I{} sh -c \
 		'name={}; system=$${name%-visual}; $(VENV)/bin/affectscope train $$system --preset demo$${name#$$system} \
 		--corpus $(CORPUS) --out checkpoints/$$name.safetensors --workers 1'

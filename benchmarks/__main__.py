@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-from benchmarks import browser, browser_embeddings, browser_masking, models, sweep, training
+from benchmarks import browser, browser_embeddings, browser_masking, browser_pages, models, soak, sweep, training
 
 PARTS = {
     "models": models.main,
@@ -17,6 +17,8 @@ PARTS = {
     "browser": browser.main,
     "embeddings": browser_embeddings.main,
     "masking": browser_masking.main,
+    "pages": browser_pages.main,
+    "soak": soak.main,
 }
 
 
