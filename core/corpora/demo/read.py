@@ -10,6 +10,8 @@ import pandas as pd
 
 from core.corpora import base
 from core.corpora.demo.truth import Truth
+from core.corpora.readers import READERS, Options, Reader
+from core.corpora.tables import columns_of
 from core.errors import UserError
 from core.models.labels import EMOTIONS
 
@@ -77,3 +79,26 @@ def _affect(row: pd.Series, attribute: str) -> float:
 def _is_rendered(root: Path) -> bool:
     manifest = root / "manifest.json"
     return manifest.is_file() and "seed" in json.loads(manifest.read_text())
+
+
+def recognises(path: Path) -> bool:
+    """A labels.csv with the columns of ours; what else would be one is a folder."""
+    file = path / "labels.csv"
+    if not file.is_file():
+        return False
+    if (path / "manifest.json").is_file() or (path / "truth").is_dir():
+        return True
+    try:
+        return set(pd.read_csv(file, usecols=["label"], dtype=str, keep_default_na=False)["label"]) <= {*EMOTIONS, ""} and {
+            "clip", "path", "speaker"
+        } <= set(columns_of(file))  # fmt: skip
+    except (ValueError, OSError):
+        # Ours, and damaged: the reader says how.
+        return True
+
+
+def _read(path: Path, options: Options) -> base.Corpus:
+    return read_demo(path)
+
+
+READERS.register("demo")(Reader(recognises, _read))
