@@ -1,10 +1,11 @@
 """Aff-Wild2: valence and arousal by frame of people in videos from YouTube, and its split by video.
 
-Layout, as its owners send it: ``VA_Estimation_Challenge/Train_Set`` and ``.../Validation_Set`` (before 2021 ``VA_Set/Training_Set``;
-``Test_Set`` where one has it), each with ``<video>.txt``: a first line ``valence,arousal`` and then one line a frame, both in -1..1,
--5 where nobody labelled it. Where two people are in a video, they have a file each, ``<video>_left.txt`` and ``<video>_right.txt``,
-or ``<video>.txt`` and one of these. Videos lie anywhere beside them (``batch1``, ``batch2``). Frame i of the file is frame i of the video; 30 frames a second
-(003, section 4.1) where the video is not there to say. The speaker is the video, so that the people of one stay together.
+Layout, as its owners send it: ``VA_Estimation_Challenge/Train_Set`` and ``.../Validation_Set`` (before 2021
+``VA_Set/Training_Set``; ``Test_Set`` where one has it), each with ``<video>.txt``: a first line ``valence,arousal`` and then
+one line a frame, both in -1..1, -5 where nobody labelled it. Where two people are in a video, they have a file each,
+``<video>_left.txt`` and ``<video>_right.txt``, or ``<video>.txt`` and one of these. Videos lie anywhere beside them
+(``batch1``, ``batch2``). Frame i of the file is frame i of the video; 30 frames a second (003, section 4.1) where the video is
+not there to say. The speaker is the video, so that the people of one stay together.
 """
 
 from __future__ import annotations

@@ -2,15 +2,16 @@
 
 Any of these in a folder, in this order:
 
-- ``CMU_MOSEI_Labels.csv``, one row a segment: ``file, index, start, end`` (seconds), ``label2a`` (1 from neutral up), ``label2b``
-  (-1, 0, 1), ``label6`` (the strongest emotion; happiness where there is none), ``label7`` (-3..3, rounded), and ``split``: 0, 1
-  and 2 are the standard folds train, valid and test, 3 is none of them.
-- computational sequences (``csdfiles``): ``*Labels*.csd`` has for each video [segments, 7], sentiment and the emotions happiness,
-  sadness, anger, surprise, disgust and fear; ``*COVAREP*.csd`` (74 features) and ``*Facet*.csd`` (35) or ``*OpenFace*.csd`` are
-  sound and picture. The folds are then those of ``cmu_mosei_std_folds.py`` from CMU's SDK, read as a list of names and not run.
+- ``CMU_MOSEI_Labels.csv``, one row a segment: ``file, index, start, end`` (seconds), ``label2a`` (1 from neutral up),
+  ``label2b`` (-1, 0, 1), ``label6`` (the strongest emotion; happiness where there is none), ``label7`` (-3..3, rounded), and
+  ``split``: 0, 1 and 2 are the standard folds train, valid and test, 3 is none of them.
+- computational sequences (``csdfiles``): ``*Labels*.csd`` has for each video [segments, 7], sentiment and the emotions
+  happiness, sadness, anger, surprise, disgust and fear; ``*COVAREP*.csd`` (74 features) and ``*Facet*.csd`` (35) or
+  ``*OpenFace*.csd`` are sound and picture. The folds are then those of ``cmu_mosei_std_folds.py`` from CMU's SDK, read as a
+  list of names and not run.
 - the pickles of MulT, MultiBench and MMSA (``mosei_data_noalign.pkl``, ``mosei_senti_data.pkl``, ``unaligned_50.pkl``): train,
-  valid and test, each with ``audio`` [N, T, 74], ``vision`` [N, T, 35], ``text``, ``labels`` or ``regression_labels``, and ``id``.
-  Frames there are padded with zeros and have no times: the present ones are spread over the segment.
+  valid and test, each with ``audio`` [N, T, 74], ``vision`` [N, T, 35], ``text``, ``labels`` or ``regression_labels``, and
+  ``id``. Frames there are padded with zeros and have no times: the present ones are spread over the segment.
 
 Segmented videos are called ``<video>_<index>.mp4``. The speaker is the video: one person talks in each.
 """
@@ -142,9 +143,8 @@ def _words(values: pd.Series, words: dict[float, str], file: Path) -> pd.Series:
     named = values.map(words)
     if named.isna().any():
         place = int(named.isna().to_numpy().argmax())
-        raise UserError(
-            f"{file.name} has {values.iloc[place]:g} for {values.name} in line {place + 2}: {min(words):g} to {max(words):g} is expected."
-        )
+        told, expected = f"{values.iloc[place]:g} for {values.name}", f"{min(words):g} to {max(words):g}"
+        raise UserError(f"{file.name} has {told} in line {place + 2}: {expected} is expected.")
     return named
 
 

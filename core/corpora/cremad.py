@@ -4,8 +4,8 @@ Layout: github.com/CheyneyComputerScience/CREMA-D. ``AudioWAV/<clip>.wav`` and `
 ``<actor>_<sentence>_<ANG|DIS|FEA|HAP|NEU|SAD>_<LO|MD|HI|XX>``. Tables beside them (or in ``processedResults``):
 ``SentenceFilenames.csv`` lists the clips, ``VideoDemographics.csv`` the actors, ``summaryTable.csv`` the winning votes (``F:S``
 where two have as many), and ``tabulatedVotes.csv`` the votes themselves: its unnamed first column is 1, 2 or 3 (voice, face,
-both) times 100,000, and the clip's number. audEERING's split of the actors, where it lies there too, is a JSON file of ``train``,
-``dev`` and ``test``.
+both) times 100,000, and the clip's number. audEERING's split of the actors, where it lies there too, is a JSON file of
+``train``, ``dev`` and ``test``.
 
 Ties: 000 and 002 count 7,442 labelled clips, 420 more than have a single winner, by a rule that neither gives. Their counts are
 those of a draw among the winners within its chance (expected: anger 1,070, disgust 1,219, fear 1,169, happiness 1,230, neutral

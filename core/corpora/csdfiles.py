@@ -1,8 +1,8 @@
 """CMU's computational sequences: one HDF5 file (.csd) a kind of feature or label.
 
-Layout: github.com/CMU-MultiComp-Lab/CMU-MultimodalSDK. The file's one group, called after the feature, holds ``data/<key>/features``
-[T, D] and ``data/<key>/intervals`` [T, 2] in seconds of the video. A key is a video, or ``video[index]`` where the sequences were
-aligned to segments before they were saved.
+Layout: github.com/CMU-MultiComp-Lab/CMU-MultimodalSDK. The file's one group, called after the feature, holds
+``data/<key>/features`` [T, D] and ``data/<key>/intervals`` [T, 2] in seconds of the video. A key is a video, or
+``video[index]`` where the sequences were aligned to segments before they were saved.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Any folder of clips with a table: the corpus that is nobody else's.
 
-The table is a CSV (commas, semicolons or tabs) with a heading. One column says which clip a row is of, by name or path, and may be
-called clip, path, file, filename, name, id or video. What else it says is taken by name: label (or emotion, class), speaker (or
-actor, subject), split (or set, fold, partition), valence, arousal, dominance, sentiment; other columns stay as they are. Without a
-table the clips are unlabelled, or labelled by the folders that they lie in where there is more than one.
+The table is a CSV (commas, semicolons or tabs) with a heading. One column says which clip a row is of, by name or path, and may
+be called clip, path, file, filename, name, id or video. What else it says is taken by name: label (or emotion, class), speaker
+(or actor, subject), split (or set, fold, partition), valence, arousal, dominance, sentiment; other columns stay as they are.
+Without a table the clips are unlabelled, or labelled by the folders that they lie in where there is more than one.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
 """MSP-IMPROV: six sessions of two actors; four classes and three attributes, by at least five raters a turn.
 
-Layout, as its owners send it: ``Evaluation.txt`` (in some copies ``Evalution.txt``), and ``session<n>/S<sentence><emotion>/<P|R|S|T>/``
-with a ``.avi`` and a ``.wav`` a turn, sometimes under ``Audio`` and ``Video``. A turn is called
-``MSP-IMPROV-S01A-F01-P-FM01``: sentence 1 aimed at Anger, the Female actor of session 1, condition, addressee and number. The
-conditions are S (other turns of the improvisation), T (its target sentence), R (the target sentence read) and P (natural, between
-recordings): 4,381, 652, 620 and 2,785 turns in 000, section 4.1, and nearly as many in the files of VAVL's repository.
+Layout, as its owners send it: ``Evaluation.txt`` (in some copies ``Evalution.txt``), and
+``session<n>/S<sentence><emotion>/<P|R|S|T>/`` with a ``.avi`` and a ``.wav`` a turn, sometimes under ``Audio`` and ``Video``. A
+turn is called ``MSP-IMPROV-S01A-F01-P-FM01``: sentence 1 aimed at Anger, the Female actor of session 1, condition, addressee
+and number. The conditions are S (other turns of the improvisation), T (its target sentence), R (the target sentence read) and P
+(natural, between recordings): 4,381, 652, 620 and 2,785 turns in 000, section 4.1, and nearly as many in the files of VAVL's
+repository.
 
-``Evaluation.txt`` has a paragraph a turn: ``UTD-IMPROV-S01A-F01-P-FM01.avi; N; A:2.6; V:3.2; D:3.0 ; N:4.2;`` is the plurality of
-its raters (A, H, N, S, Other, X without agreement) and the means of activation, valence, dominance and naturalness from 1 to 5; then
-a line a rater: ``name; Neutral; Neutral,Concerned,; A:3; V:3; D:3; N:4;``. Activation 1 is the most active there; here arousal
-rises with activity (the label files of VAVL's repository hold 6 - A, which is where this was checked). Attributes are brought
-from 1..5 to -1..1.
+``Evaluation.txt`` has a paragraph a turn: ``UTD-IMPROV-S01A-F01-P-FM01.avi; N; A:2.6; V:3.2; D:3.0 ; N:4.2;`` is the plurality
+of its raters (A, H, N, S, Other, X without agreement) and the means of activation, valence, dominance and naturalness from 1 to
+5; then a line a rater: ``name; Neutral; Neutral,Concerned,; A:3; V:3; D:3; N:4;``. Activation 1 is the most active there; here
+arousal rises with activity (the label files of VAVL's repository hold 6 - A, which is where this was checked). Attributes are
+brought from 1..5 to -1..1.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import pandas as pd
 
 from core.corpora.base import Corpus
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import expect, matched, media_files, read_text
+from core.corpora.tables import SOUND, VIDEO, expect, matched, media_files, read_text
 from core.corpora.votes import shares
 from core.errors import UserError
 from core.models.labels import FOUR_EMOTIONS
@@ -83,8 +84,6 @@ def _evaluation(path: Path) -> Path | None:
 
 def _media(path: Path, remarks: list[str]) -> dict[str, str]:
     """Turn -> its video where there is one, else its sound."""
-    from core.corpora.tables import SOUND, VIDEO
-
     return media_files(path, remarks, SOUND) | media_files(path, remarks, VIDEO)
 
 
@@ -126,7 +125,7 @@ def _letter(cells: list[str], file: Path, number: int) -> str:
 
 
 def _values(cells: list[str], file: Path, number: int) -> list[float]:
-    found = dict(match.groups() for cell in cells[2:] if (match := _VALUE.fullmatch(cell)))
+    found = {match[1]: match[2] for cell in cells[2:] if (match := _VALUE.fullmatch(cell))}
     try:
         return [float(found[name]) for name in "AVDN"]
     except (KeyError, ValueError) as error:

@@ -1,7 +1,7 @@
 """Arrays and plain containers out of pickles that nobody vouches for. Nothing in a pickle is ever called or imported.
 
-A pickle asks by name for the functions that rebuild what it holds. Here each name is answered by a function of this module that can
-build an array of numbers or text and nothing else, or not at all: not even numpy's own functions see what a file says.
+A pickle asks by name for the functions that rebuild what it holds. Here each name is answered by a function of this module that
+can build an array of numbers or text and nothing else, or not at all: not even numpy's own functions see what a file says.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -59,7 +59,7 @@ def _filled(kind: np.dtype, shape: Any, content: Any, fortran: bool) -> np.ndarr
     if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
         raise pickle.UnpicklingError("a strange shape")
     count = math.prod(shape)
-    order = "F" if fortran else "C"
+    order: Literal["F", "C"] = "F" if fortran else "C"
     if kind == np.dtype(object):
         if not isinstance(content, list) or len(content) != count:
             raise pickle.UnpicklingError("an array that is not as long as it says")

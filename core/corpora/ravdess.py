@@ -2,8 +2,8 @@
 
 Layout: zenodo.org/records/1188976. ``Actor_<nn>/<modality>-<channel>-<emotion>-<intensity>-<sentence>-<repetition>-<actor>`` as
 .mp4 or .wav, in one folder or in one a download (``Video_Speech_Actor_01/Actor_01``, ``Audio_Speech_Actors_01-24/Actor_01``).
-Modality 01 is audio-visual, 02 video only, 03 audio only; channel 01 is speech, 02 song; odd actors are men. Of speech there are
-1,440 clips in each modality. Clips 02 carry a silent sound track: "the track is there" is not "the modality is there".
+Modality 01 is audio-visual, 02 video only, 03 audio only; channel 01 is speech, 02 song; odd actors are men. Of speech there
+are 1,440 clips in each modality. Clips 02 carry a silent sound track: "the track is there" is not "the modality is there".
 """
 
 from __future__ import annotations

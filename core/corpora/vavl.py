@@ -1,15 +1,15 @@
 """The labels and features of VAVL's and AuxFormer's repositories, so that their users move over as they are.
 
-Layout: github.com/ilucasgoncalves/VAVL and .../AuxFormer. Labels are CSV files, ``labels_consensus_<what>/label[s]_consensus_<k>.csv``,
-k being the partition, with the columns ``FileName`` (ending in .wav), then a column a class with its share of the votes or
-``EmoAct, EmoVal, EmoDom`` (1..5), then ``SpkrID, Gender, Split_Set`` (Train, Development, Test). Beside the label folders lie
-``Audios/<clip>.wav`` and ``Face_features/<clip>.npy`` (VAVL: [T, 1408], EfficientNet-B2 on the video's frames) or
-``Videos/<clip>/<frame>.npy`` (AuxFormer: [50] each, EMOCA). A path may be a repository, its ``data`` folder, one corpus in it, a
-folder of such files, or one file. Features have no clock of their own: frames are spread over the length of the sound, and lie
-1/30 s apart without one.
+Layout: github.com/ilucasgoncalves/VAVL and .../AuxFormer. Labels are CSV files,
+``labels_consensus_<what>/label[s]_consensus_<k>.csv``, k being the partition, with the columns ``FileName`` (ending in .wav),
+then a column a class with its share of the votes or ``EmoAct, EmoVal, EmoDom`` (1..5), then ``SpkrID, Gender, Split_Set``
+(Train, Development, Test). Beside the label folders lie ``Audios/<clip>.wav`` and ``Face_features/<clip>.npy`` (VAVL: [T,
+1408], EfficientNet-B2 on the video's frames) or ``Videos/<clip>/<frame>.npy`` (AuxFormer: [50] each, EMOCA). A path may be a
+repository, its ``data`` folder, one corpus in it, a folder of such files, or one file. Features have no clock of their own:
+frames are spread over the length of the sound, and lie 1/30 s apart without one.
 
-As in the public code a class is the first with the largest share. ``EmoAct`` rises with arousal in these files (MSP-IMPROV's own
-``Evaluation.txt`` counts the other way), so it is not turned round again. Attributes are brought from 1..5 to -1..1.
+As in the public code a class is the first with the largest share. ``EmoAct`` rises with arousal in these files (MSP-IMPROV's
+own ``Evaluation.txt`` counts the other way), so it is not turned round again. Attributes are brought from 1..5 to -1..1.
 """
 
 from __future__ import annotations
@@ -80,8 +80,12 @@ def describe(path: Path, options: Options) -> dict[str, Any] | None:
             continue
         classes = {label: int((table["label"] == label).sum()) for label in labels}
         files[str(file.relative_to(path))] = {
-            "clips": len(table), "speakers": int(table["speaker"].nunique()), "classes": classes, "splits": parts(table), **crossings(table)
-        }  # fmt: skip
+            "clips": len(table),
+            "speakers": int(table["speaker"].nunique()),
+            "classes": classes,
+            "splits": parts(table),
+            **crossings(table),
+        }
         missing += remarks
     apart = all(one["no_speaker_in_two_sets"] for one in files.values())
     return {"files": files, "no_speaker_in_two_sets": apart, "missing": missing}
