@@ -142,6 +142,7 @@ def _row(file: Path, path: Path, folder: Path, remarks: list[str]) -> dict[str, 
     means = values[known].mean()
     return {
         "clip": file.stem,
+        "label": "",
         "speaker": "",
         "person": person[1] if person else "",
         "split": _SETS[folder.name.lower()],

@@ -96,14 +96,31 @@ def _listed(path: Path, remarks: list[str]) -> list[str]:
 
 
 def _votes(path: Path, remarks: list[str]) -> dict[str, pd.DataFrame]:
-    """Modality -> votes [clips, emotions]; from the summary, one vote for each winner."""
+    """Modality -> votes [clips, emotions]; without them what the summary says."""
     file = _find(path, "tabulatedVotes.csv")
+    summary = _find(path, "summaryTable.csv")
     if file is not None:
-        return _tabulated(file, remarks)
-    file = _find(path, "summaryTable.csv")
-    if file is None:
+        votes = _tabulated(file, remarks)
+        _compare(votes, _summarised(summary, remarks) if summary else {}, remarks)
+        return votes
+    if summary is None:
         return {}
     remarks.append("tabulatedVotes.csv is missing: the winners are those of summaryTable.csv, and there are no soft votes.")
+    return _summarised(summary, remarks)
+
+
+def _compare(votes: dict[str, pd.DataFrame], summary: dict[str, pd.DataFrame], remarks: list[str]) -> None:
+    for modality in [name for name in votes if name in summary]:
+        ours, theirs = winners(votes[modality]), winners(summary[modality])
+        both = ours.index.intersection(theirs.index)
+        if other := int((ours[both] != theirs[both]).sum()):
+            remarks.append(
+                f"summaryTable.csv has other winners than tabulatedVotes.csv for {other:,} clips ({modality}): the votes count."
+            )
+
+
+def _summarised(file: Path, remarks: list[str]) -> dict[str, pd.DataFrame]:
+    """Modality -> one vote for each winner that the summary names."""
     table = read_table(file, ["FileName", *_MODALITIES.values()], remarks, ())
     table = _known(once(table, "FileName", file, remarks), file, remarks)
     return {
@@ -148,6 +165,7 @@ def _media(path: Path, remarks: list[str]) -> dict[str, str]:
     for folder in ("AudioWAV", "VideoFlash"):
         if (path / folder).is_dir():
             inside = media_files(path / folder, remarks)
+            expect(len(inside), _CLIPS, f"files in {folder}", remarks)
             found |= {_whole(name): f"{folder}/{file}" for name, file in inside.items()}
         else:
             remarks.append(f"The folder {folder} is missing.")

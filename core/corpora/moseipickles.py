@@ -5,6 +5,7 @@ What was read is kept in the cache as plain arrays, from which single segments a
 
 from __future__ import annotations
 
+import math
 import re
 from functools import partial
 from pathlib import Path
@@ -99,13 +100,13 @@ def _segments(own: dict[str, Any], part: str, file: Path) -> pd.DataFrame:
     told = next((own[name] for name in ("regression_labels", "labels") if name in own), None)
     if not isinstance(told, np.ndarray) or told.dtype.kind not in "fiu" or told.ndim < 1:
         raise UserError(f"{file.name} has no labels of {part}: export it again.")
-    told = told.reshape(len(told), -1).astype(float)
+    told = told.reshape(len(told), math.prod(told.shape[1:])).astype(float)
     names = own.get("id", own.get("ids"))
     names = list(range(len(told))) if names is None else list(names)
     if len(names) != len(told):
         raise UserError(f"{file.name} has {len(names)} ids and {len(told)} labels of {part}: export it again.")
     rows = [_named(name, part, place) for place, name in enumerate(names)]
-    table = pd.DataFrame(rows).set_index("clip")
+    table = pd.DataFrame(rows, columns=None if rows else ["clip", "speaker"]).set_index("clip")
     table["sentiment"] = told[:, 0]
     if told.shape[1] == 7:
         table[list(_EMOTIONS)] = told[:, 1:]

@@ -11,7 +11,7 @@ import pandas as pd
 from core.corpora import base
 from core.corpora.demo.truth import Truth
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import columns_of
+from core.corpora.tables import columns_of, read_table
 from core.errors import UserError
 from core.models.labels import EMOTIONS
 
@@ -26,6 +26,7 @@ CIRCLE = {
     "neutral": {"arousal": 0.0, "valence": 0.0},
     "sadness": {"arousal": -0.5, "valence": -0.7},
 }
+_COLUMNS = {"clip", "path", "label", "speaker"}
 INTENSITY = {"low": 1 / 3, "medium": 2 / 3, "high": 1.0}
 
 
@@ -86,15 +87,10 @@ def recognises(path: Path) -> bool:
     file = path / "labels.csv"
     if not file.is_file():
         return False
-    if (path / "manifest.json").is_file() or (path / "truth").is_dir():
+    columns = set(columns_of(file))
+    if (path / "manifest.json").is_file() or (path / "truth").is_dir() or columns <= {""}:
         return True
-    try:
-        return set(pd.read_csv(file, usecols=["label"], dtype=str, keep_default_na=False)["label"]) <= {*EMOTIONS, ""} and {
-            "clip", "path", "speaker"
-        } <= set(columns_of(file))  # fmt: skip
-    except (ValueError, OSError):
-        # Ours, and damaged: the reader says how.
-        return True
+    return columns >= _COLUMNS and set(read_table(file, ["label"], [], (), ",;\t")["label"]) <= {*EMOTIONS, ""}
 
 
 def _read(path: Path, options: Options) -> base.Corpus:
