@@ -102,4 +102,7 @@ def read(path: Path, kind: str = "", options: Options | None = None, name: str =
     kind = kind or recognise(path)
     every = chosen(kind, options or {})
     corpus = reader(kind).read(path, every)
-    return replace(corpus, name=name or corpus.name, kind=kind, options=every)
+    # Where `affectscope corpus features` puts them, to travel with the clips.
+    shipped = corpus.root / "features"
+    features = corpus.features or (shipped if shipped.is_dir() else None)
+    return replace(corpus, name=name or corpus.name, kind=kind, options=every, features=features)

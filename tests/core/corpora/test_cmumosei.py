@@ -6,10 +6,14 @@ import h5py
 import numpy as np
 import pytest
 
+from core import checkpoints
+from core.corpora import known
 from core.corpora.describe import describe
 from core.corpora.readers import read
 from core.errors import UserError
 from core.training.data import load_clips
+from core.training.loop import TrainConfig
+from core.training.run import evaluate_checkpoint, train_checkpoint
 from core.training.splits import parted
 from tests.reference import SHARED
 
@@ -25,7 +29,8 @@ FOLDS = "standard_train_fold=['aaa', 'bbb']\nstandard_valid_fold=['ccc']\nstanda
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("AFFECTSCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    for name in ("AFFECTSCOPE_CACHE", "AFFECTSCOPE_DATA"):
+        monkeypatch.setenv(name, str(tmp_path_factory.mktemp("cache")))
 
 
 def sequence(path, name, data):
@@ -130,6 +135,33 @@ def test_ids_of_other_makers_are_understood(tmp_path):
     table = read(tmp_path).table
     assert table.index.tolist() == ["vid_x_3", "vid_x_4"]
     assert set(table["speaker"]) == {"vid_x"}
+
+
+def test_features_that_came_with_the_corpus_are_trained_on_by_its_folds(tmp_path):
+    """No media anywhere: 74 and 35 features of six videos, two in each fold."""
+    rng = np.random.default_rng(0)
+    videos = ("aaa", "bbb", "ccc", "ccd", "ddd", "dde")
+    (tmp_path / "cmu_mosei_std_folds.py").write_text(FOLDS.replace("'ccc'", "'ccc', 'ccd'").replace("'ddd'", "'ddd', 'dde'"))
+    span = [[0, 1], [1, 2], [2, 3]]
+    told = [[2.0] + [0] * 6, [-2.0] + [0] * 6, [0.0] + [0] * 6]
+    sequence(tmp_path / "CMU_MOSEI_Labels.csd", "All Labels", dict.fromkeys(videos, (told, span)))
+    times = np.stack([np.arange(12) / 4, np.arange(1, 13) / 4], 1)
+    for name, dim in (("COVAREP", 74), ("FACET 4.2", 35)):
+        sequence(tmp_path / f"CMU_MOSEI_{name}.csd", name, {video: (rng.normal(size=(12, dim)), times) for video in videos})
+    known.remember("mosei", known.Known(str(tmp_path), "cmu-mosei", {"label": "sentiment3"}))
+    config = TrainConfig(epochs=1, batch_size=4, accelerator="cpu", split="official")
+    out = tmp_path / "model.safetensors"
+    card = train_checkpoint("auxformer", "demo", "mosei", "standard", config, out, workers=1)
+    assert card is not None
+    assert card["clips"] == {"train": 6, "development": 6, "test": 6}
+    assert card["speakers"] == {"train": ["aaa", "bbb"], "development": ["ccc", "ccd"], "test": ["ddd", "dde"]}
+    assert card["features"] == {"audio": "covarep", "visual": "facet"}
+    assert card["labels"] == ["negative", "neutral", "positive"]
+    loaded = checkpoints.load(out)
+    assert dict(loaded.spec.inputs) == {"audio": 74, "visual": 35}
+    metrics, broken = evaluate_checkpoint(loaded, "mosei", workers=1)
+    assert not broken
+    assert 0 <= metrics["decision"]["accuracy"] <= 1
 
 
 def test_what_is_wrong_is_one_sentence(tmp_path):
