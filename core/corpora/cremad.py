@@ -124,8 +124,7 @@ def _summarised(file: Path, remarks: list[str]) -> dict[str, pd.DataFrame]:
     table = read_table(file, ["FileName", *_MODALITIES.values()], remarks, ())
     table = _known(once(table, "FileName", file, remarks), file, remarks)
     return {
-        modality: pd.DataFrame({emotion: table[column].str.split(":").map(lambda said, c=letter: float(c in said))
-                                for letter, emotion in _LETTERS.items()})
+        modality: pd.DataFrame({e: table[column].str.contains(letter).astype(float) for letter, e in _LETTERS.items()})
         for modality, column in _MODALITIES.items()
     }  # fmt: skip
 
