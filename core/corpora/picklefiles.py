@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import pickle
+import struct
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, ClassVar, Literal
 
 import numpy as np
 
@@ -175,6 +176,18 @@ class _Bounded:
 # The one in Python, not the one in C: that one makes room for as many memos as a file claims to have.
 class _Reader(pickle._Unpickler):
     """An unpickler that knows the names above and no other."""
+
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+
+    def load_bytearray8(self: Any) -> None:
+        # The original makes as much room as the file claims before it looks.
+        (size,) = struct.unpack("<Q", self.read(8))
+        content = self.read(size)
+        if len(content) != size:
+            raise pickle.UnpicklingError("bytes that are not there")
+        self.append(content)
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
         if (module, name) not in _ANSWERS:

@@ -79,6 +79,7 @@ def test_nothing_that_a_pickle_asks_for_is_run(tmp_path, protocol):
         # More bytes, and a larger memo, than any file has.
         b"\x80\x04\x8e" + (1 << 60).to_bytes(8, "little") + b"abc.",
         b"\x80\x04]r\xff\xff\xff\x7f0h\x00.",
+        b"\x80\x05\x96" + (1 << 36).to_bytes(8, "little") + b"abc.",
         # A list that holds itself.
         b"\x80\x04]\x94h\x00a.",
         # An answer of the reader's is not to be changed: BUILD on what stands for numpy's dtype.
