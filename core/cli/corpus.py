@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from core.cli.common import AsJson, Workers, progress_bar, regret, remarks, show
+from core.cli.common import AsJson, Workers, output, progress_bar, regret, remarks, show
 from core.errors import UserError
 
 corpus_app = typer.Typer(help="Build a demo corpus, or look at the corpora at hand.", no_args_is_help=True)
@@ -37,25 +38,107 @@ def corpus_build(
     remarks.print(f"The corpus is in {out}.", markup=False)
 
 
-@corpus_app.command("describe")
-def corpus_describe(
-    name: Annotated[str, typer.Argument(help="A corpus folder, or `demo` for the bundled clips.")] = "demo",
+CorpusName = Annotated[str, typer.Argument(help="A corpus that was added, the path of one, or `demo` for the bundled clips.")]
+Kind = Annotated[str, typer.Option(help="Its kind, where its files do not tell; docs/corpora.md names them.")]
+Choices = Annotated[
+    list[str] | None,
+    typer.Option("--option", "-o", metavar="NAME=VALUE", help="What its kind leaves to choose; may be repeated."),
+]
+
+
+@corpus_app.command("add")
+def corpus_add(
+    name: Annotated[str, typer.Argument(help="What to call it from now on.")],
+    path: Annotated[Path, typer.Argument(help="Its folder, or its table.")],
+    kind: Kind = "",
+    option: Choices = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count a corpus: clips and speakers by label."""
-    from core.corpora import open_corpus
+    """Remember a corpus by name, and say what it holds and what is missing."""
+    from core.corpora.describe import described
+    from core.corpora.known import Known, check_name, remember
+    from core.corpora.readers import read, recognise
 
-    table = open_corpus(name).table
+    check_name(name)
+    path = path.expanduser().resolve()
+    kind = kind or recognise(path)
+    options = _options(option)
+    content = described(read(path, kind, options, name), durations=False)
+    remember(name, Known(str(path), kind, options))
+    _tell(content, as_json)
+    remarks.print(f"{name} is remembered: use it wherever a corpus is named.", markup=False)
+
+
+@corpus_app.command("list")
+def corpus_list(as_json: AsJson = False) -> None:
+    """Name the corpora that were added."""
+    from core.corpora.known import known
+
     rows = [
-        {"label": label, "clips": len(group), "speakers": int(group["speaker"].nunique())}
-        for label, group in table.groupby("label")
+        {"name": name, "kind": one.kind, "path": one.path, "options": " ".join(f"{k}={v}" for k, v in one.options.items())}
+        for name, one in known().items()
     ]
-    show([*rows, {"label": "all", "clips": len(table), "speakers": int(table["speaker"].nunique())}], as_json, name)
+    show(rows, as_json, "Corpora")
+
+
+@corpus_app.command("remove")
+def corpus_remove(name: Annotated[str, typer.Argument(help="A corpus that was added.")]) -> None:
+    """Forget a corpus. Its files stay."""
+    from core.corpora.known import forget
+
+    forget(name)
+    remarks.print(f"{name} is forgotten; its files are where they were.", markup=False)
+
+
+@corpus_app.command("describe")
+def corpus_describe(
+    name: CorpusName = "demo",
+    kind: Kind = "",
+    option: Choices = None,
+    durations: Annotated[bool, typer.Option(help="Ask the media how long they are, where no table says it.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Count a corpus: clips, classes, speakers, splits, durations, what its kind adds, and what is missing."""
+    from core.corpora.describe import describe
+
+    with progress_bar() as report:
+        content = describe(name, kind, _options(option), durations, lambda done, total: report("Reading lengths", done / total))
+    _tell(content, as_json)
+
+
+def _options(given: list[str] | None) -> dict[str, str]:
+    wrong = [one for one in given or [] if "=" not in one]
+    if wrong:
+        raise UserError(f"An option is NAME=VALUE, not {wrong[0]!r}.")
+    return {name.strip(): value.strip() for name, _, value in (one.partition("=") for one in given or [])}
+
+
+def _tell(content: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(content, indent=1, ensure_ascii=False))
+        return
+    classes = content.get("classes") or {}
+    everything = {"label": "all", "clips": content.get("clips", 0), "speakers": content.get("speakers", 0)}
+    show([*({"label": label, **counts} for label, counts in classes.items()), everything], False, content["corpus"])
+    for key, value in content.items():
+        if key not in ("corpus", "classes", "clips", "speakers", "missing") and value not in ({}, []):
+            output.print(f"{key.replace('_', ' ')}: {_line(value)}", markup=False, highlight=False, soft_wrap=True)
+    for sentence in content.get("missing", []):
+        remarks.print(f"Note: {sentence}", markup=False, soft_wrap=True)
+
+
+def _line(value: Any) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(
+        f"{k.replace('_', ' ')} ({_line(v)})" if isinstance(v, dict) else f"{k.replace('_', ' ')} {_line(v)}"
+        for k, v in value.items()
+    )
 
 
 @corpus_app.command("check")
 def corpus_check(
-    name: Annotated[str, typer.Argument(help="A corpus folder, or `demo` for the bundled clips.")] = "demo",
+    name: CorpusName = "demo",
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
@@ -73,7 +156,7 @@ def corpus_check(
 
 @corpus_app.command("features")
 def corpus_features(
-    name: Annotated[str, typer.Argument(help="A corpus folder, or `demo` for the bundled clips.")] = "demo",
+    name: CorpusName = "demo",
     workers: Workers = None,
 ) -> None:
     """Extract a corpus's features into its own folder, so that they travel with the clips."""

@@ -25,7 +25,7 @@ def experiment_list(as_json: AsJson = False) -> None:
     show(rows, as_json, "Experiments")
 
 
-ExperimentCorpus = Annotated[str, typer.Option(help="A corpus folder, or `demo` for the bundled clips.")]
+ExperimentCorpus = Annotated[str, typer.Option(help="A corpus that was added, the path of one, or `demo` for the bundled clips.")]
 ExperimentSeeds = Annotated[int, typer.Option(help="The first so many of the twenty seeds.", min=1, max=20)]
 ExperimentOut = Annotated[Path, typer.Option("--out", "-o", help="Folder for tables and figures.")]
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -66,7 +66,9 @@ def analyze(
 def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the checkpoint goes, ending in .safetensors.")],
     system: Annotated[str, typer.Argument(help="A model's name; `affectscope models` lists them.")] = "auxformer",
-    corpus: Annotated[str, typer.Option(help="A corpus folder, or `demo` for the bundled clips.")] = "demo",
+    corpus: Annotated[
+        str, typer.Option(help="A corpus that was added, the path of one, or `demo` for the bundled clips.")
+    ] = "demo",
     preset: Annotated[
         str, typer.Option(help="`demo` (small), `paper` (published sizes), or another of `affectscope models`.")
     ] = "demo",
@@ -77,6 +79,9 @@ def train(
     frame_noise: Annotated[float | None, typer.Option(help="Noise on each frame's normalised features while training.")] = None,
     clip_noise: Annotated[float | None, typer.Option(help="Offset for a clip's normalised features while training.")] = None,
     balance: Annotated[bool | None, typer.Option(help="Weigh classes by the inverse of their frequency.")] = None,
+    split: Annotated[
+        Literal["speaker", "official"] | None, typer.Option(help="Draw speakers by the seed, or take the corpus's own parts.")
+    ] = None,
     precision: Annotated[str | None, typer.Option(help="Fabric's: 32-true, 16-mixed, bf16-mixed.")] = None,
     accelerator: Annotated[str | None, typer.Option(help="Fabric's: auto, cpu, cuda.")] = None,
     devices: Annotated[int | None, typer.Option(help="How many GPUs, or processes on a CPU.")] = None,
@@ -100,8 +105,8 @@ def train(
     own = recipe(system, preset)
     given: dict[str, Any] = {
         "epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size, "frame_noise": frame_noise,
-        "clip_noise": clip_noise, "balance": balance, "precision": precision, "accelerator": accelerator, "devices": devices,
-        "nodes": nodes,
+        "clip_noise": clip_noise, "balance": balance, "split": split, "precision": precision,
+        "accelerator": accelerator, "devices": devices, "nodes": nodes,
     }  # fmt: skip
     config = replace(own.config, seed=seed, **{name: value for name, value in given.items() if value is not None})
     with progress_bar() as report:
@@ -116,7 +121,9 @@ def train(
 @app.command()
 def evaluate(
     checkpoint: CheckpointOption = "auxformer",
-    corpus: Annotated[str, typer.Option(help="A corpus folder, or `demo` for the bundled clips.")] = "demo",
+    corpus: Annotated[
+        str, typer.Option(help="A corpus that was added, the path of one, or `demo` for the bundled clips.")
+    ] = "demo",
     without: Annotated[str | None, typer.Option(help="Take `audio` or `visual` away first.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
     as_json: AsJson = False,

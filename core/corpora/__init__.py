@@ -1,8 +1,10 @@
 """Where clips and labels come from."""
 
+from pathlib import Path
+
 from core.corpora.base import Corpus, Truth
 
-__all__ = ["Corpus", "Truth", "bundled", "open_corpus"]
+__all__ = ["Corpus", "Truth", "bundled", "is_named", "open_corpus"]
 
 
 def bundled() -> Corpus:
@@ -12,12 +14,24 @@ def bundled() -> Corpus:
     return read_demo(BUNDLED, "demo")
 
 
+def is_named(name: str) -> bool:
+    """Whether ``open_corpus`` knows a name without looking for a path: ``demo``, and what was added."""
+    from core.corpora.known import known
+
+    return name == "demo" or name in known()
+
+
 def open_corpus(name: str) -> Corpus:
-    """The corpus called ``demo`` (the bundled clips), or the one in the folder ``name``.
+    """The corpus called ``demo`` (the bundled clips), the one that was added by that name, or the one at the path ``name``.
 
     Raises:
         UserError: when there is none.
     """
-    from core.corpora.demo.read import read_demo
+    from core.corpora.known import known
+    from core.corpora.readers import read
 
-    return bundled() if name == "demo" else read_demo(name)
+    if name == "demo":
+        return bundled()
+    if entry := known().get(name):
+        return read(Path(entry.path), entry.kind, entry.options, name)
+    return read(Path(name).expanduser())

@@ -6,11 +6,16 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from core.errors import UserError
+
+if TYPE_CHECKING:
+    # Torch comes with it, which those who only count clips need not wait for.
+    from core.streams import Stream
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,29 @@ class Truth:
     attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+def _nothing(root: Path, row: pd.Series) -> None:
+    return None
+
+
+def _no_streams(root: Path, row: pd.Series) -> Mapping[str, Stream]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Given:
+    """Features of one modality that a corpus came with.
+
+    Attributes:
+        name: what the feature set is called on cards, such as "covarep".
+        dim: features a frame.
+        read: the stream of one clip; absent (no frames) where the corpus has none for it.
+    """
+
+    name: str
+    dim: int
+    read: Callable[[Path, pd.Series], Stream]
+
+
 @dataclass(frozen=True)
 class Corpus:
     """Clips with labels.
@@ -46,6 +74,11 @@ class Corpus:
         labels: the label space.
         synthetic: True when no person was recorded for it.
         features: a folder of features shipped with the clips, or None.
+        kind, options: the reader that read it, and what was chosen of what it leaves to choose.
+        facts: what its description says beyond the table: name -> anything that JSON can write.
+        missing: one sentence each: what should be there and is not, or is there and should not be.
+        given: modality -> the features that the corpus itself came with; a model is trained on these.
+        read_course: the course of attributes that people drew over a clip, as ``Clip.course``.
     """
 
     name: str
@@ -54,7 +87,13 @@ class Corpus:
     labels: tuple[str, ...]
     synthetic: bool = False
     features: Path | None = None
-    read_truth: Callable[[Path, pd.Series], Truth | None] = lambda root, row: None
+    read_truth: Callable[[Path, pd.Series], Truth | None] = _nothing
+    kind: str = "demo"
+    options: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    given: Mapping[str, Given] = field(default_factory=dict)
+    read_course: Callable[[Path, pd.Series], Mapping[str, Stream]] = _no_streams
 
     def media(self, clip: str) -> Path:
         """The clip's file.
@@ -64,6 +103,8 @@ class Corpus:
         """
         if clip not in self.table.index:
             raise UserError(f"The corpus {self.name} has no clip {clip}: choose one from its table.")
+        if not self.table.at[clip, "path"]:
+            raise UserError(f"Clip {clip} of {self.name} has labels but no media: put its file into {self.root}.")
         # By the names alone: a link that the corpus's owner made inside the folder is theirs to make.
         path = Path(os.path.normpath(self.root / self.table.at[clip, "path"]))
         if not path.is_relative_to(os.path.normpath(self.root)):

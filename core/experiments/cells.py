@@ -34,7 +34,7 @@ from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser, load_c
 from core.training.loop import explained, forget, train
 from core.training.regimes import REGIMES
 from core.training.run import balanced, fitted, set_prior
-from core.training.splits import by_speaker
+from core.training.splits import parted
 
 # Part of every cell's name: raise it when training or measuring changes so that old numbers no longer hold.
 CELL_VERSION = 2
@@ -54,7 +54,11 @@ class Cell:
         """Where the cell keeps its results."""
         corpus = open_corpus(self.corpus)
         table = corpus.table.drop(columns=["path"]).to_csv()
-        key = key_of(CELL_VERSION, EXTRACTION_VERSION, table, asdict(self.run), self.seed)
+        run = asdict(self.run)
+        # Cells from before there was another split keep their names.
+        if run["training"]["split"] == "speaker":
+            del run["training"]["split"]
+        key = key_of(CELL_VERSION, EXTRACTION_VERSION, table, run, self.seed)
         return cache_root() / "experiments" / key
 
     def measured(self) -> Measured:
@@ -80,7 +84,7 @@ def fill(cell: Cell, conditions: Iterable[str], workers: int = 1) -> Measured:
         path.parent.mkdir(parents=True, exist_ok=True)
     changes, sets = fitted(cell.run.system, cell.run.preset, open_corpus(cell.corpus))
     corpus, clips, unreadable = _clips(cell.corpus, tuple(sorted(sets.items())), cell.run.data.step, workers)
-    split = by_speaker(corpus.table.loc[[clip.id for clip in clips]], cell.seed)
+    split = parted(corpus.table.loc[[clip.id for clip in clips]], cell.seed, cell.run.training.split)
     parts = {name: [c for c in clips if split[c.id] == name] for name in ("train", "development", "test")}
     if not path.is_file():
         _train(cell, corpus, parts, {**changes, **cell.run.changes}, sets, path, unreadable)

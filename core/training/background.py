@@ -61,7 +61,7 @@ def check(order: Order) -> Order:
     Raises:
         UserError: when it names something that there is not, or a setting makes no sense.
     """
-    from core.corpora import open_corpus
+    from core.corpora import is_named, open_corpus
     from core.models.base import MODELS, choose_preset
     from core.training.regimes import REGIMES
     from core.training.run import fitted
@@ -77,7 +77,7 @@ def check(order: Order) -> Order:
         raise UserError(f"A learning rate of {order.learning_rate:g} teaches nothing: choose one above 0, such as 0.001.")
     if not 0 <= order.seed <= _LARGEST_SEED:
         raise UserError(f"The seed {order.seed} is out of range: choose 0 to {_LARGEST_SEED:,}.")
-    if order.corpus != "demo":
+    if not is_named(order.corpus):
         if "\0" in order.corpus or not order.corpus.strip():
             raise UserError("Name the corpus's folder.")
         order = Order(**asdict(order) | {"corpus": str(Path(order.corpus).expanduser().resolve())})

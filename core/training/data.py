@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -18,7 +19,7 @@ from core.checkpoints import Normaliser
 from core.corpora import Corpus, Truth
 from core.errors import UserError
 from core.features.encoders import MiniXception
-from core.features.extract import DEFAULT_SETS, extract
+from core.features.extract import DEFAULT_SETS, SETS, extract
 from core.features.store import FeatureStore
 from core.models.base import ModelSpec
 from core.streams import Batch, Clip, Stream, on_clock
@@ -50,7 +51,8 @@ def load_clips(
     if corpus.table.empty:
         raise UserError(f"The corpus {corpus.name} is empty: its table names no clip.")
     store = store or FeatureStore(shipped=[corpus.features] if corpus.features else [])
-    jobs = [(corpus, clip, store, sets) for clip in corpus.table.index]
+    # Each with its own row: another process is sent no more than that.
+    jobs = [(replace(corpus, table=corpus.table.loc[[clip]], facts={}), clip, store, sets) for clip in corpus.table.index]
     results: list[Extracted] = []
     for result in _load_all(jobs, workers or os.cpu_count() or 1):
         results.append(result)
@@ -81,8 +83,9 @@ def _single_thread() -> None:
 def _load(job: Job) -> Extracted:
     corpus, clip, store, sets = job
     try:
-        extraction = extract(corpus.media(clip), store, sets=sets)
+        streams, duration = _streams(corpus, clip, store, sets)
         truth = corpus.truth(clip)
+        course = {**(_course(truth) if truth else {}), **corpus.read_course(corpus.root, corpus.table.loc[clip])}
     except UserError as error:
         return None, f"{clip}: {error}"
     except OSError as error:
@@ -91,10 +94,31 @@ def _load(job: Job) -> Extracted:
                 f"Features cannot be kept in {store.root} ({error.strerror}): make room and start again; what was read is kept."
             ) from error
         return None, f"{clip}: {error.strerror or error}: see to its file."
-    if not all(np.isfinite(s.values).all() for s in extraction.streams.values()):
+    if not all(np.isfinite(s.values).all() for s in streams.values()):
         return None, f"{clip}: its features are not numbers; remove them from the cache and extract them again."
     labels = {str(k): v for k, v in corpus.table.loc[clip].items()}
-    return Clip(clip, extraction.streams, extraction.duration, labels, _course(truth) if truth else {}), ""
+    return Clip(clip, streams, duration, labels, course), ""
+
+
+def _streams(corpus: Corpus, clip: str, store: FeatureStore, sets: Mapping[str, str]) -> tuple[dict[str, Stream], float]:
+    """A clip's streams and its length in seconds; what the corpus came with is read, the rest is extracted.
+
+    Raises:
+        UserError: when there is neither a file to extract from nor anything that came with the corpus.
+    """
+    row = corpus.table.loc[clip]
+    asked = {m: own for m, own in corpus.given.items() if sets.get(m) == own.name}
+    given = {m: own.read(corpus.root, row) for m, own in asked.items()}
+    rest = {m: name for m, name in sets.items() if m not in given}
+    if not given or (rest and row["path"]):
+        extraction = extract(corpus.media(clip), store, sets=rest)
+        return {**extraction.streams, **given}, extraction.duration
+    if not any(len(stream.times) for stream in given.values()):
+        raise UserError(f"it has neither media nor features: put them into {corpus.root}, or take it out of the table.")
+    absent = {m: Stream.absent(SETS[name]) for m, name in rest.items() if name in SETS}
+    ends = [float(stream.times[-1]) for stream in given.values() if len(stream.times)]
+    told = float(row.get("duration", np.nan))
+    return {**absent, **given}, told if np.isfinite(told) else max(ends)
 
 
 def _course(truth: Truth) -> dict[str, Stream]:
@@ -147,6 +171,10 @@ def target_of(clip: Clip, spec: ModelSpec, times: np.ndarray) -> Tensor:
     """
     if spec.task == "classification":
         label = str(clip.labels["label"])
+        if label in ("", "nan"):
+            raise UserError(
+                f"The corpus gives clip {clip.id} no label: leave such clips out of its table, or choose another label."
+            )
         if label not in spec.labels:
             raise UserError(f"The corpus labels clips {label!r}, which is not in the label space {', '.join(spec.labels)}.")
         return torch.tensor(spec.labels.index(label))

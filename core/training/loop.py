@@ -55,6 +55,7 @@ class TrainConfig:
         balance: weigh classes by the inverse of their frequency.
         frame_noise, clip_noise: see ``augment.jitter``; 0 in the papers.
         batch_size: clips a step, of each process.
+        split: how clips are shared out, see ``splits.parted``.
         precision, accelerator, devices, nodes: Fabric's; a launcher's environment outweighs the last two.
     """
 
@@ -72,6 +73,7 @@ class TrainConfig:
     frame_noise: float = 0.0
     clip_noise: float = 0.0
     seed: int = 0
+    split: Literal["speaker", "official"] = "speaker"
     precision: str = "32-true"
     accelerator: str = "auto"
     devices: int = 1

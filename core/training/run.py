@@ -25,7 +25,7 @@ from core.streams import Clip
 from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser, load_clips
 from core.training.loop import TrainConfig, explained, forget, is_first, train
 from core.training.regimes import REGIMES
-from core.training.splits import by_speaker
+from core.training.splits import parted
 
 Report = Callable[[str, float], None]
 
@@ -57,7 +57,7 @@ def train_checkpoint(
     corpus = open_corpus(corpus_name)
     changes, sets = fitted(system, preset, corpus)
     clips, broken = _read(corpus, sets, workers, report)
-    split = by_speaker(corpus.table.loc[[c.id for c in clips]], config.seed)
+    split = parted(corpus.table.loc[[c.id for c in clips]], config.seed, config.split)
     parts = {name: [c for c in clips if split[c.id] == name] for name in ("train", "development", "test")}
     normaliser = fit_normaliser(
         parts["train"], RENDERED_WEIGHTS if corpus.synthetic and sets.get("visual") == "face-maps" else None
@@ -110,7 +110,9 @@ def train_checkpoint(
 
 
 def fitted(system: str, preset: str, corpus: Corpus) -> tuple[dict[str, Any], dict[str, str]]:
-    """What of a preset changes for a corpus and this project's features, and the feature set of each modality.
+    """What of a preset changes for a corpus and its features, and the feature set of each modality.
+
+    A corpus that came with features is trained on them; other features are this project's.
 
     Raises:
         UserError: when the preset wants features that are not extracted here.
@@ -118,12 +120,19 @@ def fitted(system: str, preset: str, corpus: Corpus) -> tuple[dict[str, Any], di
     kind = MODELS[system]
     with torch.device("meta"):
         spec = kind.preset(preset).spec
-    sets = {m: spec.features.get(m, DEFAULT_SETS.get(m, "")) for m in spec.inputs}
-    unknown = [f"{name or 'features'} of {m}" for m, name in sets.items() if name not in SETS]
+    sets = {m: _feature_set(m, spec, corpus) for m in spec.inputs}
+    dims = {**SETS, **{own.name: own.dim for own in corpus.given.values()}}
+    unknown = [f"{name or 'features'} of {m}" for m, name in sets.items() if name not in dims]
     if unknown:
         raise UserError(f"{system} at {preset} size wants {unknown[0]}, which are not extracted here: train its demo size.")
-    changes = kind.sized({m: SETS[name] for m, name in sets.items()})
+    changes = kind.sized({m: dims[name] for m, name in sets.items()})
     return changes | ({"labels": corpus.labels} if spec.task == "classification" else {}), sets
+
+
+def _feature_set(modality: str, spec: ModelSpec, corpus: Corpus) -> str:
+    """What a model is given of a modality: what it asks for by name, or the corpus brought, or the default."""
+    brought = corpus.given[modality].name if modality in corpus.given else DEFAULT_SETS.get(modality, "")
+    return spec.features.get(modality, brought)
 
 
 def set_prior(model: AVModel, targets: Sequence[Tensor]) -> None:
@@ -158,7 +167,8 @@ def evaluate_checkpoint(
         UserError: when none can be read, or labels are not the model's.
     """
     corpus = open_corpus(corpus_name)
-    sets = {m: checkpoint.spec.features.get(m, DEFAULT_SETS[m]) for m in checkpoint.spec.inputs}
+    given = {m: own.name for m, own in corpus.given.items() if own.dim == checkpoint.spec.inputs.get(m)}
+    sets = {m: checkpoint.spec.features.get(m, given.get(m, DEFAULT_SETS.get(m, ""))) for m in checkpoint.spec.inputs}
     clips, broken = _read(corpus, sets, workers, report)
     batches = Batches(clips, checkpoint.spec, checkpoint.normaliser)
     metrics = evaluate(checkpoint.model, batches, without)

@@ -20,6 +20,7 @@ _OFFICIAL = {
     "development": "development", "develop": "development", "dev": "development",
     "validation": "development", "valid": "development", "val": "development",
     "test": "test", "testing": "test",
+    "none": "none",
 }  # fmt: skip
 
 _DRAWS, _TOLERANCE = 200, 0.025
@@ -71,6 +72,8 @@ def folds(table: pd.DataFrame, count: int = 10, seed: int = 0) -> list[pd.Series
 def official(table: pd.DataFrame, needed: Sequence[str] = SPLITS) -> pd.Series:
     """The split that the corpus came with, from its column ``split``; "validation" and the like are development.
 
+    Clips that its authors left out of every part are "none".
+
     Raises:
         UserError: when there is none, a part of ``needed`` has no clip, or a speaker is in two parts.
     """
@@ -83,11 +86,41 @@ def official(table: pd.DataFrame, needed: Sequence[str] = SPLITS) -> pd.Series:
     empty = [name for name in needed if not (split == name).any()]
     if empty:
         raise UserError(f"The corpus's own split has no clip for {' or '.join(empty)}: split it by speaker.")
-    parts = split.groupby(_speakers(table).to_numpy()).unique()
+    inside = split != "none"
+    parts = split[inside].groupby(_speakers(table[inside]).to_numpy()).unique()
     crossing = parts[parts.map(len) > 1]
     if len(crossing):
         where = " and in ".join(crossing.iloc[0])
         raise UserError(f"The corpus's own split has speaker {crossing.index[0]} in {where}: split it by speaker.")
+    return split
+
+
+def parted(table: pd.DataFrame, seed: int, way: str = "speaker") -> pd.Series:
+    """The split to train and test by: drawn by speaker, or the corpus's ``official`` one.
+
+    Where the official one keeps no test set for everyone (Aff-Wild2's labels are held back), its development set is tested on, as
+    in published results; and where that leaves no development set, 15 % of the training speakers are drawn for it, by seed, so
+    that nothing is chosen on what is tested.
+
+    Raises:
+        UserError: as ``by_speaker`` and ``official`` do, or when the official split has nothing to test on.
+    """
+    if way == "speaker":
+        return by_speaker(table, seed)
+    split = official(table, ("train",))
+    if not (split == "test").any():
+        split = split.replace("development", "test")
+    if not (split == "test").any():
+        raise UserError("The corpus's own split has no clip for development or test: split it by speaker.")
+    if not (split == "development").any():
+        training = table[split == "train"]
+        speakers = _speakers(training)
+        count = speakers.nunique()
+        if count < 2:
+            raise UserError("The corpus's own split has no development set, and one speaker to train on: split it by speaker.")
+        held = max(1, round(0.15 * count))
+        drawn = _drawn(training, speakers, ("train", "development"), [count - held, held], np.array([0.85, 0.15]), seed)
+        split = pd.concat([split[split != "train"], drawn]).loc[table.index]
     return split
 
 

@@ -50,9 +50,12 @@ def test_models_lists_the_published_count():
 
 
 def test_describe_counts_the_bundled_clips():
-    rows = {row["label"]: row for row in json.loads(run.invoke(cli.app, ["corpus", "describe", "demo", "--json"]).stdout)}
-    assert rows["all"]["clips"] >= 48
-    assert len({rows[label]["clips"] for label in rows if label != "all"}) == 1
+    content = json.loads(run.invoke(cli.app, ["corpus", "describe", "demo", "--json"]).stdout)
+    assert content["clips"] >= 48
+    assert content["media"] == {"found": content["clips"], "missing": 0}
+    assert sum(one["clips"] for one in content["classes"].values()) == content["clips"]
+    assert len({one["clips"] for one in content["classes"].values()}) == 1
+    assert content["duration"]["known"] == content["clips"]
 
 
 def test_a_users_error_is_one_sentence_without_a_traceback(tmp_path):

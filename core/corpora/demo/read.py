@@ -10,6 +10,8 @@ import pandas as pd
 
 from core.corpora import base
 from core.corpora.demo.truth import Truth
+from core.corpora.readers import READERS, Options, Reader
+from core.corpora.tables import columns_of, read_table
 from core.errors import UserError
 from core.models.labels import EMOTIONS
 
@@ -24,6 +26,7 @@ CIRCLE = {
     "neutral": {"arousal": 0.0, "valence": 0.0},
     "sadness": {"arousal": -0.5, "valence": -0.7},
 }
+_COLUMNS = {"clip", "path", "label", "speaker"}
 INTENSITY = {"low": 1 / 3, "medium": 2 / 3, "high": 1.0}
 
 
@@ -77,3 +80,21 @@ def _affect(row: pd.Series, attribute: str) -> float:
 def _is_rendered(root: Path) -> bool:
     manifest = root / "manifest.json"
     return manifest.is_file() and "seed" in json.loads(manifest.read_text())
+
+
+def recognises(path: Path) -> bool:
+    """A labels.csv with the columns of ours; what else would be one is a folder."""
+    file = path / "labels.csv"
+    if not file.is_file():
+        return False
+    columns = set(columns_of(file))
+    if (path / "manifest.json").is_file() or (path / "truth").is_dir() or columns <= {""}:
+        return True
+    return columns >= _COLUMNS and set(read_table(file, ["label"], [], (), ",;\t")["label"]) <= {*EMOTIONS, ""}
+
+
+def _read(path: Path, options: Options) -> base.Corpus:
+    return read_demo(path)
+
+
+READERS.register("demo")(Reader(recognises, _read))

@@ -1,0 +1,172 @@
+"""Aff-Wild2: valence and arousal by frame of people in videos from YouTube, and its split by video.
+
+Layout, as its owners send it: ``VA_Estimation_Challenge/Train_Set`` and ``.../Validation_Set`` (before 2021
+``VA_Set/Training_Set``; ``Test_Set`` where one has it), each with ``<video>.txt``: a first line ``valence,arousal`` and then
+one line a frame, both in -1..1, -5 where nobody labelled it. Where two people are in a video, they have a file each,
+``<video>_left.txt`` and ``<video>_right.txt``, or ``<video>.txt`` and one of these. Videos lie anywhere beside them
+(``batch1``, ``batch2``). Frame i of the file is frame i of the video; 30 frames a second (003, section 4.1) where the video is
+not there to say. The speaker is the video, so that the people of one stay together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from core.corpora.base import Corpus
+from core.corpora.lengths import frame_rate
+from core.corpora.readers import READERS, Options, Reader
+from core.corpora.tables import VIDEO, matched, media_files, read_text
+from core.errors import UserError
+
+if TYPE_CHECKING:
+    from core.streams import Stream
+
+UNLABELLED = -5.0
+FRAME_RATE = 30.0
+_SETS = {
+    "train_set": "train", "training_set": "train", "validation_set": "development", "val_set": "development", "test_set": "test",
+}  # fmt: skip
+_NEAR = ("", "*/", "*/*/", "*/*/*/")
+_ATTRIBUTES = ("valence", "arousal")
+# Crops by the million.
+_SKIPPED = ("cropped",)
+
+
+def recognises(path: Path) -> bool:
+    """A folder of one of its sets with an annotation in it, that begins as they do."""
+    return path.is_dir() and any(_is_annotation(file) for folder in _folders(path) for file in sorted(folder.glob("*.txt"))[:3])
+
+
+def read(path: Path, options: Options) -> Corpus:
+    """The annotated people of a folder's videos.
+
+    Raises:
+        UserError: when there is none, or an annotation is damaged.
+    """
+    remarks: list[str] = []
+    rows = []
+    for folder in _folders(path):
+        files = sorted(folder.glob("*.txt"))
+        stray = [file.name for file in files if not _is_annotation(file)]
+        if stray:
+            remarks.append(f"{len(stray):,} files of {folder.name} are no annotations and were left out ({stray[0]}).")
+        rows += [_row(file, path, folder, remarks) for file in files if file.name not in stray]
+    if not rows:
+        raise UserError(
+            f"{path} has no annotations: put the folder VA_Estimation_Challenge with Train_Set and Validation_Set into it."
+        )
+    table = pd.DataFrame(rows).set_index("clip")
+    if table.index.has_duplicates:
+        raise UserError(f"{table.index[table.index.duplicated()][0]} is annotated in two sets: keep one of its files.")
+    found = media_files(path, remarks, VIDEO, _SKIPPED)
+    people = {clip: found[_video(clip, found)] for clip in table.index if _video(clip, found) in found}
+    strangers = {name: place for name, place in found.items() if place not in set(people.values())}
+    table.insert(0, "path", matched(table.index, people | strangers, remarks))
+    table["speaker"] = [_video(clip, found) for clip in table.index]
+    absent = [part for part in ("train", "development") if part not in set(table["split"])]
+    if absent:
+        remarks.append(f"There is no {' or '.join(absent)} set.")
+    return Corpus(path.name, path, table, (), facts=_facts(table), missing=tuple(remarks), read_course=read_course)
+
+
+def read_course(root: Path, row: pd.Series) -> Mapping[str, Stream]:
+    """Valence and arousal by frame, absent where nobody labelled them."""
+    from core.streams import Stream
+
+    values = _values(root / row["annotation"], [])
+    rate = (frame_rate(root / row["path"]) if row["path"] else None) or FRAME_RATE
+    times = (np.arange(len(values)) + 0.5) / rate
+    known = _labelled(values)
+    return {
+        name: Stream(np.where(known, values[name], 0).astype(np.float32)[:, None], times, known.to_numpy())
+        for name in _ATTRIBUTES
+    }
+
+
+def _folders(path: Path) -> list[Path]:
+    """The folders of the sets; of several tasks, that of valence and arousal."""
+    found = [
+        folder
+        for near in _NEAR
+        for folder in sorted(path.glob(near + "*_[Ss]et"))
+        if folder.name.lower() in _SETS and folder.is_dir() and not re.match(r"AU|EXPR|MTL", folder.parent.name)
+    ]
+    return [path] if not found and path.name.lower() in _SETS else found
+
+
+def _is_annotation(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            head = opened.readline(200)
+    except OSError:
+        return False
+    heading = head.decode("utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", errors="ignore")
+    return {cell.strip().lower() for cell in heading.splitlines()[0].split(",")} == set(_ATTRIBUTES) if heading.strip() else False
+
+
+def _values(file: Path, remarks: list[str]) -> pd.DataFrame:
+    text = read_text(file, remarks)
+    try:
+        table = pd.read_csv(StringIO(text), skipinitialspace=True, dtype=float)
+    except ValueError as error:
+        for number, line in enumerate(text.split("\n")[1:], 2):
+            if line.strip() and not re.fullmatch(r"\s*[-+.\deE]+\s*,\s*[-+.\deE]+\s*", line):
+                raise UserError(f"{file.name} has {line[:40]!r} in line {number}: valence and arousal are expected.") from error
+        raise UserError(f"{file.name} is damaged: put back the annotation that the corpus came with.") from error
+    table.columns = [str(name).strip().lower() for name in table.columns]
+    if table.isna().any().any():
+        place = int(table.isna().any(axis=1).to_numpy().argmax())
+        raise UserError(f"{file.name} lacks a number in line {place + 2}: put back the annotation that the corpus came with.")
+    return table
+
+
+def _labelled(values: pd.DataFrame) -> pd.Series:
+    """The frames of which both are known: -5 says that nobody labelled it, and nothing else beyond -1..1 is a label."""
+    return ((values[list(_ATTRIBUTES)] >= -1) & (values[list(_ATTRIBUTES)] <= 1)).all(axis=1)
+
+
+def _row(file: Path, path: Path, folder: Path, remarks: list[str]) -> dict[str, Any]:
+    values = _values(file, remarks)
+    known = _labelled(values)
+    beyond = int((~known & (values[list(_ATTRIBUTES)] != UNLABELLED).all(axis=1)).sum())
+    if beyond:
+        remarks.append(f"{file.name} has {beyond:,} frames beyond -1..1; they count as unlabelled.")
+    person = re.search(r"_(left|right)$", file.stem)
+    means = values[known].mean()
+    return {
+        "clip": file.stem,
+        "label": "",
+        "speaker": "",
+        "person": person[1] if person else "",
+        "split": _SETS[folder.name.lower()],
+        "frames": len(values),
+        "labelled": int(known.sum()),
+        "valence": float(means["valence"]),
+        "arousal": float(means["arousal"]),
+        "annotation": str(file.relative_to(path)),
+    }
+
+
+def _video(clip: str, found: Mapping[str, str]) -> str:
+    return clip if clip in found else re.sub(r"_(left|right)$", "", clip)
+
+
+def _facts(table: pd.DataFrame) -> dict[str, Any]:
+    two = table.groupby("speaker").size()
+    return {
+        "videos": int(table["speaker"].nunique()),
+        "videos_with_two_people": int((two > 1).sum()),
+        "videos_by_set": {str(part): int(own["speaker"].nunique()) for part, own in table.groupby("split")},
+        "frames": int(table["frames"].sum()),
+        "labelled_frames": int(table["labelled"].sum()),
+    }
+
+
+READERS.register("aff-wild2")(Reader(recognises, read))

@@ -1,0 +1,129 @@
+"""Any folder of clips with a table: the corpus that is nobody else's.
+
+The table is a CSV (commas, semicolons or tabs) with a heading. One column says which clip a row is of, by name or path, and may
+be called clip, path, file, filename, name, id or video. What else it says is taken by name: label (or emotion, class), speaker
+(or actor, subject), split (or set, fold, partition), valence, arousal, dominance, sentiment; other columns stay as they are.
+Without a table the clips are unlabelled, or labelled by the folders that they lie in where there is more than one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from core.corpora.base import Corpus
+from core.corpora.readers import READERS, Options, Reader
+from core.corpora.tables import MEDIA, columns_of, matched, media_files, numbers, once, read_table
+from core.errors import UserError
+
+_CLIP = ("clip", "path", "file", "filename", "file_name", "name", "id", "video", "audio")
+_OTHER = {
+    "label": ("label", "emotion", "class"),
+    "speaker": ("speaker", "speaker_id", "actor", "subject", "participant"),
+    "split": ("split", "set", "fold", "partition"),
+}
+_ATTRIBUTES = ("arousal", "valence", "dominance", "sentiment")
+_SUFFIXES = (".csv", ".tsv", ".txt")
+
+
+def recognises(path: Path) -> bool:
+    """A table of clips, or a folder with one or with media."""
+    if path.is_file():
+        return _is_table(path)
+    return path.is_dir() and (
+        _tables(path) != [] or any(file.suffix.lower() in MEDIA for near in ("*", "*/*") for file in path.glob(near))
+    )
+
+
+def read(path: Path, options: Options) -> Corpus:
+    """The clips of a folder.
+
+    Raises:
+        UserError: when it holds neither a table nor media, several tables, or a table without clips.
+    """
+    remarks: list[str] = []
+    root = path if path.is_dir() else path.parent
+    file = _wanted(path, options["table"])
+    found = media_files(root, remarks)
+    if file is None:
+        table = _by_folder(found)
+        remarks.append(
+            "No table: the labels are the names of the folders." if table["label"].any() else "No table: nothing is labelled."
+        )
+    else:
+        table = _of_table(file, found, remarks)
+    if table.empty:
+        raise UserError(f"{file or root} names no clip: write a row for each.")
+    labels = tuple(sorted(set(table["label"]) - {""}))
+    return Corpus(path.stem if path.is_file() else path.name, root, table, labels, missing=tuple(remarks))
+
+
+def _is_table(file: Path) -> bool:
+    return file.suffix.lower() in _SUFFIXES and any(name.lower() in _CLIP for name in columns_of(file))
+
+
+def _tables(path: Path) -> list[Path]:
+    return [file for file in sorted(path.iterdir()) if file.is_file() and _is_table(file)]
+
+
+def _wanted(path: Path, named: str) -> Path | None:
+    if path.is_file():
+        return path
+    if named:
+        if not (path / named).is_file():
+            raise UserError(f"{path} has no table {named}: check the option table.")
+        return path / named
+    tables = _tables(path)
+    if len(tables) > 1:
+        raise UserError(
+            f"{path} has several tables ({', '.join(file.name for file in tables[:5])}): choose one by --option table=FILE."
+        )
+    return tables[0] if tables else None
+
+
+def _by_folder(found: dict[str, str]) -> pd.DataFrame:
+    folders = [Path(place).parent.name for place in found.values()]
+    several = len(set(folders)) > 1
+    labels = folders if several else [""] * len(folders)
+    return pd.DataFrame({"path": list(found.values()), "label": labels, "speaker": ""}, pd.Index(list(found), name="clip"))
+
+
+def _of_table(file: Path, found: dict[str, str], remarks: list[str]) -> pd.DataFrame:
+    raw = read_table(file, [], remarks, None, ",;\t")
+    lower = {str(name).lower(): str(name) for name in raw.columns}
+    key = next((lower[name] for name in _CLIP if name in lower), None)
+    if key is None:
+        raise UserError(f"{file.name} has no column that names the clips: call one `clip` or `path`.")
+    raw = once(raw, key, file, remarks)
+    places = raw[lower["path"]] if "path" in lower and lower["path"] != key else pd.Series(raw.index, raw.index)
+    table = pd.DataFrame(
+        index=pd.Index([Path(name).stem if Path(name).suffix.lower() in MEDIA else name for name in raw.index], name="clip")
+    )
+    if table.index.has_duplicates:
+        raise UserError(f"{file.name} names {table.index[table.index.duplicated()][0]} twice: give each clip a name of its own.")
+    by_path = {place: place for place in found.values()}
+    named = [
+        by_path.get(place.replace("\\", "/").removeprefix("./"), found.get(Path(place.replace("\\", "/")).stem, ""))
+        for place in places
+    ]
+    media = {clip: place for clip, place in zip(table.index, named, strict=True) if place}
+    others = {f"{name} ": place for name, place in found.items() if place not in set(named)}
+    table["path"] = matched(table.index, media | others, remarks)
+    for name, spellings in _OTHER.items():
+        column = next((lower[word] for word in spellings if word in lower and lower[word] != key), None)
+        if column is not None:
+            table[name] = raw[column].to_numpy()
+        elif name != "split":
+            remarks.append(f"{file.name} has no column {name}.")
+            table[name] = ""
+    for column in raw.columns:
+        name = str(column).lower()
+        if name in _ATTRIBUTES:
+            table[name] = numbers(raw, str(column), file).to_numpy()
+        elif name not in table and name not in {word for words in _OTHER.values() for word in words}:
+            table[name] = raw[column].to_numpy()
+    return table
+
+
+READERS.register("folder")(Reader(recognises, read, {"table": ()}))

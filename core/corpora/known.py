@@ -1,0 +1,95 @@
+"""The corpora that were added by name: where each lies, its kind, and what was chosen. They outlive the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import platformdirs
+
+from core.errors import UserError
+from core.features.store import write_atomically
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A corpus that was added.
+
+    Attributes:
+        path: absolute.
+        options: only those that were given.
+    """
+
+    path: str
+    kind: str
+    options: dict[str, str] = field(default_factory=dict)
+
+
+def data_root() -> Path:
+    """Where what people told the program is kept: ``$AFFECTSCOPE_DATA``, else the platform's data folder."""
+    given = os.environ.get("AFFECTSCOPE_DATA")
+    return Path(given) if given else Path(platformdirs.user_data_dir("affectscope"))
+
+
+def known() -> dict[str, Known]:
+    """All that were added, by name.
+
+    Raises:
+        UserError: when the list on disk is damaged.
+    """
+    try:
+        listed = json.loads(_file().read_text(encoding="utf-8"))
+        return {name: Known(**entry) for name, entry in listed.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{_file()}, the list of added corpora, is damaged: delete it and add them again.") from error
+
+
+def check_name(name: str) -> None:
+    """Raises:
+    UserError: when the name cannot be a corpus's.
+    """
+    if not _NAME.fullmatch(name) or name == "demo":
+        raise UserError(f"{name!r} cannot be a corpus's name: use letters, digits, full stops and dashes, and not `demo`.")
+
+
+def remember(name: str, entry: Known) -> None:
+    """Add a corpus, or change the one of that name.
+
+    Raises:
+        UserError: when the name cannot be one, or the list cannot be written.
+    """
+    check_name(name)
+    _write(known() | {name: entry})
+
+
+def forget(name: str) -> None:
+    """Take a corpus off the list; its files stay.
+
+    Raises:
+        UserError: when it is not on it.
+    """
+    listed = known()
+    if name not in listed:
+        raise UserError(f"No corpus was added by the name {name!r}: `affectscope corpus list` names them.")
+    _write({one: entry for one, entry in listed.items() if one != name})
+
+
+def _file() -> Path:
+    return data_root() / "corpora.json"
+
+
+def _write(listed: dict[str, Known]) -> None:
+    content = json.dumps({name: asdict(entry) for name, entry in sorted(listed.items())}, indent=1)
+    try:
+        write_atomically(_file(), lambda part: part.write_text(content, encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"{_file()} cannot be written ({error.strerror}): make room or name a folder in $AFFECTSCOPE_DATA."
+        ) from error

@@ -1,0 +1,108 @@
+"""The kinds of corpus, each recognised by what lies in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from core.corpora.base import Corpus
+from core.errors import UserError
+from core.registry import Registry
+
+Options = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One kind of corpus.
+
+    Attributes:
+        recognises: whether a folder or file looks like it, from names and headings alone.
+        read: the corpus there, under the options, all of which are given.
+        options: name -> what may be chosen, the first by default; an empty tuple lets anything be written, by default nothing.
+        describe: what to say of a path with several corpora, which cannot be read as one without an option; None where it can.
+    """
+
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path, Options], Corpus]
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    describe: Callable[[Path, Options], dict[str, Any] | None] = lambda path, options: None
+
+
+READERS: Registry[Reader] = Registry("kind of corpus")
+
+# In the order in which they are asked: the last takes any folder with media or a table.
+KINDS = ("demo", "crema-d", "ravdess", "msp-improv", "vavl", "cmu-mosei", "aff-wild2", "folder")
+
+
+@cache
+def _imported() -> Registry[Reader]:
+    for kind in KINDS:
+        import_module("core.corpora.demo.read" if kind == "demo" else f"core.corpora.{kind.replace('-', '')}")
+    return READERS
+
+
+def reader(kind: str) -> Reader:
+    """The reader of a kind.
+
+    Raises:
+        UserError: when there is none.
+    """
+    return _imported()[kind]
+
+
+def recognise(path: Path) -> str:
+    """The kind of corpus that lies at a path.
+
+    Raises:
+        UserError: when nothing is there, or nothing that is known.
+    """
+    if not path.exists():
+        raise UserError(f"There is no corpus in {path}: check the path, or build one with `affectscope corpus build demo`.")
+    for kind in KINDS:
+        if reader(kind).recognises(path):
+            return kind
+    raise UserError(
+        f"There is no corpus in {path} of a kind that is known ({', '.join(KINDS)}): docs/corpora.md says what each needs."
+    )
+
+
+def chosen(kind: str, options: Options) -> dict[str, str]:
+    """All options of a kind, those that were not given at their defaults.
+
+    Raises:
+        UserError: when there is no such option, or it cannot be so.
+    """
+    known = reader(kind).options
+    for name, value in options.items():
+        if name not in known:
+            offered = f"choose from {', '.join(known)}" if known else "it has none"
+            raise UserError(f"A corpus of kind {kind} has no option {name!r}: {offered}.")
+        if known[name] and value not in known[name]:
+            raise UserError(f"{name} of a corpus of kind {kind} is {', '.join(known[name])}, not {value!r}: choose one of these.")
+    return {name: options.get(name, values[0] if values else "") for name, values in known.items()}
+
+
+def read(path: Path, kind: str = "", options: Options | None = None, name: str = "") -> Corpus:
+    """The corpus at a path.
+
+    Args:
+        kind: a name of ``KINDS``; recognised from what lies there if left out.
+        name: what the corpus is to be called; as its folder is if left out.
+
+    Raises:
+        UserError: when it cannot be read, or options are wrong.
+    """
+    if kind and not path.exists():
+        raise UserError(f"There is no corpus in {path}: check the path.")
+    kind = kind or recognise(path)
+    every = chosen(kind, options or {})
+    corpus = reader(kind).read(path, every)
+    # Where `affectscope corpus features` puts them, to travel with the clips.
+    shipped = corpus.root / "features"
+    features = corpus.features or (shipped if shipped.is_dir() else None)
+    return replace(corpus, name=name or corpus.name, kind=kind, options=every, features=features)

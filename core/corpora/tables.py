@@ -1,0 +1,180 @@
+"""Tables and lists of files as owners, spreadsheets and other systems leave them.
+
+A table may have any line ends, a byte-order mark, UTF-16, or an old Windows encoding. What was put up with is said in a remark.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+from collections.abc import Collection, Iterable
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+
+from core.errors import UserError
+
+VIDEO = frozenset({".mp4", ".flv", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
+SOUND = frozenset({".wav", ".flac", ".mp3", ".m4a", ".ogg", ".aac"})
+MEDIA = VIDEO | SOUND
+_BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_NAMED = 3
+
+
+def read_text(path: Path, remarks: list[str]) -> str:
+    r"""A text file's content, its lines ended by ``\n``.
+
+    Raises:
+        UserError: when it cannot be read, or is no text.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}): check the path and its permissions.") from error
+    encoding = next((name for bom, name in _BOMS.items() if raw.startswith(bom)), "utf-8")
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError:
+        encoding = "cp1252"
+        text = raw.decode(encoding, errors="replace")
+    if "\0" in text:
+        raise UserError(f"{path.name} is no text file: put back the table that the corpus came with.")
+    if encoding in ("utf-16", "cp1252"):
+        remarks.append(f"{path.name} is not in UTF-8; it was read as {'UTF-16' if encoding == 'utf-16' else 'Windows-1252'}.")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_table(
+    path: Path, needed: Collection[str], remarks: list[str], also: Collection[str] | None = None, separators: str = ","
+) -> pd.DataFrame:
+    """A table with headings; every cell is text, as it stands there without the blanks around it.
+
+    Args:
+        needed: columns that have to be there.
+        also: columns to read where they are there; None reads all.
+        separators: the marks between cells that may be meant; the one that the heading has most of is.
+
+    Raises:
+        UserError: when it cannot be read, or a needed column is not there.
+    """
+    text = read_text(path, remarks)
+    heading = text.lstrip("\n").split("\n", 1)[0]
+    separator = max(separators, key=heading.count)
+    try:
+        wanted = None if also is None else {*needed, *also}
+        table = pd.read_csv(
+            StringIO(text), sep=separator, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False,
+            usecols=None if wanted is None else lambda name: str(name).strip() in wanted,
+        )  # fmt: skip
+    except (ValueError, pd.errors.ParserError) as error:
+        what = "it is empty" if not text.strip() else str(error).strip().splitlines()[0].rstrip(".")
+        raise UserError(f"{path.name} cannot be read as a table ({what}): put back the one that the corpus came with.") from error
+    table.columns = [str(name).strip() for name in table.columns]
+    missing = [name for name in needed if name not in table.columns]
+    if missing:
+        raise UserError(f"{path.name} has no column {missing[0]!r}: put back the table that the corpus came with.")
+    # A short row leaves cells that are no text.
+    return table.fillna("").apply(lambda column: column.str.strip())
+
+
+def columns_of(path: Path) -> list[str]:
+    """The headings of a table; none where it is no table that can be read."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(65536)
+    except OSError:
+        return []
+    encoding = next((name for bom, name in _BOMS.items() if raw.startswith(bom)), "utf-8")
+    heading = raw.decode(encoding, errors="replace").replace("\r", "\n").lstrip("\n").split("\n", 1)[0]
+    return [cell.strip().strip('"').strip() for cell in heading.split(max(",;\t", key=heading.count))]
+
+
+def numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
+    """A column as float64; an empty cell is NaN.
+
+    Raises:
+        UserError: naming the first line that holds no number.
+    """
+    values = pd.to_numeric(table[column].where(table[column] != ""), errors="coerce").astype(float)
+    wrong = values.isna() & ~table[column].str.lower().isin(["", "nan", "na"])
+    if wrong.any():
+        place = int(wrong.to_numpy().argmax())
+        raise UserError(f"{path.name} has {table[column].iloc[place]!r} for {column} in line {place + 2}: write a number.")
+    return values
+
+
+def once(table: pd.DataFrame, key: str, path: Path, remarks: list[str]) -> pd.DataFrame:
+    """The table by ``key``, each once. A row that says the same again is left out.
+
+    Raises:
+        UserError: when two rows say different things of one ``key``, or a row has none.
+    """
+    if (table[key] == "").any():
+        raise UserError(
+            f"{path.name} has no {key} in line {int((table[key] == '').to_numpy().argmax()) + 2}: write or delete it."
+        )
+    kept = table.drop_duplicates()
+    twice = kept[key].duplicated()
+    if twice.any():
+        raise UserError(f"{path.name} says different things of {kept[key][twice].iloc[0]}: keep one of its rows.")
+    if len(kept) < len(table):
+        again = table[key][table.duplicated()].unique()
+        remarks.append(f"{path.name} has {_some(again, 'row')} more than once; one each was kept.")
+    return kept.set_index(key)
+
+
+def media_files(root: Path, remarks: list[str], suffixes: Collection[str] = MEDIA, skip: Collection[str] = ()) -> dict[str, str]:
+    """The media under a folder: name without suffix -> path under ``root``; of two of one name, the first by path.
+
+    Args:
+        skip: folders not to look into, by the beginning of their names.
+    """
+    found: dict[str, str] = {}
+    again: list[str] = []
+    seen: set[str] = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        # A link may lead back to where it lies.
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith((".", *skip)))
+        for name in sorted(files):
+            stem, suffix = os.path.splitext(name)
+            if suffix.lower() not in suffixes or name.startswith("."):
+                continue
+            if stem in found:
+                again.append(name)
+            found.setdefault(stem, os.path.relpath(os.path.join(folder, name), root))
+    if again:
+        remarks.append(f"{_some(again, 'file')} lie under {root.name} more than once; the first by path was taken.")
+    return found
+
+
+def matched(ids: Iterable[str], found: dict[str, str], remarks: list[str]) -> pd.Series:
+    """Each clip's media, "" where there is none; says how many there are, and which files are nobody's."""
+    index = pd.Index(list(ids))
+    paths = pd.Series(index.map(lambda clip: found.get(clip, "")), index, dtype=object)
+    without = index[(paths == "").to_numpy()]
+    if len(without) == len(index):
+        remarks.append("No media: labels alone are read.")
+    elif len(without):
+        remarks.append(f"{_some(without, 'clip')} have no media.")
+    stray = sorted(set(found) - set(index))
+    if stray:
+        remarks.append(f"{_some([found[name] for name in stray], 'file')} belong to no clip of the corpus and were left out.")
+    return paths
+
+
+def expect(found: int, should: int, what: str, remarks: list[str]) -> None:
+    """Say so where a corpus holds another number of something than its owners published."""
+    if found != should:
+        remarks.append(f"{found:,} {what}; the published corpus has {should:,}.")
+
+
+def _some(names: Iterable[str], what: str) -> str:
+    listed = [str(name) for name in names]
+    shown = ", ".join(listed[:_NAMED]) + (", …" if len(listed) > _NAMED else "")
+    return f"{len(listed):,} {what}{'s' if len(listed) != 1 else ''} ({shown})"

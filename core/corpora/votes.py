@@ -1,0 +1,48 @@
+"""What raters said, made into one label a clip: by plurality, with ties as one chooses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+TIES = ("drawn", "dropped")
+
+
+def winners(counts: pd.DataFrame) -> pd.Series:
+    """The class with most votes for each row, all of them joined by ":" where several have as many; "" without a vote.
+
+    Args:
+        counts: [clips, classes], votes.
+    """
+    values = counts.to_numpy(float)
+    names = np.array(counts.columns, dtype=object)
+    top = (values == values.max(1, keepdims=True)) & (values > 0)
+    first = names[top.argmax(1)]
+    several = top.sum(1) != 1
+    first[several] = [":".join(names[row]) for row in top[several]]
+    return pd.Series(first, counts.index, dtype=object)
+
+
+def shares(counts: pd.DataFrame) -> pd.DataFrame:
+    """The votes as shares of all of a clip's votes: soft labels. NaN without a vote."""
+    total = counts.sum(axis=1)
+    return counts.div(total.where(total > 0), axis=0)
+
+
+def settled(winner: pd.Series, ties: str) -> pd.Series:
+    """One class for each row of ``winners``: of several, one drawn by the clip's name, or none ("")."""
+    several = winner.str.contains(":")
+    if ties == "dropped":
+        return winner.mask(several, "")
+    drawn = [_drawn(str(clip), sorted(names.split(":"))) for clip, names in winner[several].items()]
+    settled = winner.copy()
+    settled[several] = drawn
+    return settled
+
+
+def _drawn(clip: str, among: Sequence[str]) -> str:
+    # By the name alone: the same everywhere, whatever else the corpus holds.
+    return among[int.from_bytes(hashlib.sha256(clip.encode()).digest()[:8]) % len(among)]

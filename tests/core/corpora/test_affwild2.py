@@ -1,0 +1,82 @@
+"""Aff-Wild2: a line a frame, -5 where nobody labelled it, and two people in a video."""
+
+import pytest
+
+from core.corpora.describe import describe
+from core.corpora.readers import read
+from core.errors import UserError
+from core.training.splits import parted
+from tests.media_files import clip
+
+HEAD = "valence,arousal\n"
+
+
+def corpus(root, end="\n"):
+    files = {
+        "Train_Set/10-60.txt": "0.5,-0.25\n-5,-5\n0.1,0.3\n",
+        "Train_Set/video5_left.txt": "-5,-5\n-5,0.2\n",
+        "Train_Set/video5_right.txt": "0.25,0.75\n0.75,0.25\n",
+        "Validation_Set/24-30.txt": "1,-1\n",
+    }
+    for name, lines in files.items():
+        file = root / "VA_Estimation_Challenge" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes((HEAD + lines).replace("\n", end).encode())
+    other = root / "AU_Detection_Challenge" / "Train_Set"
+    other.mkdir(parents=True)
+    (other / "10-60.txt").write_text("AU1,AU2\n0,1\n")
+    return root
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_frames_people_videos_and_sets(tmp_path, end):
+    content = describe(str(corpus(tmp_path, end)))
+    assert (content["kind"], content["clips"], content["videos"], content["videos_with_two_people"]) == ("aff-wild2", 4, 3, 1)
+    assert (content["frames"], content["labelled_frames"]) == (8, 5)
+    assert content["videos_by_set"] == {"development": 1, "train": 2}
+    assert content["no_speaker_in_two_sets"]
+    table = read(tmp_path).table
+    assert table.loc["10-60", ["valence", "arousal"]].tolist() == pytest.approx([0.3, 0.025])
+    assert table.loc["video5_right", ["speaker", "person"]].tolist() == ["video5", "right"]
+    assert table.loc["video5_left", "labelled"] == 0
+
+
+def test_the_course_is_on_the_videos_clock_and_both_people_share_the_video(tmp_path):
+    corpus(tmp_path)
+    (tmp_path / "batch1").mkdir()
+    (tmp_path / "cropped_aligned").mkdir()
+    clip(tmp_path / "batch1" / "video5.mp4", frames=4, fps=10)
+    clip(tmp_path / "cropped_aligned" / "nobody.mp4", frames=2)
+    found = read(tmp_path)
+    assert found.table["path"].to_dict() == {
+        "10-60": "", "24-30": "", "video5_left": "batch1/video5.mp4", "video5_right": "batch1/video5.mp4"
+    }  # fmt: skip
+    course = found.read_course(found.root, found.table.loc["video5_right"])
+    assert course["valence"].values[:, 0].tolist() == [0.25, 0.75]
+    assert course["valence"].times.tolist() == pytest.approx([0.05, 0.15])
+    course = found.read_course(found.root, found.table.loc["10-60"])
+    assert course["arousal"].present.tolist() == [True, False, True]
+    assert course["arousal"].times.tolist() == pytest.approx([0.5 / 30, 1.5 / 30, 2.5 / 30])
+
+
+def test_the_official_split_tests_on_validation_and_develops_on_videos_of_train(tmp_path):
+    split = parted(read(corpus(tmp_path)).table, 0, "official")
+    assert split["24-30"] == "test"
+    assert split["video5_left"] == split["video5_right"]
+    assert sorted({split["10-60"], split["video5_left"]}) == ["development", "train"]
+
+
+def test_what_is_wrong_is_said(tmp_path):
+    folder = corpus(tmp_path) / "VA_Estimation_Challenge" / "Train_Set"
+    (folder / "readme.txt").write_text("Thank you")
+    (folder / "10-60.txt").write_text(HEAD + "2,0\n0,0\n")
+    found = read(tmp_path)
+    assert any("readme.txt" in line for line in found.missing)
+    assert any("1 frames beyond" in line for line in found.missing)
+    assert found.table.loc["10-60", "labelled"] == 1
+    (folder / "24-30.txt").write_text(HEAD + "0,0\n")
+    with pytest.raises(UserError, match="24-30 is annotated in two sets"):
+        read(tmp_path)
+    (folder / "24-30.txt").write_text(HEAD + "0,0\n0;1\n")
+    with pytest.raises(UserError, match="line 3"):
+        read(tmp_path)

@@ -1,0 +1,71 @@
+"""A folder of clips of one's own."""
+
+import pytest
+
+from core.corpora.readers import read
+from core.errors import UserError
+
+
+def media(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("clip,emotion,actor,set,valence\na,joy,s1,train,0.5\nb,rage,s2,test,\n", "utf-8"),
+        ("File;Label;Speaker;Split;Valence\r\nclips\\a.mp4;joy;s1;train;0.5\r\nclips\\b.wav;rage;s2;test;\r\n", "utf-16"),
+        (
+            "path\tlabel\tsubject\tfold\tvalence\n./clips/a.mp4\tjoy\ts1\ttrain\t0.5\nclips/b.wav\trage\ts2\ttest\tnan\n",
+            "utf-8-sig",
+        ),
+    ],
+)
+def test_a_table_may_be_as_people_write_it(tmp_path, text, encoding):
+    media(tmp_path, "clips/a.mp4", "clips/b.wav", "clips/stray.mp4")
+    (tmp_path / "mine.csv").write_bytes(text.encode(encoding))
+    corpus = read(tmp_path)
+    assert corpus.kind == "folder"
+    assert corpus.labels == ("joy", "rage")
+    assert corpus.table["path"].tolist() == ["clips/a.mp4", "clips/b.wav"]
+    assert corpus.table["speaker"].tolist() == ["s1", "s2"]
+    assert corpus.table["split"].tolist() == ["train", "test"]
+    assert corpus.table["valence"].iloc[0] == 0.5
+    assert corpus.table["valence"].isna().tolist() == [False, True]
+    assert any("stray.mp4" in line for line in corpus.missing)
+
+
+def test_without_a_table_folders_are_labels(tmp_path):
+    corpus = read(media(tmp_path, "joy/1.mp4", "rage/2.mp4"))
+    assert corpus.table["label"].to_dict() == {"1": "joy", "2": "rage"}
+    (tmp_path / "flat").mkdir()
+    assert read(media(tmp_path / "flat", "1.mp4")).labels == ()
+
+
+def test_german_umlauts_of_an_old_windows_are_kept_and_said(tmp_path):
+    (tmp_path / "mine.csv").write_bytes("clip,label,speaker\na,Ärger,Jürgen\n".encode("cp1252"))
+    corpus = read(tmp_path)
+    assert corpus.labels == ("Ärger",)
+    assert any("Windows-1252" in line for line in corpus.missing)
+
+
+def test_what_is_wrong_is_one_sentence(tmp_path):
+    (tmp_path / "mine.csv").write_text("clip,label\na,joy\na,rage\n")
+    with pytest.raises(UserError, match="different things of a"):
+        read(tmp_path)
+    (tmp_path / "mine.csv").write_text("clip,label\n,joy\n")
+    with pytest.raises(UserError, match="no clip in line 2"):
+        read(tmp_path)
+    (tmp_path / "mine.csv").write_text("clip,label\n")
+    with pytest.raises(UserError, match="names no clip"):
+        read(tmp_path)
+    (tmp_path / "other.csv").write_text("clip,label\nb,joy\n")
+    with pytest.raises(UserError, match="several tables"):
+        read(tmp_path)
+    assert read(tmp_path, options={"table": "other.csv"}).table.index.tolist() == ["b"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="of a kind that is known"):
+        read(tmp_path / "empty")
