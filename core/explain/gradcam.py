@@ -2,9 +2,10 @@
 
 Grad-CAM (Selvaraju et al. 2017) in its spatial form, LayerCAM (Jiang et al. 2021), by ``pytorch-grad-cam``: each place of a map
 is weighted by its own gradient. The encoder's last layer reads places differently, and plain Grad-CAM, which averages the
-gradient over the map, loses where: in the pointing game on 60 training clips it hit 1.1 to 1.3 times as often as chance, this
-form 2.5 to 2.7 times. The library takes one input tensor: the pictures' early maps are that tensor, the other modality is
-closed over.
+gradient over the map, loses where: in the pointing game on 60 training clips it hit 1.1 to 1.3 times as often as chance. The
+maps are the geometric mean of the third block's, 8x8, and the fourth's, 4x4: where both find evidence. Over 60 training clips and
+the bundled ones that hit 1.9 to 2.4 times as often as chance, either block alone or their plain mean less on one of the two. The
+library takes one input tensor: the pictures' early maps are that tensor, the other modality is closed over.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class ClipGradCAM(LayerCAM):
         return maps
 
     def aggregate_multi_layers(self, cam_per_target_layer: list[np.ndarray]) -> np.ndarray:
-        return np.mean([to_clip_scale(_enlarge(cam)) for cam in cam_per_target_layer], axis=0)
+        enlarged = [_enlarge(cam) for cam in cam_per_target_layer]
+        return to_clip_scale(np.prod(enlarged, axis=0) ** (1 / len(enlarged)))
 
 
 def to_clip_scale(maps: np.ndarray) -> np.ndarray:
@@ -94,12 +96,11 @@ def face_heatmaps(
     heatmaps = {}
     for head, target in targets.items():
         wrapper = MapsToLogits(encoder, checkpoint, visual.present, batch, head).eval()
-        # The last two blocks: 4x4 maps know the class best, 8x8 maps know the place better.
         layers = [wrapper.encoder.blocks[2], wrapper.encoder.blocks[3]]
         with torch.enable_grad(), ClipGradCAM(wrapper, layers) as cam:
             found = cam(early.clone().requires_grad_(True), [lambda logits, target=target: logits[target]])
         maps = np.zeros((len(visual.times), SIDE, SIDE), np.float32)
-        maps[visual.present] = to_clip_scale(found)
+        maps[visual.present] = found
         heatmaps[head] = maps
     return heatmaps
 

@@ -56,7 +56,7 @@ def test_the_form_opens_with_the_systems_own_recipe(train) -> None:
     assert (of(train, "number_input", "Epochs, at most").value, of(train, "number_input", "Learning rate").value) == (20, 1.5e-3)
     assert of(train, "selectbox", "Regime").value == "optimised"
     of(train, "selectbox", "System").select("double-attention").run()
-    assert of(train, "number_input", "Epochs, at most").value == 12
+    assert of(train, "number_input", "Epochs, at most").value == 8
     assert of(train, "selectbox", "Regime").value == "metric"
 
 
