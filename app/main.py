@@ -32,7 +32,9 @@ pages = [
 by_path = {one.url_path: one for one in pages}
 page = st.navigation(pages, position="top")
 session.enter(page.url_path)
-tour.show(page.url_path, by_path)
+# Always a place for it: when the tour closes, what stands below must not be taken for something new.
+with st.container():
+    tour.show(page.url_path, by_path)
 page.run()
 with st.sidebar:
     tour.again(page.url_path, by_path)

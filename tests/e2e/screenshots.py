@@ -1,46 +1,72 @@
-"""Pictures of the Clip page for people to judge: ``python -m tests.e2e.screenshots OUT [URL]``."""
+"""Pictures of all pages for people to judge: ``python -m tests.e2e.screenshots OUT [URL] [PAGE ...]``."""
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from tests.e2e.drive import click_lane, ready
 from tests.e2e.serve import APP, FLAGS, chromium, serving
 
 SIZES = {1440: 1100, 400: 860}
+PATIENCE = 180_000
+# Each page: its address, and what stands on it when it is there. The first shows a clip at its middle.
+PAGES = {
+    "clip": ("/", ".player[data-ready=true]"),
+    "embeddings": ("/embeddings?o.embeddings.map=umap", ".scatter[data-ready=true]"),
+    "shared-space": ("/shared_space", ".scatter, .js-plotly-plot"),
+    "masking": ("/masking?o.masking.keep=audio:60,visual:25", ".player[data-ready=true]"),
+    "failures": ("/failures", ".matrix"),
+    "compare": ("/compare?o.compare.with=vavl", ".player[data-ready=true]"),
+    "train": ("/train", "summary"),
+    "library": ("/library", ".zone"),
+}
 
 
-def shoot(out: Path, url: str) -> None:
-    """Save the page in two widths, light and dark, at the middle of the first clip."""
+def shoot(out: Path, url: str, names: list[str]) -> None:
+    """Save each page in two widths, light and dark."""
     out.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         for scheme in ("light", "dark"):
             for width, height in SIZES.items():
-                page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-                page.goto(url)
-                player = ready(page)
-                click_lane(player, 0.45)
-                page.mouse.move(0, 0)
-                page.wait_for_timeout(1500)
-                page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")
-                page.screenshot(path=out / f"clip-{width}-{scheme}.png")
-                if width == 400:
-                    tall = int(page.locator("[data-testid=stMainBlockContainer]").evaluate("block => block.scrollHeight"))
-                    page.set_viewport_size({"width": width, "height": tall})
-                    page.wait_for_timeout(800)
-                    page.screenshot(path=out / f"clip-{width}-{scheme}.png")
-                page.close()
+                for name in names:
+                    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+                    _show(page, url, name)
+                    if width == 400:
+                        tall = int(page.locator("[data-testid=stMainBlockContainer]").evaluate("block => block.scrollHeight"))
+                        page.set_viewport_size({"width": width, "height": tall})
+                        page.wait_for_timeout(800)
+                    page.screenshot(path=out / f"{name}-{width}-{scheme}.png")
+                    page.close()
         browser.close()
 
 
+def _show(page: Page, url: str, name: str) -> None:
+    address, there = PAGES[name]
+    page.goto(url + address, timeout=PATIENCE)
+    page.locator(there).first.wait_for(timeout=PATIENCE)
+    page.wait_for_timeout(4000)
+    close = page.locator(".st-key-tour_close button")
+    if close.count():
+        close.click()
+        page.wait_for_timeout(1500)
+    if name == "clip":
+        click_lane(ready(page), 0.45)
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(1500)
+    page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")
+
+
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    if len(sys.argv) > 2:
-        shoot(target, sys.argv[2])
+    target, more = Path(sys.argv[1]), sys.argv[2:]
+    chosen = [one for one in more if one in PAGES] or list(PAGES)
+    address = next((one for one in more if one.startswith("http")), "")
+    if address:
+        shoot(target, address, chosen)
     else:
-        with serving(APP) as app:
-            shoot(target, app)
+        with tempfile.TemporaryDirectory() as folder, serving(APP, Path(folder)) as app:
+            shoot(target, app, chosen)
