@@ -26,7 +26,7 @@ from core.lanes import head_title
 from core.perturbation import Perturbation
 from core.survey import Survey, key_of_survey, survey_key
 from core.survey import survey as ask_every_clip
-from core.tensorfiles import shown
+from core.text import shown
 from core.threads import fit_thread_pools
 from core.timeline import Timeline
 from core.training import runs

@@ -19,7 +19,7 @@ from core.evaluation.metrics import classification_metrics, regression_metrics
 from core.models.base import ModelSpec
 from core.models.catalogue import count
 from core.survey import Survey
-from core.tensorfiles import shown
+from core.text import shown
 
 # Metrics that a table has room for, with their titles.
 METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "uar": "UAR", "ece": "ECE", "ccc": "CCC", "mae": "MAE"}

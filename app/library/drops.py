@@ -21,7 +21,8 @@ from starlette.responses import JSONResponse, Response
 
 from core import library
 from core.errors import UserError
-from core.tensorfiles import SUFFIXES, shown
+from core.tensorfiles import SUFFIXES
+from core.text import shown
 
 LIMIT_MB = 2048
 # Room that the disk keeps for everything else.
