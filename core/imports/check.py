@@ -126,7 +126,7 @@ def _posteriors(said: Answers, scale: str) -> tuple[np.ndarray, dict[int, str]]:
     count = values.shape[1]
     missing = np.isnan(values).sum(1)
     for i in missing.nonzero()[0]:
-        faults.setdefault(int(i), f"{missing[i]} of {count} classes have no number")
+        faults.setdefault(int(i), f"{missing[i]} of {count} classes are missing or NaN")
     if scale == "probabilities":
         sums = values.sum(1)
         for i in ((values < 0) | (values > 1 + TOLERANCE)).any(1).nonzero()[0]:

@@ -127,7 +127,7 @@ def _paths(table: Table, layout: Layout, source: Source, made: Clips) -> list[st
     named = table.texts(PATH) if PATH in table.columns else []
     files = _index(source.media) if source.media is not None else {}
     paths = [""] * len(layout.clips)
-    for i in made.usable.nonzero()[0]:
+    for i in map(int, made.usable.nonzero()[0]):
         clip = layout.clips[i]
         text = named[layout.at[i]] if named else ""
         if source.corpus is not None:

@@ -19,7 +19,17 @@ MOST_MODELS = 50
 MOST_CLASSES = 200
 MOST_FACTS = 50
 # Columns that a survey has of its own.
-_OWN = ("predicted", "correct", "confidence", "margin", "disagreement", "attention_entropy", "error", "truth", "evidence")
+_OWN: tuple[str, ...] = (
+    "predicted",
+    "correct",
+    "confidence",
+    "margin",
+    "disagreement",
+    "attention_entropy",
+    "error",
+    "truth",
+    "evidence",
+)
 _OWN += ("truth_share", "outcome", "wrong", "chosen", "picture", "map_x", "map_y", "seconds")
 _ALIASES = {"clip_id": CLIP, "file": CLIP, "filename": CLIP, "id": CLIP, "true_label": LABEL, "media": PATH}
 _VALUES: dict[str, Scale] = {"probability": "probabilities", "logit": "logits", "value": "auto"}
@@ -117,10 +127,8 @@ def _wide(table: Table, classes: Sequence[str]) -> Layout:
         if rest[0] == _ATTENTION:
             if rest[-1] != _RATE and table.has_lists(name):
                 rate = f"{name}.{_RATE}"
-                own.attention[rest[1] if len(rest) > 1 else "audio", ".".join(rest[2:])] = (
-                    name,
-                    rate if rate in table.columns else "",
-                )
+                key = rest[1] if len(rest) > 1 else "audio", ".".join(rest[2:])
+                own.attention[key] = name, rate if rate in table.columns else ""
         elif rest[0] == _EMBEDDING:
             own.embeddings[".".join(rest[1:]) or _EMBEDDING] = name
         elif table.has_lists(name):
@@ -181,7 +189,8 @@ def _long(table: Table, called: str) -> Layout:
     heads = table.texts("head") if "head" in table.columns else [DECISION] * count
     problems = list(table.problems)
     place: dict[str, int] = {}
-    rows, at = [], []
+    rows: list[int] = []
+    at: list[int] = []
     for i, clip in enumerate(clips):
         if clip and clip not in place:
             place[clip] = len(rows)

@@ -228,7 +228,8 @@ def _number(text: str) -> float:
 
 def _looks_like_list(text: str) -> bool:
     text = text.strip()
-    return text.startswith("[") or (len(text.split()) > 1 and np.isfinite([_number(part) for part in text.split()[:3]]).all())
+    parts = text.split()[:3]
+    return text.startswith("[") or (len(parts) > 1 and all(np.isfinite(_number(part)) for part in parts))
 
 
 def _parsed(text: str) -> np.ndarray | None:

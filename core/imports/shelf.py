@@ -124,7 +124,11 @@ class Summary:
     notes: tuple[str, ...] = field(default=())
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1)
+        """The models without their problems, which are listed once for all."""
+        facts = asdict(self)
+        for one in facts["models"]:
+            del one["problems"]
+        return json.dumps(facts, indent=1)
 
 
 def root() -> Path:
@@ -374,7 +378,7 @@ def _unlike(name: str, taken: Collection[str]) -> str:
 def _read(facts: Path) -> Entry | None:
     try:
         found = json.loads(facts.read_text(encoding="utf-8"))
-        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
         plain["attention"] = tuple((str(a), str(b)) for a, b in found["attention"])
         plain["heads"] = {str(k): tuple(v) for k, v in found["heads"].items()}
         entry = Entry(**plain)
