@@ -129,14 +129,14 @@ def _posteriors(said: Answers, scale: str) -> tuple[np.ndarray, dict[int, str]]:
         faults.setdefault(int(i), f"{missing[i]} of {count} classes are missing or NaN")
     if scale == "probabilities":
         sums = values.sum(1)
-        for i in ((values < 0) | (values > 1 + TOLERANCE)).any(1).nonzero()[0]:
+        for i in np.flatnonzero(((values < 0) | (values > 1 + TOLERANCE)).any(1)):
             faults.setdefault(int(i), "a probability outside 0 to 1")
         for i in np.flatnonzero(np.abs(sums - 1) > TOLERANCE):
             faults.setdefault(int(i), f"its probabilities sum to {sums[i]:.3g}, not to 1")
         with np.errstate(invalid="ignore", divide="ignore"):
             return values / sums[:, None], faults
     # A logit of minus infinity is a probability of zero; plus infinity, or nothing else, is no answer.
-    for i in ((values == np.inf).any(1) | (values == -np.inf).all(1)).nonzero()[0]:
+    for i in np.flatnonzero((values == np.inf).any(1) | (values == -np.inf).all(1)):
         faults.setdefault(int(i), "a logit that is infinite")
     good = np.ones(len(values), bool)
     good[list(faults)] = False

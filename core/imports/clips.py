@@ -57,7 +57,7 @@ class ImportedCorpus(Corpus):
         """
         path = str(self.table.at[clip, PATH]) if clip in self.table.index else ""
         if not path or not os.path.isfile(path):
-            raise UserError(f"There are no media of clip {shown(clip)} here: import the table again with --media FOLDER.")
+            raise UserError("There are no media of this clip here: import its table again with --media FOLDER.")
         return Path(path)
 
     def media(self, clip: str) -> Path:
@@ -78,12 +78,13 @@ def gather(table: Table, layout: Layout, source: Source) -> Clips:
     Raises:
         UserError: when the folder of media cannot be searched.
     """
+    layout.clips = [shown(clip, LONGEST_FACT) for clip in layout.clips]
     usable, problems = _known(layout)
     made = Clips(usable, pd.DataFrame(), problems)
     paths = _paths(table, layout, source, made)
     keep = usable.nonzero()[0]
     rows = [layout.at[i] for i in keep]
-    ids = [shown(layout.clips[i], LONGEST_FACT) for i in keep]
+    ids = [layout.clips[i] for i in keep]
     columns: dict[str, object] = {PATH: [paths[i] for i in keep]}
     if LABEL in table.columns:
         labels = table.texts(LABEL)

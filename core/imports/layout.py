@@ -19,18 +19,8 @@ MOST_MODELS = 50
 MOST_CLASSES = 200
 MOST_FACTS = 50
 # Columns that a survey has of its own.
-_OWN: tuple[str, ...] = (
-    "predicted",
-    "correct",
-    "confidence",
-    "margin",
-    "disagreement",
-    "attention_entropy",
-    "error",
-    "truth",
-    "evidence",
-)
-_OWN += ("truth_share", "outcome", "wrong", "chosen", "picture", "map_x", "map_y", "seconds")
+_OWN: tuple[str, ...] = ("predicted", "correct", "confidence", "margin", "disagreement", "attention_entropy", "error")
+_OWN += ("truth", "evidence", "truth_share", "outcome", "wrong", "chosen", "picture", "map_x", "map_y", "seconds")
 _ALIASES = {"clip_id": CLIP, "file": CLIP, "filename": CLIP, "id": CLIP, "true_label": LABEL, "media": PATH}
 _VALUES: dict[str, Scale] = {"probability": "probabilities", "logit": "logits", "value": "auto"}
 _ATTENTION, _EMBEDDING, _RATE = "attention", "embedding", "rate"

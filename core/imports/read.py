@@ -106,13 +106,16 @@ class Table:
         return bool(filled) and found > len(filled) / 2
 
 
-def read(path: Path) -> Table:
+def read(path: Path, called: str = "") -> Table:
     """Read a table.
+
+    Args:
+        called: what its owner calls the file, where it lies under another name.
 
     Raises:
         UserError: when there is none, or it is too large, damaged or of another kind.
     """
-    name = shown(path.name)
+    name = shown(called or path.name)
     if not path.is_file():
         raise UserError(f"There is no table {shown(str(path), 300)}: check the path.")
     if path.suffix.lower() not in SUFFIXES:
@@ -153,7 +156,7 @@ def _csv(path: Path, name: str) -> Table:
     finally:
         csv.field_size_limit(before)
     columns = dict(zip(header, map(list, zip(*cells, strict=True)), strict=True)) if cells else {}
-    return Table(path.name, {k: v for k, v in columns.items() if k}, rows, problems)
+    return Table(name, {k: v for k, v in columns.items() if k}, rows, problems)
 
 
 def _parquet(path: Path, name: str) -> Table:
@@ -174,7 +177,7 @@ def _parquet(path: Path, name: str) -> Table:
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UserError(f"{name} cannot be read as Parquet: it is damaged or of another kind, write it again.") from error
     columns = {column: _plain(table.column(i)) for i, column in enumerate(header) if column}
-    return Table(path.name, columns, list(range(1, table.num_rows + 1)))
+    return Table(name, columns, list(range(1, table.num_rows + 1)))
 
 
 def _header(names: Sequence[str], file: str) -> list[str]:

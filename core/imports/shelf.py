@@ -151,7 +151,7 @@ def corpus_of(entry: Entry) -> ImportedCorpus:
         facts = json.loads((entry.folder.parent / "clips.json").read_text(encoding="utf-8"))
         table = pd.DataFrame(facts["data"], index=pd.Index(map(str, facts["index"]), name=CLIP), columns=facts["columns"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"The clips of {entry.name} are no longer stored: import its table again.") from error
+        raise UserError("The clips of this model are no longer stored: import its table again.") from error
     return corpus(entry.corpus, table, entry.classes)
 
 
@@ -164,18 +164,20 @@ def attention_of(entry: Entry, place: int) -> list[tuple[str, str, np.ndarray, f
         return []
 
 
-def take_in(path: Path, options: Options, taken: Collection[str]) -> Summary:
+def take_in(path: Path, options: Options, taken: Collection[str], called: str = "") -> Summary:
     """Import a table of predictions.
 
     Args:
         taken: names of models and corpora that are there; what is imported gets others.
+        called: what its owner calls the file, where it lies under another name.
 
     Raises:
         UserError: when nothing of it can be used, or nobody can tell what it says.
     """
-    table = read(path)
+    called = called or path.name
+    table = read(path, called)
     source = Source(path.absolute().parent, _corpus(options.corpus), options.media)
-    name = _plain(options.name or path.stem)
+    name = _plain(options.name or Path(called).stem)
     layout = understand(table, name, options.classes)
     clips = gather(table, layout, source)
     said = {model: check(table, layout, model, clips.usable, options.scale, options.decision) for model in layout.models}
@@ -186,12 +188,12 @@ def take_in(path: Path, options: Options, taken: Collection[str]) -> Summary:
     )
     if not usable:
         first = f"; the first problem: {problems[0]}" if problems else "."
-        raise UserError(f"No row of {shown(path.name)} can be used{first}")
+        raise UserError(f"No row of {shown(called)} can be used{first}")
     notes = [*layout.notes, *clips.notes, *_doubts(clips, usable)]
     notes += [f"{shown(model)} has no row that can be used, and was left out." for model in said if model not in usable]
-    mark = key_of(IMPORT_VERSION, content_hash(path), asdict(options), clips.table.to_csv())[:24]
+    mark = key_of(IMPORT_VERSION, content_hash(path), called, asdict(options), clips.table.to_csv())[:24]
     _make_room(mark, name, options.replace)
-    _keep(mark, name, path.name, source.corpus, clips, layout.clips, usable, [*layout.problems, *clips.problems], taken)
+    _keep(mark, name, called, source.corpus, clips, layout.clips, usable, [*layout.problems, *clips.problems], taken)
     models = tuple(one for one in entries().values() if one.id.startswith(f"{mark}/"))
     media = int((clips.table["path"] != "").sum())
     return Summary(
