@@ -151,6 +151,7 @@ def find_path(text: str) -> Path:
     Raises:
         UserError: when there is none, or it is no checkpoint.
     """
+    from core.imports.read import SUFFIXES as TABLES
     from core.tensorfiles import SUFFIXES
 
     path = Path(os.path.expanduser(text.strip()))
@@ -158,7 +159,7 @@ def find_path(text: str) -> Path:
         raise UserError("Give the whole path of a file or folder on the machine that runs the app, from / on.")
     if path.is_dir() and not any(path.glob("*.pt")):
         raise UserError(f"{shown(str(path), 200)} holds no .pt file: name the folder of a layout's state_dicts.")
-    if not path.is_dir() and (path.suffix not in SUFFIXES or not path.is_file()):
+    if not path.is_dir() and (path.suffix not in (*SUFFIXES, *TABLES) or not path.is_file()):
         raise UserError(f"There is no checkpoint {shown(str(path), 200)} on the machine that runs the app: check the path.")
     return path
 
