@@ -70,8 +70,12 @@ def explained(model_name: str) -> str | None:
     return chosen if chosen in services.labels(model_name) else None
 
 
-def sidebar(model_name: str | None) -> None:
-    """Where everything is chosen. It comes last in the script: the player must not wait for a table."""
+def sidebar(model_name: str | None, clips_of: str | None = None) -> None:
+    """Where everything is chosen. It comes last in the script: the player must not wait for a table.
+
+    Args:
+        clips_of: the model whose clips are listed, where it is another.
+    """
     st.header("AffectScope", anchor=False)
     names = list(services.models())
     if model_name and len(names) > 1:
@@ -79,7 +83,7 @@ def sidebar(model_name: str | None) -> None:
         st.selectbox("Model", names, key="choose_model", on_change=_choose_model)
     _uploader()
     if model_name:
-        _table(model_name)
+        _table(clips_of or model_name)
 
 
 def _choose_model() -> None:

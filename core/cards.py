@@ -85,7 +85,7 @@ def imported_card(model: Imported) -> Card:
         "Table": own.file, "Imported": own.added[:10], "Clips": f"{own.clips:,}, {own.labelled:,} of them with a true label",
         "Numbers": ", ".join(f"{head}: {scale}" for head, scale in own.scale.items()),
         "Decision": f"that of the head {own.decision}" if own.heads else "", "Attention": lanes,
-        "Embeddings": ", ".join(own.embeddings),
+        "Embeddings": "; ".join(own.embeddings),
     }  # fmt: skip
     told = {name: shown(text, _LONGEST) for name, text in facts.items() if text}
     return Card(

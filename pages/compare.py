@@ -47,4 +47,4 @@ except UserError as error:
     st.error(str(error))
 
 with st.sidebar:
-    choose.sidebar(a)
+    choose.sidebar(a, b if a and b and services.unasked(b) else a)

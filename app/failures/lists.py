@@ -114,7 +114,7 @@ def _with_actions(card: Card, row: pd.Series, noted: bool, asked: bool) -> Card:
     """``asked``: whether the model is here, to explain itself."""
     actions = []
     if not asked:
-        actions.append(Action("said", "Play", "Play the clip with what was imported of it"))
+        actions += [Action("said", "Play", "Play the clip with what was imported of it")] if card.picture else []
     elif "correct" in row:
         said, truth = str(row["predicted"]), row["truth"]
         actions.append(Action("said", f"Why {said}?", f"Play the clip and explain {said}"))

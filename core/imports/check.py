@@ -97,8 +97,7 @@ def check(table: Table, layout: Layout, model: str, usable: np.ndarray, scale: S
     heads = tuple(head for head in posteriors if head != DECISION)
     answers = {DECISION: posteriors[decision][at]} | {head: posteriors[head][at] for head in heads}
     embeddings = {"posteriors" if head == DECISION else f"posteriors, {head}": said for head, said in answers.items()}
-    if len(heads) == 1 and decision == heads[0]:
-        embeddings.pop(f"posteriors, {decision}")
+    embeddings.pop(f"posteriors, {decision}", None)
     embeddings |= {name: np.stack([rows[layout.at[i]] for i in at]) for name, rows in vectors.items() if len(at)}  # type: ignore[misc]
     classes = next(iter(own.heads.values())).classes
     return Said(classes, at, answers, heads, decision, found, attention, embeddings, _entropy(attention, len(at)), problems)
