@@ -141,8 +141,8 @@ def models() -> list[str]:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button("CSV", table.to_csv(index=False).encode(), "models.csv", "text/csv", icon=":material/download:")
         st.caption(
-            "Choose rows to see their cards. “Held out” was measured by training; the rest on the bundled corpus, or on the clips "
-            "of an imported table."
+            "Choose rows to see their cards. “Held out” was measured by training; the rest on the bundled corpus, or on the "
+            "clips of an imported table."
         )
     return shown
 
