@@ -175,13 +175,14 @@ def _corpus_rows(model_name: str) -> dict[tuple[str, str], dict[str, object]]:
     if table.empty:
         return {}
     name, said = services.corpus_of(model_name).name, services.predicted(model_name)
+    table = table.iloc[:_MOST]
     empty = pd.Series(None, table.index, dtype=object)
-    facts = [table.get(column, empty).iloc[:_MOST] for column in ("label", "speaker", "intensity")]
+    facts = [table.get(column, empty) for column in ("label", "speaker", "intensity")]
+    ids = [str(clip) for clip in table.index]
     rows: dict[tuple[str, str], dict[str, object]] = {}
-    for clip_id, label, speaker, intensity in zip(map(str, table.index), *facts, strict=False):
+    for clip_id, picture, label, speaker, intensity in zip(ids, services.pictures(model_name, ids), *facts, strict=True):
         rows[name, clip_id] = {
-            "picture": services.picture_url(model_name, clip_id), "predicted": said.get(clip_id), "label": label,
-            "speaker": speaker, "intensity": intensity,
+            "picture": picture, "predicted": said.get(clip_id), "label": label, "speaker": speaker, "intensity": intensity,
         }  # fmt: skip
     return rows
 

@@ -6,7 +6,7 @@ import gc
 import json
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -325,14 +325,22 @@ def thumb_url(corpus_name: str, clip_id: str, path: Path) -> str:
     return shelf.lend("pictures", f"{corpus_name}.{clip_id}", path).replace("/pictures/", "/thumbs/", 1)
 
 
+def pictures(model: str, clips: Iterable[str]) -> list[str | None]:
+    """Pictures of some of the clips that a model's answers are about. One missing file must not hide the others."""
+    source = corpus_of(model)
+
+    def one(clip_id: str) -> str | None:
+        try:
+            path = source.located(clip_id) if isinstance(source, ImportedCorpus) else source.media(clip_id)
+            return thumb_url(source.name, clip_id, path)
+        except UserError:
+            return None
+
+    return [one(clip_id) for clip_id in clips]
+
+
 def picture_url(model: str, clip_id: str) -> str | None:
-    """A picture of one of the clips that a model's answers are about. One missing file must not hide the others."""
-    try:
-        source = corpus_of(model)
-        path = source.located(clip_id) if isinstance(source, ImportedCorpus) else source.media(clip_id)
-        return thumb_url(source.name, clip_id, path)
-    except UserError:
-        return None
+    return pictures(model, [clip_id])[0]
 
 
 def timeline_url(result: Result) -> str:

@@ -141,8 +141,7 @@ def lend_thumbs(model: str, survey: str, ids: Sequence[str]) -> jobs.Job:
     """Let the map show any clip's picture: a file looked at for each takes a while, so it is done aside, once."""
 
     def work(progress: jobs.Progress) -> None:
-        for clip in ids:
-            services.picture_url(model, clip)
+        services.pictures(model, ids)
 
     return jobs.ensure(f"thumbs-{key_of(survey, len(ids))}", work, "export")
 

@@ -258,7 +258,7 @@ def _table(of: data.Clips, rows: pd.DataFrame) -> None:
     source = services.corpus_of(of.model).name
     names = [name for name in (*_FACTS, *(f"{one}_predicted" for one in of.survey.outputs)) if name in shown]
     table = shown[names].reset_index(names="clip")
-    table.insert(0, "picture", [services.picture_url(of.model, clip) for clip in ids])
+    table.insert(0, "picture", services.pictures(of.model, ids))
     order = "; the surest mistakes first" if "correct" in rows else ""
     st.caption(
         f"{'The first ' if len(rows) > _ROWS else ''}{len(ids):,} of {len(rows):,} clips{order}. Choose a row for its neighbours."

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,8 @@ def root() -> Path:
 
 def entries() -> dict[str, Entry]:
     """Name -> imported model, the oldest import first."""
-    found = [one for facts in root().glob("[!.]*/[0-9]*/facts.json") if (one := _read(facts)) is not None]
+    paths = root().glob("[!.]*/[0-9]*/facts.json")
+    found = [one for facts in paths if (one := _entry_at(facts)) is not None]
     return {one.name: one for one in sorted(found, key=lambda one: (one.added, one.id))}
 
 
@@ -377,7 +379,15 @@ def _unlike(name: str, taken: Collection[str]) -> str:
     return tried
 
 
-def _read(facts: Path) -> Entry | None:
+def _entry_at(facts: Path) -> Entry | None:
+    try:
+        return _read(facts, facts.stat().st_mtime_ns)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=500)
+def _read(facts: Path, changed: int) -> Entry | None:
     try:
         found = json.loads(facts.read_text(encoding="utf-8"))
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
