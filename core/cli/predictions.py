@@ -16,7 +16,7 @@ _LISTED = 20
 @app.command(name="import-predictions")
 def import_predictions(
     table: Annotated[Path, typer.Argument(help="CSV or Parquet: a row a clip, columns MODEL.HEAD.CLASS; see the docs.")],
-    corpus: Annotated[str, typer.Option(help="The corpus that the clips are of: `demo`, or a corpus folder.")] = "",
+    corpus: Annotated[str, typer.Option(help="The corpus that the clips are of, by its name or folder.")] = "",
     media: Annotated[Path | None, typer.Option(help="A folder in which the clips' files are found by name.")] = None,
     classes: Annotated[str, typer.Option(help="Class names, comma between, in the order of lists in cells.")] = "",
     scale: Annotated[str, typer.Option(help="What the numbers are: `probabilities`, `logits`, or `auto`.")] = "auto",
