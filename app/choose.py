@@ -11,6 +11,8 @@ from core.errors import UserError
 CAUTION = "This model was trained on rendered faces; it has never seen a person"
 _FACTS = ("speaker", "sex", "age", "intensity", "carrier", "sentence")
 _MINE = "own_uploads"
+# Rows of the table of clips: beyond, a person chooses on the Failures or Embeddings page.
+_MOST = 500
 _COLUMNS = ("picture", "label", "predicted", "speaker", "intensity")
 
 
@@ -24,16 +26,31 @@ def model() -> str | None:
     return chosen if chosen in names else names[0]
 
 
-def clip() -> services.Clip | None:
-    """The selected clip, else the first of the bundled ones."""
-    selection = session.current()
+def clip(*models: str | None) -> services.Clip | None:
+    """The selected clip, else the first that the models' answers are about.
+
+    An imported model has only answered its table's own clips: where it did not answer the selected one, its first is taken.
+    """
+    selection, names = session.current(), [name for name in models if name]
+    limited = [name for name in names if services.unasked(name)]
     if selection.clip:
-        return services.clip(selection.corpus, selection.clip)
-    table = services.bundled_clips()
+        chosen = services.clip(selection.corpus, selection.clip)
+        if all(services.covers(name, chosen) for name in limited):
+            return chosen
+    of = next(iter(limited or names), None)
+    table = services.clips_of(of)
     if table.empty:
         st.info("Drop a video file into the sidebar to begin.")
         return None
-    return services.clip(services.corpus().name, str(table.index[0]))
+    source = services.corpus_of(of) if of else services.corpus()
+    return services.clip(source.name, _first(table, limited))
+
+
+def _first(table: pd.DataFrame, limited: list[str]) -> str:
+    """The first clip, of those with media where there are any, that all these models have answered."""
+    answered = [services.predicted(name) for name in limited]
+    shared = [str(clip) for clip in table.index if all(clip in one for one in answered)] or [str(table.index[0])]
+    return next((clip for clip in shared if table.at[clip, "path"]), shared[0])
 
 
 def facts(item: services.Clip) -> list[str]:
@@ -53,8 +70,12 @@ def explained(model_name: str) -> str | None:
     return chosen if chosen in services.labels(model_name) else None
 
 
-def sidebar(model_name: str | None) -> None:
-    """Where everything is chosen. It comes last in the script: the player must not wait for a table."""
+def sidebar(model_name: str | None, clips_of: str | None = None) -> None:
+    """Where everything is chosen. It comes last in the script: the player must not wait for a table.
+
+    Args:
+        clips_of: the model whose clips are listed, where it is another.
+    """
     st.header("AffectScope", anchor=False)
     names = list(services.models())
     if model_name and len(names) > 1:
@@ -62,7 +83,7 @@ def sidebar(model_name: str | None) -> None:
         st.selectbox("Model", names, key="choose_model", on_change=_choose_model)
     _uploader()
     if model_name:
-        _table(model_name)
+        _table(clips_of or model_name)
 
 
 def _choose_model() -> None:
@@ -95,8 +116,8 @@ def _uploader() -> None:
 
 
 def _table(model_name: str) -> None:
-    """Own files first, then the bundled clips; the row of the selected clip is marked."""
-    rows = _own_rows() | _bundled_rows(model_name)
+    """Own files first, then the clips that the model was asked about; the row of the selected clip is marked."""
+    rows = ({} if services.unasked(model_name) else _own_rows()) | _corpus_rows(model_name)
     if not rows:
         return
     places = list(rows)
@@ -149,16 +170,20 @@ def _own_rows() -> dict[tuple[str, str], dict[str, object]]:
     return rows
 
 
-def _bundled_rows(model_name: str) -> dict[tuple[str, str], dict[str, object]]:
-    table = services.bundled_clips()
+def _corpus_rows(model_name: str) -> dict[tuple[str, str], dict[str, object]]:
+    table = services.clips_of(model_name)
+    if table.empty:
+        return {}
+    name, said = services.corpus_of(model_name).name, services.predicted(model_name)
+    table = table.iloc[:_MOST]
+    empty = pd.Series(None, table.index, dtype=object)
+    facts = [table.get(column, empty) for column in ("label", "speaker", "intensity")]
+    ids = [str(clip) for clip in table.index]
     rows: dict[tuple[str, str], dict[str, object]] = {}
-    for index, known in table.iterrows():
-        clip_id, source = str(index), services.corpus()
-        rows[source.name, clip_id] = {
-            "picture": services.bundled_thumb_url(clip_id),
-            "predicted": services.predicted(clip_id, model_name),
-            **{name: known.get(name) for name in ("label", "speaker", "intensity")},
-        }
+    for clip_id, picture, label, speaker, intensity in zip(ids, services.pictures(model_name, ids), *facts, strict=True):
+        rows[name, clip_id] = {
+            "picture": picture, "predicted": said.get(clip_id), "label": label, "speaker": speaker, "intensity": intensity,
+        }  # fmt: skip
     return rows
 
 

@@ -123,10 +123,10 @@ def elsewhere(a: str, b: str) -> None:
         if table is None:
             st.info("A and B answer in other terms, so there is nothing to count: open clips one by one.")
         else:
-            _table(table)
+            _table(table, a if services.unasked(a) else b)
 
 
-def _table(table: pd.DataFrame) -> None:
+def _table(table: pd.DataFrame, of: str) -> None:
     total, both = table.attrs["clips"], table.attrs["common"]
     st.text(f"{len(table)} of {both} clips" + ("" if both == total else f" that both could read, of {total}"))
     if table.empty:
@@ -138,7 +138,7 @@ def _table(table: pd.DataFrame) -> None:
         hide_index=True,
         height=min(420, 40 + 35 * len(table)),
         selection_mode="single-row",
-        on_select=partial(_open, key, [str(clip) for clip in table.index]),
+        on_select=partial(_open, key, services.corpus_of(of).name, [str(clip) for clip in table.index]),
         column_config={"apart": st.column_config.NumberColumn(format="%.2f", help=table.attrs["apart"])},
     )
     st.download_button(
@@ -146,7 +146,7 @@ def _table(table: pd.DataFrame) -> None:
     )
 
 
-def _open(key: str, clips: list[str]) -> None:
+def _open(key: str, corpus: str, clips: list[str]) -> None:
     rows = st.session_state[key]["selection"]["rows"]
     if rows:
-        session.update(corpus=services.corpus().name, clip=clips[rows[0]])
+        session.update(corpus=corpus, clip=clips[rows[0]])

@@ -46,7 +46,8 @@ def points(request: Request) -> Response:
 
 def thumb(request: Request) -> Response:
     """A small picture of a clip."""
-    path = shelf.find("clips", request.path_params["name"])
+    name = request.path_params["name"]
+    path = shelf.find("pictures", name) or shelf.find("clips", name)
     picture = thumbs.thumb(path) if path else None
     return FileResponse(picture, headers=_CHECK, media_type="image/jpeg") if picture else _nothing()
 
@@ -56,11 +57,12 @@ def _nothing() -> Response:
 
 
 ROUTES = (
-    Route("/clips/{name}", clip),
+    # A clip's name may hold slashes; it is looked up, never a path.
+    Route("/clips/{name:path}", clip),
     Route("/timelines/{name}", timeline),
     Route("/grids/{name}", grid),
     Route("/maps/{name}", points),
-    Route("/thumbs/{name}", thumb),
+    Route("/thumbs/{name:path}", thumb),
     Route("/drops/{ticket}", receive, methods=["PUT"]),
 )
 

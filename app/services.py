@@ -6,7 +6,7 @@ import gc
 import json
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,15 +18,19 @@ import streamlit as st
 
 from app import jobs, shelf, uploads
 from app.verdict import Verdict
-from core import checkpoints, corpora, devices, export, library
+from core import checkpoints, corpora, devices, export, library, media
 from core.analyzer import Analysis, Analyzer
 from core.errors import UserError
 from core.features.store import FeatureStore, cache_root, content_hash, write_atomically
+from core.imports import shelf as imports
+from core.imports.clips import ImportedCorpus
+from core.imports.model import UNASKED, Imported
 from core.lanes import head_title
+from core.models.base import ModelSpec
 from core.perturbation import Perturbation
 from core.survey import Survey, key_of_survey, survey_key
 from core.survey import survey as ask_every_clip
-from core.tensorfiles import shown
+from core.text import shown
 from core.threads import fit_thread_pools
 from core.timeline import Timeline
 from core.training import runs
@@ -38,14 +42,28 @@ _LOADED: weakref.WeakValueDictionary[str, Analyzer] = weakref.WeakValueDictionar
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip that can be looked at, from a corpus or from a person's own files."""
+    """One clip that can be looked at, from a corpus, a person's own files, or a table of predictions.
+
+    Attributes:
+        file: its media; None where there are none, and ``missing`` says why in one sentence.
+    """
 
     corpus: str
     id: str
     title: str
-    media: Path
+    file: Path | None
     label: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    missing: str = ""
+
+    @property
+    def media(self) -> Path:
+        """Raises:
+        UserError: when there are none.
+        """
+        if self.file is None:
+            raise UserError(self.missing)
+        return self.file
 
 
 @dataclass(frozen=True)
@@ -62,6 +80,38 @@ class Result:
 @st.cache_resource(show_spinner=False)
 def corpus() -> corpora.Corpus:
     return corpora.bundled()
+
+
+def corpus_of(model: str) -> corpora.Corpus:
+    """The clips that a model's answers are about: the bundled ones, or those of the table that it was imported from."""
+    one = imported(model)
+    return _imported_corpus(one.entry) if one else corpus()
+
+
+def imported(model: str) -> Imported | None:
+    """The model as an import, or None for one whose weights are here."""
+    entry = imports.entries().get(model)
+    return _imported(entry, entry.added) if entry and models().get(model) == entry.survey else None
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={imports.Entry: lambda entry: entry.id})
+def _imported(entry: imports.Entry, added: str) -> Imported:
+    return Imported(entry)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={imports.Entry: lambda entry: (entry.id, entry.added)})
+def _imported_corpus(entry: imports.Entry) -> ImportedCorpus:
+    return imports.corpus_of(entry)
+
+
+def unasked(model: str) -> str:
+    """One sentence where a model has no weights here and can be asked nothing new; empty where it can."""
+    return UNASKED if imported(model) else ""
+
+
+def askable() -> list[str]:
+    """The models whose weights are here."""
+    return [name for name in models() if not unasked(name)]
 
 
 def analyzer(name: str) -> Analyzer:
@@ -86,9 +136,11 @@ def _analyzer(name: str, path: str, device: str) -> Analyzer:
 
 
 def models() -> dict[str, Path]:
-    """Name -> checkpoint: the shipped ones, then those that were trained here, then those that people dropped in."""
+    """Name -> file: the shipped checkpoints, then those that were trained here, those that people dropped in, and last the
+    answers of models that were imported."""
     known = checkpoints.shipped()
-    for more in (runs.finished(), {name: entry.path for name, entry in library.entries().items()}):
+    dropped = {name: entry.path for name, entry in library.entries().items()}
+    for more in (runs.finished(), dropped, {name: entry.survey for name, entry in imports.entries().items()}):
         known |= {name: path for name, path in more.items() if name not in known}
     return known
 
@@ -97,6 +149,8 @@ def _place(name: str) -> tuple[str, str]:
     path = models().get(name)
     if path is None:
         raise UserError(f"There is no model {shown(name)} here any more: choose another.")
+    if sentence := unasked(name):
+        raise UserError(sentence)
     return str(path), library.device(name)
 
 
@@ -135,7 +189,8 @@ def survey(model: str) -> Survey | None:
 
 def survey_on_disk(model: str) -> Survey | None:
     """As ``survey``, for those who look at many models: none is loaded to know what its survey is called."""
-    path = cache_root() / "surveys" / f"{key_of_survey(content_hash(models()[model]), corpus())}.npz"
+    known = imported(model)
+    path = known.entry.survey if known else _surveys() / f"{key_of_survey(content_hash(models()[model]), corpus())}.npz"
     return _survey(str(path), path.stat().st_mtime_ns) if path.is_file() else None
 
 
@@ -153,8 +208,19 @@ def _ask_all(model: str, progress: jobs.Progress) -> None:
     ask_every_clip(analyzer(model).checkpoint, corpus(), analyzer(model).store, patient).save(_survey_path(model))
 
 
+def survey_id(model: str) -> str:
+    """Names what the model says of every clip: another survey, another id."""
+    known = imported(model)
+    return f"{known.entry.id} {known.entry.added}" if known else _survey_path(model).stem
+
+
 def _survey_path(model: str) -> Path:
-    return cache_root() / "surveys" / f"{survey_key(analyzer(model).checkpoint, corpus())}.npz"
+    known = imported(model)
+    return known.entry.survey if known else _surveys() / f"{survey_key(analyzer(model).checkpoint, corpus())}.npz"
+
+
+def _surveys() -> Path:
+    return cache_root() / "surveys"
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -163,17 +229,23 @@ def _survey(path: str, changed: int) -> Survey | None:
 
 
 def card(model: str) -> Mapping[str, Any]:
-    return analyzer(model).checkpoint.card
+    return {} if imported(model) else analyzer(model).checkpoint.card
+
+
+def spec(model: str) -> ModelSpec:
+    """What the model declares."""
+    known = imported(model)
+    return known.spec if known else analyzer(model).checkpoint.spec
 
 
 def labels(model: str) -> tuple[str, ...]:
-    return analyzer(model).checkpoint.spec.labels
+    return spec(model).labels
 
 
 def heads(model: str) -> Mapping[str, tuple[str, ...]]:
     """The model's heads, the main one first, each with the modalities that it draws on."""
-    spec = analyzer(model).checkpoint.spec
-    return {head: spec.modalities[head] for head in spec.heads}
+    declared = spec(model)
+    return {head: declared.modalities[head] for head in declared.heads}
 
 
 def clip(corpus_name: str, clip_id: str) -> Clip:
@@ -187,29 +259,88 @@ def clip(corpus_name: str, clip_id: str) -> Clip:
         if found is None:
             raise UserError("That upload is no longer stored here: choose the file again.")
         return Clip(UPLOADS, clip_id, found[1], found[0])
-    source = corpus()
-    media = source.media(clip_id)
+    source = _named(corpus_name, clip_id)
+    file, missing = None, ""
+    try:
+        file = source.media(clip_id)
+    except UserError as error:
+        # What a table says of a clip is worth a look without its media; a corpus of ours has them all.
+        if not isinstance(source, ImportedCorpus) or clip_id not in source.table.index:
+            raise
+        missing = str(error)
     facts = {k: v for k, v in source.table.loc[clip_id].items() if pd.notna(v) and k != "path"}
-    return Clip(source.name, clip_id, clip_id, media, facts.get("label"), facts)
+    return Clip(source.name, clip_id, clip_id, file, facts.get("label"), facts, missing)
+
+
+def _named(corpus_name: str, clip_id: str) -> corpora.Corpus:
+    """The corpus of that name: an imported one where it has the clip, else the bundled one."""
+    own = imports.entries().values() if corpus_name != _bundled_name() else ()
+    for entry in own:
+        if entry.corpus == corpus_name:
+            source = _imported_corpus(entry)
+            if clip_id in source.table.index:
+                return source
+    return corpus()
+
+
+def covers(model: str, item: Clip) -> bool:
+    """Whether the model can say something of the clip: an imported one only of its table's own."""
+    known = imported(model)
+    if known is None:
+        return item.file is not None
+    if item.id not in known.survey.table.index:
+        return False
+    own = _imported_corpus(known.entry)
+    return item.corpus == own.name or (item.file is not None and str(own.table.at[item.id, "path"]) == str(item.file))
 
 
 def media_url(item: Clip) -> str:
-    """Where the browser finds the clip; an upload in the form that browsers play."""
-    path = item.media if item.corpus != UPLOADS else uploads.playable(item.id) or item.media
-    return shelf.lend("clips", f"{item.corpus}.{item.id}", path)
+    """Where the browser finds the clip, in the form that browsers play."""
+    return shelf.lend("clips", f"{item.corpus}.{item.id}", _playable(item) or item.media)
+
+
+def _playable(item: Clip) -> Path | None:
+    """What browsers can play of the clip; None where that has yet to be made."""
+    if item.corpus == UPLOADS:
+        return uploads.playable(item.id)
+    if _bundled(item) or media.probe(item.media).browser_playable:
+        return item.media
+    copy = _browser_copy(item)
+    return copy if copy.is_file() else None
+
+
+def _make_playable(item: Clip, progress: Callable[[float], None]) -> None:
+    if item.corpus == UPLOADS:
+        uploads.make_playable(item.id, item.media, progress)
+    else:
+        write_atomically(_browser_copy(item), lambda part: media.browser_copy(item.media, part, progress))
+
+
+def _browser_copy(item: Clip) -> Path:
+    return cache_root() / "browser" / f"{content_hash(item.media)}.mp4"
 
 
 def thumb_url(corpus_name: str, clip_id: str, path: Path) -> str:
-    shelf.lend("clips", f"{corpus_name}.{clip_id}", path)
-    return f"/thumbs/{corpus_name}.{clip_id}"
+    """Where the browser finds a picture of the clip; the file itself is not lent with it."""
+    return shelf.lend("pictures", f"{corpus_name}.{clip_id}", path).replace("/pictures/", "/thumbs/", 1)
 
 
-def bundled_thumb_url(clip_id: str) -> str | None:
-    """One missing file must not hide the table that the others are chosen from."""
-    try:
-        return thumb_url(corpus().name, clip_id, corpus().media(clip_id))
-    except UserError:
-        return None
+def pictures(model: str, clips: Iterable[str]) -> list[str | None]:
+    """Pictures of some of the clips that a model's answers are about. One missing file must not hide the others."""
+    source = corpus_of(model)
+
+    def one(clip_id: str) -> str | None:
+        try:
+            path = source.located(clip_id) if isinstance(source, ImportedCorpus) else source.media(clip_id)
+            return thumb_url(source.name, clip_id, path)
+        except UserError:
+            return None
+
+    return [one(clip_id) for clip_id in clips]
+
+
+def picture_url(model: str, clip_id: str) -> str | None:
+    return pictures(model, [clip_id])[0]
 
 
 def timeline_url(result: Result) -> str:
@@ -218,7 +349,7 @@ def timeline_url(result: Result) -> str:
 
 def result(item: Clip, model: str, explain: str | None, change: Perturbation | None = None) -> Result | None:
     """The finished analysis, of the clip as it is or with frames taken away, or None while there is none."""
-    if item.corpus == UPLOADS and uploads.playable(item.id) is None:
+    if _playable(item) is None:
         return None
     return _read(_key(item, model, explain, change))
 
@@ -228,15 +359,16 @@ def analyse(item: Clip, model: str, explain: str | None, change: Perturbation | 
     return jobs.ensure(f"analysis-{_key(item, model, explain, change)}", partial(_analyse, item, model, explain, change))
 
 
-def predicted(item_id: str, model: str) -> str | None:
-    """The system's answer for a bundled clip, once the warm-up has asked for all of them."""
+def predicted(model: str) -> Mapping[str, str]:
+    """The system's answer by clip id, once it was asked about all of them."""
     found = survey(model)
-    if found is None or item_id not in found.table.index:
-        return None
-    row = found.table.loc[item_id]
-    if "predicted" in row:
-        return str(row["predicted"])
-    return ", ".join(f"{name} {row[f'{name}_predicted']:+.2f}" for name in found.outputs)
+    if found is None:
+        return {}
+    if "predicted" in found.table:
+        return dict(zip(found.table.index, found.table["predicted"].astype(str), strict=True))
+    said = found.table[[f"{name}_predicted" for name in found.outputs]].to_numpy(float)
+    texts = (", ".join(f"{name} {value:+.2f}" for name, value in zip(found.outputs, row, strict=True)) for row in said)
+    return dict(zip(found.table.index, texts, strict=True))
 
 
 def timeline(found: Result) -> Timeline:
@@ -245,7 +377,7 @@ def timeline(found: Result) -> Timeline:
 
 def verdicts(found: Result, model: str) -> list[Verdict]:
     """What the system and each of its heads say."""
-    attributes = analyzer(model).checkpoint.spec.task == "regression"
+    attributes = spec(model).task == "regression"
 
     def one(head: str, evidence: bool, note: str) -> Verdict:
         said = found.predictions.get(head) or next(iter(found.predictions.values()))
@@ -257,15 +389,15 @@ def verdicts(found: Result, model: str) -> list[Verdict]:
 
     answers = [one("decision", any(found.evidence.values()), "The system's own answer over its heads.")]
     for head, modalities in heads(model).items():
-        note = f"What the {head} head says; it draws on {' and '.join(modalities)}."
+        note = f"What the {head} head says" + (f"; it draws on {' and '.join(modalities)}." if modalities else ".")
         answers.append(one(head, found.evidence.get(head, True), note))
     return answers
 
 
-def bundled_clips() -> pd.DataFrame:
-    """The bundled corpus's table; empty where the corpus is not there."""
+def clips_of(model: str | None) -> pd.DataFrame:
+    """The table of the clips that a model's answers are about; empty where it is not there."""
     try:
-        return corpus().table
+        return (corpus_of(model) if model else corpus()).table
     except UserError:
         return pd.DataFrame()
 
@@ -298,15 +430,31 @@ def write_overlay(item: Clip, found: Result, out: Path, heatmap: str, opacity: f
 
 
 def _analyse(item: Clip, model: str, explain: str | None, change: Perturbation | None, progress: jobs.Progress) -> None:
-    if item.corpus == UPLOADS and uploads.playable(item.id) is None:
-        uploads.make_playable(item.id, item.media, lambda share: progress("Preparing the clip for the browser", share))
-    truth = None if item.corpus == UPLOADS else corpus().truth(item.id)
-    analysis = analyzer(model).analyze(item.media, truth=truth, explain=explain, perturbation=change, progress=progress)
+    if _playable(item) is None:
+        _make_playable(item, lambda share: progress("Preparing the clip for the browser", share))
+    if known := imported(model):
+        analysis = known.analyze(item.id, item.media, progress)
+    else:
+        truth = corpus().truth(item.id) if _bundled(item) else None
+        analysis = analyzer(model).analyze(item.media, truth=truth, explain=explain, perturbation=change, progress=progress)
     _keep(analysis, _key(item, model, explain, change))
 
 
 def _key(item: Clip, model: str, explain: str | None, change: Perturbation | None = None) -> str:
-    return analyzer(model).key(item.media, explain, truth=item.corpus != UPLOADS, perturbation=change)
+    if known := imported(model):
+        return known.key(item.id, item.media)
+    return analyzer(model).key(item.media, explain, truth=_bundled(item), perturbation=change)
+
+
+def _bundled(item: Clip) -> bool:
+    return item.corpus != UPLOADS and item.corpus == _bundled_name()
+
+
+def _bundled_name() -> str:
+    try:
+        return corpus().name
+    except UserError:
+        return ""
 
 
 def _keep(analysis: Analysis, key: str) -> None:

@@ -100,7 +100,12 @@ def ends(model: str, found: pd.DataFrame, stage: str) -> None:
     shown = pd.concat([chosen, part[part["clip"] != at]])
     title = f"{model}, {stage}: the farthest apart first, then the nearest"
     title += f"; {at} was chosen in the chart" if len(chosen) else ""
-    cards(title, [_card(row) for _, row in shown.iterrows()], key="shared-ends", act=lambda clip, act: _open(clip, act, model))
+    cards(
+        title,
+        [_card(row, model) for _, row in shown.iterrows()],
+        key="shared-ends",
+        act=lambda clip, act: _open(clip, act, model),
+    )
 
 
 def layers_figure(found: pd.DataFrame, top: float) -> go.Figure:
@@ -149,13 +154,13 @@ def _framed(figure: go.Figure, names: list[str], top: float) -> go.Figure:
     return figure.update_layout(height=430, margin=margin, legend=legend, violinmode="overlay", dragmode=False)
 
 
-def _card(row: pd.Series) -> Card:
+def _card(row: pd.Series, model: str) -> Card:
     answers = []
     if "label" in row and not pd.isna(row["label"]):
         answers = [Answer("true", str(row["label"])), Answer("decision", str(row["predicted"]), row["outcome"] == "right")]
     facts = (f"distance {row['distance']:.3f}", f"mismatched {row['mismatched']:.3f}")
     clip = str(row["clip"])
-    return Card(clip, clip, services.bundled_thumb_url(clip), tuple(answers), facts, actions=_ACTIONS)
+    return Card(clip, clip, services.picture_url(model, clip), tuple(answers), facts, actions=_ACTIONS)
 
 
 def _choose_point(key: str, model: str) -> None:

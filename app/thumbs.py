@@ -20,6 +20,7 @@ def thumb(path: Path) -> Path | None:
     if out.exists():
         return out
     try:
+        media.probe(path)
         frames = list(islice(media.read_frames(path, max_side=2 * SIDE), _FRAME + 1))
     except UserError:
         return None

@@ -8,30 +8,23 @@ from then on.
 from __future__ import annotations
 
 import json
-import math
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
+from core import guard
 from core.errors import UserError
 
-ROOT = Path(__file__).parents[1]
 _MEMORY = 2 << 30
 _COPIES = 4
 _SECONDS = 60.0
 _BYTES_PER_SECOND = 10e6
 # A made-up file may have any number of keys; a person reads the first.
 _LISTED = 200
-_PATIENCE = 10
 _TOO_MUCH = "This file asks for more memory or time than any checkpoint of its size: it is damaged or hostile."
-_POLL = 0.1
 
 
 @dataclass(frozen=True)
@@ -67,21 +60,9 @@ def admit(
     """
     size = sum(file.stat().st_size for file in (source.glob("*.pt") if source.is_dir() else [source]))
     seconds += size / _BYTES_PER_SECOND
-    # The process counts its own work; this is for one that does none, or a system that cannot count.
-    until = time.monotonic() + _PATIENCE * seconds
     report = out.with_name(out.name + ".report.json")
-    limits = [str(_MEMORY + _COPIES * size), str(math.ceil(seconds))]
-    command = [sys.executable, "-m", "core.admit", str(source), str(out), str(report), layout, *limits]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
     try:
-        while process.poll() is None:
-            check()
-            if time.monotonic() > until:
-                return Report(_TOO_MUCH)
-            time.sleep(_POLL)
+        guard.run("core.admit", [str(source), str(out), str(report), layout], _MEMORY + _COPIES * size, seconds, check)
         found: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(report.read_text(encoding="utf-8")).items()
         }
@@ -89,8 +70,6 @@ def admit(
     except (OSError, ValueError):
         return Report(_TOO_MUCH)
     finally:
-        process.kill()
-        process.wait()
         report.unlink(missing_ok=True)
 
 
@@ -148,24 +127,11 @@ def _size(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape)) or "one number"
 
 
-def _limit(memory: int, seconds: int) -> None:
-    """Grant the process ``memory`` bytes and ``seconds`` of work beyond what it has had: its imports cost what they cost."""
-    with suppress(ImportError, OSError, ValueError, StopIteration):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        worked = math.ceil(time.process_time()) + seconds
-        resource.setrlimit(resource.RLIMIT_CPU, (worked, worked))
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        held = next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmData"))
-        resource.setrlimit(resource.RLIMIT_DATA, (held + memory, held + memory))
-
-
 def _main() -> None:
     source, out, report, layout, memory, seconds = sys.argv[1:]
     import core.checkpoints  # noqa: F401  (what it takes to read counts as what the process has)
 
-    _limit(int(memory), int(seconds))
+    guard.limit(int(memory), int(seconds))
     try:
         found = examine(Path(source), Path(out), layout)
     except MemoryError:

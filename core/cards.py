@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from core.analyzer import unfit
 from core.checkpoints import peek
 from core.corpora import Corpus
 from core.evaluation.metrics import classification_metrics, regression_metrics
+from core.imports.model import UNASKED, Imported
 from core.models.base import ModelSpec
 from core.models.catalogue import count
 from core.survey import Survey
-from core.tensorfiles import shown
+from core.text import shown
 
 # Metrics that a table has room for, with their titles.
 METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "uar": "UAR", "ece": "ECE", "ccc": "CCC", "mae": "MAE"}
@@ -38,6 +39,8 @@ class Card:
         synthetic: trained on rendered faces.
         layout: the public layout that it came in; empty for our own.
         unfit: one sentence where clips are not read into what the model takes; empty where it can be asked.
+        imported: of predictions without a model, where they came from, title -> text.
+        problems: what could not be used of an imported table, the first ones of ``count``.
     """
 
     spec: ModelSpec
@@ -49,6 +52,9 @@ class Card:
     synthetic: bool = False
     layout: str = ""
     unfit: str = ""
+    imported: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    count: int = 0
 
 
 def read_card(path: Path) -> Card:
@@ -68,6 +74,22 @@ def read_card(path: Path) -> Card:
         card.get("synthetic_training") is True,
         _text(card.get("layout")),
         unfit(model.spec),
+    )
+
+
+def imported_card(model: Imported) -> Card:
+    """What is known of predictions that were imported."""
+    own = model.entry
+    lanes = ", ".join(dict.fromkeys(f"{modality}{f' ({name})' if name else ''}" for modality, name in own.attention))
+    facts = {
+        "Table": own.file, "Imported": own.added[:10], "Clips": f"{own.clips:,}, {own.labelled:,} of them with a true label",
+        "Numbers": ", ".join(f"{head}: {scale}" for head, scale in own.scale.items()),
+        "Decision": f"that of the head {own.decision}" if own.heads else "", "Attention": lanes,
+        "Embeddings": "; ".join(own.embeddings),
+    }  # fmt: skip
+    told = {name: shown(text, _LONGEST) for name, text in facts.items() if text}
+    return Card(
+        model.spec, 0, own.survey.stat().st_size, {}, {}, {}, unfit=UNASKED, imported=told, problems=own.problems, count=own.count
     )
 
 

@@ -27,7 +27,8 @@ from core.fit import check_fit
 from core.layouts import LAYOUTS
 from core.models import catalogue  # noqa: F401  (registers the systems)
 from core.models.base import MODELS, AVModel, ModelSpec
-from core.tensorfiles import read_tensors, shown, unwrapped
+from core.tensorfiles import read_tensors, unwrapped
+from core.text import shown
 
 FORMAT = "affectscope-1"
 # Of a header's text, a class's name and a size in a config: far above what any model needs.

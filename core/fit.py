@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from core.errors import UserError
 from core.models.base import ModelSpec
-from core.tensorfiles import shown
+from core.text import shown
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]

@@ -16,8 +16,7 @@ from pathlib import Path
 from core.admit import Report, admit
 from core.errors import UserError
 from core.features.store import cache_root, content_hash, key_of, write_atomically
-from core.layouts import VAVL_FILES
-from core.tensorfiles import SUFFIXES, shown
+from core.text import shown
 
 _ID = re.compile(r"[0-9a-f]{24}")
 _LONGEST_NAME = 60
@@ -141,6 +140,8 @@ def sweep(seconds: float = _KEPT_SECONDS) -> None:
 
 def together(names: Collection[str]) -> bool:
     """Whether files of these names are one model in parts."""
+    from core.layouts import VAVL_FILES
+
     return len(names) > 1 and set(names) <= VAVL_FILES.keys()
 
 
@@ -150,12 +151,15 @@ def find_path(text: str) -> Path:
     Raises:
         UserError: when there is none, or it is no checkpoint.
     """
+    from core.imports.read import SUFFIXES as TABLES
+    from core.tensorfiles import SUFFIXES
+
     path = Path(os.path.expanduser(text.strip()))
     if "\0" in text or not path.is_absolute():
         raise UserError("Give the whole path of a file or folder on the machine that runs the app, from / on.")
     if path.is_dir() and not any(path.glob("*.pt")):
         raise UserError(f"{shown(str(path), 200)} holds no .pt file: name the folder of a layout's state_dicts.")
-    if not path.is_dir() and (path.suffix not in SUFFIXES or not path.is_file()):
+    if not path.is_dir() and (path.suffix not in (*SUFFIXES, *TABLES) or not path.is_file()):
         raise UserError(f"There is no checkpoint {shown(str(path), 200)} on the machine that runs the app: check the path.")
     return path
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,79 +14,16 @@ from core.checkpoints import Checkpoint
 from core.corpora import Corpus
 from core.errors import UserError
 from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION, extract
-from core.features.store import FeatureStore, key_of, read_arrays, write_atomically
-from core.models.base import AttentionMap, AVModel, ModelOutput, over_clip
+from core.features.store import FeatureStore, key_of
+from core.models.base import AttentionMap, ModelOutput, over_clip
 from core.streams import Batch
+from core.surveyed import DECISION, Survey, judged
 from core.training.data import model_streams
+
+__all__ = ["DECISION", "Survey", "entropy", "key_of_survey", "survey", "survey_key"]
 
 # Part of every key: raise it whenever a survey changes.
 SURVEY_VERSION = 1
-DECISION = "decision"
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What a model says of N clips.
-
-    Attributes:
-        table: a row a clip, indexed by clip id, with the corpus's own columns and ``duration``; for classes also ``predicted``,
-            ``correct``, ``confidence`` (probability of the answer), ``margin`` (its distance to the second), ``disagreement``
-            (0 where all heads say the same, 1 where none do), and by head ``predicted_<head>``, ``correct_<head>``,
-            ``confidence_<head>``; for attributes ``<attribute>_predicted`` and ``error``, the mean absolute error.
-            ``attention_entropy`` is 0 where one frame has all the attention and 1 where every frame has as much.
-        answers: head, "decision" among them -> [N, outputs], probabilities or values; over the clip where a model answers
-            by frame. Heads without evidence answer with the prior.
-        embeddings: name -> [N, D].
-        present: modality -> [N] bool.
-        broken: one sentence for each clip that could not be read.
-    """
-
-    system: str
-    task: str
-    outputs: tuple[str, ...]
-    heads: tuple[str, ...]
-    shared: tuple[tuple[str, str], ...]
-    table: pd.DataFrame
-    answers: Mapping[str, np.ndarray]
-    embeddings: Mapping[str, np.ndarray]
-    present: Mapping[str, np.ndarray]
-    broken: tuple[str, ...] = ()
-
-    def save(self, path: Path) -> None:
-        facts = {
-            "system": self.system, "task": self.task, "outputs": self.outputs, "heads": self.heads, "shared": self.shared,
-            "broken": self.broken, "table": self.table.to_json(orient="table"),
-        }  # fmt: skip
-        arrays = {f"answers:{k}": v for k, v in self.answers.items()} | {f"present:{k}": v for k, v in self.present.items()}
-        arrays |= {f"embeddings:{k}": v for k, v in self.embeddings.items()}
-
-        def write(part: Path) -> None:
-            with part.open("wb") as file:
-                np.savez_compressed(file, facts=np.array(json.dumps(facts)), **arrays)  # type: ignore[arg-type]
-
-        write_atomically(path, write)
-
-    @classmethod
-    def load(cls, path: Path) -> Survey | None:
-        """A saved survey, or None where there is none that can be read."""
-        arrays = read_arrays(path)
-        if arrays is None:
-            return None
-        try:
-            facts = json.loads(str(arrays.pop("facts")))
-            table = pd.DataFrame.from_records(json.loads(facts["table"])["data"], index="clip")
-            table.index = table.index.astype(str)
-        except (KeyError, ValueError, TypeError):
-            return None
-        parts: dict[str, dict[str, np.ndarray]] = {"answers": {}, "embeddings": {}, "present": {}}
-        for name, array in arrays.items():
-            kind, _, own = name.partition(":")
-            parts[kind][own] = array
-        shared = tuple((str(a), str(b)) for a, b in facts["shared"])
-        return cls(
-            facts["system"], facts["task"], tuple(facts["outputs"]), tuple(facts["heads"]), shared, table,
-            parts["answers"], parts["embeddings"], parts["present"], tuple(facts["broken"]),
-        )  # fmt: skip
 
 
 def survey_key(checkpoint: Checkpoint, corpus: Corpus) -> str:
@@ -144,7 +78,7 @@ def survey(
         raise UserError(f"No clip of {corpus.name} can be read; the first says: {broken[0] if broken else 'it is empty.'}")
     said = {head: torch.stack(values).numpy() for head, values in answers.items()}
     table = pd.DataFrame(rows).set_index("clip")
-    table = pd.concat([table, _judged(table, said, model)], axis=1)
+    table = pd.concat([table, judged(table, said, spec.labels, spec.heads, spec.task)], axis=1)
     return Survey(
         spec.system, spec.task, tuple(spec.labels), tuple(spec.heads), tuple(spec.shared), table, said,
         {name: torch.stack(values).numpy() for name, values in vectors.items()},
@@ -167,26 +101,3 @@ def _spread(one: AttentionMap, batch: Batch) -> float | None:
         return None
     rows = weights[asked]
     return float((torch.special.entr(rows).sum(-1) / np.log(keys)).mean())
-
-
-def _judged(table: pd.DataFrame, answers: Mapping[str, np.ndarray], model: AVModel) -> pd.DataFrame:
-    names = np.array(model.spec.labels)
-    made: dict[str, Any] = {}
-    if model.spec.task == "regression":
-        for i, name in enumerate(names):
-            made[f"{name}_predicted"] = answers[DECISION][:, i]
-        known = [name for name in names if name in table]
-        errors = [np.abs(made[f"{name}_predicted"] - table[name].astype(float).to_numpy()) for name in known]
-        return pd.DataFrame(made | ({"error": np.mean(errors, 0)} if errors else {}), index=table.index)
-    for head, probabilities in answers.items():
-        own = "" if head == DECISION else f"_{head}"
-        made[f"predicted{own}"] = names[probabilities.argmax(1)]
-        made[f"confidence{own}"] = probabilities.max(1)
-        if "label" in table:
-            made[f"correct{own}"] = made[f"predicted{own}"] == table["label"].to_numpy()
-    ordered = np.sort(answers[DECISION], 1)
-    made["margin"] = ordered[:, -1] - ordered[:, -2] if ordered.shape[1] > 1 else ordered[:, -1]
-    heads = np.stack([made[f"predicted_{head}"] for head in model.spec.heads], 1)
-    different = np.array([len(set(row)) for row in heads]) - 1
-    made["disagreement"] = different / max(1, heads.shape[1] - 1)
-    return pd.DataFrame(made, index=table.index)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from core.errors import UserError
+from core.text import shown
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
 # Under what people's training scripts put the weights.
@@ -21,7 +22,6 @@ _NESTED = ("state_dict", "model_state_dict", "model")
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
 # Layers may share a tensor, so a file may hold less than its tensors add up to; not less than a quarter.
 _SHARED = 4
-_LONGEST = 80
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -64,12 +64,6 @@ def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if found and all(key.startswith(wrapper) for key in found):
             found = {key.removeprefix(wrapper): value for key, value in found.items()}
     return {key.removeprefix("module."): value for key, value in found.items()}
-
-
-def shown(text: str, longest: int = _LONGEST) -> str:
-    """A name out of a file as a sentence can bear it: printable, and not too long."""
-    clean = "".join(c if c.isprintable() else "�" for c in text[: longest + 1])
-    return clean if len(clean) <= longest else clean[: longest - 1] + "…"
 
 
 def _check_archive(path: Path) -> bool:

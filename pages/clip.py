@@ -45,7 +45,7 @@ def microscope(clip: services.Clip, model: str, result: services.Result) -> None
 
 model = choose.model()
 try:
-    clip = choose.clip()
+    clip = choose.clip(model)
     if model and clip:
         heading(clip.title, choose.facts(clip), choose.caution(model))
         result = answered(clip, model, choose.explained(model))

@@ -32,7 +32,7 @@ def microscope(clip: services.Clip, both: services.Result) -> None:
 a = choose.model()
 b = compare.other(a) if a else None
 try:
-    clip = choose.clip()
+    clip = choose.clip(a, b)
     if a and b is None:
         st.info("Comparing takes two checkpoints, and only one is here: train a second one on the page Train.")
     elif a and b and clip:
@@ -47,4 +47,4 @@ except UserError as error:
     st.error(str(error))
 
 with st.sidebar:
-    choose.sidebar(a)
+    choose.sidebar(a, b if a and b and services.unasked(b) else a)

@@ -60,7 +60,7 @@ def explore(model: str) -> None:
     with slot:
         parts.wait_for_better(shown)
         parts.place_own_clips(main, drawing)
-    data.lend_thumbs(clips.ids, services.corpus().name)
+    data.lend_thumbs(model, services.survey_id(model), clips.ids)
 
 
 model = choose.model()

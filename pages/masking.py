@@ -72,11 +72,14 @@ def watch(clip: services.Clip, model: str, change: Perturbation) -> None:
 
 model = choose.model()
 try:
-    clip = choose.clip()
-    if model and clip:
-        heading(clip.title, choose.facts(clip), choose.caution(model))
-        bench(clip, model)
-    if model:
+    if model and (sentence := services.unasked(model)):
+        heading("Masking", [model])
+        st.info(sentence)
+    elif model:
+        clip = choose.clip(model)
+        if clip:
+            heading(clip.title, choose.facts(clip), choose.caution(model))
+            bench(clip, model)
         curves.section(model)
 except UserError as error:
     st.error(str(error))

@@ -16,6 +16,8 @@ try:
         heading("Shared space", [f"clips of {services.corpus().name}"], choose.caution(sharing[0] if sharing else model))
         if not sharing:
             st.info("No model here has layers that sound and picture share: load a VAVL, UAVM or AuxFormer checkpoint.")
+        elif sentence := services.unasked(model):
+            st.info(f"{sentence} These have layers that sound and picture share.")
         elif model in others:
             st.caption("The selected model has no layers that sound and picture share; these have.")
         if sharing:

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,6 @@ from core.analysis import atlas, columns, neighbours, picking
 from core.analysis.aside import Draughtsman
 from core.analysis.atlas import Drawing
 from core.corpora import Corpus
-from core.errors import UserError
 from core.features.store import cache_root, key_of, write_atomically
 from core.survey import Survey
 from core.survey import survey as ask_every_clip
@@ -70,7 +68,8 @@ def clips(model: str) -> Clips | None:
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Survey: id})
 def _clips(model: str, survey: Survey) -> Clips:
-    table = survey.table.assign(modality=columns.modalities(survey.present))
+    # An import does not say which modalities its clips have.
+    table = survey.table.assign(modality=columns.modalities(survey.present)) if survey.present else survey.table
     made = {column.name: column for column in columns.columns(table, survey.outputs)}
     ids = tuple(str(clip) for clip in table.index)
     data = columns.pack(ids, list(made.values()))
@@ -137,28 +136,22 @@ def pack_bits(chosen: np.ndarray) -> str:
     return base64.b64encode(np.packbits(chosen).tobytes()).decode()
 
 
-def thumb(corpus: str, clip: str) -> str | None:
-    """A clip's picture; one missing file must not hide the others."""
-    return services.bundled_thumb_url(clip) if corpus == services.corpus().name else None
-
-
 @st.cache_resource(max_entries=8, show_spinner=False)
-def lend_thumbs(ids: Sequence[str], name: str) -> jobs.Job:
+def lend_thumbs(model: str, survey: str, ids: Sequence[str]) -> jobs.Job:
     """Let the map show any clip's picture: a file looked at for each takes a while, so it is done aside, once."""
-    source = services.corpus()
 
     def work(progress: jobs.Progress) -> None:
-        for clip in ids:
-            with suppress(UserError):
-                services.thumb_url(source.name, clip, source.media(clip))
+        services.pictures(model, ids)
 
-    return jobs.ensure(f"thumbs-{key_of(name, len(ids))}", work, "export")
+    return jobs.ensure(f"thumbs-{key_of(survey, len(ids))}", work, "export")
 
 
 # A person's own clips: asked about one by one, and placed on maps that were drawn without them.
 
 
 def own_survey(model: str, clip: str) -> Survey | None:
+    if services.unasked(model):
+        return None
     path = _own_path(model, clip)
     return _own(str(path)) if path.is_file() else None
 

@@ -84,7 +84,7 @@ def draw_map(side: Side, wanted: Drawing, picked: Pick, key: str) -> Shown:
         subtitle=f"{drawing.method} of {len(of.ids):,} clips" + (" for now" if job else ""),
         alt=f"Map of {len(of.ids)} clips by {drawing.method}, coloured by {by}. The table below lists the clips.",
         map=f"{of.model}/{embedding}/{drawing.method}",
-        corpus=services.corpus().name,
+        corpus=services.corpus_of(of.model).name,
         colour=colour,
         shape=shape,
         facts=[name for name in dict.fromkeys([*_FACTS, colour, shape]) if name in of.columns],
@@ -155,7 +155,7 @@ def place_own_clips(side: Side, drawing: Drawing) -> None:
     if drawn is None:
         return
     vectors = own_vectors(side.clips, side.embedding)
-    for clip in own_clips():
+    for clip in () if services.unasked(side.clips.model) else own_clips():
         if clip not in vectors:
             job = data.ask_own(side.clips.model, clip)
         elif data.own_place(side.clips, side.embedding, drawing, clip) is None:
@@ -172,7 +172,7 @@ def current(of: data.Clips, embedding: str) -> tuple[int, np.ndarray | None]:
     selection = session.current()
     if selection.corpus == services.UPLOADS:
         return -1, own_vectors(of, embedding).get(selection.clip)
-    clip = selection.clip or str(services.bundled_clips().index[0])
+    clip = selection.clip or next(iter(of.ids), "")
     return (of.ids.index(clip) if clip in of.ids else -1), None
 
 
@@ -186,7 +186,7 @@ def neighbourhood(side: Side) -> None:
     row, vector = current(of, side.embedding)
     if row < 0 and vector is None:
         return
-    source = services.corpus().name
+    source = services.corpus_of(of.model).name
     shown = [
         _near(of, source, row)
         if vector is None
@@ -209,7 +209,7 @@ def _near(of: data.Clips, source: str, row: int, *more: str) -> Near:
     right = bool(facts["correct"]) if "correct" in facts else None
     label, said = facts.get("label"), facts.get("predicted")
     told = f"{label} → {said}" if right is False else str(label) if pd.notna(label) else str(said or "")
-    return Near(source, of.ids[row], of.ids[row], data.thumb(source, of.ids[row]), (told, *more), right)
+    return Near(source, of.ids[row], of.ids[row], services.picture_url(of.model, of.ids[row]), (told, *more), right)
 
 
 def selection(side: Side, picked: Pick, mask: np.ndarray | None, drawing: Drawing) -> None:
@@ -255,10 +255,10 @@ def _table(of: data.Clips, rows: pd.DataFrame) -> None:
     """The surest mistakes first. A row chooses its clip."""
     shown = picking.worst_first(rows).head(_ROWS)
     ids = [str(clip) for clip in shown.index]
-    source = services.corpus().name
+    source = services.corpus_of(of.model).name
     names = [name for name in (*_FACTS, *(f"{one}_predicted" for one in of.survey.outputs)) if name in shown]
     table = shown[names].reset_index(names="clip")
-    table.insert(0, "picture", [data.thumb(source, clip) for clip in ids])
+    table.insert(0, "picture", services.pictures(of.model, ids))
     order = "; the surest mistakes first" if "correct" in rows else ""
     st.caption(
         f"{'The first ' if len(rows) > _ROWS else ''}{len(ids):,} of {len(rows):,} clips{order}. Choose a row for its neighbours."

@@ -10,14 +10,14 @@ import torch
 from app import services
 from core.evaluation import failures, slices
 from core.evaluation.calibration import reliability
-from core.survey import DECISION, Survey, survey_key
+from core.survey import DECISION, Survey
 
 LABEL = "emotion"
 
 
 def key(model: str) -> str:
     """Names a survey: what is computed of it is kept under this."""
-    return survey_key(services.analyzer(model).checkpoint, services.corpus())
+    return services.survey_id(model)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -31,19 +31,26 @@ def groups(key: str, head: str, modalities: dict[str, tuple[str, ...]], _survey:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def parts(key: str, _survey: Survey) -> pd.DataFrame:
-    """The corpus's columns that part it, the true label and the duration among them."""
+def parts(key: str, known: tuple[str, ...], _survey: Survey) -> pd.DataFrame:
+    """The corpus's columns (``columns``) that part it, the true label and the duration among them."""
     own = {"path", *_survey.outputs} if _survey.task == "regression" else {"path"}
-    columns = [str(name) for name in services.corpus().table.columns if name not in own]
+    columns = [name for name in known if name not in own]
     table = _survey.table.rename(columns={"label": LABEL})
     columns = [LABEL if name == "label" else name for name in columns]
-    return slices.parts(table, [*columns, "duration"])
+    return slices.parts(table, list(dict.fromkeys([*columns, "duration"])))
+
+
+def columns(model: str) -> tuple[str, ...]:
+    """What the corpus of a model's clips knows of each."""
+    return tuple(map(str, services.clips_of(model).columns))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def by_part(key: str, head: str, attribute: str, modalities: dict[str, tuple[str, ...]], _survey: Survey) -> pd.DataFrame:
+def by_part(
+    key: str, known: tuple[str, ...], head: str, attribute: str, modalities: dict[str, tuple[str, ...]], _survey: Survey
+) -> pd.DataFrame:
     """Accuracy, or CCC and MAE of an attribute, in every part."""
-    part = parts(key, _survey)
+    part = parts(key, known, _survey)
     if attribute:
         found = failures.errors(_survey, head, attribute)
         return slices.agreement(part.loc[found.index], found["truth"], found["predicted"])
@@ -71,4 +78,4 @@ def _bins(clips: int) -> int:
     return 15 if clips >= 300 else 10 if clips >= 100 else 5
 
 
-__all__ = ["DECISION", "LABEL", "bins", "by_part", "cases", "groups", "key", "parts"]
+__all__ = ["DECISION", "LABEL", "bins", "by_part", "cases", "columns", "groups", "key", "parts"]

@@ -62,9 +62,10 @@ def show(title: str, table: pd.DataFrame, looked: Looked, card: Callable[[str, p
     """The first cases of a table, and more on demand; a press on a button leads on."""
     count = _count()
     written = {(note.corpus, note.clip, note.model) for note in notes.find_all()[0]}
-    corpus = services.corpus().name
+    corpus = services.corpus_of(looked.model).name
+    asked = not services.unasked(looked.model)
     shown = [
-        _with_actions(card(str(clip), row, looked), row, (corpus, str(clip), looked.model) in written)
+        _with_actions(card(str(clip), row, looked), row, (corpus, str(clip), looked.model) in written, asked)
         for clip, row in table.head(count).iterrows()
     ]
     cards(title, shown, key="cases", act=lambda clip, action: _act(clip, action, looked.model, table), empty=empty)
@@ -85,7 +86,7 @@ def class_card(clip: str, row: pd.Series, looked: Looked) -> Card:
         facts.insert(1, f"gave {truth} {row['truth_share']:.0%}")
     if not row["evidence"]:
         facts.insert(0, "nothing to go by: answered with the prior")
-    return Card(clip, clip, services.bundled_thumb_url(clip), tuple(answers), (*facts, *_more(row)))
+    return Card(clip, clip, services.picture_url(looked.model, clip), tuple(answers), (*facts, *_more(row)))
 
 
 def value_card(attribute: str) -> Callable[[str, pd.Series, Looked], Card]:
@@ -97,7 +98,9 @@ def value_card(attribute: str) -> Callable[[str, pd.Series, Looked], Card]:
         answers = [Answer(f"true {attribute}", f"{row['truth']:+.2f}")]
         for head in (looked.head, *(h for h in (DECISION, *looked.survey.heads) if h != looked.head)):
             answers.append(Answer(head_title(head).lower(), f"{looked.survey.answers[head][at, place]:+.2f}"))
-        return Card(clip, clip, services.bundled_thumb_url(clip), tuple(answers), (f"error {row['error']:.2f}", *_more(row)))
+        return Card(
+            clip, clip, services.picture_url(looked.model, clip), tuple(answers), (f"error {row['error']:.2f}", *_more(row))
+        )
 
     return card
 
@@ -107,29 +110,33 @@ def _more(row: pd.Series) -> list[str]:
     return [f"{name} {row[column]:.2f}" for column, name in found.items() if column in row and not pd.isna(row[column])]
 
 
-def _with_actions(card: Card, row: pd.Series, noted: bool) -> Card:
+def _with_actions(card: Card, row: pd.Series, noted: bool, asked: bool) -> Card:
+    """``asked``: whether the model is here, to explain itself."""
     actions = []
-    if "correct" in row:
+    if not asked:
+        actions += [Action("said", "Play", "Play the clip with what was imported of it")] if card.picture else []
+    elif "correct" in row:
         said, truth = str(row["predicted"]), row["truth"]
         actions.append(Action("said", f"Why {said}?", f"Play the clip and explain {said}"))
         if not pd.isna(truth) and str(truth) != said:
             actions.append(Action("true", f"Why not {truth}?", f"Play the clip and explain {truth}, the true class"))
     else:
         actions.append(Action("said", "Play", "Play the clip with its explanation"))
-    actions.append(Action("mask", "Mask", "Take frames away and see the answer change"))
+    if asked:
+        actions.append(Action("mask", "Mask", "Take frames away and see the answer change"))
     actions.append(Action("note", "Edit note" if noted else "Note", "Write down what this case shows"))
     return Card(card.id, card.title, card.picture, card.answers, card.facts, ("noted",) if noted else (), actions=tuple(actions))
 
 
 def _act(clip: str, action: str, model: str, table: pd.DataFrame) -> None:
-    corpus = services.corpus().name
+    corpus = services.corpus_of(model).name
     if action == "note":
         notebook.dialog(corpus, clip, model)
         return
     row = table.loc[clip]
     explain = "" if "correct" not in row else str(row["truth"] if action == "true" else row["predicted"])
     # The model's own classes can be explained; a label that only the corpus has cannot.
-    explain = explain if explain in services.labels(model) else ""
+    explain = explain if explain in services.labels(model) and not services.unasked(model) else ""
     session.update(corpus=corpus, clip=clip, model=model, explain=explain)
     st.switch_page("../pages/masking.py" if action == "mask" else "../pages/clip.py")
 

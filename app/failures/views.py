@@ -24,7 +24,7 @@ def summary(model: str, survey: Survey | None) -> list[str]:
     """What a person should know before any list."""
     if survey is None:
         return [f"model {model}"]
-    facts = [f"model {model}", f"{len(survey.table)} clips of {services.corpus().name}"]
+    facts = [f"model {model}", f"{len(survey.table)} clips of {services.corpus_of(model).name}"]
     if survey.task == "classification" and {"correct", "label"} <= set(survey.table):
         known = survey.table[survey.table["label"].notna()]
         right = int(known["correct"].astype(bool).sum())
@@ -119,7 +119,9 @@ def _list(title: str, table: pd.DataFrame, looked: Looked, card: object) -> None
 
 def _slices(looked: Looked, attribute: str, row: DeltaGenerator) -> None:
     measure = "CCC" if attribute else "Accuracy"
-    table = data.by_part(data.key(looked.model), looked.head, attribute, _modalities(looked.model), looked.survey)
+    table = data.by_part(
+        data.key(looked.model), data.columns(looked.model), looked.head, attribute, _modalities(looked.model), looked.survey
+    )
     columns = {"": "All columns"} | {name: name for name in dict.fromkeys(table["column"]) if name != "all"}
     with row:
         column = pick("Column", "failures.column", columns, width=230)
@@ -167,7 +169,7 @@ def _reliability(looked: Looked) -> None:
 def _in_slice(looked: Looked) -> np.ndarray:
     """[N] bool: the clips of the chosen part; all of them where none is chosen."""
     part = _pair("failures.slice")
-    table = data.parts(data.key(looked.model), looked.survey)
+    table = data.parts(data.key(looked.model), data.columns(looked.model), looked.survey)
     if part is None or part[0] not in table:
         return np.ones(len(table), bool)
     return (table[part[0]].astype(str) == part[1]).to_numpy()

@@ -10,6 +10,8 @@ from typing import Any
 import streamlit as st
 
 from app.library.drops import LIMIT_MB
+from core.imports.read import LIMIT_MB as TABLE_MB
+from core.imports.read import SUFFIXES as TABLES
 from core.tensorfiles import SUFFIXES
 
 _HERE = Path(__file__).parent
@@ -57,8 +59,9 @@ def zone(url: str, *, key: str, dropped: Callable[[Any], None]) -> None:
         if said:
             dropped(said.get("files"))
 
-    hint = f"{', '.join(SUFFIXES)}, up to {LIMIT_MB >> 10} GB a file; the files of a VAVL folder go together"
-    data = {"url": url, "limit": LIMIT_MB << 20, "types": list(SUFFIXES), "hint": hint}
+    hint = f"{', '.join(SUFFIXES)}, up to {LIMIT_MB >> 10} GB a file; the files of a VAVL folder go together. "
+    hint += f"Or a table of another model's predictions: {', '.join(TABLES)}, up to {TABLE_MB} MB"
+    data = {"url": url, "limit": LIMIT_MB << 20, "types": [*SUFFIXES, *TABLES], "hint": hint}
     _ZONE(key=key, data=data, on_dropped_change=told)
 
 

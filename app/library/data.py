@@ -19,9 +19,13 @@ from core.cards import Card
 from core.corpora import Corpus, open_corpus
 from core.errors import UserError
 from core.features.store import content_hash, key_of
+from core.imports import shelf as imports
+from core.imports.guarded import take_in_guarded
+from core.imports.read import SUFFIXES as TABLES
 from core.layouts import VAVL_FILES
 
 _MOST_OUTCOMES = 200
+Removable = library.Entry | imports.Entry
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,9 @@ def dismiss(arriving: Arriving) -> None:
 
 def _admit(arriving: Arriving, progress: jobs.Progress) -> None:
     library.sweep()
+    if arriving.source.suffix.lower() in TABLES:
+        _import(arriving, progress)
+        return
     if same := _shipped(arriving.source):
         _OUTCOMES[arriving.id] = (same, Report())
         return
@@ -97,6 +104,13 @@ def _admit(arriving: Arriving, progress: jobs.Progress) -> None:
     called = "" if arriving.source.name == arriving.called else arriving.called
     named = replace(report, error=report.error.replace(arriving.source.name, called) if called else report.error)
     _OUTCOMES[arriving.id] = (entry.name if entry else "", named)
+
+
+def _import(arriving: Arriving, progress: jobs.Progress) -> None:
+    """A table of predictions: the same road as `affectscope import-predictions`."""
+    imports.sweep()
+    found = take_in_guarded(arriving.source, arriving.called, lambda: progress("Reading", 0.5))
+    _OUTCOMES[arriving.id] = (found.models[0] if found.models else "", Report(found.error))
 
 
 def _shipped(source: Path) -> str:
@@ -114,6 +128,8 @@ def card(name: str) -> Card:
     path = services.models().get(name)
     if path is None or not path.is_file():
         raise UserError("That model's file is gone: choose another.")
+    if known := services.imported(name):
+        return cards.imported_card(known)
     return _card(str(path), path.stat().st_mtime_ns)
 
 
@@ -130,9 +146,17 @@ def unfit(name: str) -> str:
         return str(error)
 
 
+def news(name: str) -> str:
+    """What a person can do with a model that has just come in."""
+    if known := services.imported(name):
+        lost = f" {known.entry.count:,} problems of its table are listed in its card." if known.entry.count else ""
+        return f"{known.entry.clips:,} clips are on the Failures and Embeddings pages.{lost}"
+    return unfit(name) or "Every page can now ask it."
+
+
 def measured(name: str) -> dict[str, dict[str, float]] | None:
     """Metrics by head on the corpus at hand, or None where the model has not been asked about it."""
-    if unfit(name):
+    if unfit(name) and not services.unasked(name):
         return None
     try:
         survey = services.survey_on_disk(name)
@@ -141,18 +165,35 @@ def measured(name: str) -> dict[str, dict[str, float]] | None:
     return cards.measured(survey) if survey else None
 
 
-def removable(name: str) -> library.Entry | None:
-    """The entry of a model that was dropped in; shipped ones stay."""
+def removable(name: str) -> Removable | None:
+    """The entry of a model that was dropped in or imported; shipped ones stay."""
+    if known := services.imported(name):
+        return known.entry
     entry = library.entries().get(name)
     return entry if entry and services.models().get(name) == entry.path else None
 
 
-def remove(entry: library.Entry) -> tuple[dict[str, int], dict[str, int]]:
+def remove(entry: Removable) -> tuple[dict[str, int], dict[str, int]]:
     """Take a model away and free its memory. Returns what was in use before and after, by device; nothing where none was its."""
+    if isinstance(entry, imports.Entry):
+        imports.remove(entry)
+        return {}, {}
     before = devices.memory() if services.loaded(entry.name) else {}
     services.unload(entry.name)
     library.remove(entry)
     return before, devices.memory()
+
+
+def restore(entry: Removable) -> None:
+    """Bring back what was removed.
+
+    Raises:
+        UserError: when it is no longer kept.
+    """
+    if isinstance(entry, imports.Entry):
+        imports.restore(entry)
+    else:
+        library.restore(entry)
 
 
 def move(name: str, device: str) -> None:
@@ -169,4 +210,5 @@ def corpus(folder: str) -> Corpus:
 def classes(of: Corpus, model: str | None) -> pd.DataFrame:
     """A corpus by label; with durations where a model was asked about its clips."""
     survey = services.survey_on_disk(model) if model and of is services.corpus() else None
-    return cards.classes(of, survey.table["duration"].to_dict() if survey else None)
+    known = survey is not None and "duration" in survey.table
+    return cards.classes(of, survey.table["duration"].to_dict() if survey and known else None)

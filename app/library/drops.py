@@ -21,7 +21,10 @@ from starlette.responses import JSONResponse, Response
 
 from core import library
 from core.errors import UserError
-from core.tensorfiles import SUFFIXES, shown
+from core.imports.read import LIMIT_MB as TABLE_MB
+from core.imports.read import SUFFIXES as TABLES
+from core.tensorfiles import SUFFIXES
+from core.text import shown
 
 LIMIT_MB = 2048
 # Room that the disk keeps for everything else.
@@ -78,8 +81,8 @@ async def receive(request: Request) -> Response:
     _forget(arrived)
     if len(arrived) >= _MOST_WAITING:
         return _refused("Too many files are waiting: reload the page.", 429)
-    if Path(name).suffix not in SUFFIXES:
-        return _refused(f"{name} is no checkpoint: choose a .safetensors, .pt or .pth file.", 415)
+    if Path(name).suffix not in (*SUFFIXES, *TABLES):
+        return _refused(f"{name} is no checkpoint: choose a .safetensors, .pt or .pth file, or a .csv or .parquet table.", 415)
     folder = library.incoming()
     path = folder / f"dropped{Path(name).suffix}"
     try:
@@ -96,7 +99,7 @@ async def receive(request: Request) -> Response:
 
 
 async def _write(request: Request, path: Path, name: str) -> None:
-    limit = LIMIT_MB << 20
+    limit = (TABLE_MB if path.suffix in TABLES else LIMIT_MB) << 20
     room = shutil.disk_usage(path.parent).free - _SPARE
     claimed = request.headers.get("content-length", "")
     _fits(name, int(claimed) if claimed.isdecimal() and len(claimed) < 20 else 0, limit, room)
@@ -115,7 +118,7 @@ async def _write(request: Request, path: Path, name: str) -> None:
 
 def _fits(name: str, size: int, limit: int, room: int) -> None:
     if size > limit:
-        raise UserError(f"{name} is larger than {LIMIT_MB} MB: give its path on the machine that runs the app instead.")
+        raise UserError(f"{name} is larger than {limit >> 20} MB: give its path on the machine that runs the app instead.")
     if size > room:
         raise UserError(f"There is no room on the server's disk for {name}: remove something there first.")
 

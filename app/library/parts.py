@@ -74,8 +74,7 @@ def arrivals() -> None:
             continue
         _refused(one, report)
     if news := st.session_state.pop(_NEWS, ""):
-        said = data.unfit(news) or "Every page can now ask it."
-        sheets([Sheet(f"{news} is in the library", [said], tone="good")], key="library-news")
+        sheets([Sheet(f"{news} is in the library", [data.news(news)], tone="good")], key="library-news")
 
 
 @st.fragment(run_every=0.5)
@@ -141,7 +140,10 @@ def models() -> list[str]:
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button("CSV", table.to_csv(index=False).encode(), "models.csv", "text/csv", icon=":material/download:")
-        st.caption("Choose rows to see their cards. “Held out” was measured by training; the rest on the bundled corpus.")
+        st.caption(
+            "Choose rows to see their cards. “Held out” was measured by training; the rest on the bundled corpus, or on the "
+            "clips of an imported table."
+        )
     return shown
 
 
@@ -172,19 +174,22 @@ def shelf(shown: list[str]) -> None:
 
 
 def _actions(name: str) -> None:
-    unfit = data.unfit(name)
+    unfit, imported = data.unfit(name), bool(services.unasked(name))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        if st.button(
-            "Ask it", key=f"ask-{name}", icon=":material/smart_display:", disabled=bool(unfit), help="Open the Clip page."
-        ):
+        label, help_text = ("Look at a clip" if imported else "Ask it"), "Open the Clip page."
+        wanted = bool(unfit) and not imported
+        if st.button(label, key=f"ask-{name}", icon=":material/smart_display:", disabled=wanted, help=help_text):
             session.update(model=name)
             st.switch_page("pages/clip.py")
-        if data.measured(name) is None:
+        if imported and st.button("Failures", key=f"failures-{name}", icon=":material/rule:", help="Open the Failures page."):
+            session.update(model=name)
+            st.switch_page("pages/failures.py")
+        if data.measured(name) is None and not imported:
             asked = st.button("Measure", key=f"measure-{name}", disabled=bool(unfit), help="Ask it about every bundled clip.")
             if asked:
                 st.session_state[f"library.measuring-{name}"] = True
         known = devices.devices()
-        if len(known) > 1 or library.device(name) not in known:
+        if not imported and (len(known) > 1 or library.device(name) not in known):
             st.session_state[f"device-{name}"] = library.device(name)
             options = list({library.device(name): None, **known})
             st.selectbox(
@@ -209,7 +214,7 @@ def _move(name: str) -> None:
     data.move(name, st.session_state[f"device-{name}"])
 
 
-def _remove(entry: library.Entry) -> None:
+def _remove(entry: data.Removable) -> None:
     before, after = data.remove(entry)
     st.session_state[_REMOVED] = (entry, before, after)
 
@@ -229,10 +234,10 @@ def _undo() -> None:
         st.button("Dismiss", key="dismiss-removed", on_click=lambda: st.session_state.pop(_REMOVED, None), type="tertiary")
 
 
-def _restore(entry: library.Entry) -> None:
+def _restore(entry: data.Removable) -> None:
     del st.session_state[_REMOVED]
     try:
-        library.restore(entry)
+        data.restore(entry)
         session.choose_option(_SHOWN, json.dumps([entry.name]))
     except UserError as error:
         st.session_state[_TROUBLE] = str(error)

@@ -18,6 +18,7 @@ from core.lanes import head_title
 # Columns of numbers, and how they are written.
 FORMATS = {"Parameters": "localized", "Size (MB)": "%.1f", **dict.fromkeys(("Accuracy", "Macro F1", "CCC", "MAE"), "%.3f")}
 _HELD = " held out"
+_MOST_PROBLEMS = 100
 
 
 def comparison(names: Iterable[str], loaded: Mapping[str, bool]) -> pd.DataFrame:
@@ -36,17 +37,18 @@ def _row(name: str, loaded: bool) -> dict[str, object]:
     return {
         "Model": name,
         "System": card.spec.system,
-        "Parameters": card.parameters,
+        "Parameters": card.parameters or None,
         "Labels": ", ".join(card.spec.labels),
         **{METRICS[metric]: decision.get(metric) for metric in ("accuracy", "macro_f1", "ccc", "mae")},
         **{METRICS[metric] + _HELD: held.get(metric) for metric in ("accuracy", "macro_f1", "ccc", "mae")},
         "Inputs": ", ".join(f"{m} {dim}" for m, dim in card.spec.inputs.items()),
         "Trained on": training.get("Corpus", ""),
+        "Imported from": card.imported.get("Table", ""),
         "Regime": training.get("Regime", ""),
         "Seed": training.get("Seed", ""),
         "Epochs": training.get("Epochs", ""),
         "Size (MB)": card.bytes / 1e6,
-        "Device": library.device(name),
+        "Device": "" if card.imported else library.device(name),
         "In memory": loaded,
     }
 
@@ -60,21 +62,29 @@ def model_sheet(name: str) -> Sheet:
     sections = [
         Section("System", _system(card)),
         Section("Classes" if card.spec.task == "classification" else "Attributes", chips=card.spec.labels),
-        Section("Inputs", [(m, _input(card, m)) for m in card.spec.inputs]),
-        Section("Sizes", list(card.config.items())),
     ]
+    if card.imported:
+        sections.append(Section("Import", list(card.imported.items())))
+    else:
+        sections.append(Section("Inputs", [(m, _input(card, m)) for m in card.spec.inputs]))
+        sections.append(Section("Sizes", list(card.config.items())))
     if card.training:
         sections.append(Section("Training", list(card.training.items())))
     if card.metrics:
         sections.append(metrics_section("On the clips that training held out", card.metrics))
     measured = data.measured(name)
     if measured:
-        sections.append(metrics_section("On the corpus at hand", measured))
+        sections.append(metrics_section("On the table's own clips" if card.imported else "On the corpus at hand", measured))
+    if card.problems:
+        kind = "problem of its table" if card.count == 1 else "problems of its table"
+        sections.append(Section(kind, keys=card.problems[:_MOST_PROBLEMS], count=card.count))
     return Sheet(name, [card.unfit] if card.unfit else [], CAUTION if card.synthetic else "", sections)
 
 
 def _system(card: Card) -> list[tuple[str, str]]:
     heads = ", ".join(f"{head} ({' and '.join(card.spec.modalities[head])})" for head in card.spec.heads)
+    if card.imported:
+        return [("System", card.spec.system), *([("Heads", ", ".join(card.spec.heads))] if card.spec.heads else [])]
     rows = [("System", card.spec.system), ("Parameters", f"{card.parameters:,}"), ("File", f"{card.bytes / 1e6:.1f} MB")]
     rows += [("Read as", f"public layout {card.layout}")] if card.layout else []
     return [*rows, ("Heads", heads), ("Answers", "frame by frame" if card.spec.clock else "once a clip")]

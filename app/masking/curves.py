@@ -45,7 +45,7 @@ def section(model: str) -> None:
 
 
 def _models(model: str) -> list[str]:
-    known = list(services.models())
+    known = services.askable()
     wanted = [name for name in session.option(_MODELS).split(",") if name in known] or [model]
     st.session_state["masking_models"] = wanted
 

@@ -105,10 +105,9 @@ def _picture(note: Note) -> tuple[bytes | None, str]:
 
 def _possible(note: Note) -> bool:
     try:
-        services.clip(note.corpus, note.clip)
+        return services.clip(note.corpus, note.clip).file is not None and note.model in services.models()
     except UserError:
         return False
-    return note.model in services.models()
 
 
 def _answered(note: Note) -> services.Result | None:

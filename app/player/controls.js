@@ -155,7 +155,7 @@ function fillControls(p) {
   p.headCount = Math.max(0, ...sources.map((one) => one.heads))
   fillCounted(el.layer, p.layerCount)
   fillCounted(el.head, p.headCount)
-  el.attentionGroup.hidden = !sources.length
+  el.attentionGroup.hidden = p.layerCount < 2 && p.headCount < 2
   el.map.replaceChildren(...mapChoices(timeline).map((one) => new Option(one.left ? one.title : mapName(one), one.id)))
   el.explain.replaceChildren(new Option("predicted class", ""), ...timeline.classes.map((name) => new Option(name, name)))
   el.heatGroup.hidden = !timeline.heatmaps.length

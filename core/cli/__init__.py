@@ -8,7 +8,13 @@ from core.cli.common import remarks
 from core.cli.corpus import corpus_app
 from core.cli.experiment import experiment_app
 from core.cli.models import app
+from core.cli.predictions import import_predictions
 from core.errors import UserError
+
+__all__ = ["app", "import_predictions", "main"]
+
+# Commands that need neither torch nor OpenCV answer seconds sooner without them.
+_LIGHT = ("import-predictions",)
 
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(experiment_app, name="experiment")
@@ -16,9 +22,10 @@ app.add_typer(experiment_app, name="experiment")
 
 def main() -> None:
     """Console entry: a user's error is one sentence."""
-    from core.threads import fit_thread_pools
+    if not set(_LIGHT) & set(sys.argv[1:2]):
+        from core.threads import fit_thread_pools
 
-    fit_thread_pools()
+        fit_thread_pools()
     try:
         app()
     except UserError as error:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -50,9 +51,11 @@ def show(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
     if as_json:
         print(json.dumps(rows, indent=1))
         return
-    table = Table(title=title)
+    # Names out of files may hold what rich would take for markup.
+    table = Table(title=escape(title))
     for column in rows[0] if rows else ():
-        table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
+        table.add_column(escape(column), justify="left" if isinstance(rows[0][column], str) else "right")
     for row in rows:
-        table.add_row(*(f"{v:.3f}" if isinstance(v, float) else f"{v:,}" if type(v) is int else str(v) for v in row.values()))
+        cells = (f"{v:.3f}" if isinstance(v, float) else f"{v:,}" if type(v) is int else str(v) for v in row.values())
+        table.add_row(*map(escape, cells))
     output.print(table)

@@ -119,7 +119,7 @@ def _audio(path: Path, report: Progress) -> Arrays:
     sound = media.read_sound(path)
     stream = opensmile.extract_llds(sound)
     arrays = {"values": stream.values, "times": stream.times, "present": stream.present}
-    return arrays | _envelope(sound) | {"track": np.array(sound is not None)}
+    return arrays | envelope(sound) | {"track": np.array(sound is not None)}
 
 
 def _spectrogram(name: str, path: Path, store: FeatureStore, key: str) -> Stream:
@@ -139,10 +139,11 @@ def _pixels(name: str, path: Path, faces: FaceTrack, store: FeatureStore, key: s
 
 def _no_audio() -> Arrays:
     stream = Stream.absent(opensmile.DIM)
-    return {"values": stream.values, "times": stream.times, "present": stream.present} | _envelope(None)
+    return {"values": stream.values, "times": stream.times, "present": stream.present} | envelope(None)
 
 
-def _envelope(sound: media.Sound | None) -> Arrays:
+def envelope(sound: media.Sound | None) -> Arrays:
+    """Smallest and largest sample in each 10 ms, ``envelope`` [2, N], and the bins' centres, ``envelope_times`` [N] seconds."""
     step = round(ENVELOPE_STEP * media.SAMPLE_RATE)
     samples = sound.samples if sound is not None else np.zeros(0, np.float32)
     bins = samples[: len(samples) // step * step].reshape(-1, step)

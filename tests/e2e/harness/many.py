@@ -60,7 +60,8 @@ survey("made-up 7442")
 services.models = lambda: dict.fromkeys(SIZES, Path("none"))
 services.survey = survey
 services.corpus = lambda: corpus(choose.model())
-services.bundled_clips = lambda: corpus(choose.model()).table
+services.clips_of = lambda model: corpus(model).table
+services.corpus_of = lambda model: corpus(model)
 services.card = lambda model: {}
 choose.sidebar = lambda model: None
 page = st.navigation([st.Page(lambda: st.write("Nothing here."), title="Blank", default=True), st.Page(PAGE)], position="top")

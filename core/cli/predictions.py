@@ -1,0 +1,55 @@
+"""`affectscope import-predictions`: what other people's models said, for the dashboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.common import AsJson, remarks, show
+from core.cli.models import app
+
+_LISTED = 20
+
+
+@app.command(name="import-predictions")
+def import_predictions(
+    table: Annotated[Path, typer.Argument(help="CSV or Parquet: a row a clip, columns MODEL.HEAD.CLASS; see the docs.")],
+    corpus: Annotated[str, typer.Option(help="The corpus that the clips are of, by its name or folder.")] = "",
+    media: Annotated[Path | None, typer.Option(help="A folder in which the clips' files are found by name.")] = None,
+    classes: Annotated[str, typer.Option(help="Class names, comma between, in the order of lists in cells.")] = "",
+    scale: Annotated[str, typer.Option(help="What the numbers are: `probabilities`, `logits`, or `auto`.")] = "auto",
+    decision: Annotated[str, typer.Option(help="The head that speaks for the system; found if left out.")] = "",
+    name: Annotated[str, typer.Option(help="What to call the import; the table's own name if left out.")] = "",
+    replace: Annotated[bool, typer.Option(help="Take the place of the import of that name.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring predictions of models that are not ours into the dashboard; one that runs shows them at once."""
+    from core.errors import UserError
+    from core.imports.names import taken
+    from core.imports.shelf import Options, take_in
+
+    if scale not in ("auto", "probabilities", "logits"):
+        raise UserError(f"There is no scale {scale!r}: choose probabilities, logits or auto.")
+    names = tuple(one.strip() for one in classes.split(",") if one.strip())
+    options = Options(corpus, media, names, scale, decision, name, replace)  # type: ignore[arg-type]
+    made = take_in(table, options, taken())
+    if as_json:
+        print(made.to_json())
+        return
+    for sentence in made.problems[:_LISTED]:
+        remarks.print(sentence, markup=False, soft_wrap=True)
+    if len(made.problems) > _LISTED:
+        remarks.print(f"{len(made.problems) - _LISTED:,} more problems; --json lists all.")
+    for sentence in made.notes:
+        remarks.print(f"Note: {sentence}", markup=False, soft_wrap=True)
+    rows: list[dict[str, Any]] = []
+    for one in made.models:
+        heads = ", ".join(f"{head} ({scale})" for head, scale in one.scale.items())
+        accuracy = "" if one.accuracy is None else f"{one.accuracy:.1%}"
+        rows.append(
+            {"model": one.name, "clips": one.clips, "problems": one.count, "accuracy": accuracy, "heads": heads}
+            | {"attention": ", ".join(m for m, _ in one.attention), "classes": len(one.classes)}
+        )
+    show(rows, False, f"{made.clips:,} clips of {table.name}, {made.media:,} with media")

@@ -1,0 +1,208 @@
+"""What can be used of each row: posteriors that are some, attention that weighs frames, embeddings of one length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.special import entr, softmax
+
+from core.errors import UserError
+from core.imports.layout import Answers, Columns, Layout, Scale
+from core.imports.read import Problem, Table
+from core.surveyed import DECISION
+from core.text import shown
+
+# Posteriors that were written with two decimals sum to one within this.
+TOLERANCE = 0.01
+# Heads that speak for a system where none is called so.
+_MAIN = ("av", "audio-visual", "audiovisual", "fusion", "fused", "multimodal")
+_MOSTLY = 0.9
+
+
+@dataclass(frozen=True)
+class Attention:
+    """How much each frame of a clip counts.
+
+    Attributes:
+        weights: [T] float32 for each of N clips, summing to 1, NaN at frames that are not there; None where there is none.
+        rates: [N] frames a second; NaN where the frames are spread evenly over the clip.
+    """
+
+    modality: str
+    name: str
+    weights: list[np.ndarray | None]
+    rates: np.ndarray
+
+
+@dataclass(frozen=True)
+class Said:
+    """What can be used of a model.
+
+    Attributes:
+        at: [N] places of its clips in the layout.
+        answers: head, "decision" among them -> [N, C] posteriors.
+        heads: those that the table names, without "decision".
+        decision: the head that speaks for the system.
+        scale: head -> what its numbers were taken for.
+        entropy: [N], how even the attention is, 0..1; NaN where there is none.
+    """
+
+    classes: tuple[str, ...]
+    at: np.ndarray
+    answers: Mapping[str, np.ndarray]
+    heads: tuple[str, ...]
+    decision: str
+    scale: Mapping[str, str]
+    attention: list[Attention]
+    embeddings: dict[str, np.ndarray]
+    entropy: np.ndarray
+    problems: list[Problem] = field(default_factory=list)
+
+
+def check(table: Table, layout: Layout, model: str, usable: np.ndarray, scale: Scale = "auto", main: str = "") -> Said:
+    """Take what can be used of one model, and note what cannot.
+
+    Args:
+        usable: [R] bool, the layout's rows whose clip is known.
+        scale: what its numbers are; "auto" finds out.
+        main: the head that speaks for the system; found by its name, else the first, where it is empty.
+
+    Raises:
+        UserError: when nobody can tell what the numbers are.
+    """
+    own, bad = layout.models[model], dict[int, str]()
+    found, posteriors = {}, {}
+    for head, said in own.heads.items():
+        kind = scale if scale != "auto" else said.scale if said.scale != "auto" else _scale(said.values, f"{model}.{head}")
+        found[head] = kind
+        posteriors[head], faults = _posteriors(said, kind)
+        for i, why in faults.items():
+            bad.setdefault(i, why if len(own.heads) == 1 and head == DECISION else f"{head}: {why}")
+    vectors = {name: list(table.lists(column)) for name, column in own.embeddings.items()}
+    for name, rows in vectors.items():
+        for i, why in _vector_faults([rows[at] for at in layout.at], usable).items():
+            bad.setdefault(i, f"embedding {name}: {why}")
+    keep = usable.copy()
+    keep[list(bad)] = False
+    at = keep.nonzero()[0]
+    problems = [Problem(layout.rows[i], why, shown(model)) for i, why in sorted(bad.items()) if usable[i]]
+    attention = []
+    for (modality, name), (column, rate) in own.attention.items():
+        one, faults = _attention(table, layout, at, modality, name, column, rate)
+        attention.append(one)
+        problems += [Problem(layout.rows[i], why, shown(model)) for i, why in faults.items()]
+    decision = _decision(own, main, model)
+    heads = tuple(head for head in posteriors if head != DECISION)
+    answers = {DECISION: posteriors[decision][at]} | {head: posteriors[head][at] for head in heads}
+    embeddings = {"posteriors" if head == DECISION else f"posteriors, {head}": said for head, said in answers.items()}
+    embeddings.pop(f"posteriors, {decision}", None)
+    embeddings |= {name: np.stack([rows[layout.at[i]] for i in at]) for name, rows in vectors.items() if len(at)}  # type: ignore[misc]
+    classes = next(iter(own.heads.values())).classes
+    return Said(classes, at, answers, heads, decision, found, attention, embeddings, _entropy(attention, len(at)), problems)
+
+
+def _scale(values: np.ndarray, column: str) -> str:
+    """Probabilities or logits, by the rows that have them all."""
+    whole = values[np.isfinite(values).all(1)]
+    if not len(whole):
+        return "logits"
+    inside = ((whole >= 0) & (whole <= 1)).all(1)
+    if inside.mean() < _MOSTLY:
+        return "logits"
+    if (np.abs(whole[inside].sum(1) - 1) <= TOLERANCE).mean() >= 0.5:
+        return "probabilities"
+    raise UserError(
+        f"The numbers of {shown(column)} lie between 0 and 1 but do not sum to one: "
+        "divide each row by its sum, or say --scale logits."
+    )
+
+
+def _posteriors(said: Answers, scale: str) -> tuple[np.ndarray, dict[int, str]]:
+    """[R, C] probabilities, and by row why there are none."""
+    values, faults = said.values, dict(said.faults)
+    count = values.shape[1]
+    missing = np.isnan(values).sum(1)
+    for i in missing.nonzero()[0]:
+        faults.setdefault(int(i), f"{missing[i]} of {count} classes are missing or NaN")
+    if scale == "probabilities":
+        sums = values.sum(1)
+        for i in np.flatnonzero(((values < 0) | (values > 1 + TOLERANCE)).any(1)):
+            faults.setdefault(int(i), "a probability outside 0 to 1")
+        for i in np.flatnonzero(np.abs(sums - 1) > TOLERANCE):
+            faults.setdefault(int(i), f"its probabilities sum to {sums[i]:.3g}, not to 1")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return values / sums[:, None], faults
+    # A logit of minus infinity is a probability of zero; plus infinity, or nothing else, is no answer.
+    for i in np.flatnonzero((values == np.inf).any(1) | (values == -np.inf).all(1)):
+        faults.setdefault(int(i), "a logit that is infinite")
+    good = np.ones(len(values), bool)
+    good[list(faults)] = False
+    made = np.full(values.shape, np.nan)
+    made[good] = softmax(values[good], 1)
+    return made, faults
+
+
+def _decision(own: Columns, main: str, model: str) -> str:
+    if main and main not in own.heads:
+        raise UserError(f"{shown(model)} has no head {shown(main)}: choose one of {', '.join(map(shown, own.heads))}.")
+    if main:
+        return main
+    return next((head for head in (DECISION, *_MAIN) if head in own.heads), next(iter(own.heads)))
+
+
+def _vector_faults(rows: list[np.ndarray | None], usable: np.ndarray) -> dict[int, str]:
+    """By row why its vector cannot be used: the length that most have is the right one."""
+    sizes = np.array([0 if row is None else len(row) for row in rows])
+    there = sizes[usable & (sizes > 0)]
+    size = int(np.bincount(there).argmax()) if len(there) else 0
+    faults = {}
+    for i, row in enumerate(rows):
+        if row is None or not len(row):
+            faults[i] = "it is missing or no list of numbers"
+        elif len(row) != size:
+            faults[i] = f"{len(row)} numbers where the others have {size}"
+        elif not np.isfinite(row).all():
+            faults[i] = "a number that is NaN or infinite"
+    return faults
+
+
+def _attention(
+    table: Table, layout: Layout, at: np.ndarray, modality: str, name: str, column: str, rate: str
+) -> tuple[Attention, dict[int, str]]:
+    cells, rates = list(table.lists(column)), np.full(len(table.rows), np.nan)
+    if rate:
+        rates = table.numbers(rate)
+    weights: list[np.ndarray | None] = []
+    faults: dict[int, str] = {}
+    own = f"attention {modality}{f' {name}' if name else ''}"
+    for i in at:
+        cell = cells[layout.at[i]]
+        why = "" if cell is None else _no_weights(cell)
+        if cell is not None and rate and not (np.isfinite(rates[layout.at[i]]) and rates[layout.at[i]] > 0):
+            why = why or "its rate is missing or not above 0"
+        if why:
+            faults[int(i)] = f"{own}: {why}"
+        weights.append(None if cell is None or why else (cell / np.nansum(cell)).astype(np.float32))
+    return Attention(modality, name, weights, rates[[layout.at[i] for i in at]]), faults
+
+
+def _no_weights(cell: np.ndarray) -> str:
+    if not len(cell):
+        return "no list of numbers"
+    if np.isinf(cell).any() or (cell < 0).any():
+        return "a weight below 0 or infinite"
+    return "" if np.nansum(cell) > 0 else "its weights sum to 0"
+
+
+def _entropy(attention: list[Attention], count: int) -> np.ndarray:
+    """How even it is, 0 to 1: the mean over all maps with two frames or more, as ``core.survey.entropy`` has it."""
+    found = np.full((len(attention), count), np.nan)
+    for k, one in enumerate(attention):
+        for i, weights in enumerate(one.weights):
+            frames = 0 if weights is None else int((weights > 0).sum())
+            if weights is not None and frames > 1:
+                found[k, i] = np.nansum(entr(weights.astype(float))) / np.log(frames)
+    there = np.isfinite(found).sum(0)
+    return np.where(there > 0, np.nansum(found, 0) / np.maximum(there, 1), np.nan)

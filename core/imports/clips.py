@@ -1,0 +1,193 @@
+"""The clips of a table: ids, labels, facts, and their media where they are at hand."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core import media
+from core.corpora import Corpus
+from core.errors import UserError
+from core.imports.layout import CLIP, LABEL, PATH, Layout
+from core.imports.read import Problem, Table
+from core.text import shown
+
+# What a path must end in before anybody looks at the file.
+_SOUND = frozenset((".wav", ".flac", ".mp3", ".m4a", ".ogg"))
+MEDIA = frozenset((*media.EXTENSIONS, ".m4v", ".mpg", ".mpeg", ".flv")) | _SOUND
+LONGEST_FACT = 200
+_MOST_FILES = 500_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a table's clips are, beside what it says itself: a corpus, a folder of media, or only the table's own folder."""
+
+    folder: Path
+    corpus: Corpus | None = None
+    media: Path | None = None
+
+
+@dataclass
+class Clips:
+    """Attributes:
+    usable: [R] bool, the layout's rows whose clip is known.
+    table: a row for each usable one, by clip id: ``path`` (whole, or empty), ``label`` where anybody has one, facts.
+    """
+
+    usable: np.ndarray
+    table: pd.DataFrame
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class ImportedCorpus(Corpus):
+    """Clips that a table named, each by its whole path: one is read as media only after it was found to be some."""
+
+    def located(self, clip: str) -> Path:
+        """The clip's file, unread.
+
+        Raises:
+            UserError: when the table names no such clip, or no media of it that are here.
+        """
+        path = str(self.table.at[clip, PATH]) if clip in self.table.index else ""
+        if not path or not os.path.isfile(path):
+            raise UserError("There are no media of this clip here: import its table again with --media FOLDER.")
+        return Path(path)
+
+    def media(self, clip: str) -> Path:
+        path = self.located(clip)
+        stat = path.stat()
+        _probe(str(path), stat.st_size, stat.st_mtime_ns)
+        return path
+
+
+@lru_cache(maxsize=20_000)
+def _probe(path: str, size: int, changed: int) -> None:
+    media.probe(Path(path))
+
+
+def gather(table: Table, layout: Layout, source: Source) -> Clips:
+    """Find the clips.
+
+    Raises:
+        UserError: when the folder of media cannot be searched.
+    """
+    layout.clips = [shown(clip, LONGEST_FACT) for clip in layout.clips]
+    usable, problems = _known(layout)
+    made = Clips(usable, pd.DataFrame(), problems)
+    paths = _paths(table, layout, source, made)
+    keep = usable.nonzero()[0]
+    rows = [layout.at[i] for i in keep]
+    ids = [layout.clips[i] for i in keep]
+    columns: dict[str, object] = {PATH: [paths[i] for i in keep]}
+    if LABEL in table.columns:
+        labels = table.texts(LABEL)
+        columns[LABEL] = [shown(labels[row], LONGEST_FACT) or None for row in rows]
+    for name in layout.facts:
+        if not table.has_lists(name):
+            columns[name] = _fact(table, name, rows)
+    found = pd.DataFrame(columns, index=pd.Index(ids, name=CLIP, dtype=object))
+    if source.corpus is not None:
+        own = source.corpus.table.reindex(ids)
+        more = [str(name) for name in own if name != PATH and name not in found]
+        found = pd.concat([found, own[more].set_axis(found.index)], axis=1)
+    made.table = found.drop(columns=LABEL) if LABEL in found and found[LABEL].isna().all() else found
+    return made
+
+
+def _known(layout: Layout) -> tuple[np.ndarray, list[Problem]]:
+    """Which rows name a clip, each once."""
+    usable, problems, seen = np.ones(len(layout.clips), bool), [], dict[str, int]()
+    for i, clip in enumerate(layout.clips):
+        if not clip:
+            usable[i] = False
+            problems.append(Problem(layout.rows[i], "no clip is named"))
+        elif clip in seen:
+            usable[i] = False
+            problems.append(Problem(layout.rows[i], f"clip {shown(clip)} comes again, after row {seen[clip]}"))
+        else:
+            seen[clip] = layout.rows[i]
+    return usable, problems
+
+
+def _fact(table: Table, name: str, rows: list[int]) -> list[object]:
+    if table.is_numeric(name):
+        return [float(value) if np.isfinite(value) else None for value in table.numbers(name)[rows]]
+    texts = table.texts(name)
+    return [shown(texts[row], LONGEST_FACT) or None for row in rows]
+
+
+def _paths(table: Table, layout: Layout, source: Source, made: Clips) -> list[str]:
+    """A whole path by row, empty where there are no media. A row whose clip is not where a person said is no longer usable."""
+    named = table.texts(PATH) if PATH in table.columns else []
+    files = _index(source.media) if source.media is not None else {}
+    paths = [""] * len(layout.clips)
+    for i in map(int, made.usable.nonzero()[0]):
+        clip = layout.clips[i]
+        text = named[layout.at[i]] if named else ""
+        if source.corpus is not None:
+            try:
+                paths[i] = str(source.corpus.media(clip).absolute())
+            except UserError as error:
+                # Labels without media are worked with as far as they go; a clip that the corpus does not list is none of its.
+                if clip not in source.corpus.table.index:
+                    _refuse(made, layout, i, str(error).rstrip("."))
+        elif source.media is not None:
+            paths[i] = _whole(source.media, text) or files.get(clip, "") or files.get(Path(clip).stem, "")
+            if not paths[i]:
+                _refuse(made, layout, i, f"clip {shown(clip)} is not in {shown(str(source.media), 200)}")
+        else:
+            paths[i] = _whole(source.folder, text)
+    found = sum(bool(paths[i]) for i in made.usable.nonzero()[0])
+    count = int(made.usable.sum())
+    if found < count:
+        made.notes.append(f"{count - found} of {count} clips have no media here: they cannot be played.")
+    return paths
+
+
+def _refuse(made: Clips, layout: Layout, i: int, why: str) -> None:
+    made.usable[i] = False
+    made.problems.append(Problem(layout.rows[i], why))
+
+
+def _whole(folder: Path, text: str) -> str:
+    """The whole path of a file of media; empty where there is none."""
+    if not text or "\0" in text or Path(text).suffix.lower() not in MEDIA:
+        return ""
+    path = os.path.abspath(os.path.join(folder, text))
+    try:
+        return path if os.path.isfile(path) else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def _index(folder: Path) -> dict[str, str]:
+    """Every name that a file of media may be called by: its path in the folder, its name, either without its ending."""
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {shown(str(folder), 200)}: check --media.")
+    files: list[Path] = []
+    for root, _, names in os.walk(folder):
+        files += [Path(root, name) for name in names if Path(name).suffix.lower() in MEDIA]
+        if len(files) > _MOST_FILES:
+            raise UserError(f"{shown(str(folder), 200)} holds more than {_MOST_FILES:,} files: name a folder inside it.")
+    found: dict[str, str] = {}
+    # Of a clip's video and its sound alone, the video is the clip.
+    for path in sorted(files, key=lambda path: (path.suffix.lower() in _SOUND, path)):
+        inside = path.relative_to(folder)
+        for alias in (path.stem, path.name, str(inside.with_suffix("")), str(inside)):
+            found.setdefault(alias, str(path.absolute()))
+    return found
+
+
+def corpus(name: str, table: pd.DataFrame, labels: tuple[str, ...]) -> ImportedCorpus:
+    """A corpus of what a table named."""
+    return ImportedCorpus(name, Path("/"), table, labels)
+
+
+__all__ = ["Clips", "ImportedCorpus", "Source", "corpus", "gather"]

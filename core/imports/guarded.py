@@ -1,0 +1,69 @@
+"""Import a table that was dropped into the app: in a process of its own, with limits on its memory and its time."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core import guard
+from core.errors import UserError
+from core.features.store import cache_root
+
+_MEMORY = 3 << 30
+_COPIES = 12
+_SECONDS = 60.0
+_BYTES_PER_SECOND = 1e6
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a table: the names of its models, what could not be used of it, or one sentence why nothing could."""
+
+    models: tuple[str, ...] = ()
+    problems: int = 0
+    error: str = ""
+
+
+def take_in_guarded(path: Path, called: str, check: Callable[[], object] = lambda: None) -> Outcome:
+    """As ``shelf.take_in`` with no options.
+
+    Args:
+        called: what its owner calls the file.
+        check: called a few times a second; what it raises ends the work.
+    """
+    size = path.stat().st_size
+    report = cache_root() / "imports" / f".report-{uuid.uuid4().hex}.json"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        arguments = [str(path), called, str(report)]
+        guard.run("core.imports.guarded", arguments, _MEMORY + _COPIES * size, _SECONDS + size / _BYTES_PER_SECOND, check)
+        found = json.loads(report.read_text(encoding="utf-8"))
+        return Outcome(tuple(map(str, found["models"])), int(found["problems"]), str(found["error"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Outcome(error="This table asks for more memory or time than any of its size: it is damaged or hostile.")
+    finally:
+        report.unlink(missing_ok=True)
+
+
+def _main() -> None:
+    path, called, report, memory, seconds = sys.argv[1:]
+    from core.imports.names import taken
+    from core.imports.shelf import Options, take_in
+
+    guard.limit(int(memory), int(seconds))
+    found: dict[str, Any] = {"models": [], "problems": 0, "error": ""}
+    try:
+        made = take_in(Path(path), Options(), taken(), called)
+        found |= {"models": [one.name for one in made.models], "problems": len(made.problems)}
+    except UserError as error:
+        found["error"] = str(error)
+    Path(report).write_text(json.dumps(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _main()

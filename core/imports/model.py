@@ -1,0 +1,91 @@
+"""An imported model, as the app asks it: what it declares, and what it said of a clip, on the clip's own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from core import media
+from core.analyzer import Analysis
+from core.errors import UserError
+from core.features.extract import envelope
+from core.features.store import content_hash, key_of
+from core.imports.shelf import IMPORT_VERSION, Entry, attention_of
+from core.models.base import ModelSpec
+from core.surveyed import Survey
+from core.timeline import Lane, Timeline
+
+UNASKED = "This model was imported as predictions: its weights are not here, so it cannot be asked anything new."
+NO_HEATMAPS = "There are no heatmaps: this model's predictions were imported, and a heatmap takes its weights."
+_SMALL = 32
+
+
+class Imported:
+    """Predictions in the place of a model."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+
+    @property
+    def spec(self) -> ModelSpec:
+        own = self.entry
+        heads = dict(own.heads)
+        return ModelSpec("imported", {}, own.classes, tuple(heads), heads, (own.decision,), embeddings=own.embeddings)
+
+    @cached_property
+    def survey(self) -> Survey:
+        """Raises:
+        UserError: when it cannot be read.
+        """
+        found = Survey.load(self.entry.survey)
+        if found is None:
+            raise UserError("The predictions of this model are no longer stored: import its table again.")
+        return found
+
+    def key(self, clip: str, file: Path) -> str:
+        """What ``analyze`` will call its answer."""
+        return key_of("imported", IMPORT_VERSION, self.entry.id, self.entry.added, clip, content_hash(file))
+
+    def analyze(self, clip: str, file: Path, progress: Callable[[str, float], None] = lambda stage, share: None) -> Analysis:
+        """What the table says of a clip, with its attention on the clip's clock.
+
+        Raises:
+            UserError: when it says nothing of it, or the file cannot be played.
+        """
+        if clip not in self.survey.table.index:
+            raise UserError("The table that this model came from says nothing of this clip: choose one of its own.")
+        place = int(self.survey.table.index.get_loc(clip))
+        duration = media.probe(file).duration
+        progress("Reading the picture", 0.2)
+        times = np.array([time for time, _ in media.read_frames(file, _SMALL)])
+        progress("Reading the sound", 0.7)
+        heard = envelope(media.read_sound(file))
+        wave = Lane(
+            "wave", "Sound", "wave", heard["envelope_times"], heard["envelope"], ("low", "high"), "audio",
+            "Smallest and largest sample in each 10 ms.",
+        )  # fmt: skip
+        lanes = [_lane(*one, duration) for one in attention_of(self.entry, place) if len(one[2])]
+        notices = (NO_HEATMAPS,) if lanes else (f"{NO_HEATMAPS} The table holds no attention of this clip either.",)
+        timeline = Timeline(
+            duration, times, np.full((len(times), 4), np.nan, np.float32), lanes=(wave, *lanes), title=file.stem,
+            classes=self.spec.labels, notices=notices,
+        )  # fmt: skip
+        said = {h: dict(zip(self.spec.labels, map(float, rows[place]), strict=True)) for h, rows in self.survey.answers.items()}
+        evidence = dict.fromkeys(self.spec.heads, True) or {"decision": True}
+        return Analysis(said, evidence, {}, timeline, notices, self.key(clip, file))
+
+
+def _lane(modality: str, name: str, weights: np.ndarray, rate: float, duration: float) -> Lane:
+    """Frame i is centred at (i + 1/2) / rate; without a rate the frames share the clip evenly."""
+    even = not np.isfinite(rate)
+    times = (np.arange(len(weights)) + 0.5) / (len(weights) / duration if even and duration > 0 else 1.0 if even else rate)
+    note = "The table gives no rate: the frames are spread evenly over the clip." if even else f"{rate:g} frames a second."
+    title = f"{modality.capitalize()} attention{f', {name}' if name else ''}"
+    own = f"attention.{modality}.{name or 'imported'}"
+    said = f"Weight of each frame as the imported table gives it, scaled to sum to 1 over the clip. {note}"
+    # Frames beyond the clip's end have no place in the player.
+    there = times <= duration + 0.5
+    return Lane(own, title, "weights", times[there], weights[None, there], ("imported",), modality, said, layers=1, heads=1)

@@ -1,0 +1,253 @@
+"""A table's columns, as text, numbers or lists of numbers: CSV and Parquet, within limits, nothing unpickled.
+
+Rows are counted from 1, the first below the header.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.errors import UserError
+from core.text import shown
+
+SUFFIXES = (".csv", ".tsv", ".parquet")
+LIMIT_MB = 256
+MOST_ROWS = 1_000_000
+MOST_COLUMNS = 5_000
+# Numbers in all cells together: 23,000 clips with some 4,000 each.
+MOST_VALUES = 100_000_000
+_LONGEST_CELL = 4 << 20
+_LOOKED_AT = 20
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What cannot be used of a row; ``model`` is empty where no model can use it."""
+
+    row: int
+    what: str
+    model: str = ""
+
+    def __str__(self) -> str:
+        return f"Row {self.row}{f', {self.model}' if self.model else ''}: {self.what}."
+
+
+@dataclass
+class Table:
+    """A table as it was read.
+
+    Attributes:
+        columns: name -> R cells: text out of a CSV, an Arrow column out of a Parquet file.
+        rows: the R rows' numbers.
+        problems: of rows that could not be read at all.
+    """
+
+    file: str
+    columns: dict[str, Any]
+    rows: list[int]
+    problems: list[Problem] = field(default_factory=list)
+
+    def texts(self, name: str) -> list[str]:
+        """Cells as text, without blanks at the ends; empty where there is nothing."""
+        cells = self.columns[name]
+        if isinstance(cells, list):
+            return [cell.strip() for cell in cells]
+        return ["" if value is None or value != value else str(value).strip() for value in cells.to_pylist()]
+
+    def numbers(self, name: str) -> np.ndarray:
+        """[R] float64, NaN where a cell is empty or no number."""
+        cells = self.columns[name]
+        if not isinstance(cells, list):
+            if _is_number(cells.type):
+                return cells.cast(pa.float64(), safe=False).to_numpy().astype(np.float64)
+            cells = self.texts(name)
+        return np.array([_number(cell) for cell in cells])
+
+    def lists(self, name: str) -> Iterator[np.ndarray | None]:
+        """Cells as [T] float32, with NaN for null; None where a cell is empty, an empty array where it is no list of numbers."""
+        cells = self.columns[name]
+        if isinstance(cells, list):
+            for cell in cells:
+                yield _parsed(cell)
+        elif _is_list(cells.type):
+            for cell in cells:
+                yield None if cell.as_py() is None else _as_array(cell.values)
+        else:
+            for text in self.texts(name):
+                yield _parsed(text)
+
+    def has_lists(self, name: str) -> bool:
+        """Whether its cells are lists of numbers rather than single values, by the first of them."""
+        cells = self.columns[name]
+        if not isinstance(cells, list) and _is_list(cells.type):
+            return True
+        if not isinstance(cells, list) and not _is_text(cells.type):
+            return False
+        looked = [text for text in (self.texts(name) if not isinstance(cells, list) else cells) if text.strip()][:_LOOKED_AT]
+        return bool(looked) and sum(_looks_like_list(text) for text in looked) > len(looked) / 2
+
+    def is_numeric(self, name: str) -> bool:
+        """Whether the column holds numbers, in more cells than not of those that hold anything."""
+        cells = self.columns[name]
+        if not isinstance(cells, list) and not _is_text(cells.type):
+            return _is_number(cells.type)
+        filled = [text for text in self.texts(name) if text]
+        # What a person writes for "not a number" is a number's place.
+        found = sum(np.isfinite(_number(text)) or text.lower() in ("nan", "inf", "-inf") for text in filled)
+        return bool(filled) and found > len(filled) / 2
+
+
+def read(path: Path, called: str = "") -> Table:
+    """Read a table.
+
+    Args:
+        called: what its owner calls the file, where it lies under another name.
+
+    Raises:
+        UserError: when there is none, or it is too large, damaged or of another kind.
+    """
+    name = shown(called or path.name)
+    if not path.is_file():
+        raise UserError(f"There is no table {shown(str(path), 300)}: check the path.")
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{name} is no table of predictions: write it as .csv or .parquet.")
+    if path.stat().st_size > LIMIT_MB << 20:
+        raise UserError(f"{name} is larger than {LIMIT_MB} MB: split it, or write it as Parquet with float32 numbers.")
+    table = _parquet(path, name) if path.suffix.lower() == ".parquet" else _csv(path, name)
+    if not table.rows:
+        first = f" ({table.problems[0]})" if table.problems else ""
+        raise UserError(f"{name} has no row that can be read{first}: write a header and a row a clip.")
+    return table
+
+
+def _csv(path: Path, name: str) -> Table:
+    before = csv.field_size_limit(_LONGEST_CELL)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline(_LONGEST_CELL)
+            file.seek(0)
+            reader = csv.reader(file, delimiter=max(",;\t", key=first.count))
+            header = _header(next(reader, []), name)
+            cells: list[list[str]] = []
+            rows, problems = [], []
+            for row, line in enumerate(reader, 1):
+                if row > MOST_ROWS or row * len(header) > MOST_VALUES:
+                    raise _too_much(name)
+                if not any(cell.strip() for cell in line):
+                    continue
+                if len(line) != len(header):
+                    problems.append(Problem(row, f"{len(line)} cells under {len(header)} columns"))
+                    continue
+                cells.append(line)
+                rows.append(row)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name} is not UTF-8 text: save it as CSV in UTF-8.") from error
+    except (csv.Error, OSError) as error:
+        raise UserError(f"{name} cannot be read as CSV: write it again, with pandas' to_csv for one.") from error
+    finally:
+        csv.field_size_limit(before)
+    columns = dict(zip(header, map(list, zip(*cells, strict=True)), strict=True)) if cells else {}
+    return Table(name, {k: v for k, v in columns.items() if k}, rows, problems)
+
+
+def _parquet(path: Path, name: str) -> Table:
+    try:
+        file = pq.ParquetFile(path)
+        facts, schema = file.metadata, file.schema_arrow
+        header = _header(schema.names, name)
+        # What a file claims is looked at before any of it is unpacked.
+        values = sum(
+            facts.row_group(group).column(column).num_values
+            for group in range(facts.num_row_groups)
+            for column in range(facts.num_columns)
+        )
+        unpacked = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
+        if facts.num_rows > MOST_ROWS or values > MOST_VALUES or unpacked > 8 * (LIMIT_MB << 20):
+            raise _too_much(name)
+        table = file.read()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{name} cannot be read as Parquet: it is damaged or of another kind, write it again.") from error
+    columns = {column: _plain(table.column(i)) for i, column in enumerate(header) if column}
+    return Table(name, columns, list(range(1, table.num_rows + 1)))
+
+
+def _header(names: Sequence[str], file: str) -> list[str]:
+    """Names as they are used; a column without one (a frame's index) has none."""
+    found = ["" if name.startswith("__index_level_") else shown(name.strip(), 200) for name in names]
+    twice = next((name for i, name in enumerate(found) if name and name in found[:i]), None)
+    if twice is not None:
+        raise UserError(f"{file} has two columns called {shown(twice)}: give each a name of its own.")
+    if len(found) > MOST_COLUMNS:
+        raise UserError(f"{file} has {len(found)} columns, of at most {MOST_COLUMNS}: write lists into cells instead.")
+    return found
+
+
+def _too_much(name: str) -> UserError:
+    return UserError(
+        f"{name} holds more than {MOST_ROWS:,} rows or {MOST_VALUES:,} numbers: split it, or leave out attention and embeddings."
+    )
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column without dictionary or extension type."""
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _as_array(values: pa.Array) -> np.ndarray:
+    if not _is_number(values.type):
+        return np.zeros(0, np.float32)
+    return values.to_numpy(zero_copy_only=False).astype(np.float32)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _looks_like_list(text: str) -> bool:
+    text = text.strip()
+    parts = text.split()[:3]
+    return text.startswith("[") or (len(parts) > 1 and all(np.isfinite(_number(part)) for part in parts))
+
+
+def _parsed(text: str) -> np.ndarray | None:
+    """A list as JSON or as NumPy prints it."""
+    text = text.strip()
+    if not text:
+        return None
+    try:
+        values = json.loads(text)
+        if not isinstance(values, list):
+            return np.zeros(0, np.float32)
+        return np.array([np.nan if value is None else float(value) for value in values], np.float32)
+    except (ValueError, TypeError, RecursionError, OverflowError):
+        pass
+    try:
+        return np.array(text.strip("[]()").replace(",", " ").replace(";", " ").split(), np.float32)
+    except ValueError:
+        return np.zeros(0, np.float32)
