@@ -102,7 +102,7 @@ def test_failed_analysis_gets_one_sentence_and_another_try(app, monkeypatch: pyt
     monkeypatch.setattr(services.Analyzer, "key", lambda *_, **__: "fails")
     app.run()
     assert [e.value for e in app.error] == ["The clip holds no frame that can be decoded: the file is damaged."]
-    assert [b.label for b in app.button] == ["Try again"]
+    assert "Try again" in [b.label for b in app.button]
 
 
 def test_upload_is_analysed(app, tmp_path) -> None:
