@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -61,6 +62,8 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clips: Path):
         },
         index=["first", "second"],
     )
+    # Streamlit puts the script in place of the main module, which processes that later tests spawn would run again.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     monkeypatch.setenv("AFFECTSCOPE_CACHE", str(tmp_path))
     monkeypatch.setenv("AFFECTSCOPE_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(corpora, "bundled", lambda: Corpus("demo", clips, table, fake.CLASSES, True))

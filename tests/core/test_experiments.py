@@ -33,7 +33,7 @@ def test_every_column_can_be_measured(name):
     for row in plan.load(name).rows:
         run = row.run
         REGIMES[run.regime](**run.options)
-        changes, _ = fitted(run.system, run.preset, SimpleNamespace(labels=EMOTIONS))
+        changes, _ = fitted(run.system, run.preset, SimpleNamespace(labels=EMOTIONS, given={}))
         with torch.device("meta"):
             spec = MODELS[run.system].preset(run.preset, **{**changes, **run.changes}).spec
         for column in row.columns:
