@@ -36,5 +36,6 @@ session.enter(page.url_path)
 with st.container():
     tour.show(page.url_path, by_path)
 page.run()
-with st.sidebar:
-    tour.again(page.url_path, by_path)
+if page.url_path == "":
+    with st.sidebar:
+        tour.again(page.url_path, by_path)

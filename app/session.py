@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import streamlit as st
 
@@ -67,6 +67,11 @@ def enter(page: str) -> None:
     st.session_state[_PAGE] = page
     if came_from not in (None, page) and _STATE in st.session_state and not st.query_params.to_dict():
         _write()
+
+
+def go(page: str) -> NoReturn:
+    """Turn to another page, by its file's name; the selection goes along."""
+    st.switch_page(f"../pages/{page}.py")
 
 
 def option(name: str, default: str = "") -> str:

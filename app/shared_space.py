@@ -172,7 +172,7 @@ def _choose_point(key: str, model: str) -> None:
 
 def _open(clip: str, action: str, model: str) -> None:
     session.update(corpus=services.corpus().name, clip=clip, model=model)
-    st.switch_page("../pages/masking.py" if action == "mask" else "../pages/clip.py")
+    session.go("masking" if action == "mask" else "clip")
 
 
 def _keep_models() -> None:

@@ -24,7 +24,7 @@ def asked(model: str) -> data.Clips | None:
 def explorer(model: str) -> None:
     """The maps and what is chosen on them: only this part runs again when a person draws a lasso."""
     if st.session_state.pop(parts.PLAY, False):
-        st.switch_page("../pages/clip.py")
+        session.go("clip")
     if st.session_state.pop("embeddings_new_clip", False):
         st.rerun()
     try:

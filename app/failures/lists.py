@@ -138,7 +138,7 @@ def _act(clip: str, action: str, model: str, table: pd.DataFrame) -> None:
     # The model's own classes can be explained; a label that only the corpus has cannot.
     explain = explain if explain in services.labels(model) and not services.unasked(model) else ""
     session.update(corpus=corpus, clip=clip, model=model, explain=explain)
-    st.switch_page("../pages/masking.py" if action == "mask" else "../pages/clip.py")
+    session.go("masking" if action == "mask" else "clip")
 
 
 def _count() -> int:

@@ -180,10 +180,10 @@ def _actions(name: str) -> None:
         wanted = bool(unfit) and not imported
         if st.button(label, key=f"ask-{name}", icon=":material/smart_display:", disabled=wanted, help=help_text):
             session.update(model=name)
-            st.switch_page("pages/clip.py")
+            session.go("clip")
         if imported and st.button("Failures", key=f"failures-{name}", icon=":material/rule:", help="Open the Failures page."):
             session.update(model=name)
-            st.switch_page("pages/failures.py")
+            session.go("failures")
         if data.measured(name) is None and not imported:
             asked = st.button("Measure", key=f"measure-{name}", disabled=bool(unfit), help="Ask it about every bundled clip.")
             if asked:

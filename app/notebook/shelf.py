@@ -61,7 +61,7 @@ def _act(note_id: str, action: str) -> None:
         session.update(
             corpus=there.corpus, clip=there.clip, model=there.model, explain=there.explain, options=there.options, view=there.view
         )
-        st.switch_page("../pages/masking.py" if note.page == "masking" else "../pages/clip.py")
+        session.go("masking" if note.page == "masking" else "clip")
 
 
 def _undo() -> None:

@@ -119,10 +119,10 @@ def _buttons(run: Run) -> None:
         if run.state == "done":
             if st.button("Look at a clip with it", icon=":material/smart_display:", type="primary"):
                 session.update(model=run.id)
-                st.switch_page("pages/clip.py")
+                session.go("clip")
             if st.button("Compare it", icon=":material/compare:"):
                 session.choose_option("compare.with", run.id)
-                st.switch_page("pages/compare.py")
+                session.go("compare")
         if not run.alive:
             with st.popover("Remove", icon=":material/delete:"):
                 st.text("The run and its checkpoint are deleted from the disk.")

@@ -53,9 +53,7 @@ def test_describe_counts_the_bundled_clips():
     assert content["duration"]["known"] == content["clips"]
 
 
-@pytest.mark.parametrize(
-    "words", [["analyze", "text.mp4", "-o", "."], ["analyze", "none.mp4", "-o", "."], ["evaluate", "-c", "none"]]
-)
+@pytest.mark.parametrize("words", ["analyze text.mp4 -o .", "analyze none.mp4 -o .", "evaluate -c none"])
 def test_a_users_error_is_one_sentence_without_a_traceback(tmp_path, monkeypatch, capsys, words):
     (tmp_path / "text.mp4").write_text("no film")
     monkeypatch.chdir(tmp_path)
