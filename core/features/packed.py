@@ -12,7 +12,7 @@ it is not finished. The single clip's road is the cache of ``core.features.store
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -156,19 +156,20 @@ def open_sets(folder: Path) -> list[PackedSet]:
     return found
 
 
-def choose_sets(folder: Path, wanted: Mapping[str, str]) -> dict[str, PackedSet]:
+def choose_sets(folder: Path, wanted: Mapping[str, str], modalities: Iterable[str] = ()) -> dict[str, PackedSet]:
     """The feature set of each modality.
 
     Args:
         wanted: modality -> feature set, or its folder's name where the store has it with several settings; where nothing is
             said, the only one that the store has.
+        modalities: which there have to be; all that the store has, and those of ``wanted``, if left out.
 
     Raises:
         UserError: when there is none, or more than one.
     """
     found = open_sets(folder)
     chosen = {}
-    for modality in dict.fromkeys([*(s.modality for s in found), *wanted]):
+    for modality in dict.fromkeys(modalities or [*(s.modality for s in found), *wanted]):
         fits = [s for s in found if s.modality == modality and wanted.get(modality, s.name) in (s.name, s.folder.name)]
         if len(fits) != 1:
             names = ", ".join(s.folder.name for s in found if s.modality == modality) or "none"

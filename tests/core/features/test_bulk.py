@@ -5,6 +5,7 @@ import os
 import signal
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from core.features.sets import FEATURE_SETS, FeatureSet
 from core.features.shards import Shard
 from core.features.store import FeatureStore, content_hash
 from core.streams import Stream
+from core.training.recipes import recipe
+from core.training.run import train_checkpoint
 from tests.core.features.test_packed import files
 from tests.media_files import clip, tone
 
@@ -183,7 +186,7 @@ def test_processes_give_the_same_bytes_and_survive_a_crash(corpus, tmp_path, for
 def test_ray_gives_the_same_bytes(tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed")
     corpus = bundled()
-    corpus = Corpus(corpus.name, corpus.root, corpus.table.iloc[:2], corpus.labels)
+    corpus = replace(corpus, table=corpus.table.iloc[:2])
     extract_corpus(corpus, ["face-maps"], tmp_path / "one", 1)
     extract_corpus(corpus, ["face-maps"], tmp_path / "ray", 2, engine="ray")
     assert files(tmp_path / "one") == files(tmp_path / "ray")
@@ -192,7 +195,7 @@ def test_ray_gives_the_same_bytes(tmp_path):
 def test_what_is_packed_is_what_the_single_clip_gives(tmp_path):
     pytest.importorskip("opensmile", reason="openSMILE is not installed")
     corpus = bundled()
-    corpus = Corpus(corpus.name, corpus.root, corpus.table.iloc[:1], corpus.labels)
+    corpus = replace(corpus, table=corpus.table.iloc[:1])
     name = corpus.table.index[0]
     extract_corpus(corpus, ["llds", "face-maps", "llds-32-16", "faces-48"], tmp_path / "s", 1)
     for sets in ({"audio": "llds", "visual": "face-maps"}, {"audio": "llds-32-16", "visual": "faces-48"}):
@@ -240,3 +243,26 @@ def test_the_command_prints_what_it_did(corpus, tmp_path, monkeypatch):
     result = CliRunner().invoke(features_app, arguments)
     assert json.loads(result.stdout) == [{"clips": 5, "extracted": 4, "kept": 0, "broken": 1, "store": str(tmp_path / "s")}]
     assert "c4: 4.mp4 cannot be read" in result.stderr
+
+
+def test_a_model_trained_from_a_store_is_the_one_trained_from_the_clips(tmp_path, monkeypatch):
+    pytest.importorskip("opensmile", reason="openSMILE is not installed")
+    corpus = bundled()
+    few = corpus.table.groupby("speaker").head(1)
+    corpus = replace(corpus, table=few)
+    monkeypatch.setattr("core.training.run.open_corpus", lambda name: corpus)
+    extract_corpus(corpus, ["llds", "face-maps"], tmp_path / "s", 1)
+    own = recipe("auxformer", "demo")
+    config = replace(own.config, epochs=1, batch_size=4)
+    cards = []
+    for name, store in (("packed", tmp_path / "s"), ("single", None)):
+        out = tmp_path / f"{name}.safetensors"
+        cards.append(train_checkpoint("auxformer", "demo", "demo", own.regime, config, out, 1, store=store))
+    # What the repository ships was extracted on another machine: its last digits differ.
+    first, second = (json.loads((tmp_path / f"{name}.history.json").read_text()) for name in ("packed", "single"))
+    assert first[0]["dev_loss"] == pytest.approx(second[0]["dev_loss"], rel=1e-3)
+    assert cards[0]["features"] == cards[1]["features"] == {"audio": "llds", "visual": "face-maps"}
+    with pytest.raises(UserError, match="Say which audio"):
+        train_checkpoint(
+            "double-attention", "demo", "demo", own.regime, config, tmp_path / "d.safetensors", 1, store=tmp_path / "s"
+        )
