@@ -267,6 +267,6 @@ def test_a_model_trained_from_a_store_is_the_one_trained_from_the_clips(tmp_path
         assert card["features"] == {"audio": "llds", "visual": "face-maps"}
     first, second = (load_file(tmp_path / f"{name}.safetensors") for name in ("packed", "single"))
     assert all(first[key].equal(second[key]) for key in second)
+    out = tmp_path / "d.safetensors"
     with pytest.raises(UserError, match="Say which audio"):
-        out = tmp_path / "d.safetensors"
         train_checkpoint("double-attention", "demo", "demo", own.regime, config, out, 1, store=tmp_path / "s")
