@@ -102,6 +102,7 @@ def on_clock(streams: Mapping[str, Stream], clock: str) -> dict[str, Stream]:
 
 
 Row = tuple[np.ndarray, Callable[[np.ndarray], None]]
+Empty = Callable[[tuple[int, ...], type], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -153,12 +154,16 @@ class Batch:
         return cls.filled(rows, dims)
 
     @classmethod
-    def filled(cls, rows: Mapping[str, Sequence[Row]], dims: Mapping[str, int]) -> Batch:
-        """Pad clips that write their values themselves: for each modality and clip, ``present`` [T] and who fills [T, D]."""
+    def filled(cls, rows: Mapping[str, Sequence[Row]], dims: Mapping[str, int], empty: Empty = np.empty) -> Batch:
+        """Pad clips that write their values themselves: for each modality and clip, ``present`` [T] and who fills [T, D].
+
+        Args:
+            empty: makes the arrays [B, T, D], as ``np.empty``.
+        """
         values, masks = {}, {}
         for name, dim in dims.items():
             length = max([1, *(len(present) for present, _ in rows[name])])
-            value = np.empty((len(rows[name]), length, dim), np.float32)
+            value = empty((len(rows[name]), length, dim), np.float32)
             mask = np.zeros((len(rows[name]), length), bool)
             for row, (present, fill) in enumerate(rows[name]):
                 count = len(present)

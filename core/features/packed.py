@@ -104,6 +104,11 @@ class PackedSet:
             np.divide(raw, np.float32(127.5), out)
             out -= 1
 
+    def expect(self, clip: str) -> None:
+        """Let the system begin to read a clip that will be asked for soon."""
+        shard, place = self._find(clip)
+        shard.expect(place)
+
     def stream(self, clip: str) -> Stream:
         """A clip's features as the models take them, in memory of their own; of a clip that is broken, no frame.
 

@@ -93,6 +93,13 @@ class Shard:
         if os.preadv(self._file.fileno(), [out.data.cast("B")], begin) != out.nbytes:
             raise ValueError("the file has become shorter")
 
+    def expect(self, place: int) -> None:
+        """Let the system begin to read a clip that will be asked for soon."""
+        if hasattr(os, "posix_fadvise"):
+            frames, size = self.frames(place), self.values.shape[1] * self.values.itemsize
+            begin, count = self._begin + frames.start * size, (frames.stop - frames.start) * size
+            os.posix_fadvise(self._file.fileno(), begin, count, os.POSIX_FADV_WILLNEED)
+
 
 def write_shard(path: Path, rows: Sequence[Row]) -> None:
     """Write rows of one width and kind, in one step: the same rows give the same bytes."""

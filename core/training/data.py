@@ -25,6 +25,7 @@ from core.features.packed import PackedSet, PackedStreams
 from core.features.store import FeatureStore
 from core.models.base import ModelSpec
 from core.streams import Batch, Clip, Stream, clock_times, on_clock
+from core.training.ahead import AheadLoader, Memory
 
 Extracted = tuple[Clip | None, str]
 Job = tuple[Corpus, str, FeatureStore, Mapping[str, str]]
@@ -271,7 +272,7 @@ class Batches:
             raise UserError(f"The corpus says nothing of {' or '.join(spec.labels)}: train a model of classes on it.")
         self.loader: DataLoader
         if packed:
-            self.loader = DataLoader(_Packed(streams, self.targets, spec, normaliser), size, shuffle, collate_fn=_as_it_is)
+            self.loader = AheadLoader(_Packed(streams, self.targets, spec, normaliser), size, shuffle, collate_fn=list)
         else:
             rows = list(zip(streams, self.targets, strict=True))
             self.loader = DataLoader(rows, size, shuffle, collate_fn=self._collate)  # type: ignore[arg-type]
@@ -294,17 +295,29 @@ class _Packed(Dataset):
         self, streams: Sequence[Mapping[str, Stream]], targets: Sequence[Tensor], spec: ModelSpec, normaliser: Normaliser
     ) -> None:
         self._streams, self._targets, self._spec, self._normaliser = streams, targets, spec, normaliser
-        self._known = {name: (normaliser.mean[name].numpy(), normaliser.std[name].numpy()) for name in normaliser.mean}
+        self._memory = Memory()
 
     def __len__(self) -> int:
         return len(self._targets)
 
-    def __getitems__(self, places: list[int]) -> tuple[Batch, Tensor]:
+    def __getitems__(self, places: list[int]) -> list[int]:
+        return places
+
+    def expect(self, places: list[int]) -> None:
+        for place in places:
+            streams = self._streams[place]
+            assert isinstance(streams, PackedStreams)
+            for name in self._spec.inputs:
+                if name in streams.sets:
+                    streams.sets[name].expect(streams.clip)
+
+    def batch(self, places: list[int]) -> tuple[Batch, Tensor]:
         clips, dims = [self._streams[i] for i in places], self._spec.inputs
         if self._spec.clock:
             batch = Batch.collate([model_streams(one, self._spec, self._normaliser) for one in clips], dims)
         else:
-            batch = Batch.filled({name: [self._row(one, name) for one in clips] for name in dims}, dims)
+            rows = {name: [self._row(one, name) for one in clips] for name in dims}
+            batch = Batch.filled(rows, dims, self._memory.empty)
         return batch, _together([self._targets[i] for i in places], batch)
 
     def _row(self, streams: Mapping[str, Stream], name: str) -> tuple[np.ndarray, Callable[[np.ndarray], None]]:
@@ -315,18 +328,9 @@ class _Packed(Dataset):
 
         def fill(out: np.ndarray) -> None:
             one.read_into(streams.clip, out)
-            if name in self._known:
-                # As `Normaliser` does it, without memory for what lies between.
-                mean, std = self._known[name]
-                np.subtract(out, mean, out)
-                np.divide(out, std, out)
-                np.clip(out, -20, 20, out)
+            self._normaliser.apply(name, torch.from_numpy(out))
 
         return one.frames(streams.clip)[1], fill
-
-
-def _as_it_is(batch: tuple[Batch, Tensor]) -> tuple[Batch, Tensor]:
-    return batch
 
 
 def _together(targets: list[Tensor], batch: Batch) -> Tensor:
