@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -103,6 +104,21 @@ def on_clock(streams: Mapping[str, Stream], clock: str) -> dict[str, Stream]:
 
 Row = tuple[np.ndarray, Callable[[np.ndarray], None]]
 Empty = Callable[[tuple[int, ...], type], np.ndarray]
+Each = Callable[[list[Callable[[], None]]], None]
+
+
+def _one_by_one(steps: list[Callable[[], None]]) -> None:
+    for step in steps:
+        step()
+
+
+def _fill(out: np.ndarray, present: np.ndarray, fill: Callable[[np.ndarray], None]) -> None:
+    """One clip's frames into its row [T, D] of a batch; absent frames and padding become zeros."""
+    count = len(present)
+    fill(out[:count])
+    out[count:] = 0
+    if not present.all():
+        out[:count][~present] = 0
 
 
 @dataclass(frozen=True)
@@ -154,25 +170,25 @@ class Batch:
         return cls.filled(rows, dims)
 
     @classmethod
-    def filled(cls, rows: Mapping[str, Sequence[Row]], dims: Mapping[str, int], empty: Empty = np.empty) -> Batch:
+    def filled(
+        cls, rows: Mapping[str, Sequence[Row]], dims: Mapping[str, int], empty: Empty = np.empty, each: Each = _one_by_one
+    ) -> Batch:
         """Pad clips that write their values themselves: for each modality and clip, ``present`` [T] and who fills [T, D].
 
         Args:
             empty: makes the arrays [B, T, D], as ``np.empty``.
+            each: does what is to be done for every row, in any order.
         """
-        values, masks = {}, {}
+        values, masks, steps = {}, {}, []
         for name, dim in dims.items():
             length = max([1, *(len(present) for present, _ in rows[name])])
             value = empty((len(rows[name]), length, dim), np.float32)
             mask = np.zeros((len(rows[name]), length), bool)
             for row, (present, fill) in enumerate(rows[name]):
-                count = len(present)
-                fill(value[row, :count])
-                value[row, count:] = 0
-                mask[row, :count] = present
-                if not present.all():
-                    value[row, :count][~present] = 0
+                mask[row, : len(present)] = present
+                steps.append(partial(_fill, value[row], present, fill))
             values[name], masks[name] = torch.from_numpy(value), torch.from_numpy(mask)
+        each(steps)
         return cls(values, masks)
 
     def __len__(self) -> int:

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -65,6 +65,7 @@ class PackedSet:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{folder} holds no finished feature set: run `affectscope features extract` again.") from error
         self._place = {clip: place for place, clip in enumerate(self.content)}
+        self._contents = list(self.content.values())
         self._shards: dict[int, Shard] = {}
 
     def __contains__(self, clip: object) -> bool:
@@ -82,43 +83,25 @@ class PackedSet:
         shard, place = self._find(clip)
         return shard.row(place)
 
-    def frames(self, clip: str) -> tuple[np.ndarray, np.ndarray]:
-        """Times and presence [T] of a clip's frames."""
-        shard, place = self._find(clip)
-        frames = shard.frames(place)
-        return shard.times[frames], shard.present[frames]
-
-    def read_into(self, clip: str, out: np.ndarray) -> None:
-        """Copy a clip's features, as the models take them, to ``out`` [T, D] float32, contiguous.
-
-        Raises:
-            UserError: as ``row``.
-        """
-        shard, place = self._find(clip)
-        raw = np.empty(out.shape, np.uint8) if self.pixels else out
-        try:
-            shard.read_into(place, raw)
-        except (OSError, ValueError) as error:
-            raise UserError(f"A file in {self.folder} was damaged: run `affectscope features extract` again.") from error
-        if self.pixels:
-            np.divide(raw, np.float32(127.5), out)
-            out -= 1
-
-    def expect(self, clip: str) -> None:
-        """Let the system begin to read a clip that will be asked for soon."""
-        shard, place = self._find(clip)
-        shard.expect(place)
-
     def stream(self, clip: str) -> Stream:
         """A clip's features as the models take them, in memory of their own; of a clip that is broken, no frame.
 
         Raises:
             UserError: as ``row``.
         """
-        times, present = self.frames(clip)
+        place = self.place(clip)
+        times, present = place.frames
         values = np.empty((len(times), self.dim), np.float32)
-        self.read_into(clip, values)
+        place.read_into(values)
         return Stream(values, times, present)
+
+    def place(self, clip: str) -> Place:
+        """Where a clip lies.
+
+        Raises:
+            UserError: as ``row``.
+        """
+        return Place(self, *self._find(clip))
 
     @cached_property
     def broken(self) -> Mapping[str, str]:
@@ -130,23 +113,53 @@ class PackedSet:
         if clip not in self._place:
             raise UserError(f"The features in {self.folder} have no clip {clip}: run `affectscope features extract` again.")
         number, place = divmod(self._place[clip], self._shard_clips)
-        shard = self._shard(number)
-        if place >= len(shard) or shard.content[place] != self.content[clip]:
-            raise UserError(f"{shard_path(self.folder, number)} holds other clips: run `affectscope features extract` again.")
-        return shard, place
+        return self._shards.get(number) or self._open(number), place
 
-    def _shard(self, number: int) -> Shard:
-        shard = self._shards.get(number)
-        if shard is None:
-            path = shard_path(self.folder, number)
-            try:
-                shard = Shard(path)
-            except (OSError, ValueError, KeyError) as error:
-                raise UserError(f"{path} is missing or damaged: run `affectscope features extract` again.") from error
-            if len(self._shards) >= MOST_OPEN:
-                self._shards.pop(next(iter(self._shards)), None)
-            self._shards[number] = shard
+    def _open(self, number: int) -> Shard:
+        path = shard_path(self.folder, number)
+        try:
+            shard = Shard(path)
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"{path} is missing or damaged: run `affectscope features extract` again.") from error
+        if shard.content != self._contents[number * self._shard_clips : (number + 1) * self._shard_clips]:
+            raise UserError(f"{path} holds other clips: run `affectscope features extract` again.")
+        if len(self._shards) >= MOST_OPEN:
+            self._shards.pop(next(iter(self._shards)), None)
+        self._shards[number] = shard
         return shard
+
+
+class Place(NamedTuple):
+    """Where the features of one clip lie."""
+
+    set: PackedSet
+    shard: Shard
+    number: int
+
+    @property
+    def frames(self) -> tuple[np.ndarray, np.ndarray]:
+        """Times and presence [T]."""
+        frames = self.shard.frames(self.number)
+        return self.shard.times[frames], self.shard.present[frames]
+
+    def read_into(self, out: np.ndarray) -> None:
+        """Copy the features, as the models take them, to ``out`` [T, D] float32, contiguous.
+
+        Raises:
+            UserError: when the file was damaged since it was opened.
+        """
+        raw = np.empty(out.shape, np.uint8) if self.set.pixels else out
+        try:
+            self.shard.read_into(self.number, raw)
+        except (OSError, ValueError) as error:
+            raise UserError(f"A file in {self.set.folder} was damaged: run `affectscope features extract` again.") from error
+        if self.set.pixels:
+            np.divide(raw, np.float32(127.5), out)
+            out -= 1
+
+    def expect(self) -> None:
+        """Let the system begin to read what will be asked for soon."""
+        self.shard.expect(self.number)
 
 
 def open_sets(folder: Path) -> list[PackedSet]:

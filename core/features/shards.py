@@ -65,6 +65,7 @@ class Shard:
         if len(self.ends) and self.ends[-1] != len(self.values):
             raise ValueError(f"{path} does not hold all its frames")
         # Where the values begin, for `read_into`.
+        self._ends, self._frame = [0, *self.ends.tolist()], self.values.shape[1] * self.values.itemsize
         self._begin = self.values.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
 
     def __len__(self) -> int:
@@ -79,7 +80,7 @@ class Shard:
 
     def frames(self, place: int) -> slice:
         """Where a clip's frames lie."""
-        return slice(int(self.ends[place - 1]) if place else 0, int(self.ends[place]))
+        return slice(self._ends[place], self._ends[place + 1])
 
     def read_into(self, place: int, out: np.ndarray) -> None:
         """Copy the values of a clip to ``out`` [T, D], contiguous. Pages of a mapped file would count as memory of the process.
@@ -87,18 +88,17 @@ class Shard:
         Raises:
             ValueError: when the file has become shorter.
         """
-        if not out.size:
-            return
-        begin = self._begin + self.frames(place).start * out.shape[1] * out.itemsize
-        if os.preadv(self._file.fileno(), [out.data.cast("B")], begin) != out.nbytes:
+        if out.size and os.preadv(self._file.fileno(), [out.data.cast("B")], self._begin_of(place)) != out.nbytes:
             raise ValueError("the file has become shorter")
 
     def expect(self, place: int) -> None:
         """Let the system begin to read a clip that will be asked for soon."""
         if hasattr(os, "posix_fadvise"):
-            frames, size = self.frames(place), self.values.shape[1] * self.values.itemsize
-            begin, count = self._begin + frames.start * size, (frames.stop - frames.start) * size
-            os.posix_fadvise(self._file.fileno(), begin, count, os.POSIX_FADV_WILLNEED)
+            begin = self._begin_of(place)
+            os.posix_fadvise(self._file.fileno(), begin, self._begin_of(place + 1) - begin, os.POSIX_FADV_WILLNEED)
+
+    def _begin_of(self, place: int) -> int:
+        return self._begin + self._ends[place] * self._frame
 
 
 def write_shard(path: Path, rows: Sequence[Row]) -> None:

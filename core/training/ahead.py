@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +14,7 @@ from torch.utils.data import DataLoader
 
 # Batches that the system is told of before they are read: some ten megabytes each.
 AHEAD = 3
+READERS = 4
 # Arrays of so many bytes and more are kept: fresh memory takes as long to get as a file to read into it.
 WORTH_KEEPING = 1 << 20
 # Names for an array that nobody but the list that keeps it holds: the list, a loop's variable, the argument of getrefcount.
@@ -21,9 +24,9 @@ _FREE = 3
 class Batched(Protocol):
     """What ``AheadLoader`` reads: a dataset whose items are batches, by the places of their clips."""
 
-    def expect(self, places: list[int]) -> None: ...
+    def expect(self, places: list[int]) -> Any: ...
 
-    def batch(self, places: list[int]) -> Any: ...
+    def batch(self, expected: Any) -> Any: ...
 
 
 class AheadLoader(DataLoader):
@@ -31,14 +34,31 @@ class AheadLoader(DataLoader):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         dataset: Batched = self.dataset  # type: ignore[assignment]
-        coming: deque[list[int]] = deque()
+        coming: deque[Any] = deque()
         for places in super().__iter__():
-            dataset.expect(places)
-            coming.append(places)
+            coming.append(dataset.expect(places))
             if len(coming) > AHEAD:
                 yield dataset.batch(coming.popleft())
         while coming:
             yield dataset.batch(coming.popleft())
+
+
+class Readers:
+    """A few threads that share out the rows of a batch: each copies from files, which leaves Python to the others."""
+
+    def __init__(self) -> None:
+        self._count = min(READERS, os.cpu_count() or 1)
+        self._pool = ThreadPoolExecutor(self._count)
+
+    def each(self, steps: list[Callable[[], None]]) -> None:
+        """Take all steps."""
+
+        def some(first: int) -> None:
+            for step in steps[first :: self._count]:
+                step()
+
+        for done in [self._pool.submit(some, first) for first in range(self._count)]:
+            done.result()
 
 
 class Memory:

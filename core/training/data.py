@@ -21,13 +21,14 @@ from core.corpora import Corpus, Truth
 from core.errors import UserError
 from core.features.encoders import MiniXception
 from core.features.extract import DEFAULT_SETS, SETS, extract
-from core.features.packed import PackedSet, PackedStreams
+from core.features.packed import PackedSet, PackedStreams, Place
 from core.features.store import FeatureStore
 from core.models.base import ModelSpec
 from core.streams import Batch, Clip, Stream, clock_times, on_clock
-from core.training.ahead import AheadLoader, Memory
+from core.training.ahead import AheadLoader, Memory, Readers
 
 Extracted = tuple[Clip | None, str]
+Expected = tuple[list[int], Mapping[str, list[Place | None]]]
 Job = tuple[Corpus, str, FeatureStore, Mapping[str, str]]
 # No clip's fault: the next one would meet the same.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -295,7 +296,7 @@ class _Packed(Dataset):
         self, streams: Sequence[Mapping[str, Stream]], targets: Sequence[Tensor], spec: ModelSpec, normaliser: Normaliser
     ) -> None:
         self._streams, self._targets, self._spec, self._normaliser = streams, targets, spec, normaliser
-        self._memory = Memory()
+        self._memory, self._readers = Memory(), Readers()
 
     def __len__(self) -> int:
         return len(self._targets)
@@ -303,34 +304,37 @@ class _Packed(Dataset):
     def __getitems__(self, places: list[int]) -> list[int]:
         return places
 
-    def expect(self, places: list[int]) -> None:
-        for place in places:
-            streams = self._streams[place]
-            assert isinstance(streams, PackedStreams)
-            for name in self._spec.inputs:
-                if name in streams.sets:
-                    streams.sets[name].expect(streams.clip)
+    def expect(self, places: list[int]) -> Expected:
+        clips = [self._streams[place] for place in places]
+        found = {
+            name: [one.sets[name].place(one.clip) if name in one else None for one in clips if isinstance(one, PackedStreams)]
+            for name in self._spec.inputs
+        }
+        for place in (place for row in found.values() for place in row if place):
+            place.expect()
+        return places, found
 
-    def batch(self, places: list[int]) -> tuple[Batch, Tensor]:
-        clips, dims = [self._streams[i] for i in places], self._spec.inputs
+    def batch(self, expected: Expected) -> tuple[Batch, Tensor]:
+        places, found = expected
+        dims = self._spec.inputs
         if self._spec.clock:
+            clips = [self._streams[place] for place in places]
             batch = Batch.collate([model_streams(one, self._spec, self._normaliser) for one in clips], dims)
         else:
-            rows = {name: [self._row(one, name) for one in clips] for name in dims}
-            batch = Batch.filled(rows, dims, self._memory.empty)
-        return batch, _together([self._targets[i] for i in places], batch)
+            rows = {name: [self._row(name, place) for place in found[name]] for name in dims}
+            batch = Batch.filled(rows, dims, self._memory.empty, self._readers.each)
+        return batch, _together([self._targets[place] for place in places], batch)
 
-    def _row(self, streams: Mapping[str, Stream], name: str) -> tuple[np.ndarray, Callable[[np.ndarray], None]]:
-        assert isinstance(streams, PackedStreams)
-        one = streams.sets.get(name)
-        if one is None:
+    def _row(self, name: str, place: Place | None) -> tuple[np.ndarray, Callable[[np.ndarray], None]]:
+        if place is None:
             return np.zeros(0, bool), lambda out: None
 
         def fill(out: np.ndarray) -> None:
-            one.read_into(streams.clip, out)
-            self._normaliser.apply(name, torch.from_numpy(out))
+            place.read_into(out)
+            if name in self._normaliser.mean:
+                self._normaliser.apply(name, torch.from_numpy(out))
 
-        return one.frames(streams.clip)[1], fill
+        return place.frames[1], fill
 
 
 def _together(targets: list[Tensor], batch: Batch) -> Tensor:

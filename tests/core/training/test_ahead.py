@@ -16,8 +16,9 @@ class Counted:
     def __getitems__(self, places: list[int]) -> list[int]:
         return places
 
-    def expect(self, places: list[int]) -> None:
+    def expect(self, places: list[int]) -> list[int]:
         self.asked.append(("expect", places))
+        return places
 
     def batch(self, places: list[int]) -> int:
         self.asked.append(("batch", places))
