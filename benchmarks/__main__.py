@@ -8,12 +8,13 @@ import sys
 
 import torch
 
-from benchmarks import browser, browser_embeddings, browser_masking, browser_pages, models, soak, sweep, training
+from benchmarks import browser, browser_embeddings, browser_masking, browser_pages, features, models, soak, sweep, training
 
 PARTS = {
     "models": models.main,
     "training": training.main,
     "sweep": sweep.main,
+    "features": features.main,
     "browser": browser.main,
     "embeddings": browser_embeddings.main,
     "masking": browser_masking.main,

@@ -5,8 +5,9 @@ A missing modality is data, not an error: its row of ``present`` is all False.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -87,13 +88,37 @@ class Clip:
     course: Mapping[str, Stream] = field(default_factory=dict)
 
 
+def clock_times(streams: Mapping[str, Stream], clock: str) -> np.ndarray:
+    """[T] seconds, the frames of one modality, or of the first that has any where that one has none; of none, [0]."""
+    found = (streams[name].times for name in (clock, *streams) if len(streams[name].times))
+    return next(found, np.zeros(0))
+
+
 def on_clock(streams: Mapping[str, Stream], clock: str) -> dict[str, Stream]:
     """All streams on the frames of one modality, or of the first that has any where that one has none."""
-    with_frames = [name for name in (clock, *streams) if len(streams[name].times)]
-    if not with_frames:
+    times = clock_times(streams, clock)
+    if not len(times):
         return dict(streams)
-    times = streams[with_frames[0]].times
     return {name: stream if stream.times is times else stream.resampled(times) for name, stream in streams.items()}
+
+
+Row = tuple[np.ndarray, Callable[[np.ndarray], None]]
+Empty = Callable[[tuple[int, ...], type], np.ndarray]
+Each = Callable[[list[Callable[[], None]]], None]
+
+
+def _one_by_one(steps: list[Callable[[], None]]) -> None:
+    for step in steps:
+        step()
+
+
+def _fill(out: np.ndarray, present: np.ndarray, fill: Callable[[np.ndarray], None]) -> None:
+    """One clip's frames into its row [T, D] of a batch; absent frames and padding become zeros."""
+    count = len(present)
+    fill(out[:count])
+    out[count:] = 0
+    if not present.all():
+        out[:count][~present] = 0
 
 
 @dataclass(frozen=True)
@@ -131,20 +156,40 @@ class Batch:
     @classmethod
     def collate(cls, clips: Sequence[Mapping[str, Stream]], dims: Mapping[str, int]) -> Batch:
         """Pad the streams of several clips. A clip without one of the modalities in ``dims`` gets an absent row."""
-        values, masks = {}, {}
+
+        def given(stream: Stream) -> Callable[[np.ndarray], None]:
+            return lambda out: np.copyto(out, stream.values)
+
+        rows = {}
         for name, dim in dims.items():
             streams = [clip.get(name) or Stream.absent(dim) for clip in clips]
             wrong = {s.values.shape[1] for s in streams} - {dim}
             if wrong:
                 raise ValueError(f"the {name} stream has {wrong.pop()} features a frame where the model expects {dim}")
-            length = max(1, *(len(s.times) for s in streams)) if streams else 1
-            value = np.zeros((len(streams), length, dim), np.float32)
-            mask = np.zeros((len(streams), length), bool)
-            for row, stream in enumerate(streams):
-                value[row, : len(stream.times)] = stream.values
-                mask[row, : len(stream.times)] = stream.present
+            rows[name] = [(stream.present, given(stream)) for stream in streams]
+        return cls.filled(rows, dims)
+
+    @classmethod
+    def filled(
+        cls, rows: Mapping[str, Sequence[Row]], dims: Mapping[str, int], empty: Empty = np.empty, each: Each = _one_by_one
+    ) -> Batch:
+        """Pad clips that write their values themselves: for each modality and clip, ``present`` [T] and who fills [T, D].
+
+        Args:
+            empty: makes the arrays [B, T, D], as ``np.empty``.
+            each: does what is to be done for every row, in any order.
+        """
+        values, masks, steps = {}, {}, []
+        for name, dim in dims.items():
+            length = max([1, *(len(present) for present, _ in rows[name])])
+            value = empty((len(rows[name]), length, dim), np.float32)
+            mask = np.zeros((len(rows[name]), length), bool)
+            for row, (present, fill) in enumerate(rows[name]):
+                mask[row, : len(present)] = present
+                steps.append(partial(_fill, value[row], present, fill))
             values[name], masks[name] = torch.from_numpy(value), torch.from_numpy(mask)
-        return cls(_zero_absent(values, masks), masks)
+        each(steps)
+        return cls(values, masks)
 
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))

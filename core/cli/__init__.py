@@ -7,6 +7,7 @@ import sys
 from core.cli.common import remarks
 from core.cli.corpus import corpus_app
 from core.cli.experiment import experiment_app
+from core.cli.features import features_app
 from core.cli.models import app
 from core.cli.predictions import import_predictions
 from core.errors import UserError
@@ -18,6 +19,7 @@ _LIGHT = ("import-predictions",)
 
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(experiment_app, name="experiment")
+app.add_typer(features_app, name="features")
 
 
 def main() -> None:

@@ -89,6 +89,9 @@ def train(
     seed: Annotated[int, typer.Option(help="Decides split, weights and order.")] = 0,
     resume: Annotated[bool, typer.Option(help="Go on where a run with the same settings was cut off.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="A store that `affectscope features extract` filled: train on its features.")
+    ] = None,
     progress: Annotated[
         Path | None, typer.Option(help="A file to write stage, share done and time to, a line of JSON each.")
     ] = None,
@@ -111,7 +114,7 @@ def train(
     config = replace(own.config, seed=seed, **{name: value for name, value in given.items() if value is not None})
     with progress_bar() as report:
         report = noting(progress, report) if progress else report
-        card = train_checkpoint(system, preset, corpus, regime or own.regime, config, out, workers, report, resume)
+        card = train_checkpoint(system, preset, corpus, regime or own.regime, config, out, workers, report, resume, store)
     if card is None:
         return
     regret(card["unreadable"])

@@ -7,28 +7,25 @@ needs the face's track and the sound's envelope in any case.
 from __future__ import annotations
 
 import importlib.util
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from core import media
 from core.errors import UserError
-from core.features import opensmile, pixels, spectrogram
-from core.features.encoders import MiniXception, load_face_encoder, prepare
+from core.features import opensmile, stages
+from core.features.encoders import MiniXception
 from core.features.faces import FaceTrack, cut_crops, track_faces
+from core.features.sets import EXTRACTION_VERSION, FEATURE_SETS, encode_faces
 from core.features.store import Arrays, FeatureStore, content_hash, key_of
 from core.streams import Stream
 
-# Part of every key in the store: raise it whenever an extractor's numbers change.
-EXTRACTION_VERSION = 2
 ENVELOPE_STEP = 0.010
 DEFAULT_SETS = {"audio": "llds", "visual": "face-maps"}
 # Feature set -> features a frame.
-SETS = {"llds": opensmile.DIM, "face-maps": MiniXception.dim, "spectrogram-64": 64, "faces-48": 48 * 48}
+SETS = {name: FEATURE_SETS[name].dim for name in FEATURE_SETS}
 
 Progress = Callable[[str, float], None]
 
@@ -85,9 +82,7 @@ def extract(
     for modality, name in sets.items():
         if name != DEFAULT_SETS[modality]:
             report(f"Reading {name}", 0.0)
-            key = key_of(name, EXTRACTION_VERSION, content)
-            heard = modality == "audio"
-            streams[modality] = _spectrogram(name, path, store, key) if heard else _pixels(name, path, faces, store, key)
+            streams[modality] = _other(name, path, faces, store, content)
     notices = _notices(info, streams, faces, audio, silent_why)
     return Extraction(streams, faces, audio["envelope"], audio["envelope_times"], info.duration, notices)
 
@@ -95,14 +90,6 @@ def extract(
 def can_hear() -> bool:
     """Whether openSMILE is installed; without it, only sound whose features were stored is heard."""
     return importlib.util.find_spec("opensmile") is not None
-
-
-def encode_faces(crops: np.ndarray, chunk: int = 256) -> np.ndarray:
-    """Face features [N, 135] of grey crops [N, 64, 64]."""
-    encoder = load_face_encoder()
-    with torch.inference_mode():
-        parts = [encoder(prepare(crops[i : i + chunk])).numpy() for i in range(0, len(crops), chunk)]
-    return np.concatenate(parts) if parts else np.zeros((0, MiniXception.dim), np.float32)
 
 
 def _visual(path: Path, duration: float, report: Progress) -> Arrays:
@@ -122,19 +109,21 @@ def _audio(path: Path, report: Progress) -> Arrays:
     return arrays | envelope(sound) | {"track": np.array(sound is not None)}
 
 
-def _spectrogram(name: str, path: Path, store: FeatureStore, key: str) -> Stream:
+def _other(name: str, path: Path, faces: FaceTrack, store: FeatureStore, content: str) -> Stream:
+    one = FEATURE_SETS[name]
+    weights = one.check(None)
+
     def make() -> Arrays:
-        stream = spectrogram.log_spectrogram(media.read_sound(path), SETS[name])
+        if one.needs == "sound":
+            sound = media.read_sound(path)
+            found = {"sound": sound.samples, "sound_start": np.array(sound.start)} if sound is not None else {}
+        else:
+            found = {"times": faces.times, "boxes": faces.boxes, one.needs: stages.cut(one.needs, path, faces)}
+        stream = one.encode(found, one.load(weights))
         return {"values": stream.values, "times": stream.times, "present": stream.present}
 
-    arrays = store.get_or_make(key, make)
-    return Stream(arrays["values"], arrays["times"], arrays["present"])
-
-
-def _pixels(name: str, path: Path, faces: FaceTrack, store: FeatureStore, key: str) -> Stream:
-    # Bytes on disk take a quarter of what the stream's numbers would.
-    arrays = store.get_or_make(key, lambda: {"pixels": pixels.face_pixels(path, faces, math.isqrt(SETS[name]))})
-    return pixels.pixel_stream(arrays["pixels"], faces)
+    settings = [one.settings(weights)] if one.weights else ["bytes"] if one.pixels else []
+    return one.as_stream(store.get_or_make(key_of(name, EXTRACTION_VERSION, content, *settings), make))
 
 
 def _no_audio() -> Arrays:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,18 +73,28 @@ class FaceDetector:
         return found
 
 
+Pictures = Iterable[tuple[float, np.ndarray]]
+"""(presentation time, RGB picture [H, W, 3] uint8) of every frame, no side longer than ``DETECTION_SIDE``."""
+
+
 def track_faces(path: Path, progress: Callable[[float], None] | None = None, duration: float = 0.0) -> FaceTrack:
     """Follow the main face of a video. A video without a face, or a file without pictures, gives a track with none.
 
     Args:
         progress: called with 0..1, when ``duration`` in seconds is known.
     """
-    detector = FaceDetector()
+    return track_pictures(read_frames(path, DETECTION_SIDE), FaceDetector(), progress, duration)
+
+
+def track_pictures(
+    pictures: Pictures, detector: FaceDetector, progress: Callable[[float], None] | None = None, duration: float = 0.0
+) -> FaceTrack:
+    """``track_faces`` of pictures that were read before."""
     times: list[float] = []
     looked: list[float] = []
     samples: list[list[Detection]] = []
     due, shapes = 0.0, []
-    for time, picture in read_frames(path, DETECTION_SIDE):
+    for time, picture in pictures:
         if time >= due - 1e-3:
             looked.append(time)
             samples.append(detector(picture, time))
@@ -101,19 +111,30 @@ def track_faces(path: Path, progress: Callable[[float], None] | None = None, dur
 
 def cut_crops(path: Path, track: FaceTrack) -> np.ndarray:
     """The face of every frame, [F, 64, 64] uint8 grey; zeros where there is none."""
-    crops = np.zeros((len(track.times), CROP_SIZE, CROP_SIZE), np.uint8)
+    return cut_pictures(read_frames(path, DETECTION_SIDE), track)
+
+
+def cut_pictures(pictures: Pictures, track: FaceTrack, size: int = CROP_SIZE, colour: bool = False) -> np.ndarray:
+    """The face of every frame, [F, size, size] uint8 grey, or [F, size, size, 3] RGB; zeros where there is none."""
+    crops = np.zeros((len(track.times), size, size, *([3] if colour else [])), np.uint8)
     if track.present.any():
-        for index, (_, picture) in enumerate(read_frames(path, DETECTION_SIDE)):
+        for index, (_, picture) in enumerate(pictures):
             if index < len(crops) and track.present[index]:
                 height, width = picture.shape[:2]
                 left, top, right, bottom = track.boxes[index] * (width, height, width, height)
-                crops[index] = crop(picture, (left + right) / 2, (top + bottom) / 2, (right - left) / 2)
+                square = crop_colour(picture, (left + right) / 2, (top + bottom) / 2, (right - left) / 2, size)
+                crops[index] = square if colour else cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
     return crops
 
 
 def crop(picture: np.ndarray, x: float, y: float, half: float) -> np.ndarray:
     """Cut a square [64, 64] uint8 grey about (x, y) from an RGB picture; outside it, the edge goes on."""
-    scale = CROP_SIZE / (2 * half)
+    return cv2.cvtColor(crop_colour(picture, x, y, half, CROP_SIZE), cv2.COLOR_RGB2GRAY)
+
+
+def crop_colour(picture: np.ndarray, x: float, y: float, half: float, size: int) -> np.ndarray:
+    """Cut a square [size, size, 3] uint8 about (x, y) from an RGB picture; outside it, the edge goes on."""
+    scale = size / (2 * half)
     height, width = picture.shape[:2]
     left, right, top, bottom = (
         int(np.clip(v, 0, side - 1))
@@ -123,10 +144,9 @@ def crop(picture: np.ndarray, x: float, y: float, half: float) -> np.ndarray:
     if scale < 1:
         # Shrinking by interpolation alone would alias.
         picture = cv2.GaussianBlur(picture, (0, 0), 0.4 / scale)
-    shift = CROP_SIZE / 2 - np.array([x - left, y - top]) * scale
+    shift = size / 2 - np.array([x - left, y - top]) * scale
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
-    square = cv2.warpAffine(picture, matrix, (CROP_SIZE, CROP_SIZE), borderMode=cv2.BORDER_REPLICATE)
-    return cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
+    return cv2.warpAffine(picture, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE)
 
 
 def main_tracks(samples: Sequence[Sequence[Detection]]) -> list[list[Detection]]:

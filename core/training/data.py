@@ -7,24 +7,28 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from multiprocessing import get_context
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from core.checkpoints import Normaliser
 from core.corpora import Corpus, Truth
 from core.errors import UserError
 from core.features.encoders import MiniXception
 from core.features.extract import DEFAULT_SETS, SETS, extract
+from core.features.packed import PackedSet, PackedStreams, Place
 from core.features.store import FeatureStore
 from core.models.base import ModelSpec
-from core.streams import Batch, Clip, Stream, on_clock
+from core.streams import Batch, Clip, Stream, clock_times, on_clock
+from core.training.ahead import AheadLoader, Memory, Readers
 
 Extracted = tuple[Clip | None, str]
+Expected = tuple[list[int], Mapping[str, list[Place | None]]]
 Job = tuple[Corpus, str, FeatureStore, Mapping[str, str]]
 # No clip's fault: the next one would meet the same.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -62,6 +66,58 @@ def load_clips(
     if len(broken) == len(results):
         raise UserError(f"No clip of {corpus.name} can be read; the first says: {broken[0]}")
     return [clip for clip, _ in results if clip is not None], broken
+
+
+def packed_clips(corpus: Corpus, sets: Mapping[str, PackedSet]) -> tuple[list[Clip], list[str]]:
+    """The clips of a corpus with the features of a packed store, in the order of the table. Nothing is read before it is used.
+
+    Args:
+        sets: modality -> features, see ``core.features.packed.choose_sets``.
+
+    Returns:
+        The clips that the store has, and one sentence for each that it does not have, or that could not be read.
+
+    Raises:
+        UserError: when it has none.
+    """
+    why: dict[str, str] = {}
+    for one in sets.values():
+        why |= {clip: "the store has no features of it; extract them again." for clip in corpus.table.index if clip not in one}
+        why |= one.broken
+    # Taken out of the table clip by clip, the labels would take longer than all else.
+    names = [str(name) for name in corpus.table.columns]
+    rows = zip(corpus.table.index, corpus.table.itertuples(index=False, name=None), strict=True)
+    some = next(iter(sets.values()))
+    clips = [
+        Clip(clip, PackedStreams(sets, clip), some.durations[clip], dict(zip(names, row, strict=True)), _LazyCourse(corpus, clip))
+        for clip, row in rows
+        if clip not in why
+    ]
+    broken = [f"{clip}: {why[clip]}" for clip in corpus.table.index if clip in why]
+    if not clips:
+        raise UserError(f"The store has no clip of {corpus.name}; the first says: {broken[0]}")
+    return clips, broken
+
+
+class _LazyCourse(Mapping[str, Stream]):
+    """The course of a clip's attributes, read when somebody asks."""
+
+    def __init__(self, corpus: Corpus, clip: str) -> None:
+        self._corpus, self._clip = corpus, clip
+
+    @cached_property
+    def _known(self) -> dict[str, Stream]:
+        truth, corpus = self._corpus.truth(self._clip), self._corpus
+        return {**(_course(truth) if truth else {}), **corpus.read_course(corpus.root, corpus.table.loc[self._clip])}
+
+    def __getitem__(self, name: str) -> Stream:
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 def _load_all(jobs: list[Job], workers: int) -> Iterator[Extracted]:
@@ -140,12 +196,26 @@ def fit_normaliser(clips: Sequence[Clip], weights: Mapping[str, np.ndarray] | No
     """
     mean, std = {}, {}
     for name in clips[0].streams:
-        frames = np.concatenate([c.streams[name].values[c.streams[name].present] for c in clips])
-        if not len(frames):
+        count, centre, squares = 0, np.zeros(0), np.zeros(0)
+        # Clip by clip, since a corpus need not fit into memory. Over millions of frames a sum in float32 loses its last digits.
+        for clip in clips:
+            stream = clip.streams[name]
+            frames = stream.values[stream.present]
+            if not len(frames):
+                continue
+            own = frames.mean(0, dtype=np.float64)
+            own_squares = np.square(frames - own).sum(0)
+            if not count:
+                centre, squares = np.zeros_like(own), np.zeros_like(own)
+            # How two samples' means and squared deviations make those of both (Chan et al. 1979).
+            shift, total = own - centre, count + len(frames)
+            squares += own_squares + np.square(shift) * (count * len(frames) / total)
+            centre += shift * (len(frames) / total)
+            count = total
+        if not count:
             continue
-        # Over millions of frames a sum in float32 loses its last digits.
-        centre, spread = frames.mean(0, dtype=np.float64), frames.std(0, dtype=np.float64)
         mean[name] = torch.from_numpy(centre.astype(np.float32))
+        spread = np.sqrt(squares / count)
         # A feature that never moves says nothing, and must not be divided by nothing.
         spread = np.where(spread > 1e-6, spread, 1.0) / (weights or {}).get(name, 1.0)
         std[name] = torch.from_numpy(spread.astype(np.float32))
@@ -154,10 +224,13 @@ def fit_normaliser(clips: Sequence[Clip], weights: Mapping[str, np.ndarray] | No
 
 def model_streams(streams: Mapping[str, Stream], spec: ModelSpec, normaliser: Normaliser) -> dict[str, Stream]:
     """A clip's streams as a model wants them: its own modalities, normalised, on its clock where it has one."""
-    own = {name: streams[name] for name in spec.inputs if name in streams}
-    if spec.clock and own:
-        own = on_clock(own, spec.clock)
+    own = _on_its_clock(streams, spec)
     return {n: Stream(normaliser(n, torch.from_numpy(s.values)).numpy(), s.times, s.present) for n, s in own.items()}
+
+
+def _on_its_clock(streams: Mapping[str, Stream], spec: ModelSpec) -> dict[str, Stream]:
+    own = {name: streams[name] for name in spec.inputs if name in streams}
+    return on_clock(own, spec.clock) if spec.clock and own else own
 
 
 def target_of(clip: Clip, spec: ModelSpec, times: np.ndarray) -> Tensor:
@@ -192,14 +265,18 @@ class Batches:
         self, clips: Sequence[Clip], spec: ModelSpec, normaliser: Normaliser, size: int = 32, shuffle: bool = False
     ) -> None:
         self.dims = spec.inputs
-        streams = [model_streams(clip.streams, spec, normaliser) for clip in clips]
-        # Of the modalities on one clock any has its frames.
-        clocks = [max((s.times for s in one.values()), key=len, default=np.zeros(0)) for one in streams]
+        packed = any(isinstance(clip.streams, PackedStreams) for clip in clips)
+        streams = [clip.streams if packed else model_streams(clip.streams, spec, normaliser) for clip in clips]
+        clocks = [clock_times(one, spec.clock) if spec.clock else np.zeros(0) for one in streams]
         self.targets = [target_of(clip, spec, times) for clip, times in zip(clips, clocks, strict=True)]
         if self.targets and all(torch.isnan(t).all() for t in self.targets):
             raise UserError(f"The corpus says nothing of {' or '.join(spec.labels)}: train a model of classes on it.")
-        rows = list(zip(streams, self.targets, strict=True))
-        self.loader = DataLoader(rows, size, shuffle, collate_fn=self._collate)  # type: ignore[arg-type]
+        self.loader: DataLoader
+        if packed:
+            self.loader = AheadLoader(_Packed(streams, self.targets, spec, normaliser), size, shuffle, collate_fn=list)
+        else:
+            rows = list(zip(streams, self.targets, strict=True))
+            self.loader = DataLoader(rows, size, shuffle, collate_fn=self._collate)  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[tuple[Batch, Tensor]]:
         return iter(self.loader)
@@ -207,10 +284,61 @@ class Batches:
     def __len__(self) -> int:
         return len(self.loader)
 
-    def _collate(self, rows: list[tuple[dict[str, Stream], Tensor]]) -> tuple[Batch, Tensor]:
+    def _collate(self, rows: list[tuple[Mapping[str, Stream], Tensor]]) -> tuple[Batch, Tensor]:
         batch = Batch.collate([streams for streams, _ in rows], self.dims)
-        targets = [target for _, target in rows]
-        return batch, torch.stack(targets) if targets[0].ndim < 2 else _padded(targets, batch)
+        return batch, _together([target for _, target in rows], batch)
+
+
+class _Packed(Dataset):
+    """Clips of a packed store; batches of them are read from its files straight to where they are learned from."""
+
+    def __init__(
+        self, streams: Sequence[Mapping[str, Stream]], targets: Sequence[Tensor], spec: ModelSpec, normaliser: Normaliser
+    ) -> None:
+        self._streams, self._targets, self._spec, self._normaliser = streams, targets, spec, normaliser
+        self._memory, self._readers = Memory(), Readers()
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def __getitems__(self, places: list[int]) -> list[int]:
+        return places
+
+    def expect(self, places: list[int]) -> Expected:
+        clips = [self._streams[place] for place in places]
+        found = {
+            name: [one.sets[name].place(one.clip) if name in one else None for one in clips if isinstance(one, PackedStreams)]
+            for name in self._spec.inputs
+        }
+        for place in (place for row in found.values() for place in row if place):
+            place.expect()
+        return places, found
+
+    def batch(self, expected: Expected) -> tuple[Batch, Tensor]:
+        places, found = expected
+        dims = self._spec.inputs
+        if self._spec.clock:
+            clips = [self._streams[place] for place in places]
+            batch = Batch.collate([model_streams(one, self._spec, self._normaliser) for one in clips], dims)
+        else:
+            rows = {name: [self._row(name, place) for place in found[name]] for name in dims}
+            batch = Batch.filled(rows, dims, self._memory.empty, self._readers.each)
+        return batch, _together([self._targets[place] for place in places], batch)
+
+    def _row(self, name: str, place: Place | None) -> tuple[np.ndarray, Callable[[np.ndarray], None]]:
+        if place is None:
+            return np.zeros(0, bool), lambda out: None
+
+        def fill(out: np.ndarray) -> None:
+            place.read_into(out)
+            if name in self._normaliser.mean:
+                self._normaliser.apply(name, torch.from_numpy(out))
+
+        return place.frames[1], fill
+
+
+def _together(targets: list[Tensor], batch: Batch) -> Tensor:
+    return torch.stack(targets) if targets[0].ndim < 2 else _padded(targets, batch)
 
 
 def _padded(targets: Sequence[Tensor], batch: Batch) -> Tensor:

@@ -19,10 +19,11 @@ from core.corpora import Corpus, open_corpus
 from core.errors import UserError
 from core.evaluation.metrics import evaluate
 from core.features.extract import DEFAULT_SETS, SETS
+from core.features.packed import PackedSet, choose_sets
 from core.models import catalogue
 from core.models.base import MODELS, AVModel, ModelSpec
 from core.streams import Clip
-from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser, load_clips
+from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser, load_clips, packed_clips
 from core.training.loop import TrainConfig, explained, forget, is_first, train
 from core.training.regimes import REGIMES
 from core.training.splits import parted
@@ -40,8 +41,12 @@ def train_checkpoint(
     workers: int | None = None,
     report: Report = lambda stage, share: None,
     resume: bool = False,
+    store: Path | None = None,
 ) -> dict[str, Any] | None:
     """Train, measure on held-out speakers and save.
+
+    Args:
+        store: a packed store with the corpus's features, which then are what the model is trained on.
 
     Returns:
         The card; None in a process that only helped the first one to train, and has written nothing.
@@ -55,8 +60,9 @@ def train_checkpoint(
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     corpus = open_corpus(corpus_name)
-    changes, sets = fitted(system, preset, corpus)
-    clips, broken = _read(corpus, sets, workers, report)
+    packed = _packed(system, preset, store) if store else {}
+    changes, sets = fitted(system, preset, corpus, {m: (one.name, one.dim) for m, one in packed.items()})
+    clips, broken = packed_clips(corpus, packed) if packed else _read(corpus, sets, workers, report)
     split = parted(corpus.table.loc[[c.id for c in clips]], config.seed, config.split)
     parts = {name: [c for c in clips if split[c.id] == name] for name in ("train", "development", "test")}
     normaliser = fit_normaliser(
@@ -109,10 +115,15 @@ def train_checkpoint(
     return card
 
 
-def fitted(system: str, preset: str, corpus: Corpus) -> tuple[dict[str, Any], dict[str, str]]:
+def fitted(
+    system: str, preset: str, corpus: Corpus, packed: Mapping[str, tuple[str, int]] | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
     """What of a preset changes for a corpus and its features, and the feature set of each modality.
 
     A corpus that came with features is trained on them; other features are this project's.
+
+    Args:
+        packed: modality -> name and width of the features of a packed store, which go before all others.
 
     Raises:
         UserError: when the preset wants features that are not extracted here.
@@ -120,13 +131,26 @@ def fitted(system: str, preset: str, corpus: Corpus) -> tuple[dict[str, Any], di
     kind = MODELS[system]
     with torch.device("meta"):
         spec = kind.preset(preset).spec
-    sets = {m: _feature_set(m, spec, corpus) for m in spec.inputs}
-    dims = {**SETS, **{own.name: own.dim for own in corpus.given.values()}}
+    packed = packed or {}
+    sets = {m: packed[m][0] if m in packed else _feature_set(m, spec, corpus) for m in spec.inputs}
+    dims = {**SETS, **{own.name: own.dim for own in corpus.given.values()}, **dict(packed.values())}
     unknown = [f"{name or 'features'} of {m}" for m, name in sets.items() if name not in dims]
     if unknown:
         raise UserError(f"{system} at {preset} size wants {unknown[0]}, which are not extracted here: train its demo size.")
     changes = kind.sized({m: dims[name] for m, name in sets.items()})
     return changes | ({"labels": corpus.labels} if spec.task == "classification" else {}), sets
+
+
+def _packed(system: str, preset: str, store: Path) -> dict[str, PackedSet]:
+    """The features of a store that a model takes: those that it names, or the only ones of their modality.
+
+    Raises:
+        UserError: when the store lacks some, or has several.
+    """
+    with torch.device("meta"):
+        spec = MODELS[system].preset(preset).spec
+    chosen = choose_sets(store, spec.features, spec.inputs)
+    return {m: chosen[m] for m in spec.inputs}
 
 
 def _feature_set(modality: str, spec: ModelSpec, corpus: Corpus) -> str:

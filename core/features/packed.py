@@ -1,0 +1,216 @@
+"""A packed store: the features of a whole corpus in a few files that are mapped into memory.
+
+    STORE/<feature set>-<settings>/set.json               what the features are and how they were made
+                                   clips.csv              clip, SHA-256 of its file, seconds, in the order of the corpus's table
+                                   broken.csv             clips that could not be read, and why
+                                   00000.safetensors ...  shards, ``shard_clips`` clips each, see ``core.features.shards``
+
+Features are addressed by the bytes of a clip and the settings of their extractor. ``clips.csv`` is written last: a set without
+it is not finished. The single clip's road is the cache of ``core.features.store``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from core.errors import UserError
+from core.features.shards import Row, Shard
+from core.features.store import cache_root, key_of
+from core.streams import Stream
+
+# Each open shard keeps two handles, of which a process has some thousand.
+MOST_OPEN = 100
+CLIPS, BROKEN, SETTINGS = "clips.csv", "broken.csv", "set.json"
+
+
+def default_folder(corpus: str, root: Path) -> Path:
+    """Where a corpus's features are packed unless its user says otherwise."""
+    return cache_root() / "packed" / f"{Path(corpus).name}-{key_of(str(root.resolve()))[:8]}"
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    return folder / f"{number:05d}.safetensors"
+
+
+class PackedSet:
+    """One feature set of a store. Opening it reads two small files; shards are mapped when a clip of theirs is asked for.
+
+    Attributes:
+        name, modality, dim: which features, and how many a frame.
+        pixels: True where values are stored as bytes, and read as -1..1.
+        content, durations: clip -> SHA-256 of its file; seconds.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """
+        Raises:
+            UserError: when the folder holds no finished feature set.
+        """
+        self.folder = folder
+        try:
+            about: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+            table = pd.read_csv(folder / CLIPS, dtype={"clip": str, "content": str}, keep_default_na=False)
+            self.name, self.modality, self.dim = str(about["name"]), str(about["modality"]), int(about["dim"])
+            self.pixels, self.settings = about["dtype"] == "uint8", dict(about["settings"])
+            self._shard_clips = int(about["shard_clips"])
+            self.content: Mapping[str, str] = dict(zip(table["clip"], table["content"], strict=True))
+            self.durations: Mapping[str, float] = dict(zip(table["clip"], table["seconds"].astype(float), strict=True))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{folder} holds no finished feature set: run `affectscope features extract` again.") from error
+        self._place = {clip: place for place, clip in enumerate(self.content)}
+        self._contents = list(self.content.values())
+        self._shards: dict[int, Shard] = {}
+
+    def __contains__(self, clip: object) -> bool:
+        return clip in self._place
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+    def row(self, clip: str) -> Row:
+        """What is stored of a clip; its arrays are views on the mapped file.
+
+        Raises:
+            UserError: when the set has no such clip, or its shard is damaged.
+        """
+        shard, place = self._find(clip)
+        return shard.row(place)
+
+    def stream(self, clip: str) -> Stream:
+        """A clip's features as the models take them, in memory of their own; of a clip that is broken, no frame.
+
+        Raises:
+            UserError: as ``row``.
+        """
+        place = self.place(clip)
+        times, present = place.frames
+        values = np.empty((len(times), self.dim), np.float32)
+        place.read_into(values)
+        return Stream(values, times, present)
+
+    def place(self, clip: str) -> Place:
+        """Where a clip lies.
+
+        Raises:
+            UserError: as ``row``.
+        """
+        return Place(self, *self._find(clip))
+
+    @cached_property
+    def broken(self) -> Mapping[str, str]:
+        """Clips that could not be read, and why."""
+        table = pd.read_csv(self.folder / BROKEN, dtype=str, keep_default_na=False)
+        return dict(zip(table["clip"], table["why"], strict=True))
+
+    def _find(self, clip: str) -> tuple[Shard, int]:
+        if clip not in self._place:
+            raise UserError(f"The features in {self.folder} have no clip {clip}: run `affectscope features extract` again.")
+        number, place = divmod(self._place[clip], self._shard_clips)
+        return self._shards.get(number) or self._open(number), place
+
+    def _open(self, number: int) -> Shard:
+        path = shard_path(self.folder, number)
+        try:
+            shard = Shard(path)
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"{path} is missing or damaged: run `affectscope features extract` again.") from error
+        if shard.content != self._contents[number * self._shard_clips : (number + 1) * self._shard_clips]:
+            raise UserError(f"{path} holds other clips: run `affectscope features extract` again.")
+        if len(self._shards) >= MOST_OPEN:
+            self._shards.pop(next(iter(self._shards)), None)
+        self._shards[number] = shard
+        return shard
+
+
+class Place(NamedTuple):
+    """Where the features of one clip lie."""
+
+    set: PackedSet
+    shard: Shard
+    number: int
+
+    @property
+    def frames(self) -> tuple[np.ndarray, np.ndarray]:
+        """Times and presence [T]."""
+        frames = self.shard.frames(self.number)
+        return self.shard.times[frames], self.shard.present[frames]
+
+    def read_into(self, out: np.ndarray) -> None:
+        """Copy the features, as the models take them, to ``out`` [T, D] float32, contiguous.
+
+        Raises:
+            UserError: when the file was damaged since it was opened.
+        """
+        raw = np.empty(out.shape, np.uint8) if self.set.pixels else out
+        try:
+            self.shard.read_into(self.number, raw)
+        except (OSError, ValueError) as error:
+            raise UserError(f"A file in {self.set.folder} was damaged: run `affectscope features extract` again.") from error
+        if self.set.pixels:
+            np.divide(raw, np.float32(127.5), out)
+            out -= 1
+
+    def expect(self) -> None:
+        """Let the system begin to read what will be asked for soon."""
+        self.shard.expect(self.number)
+
+
+def open_sets(folder: Path) -> list[PackedSet]:
+    """The finished feature sets of a store, in the order of their names.
+
+    Raises:
+        UserError: when it has none.
+    """
+    found = [PackedSet(path.parent) for path in sorted(folder.glob(f"*/{CLIPS}"))]
+    if not found:
+        raise UserError(f"There are no finished features in {folder}: run `affectscope features extract`.")
+    return found
+
+
+def choose_sets(folder: Path, wanted: Mapping[str, str], modalities: Iterable[str] = ()) -> dict[str, PackedSet]:
+    """The feature set of each modality.
+
+    Args:
+        wanted: modality -> feature set, or its folder's name where the store has it with several settings; where nothing is
+            said, the only one that the store has.
+        modalities: which there have to be; all that the store has, and those of ``wanted``, if left out.
+
+    Raises:
+        UserError: when there is none, or more than one.
+    """
+    found = open_sets(folder)
+    chosen = {}
+    for modality in dict.fromkeys(modalities or [*(s.modality for s in found), *wanted]):
+        fits = [s for s in found if s.modality == modality and wanted.get(modality, s.name) in (s.name, s.folder.name)]
+        if len(fits) != 1:
+            names = ", ".join(s.folder.name for s in found if s.modality == modality) or "none"
+            raise UserError(f"Say which {modality} features of {folder} are meant; it has {names}.")
+        chosen[modality] = fits[0]
+    return chosen
+
+
+class PackedStreams(Mapping[str, Stream]):
+    """The streams of one clip, read from the store each time that they are asked for, so that a list of clips costs nothing."""
+
+    def __init__(self, sets: Mapping[str, PackedSet], clip: str) -> None:
+        self.sets, self.clip = sets, clip
+
+    def __getitem__(self, modality: str) -> Stream:
+        return self.sets[modality].stream(self.clip)
+
+    def __contains__(self, modality: object) -> bool:
+        # The default of a mapping would read the clip to see.
+        return modality in self.sets
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.sets)
+
+    def __len__(self) -> int:
+        return len(self.sets)

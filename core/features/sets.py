@@ -1,0 +1,239 @@
+"""The feature sets of the papers: what each one needs of a clip, and how it is made of that.
+
+A set needs the ``sound``, or crops of the face: ``grey-64`` [F, 64, 64], ``rgb-96`` or ``rgb-224`` [F, side, side, 3]. What a
+clip gave is a dict of arrays: ``sound`` and ``sound_start`` (not there without a track), ``times`` and ``boxes`` of the faces,
+and the crops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+
+from core.features import networks, opensmile, spectrogram
+from core.features.encoders import MiniXception, load_face_encoder, prepare
+from core.features.networks import Weights
+from core.features.opensmile import SILENT_FRAME_DB, SILENT_TRACK_DB, frame_levels_db, level_db
+from core.features.store import Arrays
+from core.media import SAMPLE_RATE, Sound
+from core.registry import Registry
+from core.streams import Stream
+
+# Part of every key in the store: raise it whenever an extractor's numbers change.
+EXTRACTION_VERSION = 2
+SNIPPETS, SNIPPET_FRAMES = 6, 16
+# 003 (4.3): 100 frames a second over 3.3, and as many over about two seconds as 4096 values can hold: 63 of 65 descriptors.
+AFFECT_FRAMES, AFFECT_THINNING, AFFECT_DIM = 63, 3.3, 4096
+
+_VGG_FACE = Weights(
+    "vgg_face_dag.pth",
+    "000, 002 and 003 take VGG-Face of Parkhi et al. 2015, https://www.robots.ox.ac.uk/~vgg/software/vgg_face/, in PyTorch at "
+    "https://www.robots.ox.ac.uk/~albanie/pytorch-models.html",
+)
+_VGG_FACE_UNIT = Weights(
+    "vgg_face_unit.pth", "a state_dict of VGG-Face fine-tuned on pixels in -1..1, as the authors of 000 did on AffectNet"
+)
+_EFFICIENTNET = Weights(
+    "efficientnet_b2.pth",
+    "001 takes one trained on AffectNet, HSEmotion's at https://github.com/av-savchenko/face-emotion-recognition, saved as the "
+    "state_dict of torchvision's network",
+)
+_WAV2VEC2 = Weights(
+    "wav2vec2-large-robust",
+    "001 takes facebook/wav2vec2-large-robust from https://huggingface.co and fine-tunes it on MSP-Podcast; "
+    "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim is a public one of that kind",
+)
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """One way to turn a clip into a stream.
+
+    Attributes:
+        dim: features a frame, as published.
+        rate: about how many frames a second, for planning only.
+        needs: ``sound``, or the kind of crop.
+        encode: from what a clip gave, and the encoder where there are weights, to values [T, D].
+        network: the encoder's class, with its options.
+        pixels: values are uint8, and -1..1 as a stream.
+    """
+
+    name: str
+    modality: Literal["audio", "visual"]
+    dim: int
+    rate: float
+    needs: str
+    source: str
+    encode: Callable[[Arrays, Any], Stream]
+    weights: Weights | None = None
+    network: tuple[type, Mapping[str, Any]] | None = None
+    pixels: bool = False
+
+    def check(self, given: Path | None) -> Path | None:
+        """The path of the weights, where the set needs any.
+
+        Raises:
+            UserError: when they, or a package that the set needs, are not there.
+        """
+        if self.name.startswith("llds"):
+            opensmile.check()
+        return self.weights.find(self.name, given) if self.weights else None
+
+    def load(self, path: Path | None, device: str = "cpu") -> Any:
+        """The encoder, once a process; None where the set has no weights of the user's.
+
+        Raises:
+            UserError: when the weights do not fit.
+        """
+        if self.network is None or path is None:
+            return None
+        kind, options = self.network
+        return networks.load(kind, path, device, **options)
+
+    def settings(self, path: Path | None) -> dict[str, Any]:
+        """What the numbers depend on besides the clip."""
+        weights = {"weights": networks.digest(path)} if path else {}
+        return {"set": self.name, "version": EXTRACTION_VERSION, **weights}
+
+    def as_stream(self, arrays: Mapping[str, np.ndarray]) -> Stream:
+        """Stored values, times and presence as a model takes them."""
+        values = arrays["values"].astype(np.float32) / 127.5 - 1 if self.pixels else arrays["values"]
+        return Stream(values, arrays["times"], arrays["present"])
+
+
+FEATURE_SETS: Registry[FeatureSet] = Registry("feature set")
+
+
+def sound_of(arrays: Mapping[str, np.ndarray]) -> Sound | None:
+    return Sound(arrays["sound"], float(arrays["sound_start"])) if "sound" in arrays else None
+
+
+def encode_faces(crops: np.ndarray, chunk: int = 256) -> np.ndarray:
+    """Face features [N, 135] of grey crops [N, 64, 64]."""
+    encoder = load_face_encoder()
+    with torch.inference_mode():
+        parts = [encoder(prepare(crops[i : i + chunk])).numpy() for i in range(0, len(crops), chunk)]
+    return np.concatenate(parts) if parts else np.zeros((0, MiniXception.dim), np.float32)
+
+
+def affect_windows(stream: Stream) -> Stream:
+    """Descriptors [T, 65] every 10 ms as 003 gives them to its transformer (4.3): [T / 3.3, 4096].
+
+    Frames are thinned by 3.3, and each is the 63 that lie about it, two seconds, side by side; a last zero fills up to 4096.
+    Beyond the ends, and where a frame is absent, there are zeros.
+    """
+    chosen = np.round(np.arange(0, len(stream.times), AFFECT_THINNING)).astype(int)
+    chosen = chosen[chosen < len(stream.times)]
+    half = AFFECT_FRAMES // 2
+    frames = np.pad(stream.values[chosen] * stream.present[chosen, None], ((half, half), (0, 0)))
+    values = np.zeros((len(chosen), AFFECT_DIM), np.float32)
+    for i in range(len(chosen)):
+        window = frames[i : i + AFFECT_FRAMES].ravel()
+        values[i, : len(window)] = window
+    return Stream(values, stream.times[chosen], stream.present[chosen])
+
+
+def _present(arrays: Arrays) -> np.ndarray:
+    return ~np.isnan(arrays["boxes"][:, 0])
+
+
+def _faces(arrays: Arrays, encode: Callable[[np.ndarray], np.ndarray], crops: str, dim: int) -> Stream:
+    present = _present(arrays)
+    values = np.zeros((len(present), dim), np.float32)
+    values[present] = encode(arrays[crops][present])
+    return Stream(values, arrays["times"], present)
+
+
+def _pixels(arrays: Arrays, crops: str) -> Stream:
+    kept = arrays[crops]
+    # Pixels stay bytes until they are a model's: a quarter of the room.
+    return Stream(kept.reshape(len(kept), int(np.prod(kept.shape[1:]))), arrays["times"], _present(arrays))
+
+
+def _small(arrays: Arrays, side: int) -> Stream:
+    crops = [cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA) for crop in arrays["grey-64"]]
+    values = np.stack(crops).reshape(len(crops), -1) if crops else np.zeros((0, side * side), np.uint8)
+    return Stream(values, arrays["times"], _present(arrays))
+
+
+def _snippets(arrays: Arrays) -> Stream:
+    from core.models.blocks.snippets import snippets
+
+    present = _present(arrays)
+    whole = _pixels(arrays, "rgb-224")
+    if not present.any():
+        return Stream(whole.values[:0], whole.times[:0], present[:0])
+    chosen = snippets(torch.from_numpy(present)[None], SNIPPETS, SNIPPET_FRAMES).flatten().numpy()
+    return Stream(whole.values[chosen], whole.times[chosen], present[chosen])
+
+
+def _wav2vec2(arrays: Arrays, encoder: networks.Wav2Vec2) -> Stream:
+    sound = sound_of(arrays)
+    if sound is None or len(sound.samples) < encoder.window or level_db(sound.samples) < SILENT_TRACK_DB:
+        return Stream.absent(encoder.dim)
+    values = encoder(sound)
+    times = (np.arange(len(values)) * encoder.step + encoder.window / 2) / SAMPLE_RATE
+    present = frame_levels_db(sound.samples, times, encoder.window / SAMPLE_RATE) >= SILENT_FRAME_DB
+    return Stream(values, times + sound.start, present)
+
+
+def _affect(arrays: Arrays, _: Any) -> Stream:
+    stream = opensmile.extract_windows(sound_of(arrays), 0.025, 0.010, opensmile.DESCRIPTORS)
+    return affect_windows(stream)
+
+
+def _add(*args: Any, **more: Any) -> None:
+    one = FeatureSet(*args, **more)
+    FEATURE_SETS.register(one.name)(one)
+
+
+_add("llds", "audio", 130, 100, "sound", "65 LLDs and deltas of ComParE 2016, 20 ms every 10 ms: the demo models'",
+     lambda a, _: opensmile.extract_llds(sound_of(a)))  # fmt: skip
+_add("llds-32-16", "audio", 130, 62.5, "sound", "000 (4.2.2), 002 (4.1.2): 65 LLDs and deltas, 32 ms every 16 ms",
+     lambda a, _: opensmile.extract_windows(sound_of(a), 0.032, 0.016))  # fmt: skip
+_add("llds-25-10", "audio", 65, 100, "sound", "003 (4.2.2): 65 LLDs, 25 ms every 10 ms",
+     lambda a, _: opensmile.extract_windows(sound_of(a), 0.025, 0.010, opensmile.DESCRIPTORS))  # fmt: skip
+_add(
+    "llds-25-10-2s",
+    "audio",
+    AFFECT_DIM,
+    30.3,
+    "sound",
+    "003 (4.3): the 65 LLDs of two seconds side by side, 30 a second",
+    _affect,
+)
+_add("spectrogram-256", "audio", 256, 100, "sound", "004 (4.2): log-spectrograms, 32 ms every 10 ms",
+     lambda a, _: spectrogram.log_spectrogram(sound_of(a), 256))  # fmt: skip
+_add("spectrogram-64", "audio", 64, 100, "sound", "the same, averaged to 64 frequencies: the demo models'",
+     lambda a, _: spectrogram.log_spectrogram(sound_of(a), 64))  # fmt: skip
+_add("wav2vec2", "audio", 1024, 50, "sound", "001 (IV-B): wav2vec2-large-robust, last layer", _wav2vec2,
+     weights=_WAV2VEC2, network=(networks.Wav2Vec2, {}))  # fmt: skip
+_add("face-maps", "visual", MiniXception.dim, 30, "grey-64", "mini-XCEPTION on FER2013: the demo models'",
+     lambda a, _: _faces(a, encode_faces, "grey-64", MiniXception.dim))  # fmt: skip
+_add("vgg-face", "visual", 4096, 30, "rgb-224", "002 (4.1.1), 003 (4.3): VGG-Face fc6",
+     lambda a, e: _faces(a, e, "rgb-224", e.dim), weights=_VGG_FACE, network=(networks.VggFace, {}))  # fmt: skip
+_add("vgg-face-unit", "visual", 4096, 30, "rgb-224", "000 (4.2.1): VGG-Face fc6, fine-tuned on pixels in -1..1",
+     lambda a, e: _faces(a, e, "rgb-224", e.dim), weights=_VGG_FACE_UNIT, network=(networks.VggFace, {"unit": True}))  # fmt: skip
+_add("efficientnet-b2", "visual", 1408, 30, "rgb-224", "001 (IV-B): EfficientNet-B2 before its classifier",
+     lambda a, e: _faces(a, e, "rgb-224", e.dim), weights=_EFFICIENTNET, network=(networks.EfficientNetB2, {}))  # fmt: skip
+_add("faces-48", "visual", 48 * 48, 30, "grey-64", "grey faces: the demo models'", lambda a, _: _small(a, 48), pixels=True)
+_add(
+    "faces-96",
+    "visual",
+    96 * 96 * 3,
+    30,
+    "rgb-96",
+    "003 (4.2.1): faces, 96x96 RGB",
+    lambda a, _: _pixels(a, "rgb-96"),
+    pixels=True,
+)
+_add("faces-224", "visual", 224 * 224 * 3, 30, "rgb-224", "000, 001, 002: faces, 224x224 RGB",
+     lambda a, _: _pixels(a, "rgb-224"), pixels=True)  # fmt: skip
+_add("snippets-224", "visual", 224 * 224 * 3, 32, "rgb-224", "004 (4.2): six snippets of 16 faces, 224x224 RGB",
+     lambda a, _: _snippets(a), pixels=True)  # fmt: skip

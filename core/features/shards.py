@@ -1,0 +1,140 @@
+"""Files that hold the features of several clips side by side: safetensors, mapped into memory when they are read.
+
+A shard has ``values`` [sum of T, D], ``times`` and ``present`` [sum of T], and for each of its n clips ``ends`` [n] (where its
+frames end), ``duration`` [n] in seconds, ``content`` [n, 32] (SHA-256 of its file's bytes) and ``broken`` [n]. Nothing in it
+depends on when or in what order it was made.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save
+
+from core.features.store import Arrays, write_atomically
+
+UNREAD = "0" * 64
+"""The content of a clip whose file cannot be read."""
+_KINDS = {"F64": np.float64, "F32": np.float32, "I64": np.int64, "U8": np.uint8, "BOOL": np.bool_}
+
+
+@dataclass(frozen=True)
+class Row:
+    """The features of one clip.
+
+    Attributes:
+        values: [T, D] float32, or uint8 for pixels.
+        times, present: [T], as in ``Stream``.
+        content: SHA-256 of the clip's file, in hexadecimal.
+        broken: True where nothing could be read; it then has no frame.
+    """
+
+    values: np.ndarray
+    times: np.ndarray
+    present: np.ndarray
+    duration: float
+    content: str
+    broken: bool = False
+
+
+class Shard:
+    """A shard that is read where it lies; its arrays are views on the file."""
+
+    def __init__(self, path: Path) -> None:
+        """
+        Raises:
+            ValueError: when the file is no whole shard.
+            OSError: when it cannot be read.
+        """
+        self._file = path.open("rb", buffering=0)
+        # An empty file cannot be mapped; mmap says so with a ValueError.
+        mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        arrays = _arrays(mapped)
+        try:
+            self.values, self.times, self.present = arrays["values"], arrays["times"], arrays["present"]
+            self.ends, self.durations, self.broken = arrays["ends"], arrays["duration"], arrays["broken"]
+            self.content = [bytes(digest).hex() for digest in arrays["content"]]
+        except KeyError as error:
+            raise ValueError(f"{path} is no shard") from error
+        if len(self.ends) and self.ends[-1] != len(self.values):
+            raise ValueError(f"{path} does not hold all its frames")
+        # Where the values begin, for `read_into`.
+        self._ends, self._frame = [0, *self.ends.tolist()], self.values.shape[1] * self.values.itemsize
+        self._begin = self.values.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def row(self, place: int) -> Row:
+        frames = self.frames(place)
+        return Row(
+            self.values[frames], self.times[frames], self.present[frames],
+            float(self.durations[place]), self.content[place], bool(self.broken[place]),
+        )  # fmt: skip
+
+    def frames(self, place: int) -> slice:
+        """Where a clip's frames lie."""
+        return slice(self._ends[place], self._ends[place + 1])
+
+    def read_into(self, place: int, out: np.ndarray) -> None:
+        """Copy the values of a clip to ``out`` [T, D], contiguous. Pages of a mapped file would count as memory of the process.
+
+        Raises:
+            ValueError: when the file has become shorter.
+        """
+        if out.size and os.preadv(self._file.fileno(), [out.data.cast("B")], self._begin_of(place)) != out.nbytes:
+            raise ValueError("the file has become shorter")
+
+    def expect(self, place: int) -> None:
+        """Let the system begin to read a clip that will be asked for soon."""
+        if hasattr(os, "posix_fadvise"):
+            begin = self._begin_of(place)
+            os.posix_fadvise(self._file.fileno(), begin, self._begin_of(place + 1) - begin, os.POSIX_FADV_WILLNEED)
+
+    def _begin_of(self, place: int) -> int:
+        return self._begin + self._ends[place] * self._frame
+
+
+def write_shard(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows of one width and kind, in one step: the same rows give the same bytes."""
+    tensors = {
+        "values": np.concatenate([row.values for row in rows]),
+        "times": np.concatenate([row.times for row in rows]).astype(np.float64),
+        "present": np.concatenate([row.present for row in rows]).astype(bool),
+        "ends": np.cumsum([len(row.times) for row in rows], dtype=np.int64),
+        "duration": np.array([row.duration for row in rows], np.float64),
+        "content": np.array([list(bytes.fromhex(row.content)) for row in rows], np.uint8),
+        "broken": np.array([row.broken for row in rows], bool),
+    }
+    # safetensors writes memory as it lies, whatever its order.
+    content = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
+    write_atomically(path, lambda part: part.write_bytes(content))
+
+
+def mapped_arrays(path: Path) -> Arrays:
+    """The arrays of any safetensors file, read where they lie."""
+    with path.open("rb") as file:
+        return _arrays(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _arrays(content: mmap.mmap) -> Arrays:
+    size = int.from_bytes(content[:8], "little")
+    if not 0 < size <= len(content) - 8:
+        raise ValueError("the file ends within its header")
+    header = json.loads(content[8 : 8 + size])
+    found = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            kind = np.dtype(_KINDS[entry["dtype"]])
+            count = (end - begin) // kind.itemsize
+            # frombuffer takes no empty part.
+            flat = np.frombuffer(content, kind, count, 8 + size + begin) if count else np.zeros(0, kind)
+            found[name] = flat.reshape(entry["shape"])
+    return found

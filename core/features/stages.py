@@ -1,0 +1,132 @@
+"""The three stages of a clip on its way into a store: decode, detect, encode. What passes between them is a dict of arrays.
+
+They know nothing of where they run: in this process, in processes that pass arrays through memory, or on a Ray cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from core import media
+from core.features.faces import DETECTION_SIDE, FaceDetector, FaceTrack, Pictures, cut_pictures, track_pictures
+from core.features.sets import FEATURE_SETS
+from core.features.store import Arrays
+
+# Pictures of a clip that take more are not passed on, but decoded again.
+MOST_PICTURES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be made of one clip.
+
+    Attributes:
+        weights: feature set -> path, for the sets that need any.
+    """
+
+    clip: str
+    path: Path
+    sets: tuple[str, ...]
+    weights: Mapping[str, Path]
+    device: str = "cpu"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """``sound``, and kinds of crops."""
+        return frozenset(FEATURE_SETS[name].needs for name in self.sets)
+
+    @property
+    def crops(self) -> Sequence[str]:
+        return sorted(self.needs - {"sound"})
+
+
+def decode(task: Task) -> Arrays:
+    """``duration``; ``sound`` and ``sound_start`` where asked for and there; ``pictures`` [F, H, W, 3] with ``moments`` [F].
+
+    Raises:
+        UserError: when the file cannot be played.
+    """
+    arrays: Arrays = {"duration": np.array(media.probe(task.path).duration)}
+    if "sound" in task.needs and (sound := media.read_sound(task.path)) is not None:
+        arrays |= {"sound": sound.samples, "sound_start": np.array(sound.start)}
+    if task.crops:
+        arrays |= _pictures(task.path)
+    return arrays
+
+
+def detect(task: Task, arrays: Arrays) -> Arrays:
+    """Instead of the pictures, ``times`` and ``boxes`` [F, 4] of the main face, and its crops."""
+    if not task.crops:
+        return arrays
+    kept = {name: array for name, array in arrays.items() if name not in ("pictures", "moments")}
+    track = track_pictures(_again(task.path, arrays), _detector())
+    kept |= {"times": track.times, "boxes": track.boxes}
+    for kind in task.crops:
+        kept[kind] = _crops(kind, _again(task.path, arrays), track)
+    return kept
+
+
+def encode(task: Task, arrays: Arrays) -> dict[str, Arrays]:
+    """Feature set -> ``values``, ``times`` and ``present``, and the clip's ``duration``."""
+    made = {}
+    for name in task.sets:
+        one = FEATURE_SETS[name]
+        stream = one.encode(arrays, one.load(task.weights.get(name), task.device))
+        values = stream.values.astype(np.uint8 if one.pixels else np.float32, copy=False)
+        made[name] = {"values": values, "times": stream.times, "present": stream.present, "duration": arrays["duration"]}
+    return made
+
+
+def cut(kind: str, path: Path, track: FaceTrack) -> np.ndarray:
+    """The crops of a kind, of a file whose face is known."""
+    return _crops(kind, media.read_frames(path, DETECTION_SIDE), track)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for torch and OpenCV: a worker has one core, and other numbers of threads give other last digits."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+
+
+def _pictures(path: Path) -> Arrays:
+    moments: list[float] = []
+    pictures: list[np.ndarray] = []
+    size = 0
+    for time, picture in media.read_frames(path, DETECTION_SIDE):
+        size += picture.nbytes
+        if size > MOST_PICTURES or (pictures and picture.shape != pictures[0].shape):
+            return {}
+        moments.append(time)
+        pictures.append(picture)
+    return {"moments": np.array(moments), "pictures": np.stack(pictures) if pictures else np.zeros((0, 2, 2, 3), np.uint8)}
+
+
+def _again(path: Path, arrays: Arrays) -> Pictures:
+    if "pictures" in arrays:
+        return zip(arrays["moments"].tolist(), arrays["pictures"], strict=True)
+    return media.read_frames(path, DETECTION_SIDE)
+
+
+def _crops(kind: str, pictures: Pictures, track: FaceTrack) -> np.ndarray:
+    colour, size = kind.split("-")
+    return cut_pictures(pictures, track, int(size), colour == "rgb")
+
+
+@lru_cache(maxsize=1)
+def _detector() -> FaceDetector:
+    return FaceDetector()
