@@ -104,10 +104,10 @@ def on_clock(streams: Mapping[str, Stream], clock: str) -> dict[str, Stream]:
 
 Row = tuple[np.ndarray, Callable[[np.ndarray], None]]
 Empty = Callable[[tuple[int, ...], type], np.ndarray]
-Each = Callable[[list[Callable[[], None]]], None]
+Each = Callable[[Sequence[Callable[[], None]]], None]
 
 
-def _one_by_one(steps: list[Callable[[], None]]) -> None:
+def _one_by_one(steps: Sequence[Callable[[], None]]) -> None:
     for step in steps:
         step()
 

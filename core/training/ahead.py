@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -50,7 +50,7 @@ class Readers:
         self._count = min(READERS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._count)
 
-    def each(self, steps: list[Callable[[], None]]) -> None:
+    def each(self, steps: Sequence[Callable[[], None]]) -> None:
         """Take all steps."""
 
         def some(first: int) -> None:

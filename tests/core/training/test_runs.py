@@ -153,7 +153,7 @@ def test_the_command_line_takes_the_order_as_it_was_meant(monkeypatch: pytest.Mo
     told = tmp_path / "progress.jsonl"
     result = CliRunner().invoke(cli.app, [*order.arguments(tmp_path / "a.safetensors"), f"--progress={told}", "--resume"])
     assert result.exit_code == 0, result.output
-    system, preset, corpus, regime, config, out, _, _, resume = asked[0]
+    system, preset, corpus, regime, config, out, _, _, resume, *_ = asked[0]
     assert (system, preset, corpus, regime) == ("auxformer", "demo", "--help; $(touch x)", "optimised")
     assert (config.epochs, config.learning_rate, config.seed, config.accelerator) == (4, 1.5e-3, 7, "cpu")
     assert (out, resume) == (tmp_path / "a.safetensors", True)
