@@ -74,10 +74,17 @@ def _recall(found: dict[str, Any], label: str, labels: list[str]) -> float:
 
 
 def _fill_all(jobs: dict[str, tuple[Cell, set[str]]], workers: int, report: Report) -> tuple[dict[str, Measured], list[str]]:
-    done: dict[str, Measured] = {}
+    known = {key: cell.measured() for key, (cell, _) in jobs.items()}
+    done: dict[str, Measured] = {key: known[key] for key, (_, conditions) in jobs.items() if conditions <= known[key].keys()}
     failed: list[str] = []
+    if len(done) == len(jobs):
+        return done, failed
     with ProcessPoolExecutor(workers, get_context("spawn"), _single_thread) as pool:
-        futures = {pool.submit(fill, cell, sorted(conditions)): (key, cell) for key, (cell, conditions) in jobs.items()}
+        futures = {
+            pool.submit(fill, cell, sorted(conditions)): (key, cell)
+            for key, (cell, conditions) in jobs.items()
+            if key not in done
+        }
         for future in as_completed(futures):
             key, cell = futures[future]
             try:
