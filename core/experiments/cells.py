@@ -7,6 +7,7 @@ after everything that the numbers depend on.
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -110,7 +111,7 @@ def _train(
     unreadable: list[str],
 ) -> None:
     config = replace(cell.run.training, seed=cell.seed)
-    training = broken(parts["train"], cell.run.data)
+    training = broken(parts["train"], cell.run.data, cell.seed)
     rendered = corpus.synthetic and sets.get("visual") == DEFAULT_SETS["visual"]
     normaliser = fit_normaliser(training, RENDERED_WEIGHTS if rendered else None)
     torch.manual_seed(cell.seed)
@@ -147,11 +148,13 @@ def thinned(clip: Clip, step: float, modalities: Sequence[str] = ("audio", "visu
     return replace(clip, streams={**clip.streams, **own})
 
 
-def broken(clips: list[Clip], data: Data) -> list[Clip]:
-    """The clips, a share of which have lost one modality: every n-th, sound and picture in turn."""
+def broken(clips: list[Clip], data: Data, seed: int) -> list[Clip]:
+    """The clips, a share of which, drawn at random, have lost one modality: sound and picture in turn.
+
+    Every n-th would not do: a table may list its classes in turn, and a class whose pairs are all broken cannot be learnt.
+    """
     count = round(data.broken_pairs * len(clips))
-    # Spread evenly over the clips, whose order is that of the corpus's table.
-    hit = {int((i + 0.5) * len(clips) / count): i for i in range(count)}
+    hit = {clip: i for i, clip in enumerate(random.Random(seed).sample(range(len(clips)), count))}
 
     def without(clip: Clip, number: int) -> Clip:
         gone = ("audio", "visual")[number % 2]

@@ -3,6 +3,7 @@ import re
 from dataclasses import asdict
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,10 +11,12 @@ from core.analysis.distance import stage_name
 from core.errors import UserError
 from core.evaluation.metrics import classification_metrics, regression_metrics
 from core.experiments import plan, report
+from core.experiments.cells import broken
 from core.experiments.report import Filled
 from core.features.store import key_of
 from core.models.base import MODELS
 from core.models.labels import EMOTIONS
+from core.streams import Clip, Stream
 from core.training.regimes import REGIMES
 from core.training.run import fitted
 
@@ -178,3 +181,17 @@ def test_what_only_the_paper_has_stands_in_the_papers_table_alone():
     assert "| Su et al., 2020 | 0.7486 |" in on_ravdess
     assert "Su et al." not in on_crema_d
     assert "| Chang et al., 2021 | 0.8315 |" in on_crema_d
+
+
+def test_broken_pairs_fall_on_every_class_alike():
+    """The table lists its classes in turn, as the demo corpus does."""
+    stream = Stream(np.ones((3, 2), np.float32), np.arange(3) / 10, np.ones(3, bool))
+    labels = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
+    clips = [Clip(f"c{i}", {"audio": stream, "visual": stream}, 1.0, {"label": labels[i % 6]}) for i in range(240)]
+    found = broken(clips, plan.Data(broken_pairs=0.5), seed=0)
+    gone = [(clip.labels["label"], name) for clip in found for name in clip.streams if not clip.streams[name].present.any()]
+    assert len(gone) == 120
+    assert [sum(name == m for _, name in gone) for m in ("audio", "visual")] == [60, 60]
+    for label in labels:
+        assert 10 <= sum(one == label for one, _ in gone) <= 30
+    assert broken(clips, plan.Data(), seed=0) == clips
