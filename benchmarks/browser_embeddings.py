@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from benchmarks.browser import report, timed
+from benchmarks.browser import browser_found, report, timed
 from core.analysis.aside import Draughtsman
 from core.analysis.atlas import Drawing
 from core.corpora import bundled
 from tests.e2e.drive import ready
-from tests.e2e.serve import APP, FLAGS, chromium, serving
+from tests.e2e.serve import APP, FLAGS, serving
 
 MANY = "tests/e2e/harness/many_server.py"
 TIMES, MAPS = 50, 10
@@ -37,9 +37,7 @@ WATCH_FRAMES = """
 
 
 def main() -> None:
-    path = chromium()
-    if path is None:
-        raise SystemExit("The benchmark needs a Chromium: install Debian's, or set $CHROMIUM.")
+    path = browser_found()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         in_browser(browser, Path(folder))

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Page, expect, sync_playwright
 
-from benchmarks.browser import report, timed
+from benchmarks.browser import browser_found, report, timed
 from tests.e2e.drive import READY, ready
-from tests.e2e.serve import APP, FLAGS, chromium, serving
+from tests.e2e.serve import APP, FLAGS, serving
 
 ACTIONS = 50
 
@@ -33,9 +33,7 @@ WATCH = """
 
 
 def main() -> None:
-    browser_path = chromium()
-    if browser_path is None:
-        raise SystemExit("The benchmark needs a Chromium: install Debian's, or set $CHROMIUM.")
+    browser_path = browser_found()
     given = os.environ.get("AFFECTSCOPE_URL")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from benchmarks.browser import report, timed
+from benchmarks.browser import browser_found, report, timed
 from tests.e2e.drive import ready
-from tests.e2e.serve import APP, FLAGS, chromium, serving
+from tests.e2e.serve import APP, FLAGS, serving
 
 ROUNDS = 7
 PATIENCE = 120_000
@@ -27,9 +27,7 @@ PAGES = {
 
 
 def main() -> None:
-    browser_path = chromium()
-    if browser_path is None:
-        raise SystemExit("The benchmark needs a Chromium: install Debian's, or set $CHROMIUM.")
+    browser_path = browser_found()
     with tempfile.TemporaryDirectory() as folder, serving(APP, Path(folder) / "cache") as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 1000})

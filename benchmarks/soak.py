@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
+from benchmarks.browser import browser_found
 from core.corpora import bundled
-from tests.e2e.serve import APP, FLAGS, chromium, serving
+from tests.e2e.serve import APP, FLAGS, serving
 
 SESSIONS = int(os.environ.get("SOAK_SESSIONS", 20))
 SECONDS = float(os.environ.get("SOAK_SECONDS", 300))
@@ -22,9 +23,7 @@ LIMIT_MB = 50
 
 
 def main() -> None:
-    path = chromium()
-    if path is None:
-        raise SystemExit("The benchmark needs a Chromium: install Debian's, or set $CHROMIUM.")
+    path = browser_found()
     with tempfile.TemporaryDirectory() as folder, serving(APP, Path(folder) / "cache") as url:
         asyncio.run(soak(path, url))
 

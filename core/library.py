@@ -16,7 +16,7 @@ from pathlib import Path
 from core.admit import Report, admit
 from core.errors import UserError
 from core.features.store import cache_root, content_hash, key_of, write_atomically
-from core.text import shown
+from core.text import shown, unlike
 
 _ID = re.compile(r"[0-9a-f]{24}")
 _LONGEST_NAME = 60
@@ -96,7 +96,7 @@ def take_in(
             return None, report
         files = list(source.glob("*.pt")) if source.is_dir() else [source]
         size = sum(file.stat().st_size for file in files)
-        name = _unlike(_plain(Path(called).stem), {*taken, *entries()})
+        name = unlike(_plain(Path(called).stem), {*taken, *entries()})
         entry = Entry(digest, name, shown(Path(called).name), report.layout, size, datetime.now(UTC).isoformat())
         (part / "facts.json").write_text(json.dumps(asdict(entry)), encoding="utf-8")
         shutil.rmtree(root() / digest, ignore_errors=True)
@@ -195,14 +195,6 @@ def _digest(source: Path) -> str:
 
 def _plain(text: str) -> str:
     return shown(text.strip(), _LONGEST_NAME) or "model"
-
-
-def _unlike(name: str, taken: Collection[str]) -> str:
-    """The name, or the name with the first number that makes it unlike all others."""
-    number = 1
-    while (tried := name if number == 1 else f"{name} ({number})") in taken:
-        number += 1
-    return tried
 
 
 def _read(facts: Path) -> Entry | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 _LONGEST = 80
 
 
@@ -9,3 +11,11 @@ def shown(text: str, longest: int = _LONGEST) -> str:
     """A name out of a file as a sentence can bear it: printable, and not too long."""
     clean = "".join(c if c.isprintable() else "�" for c in text[: longest + 1])
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"
+
+
+def unlike(name: str, taken: Collection[str]) -> str:
+    """The name, or the name with the first number that makes it unlike all others."""
+    number = 1
+    while (tried := name if number == 1 else f"{name} ({number})") in taken:
+        number += 1
+    return tried

@@ -4,7 +4,7 @@ Grad-CAM (Selvaraju et al. 2017) in its spatial form, LayerCAM (Jiang et al. 202
 is weighted by its own gradient. The encoder's last layer reads places differently, and plain Grad-CAM, which averages the
 gradient over the map, loses where: in the pointing game on 60 training clips it hit 1.1 to 1.3 times as often as chance. The
 maps are the product of the third block's, 8x8, and the fourth's, 4x4: where both find evidence. Over 60 training clips and
-the bundled ones that hit 1.9 to 2.4 times as often as chance, either block alone or their plain mean less on one of the two. The
+the bundled ones that hit 1.9 to 2.2 times as often as chance, either block alone or their plain mean less on one of the two. The
 library takes one input tensor: the pictures' early maps are that tensor, the other modality is closed over.
 """
 

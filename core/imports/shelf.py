@@ -34,7 +34,7 @@ from core.imports.clips import Clips, ImportedCorpus, Source, corpus, gather
 from core.imports.layout import CLIP, LABEL, Scale, understand
 from core.imports.read import Problem, read
 from core.surveyed import DECISION, Survey, judged
-from core.text import shown
+from core.text import shown, unlike
 
 # Part of every key: raise it whenever an import is read in another way.
 IMPORT_VERSION = 1
@@ -250,7 +250,7 @@ def _keep(
     part = root() / f".part-{uuid.uuid4().hex}"
     known = {*taken, *entries()}
     corpora = {one.corpus for one in entries().values()}
-    corpus_name = over.name if over is not None else _unlike(name, {*taken, *corpora})
+    corpus_name = over.name if over is not None else unlike(name, {*taken, *corpora})
     now = datetime.now(UTC).isoformat()
     try:
         part.mkdir(parents=True)
@@ -263,7 +263,7 @@ def _keep(
             survey = _survey(clips.table.iloc[rank[one.at]], one)
             survey.save(part / str(number) / "survey.npz")
             _keep_attention(part / str(number) / "attention.h5", one.attention)
-            own = _unlike(_plain(model), known)
+            own = unlike(_plain(model), known)
             known.add(own)
             entry = _entry(
                 f"{mark}/{number}",
@@ -369,14 +369,6 @@ def _removed(entry: Entry) -> Path:
 
 def _plain(text: str) -> str:
     return shown(text.strip(), _LONGEST_NAME) or "predictions"
-
-
-def _unlike(name: str, taken: Collection[str]) -> str:
-    """The name, or the name with the first number that makes it unlike all others."""
-    number = 1
-    while (tried := name if number == 1 else f"{name} ({number})") in taken:
-        number += 1
-    return tried
 
 
 def _entry_at(facts: Path) -> Entry | None:
