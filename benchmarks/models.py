@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -72,8 +73,8 @@ def show(title: str, found: dict[str, Measured | str]) -> None:
             continue
         first, second = m.forward / min(o.forward for o in done), m.backward / min(o.backward for o in done)
         print(
-            f"  {name:<20} {1e3 * m.forward:9.1f} ms {first:7.1f} {m.forward_mb:7.0f} MB"
-            f" {1e3 * m.backward:11.1f} ms {second:7.1f} {m.backward_mb:7.0f} MB {m.holes:8.2f}"
+            f"  {name:<20} {1e3 * m.forward:9.1f} ms {first:7.1f} {m.forward_mb:7.1f} MB"
+            f" {1e3 * m.backward:11.1f} ms {second:7.1f} {m.backward_mb:7.1f} MB {m.holes:8.2f}"
         )
     print(flush=True)
 
@@ -97,7 +98,6 @@ def measure(name: str, preset: str, size: int, device: str) -> Measured:
         resource.setrlimit(resource.RLIMIT_AS, (os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),) * 2)
     model = MODELS[name].preset(preset).to(device)
     batch = whole_batch(model, size).to(device)
-    start = peak(device)
     model.eval()
 
     def forward() -> None:
@@ -108,6 +108,7 @@ def measure(name: str, preset: str, size: int, device: str) -> Measured:
         model.zero_grad()
         sum(p.square().mean() for p in model(batch).predictions.values()).backward()  # type: ignore[union-attr]
 
+    start = held(device)
     forward_time = best(forward, device)
     forward_peak = peak(device) - start
     whole = batch
@@ -165,10 +166,23 @@ def best(action: Callable[[], Any], device: str) -> float:
     return min(times)
 
 
-def peak(device: str) -> float:
+def held(device: str) -> float:
+    """Megabytes in use now, from which on ``peak`` looks for the most; on a CPU all of the process's."""
     if device == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated() / 2**20
+    # 5 forgets the peak so far, which importing the libraries has set.
+    Path("/proc/self/clear_refs").write_text("5")
+    return _of_process("VmRSS")
+
+
+def peak(device: str) -> float:
+    return torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else _of_process("VmHWM")
+
+
+def _of_process(field: str) -> float:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from itertools import product
 
 import torch
@@ -12,8 +11,8 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error
 from torchmetrics.functional.regression import concordance_corrcoef, mean_absolute_error
 
-from core.errors import UserError
-from core.models.base import AVModel, ModelSpec
+from core.evaluation.answers import Answers, collect
+from core.models.base import AVModel
 from core.streams import Batch
 
 Metrics = dict[str, object]
@@ -71,142 +70,38 @@ def concordance(values: Tensor, target: Tensor) -> float:
     return float(concordance_corrcoef(values, target))
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What a model said of a set of clips. A row is a clip's answer; for a model with a clock, that of a labelled frame.
+def by_head(answers: Answers) -> dict[str, Metrics]:
+    """Metrics by head, and for the system's "decision", over all clips; a head without evidence has answered with the prior."""
+    return {head: _of_head(answers, head) for head in answers.predictions}
 
-    Attributes:
-        predictions: head -> [R, outputs], "decision" among them.
-        target: [R] class indices, or [R, outputs] values, NaN where nobody labelled.
-        clip: [R], which of the N clips a row belongs to.
-        evidence: head -> [N] bool, see ``ModelOutput``.
-        present: modality -> [N] bool, whether the clip has a frame of it.
-        embeddings: name -> [N, D], empty unless asked for.
+
+def by_presence(answers: Answers) -> dict[str, dict[str, Metrics]]:
+    """Metrics by the modalities that a clip has ("audio+visual", "audio", "visual", "none"), and by head.
+
+    Groups without a clip are left out, and so are heads that have no evidence in a group.
     """
-
-    spec: ModelSpec
-    predictions: Mapping[str, Tensor]
-    target: Tensor
-    clip: Tensor
-    evidence: Mapping[str, Tensor]
-    present: Mapping[str, Tensor]
-    embeddings: Mapping[str, Tensor] = field(default_factory=dict)
-
-    def of(self, chosen: Tensor) -> Answers:
-        """Those of the clips where ``chosen`` [N] is True."""
-        rows = chosen[self.clip]
-        place = chosen.cumsum(0) - 1
-        return Answers(
-            self.spec,
-            {head: values[rows] for head, values in self.predictions.items()},
-            self.target[rows],
-            place[self.clip[rows]],
-            {head: seen[chosen] for head, seen in self.evidence.items()},
-            {modality: there[chosen] for modality, there in self.present.items()},
-            {name: vectors[chosen] for name, vectors in self.embeddings.items()},
-        )
-
-    def metrics(self, head: str) -> Metrics:
-        """Of one head, over all clips; one without evidence has answered with the prior."""
-        if self.spec.task == "classification":
-            counted = classification_metrics(self.predictions[head], self.target)
-        else:
-            counted = regression_metrics(self.predictions[head], self.target, self.spec.labels)
-        size = {"clips": len(self.clip.unique())} | ({"frames": len(self.clip)} if self.spec.clock else {})
-        return size | {k: v for k, v in counted.items() if k not in size}
-
-    def by_head(self) -> dict[str, Metrics]:
-        """Metrics by head, and for the system's "decision"."""
-        return {head: self.metrics(head) for head in self.predictions}
-
-    def by_presence(self) -> dict[str, dict[str, Metrics]]:
-        """Metrics by the modalities that a clip has ("audio+visual", "audio", "visual", "none"), and by head.
-
-        Groups without a clip are left out, and so are heads that have no evidence in a group.
-        """
-        there = torch.stack(list(self.present.values()), 1)
-        groups = {}
-        for has in product((True, False), repeat=len(self.present)):
-            chosen = (there == torch.tensor(has)).all(1)
-            if not bool(chosen[self.clip].any()):
-                continue
-            part = self.of(chosen)
-            heads = [head for head in part.predictions if head == "decision" or bool(part.evidence[head].any())]
-            name = "+".join(modality for modality, one in zip(self.present, has, strict=True) if one) or "none"
-            groups[name] = {head: part.metrics(head) for head in heads}
-        return groups
+    there = torch.stack(list(answers.present.values()), 1)
+    groups = {}
+    for has in product((True, False), repeat=len(answers.present)):
+        chosen = (there == torch.tensor(has)).all(1)
+        if not bool(chosen[answers.clip].any()):
+            continue
+        part = answers.of(chosen)
+        heads = [head for head in part.predictions if head == "decision" or bool(part.evidence[head].any())]
+        name = "+".join(modality for modality, one in zip(answers.present, has, strict=True) if one) or "none"
+        groups[name] = {head: _of_head(part, head) for head in heads}
+    return groups
 
 
-@torch.inference_mode()
-def collect(
-    model: AVModel, batches: Iterable[tuple[Batch, Tensor]], without: str | None = None, embeddings: bool = False
-) -> Answers:
-    """Ask the model about every clip.
-
-    Args:
-        batches: each with its targets: [B] class indices, [B, outputs] values, or by frame [B, T, outputs] ([B, T] class
-            indices, negative where nobody labelled). NaN is a value that nobody gave; a row without any is not asked about.
-        without: the modality to take away.
-        embeddings: whether to keep the embeddings that the spec declares.
-
-    Raises:
-        UserError: when there is nothing to ask about.
-    """
-    model.eval()
-    predictions: dict[str, list[Tensor]] = {}
-    evidence: dict[str, list[Tensor]] = {}
-    present: dict[str, list[Tensor]] = {}
-    vectors: dict[str, list[Tensor]] = {}
-    targets, clips, count = [], [], 0
-    for batch, target in batches:
-        batch = batch.to(model.prior.device).completed(model.spec.inputs)
-        batch = batch.without(without) if without else batch
-        output = model(batch)
-        said = _labelled(target, by_frame=model.spec.clock is not None)
-        targets.append(target[said].cpu())
-        clips.append(said.nonzero()[:, 0].cpu() + count)
-        count += len(batch)
-        for head, answer in {**output.predictions, "decision": model.decide(output)}.items():
-            predictions.setdefault(head, []).append(_rows(answer.cpu(), said))
-        for head, seen in output.evidence.items():
-            evidence.setdefault(head, []).append(seen.cpu())
-        for name in model.spec.embeddings if embeddings else ():
-            vectors.setdefault(name, []).append(output.embeddings[name].cpu())
-        for name in model.spec.inputs:
-            present.setdefault(name, []).append(batch.present[name].any(1).cpu())
-    if not sum(map(len, targets)):
-        raise UserError("There is no labelled clip to evaluate: choose a corpus, or a part of it, that has some.")
-    heads, seen, there, embedded = (
-        {k: torch.cat(v) for k, v in by_name.items()} for by_name in (predictions, evidence, present, vectors)
-    )
-    return Answers(model.spec, heads, torch.cat(targets), torch.cat(clips), seen, there, embedded)
-
-
-def predict(
-    model: AVModel, batches: Iterable[tuple[Batch, Tensor]], without: str | None = None
-) -> tuple[dict[str, Tensor], Tensor]:
-    """Logits or values [R, outputs] by head, "decision" among them, and the targets [R] or [R, outputs]; see ``collect``."""
-    answers = collect(model, batches, without)
-    return dict(answers.predictions), answers.target
+def _of_head(answers: Answers, head: str) -> Metrics:
+    if answers.spec.task == "classification":
+        counted = classification_metrics(answers.predictions[head], answers.target)
+    else:
+        counted = regression_metrics(answers.predictions[head], answers.target, answers.spec.labels)
+    size = {"clips": len(answers.clip.unique())} | ({"frames": len(answers.clip)} if answers.spec.clock else {})
+    return size | {k: v for k, v in counted.items() if k not in size}
 
 
 def evaluate(model: AVModel, batches: Iterable[tuple[Batch, Tensor]], without: str | None = None) -> dict[str, Metrics]:
     """Metrics by head and for the system's decision; see ``collect``."""
-    return collect(model, batches, without).by_head()
-
-
-def _labelled(target: Tensor, by_frame: bool) -> Tensor:
-    """[B], or [B, T] by frame: where there is something to be right about."""
-    said = target.isfinite() if target.is_floating_point() else target >= 0
-    return said.any(-1) if said.ndim > 1 + by_frame else said
-
-
-def _rows(answer: Tensor, said: Tensor) -> Tensor:
-    """The answers [R, outputs] where ``said`` is True; padding may make either longer."""
-    if said.ndim == 1:
-        return answer[said.cpu()]
-    length = answer.shape[1]
-    if bool(said[:, length:].any()):
-        raise ValueError(f"frames are labelled beyond the {length} that the model answers")
-    rows: Tensor = answer[:, : said.shape[1]][said[:, :length].cpu()]
-    return rows
+    return by_head(collect(model, batches, without))

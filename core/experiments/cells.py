@@ -23,7 +23,8 @@ from core.analysis.neighbours import knn_accuracy, silhouette
 from core.analysis.projection import project
 from core.corpora import Corpus, open_corpus
 from core.errors import UserError
-from core.evaluation.metrics import collect
+from core.evaluation.answers import collect
+from core.evaluation.metrics import evaluate
 from core.evaluation.sweep import sweep
 from core.experiments.plan import Data, Run
 from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
@@ -169,9 +170,9 @@ def measure(model: AVModel, batches: Batches, condition: str, seed: int) -> dict
         return {"decision": _WAYS[condition](model, batches, seed)}
     words = condition.split()
     if words[0] == "whole" or words[1] not in model.spec.inputs:
-        return collect(model, batches).by_head()
+        return evaluate(model, batches)
     if words[0] == "without":
-        return collect(model, batches, without=words[1]).by_head()
+        return evaluate(model, batches, without=words[1])
     points = sweep(model, batches, [words[1]], [float(words[2])], words[0], draws=DRAWS, seed=seed)  # type: ignore[arg-type]
     numbers = points.drop(columns=["modality", "rate", "draw"]).groupby("head").mean()
     return {str(head): {str(k): float(v) for k, v in row.items()} for head, row in numbers.iterrows()}

@@ -62,7 +62,7 @@ from torch import Tensor, nn
 from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
 from core.models.blocks.attention import of_present_keys
 from core.models.blocks.heads import ResidualClassifier
-from core.models.blocks.packing import distinct, packed
+from core.models.blocks.packing import merged, packed
 from core.models.blocks.recurrent import run_present
 from core.models.blocks.tokens import last_place, last_present, mean_present, with_placeholder
 from core.models.blocks.transformer import EncoderConfig, TransformerEncoder, letter_of_000, sinusoidal_positions
@@ -152,31 +152,46 @@ class AuxFormer(AVModel):
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
         batch = batch.completed(self.spec.inputs)
         maps: list[AttentionMap] = []
-        x, present, asks = {}, {}, {}
+        x, present, asks, clips = {}, {}, {}, {}
         embeddings: dict[str, Tensor] = {}
         # Frames that nobody reads are left out where nobody sees it: maps have a row and a column for each frame, the public code
         # knows no absence, and in training a seed stands for as many random numbers as there are frames.
         lean = not (attention or self.training or self.config.variant == "code")
         size = len(batch)
         for m in MODALITIES:
-            rows = distinct(batch.values[m], batch.present[m]) if lean else (batch.values[m], batch.present[m])
+            rows = merged(batch.values[m], batch.present[m]) if lean else (batch.values[m], batch.present[m])
             x[m], present[m], asks[m] = self._embedded(m, *rows)
             if lean:
-                asks[m], present[m], x[m] = packed(asks[m], present[m], x[m])
+                if len(x[m]) < len(asks[m]):
+                    clips[m] = x[m], asks[m]
+                asks[m], present[m], x[m] = packed(asks[m], present[m], x[m].expand(len(asks[m]), -1, -1))
 
-        def encode(kind: str, m: str, query: Tensor, other: str | None, keys: Tensor, only: Tensor | None = None) -> Tensor:
-            key = x[other].expand(size, -1, -1) if other else None
-            states: list[Tensor] = []
+        def encode(
+            kind: str,
+            m: str,
+            query: Tensor,
+            other: str | None,
+            keys: Tensor,
+            only: Tensor | None = None,
+            states: list[Tensor] | None = None,
+        ) -> Tensor:
+            key = x[other].expand(len(query), -1, -1) if other else None
             h, weights = getattr(self, kind)[m](query, key, keys, attention, states, only)
-            if kind == "cross":
-                embeddings.update({f"cross layer {i + 1} {m}": mean_present(h, asks[m]) for i, h in enumerate(states)})
             seen = present[other or m]
             maps.extend(AttentionMap(f"{kind}.{m}", m, other or m, i, self._of_frames(w, seen)) for i, w in enumerate(weights))
             return self._encoder_dropout(h)
 
         tokens = {}
         for m, other in (("audio", "visual"), ("visual", "audio")):
-            h, asking = encode("cross", m, x[m].expand(size, -1, -1), other, present[other]), asks[m].expand(size, -1)
+            query, asking = x[m].expand(size, -1, -1), asks[m].expand(size, -1)
+            if m in clips and len(present[other]) == 1:
+                # Here no frame sees its neighbours: frames of one clip that look at the same are answered once.
+                query, asking = clips[m]
+            states: list[Tensor] = []
+            h = encode("cross", m, query, other, present[other], states=states)
+            embeddings |= {f"cross layer {i + 1} {m}": mean_present(state, asking) for i, state in enumerate(states)}
+            if len(h) < size:
+                asking, h = packed(asking, h.expand(size, -1, -1))
             if self.config.refine == "scaled":
                 only = self._only(asking) if lean else None
                 tokens[m] = self._token(encode("fused", m, h, None, asking, only), asking, only)

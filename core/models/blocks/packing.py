@@ -25,10 +25,24 @@ def packed(present: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
     return tuple(tensor[rows, order] for tensor in (present, *others))
 
 
-def distinct(*rows: Tensor) -> tuple[Tensor, ...]:
-    """[B, ...] each, or [1, ...] each where all B rows are one row that ``Tensor.expand`` has made many.
+def merged(values: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    """The frames of one clip, where all rows are that clip with one frame or another absent; otherwise the rows as they are.
 
-    What belongs to one such row is reckoned once and expanded in its turn.
+    What a frame becomes by itself is then reckoned once for all rows. Rows that lose every frame keep theirs: what stands in for
+    them is no frame of the clip.
+
+    Args:
+        values: [B, T, D], zeros where a frame is absent.
+        present: [B, T].
+
+    Returns:
+        ``values`` [1, T, D] or [B, T, D]; ``present`` [B, T], or [1, T] where one row has been expanded to all.
     """
-    same = all(tensor.stride(0) == 0 for tensor in rows)
-    return tuple(tensor[:1] for tensor in rows) if same else rows
+    if values.stride(0) == 0 and present.stride(0) == 0:
+        return values[:1], present[:1]
+    if len(values) == 1 or not bool(present.any(1).all()):
+        return values, present
+    first = present.byte().argmax(0)
+    clip = values[first, torch.arange(values.shape[1], device=values.device)]
+    alike = (values == clip).all(-1) | ~present
+    return (clip[None] if bool(alike.all()) else values), present

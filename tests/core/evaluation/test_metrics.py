@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from core.errors import UserError
-from core.evaluation.metrics import classification_metrics, collect, concordance, evaluate, predict, regression_metrics
+from core.evaluation.answers import collect
+from core.evaluation.metrics import by_head, by_presence, classification_metrics, concordance, evaluate, regression_metrics
 from core.models.base import AVModel, ModelOutput, ModelSpec
 from core.streams import Batch
 
@@ -118,17 +119,16 @@ def test_batches_of_any_size_give_the_same_numbers():
     whole = collect(Echo(), [(batch_of(audio, visual), target)])
     parts = [(batch_of(audio[i:j], visual[i:j], frames), target[i:j]) for i, j, frames in ((0, 2, 3), (2, 3, 1), (3, 5, 7))]
     split = collect(Echo(), parts)
-    assert split.by_head() == whole.by_head()
-    assert split.by_presence() == whole.by_presence()
-    logits, targets = predict(Echo(), parts)
-    torch.testing.assert_close(logits["decision"], whole.predictions["decision"])
-    assert targets.tolist() == target.tolist()
+    assert by_head(split) == by_head(whole)
+    assert by_presence(split) == by_presence(whole)
+    torch.testing.assert_close(split.predictions["decision"], whole.predictions["decision"])
+    assert split.target.tolist() == target.tolist()
 
 
 def test_metrics_by_the_modalities_that_clips_have():
     audio = [RIGHT, WRONG, None, None, None, RIGHT]
     visual = [RIGHT, WRONG, RIGHT, WRONG, WRONG, None]
-    groups = collect(Echo(), [(batch_of(audio, visual), torch.zeros(6, dtype=torch.long))]).by_presence()
+    groups = by_presence(collect(Echo(), [(batch_of(audio, visual), torch.zeros(6, dtype=torch.long))]))
     assert {name: group["decision"]["clips"] for name, group in groups.items()} == {"audio+visual": 2, "audio": 1, "visual": 3}
     assert groups["audio+visual"]["audio"]["accuracy"] == 0.5
     assert groups["visual"]["decision"]["accuracy"] == pytest.approx(1 / 3)
@@ -140,7 +140,7 @@ def test_metrics_by_the_modalities_that_clips_have():
 
 def test_presence_is_what_is_left_after_a_modality_is_taken_away():
     batch = batch_of([RIGHT, None], [RIGHT, WRONG])
-    groups = collect(Echo(), [(batch, torch.tensor([0, 0]))], without="visual").by_presence()
+    groups = by_presence(collect(Echo(), [(batch, torch.tensor([0, 0]))], without="visual"))
     assert {name: list(heads) for name, heads in groups.items()} == {"audio": ["av", "audio", "decision"], "none": ["decision"]}
 
 
@@ -183,11 +183,11 @@ def test_frames_padded_in_other_batches_give_the_same_numbers():
     clips = [[0.1, 0.2, 0.3, 0.7], [0.5, 0.9], [0.3]]
     whole = collect(Echo(FRAMES), [frames(clips)])
     one_by_one = collect(Echo(FRAMES), [frames([clip]) for clip in clips])
-    assert one_by_one.by_presence() == whole.by_presence()
+    assert by_presence(one_by_one) == by_presence(whole)
     assert one_by_one.clip.tolist() == whole.clip.tolist() == [0, 0, 0, 0, 1, 1, 2]
     batch, target = frames(clips[:1])
     longer = torch.cat([target, torch.full((1, 3, 2), math.nan)], 1)
-    assert collect(Echo(FRAMES), [(batch, longer)]).by_head() == collect(Echo(FRAMES), [(batch, target)]).by_head()
+    assert evaluate(Echo(FRAMES), [(batch, longer)]) == evaluate(Echo(FRAMES), [(batch, target)])
     with pytest.raises(ValueError, match="beyond the 4"):
         collect(Echo(FRAMES), [(batch, torch.zeros(1, 5, 2))])
 
@@ -197,7 +197,7 @@ def test_a_choice_of_clips_takes_their_frames_along():
     part = answers.of(torch.tensor([False, True, True]))
     assert part.clip.tolist() == [0, 1, 1, 1]
     torch.testing.assert_close(part.target[:, 0], torch.tensor([0.5, 0.3, 0.4, 0.6]))
-    assert part.by_head()["av"]["clips"] == 2
+    assert by_head(part)["av"]["clips"] == 2
 
 
 def test_nothing_to_measure_is_one_sentence():

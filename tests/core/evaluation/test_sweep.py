@@ -1,7 +1,9 @@
+import pandas as pd
 import pytest
 import torch
 
 from core.errors import UserError
+from core.evaluation import sweep as sweeping
 from core.evaluation.masking import Missing, mask
 from core.evaluation.metrics import classification_metrics, evaluate
 from core.evaluation.sweep import sweep
@@ -124,6 +126,19 @@ def test_a_head_that_does_not_hear_does_not_change_as_sound_goes():
     assert blind["ece"].max() == pytest.approx(blind["ece"].min(), abs=1e-6)
     whole = table[table["rate"] == 0.0].drop(columns=["modality", "draw"])
     assert len(whole.drop_duplicates()) == 4
+
+
+def test_processes_find_what_threads_find_and_say_what_is_wrong(monkeypatch):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        expected = sweep(model(), clips((12,)), rates=(0.0, 0.4), draws=2)
+        monkeypatch.setattr(sweeping, "ROWS_FOR_PROCESSES", 0)
+        pd.testing.assert_frame_equal(sweep(model(), clips((12,)), rates=(0.0, 0.4), draws=2), expected)
+        with pytest.raises(UserError, match="no modality 'smell'"):
+            sweep(model(), clips((12,)), ["smell"], rates=(0.2, 0.5), draws=2)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_every_point_is_reported():
