@@ -51,7 +51,7 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clips: Path):
     """The app's main script, with everything behind it made up."""
     from streamlit.testing.v1 import AppTest
 
-    from app import services
+    from app.services import known
 
     table = pd.DataFrame(
         {
@@ -69,7 +69,7 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clips: Path):
     monkeypatch.setattr(corpora, "bundled", lambda: Corpus("demo", clips, table, fake.CLASSES, True))
     monkeypatch.setattr(checkpoints, "shipped", lambda: {"demo": clips / "first.mp4"})
     monkeypatch.setattr(checkpoints, "load", lambda path: None)
-    monkeypatch.setattr(services, "Analyzer", FakeAnalyzer)
+    monkeypatch.setattr(known, "Analyzer", FakeAnalyzer)
     st.cache_resource.clear()
     yield AppTest.from_file(MAIN, default_timeout=30)
     st.cache_resource.clear()

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from app import services, uploads
+from app import uploads
+from app.services import known
 from core import checkpoints, corpora
 from core.errors import UserError
 from tests.app import fake
@@ -98,8 +99,8 @@ def test_failed_analysis_gets_one_sentence_and_another_try(app, monkeypatch: pyt
     def fail(*_, **__):
         raise UserError("The clip holds no frame that can be decoded: the file is damaged.")
 
-    monkeypatch.setattr(services.Analyzer, "analyze", fail)
-    monkeypatch.setattr(services.Analyzer, "key", lambda *_, **__: "fails")
+    monkeypatch.setattr(known.Analyzer, "analyze", fail)
+    monkeypatch.setattr(known.Analyzer, "key", lambda *_, **__: "fails")
     app.run()
     assert [e.value for e in app.error] == ["The clip holds no frame that can be decoded: the file is damaged."]
     assert "Try again" in [b.label for b in app.button]

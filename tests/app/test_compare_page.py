@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from app import services
+from app.services import known
 from core import checkpoints
 from core.timeline import Timeline
 from tests.app import fake
@@ -46,7 +46,7 @@ def two(app, clips, monkeypatch: pytest.MonkeyPatch):
     (clips / "values.mp4").write_bytes((clips / "first.mp4").read_bytes())
     monkeypatch.setattr(checkpoints, "shipped", lambda: {name: clips / file for name, file in names.items()})
     monkeypatch.setattr(checkpoints, "load", lambda path: path.stem)
-    monkeypatch.setattr(services, "Analyzer", TwoMinds)
+    monkeypatch.setattr(known, "Analyzer", TwoMinds)
     app.run()
     return app.switch_page(PAGE)
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from app import notebook, services, shared_space
+from app.services import surveys
 from core import notes
 from core.features.store import cache_root, content_hash
 from core.notes import Note
@@ -56,7 +57,7 @@ def page(app, monkeypatch: pytest.MonkeyPatch):
     def open_page(file: str, survey: Survey | None = None, **options: str):
         app.run()
         survey = survey or made()
-        survey.save(services._survey_path("demo"))
+        survey.save(surveys.survey_path("demo"))
         disk = key_of_survey(content_hash(services.models()["demo"]), services.corpus())
         survey.save(cache_root() / "surveys" / f"{disk}.npz")
         app.switch_page(f"../pages/{file}.py")

@@ -9,8 +9,9 @@ import pytest
 import streamlit as st
 import torch
 
-from app import jobs, services
+from app import jobs
 from app.masking import figure
+from app.services import known
 from core import checkpoints
 from core.analyzer import Analyzer
 from core.checkpoints import Checkpoint, Normaliser
@@ -81,7 +82,7 @@ def page(app, monkeypatch: pytest.MonkeyPatch):
     RealGrid.asked = []
     monkeypatch.setattr(RealGrid, "analyze", FakeAnalyzer.analyze)
     monkeypatch.setattr(checkpoints, "load", lambda *_, **__: made("auxformer"))
-    monkeypatch.setattr(services, "Analyzer", RealGrid)
+    monkeypatch.setattr(known, "Analyzer", RealGrid)
     app.run()
     app.switch_page(PAGE)
     return app

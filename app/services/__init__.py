@@ -1,0 +1,96 @@
+"""Cached access to core, a room for each kind of thing. What one page alone reckons is cached beside that page."""
+
+from __future__ import annotations
+
+import gc
+from contextlib import suppress
+
+from app.services.analyses import (
+    Result,
+    analyse,
+    frame_png,
+    lanes_csv,
+    main_heatmap,
+    overlay_path,
+    result,
+    timeline,
+    timeline_url,
+    verdicts,
+    write_overlay,
+)
+from app.services.clips import UPLOADS, Clip, clip, clips_of, covers, media_url, picture_url, pictures, thumb_url
+from app.services.known import (
+    analyzer,
+    askable,
+    card,
+    corpus,
+    corpus_of,
+    heads,
+    imported,
+    labels,
+    loaded,
+    models,
+    spec,
+    unasked,
+    unload,
+)
+from app.services.surveys import ask_all, predicted, survey, survey_id, survey_on_disk
+from core.errors import UserError
+from core.threads import fit_thread_pools
+
+__all__ = [
+    "UPLOADS",
+    "Clip",
+    "Result",
+    "analyse",
+    "analyzer",
+    "ask_all",
+    "askable",
+    "card",
+    "clip",
+    "clips_of",
+    "corpus",
+    "corpus_of",
+    "covers",
+    "frame_png",
+    "heads",
+    "imported",
+    "labels",
+    "lanes_csv",
+    "loaded",
+    "main_heatmap",
+    "media_url",
+    "models",
+    "overlay_path",
+    "picture_url",
+    "pictures",
+    "predicted",
+    "result",
+    "spec",
+    "survey",
+    "survey_id",
+    "survey_on_disk",
+    "thumb_url",
+    "timeline",
+    "timeline_url",
+    "unasked",
+    "unload",
+    "verdicts",
+    "warm_up",
+    "write_overlay",
+]
+
+
+def warm_up() -> None:
+    """Load what the first page needs, answer the clip that it opens with, then ask about all others for the table."""
+    fit_thread_pools()
+    with suppress(UserError):
+        source = corpus()
+        for name in list(models())[:1]:
+            analyse(clip(source.name, str(source.table.index[0])), name, None).wait(60)
+            if survey(name) is None:
+                ask_all(name).wait(600)
+    # Streamlit collects garbage in full after every run of a script. Walking all that torch and its friends have loaded takes
+    # half a second in which nothing else can run; frozen, it is left out.
+    gc.collect()
+    gc.freeze()

@@ -1,0 +1,136 @@
+"""What a model says of one clip, and why: started as a job, kept on disk, read back, exported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from app import jobs, shelf
+from app.services.clips import Clip, bundled, make_playable, playable
+from app.services.known import analyzer, corpus, heads, imported, spec
+from app.verdict import Verdict
+from core import export
+from core.analyzer import Analysis
+from core.features.store import cache_root, write_atomically
+from core.lanes import head_title
+from core.perturbation import Perturbation
+from core.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished analysis: what the page says of it, and where the browser finds the rest."""
+
+    key: str
+    predictions: Mapping[str, Mapping[str, float]]
+    evidence: Mapping[str, bool]
+    explained: Mapping[str, str]
+    timeline: Path
+
+
+def result(item: Clip, model: str, explain: str | None, change: Perturbation | None = None) -> Result | None:
+    """The finished analysis, of the clip as it is or with frames taken away, or None while there is none."""
+    if playable(item) is None:
+        return None
+    return _read(_key(item, model, explain, change))
+
+
+def analyse(item: Clip, model: str, explain: str | None, change: Perturbation | None = None) -> jobs.Job:
+    """Start the analysis, or join the one under way."""
+    return jobs.ensure(f"analysis-{_key(item, model, explain, change)}", partial(_analyse, item, model, explain, change))
+
+
+def _analyse(item: Clip, model: str, explain: str | None, change: Perturbation | None, progress: jobs.Progress) -> None:
+    if playable(item) is None:
+        make_playable(item, lambda share: progress("Preparing the clip for the browser", share))
+    if known := imported(model):
+        analysis = known.analyze(item.id, item.media, progress)
+    else:
+        truth = corpus().truth(item.id) if bundled(item) else None
+        analysis = analyzer(model).analyze(item.media, truth=truth, explain=explain, perturbation=change, progress=progress)
+    _keep(analysis, _key(item, model, explain, change))
+
+
+def _key(item: Clip, model: str, explain: str | None, change: Perturbation | None = None) -> str:
+    if known := imported(model):
+        return known.key(item.id, item.media)
+    return analyzer(model).key(item.media, explain, truth=bundled(item), perturbation=change)
+
+
+def _keep(analysis: Analysis, key: str) -> None:
+    folder = cache_root() / "analyses"
+    facts = {
+        "predictions": {head: dict(classes) for head, classes in analysis.predictions.items()},
+        "evidence": dict(analysis.evidence),
+        "explained": dict(analysis.explained),
+    }
+    write_atomically(folder / f"{key}.aft", lambda part: part.write_bytes(analysis.timeline.to_bytes()))
+    write_atomically(folder / f"{key}.json", lambda part: part.write_text(json.dumps(facts), encoding="utf-8"))
+
+
+def _read(key: str) -> Result | None:
+    path = cache_root() / "analyses" / f"{key}.json"
+    timeline_path = path.with_suffix(".aft")
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        found = Result(key, facts["predictions"], facts["evidence"], facts["explained"], timeline_path)
+    except (OSError, ValueError, KeyError):
+        return None
+    return found if timeline_path.is_file() else None
+
+
+def timeline(found: Result) -> Timeline:
+    return Timeline.from_bytes(found.timeline.read_bytes())
+
+
+def timeline_url(result: Result) -> str:
+    return shelf.lend("timelines", result.key, result.timeline)
+
+
+def verdicts(found: Result, model: str) -> list[Verdict]:
+    """What the system and each of its heads say."""
+    attributes = spec(model).task == "regression"
+
+    def one(head: str, evidence: bool, note: str) -> Verdict:
+        said = found.predictions.get(head) or next(iter(found.predictions.values()))
+        if attributes:
+            values = ", ".join(f"{name} {value:+.2f}" for name, value in said.items())
+            return Verdict(head_title(head), values, None, evidence, note)
+        label, probability = max(said.items(), key=lambda pair: pair[1])
+        return Verdict(head_title(head), label, probability, evidence, note)
+
+    answers = [one("decision", any(found.evidence.values()), "The system's own answer over its heads.")]
+    for head, modalities in heads(model).items():
+        note = f"What the {head} head says" + (f"; it draws on {' and '.join(modalities)}." if modalities else ".")
+        answers.append(one(head, found.evidence.get(head, True), note))
+    return answers
+
+
+def main_heatmap(found: Result) -> str:
+    """The heatmap that the player shows first."""
+    return next(iter(found.explained), "")
+
+
+def frame_png(item: Clip, found: Result, time: float, heatmap: str, opacity: float) -> bytes:
+    return export.frame_png(item.media, timeline(found), time, heatmap, opacity)
+
+
+def lanes_csv(found: Result) -> bytes:
+    return export.lanes_csv(timeline(found)).encode()
+
+
+def overlay_path(found: Result, heatmap: str, opacity: float) -> Path:
+    return cache_root() / "exports" / f"{found.key}-{heatmap}-{round(100 * opacity)}.mp4"
+
+
+def write_overlay(item: Clip, found: Result, out: Path, heatmap: str, opacity: float, progress: jobs.Progress) -> None:
+    """Burn the heatmap into the video; runs as a job."""
+    lanes = timeline(found)
+
+    def report(share: float) -> None:
+        progress("Writing the video", share)
+
+    write_atomically(out, lambda part: export.overlay(item.media, lanes, part, heatmap=heatmap, opacity=opacity, progress=report))

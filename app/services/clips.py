@@ -1,0 +1,160 @@
+"""Clips, and where the browser finds what it plays and shows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from app import shelf, uploads
+from app.services.known import corpus, corpus_of, corpus_of_table, imported
+from core import corpora, media
+from core.errors import UserError
+from core.features.store import cache_root, content_hash, write_atomically
+from core.imports import shelf as imports
+from core.imports.clips import ImportedCorpus
+
+UPLOADS = "uploads"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip that can be looked at, from a corpus, a person's own files, or a table of predictions.
+
+    Attributes:
+        file: its media; None where there are none, and ``missing`` says why in one sentence.
+    """
+
+    corpus: str
+    id: str
+    title: str
+    file: Path | None
+    label: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    missing: str = ""
+
+    @property
+    def media(self) -> Path:
+        """Raises:
+        UserError: when there are none.
+        """
+        if self.file is None:
+            raise UserError(self.missing)
+        return self.file
+
+
+def clip(corpus_name: str, clip_id: str) -> Clip:
+    """Find a clip.
+
+    Raises:
+        UserError: when there is none of that name.
+    """
+    if corpus_name == UPLOADS:
+        found = uploads.find(clip_id)
+        if found is None:
+            raise UserError("That upload is no longer stored here: choose the file again.")
+        return Clip(UPLOADS, clip_id, found[1], found[0])
+    source = _named(corpus_name, clip_id)
+    file, missing = None, ""
+    try:
+        file = source.media(clip_id)
+    except UserError as error:
+        # What a table says of a clip is worth a look without its media; a corpus of ours has them all.
+        if not isinstance(source, ImportedCorpus) or clip_id not in source.table.index:
+            raise
+        missing = str(error)
+    facts = {k: v for k, v in source.table.loc[clip_id].items() if pd.notna(v) and k != "path"}
+    return Clip(source.name, clip_id, clip_id, file, facts.get("label"), facts, missing)
+
+
+def _named(corpus_name: str, clip_id: str) -> corpora.Corpus:
+    """The corpus of that name: an imported one where it has the clip, else the bundled one."""
+    own = imports.entries().values() if corpus_name != bundled_name() else ()
+    for entry in own:
+        if entry.corpus == corpus_name:
+            source = corpus_of_table(entry)
+            if clip_id in source.table.index:
+                return source
+    return corpus()
+
+
+def clips_of(model: str | None) -> pd.DataFrame:
+    """The table of the clips that a model's answers are about; empty where it is not there."""
+    try:
+        return (corpus_of(model) if model else corpus()).table
+    except UserError:
+        return pd.DataFrame()
+
+
+def covers(model: str, item: Clip) -> bool:
+    """Whether the model can say something of the clip: an imported one only of its table's own."""
+    known = imported(model)
+    if known is None:
+        return item.file is not None
+    if item.id not in known.survey.table.index:
+        return False
+    own = corpus_of_table(known.entry)
+    return item.corpus == own.name or (item.file is not None and str(own.table.at[item.id, "path"]) == str(item.file))
+
+
+def bundled(item: Clip) -> bool:
+    return item.corpus != UPLOADS and item.corpus == bundled_name()
+
+
+def bundled_name() -> str:
+    try:
+        return corpus().name
+    except UserError:
+        return ""
+
+
+def media_url(item: Clip) -> str:
+    """Where the browser finds the clip, in the form that browsers play."""
+    return shelf.lend("clips", f"{item.corpus}.{item.id}", playable(item) or item.media)
+
+
+def playable(item: Clip) -> Path | None:
+    """What browsers can play of the clip; None where that has yet to be made."""
+    if item.corpus == UPLOADS:
+        return uploads.playable(item.id)
+    if bundled(item) or media.probe(item.media).browser_playable:
+        return item.media
+    copy = browser_copy(item)
+    return copy if copy.is_file() else None
+
+
+def make_playable(item: Clip, progress: Callable[[float], None]) -> None:
+    if item.corpus == UPLOADS:
+        uploads.make_playable(item.id, item.media, progress)
+    else:
+        write_atomically(browser_copy(item), lambda part: media.browser_copy(item.media, part, progress))
+
+
+def browser_copy(item: Clip) -> Path:
+    return cache_root() / "browser" / f"{content_hash(item.media)}.mp4"
+
+
+def thumb_url(corpus_name: str, clip_id: str, path: Path) -> str:
+    """Where the browser finds a picture of the clip; the file itself is not lent with it."""
+    return shelf.lend("pictures", f"{corpus_name}.{clip_id}", path).replace("/pictures/", "/thumbs/", 1)
+
+
+def pictures(model: str, clips: Iterable[str]) -> list[str | None]:
+    """Pictures of some of the clips that a model's answers are about. One missing file must not hide the others."""
+    source = corpus_of(model)
+
+    def one(clip_id: str) -> str | None:
+        try:
+            path = source.located(clip_id) if isinstance(source, ImportedCorpus) else source.media(clip_id)
+            return thumb_url(source.name, clip_id, path)
+        except UserError:
+            return None
+
+    return [one(clip_id) for clip_id in clips]
+
+
+def picture_url(model: str, clip_id: str) -> str | None:
+    return pictures(model, [clip_id])[0]

@@ -1,0 +1,134 @@
+"""The models and the corpora that can be chosen: shipped, trained here, dropped in, or imported as tables of answers."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core import checkpoints, corpora, devices, library
+from core.analyzer import Analyzer
+from core.errors import UserError
+from core.features.store import FeatureStore
+from core.imports import shelf as imports
+from core.imports.clips import ImportedCorpus
+from core.imports.model import UNASKED, Imported
+from core.models.base import ModelSpec
+from core.text import shown
+from core.training import runs
+
+# Models whose weights are in memory, as long as somebody holds them.
+_LOADED: weakref.WeakValueDictionary[str, Analyzer] = weakref.WeakValueDictionary()
+
+
+@st.cache_resource(show_spinner=False)
+def corpus() -> corpora.Corpus:
+    return corpora.bundled()
+
+
+def imported(model: str) -> Imported | None:
+    """The model as an import, or None for one whose weights are here."""
+    entry = imports.entries().get(model)
+    return _imported(entry, entry.added) if entry and models().get(model) == entry.survey else None
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={imports.Entry: lambda entry: entry.id})
+def _imported(entry: imports.Entry, added: str) -> Imported:
+    return Imported(entry)
+
+
+def unasked(model: str) -> str:
+    """One sentence where a model has no weights here and can be asked nothing new; empty where it can."""
+    return UNASKED if imported(model) else ""
+
+
+def corpus_of(model: str) -> corpora.Corpus:
+    """The clips that a model's answers are about: the bundled ones, or those of the table that it was imported from."""
+    one = imported(model)
+    return corpus_of_table(one.entry) if one else corpus()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={imports.Entry: lambda entry: (entry.id, entry.added)})
+def corpus_of_table(entry: imports.Entry) -> ImportedCorpus:
+    return imports.corpus_of(entry)
+
+
+def models() -> dict[str, Path]:
+    """Name -> file: the shipped checkpoints, then those that were trained here, those that people dropped in, and last the
+    answers of models that were imported."""
+    known = checkpoints.shipped()
+    dropped = {name: entry.path for name, entry in library.entries().items()}
+    for more in (runs.finished(), dropped, {name: entry.survey for name, entry in imports.entries().items()}):
+        known |= {name: path for name, path in more.items() if name not in known}
+    return known
+
+
+def askable() -> list[str]:
+    """The models whose weights are here."""
+    return [name for name in models() if not unasked(name)]
+
+
+def analyzer(name: str) -> Analyzer:
+    """The model of that name, on the device that was chosen for it.
+
+    Raises:
+        UserError: when there is none, or it cannot be read or placed.
+    """
+    return _analyzer(name, *_place(name))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _analyzer(name: str, path: str, device: str) -> Analyzer:
+    features = corpus().features
+    store = FeatureStore(shipped=(features,) if features else ())
+    checkpoint = checkpoints.load(Path(path))
+    if device != devices.CPU:
+        devices.place(checkpoint.model, device)
+    made = Analyzer(checkpoint, store)
+    _LOADED[name] = made
+    return made
+
+
+def _place(name: str) -> tuple[str, str]:
+    path = models().get(name)
+    if path is None:
+        raise UserError(f"There is no model {shown(name)} here any more: choose another.")
+    if sentence := unasked(name):
+        raise UserError(sentence)
+    return str(path), library.device(name)
+
+
+def loaded(name: str) -> bool:
+    """Whether the model's weights are in memory."""
+    return name in _LOADED
+
+
+def unload(name: str) -> None:
+    """Let go of the model's weights; whoever asks next reads them again."""
+    _analyzer.clear(name, *_place(name))
+    gc.collect()
+    devices.release()
+
+
+def card(model: str) -> Mapping[str, Any]:
+    return {} if imported(model) else analyzer(model).checkpoint.card
+
+
+def spec(model: str) -> ModelSpec:
+    """What the model declares."""
+    known = imported(model)
+    return known.spec if known else analyzer(model).checkpoint.spec
+
+
+def labels(model: str) -> tuple[str, ...]:
+    return spec(model).labels
+
+
+def heads(model: str) -> Mapping[str, tuple[str, ...]]:
+    """The model's heads, the main one first, each with the modalities that it draws on."""
+    declared = spec(model)
+    return {head: declared.modalities[head] for head in declared.heads}
