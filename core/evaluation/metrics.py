@@ -8,8 +8,6 @@ from itertools import product
 import torch
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_calibration_error
-from torchmetrics.functional.regression import concordance_corrcoef, mean_absolute_error
 
 from core.evaluation.answers import Answers, collect
 from core.models.base import AVModel
@@ -28,6 +26,9 @@ def classification_metrics(logits: Tensor, target: Tensor) -> Metrics:
     Args:
         logits: [N, C]; target: [N].
     """
+    # Here and below: torchmetrics brings torchvision, seconds of imports for which nobody who only plays clips should wait.
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
     classes = logits.shape[1]
     predicted, true = logits.argmax(1).numpy(), target.numpy()
     right = float((predicted == true).mean())
@@ -51,6 +52,8 @@ def regression_metrics(values: Tensor, target: Tensor, names: Sequence[str]) -> 
             of answers by frame is that of all frames together, as Aff-Wild2's published figures are.
         names: of the attributes. One that nobody labelled in any row is left out.
     """
+    from torchmetrics.functional.regression import mean_absolute_error
+
     ccc, mae = {}, {}
     for i, name in enumerate(names):
         said = target[:, i].isfinite()
@@ -64,6 +67,8 @@ def regression_metrics(values: Tensor, target: Tensor, names: Sequence[str]) -> 
 
 def concordance(values: Tensor, target: Tensor) -> float:
     """Lin's concordance correlation of [N] and [N]; 0 where either never changes, or there is only one."""
+    from torchmetrics.functional.regression import concordance_corrcoef
+
     values, target = values.double(), target.double()
     if len(values) < 2 or bool((values == values[0]).all()) or bool((target == target[0]).all()):
         return 0.0

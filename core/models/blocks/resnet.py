@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torchvision.models import resnet as pictures
-from torchvision.models.video import resnet as films
 
 REPEATS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 EXPANSION = {10: 1, 18: 1, 50: 4, 101: 4}
@@ -24,6 +22,9 @@ class ResNet2D(nn.Module):
     """
 
     def __init__(self, depth: int, channels: int = 3, width: int = 64) -> None:
+        # Here, because torchvision takes two seconds and 150 MB, and one system of twelve needs it.
+        from torchvision.models import resnet as pictures
+
         super().__init__()
         self.conv1 = nn.Conv2d(channels, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -47,6 +48,8 @@ class ResNet3D(nn.Module):
     """
 
     def __init__(self, depth: int, channels: int = 3, width: int = 64, classes: int = 0) -> None:
+        from torchvision.models.video import resnet as films
+
         super().__init__()
         deep = EXPANSION[depth] > 1
         kernel = 7 if deep else 3
