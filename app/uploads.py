@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from app import tidy
 from core import media
 from core.errors import UserError
 from core.features.store import cache_root, write_atomically
@@ -47,7 +48,10 @@ def find(clip_id: str) -> tuple[Path, str] | None:
     """The stored file and the name that its owner gave it."""
     facts = _read(clip_id, ".json")
     path = _folder() / facts["file"] if facts else None
-    return (path, facts["name"]) if facts and path and path.is_file() else None
+    if not facts or not path or not path.is_file():
+        return None
+    tidy.renew(_folder() / f"{clip_id}.json")
+    return path, facts["name"]
 
 
 def playable(clip_id: str) -> Path | None:

@@ -35,6 +35,7 @@ from app.services.known import (
     unload,
 )
 from app.services.surveys import ask_all, predicted, survey, survey_id, survey_on_disk
+from app.tidy import tidy
 from core.errors import UserError
 from core.threads import fit_thread_pools
 
@@ -84,6 +85,7 @@ __all__ = [
 def warm_up() -> None:
     """Load what the first page needs, answer the clip that it opens with, then ask about all others for the table."""
     fit_thread_pools()
+    tidy()
     with suppress(UserError):
         source = corpus()
         for name in list(models())[:1]:
