@@ -77,9 +77,9 @@ def together(a: services.Result, b: services.Result) -> services.Result:
         data = merged(services.timeline(a), services.timeline(b)).to_bytes()
         write_atomically(path, lambda part: part.write_bytes(data))
     # What the player opens with comes first, as in every result.
-    explained = dict.fromkeys([pair.id for pair in services.timeline(services.Result(key, {}, {}, {}, path)).pairs][:1], "")
+    explained = dict.fromkeys([pair.id for pair in services.timeline(services.Result({}, {}, key, {}, path)).pairs][:1], "")
     explained |= {f"{side}.{head}": name for side, one in (("A", a), ("B", b)) for head, name in one.explained.items()}
-    return services.Result(key, {}, {}, explained, path)
+    return services.Result({}, {}, key, explained, path)
 
 
 def verdicts(a: services.Result, b: services.Result, names: tuple[str, str], truth: str | None) -> None:

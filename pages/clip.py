@@ -48,8 +48,10 @@ try:
     clip = choose.clip(model)
     if model and clip:
         heading(clip.title, choose.facts(clip), choose.caution(model))
-        result = answered(clip, model, choose.explained(model))
-        if result:
+        if said := services.without_media(clip, model):
+            verdict(services.verdicts(said, model), clip.label)
+            st.info(clip.missing, icon=":material/videocam_off:")
+        elif result := answered(clip, model, choose.explained(model)):
             verdict(services.verdicts(result, model), clip.label)
             microscope(clip, model, result)
 except UserError as error:

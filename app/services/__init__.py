@@ -16,6 +16,7 @@ from app.services.analyses import (
     timeline,
     timeline_url,
     verdicts,
+    without_media,
     write_overlay,
 )
 from app.services.clips import UPLOADS, Clip, clip, clips_of, covers, media_url, picture_url, pictures, thumb_url
@@ -78,6 +79,7 @@ __all__ = [
     "unload",
     "verdicts",
     "warm_up",
+    "without_media",
     "write_overlay",
 ]
 

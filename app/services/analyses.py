@@ -21,12 +21,18 @@ from core.timeline import Timeline
 
 
 @dataclass(frozen=True)
-class Result:
+class Said:
+    """What a model says of a clip: probabilities, or values, by head, and which heads had something to answer from."""
+
+    predictions: Mapping[str, Mapping[str, float]]
+    evidence: Mapping[str, bool]
+
+
+@dataclass(frozen=True)
+class Result(Said):
     """A finished analysis: what the page says of it, and where the browser finds the rest."""
 
     key: str
-    predictions: Mapping[str, Mapping[str, float]]
-    evidence: Mapping[str, bool]
     explained: Mapping[str, str]
     timeline: Path
 
@@ -76,7 +82,7 @@ def _read(key: str) -> Result | None:
     timeline_path = path.with_suffix(".aft")
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        found = Result(key, facts["predictions"], facts["evidence"], facts["explained"], timeline_path)
+        found = Result(facts["predictions"], facts["evidence"], key, facts["explained"], timeline_path)
     except (OSError, ValueError, KeyError):
         return None
     return found if timeline_path.is_file() else None
@@ -90,7 +96,13 @@ def timeline_url(result: Result) -> str:
     return shelf.lend("timelines", result.key, result.timeline)
 
 
-def verdicts(found: Result, model: str) -> list[Verdict]:
+def without_media(item: Clip, model: str) -> Said | None:
+    """What is known of a clip that cannot be played: the answers of an imported model, or None."""
+    known = imported(model)
+    return Said(*known.answers(item.id)) if known and item.file is None else None
+
+
+def verdicts(found: Said, model: str) -> list[Verdict]:
     """What the system and each of its heads say."""
     attributes = spec(model).task == "regression"
 

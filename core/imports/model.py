@@ -49,14 +49,25 @@ class Imported:
         """What ``analyze`` will call its answer."""
         return key_of("imported", IMPORT_VERSION, self.entry.id, self.entry.added, clip, content_hash(file))
 
+    def answers(self, clip: str) -> tuple[dict[str, dict[str, float]], dict[str, bool]]:
+        """Probabilities by head and class, and which heads had something to answer from.
+
+        Raises:
+            UserError: when the table says nothing of the clip.
+        """
+        if clip not in self.survey.table.index:
+            raise UserError("The table that this model came from says nothing of this clip: choose one of its own.")
+        place = self.survey.table.index.get_loc(clip)
+        said = {h: dict(zip(self.spec.labels, map(float, rows[place]), strict=True)) for h, rows in self.survey.answers.items()}
+        return said, dict.fromkeys(self.spec.heads, True) or {"decision": True}
+
     def analyze(self, clip: str, file: Path, progress: Callable[[str, float], None] = lambda stage, share: None) -> Analysis:
         """What the table says of a clip, with its attention on the clip's clock.
 
         Raises:
             UserError: when it says nothing of it, or the file cannot be played.
         """
-        if clip not in self.survey.table.index:
-            raise UserError("The table that this model came from says nothing of this clip: choose one of its own.")
+        said, evidence = self.answers(clip)
         place = int(self.survey.table.index.get_loc(clip))
         duration = media.probe(file).duration
         progress("Reading the picture", 0.2)
@@ -73,8 +84,6 @@ class Imported:
             duration, times, np.full((len(times), 4), np.nan, np.float32), lanes=(wave, *lanes), title=file.stem,
             classes=self.spec.labels, notices=notices,
         )  # fmt: skip
-        said = {h: dict(zip(self.spec.labels, map(float, rows[place]), strict=True)) for h, rows in self.survey.answers.items()}
-        evidence = dict.fromkeys(self.spec.heads, True) or {"decision": True}
         return Analysis(said, evidence, {}, timeline, notices, self.key(clip, file))
 
 

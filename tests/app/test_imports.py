@@ -102,10 +102,16 @@ def test_a_clip_that_it_was_not_asked_about_gives_way_to_its_first(page) -> None
     assert shown(app, "clip_url")["options"]["title"] == "a/1"
 
 
-def test_a_clip_without_media_is_one_sentence(page) -> None:
+def test_a_clip_without_media_has_its_answers_and_a_sentence(page) -> None:
     app = page("clip", corpus="table", clip="c")
     assert not app.exception
-    assert "no media of this clip" in app.error[0].value
+    assert not app.error
+    assert "no media of this clip" in app.info[0].value
+    found = [json.loads(e.proto.json) for e in app.get("bidi_component") if e.proto.json]
+    (said,) = [one["verdicts"] for one in found if one.get("verdicts")]
+    assert [one["label"] for one in said] == ["*fear*", "*fear*", "*fear*"]
+    # Logits of 1 and 5: 1 / (1 + e^-4).
+    assert said[1]["probability"] == pytest.approx(0.98201, abs=1e-5)
 
 
 @pytest.mark.parametrize("file", ["masking", "shared_space"])
@@ -128,7 +134,7 @@ def test_two_models_of_a_table_are_compared(page) -> None:
     assert not app.exception
     assert not app.error
     assert "A.attention.audio.imported" in [
-        lane.id for lane in services.timeline(services.Result("", {}, {}, {}, _merged())).lanes
+        lane.id for lane in services.timeline(services.Result({}, {}, "", {}, _merged())).lanes
     ]
 
 
