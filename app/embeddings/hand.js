@@ -15,7 +15,10 @@ function fit(m) {
     wide = Math.max(wide, Math.abs(m.at[i]))
     high = Math.max(high, Math.abs(m.at[i + 1]))
   }
-  m.view = { k: Math.max(10, Math.min((m.size.width / 2 - 26) / wide, (m.size.height / 2 - 48) / high)), x: 0, y: 0 }
+  // Below the title, which lies on the map.
+  const top = Math.max(48, m.el.note.offsetTop + m.el.note.offsetHeight + 14), bottom = 26
+  const k = Math.min((m.size.width / 2 - 26) / wide, (m.size.height - top - bottom) / 2 / high)
+  m.view = { k: Math.max(10, k), x: 0, y: (top - bottom) / 2 }
   m.moved = false
   redraw(m)
 }

@@ -14,15 +14,21 @@ function colourName(column, index) {
   return turn === 0 ? base : `color-mix(in srgb, ${base} 62%, ${turn === 1 ? "white" : "black"})`
 }
 
+// A small point in the ramp's end that is nearest to the background would not be seen.
+function stopsOn(theme) {
+  const [r, g, b] = rgb(theme.background)
+  return r + g + b < 384 ? VIRIDIS.slice(2) : VIRIDIS.slice(0, -1)
+}
+
 // { colours: 3 bytes a code, codes: a row's code } of a column, or one colour for all.
-function colouring(column, count, single) {
-  if (!column) return { colours: Uint8Array.from(single), codes: new Uint16Array(count) }
+function colouring(column, count, theme) {
+  if (!column) return { colours: Uint8Array.from(rgb(theme.primary)), codes: new Uint16Array(count) }
   if (column.names.length) {
     return { colours: Uint8Array.from(column.names.flatMap((_, i) => rgb(colourName(column, i)))), codes: column.values }
   }
   const span = column.high - column.low || 1
   const codes = Uint16Array.from(column.values, (value) => (Number.isNaN(value) ? 256 : Math.round((255 * (value - column.low)) / span)))
-  return { colours: Uint8Array.from([...RAMP, ...rgb("#9a9a9a")]), codes }
+  return { colours: Uint8Array.from([...rampOf(stopsOn(theme)), ...rgb("#9a9a9a")]), codes }
 }
 
 const short = (value) => (Math.abs(value) >= 100 ? Math.round(value).toString() : Number(value.toPrecision(3)).toString())
@@ -56,7 +62,7 @@ function countChosen(column, chosen) {
 function drawLegend(m) {
   const parts = []
   const colour = m.table.columns.get(m.data.colour), shape = m.table.columns.get(m.data.shape)
-  if (colour) parts.push(colour.names.length ? classes(m, colour, (i) => glyph("circle", colourName(colour, i))) : scale(colour))
+  if (colour) parts.push(colour.names.length ? classes(m, colour, (i) => glyph("circle", colourName(colour, i))) : scale(colour, m.theme))
   if (shape && shape.names.length) parts.push(classes(m, shape, (i) => glyph(SHAPES[Math.min(i, SHAPES.length - 1)], "currentColor")))
   if (m.data.own?.length) {
     const box = part("Your own clips")
@@ -103,10 +109,10 @@ function isolate(m, column, name, picked, more) {
   m.trigger("pick", values.length ? { kind: "values", column: column.name, values } : { kind: "" })
 }
 
-function scale(column) {
+function scale(column, theme) {
   const box = part(column.title)
   const ramp = make("div", "ramp")
-  ramp.style.background = `linear-gradient(to right, ${VIRIDIS.map((hex) => `#${hex}`).join(",")})`
+  ramp.style.background = `linear-gradient(to right, ${stopsOn(theme).map((hex) => `#${hex}`).join(",")})`
   const ends = make("div", "ends")
   ends.append(make("span", "", short(column.low)), make("span", "", short(column.high)))
   box.append(ramp, ends)

@@ -94,7 +94,7 @@ function show(m, at, table) {
 // What follows from Python's data once the points are there: colours, the chosen ones, the legend.
 function dress(m) {
   const { data, table, theme } = m
-  m.paint = colouring(table.columns.get(data.colour), table.count, rgb(theme.primary))
+  m.paint = colouring(table.columns.get(data.colour), table.count, theme)
   m.shapes = data.shape ? table.columns.get(data.shape)?.values : null
   m.background = rgb(theme.background)
   const ink = rgb(theme.text)
