@@ -52,7 +52,7 @@ from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, Model
 from core.models.blocks.attention import attend, attention_weights
 from core.models.blocks.convolution import batch_norm_present
 from core.models.blocks.tokens import mean_present, with_placeholder
-from core.models.labels import ATTRIBUTES, EMOTIONS
+from core.models.labels import EMOTIONS, tasks_of_001
 from core.streams import Batch
 
 OTHER = {"audio": "visual", "visual": "audio"}
@@ -161,12 +161,10 @@ class SFAV(AVModel):
 
     @classmethod
     def presets(cls) -> dict[str, SFAVConfig]:
-        """``paper``: 001 on CREMA-D; ``attributes`` on MSP-IMPROV, ``sentiment`` on CMU-MOSEI with its own features."""
+        """001's three tasks, see ``tasks_of_001``, and the demo corpus."""
         paper = SFAVConfig()
         return {
-            "paper": paper,
-            "attributes": replace(paper, labels=ATTRIBUTES, task="regression"),
-            "sentiment": replace(paper, labels=("sentiment",), task="regression", audio_dim=74, visual_dim=35),
+            **tasks_of_001(paper),
             "demo": replace(paper, audio_dim=130, visual_dim=135),
         }
 

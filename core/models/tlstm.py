@@ -30,7 +30,7 @@ from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, Model
 from core.models.blocks.recurrent import run_present
 from core.models.blocks.tokens import mean_present
 from core.models.blocks.transformer import EncoderConfig, TransformerEncoder
-from core.models.labels import ATTRIBUTES, EMOTIONS
+from core.models.labels import EMOTIONS, tasks_of_001
 from core.streams import Batch
 
 OTHER = {"audio": "visual", "visual": "audio"}
@@ -82,12 +82,10 @@ class TLSTM(AVModel):
 
     @classmethod
     def presets(cls) -> dict[str, TLSTMConfig]:
-        """``paper``: 001 on CREMA-D; ``attributes`` on MSP-IMPROV, ``sentiment`` on CMU-MOSEI with its own features."""
+        """001's three tasks, see ``tasks_of_001``, and the demo corpus."""
         paper = TLSTMConfig()
         return {
-            "paper": paper,
-            "attributes": replace(paper, labels=ATTRIBUTES, task="regression"),
-            "sentiment": replace(paper, labels=("sentiment",), task="regression", audio_dim=74, visual_dim=35),
+            **tasks_of_001(paper),
             "demo": replace(paper, audio_dim=130, visual_dim=135),
         }
 

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
 from core.models.blocks.segments import segments, spread
 from core.models.blocks.transformer import EncoderConfig, TransformerEncoder
-from core.models.labels import ATTRIBUTES, EMOTIONS
+from core.models.labels import EMOTIONS, tasks_of_001
 from core.streams import Batch
 
 MODALITIES = ("audio", "visual")
@@ -101,12 +101,10 @@ class UAVM(AVModel):
 
     @classmethod
     def presets(cls) -> dict[str, UAVMConfig]:
-        """``paper``: 001 on CREMA-D; ``attributes`` on MSP-IMPROV, ``sentiment`` on CMU-MOSEI with its own features."""
+        """001's three tasks, see ``tasks_of_001``, and the demo corpus."""
         paper = UAVMConfig()
         return {
-            "paper": paper,
-            "attributes": replace(paper, labels=ATTRIBUTES, task="regression"),
-            "sentiment": replace(paper, labels=("sentiment",), task="regression", audio_dim=74, visual_dim=35),
+            **tasks_of_001(paper),
             "demo": UAVMConfig(audio_dim=130, visual_dim=135, width=64, layers=2, shared_layers=2, idle_parts=False),
         }
 

@@ -23,7 +23,7 @@ from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, Model
 from core.models.blocks.attention import of_present_keys
 from core.models.blocks.conformer import Conformer, ConformerConfig
 from core.models.blocks.tokens import mean_present
-from core.models.labels import ATTRIBUTES, EMOTIONS
+from core.models.labels import EMOTIONS, tasks_of_001
 from core.streams import Batch
 
 
@@ -70,9 +70,7 @@ class UnimodalConformer(AVModel):
         """Sound, or with ``-visual`` the picture: 001 on CREMA-D, attributes on MSP-IMPROV, sentiment on CMU-MOSEI."""
         paper = UnimodalConformerConfig()
         hearing = {
-            "paper": paper,
-            "attributes": replace(paper, labels=ATTRIBUTES, task="regression"),
-            "sentiment": replace(paper, labels=("sentiment",), task="regression", audio_dim=74, visual_dim=35),
+            **tasks_of_001(paper),
             "demo": replace(
                 paper, audio_dim=130, visual_dim=135, projected=32, width=64, heads=4, layers=2, kernel=15, hidden=64
             ),

@@ -43,7 +43,7 @@ from core.models.blocks.attention import of_present_keys
 from core.models.blocks.conformer import Conformer, ConformerConfig
 from core.models.blocks.heads import prediction_head
 from core.models.blocks.tokens import mean_present
-from core.models.labels import ATTRIBUTES, EMOTIONS
+from core.models.labels import EMOTIONS, tasks_of_001
 from core.streams import Batch
 
 
@@ -109,10 +109,8 @@ class VAVL(AVModel):
         """``paper``: section IV-C on CREMA-D; ``attributes`` on MSP-IMPROV, ``sentiment`` on CMU-MOSEI with its own features."""
         paper = VAVLConfig()
         return {
-            "paper": paper,
+            **tasks_of_001(paper),
             "five-layers": replace(paper, layers=5),
-            "attributes": replace(paper, labels=ATTRIBUTES, task="regression"),
-            "sentiment": replace(paper, labels=("sentiment",), task="regression", audio_dim=74, visual_dim=35),
             "demo": VAVLConfig(
                 audio_dim=130, visual_dim=135, projected=32, width=64, heads=4, layers=2, shared_layers=1, kernel=15,
                 hidden=(64, 32),
