@@ -55,8 +55,11 @@ class Sound:
     start: float
 
 
-def probe(path: Path) -> MediaInfo:
+def probe(path: Path, longest: float = MAX_SECONDS) -> MediaInfo:
     """Read a file's header and its first frame.
+
+    Args:
+        longest: seconds.
 
     Raises:
         UserError: when the file is not a playable video or sound, or is too long or too large to analyse.
@@ -77,8 +80,8 @@ def probe(path: Path) -> MediaInfo:
                 width, height = _upright_size(frame, video.sample_aspect_ratio)
                 fps = float(video.average_rate or video.guessed_rate or 25)
         duration = _duration(container, start)
-        if duration > MAX_SECONDS:
-            raise UserError(f"{path.name} lasts {duration:.0f} s: cut it to {MAX_SECONDS} s or less.")
+        if duration > longest:
+            raise UserError(f"{path.name} lasts {duration:.0f} s: cut it to {longest:g} s or less.")
         playable = (
             video is not None
             and "mp4" in container.format.name
@@ -90,10 +93,11 @@ def probe(path: Path) -> MediaInfo:
         return MediaInfo(duration, start, width, height, fps, rotation, names[0], names[1], playable)
 
 
-def read_frames(path: Path, max_side: int | None = None) -> Iterator[tuple[float, np.ndarray]]:
+def read_frames(path: Path, max_side: int | None = None, longest: float = MAX_SECONDS) -> Iterator[tuple[float, np.ndarray]]:
     """Yield (presentation time, RGB picture [H, W, 3] uint8, upright, square pixels) for every frame that decodes.
 
-    A truncated file ends early, without an error; a file without pictures yields nothing.
+    A truncated file ends early, without an error; a file without pictures yields nothing; what comes after ``longest`` seconds is
+    left out.
     """
     with _opened(path) as container:
         video = _first(container, "video")
@@ -106,16 +110,16 @@ def read_frames(path: Path, max_side: int | None = None) -> Iterator[tuple[float
             # An edit list makes FFmpeg hand out frames from before the clip's start.
             if time is None or time < -1e-6 or time <= last:
                 continue
-            if time > MAX_SECONDS:
+            if time > longest:
                 return
             last = time
             yield max(time, 0.0), _upright(frame, video.sample_aspect_ratio, max_side)
 
 
-def read_sound(path: Path) -> Sound | None:
+def read_sound(path: Path, longest: float = MAX_SECONDS) -> Sound | None:
     """The first sound track as mono at 16 kHz, or None when there is no track or nothing in it decodes.
 
-    Where the track has a hole, silence keeps what follows in its place.
+    Where the track has a hole, silence keeps what follows in its place. What comes after ``longest`` seconds is left out.
     """
     with _opened(path) as container:
         track = _first(container, "audio")
@@ -127,7 +131,7 @@ def read_sound(path: Path) -> Sound | None:
         first, count = 0.0, 0
         for frame in _decode(container, track):
             time = frame.time - start if frame.time is not None else first + count / SAMPLE_RATE
-            if time > MAX_SECONDS:
+            if time > longest:
                 break
             if not chunks:
                 first = time

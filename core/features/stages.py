@@ -22,6 +22,8 @@ from core.features.store import Arrays
 
 # Pictures of a clip that take more are not passed on, but decoded again.
 MOST_PICTURES = 256 << 20
+# Nobody attends over a whole recording here, as the dashboard does: Aff-Wild2 has videos of nearly half an hour.
+LONGEST = 1800
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def decode(task: Task) -> Arrays:
     Raises:
         UserError: when the file cannot be played.
     """
-    arrays: Arrays = {"duration": np.array(media.probe(task.path).duration)}
-    if "sound" in task.needs and (sound := media.read_sound(task.path)) is not None:
+    arrays: Arrays = {"duration": np.array(media.probe(task.path, LONGEST).duration)}
+    if "sound" in task.needs and (sound := media.read_sound(task.path, LONGEST)) is not None:
         arrays |= {"sound": sound.samples, "sound_start": np.array(sound.start)}
     if task.crops:
         arrays |= _pictures(task.path)
@@ -87,7 +89,7 @@ def encode(task: Task, arrays: Arrays) -> dict[str, Arrays]:
 
 def cut(kind: str, path: Path, track: FaceTrack) -> np.ndarray:
     """The crops of a kind, of a file whose face is known."""
-    return _crops(kind, media.read_frames(path, DETECTION_SIDE), track)
+    return _crops(kind, media.read_frames(path, DETECTION_SIDE, LONGEST), track)
 
 
 @contextmanager
@@ -107,7 +109,7 @@ def _pictures(path: Path) -> Arrays:
     moments: list[float] = []
     pictures: list[np.ndarray] = []
     size = 0
-    for time, picture in media.read_frames(path, DETECTION_SIDE):
+    for time, picture in media.read_frames(path, DETECTION_SIDE, LONGEST):
         size += picture.nbytes
         if size > MOST_PICTURES or (pictures and picture.shape != pictures[0].shape):
             return {}
@@ -119,7 +121,7 @@ def _pictures(path: Path) -> Arrays:
 def _again(path: Path, arrays: Arrays) -> Pictures:
     if "pictures" in arrays:
         return zip(arrays["moments"].tolist(), arrays["pictures"], strict=True)
-    return media.read_frames(path, DETECTION_SIDE)
+    return media.read_frames(path, DETECTION_SIDE, LONGEST)
 
 
 def _crops(kind: str, pictures: Pictures, track: FaceTrack) -> np.ndarray:

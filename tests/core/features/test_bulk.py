@@ -103,6 +103,16 @@ def test_a_broken_clip_is_listed_and_the_rest_goes_on(corpus, tmp_path):
     assert len(encoded(corpus)) == 1
 
 
+def test_a_recording_too_long_to_look_at_is_extracted_whole(corpus, tmp_path):
+    clip(corpus.root / "1.mp4", frames=130, fps=2, sound=tone(65, 0.2))
+    extract_corpus(corpus, ["loud", "faces-48"], tmp_path / "s", 1)
+    found = choose_sets(tmp_path / "s", {})
+    assert found["audio"].durations["c1"] == pytest.approx(65, abs=0.6)
+    assert len(found["visual"].stream("c1").times) == 130
+    with pytest.raises(UserError, match="lasts 65 s: cut it to 60 s or less"):
+        extract(corpus.media("c1"), FeatureStore(tmp_path / "cache"))
+
+
 def test_a_second_set_joins_the_store(corpus, tmp_path):
     extract_corpus(corpus, ["loud"], tmp_path / "s", 1)
     encoded(corpus)
