@@ -40,6 +40,9 @@ def clip(*models: str | None) -> services.Clip | None:
     of = next(iter(limited or names), None)
     table = services.clips_of(of)
     if table.empty:
+        if services.corpus_name() != services.DEMO:
+            # Says why, where it cannot be read.
+            services.corpus()
         st.info("Drop a video file into the sidebar to begin.")
         return None
     source = services.corpus_of(of) if of else services.corpus()
@@ -81,9 +84,24 @@ def sidebar(model_name: str | None, clips_of: str | None = None) -> None:
     if model_name and len(names) > 1:
         st.session_state["choose_model"] = model_name
         st.selectbox("Model", names, key="choose_model", on_change=_choose_model)
+    _corpus(clips_of or model_name)
     _uploader()
     if model_name:
         _table(clips_of or model_name)
+
+
+def _corpus(model_name: str | None) -> None:
+    """Which corpus to look at, where there is more than one; an imported model has its own clips."""
+    names = services.corpus_names()
+    chosen = services.corpus_name()
+    services.keep_looking(chosen)
+    if len(names) > 1 and not (model_name and services.unasked(model_name)):
+        st.session_state["choose_corpus"] = chosen
+        st.selectbox("Corpus", names, key="choose_corpus", on_change=_choose_corpus)
+
+
+def _choose_corpus() -> None:
+    services.look_at(st.session_state["choose_corpus"])
 
 
 def _choose_model() -> None:

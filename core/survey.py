@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,13 @@ from torch import Tensor
 from core.checkpoints import Checkpoint
 from core.corpora import Corpus
 from core.errors import UserError
-from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION, extract
+from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
+from core.features.packed import PackedSet, PackedStreams, packed_for
 from core.features.store import FeatureStore, key_of
 from core.models.base import AttentionMap, ModelOutput, over_clip
-from core.streams import Batch
+from core.streams import Batch, Stream
 from core.surveyed import DECISION, Survey, judged
-from core.training.data import model_streams
+from core.training.data import model_streams, read_streams
 
 __all__ = ["DECISION", "Survey", "entropy", "key_of_survey", "survey", "survey_key"]
 
@@ -43,7 +44,8 @@ def survey(
     store: FeatureStore | None = None,
     progress: Callable[[str, float], None] = lambda stage, share: None,
 ) -> Survey:
-    """Ask a model about every clip. Clips are read one after the other; a broken one is noted and left out.
+    """Ask a model about every clip. Clips are read one after the other, from
+    the corpus's packed features where there are any; a broken one is noted and left out.
 
     Raises:
         UserError: when no clip can be read.
@@ -51,6 +53,7 @@ def survey(
     model, spec = checkpoint.model, checkpoint.spec
     store = store or FeatureStore(shipped=[corpus.features] if corpus.features else [])
     sets = DEFAULT_SETS | {m: spec.features[m] for m in spec.inputs if m in spec.features}
+    packed = packed_for(corpus, {m: sets[m] for m in spec.inputs if m in sets})
     rows: list[dict[str, Any]] = []
     vectors: dict[str, list[Tensor]] = {}
     present: dict[str, list[bool]] = {m: [] for m in spec.inputs}
@@ -59,15 +62,15 @@ def survey(
     for done, clip in enumerate(map(str, corpus.table.index)):
         progress(f"Asking about clip {done + 1} of {len(corpus.table)}", done / len(corpus.table))
         try:
-            extraction = extract(corpus.media(clip), store, sets=sets)
+            given, duration = _packed(packed, clip) or read_streams(corpus, clip, store, sets)
         except UserError as error:
             broken.append(f"{clip}: {error}")
             continue
-        streams = model_streams(extraction.streams, spec, checkpoint.normaliser)
+        streams = model_streams(given, spec, checkpoint.normaliser)
         batch = Batch.collate([streams], spec.inputs).to(model.prior.device)
         output = model(batch, attention=True)
         facts = {str(k): v for k, v in corpus.table.loc[clip].items() if k != "path" and pd.notna(v)}
-        rows.append({"clip": clip, **facts, "duration": extraction.duration, "attention_entropy": entropy(output, batch)})
+        rows.append({"clip": clip, **facts, "duration": duration, "attention_entropy": entropy(output, batch)})
         for head, logits in {**output.predictions, DECISION: model.decide(output)}.items():
             answers.setdefault(head, []).append(over_clip(spec.readable(logits), batch)[0].cpu())
         for name in spec.embeddings:
@@ -84,6 +87,13 @@ def survey(
         {name: torch.stack(values).numpy() for name, values in vectors.items()},
         {m: np.array(values) for m, values in present.items()}, tuple(broken),
     )  # fmt: skip
+
+
+def _packed(sets: Mapping[str, PackedSet], clip: str) -> tuple[Mapping[str, Stream], float] | None:
+    """What the store has of a clip, or None where it has not all of it."""
+    if not sets or any(clip not in one or clip in one.broken for one in sets.values()):
+        return None
+    return PackedStreams(sets, clip), next(iter(sets.values())).durations[clip]
 
 
 def entropy(output: ModelOutput, batch: Batch) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +18,15 @@ from core import cards, checkpoints, devices, library
 from core.admit import Report
 from core.cards import Card
 from core.corpora import Corpus, open_corpus
+from core.corpora.known import Known, known, remember
+from core.corpora.readers import recognise
 from core.errors import UserError
 from core.features.store import content_hash, key_of
 from core.imports import shelf as imports
 from core.imports.guarded import take_in_guarded
 from core.imports.read import SUFFIXES as TABLES
 from core.layouts import VAVL_FILES
+from core.text import shown
 
 _MOST_OUTCOMES = 200
 Removable = library.Entry | imports.Entry
@@ -205,6 +209,25 @@ def move(name: str, device: str) -> None:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def corpus(folder: str) -> Corpus:
     return open_corpus(folder)
+
+
+def name_for(folder: str) -> str:
+    """What the corpus in a folder would be called."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(folder).expanduser().resolve().name).strip("._-")
+
+
+def add_corpus(folder: str) -> str:
+    """Remember a corpus by its folder's name, with what its kind leaves to choose at its defaults. Returns the name.
+
+    Raises:
+        UserError: when the folder's name cannot be one, or is another corpus's.
+    """
+    path, name = Path(folder).expanduser().resolve(), name_for(folder)
+    taken = known().get(name)
+    if taken and taken.path != str(path):
+        raise UserError(f"Another corpus is called {name}: add this one with `affectscope corpus add NAME {shown(folder)}`.")
+    remember(name, Known(str(path), recognise(path)))
+    return name
 
 
 def classes(of: Corpus, model: str | None) -> pd.DataFrame:

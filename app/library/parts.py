@@ -21,6 +21,7 @@ _NEWS = "library.news"
 _REMOVED = "library.removed"
 _TROUBLE = "library.trouble"
 _SHOWN = "library.shown"
+_UNADDED = "library.unadded"
 _CORPUS = "library.corpus"
 _MOST_SHOWN = 3
 
@@ -244,18 +245,28 @@ def _restore(entry: data.Removable) -> None:
 
 
 def corpora(model: str | None) -> None:
-    """The bundled corpus, and one in a folder on the machine that runs the app."""
-    folder = session.option(_CORPUS)
-    found = []
-    for place in dict.fromkeys(["demo", folder]):
+    """Those that have a name, and one in a folder on the machine that runs the app."""
+    folder, names = session.option(_CORPUS), services.corpus_names()
+    found, read = [], False
+    for place in dict.fromkeys([*names, folder]):
         if place:
             try:
-                one = services.corpus() if place == "demo" else data.corpus(place)
+                one = services.opened(place) if place in names else data.corpus(place)
                 found.append(view.corpus_sheet(one, data.classes(one, model)))
+                read = True
             except (UserError, OSError, ValueError) as error:
                 line = str(error) if isinstance(error, UserError) else "The folder cannot be read as a corpus: check its path."
                 found.append(Sheet(place, [line], tone="wrong"))
+                read = False
+    if trouble := st.session_state.pop(_UNADDED, ""):
+        found.append(Sheet("Not added", [trouble], tone="wrong"))
     sheets(found, key="library-corpora")
+    with st.container(horizontal=True):
+        for name in names:
+            if name != services.corpus_name():
+                st.button(f"Look at {name}", key=f"look-{name}", on_click=services.look_at, args=(name,))
+        if folder and folder not in names and read:
+            st.button(f"Add {data.name_for(folder)}", on_click=_add, args=(folder,), type="primary")
     st.session_state["library.folder"] = folder
     st.text_input(
         "Another corpus: its folder on the machine that runs the app",
@@ -263,3 +274,12 @@ def corpora(model: str | None) -> None:
         placeholder="/data/demo-train",
         on_change=lambda: session.choose_option(_CORPUS, st.session_state["library.folder"].strip()),
     )
+
+
+def _add(folder: str) -> None:
+    """Remember the corpus in a folder by the folder's name, and look at it."""
+    try:
+        services.look_at(data.add_corpus(folder))
+        session.choose_option(_CORPUS, "")
+    except UserError as error:
+        st.session_state[_UNADDED] = str(error)

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from app import jobs, services, shelf, uploads
+from core.corpora import Corpus
 from core.evaluation import robustness
 from core.evaluation.grid import GRID_VERSION, answer_to, response_grid
 from core.evaluation.robustness import Curves, curves_key, measure
@@ -96,7 +97,9 @@ def curves_job(model: str, asked: Curves) -> str:
 
 def ask_curves(model: str, asked: Curves) -> jobs.Job:
     """Measure them, or join the measuring that is under way."""
-    return jobs.ensure(curves_job(model, asked), partial(_write_curves, model, asked), "corpus")
+    return jobs.ensure(
+        curves_job(model, asked), partial(_write_curves, model, services.corpus(), asked, _curves_path(model, asked)), "corpus"
+    )
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -108,10 +111,9 @@ def _curves_path(model: str, asked: Curves) -> Path:
     return cache_root() / "curves" / f"{curves_key(services.analyzer(model).checkpoint, services.corpus(), asked)}.csv"
 
 
-def _write_curves(model: str, asked: Curves, progress: jobs.Progress) -> None:
+def _write_curves(model: str, corpus: Corpus, asked: Curves, path: Path, progress: jobs.Progress) -> None:
     analyzer = services.analyzer(model)
-    table = measure(analyzer.checkpoint, services.corpus(), asked, analyzer.store, patient(progress))
-    robustness.save(table, _curves_path(model, asked))
+    robustness.save(measure(analyzer.checkpoint, corpus, asked, analyzer.store, patient(progress)), path)
 
 
 def patient(progress: jobs.Progress) -> jobs.Progress:

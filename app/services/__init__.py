@@ -19,12 +19,12 @@ from app.services.analyses import (
     without_media,
     write_overlay,
 )
+from app.services.browsing import DEMO, corpus, corpus_name, corpus_names, keep_looking, look_at, opened
 from app.services.clips import UPLOADS, Clip, clip, clips_of, covers, media_url, picture_url, pictures, thumb_url
 from app.services.known import (
     analyzer,
     askable,
     card,
-    corpus,
     corpus_of,
     heads,
     imported,
@@ -41,6 +41,7 @@ from core.errors import UserError
 from core.threads import fit_thread_pools
 
 __all__ = [
+    "DEMO",
     "UPLOADS",
     "Clip",
     "Result",
@@ -52,17 +53,22 @@ __all__ = [
     "clip",
     "clips_of",
     "corpus",
+    "corpus_name",
+    "corpus_names",
     "corpus_of",
     "covers",
     "frame_png",
     "heads",
     "imported",
+    "keep_looking",
     "labels",
     "lanes_csv",
     "loaded",
+    "look_at",
     "main_heatmap",
     "media_url",
     "models",
+    "opened",
     "overlay_path",
     "picture_url",
     "pictures",
@@ -89,11 +95,11 @@ def warm_up() -> None:
     fit_thread_pools()
     tidy()
     with suppress(UserError):
-        source = corpus()
+        source = opened(DEMO)
         for name in list(models())[:1]:
             analyse(clip(source.name, str(source.table.index[0])), name, None).wait(60)
-            if survey(name) is None:
-                ask_all(name).wait(600)
+            if survey(name, source) is None:
+                ask_all(name, source).wait(600)
     # Streamlit collects garbage in full after every run of a script. Walking all that torch and its friends have loaded takes
     # half a second in which nothing else can run; frozen, it is left out.
     gc.collect()

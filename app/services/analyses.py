@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from app import jobs, shelf
-from app.services.clips import Clip, bundled, make_playable, playable
-from app.services.known import analyzer, corpus, heads, imported, spec
+from app.services.browsing import opened
+from app.services.clips import Clip, make_playable, playable, truth_known
+from app.services.known import analyzer, heads, imported, spec
 from app.verdict import Verdict
 from core import export
 from core.analyzer import Analysis
@@ -55,7 +56,7 @@ def _analyse(item: Clip, model: str, explain: str | None, change: Perturbation |
     if known := imported(model):
         analysis = known.analyze(item.id, item.media, progress)
     else:
-        truth = corpus().truth(item.id) if bundled(item) else None
+        truth = opened(item.corpus).truth(item.id) if truth_known(item) else None
         analysis = analyzer(model).analyze(item.media, truth=truth, explain=explain, perturbation=change, progress=progress)
     _keep(analysis, _key(item, model, explain, change))
 
@@ -63,7 +64,7 @@ def _analyse(item: Clip, model: str, explain: str | None, change: Perturbation |
 def _key(item: Clip, model: str, explain: str | None, change: Perturbation | None = None) -> str:
     if known := imported(model):
         return known.key(item.id, item.media)
-    return analyzer(model).key(item.media, explain, truth=bundled(item), perturbation=change)
+    return analyzer(model).key(item.media, explain, truth=truth_known(item), perturbation=change)
 
 
 def _keep(analysis: Analysis, key: str) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from app import shelf, uploads
-from app.services.known import corpus, corpus_of, corpus_of_table, imported
+from app.services.browsing import DEMO, corpus, corpus_names, opened
+from app.services.known import corpus_of, corpus_of_table, imported
 from core import corpora, media
 from core.errors import UserError
 from core.features.store import cache_root, content_hash, write_atomically
@@ -70,15 +71,18 @@ def clip(corpus_name: str, clip_id: str) -> Clip:
     return Clip(source.name, clip_id, clip_id, file, facts.get("label"), facts, missing)
 
 
-def _named(corpus_name: str, clip_id: str) -> corpora.Corpus:
-    """The corpus of that name: an imported one where it has the clip, else the bundled one."""
-    own = imports.entries().values() if corpus_name != bundled_name() else ()
-    for entry in own:
-        if entry.corpus == corpus_name:
+def _named(name: str, clip_id: str) -> corpora.Corpus:
+    """The corpus of that name, or the imported table; without a name the one that the session looks at."""
+    if not name:
+        return corpus()
+    if name in corpus_names() and (name == DEMO or clip_id in opened(name).table.index):
+        return opened(name)
+    for entry in imports.entries().values():
+        if entry.corpus == name:
             source = corpus_of_table(entry)
             if clip_id in source.table.index:
                 return source
-    return corpus()
+    return opened(name if name in corpus_names() else DEMO)
 
 
 def clips_of(model: str | None) -> pd.DataFrame:
@@ -100,15 +104,9 @@ def covers(model: str, item: Clip) -> bool:
     return item.corpus == own.name or (item.file is not None and str(own.table.at[item.id, "path"]) == str(item.file))
 
 
-def bundled(item: Clip) -> bool:
-    return item.corpus != UPLOADS and item.corpus == bundled_name()
-
-
-def bundled_name() -> str:
-    try:
-        return corpus().name
-    except UserError:
-        return ""
+def truth_known(item: Clip) -> bool:
+    """Whether the clip's corpus knows when and where its emotion shows."""
+    return item.corpus in corpus_names() and opened(item.corpus).kind == "demo"
 
 
 def media_url(item: Clip) -> str:
@@ -120,7 +118,7 @@ def playable(item: Clip) -> Path | None:
     """What browsers can play of the clip; None where that has yet to be made."""
     if item.corpus == UPLOADS:
         return uploads.playable(item.id)
-    if bundled(item) or media.probe(item.media).browser_playable:
+    if item.corpus == DEMO or media.probe(item.media).browser_playable:
         return item.media
     copy = browser_copy(item)
     return copy if copy.is_file() else None

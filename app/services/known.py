@@ -1,4 +1,4 @@
-"""The models and the corpora that can be chosen: shipped, trained here, dropped in, or imported as tables of answers."""
+"""The models that can be chosen: shipped, trained here, dropped in, or imported as tables of answers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.services.browsing import DEMO, corpus, opened
 from core import checkpoints, corpora, devices, library
 from core.analyzer import Analyzer
 from core.errors import UserError
@@ -23,11 +24,6 @@ from core.training import runs
 
 # Models whose weights are in memory, as long as somebody holds them.
 _LOADED: weakref.WeakValueDictionary[str, Analyzer] = weakref.WeakValueDictionary()
-
-
-@st.cache_resource(show_spinner=False)
-def corpus() -> corpora.Corpus:
-    return corpora.bundled()
 
 
 def imported(model: str) -> Imported | None:
@@ -47,7 +43,7 @@ def unasked(model: str) -> str:
 
 
 def corpus_of(model: str) -> corpora.Corpus:
-    """The clips that a model's answers are about: the bundled ones, or those of the table that it was imported from."""
+    """The clips that a model's answers are about: those of the session's corpus, or of the table that it was imported from."""
     one = imported(model)
     return corpus_of_table(one.entry) if one else corpus()
 
@@ -83,7 +79,7 @@ def analyzer(name: str) -> Analyzer:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _analyzer(name: str, path: str, device: str) -> Analyzer:
-    features = corpus().features
+    features = opened(DEMO).features
     store = FeatureStore(shipped=(features,) if features else ())
     checkpoint = checkpoints.load(Path(path))
     if device != devices.CPU:

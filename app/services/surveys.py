@@ -10,37 +10,41 @@ from pathlib import Path
 import streamlit as st
 
 from app import jobs
-from app.services.known import analyzer, corpus, imported, models
+from app.services.browsing import corpus
+from app.services.known import analyzer, imported, models
+from core.corpora import Corpus
 from core.features.store import cache_root, content_hash
-from core.survey import Survey, key_of_survey, survey_key
+from core.survey import Survey, key_of_survey
 from core.survey import survey as ask_every_clip
 
 
-def survey(model: str) -> Survey | None:
-    """What the model says of every clip, or None while nobody has asked it (``ask_all``)."""
-    path = survey_path(model)
+def survey(model: str, of: Corpus | None = None) -> Survey | None:
+    """What the model says of every clip of a corpus, the session's if left out, or None while nobody has asked (``ask_all``)."""
+    path = survey_path(model, of)
     return _survey(str(path), path.stat().st_mtime_ns) if path.is_file() else None
 
 
 def survey_on_disk(model: str) -> Survey | None:
     """As ``survey``, for those who look at many models: none is loaded to know what its survey is called."""
     known = imported(model)
-    path = known.entry.survey if known else _surveys() / f"{key_of_survey(content_hash(models()[model]), corpus())}.npz"
+    path = known.entry.survey if known else _surveys() / f"{_key(content_hash(models()[model]), corpus())}.npz"
     return _survey(str(path), path.stat().st_mtime_ns) if path.is_file() else None
 
 
-def ask_all(model: str) -> jobs.Job:
-    """Ask the model about every clip, or join the asking that is under way."""
-    return jobs.ensure(f"survey-{survey_path(model).stem}", partial(_ask_all, model), "corpus")
+def ask_all(model: str, of: Corpus | None = None) -> jobs.Job:
+    """Ask the model about every clip of a corpus, the session's if left out, or join the asking that is under way."""
+    source = of or corpus()
+    path = survey_path(model, source)
+    return jobs.ensure(f"survey-{path.stem}", partial(_ask_all, model, source, path), "corpus")
 
 
-def _ask_all(model: str, progress: jobs.Progress) -> None:
+def _ask_all(model: str, source: Corpus, path: Path, progress: jobs.Progress) -> None:
     def patient(stage: str, share: float) -> None:
         while jobs.busy():
             time.sleep(0.1)
         progress(stage, share)
 
-    ask_every_clip(analyzer(model).checkpoint, corpus(), analyzer(model).store, patient).save(survey_path(model))
+    ask_every_clip(analyzer(model).checkpoint, source, analyzer(model).store, patient).save(path)
 
 
 def survey_id(model: str) -> str:
@@ -49,9 +53,15 @@ def survey_id(model: str) -> str:
     return f"{known.entry.id} {known.entry.added}" if known else survey_path(model).stem
 
 
-def survey_path(model: str) -> Path:
+def survey_path(model: str, of: Corpus | None = None) -> Path:
     known = imported(model)
-    return known.entry.survey if known else _surveys() / f"{survey_key(analyzer(model).checkpoint, corpus())}.npz"
+    return known.entry.survey if known else _surveys() / f"{_key(analyzer(model).checkpoint.digest, of or corpus())}.npz"
+
+
+# Writing down a table of thousands of clips takes longer than all else that a page does with it.
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Corpus: lambda one: (one.name, id(one), len(one.table))})
+def _key(digest: str, of: Corpus) -> str:
+    return key_of_survey(digest, of)
 
 
 def _surveys() -> Path:

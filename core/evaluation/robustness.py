@@ -13,9 +13,10 @@ from core.corpora import Corpus
 from core.evaluation.masking import Pattern
 from core.evaluation.sweep import sweep
 from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
+from core.features.packed import packed_for
 from core.features.store import FeatureStore, key_of, write_atomically
 from core.models.base import ModelSpec
-from core.training.data import Batches, load_clips
+from core.training.data import Batches, load_clips, packed_clips
 
 # Part of every key: raise it whenever a curve changes.
 CURVES_VERSION = 1
@@ -53,7 +54,11 @@ def measure(
     """
     spec = checkpoint.spec
     sets = DEFAULT_SETS | {m: spec.features[m] for m in spec.inputs if m in spec.features}
-    clips, _ = load_clips(corpus, store, 1, lambda done, of: progress(f"Reading clip {done} of {of}", 0.1 * done / of), sets)
+    packed = packed_for(corpus, {m: sets[m] for m in spec.inputs if m in sets})
+    if packed:
+        clips, _ = packed_clips(corpus, packed)
+    else:
+        clips, _ = load_clips(corpus, store, 1, lambda done, of: progress(f"Reading clip {done} of {of}", 0.1 * done / of), sets)
     batches = Batches(clips, spec, checkpoint.normaliser)
     progress("Asking the model with frames missing", 0.1)
     return sweep(

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from core.corpora.base import Corpus
 from core.errors import UserError
 from core.features.shards import Row, Shard
 from core.features.store import cache_root, key_of
@@ -194,6 +195,15 @@ def choose_sets(folder: Path, wanted: Mapping[str, str], modalities: Iterable[st
             raise UserError(f"Say which {modality} features of {folder} are meant; it has {names}.")
         chosen[modality] = fits[0]
     return chosen
+
+
+def packed_for(corpus: Corpus, wanted: Mapping[str, str]) -> dict[str, PackedSet]:
+    """Feature sets, by modality, of the store that ``affectscope features extract`` fills unless told otherwise; empty where it
+    lacks some."""
+    try:
+        return choose_sets(default_folder(corpus.name, corpus.root), wanted, wanted)
+    except UserError:
+        return {}
 
 
 class PackedStreams(Mapping[str, Stream]):

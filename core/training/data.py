@@ -139,7 +139,7 @@ def _single_thread() -> None:
 def _load(job: Job) -> Extracted:
     corpus, clip, store, sets = job
     try:
-        streams, duration = _streams(corpus, clip, store, sets)
+        streams, duration = read_streams(corpus, clip, store, sets)
         truth = corpus.truth(clip)
         course = {**(_course(truth) if truth else {}), **corpus.read_course(corpus.root, corpus.table.loc[clip])}
     except UserError as error:
@@ -156,8 +156,11 @@ def _load(job: Job) -> Extracted:
     return Clip(clip, streams, duration, labels, course), ""
 
 
-def _streams(corpus: Corpus, clip: str, store: FeatureStore, sets: Mapping[str, str]) -> tuple[dict[str, Stream], float]:
+def read_streams(corpus: Corpus, clip: str, store: FeatureStore, sets: Mapping[str, str]) -> tuple[Mapping[str, Stream], float]:
     """A clip's streams and its length in seconds; what the corpus came with is read, the rest is extracted.
+
+    Args:
+        sets: modality -> feature set, see ``extract``.
 
     Raises:
         UserError: when there is neither a file to extract from nor anything that came with the corpus.

@@ -57,8 +57,8 @@ def page(app, monkeypatch: pytest.MonkeyPatch):
     def open_page(file: str, survey: Survey | None = None, **options: str):
         app.run()
         survey = survey or made()
-        survey.save(surveys.survey_path("demo"))
-        disk = key_of_survey(content_hash(services.models()["demo"]), services.corpus())
+        survey.save(surveys.survey_path("demo", services.opened("demo")))
+        disk = key_of_survey(content_hash(services.models()["demo"]), services.opened("demo"))
         survey.save(cache_root() / "surveys" / f"{disk}.npz")
         app.switch_page(f"../pages/{file}.py")
         for name, value in options.items():

@@ -12,6 +12,9 @@ from core.corpora import Corpus
 from core.errors import UserError
 from core.features.extract import Extraction
 from core.features.faces import FaceTrack
+from core.features.packed import default_folder
+from core.features.packing import Packing
+from core.features.sets import FEATURE_SETS
 from core.models.base import MODELS, AttentionMap, ModelOutput, over_clip
 from core.streams import Batch, Stream
 from core.survey import Survey, entropy, survey, survey_key
@@ -41,7 +44,7 @@ def few(tmp_path, monkeypatch):
         streams = {"audio": stream(14, 130, seed + 50), "visual": visual}
         return Extraction(streams, faces, np.zeros((2, 0)), np.zeros(0), 2.5, ())
 
-    monkeypatch.setattr("core.survey.extract", made)
+    monkeypatch.setattr("core.training.data.extract", made)
     return Corpus("few", tmp_path, table, LABELS)
 
 
@@ -49,6 +52,27 @@ def checkpoint(system: str = "auxformer", **changes) -> Checkpoint:
     torch.manual_seed(0)
     model = MODELS[system].preset("demo", **changes).eval()
     return Checkpoint(model, Normaliser(), {}, None, "digest")
+
+
+def test_clips_are_read_from_the_corpus_s_store_where_it_has_them(few, tmp_path, monkeypatch):
+    monkeypatch.setenv("AFFECTSCOPE_CACHE", str(tmp_path / "cache"))
+    ready = checkpoint(labels=LABELS)
+    extracted = survey(ready, few)
+    order = {clip: f"{ord(clip):064x}" for clip in "abcd"}
+    for name, dim, shift in (("llds", 130, 50), ("face-maps", 135, 0)):
+        packing = Packing(default_folder(few.name, few.root), FEATURE_SETS[name], {}, order)
+        for clip in "ac":
+            own = stream(14 if shift else 9, dim, ord(clip) + shift)
+            parts = {"values": own.values, "times": own.times, "present": own.present, "duration": np.array(7.5)}
+            packing.put(order[clip], parts)
+        for clip in "bd":
+            packing.fail(order[clip])
+        packing.finish({"b": "broken", "d": "broken"})
+    found = survey(ready, few)
+    # c has no file, and needs none; b and d could not be packed, and are read again.
+    assert list(found.table.index) == list("abcd")
+    assert found.table["duration"].tolist() == [7.5, 2.5, 7.5, 2.5]
+    np.testing.assert_array_equal(found.answers["decision"][[0, 1, 3]], extracted.answers["decision"])
 
 
 def test_the_table_says_what_the_model_says(few):

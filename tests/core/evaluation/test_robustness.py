@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -60,7 +62,7 @@ def test_curves_of_a_model_over_a_corpus(monkeypatch):
     clips = [Clip(str(i), streams(), 1.0, {"label": label}) for i, label in enumerate(("anger", "fear", "fear"))]
     monkeypatch.setattr(robustness, "load_clips", lambda *_: (clips, []))
     told: list[float] = []
-    corpus = SimpleNamespace(name="made up", table=pd.DataFrame({"label": ["anger"]}))
+    corpus = SimpleNamespace(name="made up", root=Path("nowhere"), table=pd.DataFrame({"label": ["anger"]}))
     found = measure(checkpoint(), corpus, Curves(draws=2), progress=lambda stage, share: told.append(share))
     assert sorted(found["rate"].unique()) == [i / 10 for i in range(11)]
     assert set(found["modality"]) == {"audio", "visual"}

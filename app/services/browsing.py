@@ -1,0 +1,81 @@
+"""The corpora at hand, and the one that this session looks at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from app import session
+from core import corpora
+from core.corpora.known import Known, known
+from core.errors import UserError
+
+DEMO = "demo"
+_OPTION = "corpus"
+
+
+def corpus_names() -> list[str]:
+    """The bundled corpus, then those that were added (``affectscope corpus add``)."""
+    try:
+        return [DEMO, *known()]
+    except UserError:
+        return [DEMO]
+
+
+def corpus_name() -> str:
+    """The corpus that this session looks at: the chosen clip's, or that of the last clip that was one of a corpus's."""
+    if get_script_run_ctx() is None:
+        raise RuntimeError("a job has no session: give it its corpus")
+    names = corpus_names()
+    return next((name for name in (session.current().corpus, session.option(_OPTION)) if name in names), DEMO)
+
+
+def corpus() -> corpora.Corpus:
+    """The corpus that this session looks at.
+
+    Raises:
+        UserError: when it cannot be read.
+    """
+    return opened(corpus_name())
+
+
+def opened(name: str) -> corpora.Corpus:
+    """A corpus by its name, read once; anew where its folder has changed.
+
+    Raises:
+        UserError: when it cannot be read.
+    """
+    if name == DEMO:
+        return _bundled()
+    entry = known().get(name)
+    if entry is None:
+        raise UserError(f"The corpus {name} is not here any more: choose another.")
+    try:
+        changed = Path(entry.path).stat().st_mtime_ns
+    except OSError as error:
+        raise UserError(f"The corpus {name} is not at {entry.path} any more: add it again from where it is.") from error
+    return _opened(name, entry, changed)
+
+
+def look_at(name: str) -> None:
+    """Have all pages look at a corpus, from its first clip on."""
+    session.update(corpus=name, clip="")
+    keep_looking(name)
+
+
+def keep_looking(name: str) -> None:
+    """Remember the corpus for when a person's own clip is looked at."""
+    if session.option(_OPTION, DEMO) != name:
+        session.choose_option(_OPTION, name, DEMO)
+
+
+@st.cache_resource(show_spinner=False)
+def _bundled() -> corpora.Corpus:
+    return corpora.bundled()
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the corpus…", hash_funcs={Known: lambda entry: repr(entry)})
+def _opened(name: str, entry: Known, changed: int) -> corpora.Corpus:
+    return corpora.open_corpus(name)

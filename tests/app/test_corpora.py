@@ -1,0 +1,106 @@
+"""A corpus that was added, on the pages' scripts: chosen in the sidebar or the library, and kept in the URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from app import jobs, services
+from core.corpora.known import Known, remember
+from core.errors import UserError
+from tests.app.test_failures import shown
+
+
+@pytest.fixture
+def added(app, clips: Path, tmp_path: Path) -> Path:
+    """A folder of two clips, one with a label that no model here knows."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("first", "second"):
+        (folder / f"{name}.mp4").write_bytes((clips / f"{name}.mp4").read_bytes())
+    pd.DataFrame({"clip": ["x", "y"], "path": ["first.mp4", "second.mp4"], "label": ["happiness", "boredom"]}).to_csv(
+        folder / "labels.csv", index=False
+    )
+    remember("mine", Known(str(folder), "folder"))
+    return folder
+
+
+def url(app) -> str:
+    return shown(app, "clip_url")["clip_url"]
+
+
+def query(app, name: str) -> str:
+    value = app.query_params[name]
+    return value if isinstance(value, str) else value[0]
+
+
+def test_without_another_corpus_there_is_nothing_to_choose(app) -> None:
+    app.run()
+    assert "Corpus" not in [one.label for one in app.selectbox]
+
+
+def test_a_corpus_is_chosen_in_the_sidebar_and_stays_for_the_next_page(app, added) -> None:
+    app.run()
+    assert url(app) == "/clips/demo.first"
+    next(one for one in app.selectbox if one.label == "Corpus").select("mine").run()
+    assert not app.exception
+    assert url(app) == "/clips/mine.x"
+    assert query(app, "corpus") == "mine"
+    (table,) = [one.value for one in app.dataframe if "label" in one.value]
+    assert table["label"].tolist() == ["happiness", "boredom"]
+
+
+def test_a_link_names_the_corpus_and_an_upload_does_not_change_it(app, added) -> None:
+    app.query_params["corpus"] = "mine"
+    app.query_params["clip"] = "y"
+    app.run()
+    assert url(app) == "/clips/mine.y"
+    assert query(app, "o.corpus") == "mine"
+    app.query_params["corpus"] = "uploads"
+    app.query_params["clip"] = "gone"
+    app.run()
+    (table,) = [one.value for one in app.dataframe if "label" in one.value]
+    assert table["label"].tolist() == ["happiness", "boredom"]
+
+
+def test_the_library_lists_it_and_looks_at_it(app, added) -> None:
+    app.run()
+    app.switch_page("../pages/library.py").run()
+    next(one for one in app.button if one.label == "Look at mine").click().run()
+    assert query(app, "corpus") == "mine"
+    assert [one.label for one in app.button if one.label.startswith("Look at")] == ["Look at demo"]
+
+
+def test_the_library_adds_a_folder_by_its_name(app, added, tmp_path) -> None:
+    (tmp_path / "my clips").mkdir()
+    (added / "labels.csv").rename(tmp_path / "my clips" / "labels.csv")
+    for name in ("first", "second"):
+        (added / f"{name}.mp4").rename(tmp_path / "my clips" / f"{name}.mp4")
+    app.run()
+    app.switch_page("../pages/library.py").run()
+    next(one for one in app.text_input if one.key == "library.folder").set_value(str(tmp_path / "my clips")).run()
+    next(one for one in app.button if one.label == "Add my-clips").click().run()
+    assert not app.exception
+    assert query(app, "corpus") == "my-clips"
+    assert services.opened("my-clips").root == tmp_path / "my clips"
+
+
+def test_what_is_gone_is_one_sentence(app, added) -> None:
+    for file in added.iterdir():
+        file.unlink()
+    added.rmdir()
+    app.query_params["corpus"] = "mine"
+    app.run()
+    assert not app.exception
+    assert "The corpus mine is not at" in app.error[0].value
+
+
+def test_a_job_is_given_its_corpus(app) -> None:
+    app.run()
+    job = jobs.ensure("asks for a session", lambda progress: services.corpus() and None)
+    job.wait(10)
+    assert job.error
+    with pytest.raises(UserError, match="not here any more"):
+        services.opened("never added")
