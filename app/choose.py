@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pandas as pd
 import streamlit as st
 
 from app import services, session, uploads
 from core.errors import UserError
 
+LabelVisibility = Literal["visible", "hidden", "collapsed"]
 CAUTION = "This model was trained on rendered faces; it has never seen a person"
 _FACTS = ("speaker", "sex", "age", "intensity", "carrier", "sentence")
 _MINE = "own_uploads"
@@ -84,20 +87,20 @@ def sidebar(model_name: str | None, clips_of: str | None = None) -> None:
     if model_name and len(names) > 1:
         st.session_state["choose_model"] = model_name
         st.selectbox("Model", names, key="choose_model", on_change=_choose_model)
-    _corpus(clips_of or model_name)
+    corpus(clips_of or model_name)
     _uploader()
     if model_name:
         _table(clips_of or model_name)
 
 
-def _corpus(model_name: str | None) -> None:
+def corpus(model_name: str | None, width: int | Literal["stretch"] = "stretch", label: LabelVisibility = "visible") -> None:
     """Which corpus to look at, where there is more than one; an imported model has its own clips."""
     names = services.corpus_names()
     chosen = services.corpus_name()
     services.keep_looking(chosen)
     if len(names) > 1 and not (model_name and services.unasked(model_name)):
         st.session_state["choose_corpus"] = chosen
-        st.selectbox("Corpus", names, key="choose_corpus", on_change=_choose_corpus)
+        st.selectbox("Corpus", names, key="choose_corpus", on_change=_choose_corpus, width=width, label_visibility=label)
 
 
 def _choose_corpus() -> None:

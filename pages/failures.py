@@ -22,6 +22,7 @@ try:
             view = tabs("What to look at", "failures.view", VIEWS)
             if view != "notes":
                 views.choose_model(model)
+                choose.corpus(model, 230, "collapsed")
         if view == "notes":
             with top:
                 heading("Notebook", [], choose.caution(model))

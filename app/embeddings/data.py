@@ -140,8 +140,10 @@ def pack_bits(chosen: np.ndarray) -> str:
 def lend_thumbs(model: str, survey: str, ids: Sequence[str]) -> jobs.Job:
     """Let the map show any clip's picture: a file looked at for each takes a while, so it is done aside, once."""
 
+    source = services.corpus_of(model)
+
     def work(progress: jobs.Progress) -> None:
-        services.pictures(model, ids)
+        services.pictures(model, ids, source)
 
     return jobs.ensure(f"thumbs-{key_of(survey, len(ids))}", work, "export")
 

@@ -142,8 +142,8 @@ def models() -> list[str]:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button("CSV", table.to_csv(index=False).encode(), "models.csv", "text/csv", icon=":material/download:")
         st.caption(
-            "Choose rows to see their cards. “Held out” was measured by training; the rest on the bundled corpus, or on the "
-            "clips of an imported table."
+            "Choose rows to see their cards. “Held out” was measured by training; the rest on the corpus that you look at, or on "
+            "the clips of an imported table."
         )
     return shown
 
@@ -186,7 +186,12 @@ def _actions(name: str) -> None:
             session.update(model=name)
             session.go("failures")
         if data.measured(name) is None and not imported:
-            asked = st.button("Measure", key=f"measure-{name}", disabled=bool(unfit), help="Ask it about every bundled clip.")
+            asked = st.button(
+                "Measure",
+                key=f"measure-{name}",
+                disabled=bool(unfit),
+                help="Ask it about every clip of the corpus that you look at.",
+            )
             if asked:
                 st.session_state[f"library.measuring-{name}"] = True
         known = devices.devices()

@@ -140,9 +140,13 @@ def thumb_url(corpus_name: str, clip_id: str, path: Path) -> str:
     return shelf.lend("pictures", f"{corpus_name}.{clip_id}", path).replace("/pictures/", "/thumbs/", 1)
 
 
-def pictures(model: str, clips: Iterable[str]) -> list[str | None]:
-    """Pictures of some of the clips that a model's answers are about. One missing file must not hide the others."""
-    source = corpus_of(model)
+def pictures(model: str, clips: Iterable[str], of: corpora.Corpus | None = None) -> list[str | None]:
+    """Pictures of some of the clips that a model's answers are about. One missing file must not hide the others.
+
+    Args:
+        of: their corpus; the session's, or the model's own, if left out.
+    """
+    source = of or corpus_of(model)
 
     def one(clip_id: str) -> str | None:
         try:

@@ -66,9 +66,10 @@ def _order() -> Order:
 
 
 def _corpus() -> str:
-    kind = st.radio("Corpus", [BUNDLED, FOLDER], horizontal=True, key="train_corpus")
-    if kind == BUNDLED:
-        return "demo"
+    named = {BUNDLED: services.DEMO, **{name: name for name in services.corpus_names() if name != services.DEMO}}
+    kind = st.radio("Corpus", [*named, FOLDER], horizontal=True, key="train_corpus")
+    if kind in named:
+        return named[kind]
     return st.text_input(
         "Folder on the machine that runs the app", key="train_folder", placeholder="/data/cremad",
         help="With a labels.csv, as `affectscope corpus build demo` writes it.",
