@@ -133,7 +133,9 @@ def _violins(parts: list[tuple[str, pd.DataFrame]], colour: str) -> go.Figure:
             )  # fmt: skip
         dots = part if len(part) <= _POINTS else pd.concat([part.nlargest(50, "distance"), part.nsmallest(50, "distance")])
         shift = [place - 0.06 - 0.12 * ((i * 0.618) % 1) for i in range(len(dots))]
-        colours = [WRONG if one == "wrong" else RIGHT for one in dots.get("outcome", pd.Series("", dots.index))]
+        colours = [
+            {"wrong": WRONG, "unlabelled": QUIET}.get(one, RIGHT) for one in dots.get("outcome", pd.Series("", dots.index))
+        ]
         labels = dots.get("label", pd.Series("", dots.index))
         words = [f"{plain(r.clip)} {plain(label)}: {r.distance:.3f}" for r, label in zip(dots.itertuples(), labels, strict=True)]
         figure.add_scatter(
@@ -157,7 +159,10 @@ def _framed(figure: go.Figure, names: list[str], top: float) -> go.Figure:
 def _card(row: pd.Series, model: str) -> Card:
     answers = []
     if "label" in row and not pd.isna(row["label"]):
-        answers = [Answer("true", str(row["label"])), Answer("decision", str(row["predicted"]), row["outcome"] == "right")]
+        answers = [
+            Answer("decision", str(row["predicted"]), None if row["outcome"] == "unlabelled" else row["outcome"] == "right")
+        ]
+        answers = [Answer("true", str(row["label"])), *answers] if pd.notna(row["label"]) else answers
     facts = (f"distance {row['distance']:.3f}", f"mismatched {row['mismatched']:.3f}")
     clip = str(row["clip"])
     return Card(clip, clip, services.picture_url(model, clip), tuple(answers), facts, actions=_ACTIONS)

@@ -24,10 +24,10 @@ class Survey:
 
     Attributes:
         table: a row a clip, indexed by clip id, with the corpus's own columns and ``duration``; for classes also ``predicted``,
-            ``correct``, ``confidence`` (probability of the answer), ``margin`` (its distance to the second), ``disagreement``
-            (0 where all heads say the same, 1 where none do), and by head ``predicted_<head>``, ``correct_<head>``,
-            ``confidence_<head>``; for attributes ``<attribute>_predicted`` and ``error``, the mean absolute error.
-            ``attention_entropy`` is 0 where one frame has all the attention and 1 where every frame has as much.
+            ``correct`` (None where there is no label), ``confidence`` (probability of the answer), ``margin`` (its distance to
+            the second), ``disagreement`` (0 where all heads say the same, 1 where none do), and by head ``predicted_<head>``,
+            ``correct_<head>``, ``confidence_<head>``; for attributes ``<attribute>_predicted`` and ``error``, the mean absolute
+            error. ``attention_entropy`` is 0 where one frame has all the attention and 1 where every frame has as much.
         answers: head, "decision" among them -> [N, outputs], probabilities or values; over the clip where a model answers
             by frame. Heads without evidence answer with the prior.
         embeddings: name -> [N, D].
@@ -100,7 +100,9 @@ def judged(
         made[f"predicted{own}"] = names[probabilities.argmax(1)]
         made[f"confidence{own}"] = probabilities.max(1)
         if "label" in table:
-            made[f"correct{own}"] = made[f"predicted{own}"] == table["label"].to_numpy()
+            right = made[f"predicted{own}"] == table["label"].to_numpy()
+            labelled = table["label"].notna().to_numpy()
+            made[f"correct{own}"] = right if labelled.all() else np.where(labelled, right, None)
     ordered = np.sort(answers[DECISION], 1)
     made["margin"] = ordered[:, -1] - ordered[:, -2] if ordered.shape[1] > 1 else ordered[:, -1]
     said = np.stack([made[f"predicted_{head}"] for head in heads], 1) if len(heads) else names[:1].repeat(len(table))[:, None]

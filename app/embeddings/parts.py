@@ -206,7 +206,7 @@ def _own_title(clip: str) -> str:
 
 def _near(of: data.Clips, source: str, row: int, *more: str) -> Near:
     facts = of.table.iloc[row]
-    right = bool(facts["correct"]) if "correct" in facts else None
+    right = bool(facts["correct"]) if pd.notna(facts.get("correct")) else None
     label, said = facts.get("label"), facts.get("predicted")
     told = f"{label} → {said}" if right is False else str(label) if pd.notna(label) else str(said or "")
     return Near(source, of.ids[row], of.ids[row], services.picture_url(of.model, of.ids[row]), (told, *more), right)

@@ -118,7 +118,8 @@ def _with_actions(card: Card, row: pd.Series, noted: bool, asked: bool) -> Card:
     elif "correct" in row:
         said, truth = str(row["predicted"]), row["truth"]
         actions.append(Action("said", f"Why {said}?", f"Play the clip and explain {said}"))
-        if not pd.isna(truth) and str(truth) != said:
+        # A model can only explain classes that it knows.
+        if not pd.isna(row["truth_share"]) and str(truth) != said:
             actions.append(Action("true", f"Why not {truth}?", f"Play the clip and explain {truth}, the true class"))
     else:
         actions.append(Action("said", "Play", "Play the clip with its explanation"))

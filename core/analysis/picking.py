@@ -69,7 +69,7 @@ def worst_first(table: pd.DataFrame) -> pd.DataFrame:
     if "error" in table:
         return table.sort_values("error", ascending=False, kind="stable")
     if "correct" in table and "confidence" in table:
-        order = np.where(table["correct"].astype(bool), -1.0, 1.0) * (table["confidence"].to_numpy() + 1e-9)
+        order = np.where(table["correct"].eq(False), 1.0, -1.0) * (table["confidence"].to_numpy() + 1e-9)
         return table.iloc[np.argsort(-order, kind="stable")]
     return table
 

@@ -15,7 +15,8 @@ def distances(survey: Survey, seed: int = 0) -> pd.DataFrame:
 
     Returns:
         ``stage``, ``clip`` (id), ``distance`` (cosine, 0 to 2), ``mismatched`` (the clip's sound with another clip's picture),
-        and where the corpus has labels and the model names classes ``label``, ``predicted`` and ``outcome``, "right" or "wrong".
+        and where the corpus has labels and the model names classes ``label``, ``predicted`` and ``outcome``: "right", "wrong" or
+        "unlabelled".
 
     Raises:
         UserError: when the model has no shared layers.
@@ -30,7 +31,7 @@ def distances(survey: Survey, seed: int = 0) -> pd.DataFrame:
         if name in own:
             table[name] = own[name].to_numpy()[place]
     if "correct" in own:
-        table["outcome"] = np.where(own["correct"].to_numpy(bool)[place], "right", "wrong")
+        table["outcome"] = own["correct"].map({True: "right", False: "wrong"}).fillna("unlabelled").to_numpy()[place]
     return table
 
 

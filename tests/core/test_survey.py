@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from core.analysis.picking import judge, worst_first
 from core.checkpoints import Checkpoint, Normaliser
 from core.corpora import Corpus
 from core.errors import UserError
@@ -52,6 +53,19 @@ def checkpoint(system: str = "auxformer", **changes) -> Checkpoint:
     torch.manual_seed(0)
     model = MODELS[system].preset("demo", **changes).eval()
     return Checkpoint(model, Normaliser(), {}, None, "digest")
+
+
+def test_a_clip_without_a_label_is_neither_right_nor_wrong(few, tmp_path):
+    few.table.loc["b", "label"] = ""
+    found = survey(checkpoint(labels=LABELS), few)
+    found.save(tmp_path / "s.npz")
+    for table in (found.table, Survey.load(tmp_path / "s.npz").table):
+        assert pd.isna(table.at["b", "label"])
+        assert table.at["b", "correct"] is None
+        wrong = table.index[table["predicted"] != table["label"]].drop("b")
+        assert set(worst_first(table).index[: len(wrong)]) == set(wrong)
+        rest = table.drop("b")
+        assert judge(table).accuracy == pytest.approx((rest["predicted"] == rest["label"]).mean())
 
 
 def test_clips_are_read_from_the_corpus_s_store_where_it_has_them(few, tmp_path, monkeypatch):
