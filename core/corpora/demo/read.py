@@ -79,7 +79,10 @@ def _affect(row: pd.Series, attribute: str) -> float:
 
 def _is_rendered(root: Path) -> bool:
     manifest = root / "manifest.json"
-    return manifest.is_file() and "seed" in json.loads(manifest.read_text())
+    try:
+        return manifest.is_file() and "seed" in dict(json.loads(manifest.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{manifest} is damaged: build the corpus again.") from error
 
 
 def recognises(path: Path) -> bool:

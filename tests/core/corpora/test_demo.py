@@ -11,6 +11,7 @@ import pytest
 
 from core.corpora.demo.corpus import build, make_clip
 from core.corpora.demo.identities import people, roster
+from core.corpora.demo.read import read_demo
 from core.corpora.demo.script import EMOTIONS, SENTENCES, plan
 from core.corpora.demo.truth import Truth
 from core.errors import UserError
@@ -167,3 +168,11 @@ def test_bundled_set_is_held_out_balanced_and_small() -> None:
     for clip in table["clip"]:
         assert (BUNDLED / "clips" / f"{clip}.mp4").is_file()
         assert Truth.load(BUNDLED / "truth" / f"{clip}.npz").times.size
+
+
+@pytest.mark.parametrize("content", ["{", "3", "[1]", "\udcff"])
+def test_a_damaged_manifest_is_one_sentence(tmp_path, content):
+    (tmp_path / "labels.csv").write_text("clip,path,label,speaker\na,a.mp4,anger,s\n")
+    (tmp_path / "manifest.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UserError, match=r"manifest\.json is damaged"):
+        read_demo(tmp_path)
