@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, compare, export, services, session
-from app.player import player
+from app import choose, compare, export, services
 from app.verdict import heading
+from app.watch import play
 from core.errors import UserError
 
 
 @st.fragment
 def microscope(clip: services.Clip, both: services.Result) -> None:
     """What follows the player: only this part runs again when a person seeks or moves a slider."""
-    url = services.timeline_url(both)
-    explain = session.current().explain
-    seen = player(
-        services.media_url(clip),
-        url,
-        key="compare_player",
-        title=clip.title,
-        view=session.view(),
-        truth=clip.label,
-        explained=both.explained,
-    )
-    if session.keep_view(seen, url) and session.current().explain != explain:
-        st.rerun()
+    play(clip, both, "compare_player")
     export.popover(clip, both)
 
 

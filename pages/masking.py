@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, notebook, services, session
+from app import choose, notebook, services
 from app.masking import board, curves, data, state
-from app.player import player
 from app.progress import finished
 from app.verdict import heading
+from app.watch import answered, play
 from core.errors import UserError
 from core.lanes import head_title
 from core.perturbation import FILLINGS, PATTERNS, Perturbation
@@ -46,26 +46,10 @@ def bench(clip: services.Clip, model: str) -> None:
 
 def watch(clip: services.Clip, model: str, change: Perturbation) -> None:
     """The clip as the model is given it, with heatmap and lanes."""
-    explain, given = choose.explained(model), None if change.whole else change
-    found = services.result(clip, model, explain, given)
-    if found is None:
-        with st.container():
-            done = finished(services.analyse(clip, model, explain, given))
-        found = services.result(clip, model, explain if done else None, given)
+    found = answered(clip, model, choose.explained(model), None if change.whole else change)
     if found is None:
         return
-    url = services.timeline_url(found)
-    seen = player(
-        services.media_url(clip),
-        url,
-        key="masking_player",
-        title=clip.title,
-        view=session.view(),
-        truth=clip.label,
-        explained=found.explained,
-    )
-    if session.keep_view(seen, url) and choose.explained(model) != explain:
-        st.rerun()
+    play(clip, found, "masking_player")
     said = notebook.said_of(services.verdicts(found, model))
     notebook.popover(clip, model, said if change.whole else {"Masked": notebook.masked(change), **said}, page="masking")
 
