@@ -26,6 +26,8 @@ def model() -> str | None:
         st.error("There is no checkpoint in the folder checkpoints/: train one, or copy one there.")
         return None
     chosen = session.current().model
+    if chosen and chosen not in names:
+        st.warning(f"The address names a model that is not here: {names[0]} is shown.")
     return chosen if chosen in names else names[0]
 
 
@@ -40,6 +42,8 @@ def clip(*models: str | None) -> services.Clip | None:
         chosen = services.clip(selection.corpus, selection.clip)
         if all(services.covers(name, chosen) for name in limited):
             return chosen
+    elif selection.corpus and not services.corpus_here(selection.corpus):
+        st.warning(f"The address names a corpus that is not here: {services.corpus_name()} is shown.")
     of = next(iter(limited or names), None)
     table = services.clips_of(of)
     if table.empty:
@@ -143,11 +147,12 @@ def _table(model_name: str) -> None:
         return
     places = list(rows)
     at = _row_of(session.current(), places)
+    mark = places[at] if at is not None else None
     # A table keeps its own selection, so a choice made elsewhere needs a new table to show it.
     turn = st.session_state.setdefault("table_turn", 0)
-    if st.session_state.setdefault("table_at", at) != at:
+    if st.session_state.setdefault("table_at", mark) != mark:
         turn = st.session_state["table_turn"] = turn + 1
-        st.session_state["table_at"] = at
+        st.session_state["table_at"] = mark
     key = f"table-{turn}"
     st.dataframe(
         pd.DataFrame(list(rows.values()), columns=list(_COLUMNS)),
@@ -175,7 +180,7 @@ def _table(model_name: str) -> None:
 def _row_of(selection: session.Selection, places: list[tuple[str, str]]) -> int | None:
     """The row of the selected clip; a link may leave the corpus out, and the clip too."""
     if not selection.clip:
-        return 0
+        return next((i for i, (corpus, _) in enumerate(places) if corpus != services.UPLOADS), None)
     return next(
         (i for i, (corpus, clip) in enumerate(places) if clip == selection.clip and selection.corpus in ("", corpus)), None
     )
@@ -211,5 +216,5 @@ def _corpus_rows(model_name: str) -> dict[tuple[str, str], dict[str, object]]:
 def _choose_row(key: str, places: list[tuple[str, str]]) -> None:
     rows = st.session_state[key]["selection"]["rows"]
     if rows:
-        st.session_state["table_at"] = rows[0]
+        st.session_state["table_at"] = places[rows[0]]
         session.update(corpus=places[rows[0]][0], clip=places[rows[0]][1])

@@ -31,6 +31,8 @@ _RANGES = {"opacity": (0, 1), "threshold": (0, 1), "speed": (0.25, 2), "time": (
 _SOURCE = "lane."
 _OPTION = "o."
 _PAGE = "page"
+# What was drawn on a clip's lanes says nothing of another's.
+_OF_ONE_CLIP = "masking.spans"
 _PLACES = ("corpus", "clip", "model", "explain")
 
 
@@ -95,6 +97,7 @@ def update(**changes: Any) -> Selection:
     selection = replace(st.session_state[_STATE], **changes)
     if {"clip", "corpus"} & changes.keys() and "view" not in changes:
         selection = replace(selection, explain=changes.get("explain", ""), view={**selection.view, "time": 0.0, "stamp": ""})
+        selection = replace(selection, options={k: v for k, v in selection.options.items() if k != _OF_ONE_CLIP})
     st.session_state[_STATE] = selection
     _write()
     return selection

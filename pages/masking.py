@@ -51,7 +51,13 @@ def watch(clip: services.Clip, model: str, change: Perturbation) -> None:
         return
     play(clip, found, "masking_player")
     said = notebook.said_of(services.verdicts(found, model))
-    notebook.popover(clip, model, said if change.whole else {"Masked": notebook.masked(change), **said}, page="masking")
+    if not change.whole:
+        before = services.result(clip, model, choose.explained(model))
+        untouched = notebook.said_of(services.verdicts(before, model)[:1]) if before else {}
+        said = (
+            {f"Untouched {head.lower()}": text for head, text in untouched.items()} | {"Masked": notebook.masked(change)} | said
+        )
+    notebook.popover(clip, model, said, page="masking")
 
 
 model = choose.model()

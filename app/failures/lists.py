@@ -12,6 +12,7 @@ import streamlit as st
 from app import notebook, services, session
 from app.cards import Action, Answer, Card, cards
 from core import notes
+from core.evaluation.failures import evidence
 from core.lanes import head_title
 from core.survey import DECISION, Survey
 
@@ -79,6 +80,9 @@ def class_card(clip: str, row: pd.Series, looked: Looked) -> Card:
     truth = None if pd.isna(row["truth"]) else str(row["truth"])
     answers = [Answer("true", truth)] if truth is not None else []
     for head in (looked.head, *(h for h in (DECISION, *looked.survey.heads) if h != looked.head)):
+        if not evidence(looked.survey, head, services.heads(looked.model))[looked.survey.table.index.get_loc(clip)]:
+            answers.append(Answer(head_title(head).lower(), "no evidence"))
+            continue
         said = looked.survey.table.at[clip, "predicted" if head == DECISION else f"predicted_{head}"]
         answers.append(Answer(head_title(head).lower(), str(said), None if truth is None else bool(said == truth)))
     facts = [f"confidence {row['confidence']:.0%}", f"margin {row['margin']:.2f}"]

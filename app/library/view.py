@@ -14,11 +14,13 @@ from core.cards import METRICS, Card
 from core.corpora import Corpus
 from core.errors import UserError
 from core.lanes import head_title
+from core.text import shown
 
 # Columns of numbers, and how they are written.
 FORMATS = {"Parameters": "localized", "Size (MB)": "%.1f", **dict.fromkeys(("Accuracy", "Macro F1", "CCC", "MAE"), "%.3f")}
 _HELD = " held out"
 _MOST_PROBLEMS = 100
+_REMARKS = 8
 
 
 def comparison(names: Iterable[str], loaded: Mapping[str, bool]) -> pd.DataFrame:
@@ -117,7 +119,7 @@ def refusal(called: str, report: Report) -> Sheet:
 
 def corpus_sheet(corpus: Corpus, classes: pd.DataFrame) -> Sheet:
     """A corpus: how much there is of what."""
-    rows = [("Clips", f"{len(corpus.table):,}"), ("Speakers", str(corpus.table["speaker"].nunique()))]
+    rows = [("Read as", corpus.kind), ("Clips", f"{len(corpus.table):,}"), ("Speakers", str(corpus.table["speaker"].nunique()))]
     if "sex" in corpus.table:
         counts = corpus.table.drop_duplicates("speaker")["sex"].value_counts()
         rows.append(("Sex of speakers", ", ".join(f"{name} {count}" for name, count in counts.items())))
@@ -131,4 +133,7 @@ def corpus_sheet(corpus: Corpus, classes: pd.DataFrame) -> Sheet:
         for row in classes.itertuples()
     ]
     caution = "Rendered faces and synthesised speech: no person was recorded for it" if corpus.synthetic else ""
-    return Sheet(corpus.name, [], caution, [Section("Size", rows), Section("By class", columns=columns, table=table)])
+    missing = [shown(line, 300) for line in corpus.missing[:_REMARKS]]
+    if (more := len(corpus.missing) - _REMARKS) > 0:
+        missing.append(f"`affectscope corpus describe` has {more} more remarks.")
+    return Sheet(corpus.name, missing, caution, [Section("Size", rows), Section("By class", columns=columns, table=table)])

@@ -38,6 +38,8 @@ def popover(clip: services.Clip, model: str, said: Mapping[str, str], page: str 
         return
     with menu:
         if _write(case):
+            # A popover may be cut off by the window.
+            st.toast("The note was saved.", icon=":material/check:")
             st.success("Saved.", icon=":material/check:")
         if notes.find_all()[0]:
             report.downloads(notes.find_all()[0], key="popover")

@@ -20,7 +20,7 @@ from app.services.analyses import (
     write_overlay,
 )
 from app.services.browsing import DEMO, corpus, corpus_name, corpus_names, keep_looking, look_at, opened
-from app.services.clips import UPLOADS, Clip, clip, clips_of, covers, media_url, picture_url, pictures, thumb_url
+from app.services.clips import UPLOADS, Clip, clip, clips_of, corpus_here, covers, media_url, picture_url, pictures, thumb_url
 from app.services.known import (
     analyzer,
     askable,
@@ -53,6 +53,7 @@ __all__ = [
     "clip",
     "clips_of",
     "corpus",
+    "corpus_here",
     "corpus_name",
     "corpus_names",
     "corpus_of",

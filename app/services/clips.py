@@ -85,6 +85,11 @@ def _named(name: str, clip_id: str) -> corpora.Corpus:
     return opened(name if name in corpus_names() else DEMO)
 
 
+def corpus_here(name: str) -> bool:
+    """Whether there is a corpus of that name, an imported table, or uploads."""
+    return name == UPLOADS or name in corpus_names() or any(entry.corpus == name for entry in imports.entries().values())
+
+
 def clips_of(model: str | None) -> pd.DataFrame:
     """The table of the clips that a model's answers are about; empty where it is not there."""
     try:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from core.corpora.base import Corpus
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import MEDIA, columns_of, matched, media_files, numbers, once, read_table
+from core.corpora.tables import MEDIA, NOUNS, columns_of, matched, media_files, numbers, once, read_table
 from core.errors import UserError
 
 _CLIP = ("clip", "path", "file", "filename", "file_name", "name", "id", "video", "audio")
@@ -32,7 +32,7 @@ def recognises(path: Path) -> bool:
     if path.is_file():
         return _is_table(path)
     return path.is_dir() and (
-        _tables(path) != [] or any(file.suffix.lower() in MEDIA for near in ("*", "*/*") for file in path.glob(near))
+        clip_tables(path) != [] or any(file.suffix.lower() in MEDIA for near in ("*", "*/*") for file in path.glob(near))
     )
 
 
@@ -53,6 +53,8 @@ def read(path: Path, options: Options) -> Corpus:
         )
     else:
         table = _of_table(file, found, remarks)
+    if options["names"] == "nouns":
+        _say_nouns(table, remarks)
     if table.empty:
         raise UserError(f"{file or root} names no clip: write a row for each.")
     labels = tuple(sorted(set(table["label"]) - {""}))
@@ -63,7 +65,8 @@ def _is_table(file: Path) -> bool:
     return file.suffix.lower() in _SUFFIXES and any(name.lower() in _CLIP for name in columns_of(file))
 
 
-def _tables(path: Path) -> list[Path]:
+def clip_tables(path: Path) -> list[Path]:
+    """The tables in a folder that have a column which names clips."""
     return [file for file in sorted(path.iterdir()) if file.is_file() and _is_table(file)]
 
 
@@ -74,7 +77,7 @@ def _wanted(path: Path, named: str) -> Path | None:
         if not (path / named).is_file():
             raise UserError(f"{path} has no table {named}: check the option table.")
         return path / named
-    tables = _tables(path)
+    tables = clip_tables(path)
     if len(tables) > 1:
         raise UserError(
             f"{path} has several tables ({', '.join(file.name for file in tables[:5])}): choose one by --option table=FILE."
@@ -126,4 +129,15 @@ def _of_table(file: Path, found: dict[str, str], remarks: list[str]) -> pd.DataF
     return table
 
 
-READERS.register("folder")(Reader(recognises, read, {"table": ()}))
+def _say_nouns(table: pd.DataFrame, remarks: list[str]) -> None:
+    """Labels by their nouns, as the models here have them; others stay as they are."""
+    nouns = {label: NOUNS.get(label.strip().lower(), label) for label in table["label"].unique()}
+    nouns |= {label: label.strip().lower() for label in nouns if label.strip().lower() in NOUNS.values()}
+    changed = {old: new for old, new in nouns.items() if old != new}
+    if changed:
+        table["label"] = table["label"].map(nouns)
+        said = ", ".join(f"{old} as {new}" for old, new in sorted(changed.items()))
+        remarks.append(f"Labels are read by their nouns: {said}; --option names=written leaves them as they are.")
+
+
+READERS.register("folder")(Reader(recognises, read, {"table": (), "names": ("nouns", "written")}))

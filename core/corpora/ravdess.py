@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from core.corpora.base import Corpus
+from core.corpora.folder import clip_tables
 from core.corpora.readers import READERS, Options, Reader
 from core.corpora.tables import MEDIA, expect, media_files
 from core.errors import UserError
@@ -29,9 +30,12 @@ _CLIPS = {"speech": 1440, "song": 1012}
 
 
 def recognises(path: Path) -> bool:
-    """A clip of its names in the folder, in an actor's folder, or in one of the downloads."""
+    """A clip of its names in the folder, in an actor's folder, or in one of the downloads; a table of clips beside them, which
+    RAVDESS does not have, makes it somebody's own corpus."""
     patterns = ("*-*-*-*-*-*-*", "Actor_*/*-*-*-*-*-*-*", "*/Actor_*/*-*-*-*-*-*-*")
-    return path.is_dir() and any(_CLIP.fullmatch(file.stem) for pattern in patterns for file in path.glob(pattern))
+    if not path.is_dir() or clip_tables(path):
+        return False
+    return any(_CLIP.fullmatch(file.stem) for pattern in patterns for file in path.glob(pattern))
 
 
 def read(path: Path, options: Options) -> Corpus:

@@ -17,6 +17,10 @@ from core.errors import UserError
 
 VIDEO = frozenset({".mp4", ".flv", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
 SOUND = frozenset({".wav", ".flac", ".mp3", ".m4a", ".ogg", ".aac"})
+# How some corpora call emotions that others, and the models here, call by their nouns.
+NOUNS = {
+    "angry": "anger", "sad": "sadness", "happy": "happiness", "fearful": "fear", "disgusted": "disgust", "surprised": "surprise",
+}  # fmt: skip
 MEDIA = VIDEO | SOUND
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _NAMED = 3

@@ -26,14 +26,13 @@ from core.corpora.base import Corpus, Given
 from core.corpora.counts import crossings, parts
 from core.corpora.lengths import length
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import SOUND, VIDEO, columns_of, matched, media_files, numbers, once, read_table
+from core.corpora.tables import NOUNS, SOUND, VIDEO, columns_of, matched, media_files, numbers, once, read_table
 from core.errors import UserError
 
 if TYPE_CHECKING:
     from core.streams import Stream
 
 _ATTRIBUTES = {"EmoAct": "arousal", "EmoVal": "valence", "EmoDom": "dominance"}
-_NAMES = {"angry": "anger", "sad": "sadness", "happy": "happiness", "fearful": "fear", "disgusted": "disgust"}
 _SPLITS = {"train": "train", "development": "development", "test": "test"}
 _OWN = ("FileName", "SpkrID", "Gender", "Split_Set")
 # From one corpus's folder up to a repository.
@@ -161,7 +160,7 @@ def _labels(file: Path, remarks: list[str]) -> tuple[pd.DataFrame, tuple[str, ..
     if not classes:
         return table.assign(label=""), ()
     values = np.stack([numbers(raw, column, file) for column in classes], 1)
-    labels = tuple(_NAMES.get(column.lower(), column.lower()) for column in classes)
+    labels = tuple(NOUNS.get(column.lower(), column.lower()) for column in classes)
     table["label"] = [labels[place] for place in np.nan_to_num(values).argmax(1)]
     for place, label in enumerate(labels):
         table[f"share {label}"] = values[:, place]

@@ -60,9 +60,11 @@ def groups(survey: Survey, head: str, modalities: Modalities) -> dict[str, tuple
     """
     judged = {h: cases(survey, h, modalities) for h in (*survey.heads, DECISION)}
     right = {h: (table["correct"] & table["evidence"]).to_numpy(bool) for h, table in judged.items()}
-    wrong = ~judged[head]["correct"].to_numpy(bool)
+    correct = judged[head]["correct"].to_numpy(bool)
+    # Without a label an answer is neither.
+    wrong = ~correct & judged[head]["truth"].notna().to_numpy()
     name = head_title(head).lower()
-    found = {"wrong": ("Wrong", wrong), "right": ("Right", ~wrong), "all": ("All", np.ones(len(wrong), bool))}
+    found = {"wrong": ("Wrong", wrong), "right": ("Right", correct), "all": ("All", np.ones(len(wrong), bool))}
     for other in right:
         if other != head:
             found[f"rescued:{other}"] = (f"{head_title(other)} right, {name} wrong", right[other] & wrong)

@@ -104,3 +104,21 @@ def test_a_job_is_given_its_corpus(app) -> None:
     assert job.error
     with pytest.raises(UserError, match="not here any more"):
         services.opened("never added")
+
+
+def test_a_link_to_what_is_not_here_says_so(app) -> None:
+    app.query_params["corpus"] = "nowhere"
+    app.query_params["model"] = "nobody"
+    app.run()
+    assert [one.value for one in app.warning] == [
+        "The address names a model that is not here: demo is shown.",
+        "The address names a corpus that is not here: demo is shown.",
+    ]
+
+
+def test_another_corpus_keeps_no_drawn_mask(app, added) -> None:
+    app.query_params["o.masking.spans"] = "audio:0-500"
+    app.query_params["clip"] = "first"
+    app.run()
+    next(one for one in app.selectbox if one.label == "Corpus").select("mine").run()
+    assert "o.masking.spans" not in app.query_params

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.corpora.readers import read
+from core.corpora.readers import read, recognise
 from core.errors import UserError
 
 
@@ -69,3 +69,22 @@ def test_what_is_wrong_is_one_sentence(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="of a kind that is known"):
         read(tmp_path / "empty")
+
+
+def test_a_table_beside_ravdess_s_names_makes_a_corpus_of_one_s_own(tmp_path):
+    folder = media(tmp_path / "own", "01-01-03-01-01-01-01.mp4", "other.mp4")
+    assert recognise(folder) == "ravdess"
+    (folder / "labels.csv").write_text("clip,label\n01-01-03-01-01-01-01,Happy\nother,sad\n")
+    assert recognise(folder) == "folder"
+    assert sorted(read(folder).table["label"]) == ["happiness", "sadness"]
+
+
+def test_labels_are_read_by_their_nouns_unless_asked_otherwise(tmp_path):
+    folder = media(tmp_path / "own", "1.mp4", "2.mp4", "3.mp4")
+    (folder / "labels.csv").write_text("clip,label\n1,ANGRY\n2,Anger\n3,Boredom\n")
+    corpus = read(folder)
+    assert corpus.table["label"].tolist() == ["anger", "anger", "Boredom"]
+    assert "Labels are read by their nouns: ANGRY as anger, Anger as anger; --option names=written leaves them as they are." in (
+        corpus.missing
+    )
+    assert read(folder, "folder", {"names": "written"}).table["label"].tolist() == ["ANGRY", "Anger", "Boredom"]

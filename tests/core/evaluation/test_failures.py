@@ -37,6 +37,12 @@ def test_cases_by_hand():
     assert found["truth_share"].tolist() == [0.9, 0.2, 0.3, 0.6]
 
 
+def test_without_a_label_an_answer_is_neither_right_nor_wrong():
+    table = survey().table.assign(label=["a", None, "a", "b"])
+    found = {name: "".join(np.array(list("wxyz"))[c]) for name, (_, c) in groups(survey(table=table), "decision", HEADS).items()}
+    assert (found["wrong"], found["right"], found["all"]) == ("y", "wz", "wxyz")
+
+
 def test_groups_by_hand():
     found = {name: "".join(np.array(list("wxyz"))[chosen]) for name, (_, chosen) in groups(survey(), "decision", HEADS).items()}
     assert found == {
