@@ -64,7 +64,8 @@ async def session(
     page = await context.new_page()
 
     def note(message: ConsoleMessage) -> None:
-        if message.type == "error":
+        # Streamlit looks for itself under a page's address first, and is not there.
+        if message.type == "error" and "/_stcore/" not in message.location.get("url", ""):
             errors.append(f"session {number}: {message.text}")
 
     page.on("console", note)

@@ -53,10 +53,9 @@ def watch(clip: services.Clip, model: str, change: Perturbation) -> None:
     said = notebook.said_of(services.verdicts(found, model))
     if not change.whole:
         before = services.result(clip, model, choose.explained(model))
-        untouched = notebook.said_of(services.verdicts(before, model)[:1]) if before else {}
-        said = (
-            {f"Untouched {head.lower()}": text for head, text in untouched.items()} | {"Masked": notebook.masked(change)} | said
-        )
+        whole = notebook.said_of(services.verdicts(before, model)[:1]) if before else {}
+        whole = {f"Untouched {head.lower()}": text for head, text in whole.items()}
+        said = {**whole, "Masked": notebook.masked(change), **said}
     notebook.popover(clip, model, said, page="masking")
 
 
