@@ -274,7 +274,7 @@ def corpora(model: str | None) -> None:
             st.button(f"Add {data.name_for(folder)}", on_click=_add, args=(folder,), type="primary")
     st.session_state["library.folder"] = folder
     st.text_input(
-        "Another corpus: its folder on the machine that runs the app",
+        "Another corpus: its folder, or its table of clips, on the machine that runs the app",
         key="library.folder",
         placeholder="/data/demo-train",
         on_change=lambda: session.choose_option(_CORPUS, st.session_state["library.folder"].strip()),
