@@ -8,7 +8,18 @@ import sys
 
 import torch
 
-from benchmarks import browser, browser_embeddings, browser_masking, browser_pages, features, models, soak, sweep, training
+from benchmarks import (
+    browser,
+    browser_embeddings,
+    browser_imports,
+    browser_masking,
+    browser_pages,
+    features,
+    models,
+    soak,
+    sweep,
+    training,
+)
 
 PARTS = {
     "models": models.main,
@@ -19,6 +30,7 @@ PARTS = {
     "embeddings": browser_embeddings.main,
     "masking": browser_masking.main,
     "pages": browser_pages.main,
+    "imports": browser_imports.main,
     "soak": soak.main,
 }
 

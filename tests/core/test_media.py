@@ -103,7 +103,10 @@ def test_ten_malformed_files_are_one_sentence_each(tmp_path):
         media.probe(tmp_path / "nowhere.mp4")
 
 
-def test_too_long_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(media, "MAX_SECONDS", 0.5)
-    with pytest.raises(UserError, match=r"cut it to 0\.5 s"):
-        media.probe(clip(tmp_path / "long.mp4"))
+def test_too_long_is_refused_before_it_is_decoded(tmp_path):
+    long = clip(tmp_path / "long.mp4", frames=62, fps=1)
+    with pytest.raises(UserError, match="lasts 62 s: cut it to 60 s"):
+        media.probe(long)
+    assert media.probe(long, longest=70).duration == pytest.approx(62, abs=1)
+    assert len(list(media.read_frames(long))) == 61
+    assert len(list(media.read_frames(long, longest=70))) == 62
