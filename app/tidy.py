@@ -28,10 +28,14 @@ def tidy() -> None:
     # An upload is several files, all named by its id; opening it renews one of them.
     opened: dict[str, float] = {}
     for changed, _, path in _facts(uploads):
-        opened[path.name.split(".")[0]] = max(changed, opened.get(path.name.split(".")[0], 0))
+        opened[_upload(path)] = max(changed, opened.get(_upload(path), 0))
     for path in uploads:
-        if time.time() - opened.get(path.name.split(".")[0], time.time()) > UPLOAD_DAYS * _DAY:
+        if time.time() - opened.get(_upload(path), time.time()) > UPLOAD_DAYS * _DAY:
             path.unlink(missing_ok=True)
+
+
+def _upload(path: Path) -> str:
+    return path.name.split(".")[0]
 
 
 def renew(path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -56,7 +56,8 @@ def measure(
     sets = DEFAULT_SETS | {m: spec.features[m] for m in spec.inputs if m in spec.features}
     packed = packed_for(corpus, {m: sets[m] for m in spec.inputs if m in sets})
     if packed:
-        clips, _ = packed_clips(corpus, packed)
+        # Read once, as the others are: the sweep's threads and processes must not share a store's open files and buffers.
+        clips = [replace(clip, streams=dict(clip.streams)) for clip in packed_clips(corpus, packed)[0]]
     else:
         clips, _ = load_clips(corpus, store, 1, lambda done, of: progress(f"Reading clip {done} of {of}", 0.1 * done / of), sets)
     batches = Batches(clips, spec, checkpoint.normaliser)

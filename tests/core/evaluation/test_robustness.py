@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -69,3 +70,42 @@ def test_curves_of_a_model_over_a_corpus(monkeypatch):
     assert told == sorted(told)
     assert told[-1] == pytest.approx(1)
     assert curves_key(checkpoint(), corpus, Curves()) != curves_key(checkpoint(), corpus, Curves(draws=2))
+
+
+def test_curves_from_a_store_are_those_of_the_clips_in_processes_too(monkeypatch, tmp_path):
+    from types import SimpleNamespace
+
+    import torch
+
+    from core.corpora import Corpus
+    from core.evaluation import robustness
+    from core.evaluation import sweep as sweeping
+    from core.features.packed import default_folder
+    from core.features.packing import Packing
+    from core.features.sets import FEATURE_SETS
+    from core.streams import Clip
+    from tests.core.test_perturbation import streams
+
+    monkeypatch.setenv("AFFECTSCOPE_CACHE", str(tmp_path))
+    table = pd.DataFrame({"path": "", "label": ["anger", "fear"]}, index=["a", "b"])
+    corpus = Corpus("stored", tmp_path, table, ("anger", "fear"))
+    clips = [Clip(clip, streams(), 1.0, {"label": label}) for clip, label in table["label"].items()]
+    monkeypatch.setattr(robustness, "load_clips", lambda *_: (clips, []))
+    monkeypatch.setattr(robustness, "RATES", (0.0, 0.5, 1.0))
+    expected = measure(checkpoint(), SimpleNamespace(name="made up", root=Path("nowhere"), table=table), Curves(draws=2))
+    order = {clip: f"{ord(clip):064x}" for clip in table.index}
+    for modality, name in (("audio", "llds"), ("visual", "face-maps")):
+        packing = Packing(default_folder(corpus.name, corpus.root), FEATURE_SETS[name], {}, order)
+        for clip in clips:
+            own = clip.streams[modality]
+            made = {"values": own.values, "times": own.times, "present": own.present, "duration": np.array(1.0)}
+            packing.put(order[clip.id], made)
+        packing.finish({})
+    monkeypatch.setattr(robustness, "load_clips", lambda *_: pytest.fail("the store was not used"))
+    monkeypatch.setattr(sweeping, "ROWS_FOR_PROCESSES", 0)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        pd.testing.assert_frame_equal(measure(checkpoint(), corpus, Curves(draws=2)), expected)
+    finally:
+        torch.set_num_threads(before)
