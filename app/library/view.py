@@ -119,7 +119,8 @@ def refusal(called: str, report: Report) -> Sheet:
 
 def corpus_sheet(corpus: Corpus, classes: pd.DataFrame) -> Sheet:
     """A corpus: how much there is of what."""
-    rows = [("Read as", corpus.kind), ("Clips", f"{len(corpus.table):,}"), ("Speakers", str(corpus.table["speaker"].nunique()))]
+    speakers = corpus.table["speaker"].replace("", None)
+    rows = [("Read as", corpus.kind), ("Clips", f"{len(corpus.table):,}"), ("Speakers", str(speakers.nunique()))]
     if "sex" in corpus.table:
         counts = corpus.table.drop_duplicates("speaker")["sex"].value_counts()
         rows.append(("Sex of speakers", ", ".join(f"{name} {count}" for name, count in counts.items())))
@@ -129,7 +130,7 @@ def corpus_sheet(corpus: Corpus, classes: pd.DataFrame) -> Sheet:
     rows.append(("Folder", str(corpus.root)))
     columns = ["Class", "Clips", "Speakers", *(["Mean seconds"] if seconds else [])]
     table = [
-        [str(row.Index), str(row.clips), str(row.speakers), *([f"{row.seconds:.1f}"] if seconds else [])]
+        [str(row.Index) or "no label", str(row.clips), str(row.speakers), *([f"{row.seconds:.1f}"] if seconds else [])]
         for row in classes.itertuples()
     ]
     caution = "Rendered faces and synthesised speech: no person was recorded for it" if corpus.synthetic else ""
