@@ -95,6 +95,8 @@ class Draughtsman:
                 if "done" in answer:
                     return answer["done"]
                 share = answer["share"]
+                # Its end may come in the same breath.
+                progress(share)
 
 
 def serve() -> None:
