@@ -38,7 +38,7 @@ def survey(model: str) -> Survey:
     centres = random.normal(size=(6, 64))
     vectors = {
         name: (3 * centres[said] + 2 * random.normal(size=(count, 64))).astype(np.float32)
-        for name in ("fused", *(f"layer {i}" for i in range(10 if count < 10_000 else 1)))
+        for name in ("fused", *(f"layer {i}" for i in range(30 if count < 10_000 else 1)))
     }
     there = {"audio": random.random(count) < 0.95, "visual": np.ones(count, bool)}
     answers = {"decision": np.full((count, 6), 1 / 6, np.float32)}
