@@ -18,7 +18,7 @@ def popover(clip: services.Clip, result: services.Result) -> None:
         return
     view = session.current().view
     heatmap = str(view.get("map") or services.main_heatmap(result))
-    time = float(view.get("time", 0.0))
+    time = max(0.0, float(view.get("time", 0.0)))
     opacity = float(view.get("opacity", 0.65))
     stem = Path(clip.title).stem
     with menu:

@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 
 import streamlit as st
 
+STRONGEST = -1.0
+"""As the player's time: the moment that the heatmap makes most of."""
 _STATE = "selection"
 _WRITTEN = "selection_in_url"
 _SEEN = "last_report"
@@ -27,7 +29,9 @@ _VIEW: dict[str, tuple[str, Any]] = {
     "head": ("head", -1),
     "matrix": ("matrix", ""),
 }
-_RANGES = {"opacity": (0, 1), "threshold": (0, 1), "speed": (0.25, 2), "time": (0, 1e6), "layer": (-1, 99), "head": (-1, 99)}
+_RANGES = {
+    "opacity": (0, 1), "threshold": (0, 1), "speed": (0.25, 2), "time": (STRONGEST, 1e6), "layer": (-1, 99), "head": (-1, 99),
+}  # fmt: skip
 _SOURCE = "lane."
 _OPTION = "o."
 _PAGE = "page"
@@ -92,15 +96,28 @@ def view() -> dict[str, Any]:
     return {**current().view, "explain": current().explain}
 
 
-def update(**changes: Any) -> Selection:
-    """Change the selection and the URL with it. Another clip starts from its beginning."""
+def update(*, time: float = 0.0, **changes: Any) -> Selection:
+    """Change the selection and the URL with it.
+
+    Args:
+        time: where another clip starts, in seconds; ``STRONGEST`` is possible.
+    """
     selection = replace(st.session_state[_STATE], **changes)
     if {"clip", "corpus"} & changes.keys() and "view" not in changes:
-        selection = replace(selection, explain=changes.get("explain", ""), view={**selection.view, "time": 0.0, "stamp": ""})
+        selection = replace(selection, explain=changes.get("explain", ""), view=_chosen(selection.view, time=time, stay=False))
         selection = replace(selection, options={k: v for k, v in selection.options.items() if k != _OF_ONE_CLIP})
     st.session_state[_STATE] = selection
     _write()
     return selection
+
+
+def choose_view(**fields: Any) -> None:
+    """Have the player show something else, where it is. Of what it reports before it knows of this, only the time counts."""
+    update(view=_chosen(current().view, **fields, stay=True))
+
+
+def _chosen(before: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {**before, **fields, "stamp": "", "choice": before.get("choice", 0) + 1}
 
 
 def keep_view(reported: dict[str, Any] | None, timeline: str) -> bool:
@@ -115,7 +132,12 @@ def keep_view(reported: dict[str, Any] | None, timeline: str) -> bool:
     if st.session_state.get(_SEEN) == mark:
         return False
     st.session_state[_SEEN] = mark
-    kept = {name: reported[name] for name in (*_VIEW, "sources", "stamp") if name in reported}
+    known = current().view
+    if reported.get("choice", 0) != known.get("choice", 0):
+        if known.get("stay"):
+            update(view={**known, "time": reported.get("time", 0.0)})
+        return False
+    kept = {name: reported[name] for name in (*_VIEW, "sources", "stamp", "choice") if name in reported}
     update(explain=str(reported.get("explain", "")), view=kept)
     return True
 

@@ -28,7 +28,7 @@ from core.timeline import Event, Heatmap, Timeline
 from core.training.data import model_streams
 
 # Part of every key: raise it whenever an analysis changes.
-ANALYSIS_VERSION = 6
+ANALYSIS_VERSION = 7
 PREFIXES = 24
 # So many rows of attention are computed at once; a minute's frames in all prefixes would not fit.
 _CHUNK_FRAMES = 60_000

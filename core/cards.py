@@ -115,6 +115,14 @@ def measured(survey: Survey) -> dict[str, dict[str, float]]:
     return {h: _known(classification_metrics(torch.from_numpy(v[there]).log(), target)) for h, v in survey.answers.items()}
 
 
+def strange(survey: Survey) -> int:
+    """How many clips have a label that the model does not know, and can never be right about."""
+    if survey.task != "classification" or "label" not in survey.table:
+        return 0
+    labels = survey.table["label"].dropna()
+    return int((~labels.isin(survey.outputs)).sum())
+
+
 def classes(corpus: Corpus, durations: Mapping[str, float] | None = None) -> pd.DataFrame:
     """A corpus by label: clips, speakers, and mean seconds where durations (clip id -> seconds) are known."""
     table = corpus.table.assign(seconds=pd.Series(dict(durations or {}), dtype=float).reindex(corpus.table.index))

@@ -17,9 +17,9 @@ from core.timeline import Event, Lane, Matrix
 MATRIX_SIDE = 600
 _HEAD_TITLES = {"av": "Audio-visual", "decision": "Decision"}
 ATTENTION_TITLES = {
-    "cross": "asked by the other modality",
-    "fused": "inside the fused stream",
-    "auxiliary": "inside its own network",
+    "cross": "cross-modal",
+    "fused": "self (fused)",
+    "auxiliary": "self (own network)",
 }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
-from app import choose, export, notebook, services
+from app import choose, export, notebook, services, session
 from app.verdict import heading, verdict
 from app.watch import answered, play
 from core.errors import UserError
@@ -17,6 +19,15 @@ def microscope(clip: services.Clip, model: str, result: services.Result) -> None
     with st.container(horizontal=True):
         notebook.popover(clip, model, notebook.said_of(services.verdicts(result, model)))
         export.popover(clip, result)
+        if st.button("Mask", icon=":material/tune:", help="Take frames away and see the answer change"):
+            session.go("masking")
+
+
+def show_head(result: services.Result, head: str) -> None:
+    """Its heatmap, where it has one, and how its answer grows."""
+    sources = session.current().view.get("sources", {})
+    shown = {"map": head} if head in result.explained else {}
+    session.choose_view(**shown, sources={**sources, "prediction": f"prediction.{head}"})
 
 
 model = choose.model()
@@ -28,7 +39,7 @@ try:
             verdict(services.verdicts(said, model), clip.label)
             st.info(clip.missing, icon=":material/videocam_off:")
         elif result := answered(clip, model, choose.explained(model)):
-            verdict(services.verdicts(result, model), clip.label)
+            verdict(services.verdicts(result, model), clip.label, look=partial(show_head, result))
             microscope(clip, model, result)
 except UserError as error:
     st.error(str(error))

@@ -34,6 +34,7 @@ def bench(clip: services.Clip, model: str) -> None:
             heads=[(head, head_title(head)) for head in ("decision", *spec.heads)],
             patterns=[name for name in PATTERNS if name != "attended" or spec.attention],
             fillings=FILLINGS,
+            truth=clip.label,
         )
         if not url:
             if finished(data.ask_grid(clip, model, change)):

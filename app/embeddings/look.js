@@ -6,7 +6,8 @@ const CORRECT = { yes: "#0072b2", no: "#d55e00" }
 // Beyond the palette's own colours the same ones come again, lighter and darker.
 function colourName(column, index) {
   const name = column.names[index]
-  if (name === UNKNOWN) return "#9a9a9a"
+  // No grey: that is what neutral has.
+  if (name === UNKNOWN) return "#7d5a3c"
   if (column.name.startsWith("correct")) return CORRECT[name] ?? "#9a9a9a"
   const own = /^(label|predicted|.*emotion)/.test(column.name)
   if (own) return classColour(name, index)

@@ -142,7 +142,7 @@ def _act(clip: str, action: str, model: str, table: pd.DataFrame) -> None:
     explain = "" if "correct" not in row else str(row["truth"] if action == "true" else row["predicted"])
     # The model's own classes can be explained; a label that only the corpus has cannot.
     explain = explain if explain in services.labels(model) and not services.unasked(model) else ""
-    session.update(corpus=corpus, clip=clip, model=model, explain=explain)
+    session.update(corpus=corpus, clip=clip, model=model, explain=explain, time=session.STRONGEST)
     session.go("masking" if action == "mask" else "clip")
 
 

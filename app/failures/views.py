@@ -14,6 +14,7 @@ from app.failures import data, figures, lists
 from app.failures.lists import Looked
 from app.matrix import matrix
 from app.pick import pick
+from core.cards import strange
 from core.evaluation.failures import confusion, errors
 from core.evaluation.slices import wilson
 from core.lanes import head_title
@@ -30,6 +31,8 @@ def summary(model: str, survey: Survey | None) -> list[str]:
         right = int(known["correct"].astype(bool).sum())
         low, high = wilson(right, len(known))
         facts.append(f"right {right / max(1, len(known)):.0%} (95 %: {low:.0%} to {high:.0%})")
+    if count := strange(survey):
+        facts.append(f"{count} with labels that it does not know, counted as wrong")
     if survey.broken:
         facts.append(f"{len(survey.broken)} clips could not be read")
     return facts

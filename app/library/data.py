@@ -26,6 +26,7 @@ from core.imports import shelf as imports
 from core.imports.guarded import take_in_guarded
 from core.imports.read import SUFFIXES as TABLES
 from core.layouts import VAVL_FILES
+from core.survey import Survey
 from core.text import shown
 
 _MOST_OUTCOMES = 200
@@ -160,13 +161,23 @@ def news(name: str) -> str:
 
 def measured(name: str) -> dict[str, dict[str, float]] | None:
     """Metrics by head on the corpus at hand, or None where the model has not been asked about it."""
+    survey = _survey(name)
+    return cards.measured(survey) if survey else None
+
+
+def strange(name: str) -> int:
+    """Clips whose label the model does not know: its metrics leave them out."""
+    survey = _survey(name)
+    return cards.strange(survey) if survey else 0
+
+
+def _survey(name: str) -> Survey | None:
     if unfit(name) and not services.unasked(name):
         return None
     try:
-        survey = services.survey_on_disk(name)
+        return services.survey_on_disk(name)
     except (UserError, OSError):
         return None
-    return cards.measured(survey) if survey else None
 
 
 def removable(name: str) -> Removable | None:

@@ -76,7 +76,9 @@ def model_sheet(name: str) -> Sheet:
         sections.append(metrics_section("On the clips that training held out", card.metrics))
     measured = data.measured(name)
     if measured:
-        sections.append(metrics_section("On the table's own clips" if card.imported else "On the corpus at hand", measured))
+        title = "On the table's own clips" if card.imported else "On the corpus at hand"
+        left_out = f", without {count} of labels that it does not know" if (count := data.strange(name)) else ""
+        sections.append(metrics_section(title + left_out, measured))
     if card.problems:
         kind = "problem of its table" if card.count == 1 else "problems of its table"
         sections.append(Section(kind, keys=card.problems[:_MOST_PROBLEMS], count=card.count))

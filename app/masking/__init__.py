@@ -35,7 +35,7 @@ def board(
     heads: Sequence[tuple[str, str]],
     patterns: Sequence[str],
     fillings: Sequence[str],
-    note: str = "",
+    truth: str | None = None,
 ) -> dict[str, Any] | None:
     """Mount the board and return what a person did on it last, or None.
 
@@ -48,14 +48,14 @@ def board(
         subject: of which clip and model this is; with another one the board forgets what it could undo.
         title: the clip's name, for the files that are saved.
         heads: (name, title), the system's decision first.
-        note: one more sentence for a person.
+        truth: the true class, where it is known.
 
     Returns:
         The same fields as ``state``, with ``stamp`` and ``serial``.
     """
     options = {
         "subject": subject, "title": title, "heads": [{"id": name, "title": shown} for name, shown in heads],
-        "patterns": list(patterns), "fillings": list(fillings), "note": note,
+        "patterns": list(patterns), "fillings": list(fillings), "truth": truth,
     }  # fmt: skip
     data = {"grid_url": grid_url, "state": dict(state), "exact": exact, "options": options}
     return _BOARD(key=key, data=data, on_state_change=lambda: None).state

@@ -7,12 +7,12 @@ function buildAnswer(b) {
     const chip = element("button", "chip")
     chip.type = "button"
     chip.setAttribute("role", "radio")
-    const [name, said] = [element("span", ""), element("b", "")]
+    const [name, said, was] = [element("span", ""), element("b", ""), element("small", "")]
     name.textContent = title
-    chip.append(name, said)
+    chip.append(name, said, was)
     chip.onclick = () => look(b, { head: id })
     el.chips.append(chip)
-    return { id, chip, said }
+    return { id, chip, said, was }
   })
   el.class.replaceChildren(...grid.labels.map((name) => new Option(name, name)))
   el.classes.replaceChildren()
@@ -81,16 +81,27 @@ function showAnswer(b) {
 }
 
 function showChips(b, k) {
-  for (const { id, chip, said } of b.chips) {
+  const { grid } = b
+  for (const { id, chip, said, was } of b.chips) {
     const values = saidNow(b, id)
     chip.setAttribute("aria-checked", String(id === headShown(b)))
     if (!values) continue
-    const verdict = verdictOf(b.grid, values, k)
-    const seen = b.state.pattern === "drawn" || !gridFits(b) || seenAt(b.grid, id, sharesOf(b))
-    const [name, value] = b.grid.task === "classification" ? [b.grid.labels[verdict], values[verdict]] : [b.grid.labels[k], values[k]]
-    said.textContent = seen ? `${name} ${amount(b.grid, value)}` : "no evidence"
-    chip.classList.toggle("moved", verdict !== verdictOf(b.grid, wholeOf(b.grid, id), k))
+    const [verdict, before] = [values, wholeOf(grid, id)].map((one) => verdictOf(grid, one, k))
+    const seen = b.state.pattern === "drawn" || !gridFits(b) || seenAt(grid, id, sharesOf(b))
+    const classes = grid.task === "classification"
+    const [name, value] = classes ? [grid.labels[verdict], values[verdict]] : [grid.labels[k], values[k]]
+    said.textContent = seen ? `${name} ${amount(grid, value)}` : "no evidence"
+    if (seen && classes && b.options.truth) said.append(" ", truthSign(name === b.options.truth))
+    was.textContent = classes && verdict !== before ? `untouched: ${grid.labels[before]}` : ""
   }
+}
+
+function truthSign(right) {
+  const one = element("span", `sign${right ? " right" : ""}`)
+  one.textContent = right ? "✓" : "✕"
+  one.setAttribute("role", "img")
+  one.setAttribute("aria-label", right ? "agrees with the true label" : "differs from the true label")
+  return one
 }
 
 // Where along each slider the verdict changes, the others held: in colours under the slider, and in a sentence.

@@ -183,7 +183,7 @@ function fillBoard(b) {
   el.undo.disabled = !b.past.length
   el.redo.disabled = !b.future.length
   if (b.grid) follow(b)
-  el.meaning.textContent = [MEANINGS[state.filling], options.note].filter(Boolean).join(" ")
+  el.meaning.textContent = MEANINGS[state.filling] ?? ""
 }
 
 function choices(select, values, names) {

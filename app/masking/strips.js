@@ -5,7 +5,9 @@ const STRIP_HEIGHT = 44
 
 function buildStrips(b) {
   const { grid, el } = b
-  el.strips.replaceChildren()
+  const how = element("p", "note how")
+  how.textContent = "Drag over a lane to take frames away by hand; begin on a grey one to bring frames back."
+  el.strips.replaceChildren(how)
   b.strips = grid.modalities.map((modality) => {
     const strip = { ...grid.strips[modality], modality }
     strip.count = strip.rank.filter((rank) => rank >= 0).length
@@ -13,7 +15,7 @@ function buildStrips(b) {
     const [name, left] = [element("div", "strip-name"), element("div", "strip-left")]
     name.textContent = nameOf(modality)
     const hint = element("small", "")
-    hint.textContent = strip.count ? (strip.weight.length ? "height: attention when whole" : "drag to take frames away") : "nothing there"
+    hint.textContent = !strip.count ? "nothing there" : strip.weight.length ? "height: attention when whole" : ""
     name.append(hint)
     strip.canvas = element("canvas", "")
     strip.canvas.tabIndex = strip.count ? 0 : -1

@@ -40,7 +40,7 @@ def player(
         key: Streamlit's element key.
         title: the clip's name, for those who hear the page.
         view: what to show first: any of time, heat, map, opacity, threshold, speed, loop,
-            muted, layer, head, matrix, sources, explain.
+            muted, layer, head, matrix, sources, explain. A time below 0 is when the heatmap has most in it.
         truth: the class to mark as the true one.
         explained: heatmap id -> the class that it explains.
 

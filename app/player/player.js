@@ -54,15 +54,21 @@ function follow(p, data) {
   const echo = data.view?.stamp === p.stamp
   const fresh = given !== p.givenView && !echo
   p.givenView = given
-  p.options = data.options ?? {}
+  // What was chosen beside the player must not take a playing clip back to where Python last heard of it.
   const clipChanged = data.clip_url !== p.clipUrl
-  if (fresh || clipChanged) p.view = { ...structuredClone(DEFAULT_VIEW), ...p.view, ...(data.view ?? {}) }
+  const stays = Boolean(data.view?.stay) && !clipChanged
+  const time = stays ? p.view.time : (data.view?.time ?? 0)
+  p.options = data.options ?? {}
+  if (fresh || clipChanged) p.view = { ...structuredClone(DEFAULT_VIEW), ...p.view, ...(data.view ?? {}), time }
   p.el.video.setAttribute("aria-label", p.options.title || "The clip")
   p.root.dataset.clip = p.options.title ?? ""
   if (clipChanged) openClip(p, data.clip_url)
-  else if (fresh && p.timeline) seek(p, p.view.time, { silent: true })
+  else if (fresh && !stays && p.timeline && time >= 0) seek(p, p.view.time, { silent: true })
   if (data.timeline_url !== p.timelineUrl) openTimeline(p, data.timeline_url)
-  else if (p.timeline) redraw(p)
+  else if (p.timeline) {
+    goToStrongest(p)
+    redraw(p)
+  }
 }
 
 function openClip(p, url) {
@@ -82,6 +88,7 @@ async function openTimeline(p, url) {
     const timeline = await loadTimeline(url, p.loading.signal)
     if (url !== p.timelineUrl) return
     p.timeline = timeline
+    goToStrongest(p)
     p.view.time = Math.min(p.view.time, timeline.duration)
     fillControls(p)
     buildRows(p)
@@ -106,7 +113,8 @@ function notify(p, notices) {
 }
 
 function markReady(p) {
-  const ready = Boolean(p.timeline) && p.el.video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA
+  const { readyState, seeking } = p.el.video
+  const ready = Boolean(p.timeline) && readyState >= HTMLMediaElement.HAVE_CURRENT_DATA && !seeking
   if (!ready || p.root.dataset.ready === "true") return
   resize(p)
   drawAt(p, p.el.video.currentTime)
@@ -134,6 +142,9 @@ function wireVideo(p) {
     if (next !== null) seek(p, next, { silent: true })
     else if (video.paused) drawAt(p, video.currentTime)
     markReady(p)
+    // Python asked for a moment without knowing when that is.
+    if (p.arriving) changed(p)
+    p.arriving = false
   }
   video.onerror = () => {
     if (video.getAttribute("src")) notify(p, ["This browser cannot play the clip; the lanes are complete without it."])
@@ -206,6 +217,14 @@ function showClock(p, t, frame) {
   p.el.clockTime.textContent = t.toFixed(3)
   p.el.clockTotal.textContent = ` / ${p.timeline.duration.toFixed(3)} s`
   p.el.clockFrame.textContent = frame < 0 ? "" : `frame ${frame + 1} / ${p.timeline.frame_times.length}`
+}
+
+// A time before the beginning asks for the moment that the heatmap makes most of.
+function goToStrongest(p) {
+  if (p.view.time >= 0) return
+  p.view.time = strongestTime(p.timeline, currentMap(p))
+  p.arriving = true
+  if (p.el.video.readyState >= HTMLMediaElement.HAVE_METADATA) seek(p, p.view.time, { silent: true })
 }
 
 function togglePlay(p) {

@@ -113,6 +113,16 @@ function gapsOf(lane, duration) {
   return gaps
 }
 
+// When a heatmap has most in it; the beginning, where there is none.
+function strongestTime({ frame_times }, map) {
+  if (!map) return 0
+  const size = map.width * map.height
+  const even = map.signed ? 128 : 0
+  const sums = Array.from(frame_times, (_, f) =>
+    map.values.subarray(f * size, (f + 1) * size).reduce((sum, value) => sum + Math.abs(value - even), 0))
+  return frame_times[sums.indexOf(Math.max(...sums))] ?? 0
+}
+
 // The span that frame ``i`` stands for: half-way to its neighbours.
 function cell(times, i, duration) {
   const before = i > 0 ? (times[i - 1] + times[i]) / 2 : times[0] - (times.length > 1 ? (times[1] - times[0]) / 2 : duration)

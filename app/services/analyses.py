@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -118,7 +118,7 @@ def verdicts(found: Said, model: str) -> list[Verdict]:
     answers = [one("decision", any(found.evidence.values()), "The system's own answer over its heads.")]
     for head, modalities in heads(model).items():
         note = f"What the {head} head says" + (f"; it draws on {' and '.join(modalities)}." if modalities else ".")
-        answers.append(one(head, found.evidence.get(head, True), note))
+        answers.append(replace(one(head, found.evidence.get(head, True), note), head=head))
     return answers
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import streamlit as st
@@ -25,6 +25,7 @@ class Verdict:
         label: a class, or the values of attributes.
         probability: of the class; None for attributes.
         differs: whether a second model, to which this one is compared, says something else.
+        head: what a press on its card asks to see; without one there is nothing to press.
     """
 
     title: str
@@ -33,21 +34,38 @@ class Verdict:
     evidence: bool = True
     note: str = ""
     differs: bool = False
+    head: str = ""
 
 
 def heading(title: str, facts: Sequence[str] = (), caution: str = "") -> None:
     """The clip's name, what is known of it, and what to bear in mind."""
-    _VERDICT(key="heading", data={"title": title, "facts": list(facts), "caution": caution, "verdicts": []})
+    data = {"title": title, "facts": list(facts), "caution": caution, "verdicts": []}
+    _VERDICT(key="heading", data=data, on_look_change=lambda: None)
 
 
-def verdict(verdicts: Sequence[Verdict], truth: str | None, *, key: str = "verdict", name: str = "", sentence: str = "") -> None:
+def verdict(
+    verdicts: Sequence[Verdict],
+    truth: str | None,
+    *,
+    key: str = "verdict",
+    name: str = "",
+    sentence: str = "",
+    look: Callable[[str], None] | None = None,
+) -> None:
     """The answers side by side, the first as the main one.
 
     Args:
         key: Streamlit's element key.
+        look: called with the head whose card was pressed; without it cards are no buttons.
         name: whose answers they are, where there are two models.
         sentence: what to say before them.
     """
-    answers = [asdict(one) for one in verdicts]
+    answers = [asdict(one if look else replace(one, head="")) for one in verdicts]
     data = {"title": "", "truth": truth, "verdicts": answers, "name": name, "sentence": sentence}
-    _VERDICT(key=key, data=data)
+
+    def pressed() -> None:
+        head = str((st.session_state[key].get("look") or {}).get("head", ""))
+        if look and head in {one.head for one in verdicts} - {""}:
+            look(head)
+
+    _VERDICT(key=key, data=data, on_look_change=pressed)

@@ -1,12 +1,13 @@
 // A heading for the clip, and one card a head: class, probability, and whether it agrees with the true label.
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".verdict")
+  const look = (head) => setTriggerValue("look", { head, at: Date.now() })
   const parts = []
   if (data.title) parts.push(heading(data))
   if (data.sentence) parts.push(make("p", "sentence", data.sentence))
   if (data.name) parts.push(make("h3", "whose", data.name))
-  if (data.verdicts.length) parts.push(cards(data))
+  if (data.verdicts.length) parts.push(cards(data, look))
   root.replaceChildren(...parts)
 }
 
@@ -18,18 +19,19 @@ function heading({ title, facts, caution }) {
   return box
 }
 
-function cards({ verdicts, truth, name }) {
+function cards({ verdicts, truth, name }, look) {
   const box = make("div", "cards")
   box.setAttribute("role", "list")
   box.setAttribute("aria-label", name ? `What ${name} says` : "What the model says")
-  box.append(...verdicts.map((one, i) => card(one, truth, i === 0)))
+  box.append(...verdicts.map((one, i) => card(one, truth, i === 0, look)))
   if (truth) box.append(truthCard(truth))
   return box
 }
 
-function card(one, truth, main) {
+function card(one, truth, main, look) {
   const box = item(`card${main ? " main" : ""}${one.evidence ? "" : " blind"}${one.differs ? " differs" : ""}`, one.title)
   box.title = one.note
+  if (one.head && one.evidence) box.firstChild.firstChild.replaceWith(lookButton(one, look))
   const classed = one.probability !== null
   if (one.evidence && classed) box.firstChild.append(make("span", "share", `${Math.round(one.probability * 100)} %`))
   const line = make("div", "line")
@@ -44,6 +46,14 @@ function card(one, truth, main) {
   track.append(fill)
   box.append(track)
   return box
+}
+
+function lookButton(one, look) {
+  const button = make("button", "look", one.title)
+  button.type = "button"
+  button.title = `${one.note} Press to see what it looks at and how its answer grows.`
+  button.onclick = () => look(one.head)
+  return button
 }
 
 function truthCard(truth) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.session import Selection, from_query, to_query
+from app.session import STRONGEST, Selection, from_query, to_query
 
 FULL = Selection(
     "demo", "clip 7&x", "auxformer", "fear", {"map.method": "t-SNE", "masking.audio": "0.3"},
@@ -33,4 +33,4 @@ def test_nonsense_is_left_at_its_default(query: dict[str, str]) -> None:
 
 def test_values_are_held_to_their_range() -> None:
     view = from_query({"opacity": "7", "t": "-3", "speed": "100", "layer": "2.0"}).view
-    assert view == {"opacity": 1.0, "time": 0.0, "speed": 2.0, "layer": 2}
+    assert view == {"opacity": 1.0, "time": STRONGEST, "speed": 2.0, "layer": 2}

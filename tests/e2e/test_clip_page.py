@@ -76,6 +76,22 @@ def test_another_class_is_explained_while_the_clip_stays(page: Page, app_url: st
     assert data(player)["time"] == time
 
 
+def test_a_heads_card_shows_what_it_looks_at_and_the_bench_is_a_press_away(page: Page, app_url: str) -> None:
+    player = open_player(page, app_url)
+    heading = page.locator(".heading h2").inner_text()
+    click_lane(player, 0.4)
+    settled(player, 0.4 * data(player)["duration"], 0.05)
+    time = data(player)["time"]
+    page.locator(".verdict").get_by_role("button", name="Visual", exact=True).click()
+    expect(player.locator("[data-ref=mapTitle]")).to_contain_text("Visual head", timeout=30_000)
+    expect(player.get_by_label("Prediction of")).to_have_value("prediction.visual")
+    expect(page).to_have_url(re.compile("map=visual"), timeout=5000)
+    assert data(player)["time"] == time
+    page.get_by_role("button", name="Mask").click()
+    expect(page.locator(".board")).to_have_attribute("data-ready", "true", timeout=60_000)
+    expect(page.locator(".heading h2")).to_have_text(heading)
+
+
 def test_upload_goes_through(page: Page, app_url: str, own_clip: Path) -> None:
     page.goto(app_url)
     page.locator("input[type=file]").set_input_files(own_clip)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.cards import strange
 from core.evaluation.failures import cases, confusion, errors, groups
 from core.survey import Survey
 
@@ -41,6 +42,11 @@ def test_without_a_label_an_answer_is_neither_right_nor_wrong():
     table = survey().table.assign(label=["a", None, "a", "b"])
     found = {name: "".join(np.array(list("wxyz"))[c]) for name, (_, c) in groups(survey(table=table), "decision", HEADS).items()}
     assert (found["wrong"], found["right"], found["all"]) == ("y", "wz", "wxyz")
+
+
+def test_a_label_that_the_model_lacks_is_counted():
+    assert strange(survey()) == 0
+    assert strange(survey(table=survey().table.assign(label=["a", None, "c", "d"]))) == 2
 
 
 def test_groups_by_hand():
