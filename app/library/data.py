@@ -41,6 +41,7 @@ class Arriving:
         source: the file, or the folder of one layout's files.
         called: what its owner calls it.
         ours: whether the file was sent here, so that it is ours to delete.
+        corpus: that is looked at, which a table of predictions may be about.
     """
 
     source: Path
@@ -48,6 +49,7 @@ class Arriving:
     device: str
     ours: bool
     layout: str = ""
+    corpus: str = ""
 
     @property
     def id(self) -> str:
@@ -58,11 +60,11 @@ class Arriving:
 _OUTCOMES: dict[str, tuple[str, Report]] = {}
 
 
-def sorted_out(arrivals: Sequence[Arrival], device: str) -> list[Arriving]:
+def sorted_out(arrivals: Sequence[Arrival], device: str, corpus: str) -> list[Arriving]:
     """One model a file, or one of all files where they are the parts of one."""
     names = [arrival.name for arrival in arrivals]
     if not library.together(names):
-        return [Arriving(arrival.path, arrival.name, device, True) for arrival in arrivals]
+        return [Arriving(arrival.path, arrival.name, device, True, corpus=corpus) for arrival in arrivals]
     folder = library.incoming()
     for arrival in arrivals:
         # A name that is one of a fixed few: nothing that a person sends becomes a path.
@@ -114,7 +116,7 @@ def _admit(arriving: Arriving, progress: jobs.Progress) -> None:
 def _import(arriving: Arriving, progress: jobs.Progress) -> None:
     """A table of predictions: the same road as `affectscope import-predictions`."""
     imports.sweep()
-    found = take_in_guarded(arriving.source, arriving.called, lambda: progress("Reading", 0.5))
+    found = take_in_guarded(arriving.source, arriving.called, lambda: progress("Reading", 0.5), arriving.corpus)
     _OUTCOMES[arriving.id] = (found.models[0] if found.models else "", Report(found.error))
 
 

@@ -41,14 +41,15 @@ def drop() -> None:
         if button.form_submit_button("Read", width="stretch") and text:
             try:
                 path = library.find_path(text)
-                _begin([data.Arriving(path, path.name, device, ours=False)])
+                _begin([data.Arriving(path, path.name, device, ours=False, corpus=services.corpus_name())])
             except UserError as error:
                 sheets([Sheet("Not read", [str(error)], tone="wrong")], key="library-path-refused")
 
 
 def _dropped(told: Any) -> None:
     arrived = drops.take(st.session_state.get(_TICKET, ""), told)
-    _begin(data.sorted_out(arrived, st.session_state.get("library.device", devices.CPU)))
+    device = st.session_state.get("library.device", devices.CPU)
+    _begin(data.sorted_out(arrived, device, services.corpus_name()))
 
 
 def _begin(arriving: Iterable[data.Arriving]) -> None:

@@ -29,18 +29,19 @@ class Outcome:
     error: str = ""
 
 
-def take_in_guarded(path: Path, called: str, check: Callable[[], object] = lambda: None) -> Outcome:
-    """As ``shelf.take_in`` with no options.
+def take_in_guarded(path: Path, called: str, check: Callable[[], object] = lambda: None, beside: str = "") -> Outcome:
+    """As ``shelf.take_in``.
 
     Args:
         called: what its owner calls the file.
+        beside: the corpus that is looked at.
         check: called a few times a second; what it raises ends the work.
     """
     size = path.stat().st_size
     report = cache_root() / "imports" / f".report-{uuid.uuid4().hex}.json"
     report.parent.mkdir(parents=True, exist_ok=True)
     try:
-        arguments = [str(path), called, str(report)]
+        arguments = [str(path), called, beside, str(report)]
         guard.run("core.imports.guarded", arguments, _MEMORY + _COPIES * size, _SECONDS + size / _BYTES_PER_SECOND, check)
         found = json.loads(report.read_text(encoding="utf-8"))
         return Outcome(tuple(map(str, found["models"])), int(found["problems"]), str(found["error"]))
@@ -51,14 +52,14 @@ def take_in_guarded(path: Path, called: str, check: Callable[[], object] = lambd
 
 
 def _main() -> None:
-    path, called, report, memory, seconds = sys.argv[1:]
+    path, called, beside, report, memory, seconds = sys.argv[1:]
     from core.imports.names import taken
     from core.imports.shelf import Options, take_in
 
     guard.limit(int(memory), int(seconds))
     found: dict[str, Any] = {"models": [], "problems": 0, "error": ""}
     try:
-        made = take_in(Path(path), Options(), taken(), called)
+        made = take_in(Path(path), Options(beside=beside), taken(), called)
         found |= {"models": [one.name for one in made.models], "problems": len(made.problems)}
     except UserError as error:
         found["error"] = str(error)

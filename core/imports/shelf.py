@@ -16,7 +16,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -31,7 +31,7 @@ from core.errors import UserError
 from core.features.store import cache_root, content_hash, key_of
 from core.imports.check import Attention, Said, check
 from core.imports.clips import Clips, ImportedCorpus, Source, corpus, gather
-from core.imports.layout import CLIP, LABEL, Scale, understand
+from core.imports.layout import CLIP, LABEL, PATH, Scale, understand
 from core.imports.read import Problem, read
 from core.surveyed import DECISION, Survey, judged
 from core.text import shown, unlike
@@ -56,6 +56,7 @@ class Options:
         decision: the head that speaks for a system; found by its name, else the first, where it is empty.
         name: of the import; the table's own where it is empty.
         replace: take the place of the import of that name.
+        beside: the name of a corpus that is the table's where it lists every clip, and the table names no files.
     """
 
     corpus: str = ""
@@ -65,6 +66,7 @@ class Options:
     decision: str = ""
     name: str = ""
     replace: bool = False
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,11 @@ def take_in(path: Path, options: Options, taken: Collection[str], called: str = 
     """
     called = called or path.name
     table = read(path, called)
-    source = Source(path.absolute().parent, _corpus(options.corpus), options.media)
     name = _plain(options.name or Path(called).stem)
     layout = understand(table, name, options.classes)
+    joined = "" if options.corpus or options.media or PATH in table.columns else _listing(options.beside, layout.clips)
+    options = replace(options, corpus=options.corpus or joined, beside="")
+    source = Source(path.absolute().parent, _corpus(options.corpus), options.media)
     clips = gather(table, layout, source)
     said = {model: check(table, layout, model, clips.usable, options.scale, options.decision) for model in layout.models}
     usable = {model: one for model, one in said.items() if len(one.at)}
@@ -191,7 +195,8 @@ def take_in(path: Path, options: Options, taken: Collection[str], called: str = 
     if not usable:
         first = f"; the first problem: {problems[0]}" if problems else "."
         raise UserError(f"No row of {shown(called)} can be used{first}")
-    notes = [*layout.notes, *clips.notes, *_doubts(clips, usable)]
+    notes = [f"Its clips are those of the corpus {shown(joined)}."] if joined else []
+    notes += [*layout.notes, *clips.notes, *_doubts(clips, usable)]
     notes += [f"{shown(model)} has no row that can be used, and was left out." for model in said if model not in usable]
     mark = key_of(IMPORT_VERSION, content_hash(path), called, asdict(options), clips.table.to_csv())[:24]
     _make_room(mark, name, options.replace)
@@ -348,6 +353,15 @@ def _corpus(name: str) -> Corpus | None:
     from core.corpora import open_corpus
 
     return open_corpus(name) if name else None
+
+
+def _listing(name: str, clips: Collection[str]) -> str:
+    """The corpus's name, where it lists all the clips; else nothing."""
+    try:
+        found = _corpus(name)
+    except UserError:
+        return ""
+    return name if found is not None and set(clips) - {""} <= set(map(str, found.table.index)) else ""
 
 
 def _make_room(mark: str, name: str, replace: bool) -> None:

@@ -294,7 +294,7 @@ def test_a_page_cannot_fill_the_disk_with_files_that_nobody_takes(cache: Path, m
 def test_the_parts_of_one_model_go_together(cache: Path) -> None:
     ticket = drops.ticket()
     told = [send(ticket, name, b"x")[1] for name in ("MLP_a_head.pt", "final_shared_head.pt")]
-    (one,) = data.sorted_out(drops.take(ticket, told), "cpu")
+    (one,) = data.sorted_out(drops.take(ticket, told), "cpu", "demo")
     assert sorted(file.name for file in one.source.iterdir()) == ["MLP_a_head.pt", "final_shared_head.pt"]
     told = [send(ticket, name, b"x")[1] for name in ("MLP_a_head.pt", "other.pt")]
-    assert [one.called for one in data.sorted_out(drops.take(ticket, told), "cpu")] == ["MLP_a_head.pt", "other.pt"]
+    assert [one.called for one in data.sorted_out(drops.take(ticket, told), "cpu", "demo")] == ["MLP_a_head.pt", "other.pt"]

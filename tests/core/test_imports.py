@@ -255,6 +255,22 @@ def test_a_corpus_gives_labels_facts_and_media(tmp_path: Path, monkeypatch: pyte
     assert (made.corpus, made.media) == ("own", 1)
 
 
+def test_the_corpus_beside_is_joined_where_it_lists_every_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pd.DataFrame({"path": ["a.mp4", "b.mp4"], "label": ["x", "y"]}, index=pd.Index(["a", "b"], name="clip"))
+    known = Corpus("own", tmp_path, table, ("x", "y"))
+    monkeypatch.setattr("core.corpora.open_corpus", lambda name: known)
+    film(tmp_path / "a.mp4")
+    text = "clip,m.x,m.y\na,1,0\nb,1,0\n"
+    joined = take_in(write(tmp_path / "t.csv", text), Options(beside="own"), ())
+    assert joined.notes[0] == "Its clips are those of the corpus own."
+    assert (joined.media, survey("m").table["label"].tolist()) == (1, ["x", "y"])
+    # One clip more, or files of its own, and the table stands for itself.
+    stranger = take_in(write(tmp_path / "u.csv", text + "c,1,0\n"), Options(beside="own"), ())
+    assert (stranger.clips, stranger.media, stranger.problems) == (3, 0, ())
+    named = take_in(write(tmp_path / "v.csv", "clip,path,m.x,m.y\na,else.mp4,1,0\n"), Options(beside="own"), ())
+    assert (named.clips, named.media) == (1, 0)
+
+
 def test_facts_keep_their_kind_and_the_dashboards_own_columns_are_left_out(tmp_path: Path) -> None:
     text = "clip,label,age,speaker,predicted,m.a,m.b\nc1,a,30,1001,z,1,0\nc2,a,,x,z,1,0\nc3,zz,31,y,z,1,0\n"
     made = take_in(write(tmp_path / "t.csv", text), Options(), ())
