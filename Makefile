@@ -59,7 +59,7 @@ corpus: $(VENV)/.corpus ## Build the demo corpus for training (CORPUS=folder, CL
 SHIPPED := double-attention vavl affect-rnn affect-transformer crossmodal mult sfav tlstm uavm \
 	unimodal-attention unimodal-attention-visual unimodal-conformer unimodal-conformer-visual
 
-checkpoints: corpus ## Train the shipped checkpoints again, from nothing (about two hours on two cores).
+checkpoints: corpus ## Train the shipped checkpoints again, from nothing (about an hour on two cores).
 	@$(VENV)/bin/affectscope train auxformer --seed 1 --corpus $(CORPUS) --out checkpoints/auxformer.safetensors
 	@printf '%s\n' $(SHIPPED) | OMP_NUM_THREADS=1 xargs -P $$(nproc) -I{} sh -c \
 		'name={}; system=$${name%-visual}; $(VENV)/bin/affectscope train $$system --preset demo$${name#$$system} \

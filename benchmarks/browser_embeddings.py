@@ -82,6 +82,8 @@ def first_shown(browser: Browser, url: str, known: bool) -> list[float]:
         page = context.new_page()
         page.goto(f"{url}/?model=made-up 7442&o.embeddings.of=layer {turn + MAPS * known}")
         expect(page.get_by_text("Nothing here.")).to_be_visible(timeout=PATIENCE)
+        # Nobody leaves a page before it stands.
+        page.wait_for_timeout(1000)
         link = page.get_by_role("link", name="embeddings")
         found.append(waited(page, SHOWN, link.click))
         expect(map_of(page)).to_have_attribute("data-points", "7442")

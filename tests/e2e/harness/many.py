@@ -1,6 +1,5 @@
 """The Embeddings page over made-up vectors of as many clips as the model's name says: 7,442, 100,000."""
 
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,8 @@ SIZES = {"made-up 7442": 7442, "made-up 100000": 100_000}
 PAGE = Path(__file__).parents[3] / "pages" / "embeddings.py"
 
 
-@lru_cache
+# The script runs anew for every page: what a plain cache keeps would be gone each time, as it is not in the app.
+@st.cache_resource(show_spinner=False)
 def survey(model: str) -> Survey:
     count, random = SIZES[model], np.random.default_rng(0)
     label, said = random.integers(0, 6, count), random.integers(0, 6, count)
@@ -45,7 +45,7 @@ def survey(model: str) -> Survey:
     return Survey("made-up", "classification", tuple(names), ("av",), (), table, answers, vectors, there)
 
 
-@lru_cache
+@st.cache_resource(show_spinner=False)
 def corpus(model: str) -> Corpus:
     folder = cache_root() / "harness"
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,6 +64,19 @@ services.clips_of = lambda model: corpus(model).table
 services.corpus_of = lambda model: corpus(model)
 services.card = lambda model: {}
 choose.sidebar = lambda model: None
-page = st.navigation([st.Page(lambda: st.write("Nothing here."), title="Blank", default=True), st.Page(PAGE)], position="top")
+
+
+def blank() -> None:
+    """Nothing of the map, but what the app's first page has loaded into the browser by the time that a person leaves it."""
+    st.write("Nothing here.")
+    st.selectbox("Model", SIZES)
+    st.segmented_control("One", ["of", "two"])
+    st.dataframe(pd.DataFrame({"label": ["anger"]}))
+    st.download_button("Table", "", "table.csv")
+
+
+page = st.navigation([st.Page(blank, title="Blank", default=True), st.Page(PAGE)], position="top")
 session.enter(page.url_path)
+# As every page of the app does: what the address says goes along to the next page.
+session.current()
 page.run()
