@@ -14,6 +14,7 @@ from core.imports import guarded, shelf
 from core.imports.model import NO_HEATMAPS, UNASKED
 from core.imports.shelf import Options, take_in
 from core.notes import Note
+from tests.app import fake
 from tests.app.test_failures import shown
 from tests.app.test_library import send, sheets
 
@@ -112,6 +113,15 @@ def test_a_clip_without_media_has_its_answers_and_a_sentence(page) -> None:
     assert [one["label"] for one in said] == ["*fear*", "*fear*", "*fear*"]
     # Logits of 1 and 5: 1 / (1 + e^-4).
     assert said[1]["probability"] == pytest.approx(0.98201, abs=1e-5)
+
+
+def test_a_persons_own_clip_is_shown_to_a_model_that_can_look(page, tmp_path: Path) -> None:
+    app = page("clip")
+    film = fake.clip(tmp_path / "own.mp4", seconds=1.0)
+    app.file_uploader[0].upload("own.mp4", film.read_bytes()).run()
+    assert not app.exception
+    assert app.query_params["model"] == "demo"
+    assert app.query_params["corpus"] == "uploads"
 
 
 @pytest.mark.parametrize("file", ["masking", "shared_space"])
