@@ -136,18 +136,17 @@ def _uploader() -> None:
         mine.insert(0, clip_id)
     # A fresh uploader: a file that stays in it would choose itself again at every run.
     st.session_state["upload_turn"] = turn + 1
-    session.update(corpus=services.UPLOADS, clip=clip_id, **_who_can_look())
+    session.update(corpus=services.UPLOADS, clip=clip_id, model=_who_can_look())
     st.rerun()
 
 
-def _who_can_look() -> dict[str, str]:
-    """Another model for a new clip, where the chosen one was imported and can be asked nothing."""
-    chosen = session.current().model
-    others = services.askable()
-    if not chosen or chosen not in services.models() or not services.unasked(chosen) or not others:
-        return {}
+def _who_can_look() -> str:
+    """The model for a new clip: another one where the chosen one was imported and can be asked nothing."""
+    chosen, others = session.current().model, services.askable()
+    if chosen not in services.models() or not services.unasked(chosen) or not others:
+        return chosen
     st.toast(f"{chosen} was imported and cannot look at new clips: {others[0]} looks at yours.")
-    return {"model": others[0]}
+    return others[0]
 
 
 def _table(model_name: str) -> None:

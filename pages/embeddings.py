@@ -47,14 +47,23 @@ def explore(model: str) -> None:
     sides = [(Side(clips, choices.embedding(clips)), "map")]
     if other is not None and other.survey.embeddings:
         sides.append((Side(other, choices.embedding(other, "beside_of")), "map_beside"))
-    slot = st.container()
+    slot, maps, near, below = (st.container() for _ in range(4))
+    main, mask = sides[0][0], choices.chosen(picked, clips)
+    if mask is not None:
+        # A map that shows its lasso already can wait for its turn; what is in the lasso cannot.
+        with below:
+            parts.selection(main, picked, mask, drawing)
     shown = []
-    for column, (side, key) in zip(st.columns(len(sides)), sides, strict=True):
+    with maps:
+        columns = st.columns(len(sides))
+    for column, (side, key) in zip(columns, sides, strict=True):
         with column:
             shown.append(parts.draw_map(side, drawing, picked, key))
-    main = shown[0].side
-    parts.neighbourhood(main)
-    parts.selection(main, picked, choices.chosen(picked, clips), drawing)
+    with near:
+        parts.neighbourhood(main)
+    if mask is None:
+        with below:
+            parts.selection(main, picked, None, drawing)
     for one in shown:
         parts.figures(one)
     with slot:
