@@ -12,7 +12,15 @@ from core.errors import UserError
 
 LabelVisibility = Literal["visible", "hidden", "collapsed"]
 CAUTION = "This model was trained on rendered faces; it has never seen a person"
-_FACTS = ("speaker", "sex", "age", "intensity", "carrier", "sentence")
+# What a person reads for a column of the corpus's table; "carrier" is the demo corpus's.
+_FACTS = {
+    "speaker": "speaker",
+    "sex": "sex",
+    "age": "age",
+    "intensity": "intensity",
+    "carrier": "emotion carried by",
+    "sentence": "sentence",
+}
 _MINE = "own_uploads"
 # Rows of the table of clips: beyond, a person chooses on the Failures or Embeddings page.
 _MOST = 500
@@ -65,9 +73,7 @@ def _first(table: pd.DataFrame, limited: list[str]) -> str:
 
 def facts(item: services.Clip) -> list[str]:
     """What the corpus knows of the clip, for a person to read."""
-    return [
-        str(item.facts[name]) if name == "sentence" else f"{name} {item.facts[name]}" for name in _FACTS if name in item.facts
-    ]
+    return [f"{title} {item.facts[name]}" for name, title in _FACTS.items() if name in item.facts]
 
 
 def caution(model_name: str) -> str:
