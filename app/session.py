@@ -85,10 +85,15 @@ def option(name: str, default: str = "") -> str:
     return current().options.get(name, default)
 
 
+def with_option(name: str, value: str, default: str = "") -> dict[str, str]:
+    """All options, with another choice of one."""
+    options = {k: v for k, v in current().options.items() if k != name}
+    return options | ({name: value} if value != default else {})
+
+
 def choose_option(name: str, value: str, default: str = "") -> None:
     """Remember a choice in the selection and its URL."""
-    options = {k: v for k, v in current().options.items() if k != name}
-    update(options=options | ({name: value} if value != default else {}))
+    update(options=with_option(name, value, default))
 
 
 def view() -> dict[str, Any]:

@@ -61,8 +61,8 @@ def opened(name: str) -> corpora.Corpus:
 
 def look_at(name: str) -> None:
     """Have all pages look at a corpus, from its first clip on."""
-    session.update(corpus=name, clip="")
-    keep_looking(name)
+    # In one step, which one press of Back undoes.
+    session.update(corpus=name, clip="", options=session.with_option(_OPTION, name, DEMO))
 
 
 def keep_looking(name: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from app import jobs, services
+from app import jobs, services, session
 from core.corpora.known import Known, remember
 from core.errors import UserError
 from tests.app.test_failures import shown
@@ -122,3 +122,12 @@ def test_another_corpus_keeps_no_drawn_mask(app, added) -> None:
     app.run()
     next(one for one in app.selectbox if one.label == "Corpus").select("mine").run()
     assert "o.masking.spans" not in app.query_params
+
+
+def test_one_press_of_back_undoes_the_choice_of_a_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each change of the URL is an entry of the browser's history.
+    changes: list[dict[str, object]] = []
+    monkeypatch.setattr(session, "current", lambda: session.Selection(options={"map.method": "UMAP"}))
+    monkeypatch.setattr(session, "update", lambda **change: changes.append(change))
+    services.look_at("mine")
+    assert changes == [{"corpus": "mine", "clip": "", "options": {"map.method": "UMAP", "corpus": "mine"}}]
