@@ -27,8 +27,8 @@ def import_predictions(
 ) -> None:
     """Bring predictions of models that are not ours into the dashboard; one that runs shows them at once."""
     from core.errors import UserError
+    from core.imports.intake import Options, take_in
     from core.imports.names import taken
-    from core.imports.shelf import Options, take_in
 
     if scale not in ("auto", "probabilities", "logits"):
         raise UserError(f"There is no scale {scale!r}: choose probabilities, logits or auto.")

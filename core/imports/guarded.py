@@ -30,7 +30,7 @@ class Outcome:
 
 
 def take_in_guarded(path: Path, called: str, check: Callable[[], object] = lambda: None, beside: str = "") -> Outcome:
-    """As ``shelf.take_in``.
+    """As ``intake.take_in``.
 
     Args:
         called: what its owner calls the file.
@@ -53,8 +53,8 @@ def take_in_guarded(path: Path, called: str, check: Callable[[], object] = lambd
 
 def _main() -> None:
     path, called, beside, report, memory, seconds = sys.argv[1:]
+    from core.imports.intake import Options, take_in
     from core.imports.names import taken
-    from core.imports.shelf import Options, take_in
 
     guard.limit(int(memory), int(seconds))
     found: dict[str, Any] = {"models": [], "problems": 0, "error": ""}

@@ -11,8 +11,8 @@ from app import services
 from app.library import data, drops
 from core import notes
 from core.imports import guarded, shelf
+from core.imports.intake import Options, take_in
 from core.imports.model import NO_HEATMAPS, UNASKED
-from core.imports.shelf import Options, take_in
 from core.notes import Note
 from tests.app import fake
 from tests.app.test_failures import shown

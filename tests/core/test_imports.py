@@ -17,8 +17,8 @@ from core.corpora import Corpus
 from core.errors import UserError
 from core.imports import clips as clips_of_tables
 from core.imports import read, shelf
+from core.imports.intake import Options, take_in
 from core.imports.model import NO_HEATMAPS, Imported
-from core.imports.shelf import Options, take_in
 from core.surveyed import Survey
 from tests.app import fake
 from tests.media_files import clip as film

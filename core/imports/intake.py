@@ -1,0 +1,257 @@
+"""How a table becomes an import: what is read of it, and how it comes to lie on the shelf."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from core.corpora import Corpus
+from core.errors import UserError
+from core.features.store import content_hash, key_of
+from core.imports.check import Attention, Said, check
+from core.imports.clips import Clips, Source, gather
+from core.imports.layout import LABEL, PATH, Scale, understand
+from core.imports.read import Problem, read
+from core.imports.shelf import IMPORT_VERSION, Entry, entries, root
+from core.surveyed import DECISION, Survey, judged
+from core.text import shown, unlike
+
+MOST_PROBLEMS = 1000
+_LONGEST_NAME = 60
+_NAMES = {"video": "visual", "face": "visual", "vision": "visual", "speech": "audio", "acoustic": "audio"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a table is to be read.
+
+    Attributes:
+        corpus: the name or folder of a corpus whose clips the table's are.
+        media: a folder of media, in which clips are found by their names.
+        classes: in the order of lists of posteriors.
+        scale: what the numbers are.
+        decision: the head that speaks for a system; found by its name, else the first, where it is empty.
+        name: of the import; the table's own where it is empty.
+        replace: take the place of the import of that name.
+        beside: the name of a corpus that is the table's where it lists every clip, and the table names no files.
+    """
+
+    corpus: str = ""
+    media: Path | None = None
+    classes: tuple[str, ...] = ()
+    scale: Scale = "auto"
+    decision: str = ""
+    name: str = ""
+    replace: bool = False
+    beside: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of a table.
+
+    Attributes:
+        rows: that the table has; ``clips`` of them could be used, ``media`` of which can be played.
+        problems: one sentence each, by row, in the table's order.
+    """
+
+    name: str
+    corpus: str
+    rows: int
+    clips: int
+    media: int
+    models: tuple[Entry, ...]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> str:
+        """The models without their problems, which are listed once for all."""
+        facts = asdict(self)
+        for one in facts["models"]:
+            del one["problems"]
+        return json.dumps(facts, indent=1)
+
+
+def take_in(path: Path, options: Options, taken: Collection[str], called: str = "") -> Summary:
+    """Import a table of predictions.
+
+    Args:
+        taken: names of models and corpora that are there; what is imported gets others.
+        called: what its owner calls the file, where it lies under another name.
+
+    Raises:
+        UserError: when nothing of it can be used, or nobody can tell what it says.
+    """
+    called = called or path.name
+    table = read(path, called)
+    name = _plain(options.name or Path(called).stem)
+    layout = understand(table, name, options.classes)
+    joined = "" if options.corpus or options.media or PATH in table.columns else _listing(options.beside, layout.clips)
+    options = replace(options, corpus=options.corpus or joined, beside="")
+    source = Source(path.absolute().parent, _corpus(options.corpus), options.media)
+    clips = gather(table, layout, source)
+    said = {model: check(table, layout, model, clips.usable, options.scale, options.decision) for model in layout.models}
+    usable = {model: one for model, one in said.items() if len(one.at)}
+    problems = sorted(
+        [*layout.problems, *clips.problems, *(problem for one in said.values() for problem in one.problems)],
+        key=lambda problem: problem.row,
+    )
+    if not usable:
+        first = f"; the first problem: {problems[0]}" if problems else "."
+        raise UserError(f"No row of {shown(called)} can be used{first}")
+    notes = [f"Its clips are those of the corpus {shown(joined)}."] if joined else []
+    notes += [*layout.notes, *clips.notes, *_doubts(clips, usable)]
+    notes += [f"{shown(model)} has no row that can be used, and was left out." for model in said if model not in usable]
+    mark = key_of(IMPORT_VERSION, content_hash(path), called, asdict(options), clips.table.to_csv())[:24]
+    _make_room(mark, name, options.replace)
+    _keep(mark, name, called, source.corpus, clips, layout.clips, usable, [*layout.problems, *clips.problems], taken)
+    models = tuple(one for one in entries().values() if one.id.startswith(f"{mark}/"))
+    media = int((clips.table["path"] != "").sum())
+    return Summary(
+        name, models[0].corpus, len(table.rows) + len(table.problems), len(clips.table), media, models,
+        tuple(map(str, problems)), tuple(notes),
+    )  # fmt: skip
+
+
+def _keep(
+    mark: str,
+    name: str,
+    file: str,
+    over: Corpus | None,
+    clips: Clips,
+    ids: list[str],
+    said: Mapping[str, Said],
+    shared: list[Problem],
+    taken: Collection[str],
+) -> None:
+    part = root() / f".part-{uuid.uuid4().hex}"
+    known = {*taken, *entries()}
+    corpora = {one.corpus for one in entries().values()}
+    corpus_name = over.name if over is not None else unlike(name, {*taken, *corpora})
+    now = datetime.now(UTC).isoformat()
+    try:
+        part.mkdir(parents=True)
+        (part / "clips.json").write_text(clips.table.to_json(orient="split"), encoding="utf-8")
+        (part / "facts.json").write_text(json.dumps({"name": name, "file": shown(file), "added": now}), encoding="utf-8")
+        # The layout's rows and the clips' table part ways where a row names no clip.
+        rank = np.cumsum(clips.usable) - 1
+        for number, (model, one) in enumerate(said.items()):
+            (part / str(number)).mkdir()
+            survey = _survey(clips.table.iloc[rank[one.at]], one)
+            survey.save(part / str(number) / "survey.npz")
+            _keep_attention(part / str(number) / "attention.h5", one.attention)
+            own = unlike(_plain(model), known)
+            known.add(own)
+            entry = _entry(
+                f"{mark}/{number}",
+                own,
+                corpus_name,
+                shown(file),
+                now,
+                survey,
+                one,
+                [*(p for p in shared if p.model in ("", shown(model))), *one.problems],
+            )
+            (part / str(number) / "facts.json").write_text(json.dumps(asdict(entry)), encoding="utf-8")
+        shutil.rmtree(root() / mark, ignore_errors=True)
+        part.replace(root() / mark)
+    except OSError as error:
+        raise UserError(f"There is no room to keep {shown(file)}: {error.strerror or 'the disk refuses'}.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _entry(
+    mark: str, name: str, corpus_name: str, file: str, now: str, survey: Survey, said: Said, problems: list[Problem]
+) -> Entry:
+    labelled = survey.table[LABEL].notna() if LABEL in survey.table else pd.Series(False, survey.table.index)
+    right = survey.table.loc[labelled, "correct"].astype(bool).mean() if labelled.any() else None
+    lanes = tuple((one.modality, one.name) for one in said.attention)
+    sentences = tuple(map(str, sorted(problems, key=lambda problem: problem.row)[:MOST_PROBLEMS]))
+    return Entry(
+        mark, name, corpus_name, file, now, survey.outputs, {head: _modalities(head) for head in survey.heads}, said.decision,
+        dict(said.scale), len(survey.table), int(labelled.sum()), None if right is None else float(right), lanes,
+        tuple(survey.embeddings), sentences, len(problems),
+    )  # fmt: skip
+
+
+def _survey(facts: pd.DataFrame, said: Said) -> Survey:
+    heads = tuple(shown(head, _LONGEST_NAME) for head in said.heads)
+    outputs = tuple(shown(name) for name in said.classes)
+    answers = {DECISION: said.answers[DECISION]} | {h: said.answers[own] for h, own in zip(heads, said.heads, strict=True)}
+    table = facts.drop(columns="path").assign(attention_entropy=said.entropy)
+    table = pd.concat([table, judged(table, answers, outputs, heads, "classification")], axis=1)
+    embeddings = {shown(name): np.asarray(vectors, np.float32) for name, vectors in said.embeddings.items()}
+    kept = {head: np.asarray(values, np.float32) for head, values in answers.items()}
+    return Survey("imported", "classification", outputs, heads, (), table, kept, embeddings, {})
+
+
+def _keep_attention(path: Path, lanes: list[Attention]) -> None:
+    with h5py.File(path, "w") as file:
+        for k, one in enumerate(lanes):
+            group = file.create_group(str(k))
+            group.attrs["modality"], group.attrs["name"] = _NAMES.get(one.modality, one.modality), one.name
+            sizes = [0 if weights is None else len(weights) for weights in one.weights]
+            flat = [weights for weights in one.weights if weights is not None]
+            group["values"] = np.concatenate(flat) if flat else np.zeros(0, np.float32)
+            group["starts"] = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+            group["rates"] = one.rates
+
+
+def _modalities(head: str) -> tuple[str, ...]:
+    """What a head's name says that it draws on; nothing where it says nothing."""
+    plain = _NAMES.get(head, head)
+    return (plain,) if plain in ("audio", "visual", "text") else ()
+
+
+def _doubts(clips: Clips, said: Mapping[str, Said]) -> list[str]:
+    """What a person probably did not mean."""
+    labels = {str(one) for one in clips.table[LABEL].dropna().unique()} if LABEL in clips.table else set()
+    if not labels:
+        return ["The table has no true labels: nobody can say which answers are wrong."]
+    return [
+        f"No true label is a class of {shown(model)}: write the same names in both."
+        for model, one in said.items()
+        if not labels & set(one.classes)
+    ]
+
+
+def _corpus(name: str) -> Corpus | None:
+    from core.corpora import open_corpus
+
+    return open_corpus(name) if name else None
+
+
+def _listing(name: str, clips: Collection[str]) -> str:
+    """The corpus's name, where it lists all the clips; else nothing."""
+    try:
+        found = _corpus(name)
+    except UserError:
+        return ""
+    return name if found is not None and set(clips) - {""} <= set(map(str, found.table.index)) else ""
+
+
+def _make_room(mark: str, name: str, replace: bool) -> None:
+    """Take away the same import of before, and where it is asked for, the one of that name."""
+    for folder in root().glob("[!.]*"):
+        try:
+            known = json.loads((folder / "facts.json").read_text(encoding="utf-8")).get("name")
+        except (OSError, ValueError, AttributeError):
+            continue
+        if folder.name == mark or (replace and known == name):
+            # Out of sight in one step: an app that runs sees the import whole, or not at all.
+            folder.replace(aside := root() / f".part-{uuid.uuid4().hex}")
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _plain(text: str) -> str:
+    return shown(text.strip(), _LONGEST_NAME) or "predictions"
