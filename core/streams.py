@@ -5,9 +5,8 @@ A missing modality is data, not an error: its row of ``present`` is all False.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -102,25 +101,6 @@ def on_clock(streams: Mapping[str, Stream], clock: str) -> dict[str, Stream]:
     return {name: stream if stream.times is times else stream.resampled(times) for name, stream in streams.items()}
 
 
-Row = tuple[np.ndarray, Callable[[np.ndarray], None]]
-Empty = Callable[[tuple[int, ...], type], np.ndarray]
-Each = Callable[[Sequence[Callable[[], None]]], None]
-
-
-def _one_by_one(steps: Sequence[Callable[[], None]]) -> None:
-    for step in steps:
-        step()
-
-
-def _fill(out: np.ndarray, present: np.ndarray, fill: Callable[[np.ndarray], None]) -> None:
-    """One clip's frames into its row [T, D] of a batch; absent frames and padding become zeros."""
-    count = len(present)
-    fill(out[:count])
-    out[count:] = 0
-    if not present.all():
-        out[:count][~present] = 0
-
-
 @dataclass(frozen=True)
 class Batch:
     """Clips padded to one length for each modality.
@@ -156,39 +136,18 @@ class Batch:
     @classmethod
     def collate(cls, clips: Sequence[Mapping[str, Stream]], dims: Mapping[str, int]) -> Batch:
         """Pad the streams of several clips. A clip without one of the modalities in ``dims`` gets an absent row."""
-
-        def given(stream: Stream) -> Callable[[np.ndarray], None]:
-            return lambda out: np.copyto(out, stream.values)
-
-        rows = {}
+        values, masks = {}, {}
         for name, dim in dims.items():
             streams = [clip.get(name) or Stream.absent(dim) for clip in clips]
             wrong = {s.values.shape[1] for s in streams} - {dim}
             if wrong:
                 raise ValueError(f"the {name} stream has {wrong.pop()} features a frame where the model expects {dim}")
-            rows[name] = [(stream.present, given(stream)) for stream in streams]
-        return cls.filled(rows, dims)
-
-    @classmethod
-    def filled(
-        cls, rows: Mapping[str, Sequence[Row]], dims: Mapping[str, int], empty: Empty = np.empty, each: Each = _one_by_one
-    ) -> Batch:
-        """Pad clips that write their values themselves: for each modality and clip, ``present`` [T] and who fills [T, D].
-
-        Args:
-            empty: makes the arrays [B, T, D], as ``np.empty``.
-            each: does what is to be done for every row, in any order.
-        """
-        values, masks, steps = {}, {}, []
-        for name, dim in dims.items():
-            length = max([1, *(len(present) for present, _ in rows[name])])
-            value = empty((len(rows[name]), length, dim), np.float32)
-            mask = np.zeros((len(rows[name]), length), bool)
-            for row, (present, fill) in enumerate(rows[name]):
-                mask[row, : len(present)] = present
-                steps.append(partial(_fill, value[row], present, fill))
+            length = max([1, *(len(stream.times) for stream in streams)])
+            value, mask = np.zeros((len(streams), length, dim), np.float32), np.zeros((len(streams), length), bool)
+            for row, stream in enumerate(streams):
+                value[row, : len(stream.times)], mask[row, : len(stream.times)] = stream.values, stream.present
+            value[~mask] = 0
             values[name], masks[name] = torch.from_numpy(value), torch.from_numpy(mask)
-        each(steps)
         return cls(values, masks)
 
     def __len__(self) -> int:

@@ -12,6 +12,7 @@ it is not finished. The single clip's road is the cache of ``core.features.store
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ import pandas as pd
 
 from core.corpora.base import Corpus
 from core.errors import UserError
-from core.features.shards import Row, Shard
+from core.features.shards import Reading, Row, Shard
 from core.features.store import cache_root, key_of
 from core.streams import Stream
 
@@ -65,15 +66,15 @@ class PackedSet:
             self.durations: Mapping[str, float] = dict(zip(table["clip"], table["seconds"].astype(float), strict=True))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{folder} holds no finished feature set: run `affectscope features extract` again.") from error
-        self._place = {clip: place for place, clip in enumerate(self.content)}
+        self._number = {clip: number for number, clip in enumerate(self.content)}
         self._contents = list(self.content.values())
         self._shards: dict[int, Shard] = {}
 
     def __contains__(self, clip: object) -> bool:
-        return clip in self._place
+        return clip in self._number
 
     def __len__(self) -> int:
-        return len(self._place)
+        return len(self._number)
 
     def row(self, clip: str) -> Row:
         """What is stored of a clip; its arrays are views on the mapped file.
@@ -81,8 +82,8 @@ class PackedSet:
         Raises:
             UserError: when the set has no such clip, or its shard is damaged.
         """
-        shard, place = self._find(clip)
-        return shard.row(place)
+        _, shard, row = self.place(self.number(clip))
+        return shard.row(row)
 
     def stream(self, clip: str) -> Stream:
         """A clip's features as the models take them, in memory of their own; of a clip that is broken, no frame.
@@ -90,31 +91,41 @@ class PackedSet:
         Raises:
             UserError: as ``row``.
         """
-        place = self.place(clip)
-        times, present = place.frames
-        values = np.empty((len(times), self.dim), np.float32)
-        place.read_into(values)
-        return Stream(values, times, present)
+        place = self.place(self.number(clip))
+        values = np.empty((place.frames, self.dim), np.float32)
+        raw = np.empty(values.shape, np.uint8) if self.pixels else values
+        read([place.reading(raw)])
+        if self.pixels:
+            from_pixels(raw, values)
+        return Stream(values, place.times, place.present)
 
-    def place(self, clip: str) -> Place:
-        """Where a clip lies.
+    def number(self, clip: str) -> int:
+        """A clip's number in the store, for ``place``.
 
         Raises:
-            UserError: as ``row``.
+            UserError: when the set has no such clip.
         """
-        return Place(self, *self._find(clip))
+        try:
+            return self._number[clip]
+        except KeyError:
+            raise UserError(
+                f"The features in {self.folder} have no clip {clip}: run `affectscope features extract` again."
+            ) from None
+
+    def place(self, number: int) -> Place:
+        """Where the clip with this number lies.
+
+        Raises:
+            UserError: when its shard is damaged.
+        """
+        shard, row = divmod(number, self._shard_clips)
+        return Place(self, self._shards.get(shard) or self._open(shard), row)
 
     @cached_property
     def broken(self) -> Mapping[str, str]:
         """Clips that could not be read, and why."""
         table = pd.read_csv(self.folder / BROKEN, dtype=str, keep_default_na=False)
         return dict(zip(table["clip"], table["why"], strict=True))
-
-    def _find(self, clip: str) -> tuple[Shard, int]:
-        if clip not in self._place:
-            raise UserError(f"The features in {self.folder} have no clip {clip}: run `affectscope features extract` again.")
-        number, place = divmod(self._place[clip], self._shard_clips)
-        return self._shards.get(number) or self._open(number), place
 
     def _open(self, number: int) -> Shard:
         path = shard_path(self.folder, number)
@@ -135,32 +146,53 @@ class Place(NamedTuple):
 
     set: PackedSet
     shard: Shard
-    number: int
+    row: int
 
     @property
-    def frames(self) -> tuple[np.ndarray, np.ndarray]:
-        """Times and presence [T]."""
-        frames = self.shard.frames(self.number)
-        return self.shard.times[frames], self.shard.present[frames]
+    def frames(self) -> int:
+        """T."""
+        return self.shard.counts[self.row]
 
-    def read_into(self, out: np.ndarray) -> None:
-        """Copy the features, as the models take them, to ``out`` [T, D] float32, contiguous.
+    @property
+    def whole(self) -> bool:
+        """Whether all frames are present."""
+        return self.shard.whole[self.row]
 
-        Raises:
-            UserError: when the file was damaged since it was opened.
+    @property
+    def times(self) -> np.ndarray:
+        return self.shard.times[self.shard.frames(self.row)]
+
+    @property
+    def present(self) -> np.ndarray:
+        return self.shard.present[self.shard.frames(self.row)]
+
+    def reading(self, out: np.ndarray) -> Reading:
+        """What ``read`` has to do to copy what is stored to the first rows of ``out`` [.., D], contiguous.
+
+        It is good as long as somebody holds this place, and with it the open file.
         """
-        raw = np.empty(out.shape, np.uint8) if self.set.pixels else out
-        try:
-            self.shard.read_into(self.number, raw)
-        except (OSError, ValueError) as error:
-            raise UserError(f"A file in {self.set.folder} was damaged: run `affectscope features extract` again.") from error
-        if self.set.pixels:
-            np.divide(raw, np.float32(127.5), out)
-            out -= 1
+        return self.shard.reading(self.row, out[: self.frames])
 
     def expect(self) -> None:
         """Let the system begin to read what will be asked for soon."""
-        self.shard.expect(self.number)
+        self.shard.expect(self.row)
+
+
+def read(readings: Iterable[Reading]) -> None:
+    """Copy from files; Python is left to other threads meanwhile.
+
+    Raises:
+        UserError: when a file was damaged since it was opened.
+    """
+    for file, into, begin, size in readings:
+        if os.preadv(file, into, begin) != size:
+            raise UserError("A file of the store was damaged meanwhile: run `affectscope features extract` again.")
+
+
+def from_pixels(raw: np.ndarray, out: np.ndarray) -> None:
+    """Bytes as the models take them, -1..1."""
+    np.divide(raw, np.float32(127.5), out)
+    out -= 1
 
 
 def open_sets(folder: Path) -> list[PackedSet]:
@@ -214,6 +246,10 @@ class PackedStreams(Mapping[str, Stream]):
 
     def __getitem__(self, modality: str) -> Stream:
         return self.sets[modality].stream(self.clip)
+
+    def number(self, modality: str) -> int | None:
+        """The clip's number in the feature set of a modality, None where the store has no such set."""
+        return self.sets[modality].number(self.clip) if modality in self.sets else None
 
     def __contains__(self, modality: object) -> bool:
         # The default of a mapping would read the clip to see.

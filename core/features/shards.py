@@ -13,6 +13,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from safetensors.numpy import save
@@ -43,8 +44,22 @@ class Row:
     broken: bool = False
 
 
+class Reading(NamedTuple):
+    """The arguments of ``os.preadv``, and what it has to answer."""
+
+    file: int
+    into: list[memoryview]
+    begin: int
+    size: int
+
+
 class Shard:
-    """A shard that is read where it lies; its arrays are views on the file."""
+    """A shard that is read where it lies; its arrays are views on the file.
+
+    Attributes:
+        counts: frames of each clip.
+        whole: whether all frames of a clip are present.
+    """
 
     def __init__(self, path: Path) -> None:
         """
@@ -54,7 +69,8 @@ class Shard:
         """
         self._file = path.open("rb", buffering=0)
         # An empty file cannot be mapped; mmap says so with a ValueError.
-        mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._descriptor = self._file.fileno()
+        mapped = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
         arrays = _arrays(mapped)
         try:
             self.values, self.times, self.present = arrays["values"], arrays["times"], arrays["present"]
@@ -64,9 +80,13 @@ class Shard:
             raise ValueError(f"{path} is no shard") from error
         if len(self.ends) and self.ends[-1] != len(self.values):
             raise ValueError(f"{path} does not hold all its frames")
-        # Where the values begin, for `read_into`.
-        self._ends, self._frame = [0, *self.ends.tolist()], self.values.shape[1] * self.values.itemsize
-        self._begin = self.values.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
+        self._ends = [0, *self.ends.tolist()]
+        self.counts = np.diff(self._ends).tolist()
+        absent = np.concatenate([[0], np.cumsum(~self.present)])[self._ends]
+        self.whole = (np.diff(absent) == 0).tolist()
+        # Where each clip's values begin in the file, and where the last ones end.
+        first, frame = self.values.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data, self.values[:1].nbytes
+        self._begins = [first + end * frame for end in self._ends]
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -82,23 +102,15 @@ class Shard:
         """Where a clip's frames lie."""
         return slice(self._ends[place], self._ends[place + 1])
 
-    def read_into(self, place: int, out: np.ndarray) -> None:
-        """Copy the values of a clip to ``out`` [T, D], contiguous. Pages of a mapped file would count as memory of the process.
-
-        Raises:
-            ValueError: when the file has become shorter.
-        """
-        if out.size and os.preadv(self._file.fileno(), [out.data.cast("B")], self._begin_of(place)) != out.nbytes:
-            raise ValueError("the file has become shorter")
+    def reading(self, place: int, out: np.ndarray) -> Reading:
+        """How the values of a clip come to ``out`` [T, D], contiguous. Mapped pages would count as the process's memory."""
+        return Reading(self._descriptor, [out.data.cast("B")] if out.size else [], self._begins[place], out.nbytes)
 
     def expect(self, place: int) -> None:
         """Let the system begin to read a clip that will be asked for soon."""
         if hasattr(os, "posix_fadvise"):
-            begin = self._begin_of(place)
-            os.posix_fadvise(self._file.fileno(), begin, self._begin_of(place + 1) - begin, os.POSIX_FADV_WILLNEED)
-
-    def _begin_of(self, place: int) -> int:
-        return self._begin + self._ends[place] * self._frame
+            begin, end = self._begins[place], self._begins[place + 1]
+            os.posix_fadvise(self._descriptor, begin, end - begin, os.POSIX_FADV_WILLNEED)
 
 
 def write_shard(path: Path, rows: Sequence[Row]) -> None:

@@ -5,16 +5,27 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from torch.utils.data import DataLoader
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from core.checkpoints import Normaliser
+from core.features.packed import PackedStreams, Place, from_pixels, read
+from core.features.shards import Reading
+from core.models.base import ModelSpec
+from core.streams import Batch
 
 # Batches that the system is told of before they are read: some ten megabytes each.
 AHEAD = 3
-READERS = 4
+READERS = min(4, os.cpu_count() or 1)
+# Bytes that are read and normalised before the next ones are: few enough to stay near a core meanwhile, and enough for
+# the threads to have little to tell each other.
+PIECE = 4 << 20
 # Arrays of so many bytes and more are kept: fresh memory takes as long to get as a file to read into it.
 WORTH_KEEPING = 1 << 20
 # Names for an array that nobody but the list that keeps it holds: the list, a loop's variable, the argument of getrefcount.
@@ -43,24 +54,6 @@ class AheadLoader(DataLoader):
             yield dataset.batch(coming.popleft())
 
 
-class Readers:
-    """A few threads that share out the rows of a batch: each copies from files, which leaves Python to the others."""
-
-    def __init__(self) -> None:
-        self._count = min(READERS, os.cpu_count() or 1)
-        self._pool = ThreadPoolExecutor(self._count)
-
-    def each(self, steps: Sequence[Callable[[], None]]) -> None:
-        """Take all steps."""
-
-        def some(first: int) -> None:
-            for step in steps[first :: self._count]:
-                step()
-
-        for done in [self._pool.submit(some, first) for first in range(self._count)]:
-            done.result()
-
-
 class Memory:
     """Arrays for batches, taken up again as soon as nobody holds the batch, or any part of it, any more."""
 
@@ -82,3 +75,99 @@ class Memory:
         self._kept = [one for one in self._kept if one is not free]
         self._kept.append(np.empty(count + count // 4, kind))
         return self._kept[-1][:count].reshape(shape)
+
+
+Expected = tuple[list[int], Mapping[str, list[Place | None]]]
+
+
+class PackedBatches(Dataset):
+    """Clips of a packed store; batches of them are read from its files straight to where they are learned from. ``Batched``."""
+
+    def __init__(
+        self,
+        clips: Sequence[PackedStreams],
+        spec: ModelSpec,
+        normaliser: Normaliser,
+        answers: Callable[[list[int], Batch], Tensor],
+    ) -> None:
+        """
+        Args:
+            spec: of the model that they are for.
+            answers: what is to be answered for the clips at these places.
+
+        Raises:
+            ValueError: when the store's features are of another width.
+        """
+        for name, dim in spec.inputs.items():
+            wrong = {one.sets[name].dim for one in clips if name in one} - {dim}
+            if wrong:
+                raise ValueError(f"the {name} features are {wrong.pop()} a frame where the model expects {dim}")
+        self._clips, self._spec, self._normaliser, self._answers = clips, spec, normaliser, answers
+        self._lie = {name: [(one, one.number(name)) for one in clips] for name in spec.inputs}
+        self._memory, self._threads = Memory(), ThreadPoolExecutor(READERS)
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def __getitems__(self, places: list[int]) -> list[int]:
+        return places
+
+    def expect(self, places: list[int]) -> Expected:
+        found = {
+            name: [None if number is None else one.sets[name].place(number) for one, number in (lie[place] for place in places)]
+            for name, lie in self._lie.items()
+        }
+        for place in (place for row in found.values() for place in row if place):
+            place.expect()
+        return places, found
+
+    def batch(self, expected: Expected) -> tuple[Batch, Tensor]:
+        places, found = expected
+        batch = self._read(places, found)
+        return batch, self._answers(places, batch)
+
+    def _read(self, places: list[int], found: Mapping[str, list[Place | None]]) -> Batch:
+        pieces: list[_Piece] = []
+        values, present = {}, {}
+        for name, lie in found.items():
+            counts = np.array([place.frames if place else 0 for place in lie])
+            length = max(1, int(counts.max()))
+            values[name] = self._memory.empty((len(lie), length, self._spec.inputs[name]), np.float32)
+            present[name] = np.arange(length) < counts[:, None]
+            for row, place in enumerate(lie):
+                if place and not place.whole:
+                    present[name][row, : place.frames] = place.present
+            pieces += self._pieces(name, lie, values[name], present[name])
+        # This thread reads too: one that waits is one that has to be woken up.
+        others = [self._threads.submit(self._fill, pieces[first::READERS]) for first in range(1, READERS)]
+        self._fill(pieces[::READERS])
+        for other in others:
+            other.result()
+        return Batch({n: torch.from_numpy(v) for n, v in values.items()}, {n: torch.from_numpy(v) for n, v in present.items()})
+
+    def _pieces(self, name: str, lie: Sequence[Place | None], values: np.ndarray, present: np.ndarray) -> Iterator[_Piece]:
+        pixels = any(place and place.set.pixels for place in lie)
+        raw = self._memory.empty(values.shape, np.uint8) if pixels else values
+        rows = max(1, PIECE // values[0].nbytes)
+        for i in range(0, len(lie), rows):
+            readings = [place.reading(out) for place, out in zip(lie[i : i + rows], raw[i : i + rows], strict=True) if place]
+            yield _Piece(name, readings, raw[i : i + rows] if pixels else None, values[i : i + rows], ~present[i : i + rows])
+
+    def _fill(self, pieces: Sequence[_Piece]) -> None:
+        for name, readings, raw, values, absent in pieces:
+            read(readings)
+            if raw is not None:
+                from_pixels(raw, values)
+            if name in self._normaliser.mean:
+                self._normaliser.apply(name, torch.from_numpy(values))
+            values[absent] = 0
+
+
+class _Piece(NamedTuple):
+    """Some rows of one modality of a batch: pixels are read to ``raw`` first."""
+
+    name: str
+    readings: list[Reading]
+    raw: np.ndarray | None
+    values: np.ndarray
+    absent: np.ndarray

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from core.checkpoints import Normaliser
 from core.corpora import Corpus, Truth
@@ -25,10 +25,9 @@ from core.features.packed import PackedSet, PackedStreams, Place
 from core.features.store import FeatureStore
 from core.models.base import ModelSpec
 from core.streams import Batch, Clip, Stream, clock_times, on_clock
-from core.training.ahead import AheadLoader, Memory, Readers
+from core.training.ahead import AheadLoader, PackedBatches
 
 Extracted = tuple[Clip | None, str]
-Expected = tuple[list[int], Mapping[str, list[Place | None]]]
 Job = tuple[Corpus, str, FeatureStore, Mapping[str, str]]
 # No clip's fault: the next one would meet the same.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -268,15 +267,16 @@ class Batches:
         self, clips: Sequence[Clip], spec: ModelSpec, normaliser: Normaliser, size: int = 32, shuffle: bool = False
     ) -> None:
         self.dims = spec.inputs
-        packed = any(isinstance(clip.streams, PackedStreams) for clip in clips)
-        streams = [clip.streams if packed else model_streams(clip.streams, spec, normaliser) for clip in clips]
+        packed = [clip.streams for clip in clips if isinstance(clip.streams, PackedStreams)]
+        streams: Sequence[Mapping[str, Stream]] = packed or [model_streams(clip.streams, spec, normaliser) for clip in clips]
         clocks = [clock_times(one, spec.clock) if spec.clock else np.zeros(0) for one in streams]
         self.targets = [target_of(clip, spec, times) for clip, times in zip(clips, clocks, strict=True)]
         if self.targets and all(torch.isnan(t).all() for t in self.targets):
             raise UserError(f"The corpus says nothing of {' or '.join(spec.labels)}: train a model of classes on it.")
         self.loader: DataLoader
         if packed:
-            self.loader = AheadLoader(_Packed(streams, self.targets, spec, normaliser), size, shuffle, collate_fn=list)
+            dataset = (_OnClock if spec.clock else PackedBatches)(packed, spec, normaliser, self._answers)
+            self.loader = AheadLoader(dataset, size, shuffle, collate_fn=list)
         else:
             rows = list(zip(streams, self.targets, strict=True))
             self.loader = DataLoader(rows, size, shuffle, collate_fn=self._collate)  # type: ignore[arg-type]
@@ -291,53 +291,17 @@ class Batches:
         batch = Batch.collate([streams for streams, _ in rows], self.dims)
         return batch, _together([target for _, target in rows], batch)
 
+    def _answers(self, places: list[int], batch: Batch) -> Tensor:
+        return _together([self.targets[place] for place in places], batch)
 
-class _Packed(Dataset):
-    """Clips of a packed store; batches of them are read from its files straight to where they are learned from."""
 
-    def __init__(
-        self, streams: Sequence[Mapping[str, Stream]], targets: Sequence[Tensor], spec: ModelSpec, normaliser: Normaliser
-    ) -> None:
-        self._streams, self._targets, self._spec, self._normaliser = streams, targets, spec, normaliser
-        self._memory, self._readers = Memory(), Readers()
+class _OnClock(PackedBatches):
+    """For models that want all streams on one clock: clip by clip, since their lengths are known when they are read."""
 
-    def __len__(self) -> int:
-        return len(self._targets)
-
-    def __getitems__(self, places: list[int]) -> list[int]:
-        return places
-
-    def expect(self, places: list[int]) -> Expected:
-        clips = [self._streams[place] for place in places]
-        found = {
-            name: [one.sets[name].place(one.clip) if name in one else None for one in clips if isinstance(one, PackedStreams)]
-            for name in self._spec.inputs
-        }
-        for place in (place for row in found.values() for place in row if place):
-            place.expect()
-        return places, found
-
-    def batch(self, expected: Expected) -> tuple[Batch, Tensor]:
-        places, found = expected
-        dims = self._spec.inputs
-        if self._spec.clock:
-            clips = [self._streams[place] for place in places]
-            batch = Batch.collate([model_streams(one, self._spec, self._normaliser) for one in clips], dims)
-        else:
-            rows = {name: [self._row(name, place) for place in found[name]] for name in dims}
-            batch = Batch.filled(rows, dims, self._memory.empty, self._readers.each)
-        return batch, _together([self._targets[place] for place in places], batch)
-
-    def _row(self, name: str, place: Place | None) -> tuple[np.ndarray, Callable[[np.ndarray], None]]:
-        if place is None:
-            return np.zeros(0, bool), lambda out: None
-
-        def fill(out: np.ndarray) -> None:
-            place.read_into(out)
-            if name in self._normaliser.mean:
-                self._normaliser.apply(name, torch.from_numpy(out))
-
-        return place.frames[1], fill
+    def _read(self, places: list[int], found: Mapping[str, list[Place | None]]) -> Batch:
+        return Batch.collate(
+            [model_streams(self._clips[place], self._spec, self._normaliser) for place in places], self._spec.inputs
+        )
 
 
 def _together(targets: list[Tensor], batch: Batch) -> Tensor:

@@ -1,12 +1,15 @@
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from core.checkpoints import Normaliser
 from core.corpora import Corpus
 from core.errors import UserError
 from core.features import packing
-from core.features.packed import PackedSet, choose_sets, open_sets
+from core.features.packed import PackedSet, choose_sets, open_sets, read
 from core.features.packing import Packing, shard_clips
 from core.features.sets import FEATURE_SETS
 from core.features.shards import UNREAD, Row, Shard, write_shard
@@ -62,7 +65,7 @@ def test_a_shard_gives_back_what_was_put_in(tmp_path):
     assert (shard.row(0).duration, shard.row(0).content, shard.row(0).broken) == (0.3, content(1), False)
     assert (len(shard.row(1).times), shard.row(1).broken) == (0, True)
     out = np.empty((3, 2), np.float32)
-    shard.read_into(0, out)
+    read([shard.reading(0, out)])
     assert out.tolist() == [[0, 1], [2, 3], [4, 5]]
 
 
@@ -212,6 +215,23 @@ def test_batches_from_a_store_are_those_from_memory(corpus, clock):
             assert batch.values[name].equal(other.values[name])
     # All frames but the first of each clip: 0 + 2 + 3 + 4.
     assert sum(int(batch.present["audio"].sum()) for batch, _ in seen[0]) == 9
+
+
+def test_features_of_another_width_are_not_read_as_if_they_fitted(corpus):
+    packed, _ = packed_clips(corpus, choose_sets(corpus.root / "store", {}))
+    spec = ModelSpec("none", {"audio": 65}, LABELS, ("a",), {"a": ("audio",)}, ("a",))
+    with pytest.raises(ValueError, match="130 a frame where the model expects 65"):
+        Batches(packed, spec, Normaliser())
+
+
+def test_a_file_that_is_cut_while_it_is_read_is_told_of(tmp_path):
+    row = Row(np.ones((3, 2), np.float32), np.arange(3.0), np.ones(3, bool), 0.3, content(1))
+    write_shard(tmp_path / "0.safetensors", [row])
+    reading = (shard := Shard(tmp_path / "0.safetensors")).reading(0, np.empty((3, 2), np.float32))
+    os.truncate(tmp_path / "0.safetensors", 100)
+    with pytest.raises(UserError, match="damaged"):
+        read([reading])
+    del shard
 
 
 def test_statistics_clip_by_clip_are_those_of_all_frames():
