@@ -57,6 +57,11 @@ class Card:
     count: int = 0
 
 
+def held_out(card: Mapping[str, Any]) -> str:
+    """What a checkpoint was measured on, by its card."""
+    return "Held-out speakers" if card.get("speakers", {}).get("test") else "Held-out clips, speakers not known"
+
+
 def read_card(path: Path) -> Card:
     """Read a checkpoint's header; its weights stay where they are.
 

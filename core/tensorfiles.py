@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             with safetensors.safe_open(path, framework="pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
                 return tensors, file.metadata() or {}
-        packed = _check_archive(path)
-        # Mapped, a storage is a part of the file: a claim of more is refused instead of allocated.
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=packed)
+        content = load(path)
     except pickle.UnpicklingError as error:
         with path.open("rb") as file:
             pickled = file.read(1) in (b"\x80", b"P")
@@ -55,6 +53,24 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except Exception as error:
         raise UserError(f"{name} is damaged or no checkpoint: copy it again from where it was made.") from error
     return _state(content, name, path.stat().st_size), {}
+
+
+def load(path: Path, stand_ins: Sequence[tuple[type, str]] = ()) -> Any:
+    """What ``torch.save`` wrote, its tensors mapped from the file where that can be.
+
+    Args:
+        stand_ins: classes of ours that take the place of those that the file names; what it says of an object becomes its
+            attributes.
+
+    Raises:
+        UserError: when the file claims more than it holds, or is a program.
+        pickle.UnpicklingError: when it asks for anything but tensors, plain containers and ``stand_ins``.
+        Exception: of any kind, when it is damaged.
+    """
+    packed = _check_archive(path)
+    with torch.serialization.safe_globals(list(stand_ins)):
+        # Mapped, a storage is a part of the file: a claim of more is refused instead of allocated.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=packed)
 
 
 def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

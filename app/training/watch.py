@@ -11,6 +11,7 @@ import streamlit as st
 
 from app import choose, services, session
 from app.training import curves
+from core.cards import held_out
 from core.errors import UserError
 from core.training import background, runs
 from core.training.runs import Run
@@ -170,7 +171,7 @@ def _result(run: Run) -> None:
     metrics = card.get("metrics", {})
     rows = [{"head": head} | {k: v for k, v in one.items() if isinstance(v, int | float)} for head, one in metrics.items()]
     if rows:
-        st.text("On the held-out speakers:")
+        st.text(f"{held_out(card)}:")
         table = pd.DataFrame(rows)
         numbers = [name for name in table.columns if name not in ("head", "clips")]
         st.dataframe(

@@ -101,6 +101,7 @@ def train(
 
     What is left out is as published at paper size, and quick at demo size.
     """
+    from core.cards import held_out
     from core.training.background import noting
     from core.training.recipes import recipe
     from core.training.run import train_checkpoint
@@ -118,7 +119,7 @@ def train(
     if card is None:
         return
     regret(card["unreadable"])
-    show(_metric_rows(card["metrics"]), as_json, f"Held-out speakers; checkpoint in {out}")
+    show(_metric_rows(card["metrics"]), as_json, f"{held_out(card)}; checkpoint in {out}")
 
 
 @app.command()

@@ -9,16 +9,23 @@ import pandas as pd
 PARTS = ("train", "development", "test", "none")
 
 
+def speakers(table: pd.DataFrame) -> int:
+    """How many speakers are known."""
+    return int(table["speaker"].replace("", pd.NA).nunique())
+
+
 def parts(table: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Part of the split -> its clips and speakers; "none" are the clips that are in no part."""
     words = table["split"].astype(str).replace("", "none")
     found = {str(part): group for part, group in table.groupby(words.to_numpy(), sort=False)}
     order = [part for part in PARTS if part in found] + [part for part in found if part not in PARTS]
-    return {part: {"clips": len(found[part]), "speakers": int(found[part]["speaker"].nunique())} for part in order}
+    return {part: {"clips": len(found[part]), "speakers": speakers(found[part])} for part in order}
 
 
 def crossings(table: pd.DataFrame) -> dict[str, Any]:
-    """How many speakers are in two parts of the split."""
+    """How many speakers are in two parts of the split; nothing where no speaker is known."""
     inside = table[~table["split"].isin(["", "none"]) & (table["speaker"] != "")]
+    if inside.empty:
+        return {}
     count = int((inside.groupby("speaker")["split"].nunique() > 1).sum())
     return {"speakers_in_two_sets": count, "no_speaker_in_two_sets": count == 0}

@@ -10,7 +10,7 @@ import pandas as pd
 
 from core.corpora import open_corpus
 from core.corpora.base import Corpus
-from core.corpora.counts import crossings, parts
+from core.corpora.counts import crossings, parts, speakers
 from core.corpora.known import known
 from core.corpora.lengths import lengths
 from core.corpora.readers import chosen, read, reader, recognise
@@ -54,7 +54,7 @@ def described(corpus: Corpus, durations: bool = True, progress: Progress | None 
         "path": str(corpus.root),
         "options": dict(corpus.options),
         "clips": len(table),
-        "speakers": int(table["speaker"].replace("", pd.NA).nunique()),
+        "speakers": speakers(table),
         "classes": _classes(corpus),
     }
     for attribute in _ATTRIBUTES:
@@ -76,7 +76,7 @@ def _classes(corpus: Corpus) -> dict[str, dict[str, int]]:
         return {}
     groups = {str(label): group for label, group in table.groupby("label") if str(label)}
     order = [label for label in corpus.labels if label in groups] + [label for label in groups if label not in corpus.labels]
-    return {label: {"clips": len(groups[label]), "speakers": int(groups[label]["speaker"].nunique())} for label in order}
+    return {label: {"clips": len(groups[label]), "speakers": speakers(groups[label])} for label in order}
 
 
 def _there(corpus: Corpus) -> list[str]:

@@ -36,7 +36,7 @@ class Reader:
 READERS: Registry[Reader] = Registry("kind of corpus")
 
 # In the order in which they are asked: the last takes any folder with media or a table.
-KINDS = ("demo", "crema-d", "ravdess", "msp-improv", "vavl", "cmu-mosei", "aff-wild2", "folder")
+KINDS = ("demo", "crema-d", "ravdess", "msp-improv", "vavl", "auxformer-v1", "cmu-mosei", "aff-wild2", "folder")
 
 
 @cache

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from core.corpora.base import Corpus, Given
-from core.corpora.counts import crossings, parts
+from core.corpora.counts import crossings, parts, speakers
 from core.corpora.lengths import length
 from core.corpora.readers import READERS, Options, Reader
 from core.corpora.tables import NOUNS, SOUND, VIDEO, columns_of, matched, media_files, numbers, once, read_table
@@ -80,13 +80,13 @@ def describe(path: Path, options: Options) -> dict[str, Any] | None:
         classes = {label: int((table["label"] == label).sum()) for label in labels}
         files[str(file.relative_to(path))] = {
             "clips": len(table),
-            "speakers": int(table["speaker"].nunique()),
+            "speakers": speakers(table),
             "classes": classes,
             "splits": parts(table),
             **crossings(table),
         }
         missing += remarks
-    apart = all(one["no_speaker_in_two_sets"] for one in files.values())
+    apart = all(one.get("no_speaker_in_two_sets", True) for one in files.values())
     return {"files": files, "no_speaker_in_two_sets": apart, "missing": missing}
 
 

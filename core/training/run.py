@@ -94,7 +94,7 @@ def train_checkpoint(
         "synthetic_training": corpus.synthetic,
         "clips": {name: len(part) for name, part in parts.items()},
         "unreadable": broken,
-        "speakers": {name: sorted({str(c.labels["speaker"]) for c in part}) for name, part in parts.items()},
+        "speakers": {name: sorted({str(c.labels["speaker"]) for c in part} - {""}) for name, part in parts.items()},
         "regime": regime,
         "config": asdict(config),
         "epochs_run": len(history),

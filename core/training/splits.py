@@ -72,10 +72,11 @@ def folds(table: pd.DataFrame, count: int = 10, seed: int = 0) -> list[pd.Series
 def official(table: pd.DataFrame, needed: Sequence[str] = SPLITS) -> pd.Series:
     """The split that the corpus came with, from its column ``split``; "validation" and the like are development.
 
-    Clips that its authors left out of every part are "none".
+    Clips that its authors left out of every part are "none". Where no clip names a speaker, the authors' word is taken.
 
     Raises:
-        UserError: when there is none, a part of ``needed`` has no clip, or a speaker is in two parts.
+        UserError: when there is none, a part of ``needed`` has no clip, a speaker is in two parts, or some clips name a speaker
+            and others do not.
     """
     if "split" not in table:
         raise UserError("The corpus has no split of its own (no column split): split it by speaker.")
@@ -86,6 +87,8 @@ def official(table: pd.DataFrame, needed: Sequence[str] = SPLITS) -> pd.Series:
     empty = [name for name in needed if not (split == name).any()]
     if empty:
         raise UserError(f"The corpus's own split has no clip for {' or '.join(empty)}: split it by speaker.")
+    if not _named(table).any():
+        return split
     inside = split != "none"
     parts = split[inside].groupby(_speakers(table[inside]).to_numpy()).unique()
     crossing = parts[parts.map(len) > 1]
@@ -125,10 +128,17 @@ def parted(table: pd.DataFrame, seed: int, way: str = "speaker") -> pd.Series:
 
 
 def _speakers(table: pd.DataFrame) -> pd.Series:
-    if "speaker" not in table or table["speaker"].isna().any() or (table["speaker"].astype(str).str.strip() == "").any():
+    if not _named(table).all():
         raise UserError("Some clips name no speaker: fill the column speaker, without which no split can keep speakers apart.")
     speakers = table["speaker"]
     return speakers if pd.api.types.is_numeric_dtype(speakers) else speakers.astype(str)
+
+
+def _named(table: pd.DataFrame) -> pd.Series:
+    """Whether each clip names its speaker."""
+    if "speaker" not in table:
+        return pd.Series(False, table.index)
+    return table["speaker"].notna() & (table["speaker"].astype(str).str.strip() != "")
 
 
 def _drawn(

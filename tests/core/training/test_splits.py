@@ -117,6 +117,14 @@ def test_a_clip_without_a_speaker_is_one_sentence(name):
             split()
 
 
+def test_a_corpus_that_names_no_speaker_at_all_keeps_its_own_split():
+    table = pd.DataFrame({"speaker": "", "split": ["train", "develop", "test"]})
+    assert official(table).tolist() == ["train", "development", "test"]
+    assert official(table.drop(columns="speaker")).tolist() == ["train", "development", "test"]
+    with pytest.raises(UserError, match="name no speaker"):
+        official(table.assign(speaker=["a", "", "b"]))
+
+
 def test_the_corpus_own_split_is_read_by_any_of_its_names():
     table = pd.DataFrame({"speaker": list("aabbc"), "split": ["Train", "training", "validation", "Development", "test"]})
     assert list(official(table)) == ["train", "train", "development", "development", "test"]
