@@ -170,3 +170,30 @@ def corpus_features(
         clips, broken = load_clips(corpus, store, workers, lambda done, total: report("Reading clips", done / total))
     regret(broken)
     remarks.print(f"{len(clips)} clips' features are in {store.root}.", markup=False)
+
+
+@corpus_app.command("cut")
+def corpus_cut(
+    name: CorpusName,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for the segments; inside the corpus, where they are found, if left out."),
+    ] = None,
+    workers: Workers = None,
+) -> None:
+    """Cut whole recordings into the segments that the corpus labels (CMU-MOSEI). Goes on where it was stopped."""
+    from core.corpora import open_corpus
+    from core.corpora.cut import FOLDER, cut, segments
+
+    corpus = open_corpus(name)
+    found = segments(corpus)
+    if not found:
+        there = int((corpus.table["path"] != "").sum())
+        raise UserError(
+            f"There is nothing to cut: {there:,} clips of {corpus.name} have a file, and no recording of the others is there."
+        )
+    folder = out or corpus.root / FOLDER
+    with progress_bar() as report:
+        files, broken = cut(found, folder, workers, lambda done, total: report("Cutting segments", done / total))
+    regret(broken)
+    remarks.print(f"{len(files):,} of {len(found):,} segments are in {folder}.", markup=False)

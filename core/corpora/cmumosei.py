@@ -81,9 +81,10 @@ def read(path: Path, options: Options) -> Corpus:
     found = _segmented(media_files(root, remarks, MEDIA)) if path.is_dir() else {}
     videos = set(table["speaker"])
     whole = [name for name in found if name in videos and name not in table.index]
-    if whole:
-        remarks.append(f"{len(whole):,} files are whole videos: cut them into segments, <video>_<index>.mp4, to play them.")
     table.insert(0, "path", matched(table.index, {name: place for name, place in found.items() if name not in whole}, remarks))
+    uncut = int(((table["path"] == "") & table["speaker"].isin(whole)).sum())
+    if uncut:
+        remarks.append(f"{uncut:,} segments lie in whole recordings: `affectscope corpus cut {path}` makes files of them.")
     expect(len(table), _SEGMENTS, "segments", remarks)
     facts = _facts(table)
     kind = options["label"]

@@ -128,8 +128,12 @@ def once(table: pd.DataFrame, key: str, path: Path, remarks: list[str]) -> pd.Da
     return kept.set_index(key)
 
 
+def _is_sound(place: str) -> bool:
+    return os.path.splitext(place)[1].lower() in SOUND
+
+
 def media_files(root: Path, remarks: list[str], suffixes: Collection[str] = MEDIA, skip: Collection[str] = ()) -> dict[str, str]:
-    """The media under a folder: name without suffix -> path under ``root``; of two of one name, the first by path.
+    """The media under a folder: name without suffix -> path under ``root``; of two of one name a video, or the first by path.
 
     Args:
         skip: folders not to look into, by the beginning of their names.
@@ -151,9 +155,12 @@ def media_files(root: Path, remarks: list[str], suffixes: Collection[str] = MEDI
                 continue
             if stem in found:
                 again.append(name)
-            found.setdefault(stem, os.path.relpath(os.path.join(folder, name), root))
+            place = os.path.relpath(os.path.join(folder, name), root)
+            # A video has its sound with it, as a rule; a sound never has its picture.
+            if stem not in found or (_is_sound(found[stem]) and not _is_sound(place)):
+                found[stem] = place
     if again:
-        remarks.append(f"{_some(again, 'file')} lie under {root.name} more than once; the first by path was taken.")
+        remarks.append(f"{_some(again, 'file')} lie under {root.name} more than once; of each the first was taken, videos first.")
     return found
 
 
