@@ -79,6 +79,9 @@ def train(
     frame_noise: Annotated[float | None, typer.Option(help="Noise on each frame's normalised features while training.")] = None,
     clip_noise: Annotated[float | None, typer.Option(help="Offset for a clip's normalised features while training.")] = None,
     balance: Annotated[bool | None, typer.Option(help="Weigh classes by the inverse of their frequency.")] = None,
+    soft_votes: Annotated[
+        bool | None, typer.Option(help="Learn the shares of the raters' votes (corpora with votes=soft).")
+    ] = None,
     split: Annotated[
         Literal["speaker", "official"] | None, typer.Option(help="Draw speakers by the seed, or take the corpus's own parts.")
     ] = None,
@@ -109,7 +112,7 @@ def train(
     own = recipe(system, preset)
     given: dict[str, Any] = {
         "epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size, "frame_noise": frame_noise,
-        "clip_noise": clip_noise, "balance": balance, "split": split, "precision": precision,
+        "clip_noise": clip_noise, "balance": balance, "soft_votes": soft_votes, "split": split, "precision": precision,
         "accelerator": accelerator, "devices": devices, "nodes": nodes,
     }  # fmt: skip
     config = replace(own.config, seed=seed, **{name: value for name, value in given.items() if value is not None})

@@ -260,17 +260,37 @@ def target_of(clip: Clip, spec: ModelSpec, times: np.ndarray) -> Tensor:
     return torch.from_numpy(np.concatenate([np.where(c.present[:, None], c.values, np.nan) for c in courses], 1)).float()
 
 
+def votes_of(clip: Clip, spec: ModelSpec) -> Tensor:
+    """The share [C] that each class has of a clip's votes for any of them; of a clip that nobody voted on, all its label's.
+
+    Raises:
+        UserError: as ``target_of``.
+    """
+    answer = F.one_hot(target_of(clip, spec, np.zeros(0)), len(spec.labels)).float()
+    votes = torch.tensor([float(clip.labels.get(f"share {label}", np.nan)) for label in spec.labels])
+    return votes / votes.sum() if torch.isfinite(votes).all() and votes.sum() > 0 else answer
+
+
 class Batches:
-    """Shuffled or ordered batches of normalised clips with what is to be answered; see ``target_of``."""
+    """Shuffled or ordered batches of normalised clips with what is to be answered; see ``target_of``, or ``votes_of``."""
 
     def __init__(
-        self, clips: Sequence[Clip], spec: ModelSpec, normaliser: Normaliser, size: int = 32, shuffle: bool = False
+        self,
+        clips: Sequence[Clip],
+        spec: ModelSpec,
+        normaliser: Normaliser,
+        size: int = 32,
+        shuffle: bool = False,
+        soft_votes: bool = False,
     ) -> None:
         self.dims = spec.inputs
         packed = [clip.streams for clip in clips if isinstance(clip.streams, PackedStreams)]
         streams: Sequence[Mapping[str, Stream]] = packed or [model_streams(clip.streams, spec, normaliser) for clip in clips]
         clocks = [clock_times(one, spec.clock) if spec.clock else np.zeros(0) for one in streams]
-        self.targets = [target_of(clip, spec, times) for clip, times in zip(clips, clocks, strict=True)]
+        self.targets = [
+            votes_of(clip, spec) if soft_votes else target_of(clip, spec, times)
+            for clip, times in zip(clips, clocks, strict=True)
+        ]
         if self.targets and all(torch.isnan(t).all() for t in self.targets):
             raise UserError(f"The corpus says nothing of {' or '.join(spec.labels)}: train a model of classes on it.")
         self.loader: DataLoader

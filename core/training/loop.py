@@ -53,6 +53,7 @@ class TrainConfig:
         decay_patience: epochs without one before the learning rate falls to a tenth ("learning decay set to five epochs").
         betas: Adam's; (momentum, unused) for SGD.
         balance: weigh classes by the inverse of their frequency.
+        soft_votes: learn each class's share of a clip's votes (columns ``share <class>``); what is measured stays the class.
         frame_noise, clip_noise: see ``augment.jitter``; 0 in the papers.
         batch_size: clips a step, of each process.
         split: how clips are shared out, see ``splits.parted``.
@@ -70,6 +71,7 @@ class TrainConfig:
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
     balance: bool = False
+    soft_votes: bool = False
     frame_noise: float = 0.0
     clip_noise: float = 0.0
     seed: int = 0
@@ -297,8 +299,10 @@ def _stored(files: Path | None, config: TrainConfig) -> Progress | None:
         stored = Progress(**torch.load(_resume_file(files), map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, EOFError, TypeError, ValueError, LookupError, pickle.UnpicklingError) as error:
         raise UserError(f"{name} is damaged: remove it and start again.") from error
-    # A finished run may be given more epochs; anything else would make it another run.
-    ours, theirs = ({k: v for k, v in one.items() if k != "epochs"} for one in (asdict(config), stored.config))
+    # A finished run may be given more epochs; anything else would make it another run. A setting that is newer than the file
+    # stood where it stands by default.
+    both = (asdict(config), asdict(TrainConfig()) | stored.config)
+    ours, theirs = ({k: v for k, v in one.items() if k != "epochs"} for one in both)
     if {k: list(v) if isinstance(v, tuple) else v for k, v in ours.items()} != {
         k: list(v) if isinstance(v, tuple) else v for k, v in theirs.items()
     }:

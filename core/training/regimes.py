@@ -199,6 +199,9 @@ class MetricLearning(Regime):
         if self.metric == "softmax" or not bool(seen.any()):
             return loss
         embedding = F.normalize(output.embeddings["fused"][seen], dim=1)
+        if target.is_floating_point():
+            # Which clips belong together is a matter of classes: of shares of votes, the largest.
+            target = target.argmax(1)
         if self.metric == "triplet":
             return loss + self.weight * triplet_loss(embedding, target[seen], self.alpha)
         return loss + self.weight * emotion_loss(embedding, target[seen], model.spec.labels, self.alpha, self.beta)

@@ -62,6 +62,10 @@ def train_checkpoint(
     corpus = open_corpus(corpus_name)
     packed = _packed(system, preset, store) if store else {}
     changes, sets = fitted(system, preset, corpus, {m: (one.name, one.dim) for m, one in packed.items()})
+    if config.soft_votes and not all(f"share {label}" in corpus.table for label in changes.get("labels", [""])):
+        raise UserError(
+            f"{corpus.name} has no shares of votes for {system}: add it with --option votes=soft, or go without them."
+        )
     clips, broken = packed_clips(corpus, packed) if packed else _read(corpus, sets, workers, report)
     split = parted(corpus.table.loc[[c.id for c in clips]], config.seed, config.split)
     parts = {name: [c for c in clips if split[c.id] == name] for name in ("train", "development", "test")}
@@ -71,7 +75,8 @@ def train_checkpoint(
     seed_everything(config.seed, verbose=False)
     model = MODELS[system].preset(preset, **changes)
     batches = {
-        name: Batches(part, model.spec, normaliser, config.batch_size, shuffle=name == "train") for name, part in parts.items()
+        name: Batches(part, model.spec, normaliser, config.batch_size, name == "train", config.soft_votes and name == "train")
+        for name, part in parts.items()
     }
     set_prior(model, batches["train"].targets)
     class_weights = balanced(batches["train"].targets, model.spec) if config.balance else ()
@@ -162,7 +167,7 @@ def _feature_set(modality: str, spec: ModelSpec, corpus: Corpus) -> str:
 def set_prior(model: AVModel, targets: Sequence[Tensor]) -> None:
     """The answer before anything is seen: log-shares of the classes, or means of the attributes."""
     if model.spec.task == "classification":
-        counts = torch.bincount(torch.stack(list(targets)), minlength=len(model.spec.labels))
+        counts = _counts(targets, model.spec)
         # One clip added to each class: a class without clips is unlikely, not impossible.
         model.prior.copy_(((counts + 1) / (counts + 1).sum()).log())
     else:
@@ -173,9 +178,15 @@ def balanced(targets: Sequence[Tensor], spec: ModelSpec) -> tuple[float, ...]:
     """One weight a class, so that every class that occurs counts the same in all; their mean over clips is one."""
     if spec.task != "classification":
         return ()
-    counts = torch.bincount(torch.stack(list(targets)), minlength=len(spec.labels)).float()
-    weights = torch.where(counts > 0, counts.sum() / (counts.clamp(min=1) * (counts > 0).sum()), 0.0)
+    counts = _counts(targets, spec)
+    weights = torch.where(counts > 0, counts.sum() / (counts * (counts > 0).sum()), 0.0)
     return tuple(weights.tolist())
+
+
+def _counts(targets: Sequence[Tensor], spec: ModelSpec) -> Tensor:
+    """Clips of each class [C]; of shares of votes, their sums."""
+    together = torch.stack(list(targets))
+    return together.sum(0) if together.ndim == 2 else torch.bincount(together, minlength=len(spec.labels)).float()
 
 
 def evaluate_checkpoint(
