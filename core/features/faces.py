@@ -114,9 +114,20 @@ def cut_crops(path: Path, track: FaceTrack) -> np.ndarray:
     return cut_pictures(read_frames(path, DETECTION_SIDE), track)
 
 
-def cut_pictures(pictures: Pictures, track: FaceTrack, size: int = CROP_SIZE, colour: bool = False) -> np.ndarray:
-    """The face of every frame, [F, size, size] uint8 grey, or [F, size, size, 3] RGB; zeros where there is none."""
-    crops = np.zeros((len(track.times), size, size, *([3] if colour else [])), np.uint8)
+def crops_shape(track: FaceTrack, size: int = CROP_SIZE, colour: bool = False) -> tuple[int, ...]:
+    """What ``cut_pictures`` makes: [F, size, size], or [F, size, size, 3]."""
+    return (len(track.times), size, size, *([3] if colour else []))
+
+
+def cut_pictures(
+    pictures: Pictures, track: FaceTrack, size: int = CROP_SIZE, colour: bool = False, out: np.ndarray | None = None
+) -> np.ndarray:
+    """The face of every frame, [F, size, size] uint8 grey, or [F, size, size, 3] RGB; zeros where there is none.
+
+    Args:
+        out: zeros of that shape to put them into, such as a file's where memory is short.
+    """
+    crops = np.zeros(crops_shape(track, size, colour), np.uint8) if out is None else out
     if track.present.any():
         for index, (_, picture) in enumerate(pictures):
             if index < len(crops) and track.present[index]:

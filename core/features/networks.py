@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +30,8 @@ _VGG_LAST = ("1_2", "2_2", "3_3", "4_3", "5_3")
 _VGG_MEAN = (129.1863, 104.7624, 93.5940)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CHUNK = 32
+# Frames of 20 ms: a minute. The memory that attention takes grows with the square.
+WHOLE = 3000
 _FOLDER_FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.bin")
 
 
@@ -164,7 +166,28 @@ class Wav2Vec2:
             return np.zeros((0, self.dim), np.float32)
         values = self._prepare(sound.samples, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_values
         with torch.inference_mode():
-            return self._model(values.to(self._device)).last_hidden_state[0].cpu().numpy()
+            parts = [self._section(values, *section) for section in sections((values.shape[1] - self.window) // self.step + 1)]
+        return np.concatenate(parts)
+
+    def _section(self, values: Tensor, begin: int, first: int, last: int, end: int) -> np.ndarray:
+        heard = values[:, begin * self.step : (end - 1) * self.step + self.window].to(self._device)
+        return self._model(heard).last_hidden_state[0, first - begin : last - begin].cpu().numpy()
+
+
+def sections(frames: int) -> Iterator[tuple[int, int, int, int]]:
+    """How a sound of so many frames goes through a network that attends from each to all.
+
+    Up to ``WHOLE`` as a whole, and above it in parts that hear some seconds before and after themselves.
+
+    Yields:
+        The first frame heard, the first and last ones wanted, and the last one heard; last ones are exclusive.
+    """
+    if frames <= WHOLE:
+        yield 0, 0, frames, frames
+        return
+    for first in range(0, frames, WHOLE // 2):
+        last = min(frames, first + WHOLE // 2)
+        yield max(0, first - WHOLE // 4), first, last, min(frames, last + WHOLE // 4)
 
 
 @lru_cache(maxsize=8)

@@ -25,6 +25,8 @@ from core.media import SAMPLE_RATE, Sound
 from core.registry import Registry
 from core.streams import Stream
 
+# Crops that are taken out of a recording at once: as many as all encoders go by, so that the numbers are those of one go.
+CHUNK = 256
 # Part of every key in the store: raise it whenever an extractor's numbers change.
 EXTRACTION_VERSION = 2
 SNIPPETS, SNIPPET_FRAMES = 6, 16
@@ -146,7 +148,10 @@ def _present(arrays: Arrays) -> np.ndarray:
 def _faces(arrays: Arrays, encode: Callable[[np.ndarray], np.ndarray], crops: str, dim: int) -> Stream:
     present = _present(arrays)
     values = np.zeros((len(present), dim), np.float32)
-    values[present] = encode(arrays[crops][present])
+    there = np.flatnonzero(present)
+    for begin in range(0, len(there), CHUNK):
+        chosen = there[begin : begin + CHUNK]
+        values[chosen] = encode(arrays[crops][chosen])
     return Stream(values, arrays["times"], present)
 
 

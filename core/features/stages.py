@@ -5,8 +5,10 @@ They know nothing of where they run: in this process, in processes that pass arr
 
 from __future__ import annotations
 
+import math
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,11 +18,11 @@ import numpy as np
 import torch
 
 from core import media
-from core.features.faces import DETECTION_SIDE, FaceDetector, FaceTrack, Pictures, cut_pictures, track_pictures
+from core.features.faces import DETECTION_SIDE, FaceDetector, FaceTrack, Pictures, crops_shape, cut_pictures, track_pictures
 from core.features.sets import FEATURE_SETS
-from core.features.store import Arrays
+from core.features.store import Arrays, cache_root
 
-# Pictures of a clip that take more are not passed on, but decoded again.
+# Pictures of a clip that take more are not passed on, but decoded again; crops that do lie in a file while they are used.
 MOST_PICTURES = 256 << 20
 # Nobody attends over a whole recording here, as the dashboard does: Aff-Wild2 has videos of nearly half an hour.
 LONGEST = 1800
@@ -65,26 +67,52 @@ def decode(task: Task) -> Arrays:
 
 
 def detect(task: Task, arrays: Arrays) -> Arrays:
-    """Instead of the pictures, ``times`` and ``boxes`` [F, 4] of the main face, and its crops."""
+    """Instead of the pictures, ``times`` and ``boxes`` [F, 4] of the main face, and its crops where they are not too many."""
     if not task.crops:
         return arrays
     kept = {name: array for name, array in arrays.items() if name not in ("pictures", "moments")}
     track = track_pictures(_again(task.path, arrays), _detector())
     kept |= {"times": track.times, "boxes": track.boxes}
     for kind in task.crops:
-        kept[kind] = _crops(kind, _again(task.path, arrays), track)
+        if _bytes(kind, track) <= MOST_PICTURES:
+            kept[kind] = _crops(kind, _again(task.path, arrays), track)
     return kept
 
 
 def encode(task: Task, arrays: Arrays) -> dict[str, Arrays]:
     """Feature set -> ``values``, ``times`` and ``present``, and the clip's ``duration``."""
     made = {}
-    for name in task.sets:
-        one = FEATURE_SETS[name]
-        stream = one.encode(arrays, one.load(task.weights.get(name), task.device))
-        values = stream.values.astype(np.uint8 if one.pixels else np.float32, copy=False)
-        made[name] = {"values": values, "times": stream.times, "present": stream.present, "duration": arrays["duration"]}
+    with _late_crops(task, arrays) as late:
+        for name in task.sets:
+            one = FEATURE_SETS[name]
+            stream = one.encode({**arrays, **late}, one.load(task.weights.get(name), task.device))
+            values = stream.values.astype(np.uint8 if one.pixels else np.float32, copy=False)
+            made[name] = {"values": values, "times": stream.times, "present": stream.present, "duration": arrays["duration"]}
     return made
+
+
+@contextmanager
+def _late_crops(task: Task, arrays: Arrays) -> Iterator[Arrays]:
+    """The crops that were too large to be passed on, in files that the system can write out when memory is short."""
+    late: Arrays = {}
+    with ExitStack() as stack:
+        for kind in task.crops:
+            if kind in arrays or "boxes" not in arrays:
+                continue
+            track = FaceTrack(arrays["times"], arrays["boxes"])
+            folder = cache_root()
+            folder.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+            size, colour = _sides(kind)
+            shape = crops_shape(track, size, colour)
+            late[kind] = cut_pictures(
+                media.read_frames(task.path, DETECTION_SIDE, LONGEST),
+                track,
+                size,
+                colour,
+                np.memmap(file, np.uint8, "w+", shape=shape),
+            )
+        yield late
 
 
 def cut(kind: str, path: Path, track: FaceTrack) -> np.ndarray:
@@ -125,8 +153,17 @@ def _again(path: Path, arrays: Arrays) -> Pictures:
 
 
 def _crops(kind: str, pictures: Pictures, track: FaceTrack) -> np.ndarray:
+    return cut_pictures(pictures, track, *_sides(kind))
+
+
+def _sides(kind: str) -> tuple[int, bool]:
+    """The side of a kind of crops, and whether they have colours."""
     colour, size = kind.split("-")
-    return cut_pictures(pictures, track, int(size), colour == "rgb")
+    return int(size), colour == "rgb"
+
+
+def _bytes(kind: str, track: FaceTrack) -> int:
+    return math.prod(crops_shape(track, *_sides(kind)))
 
 
 @lru_cache(maxsize=1)

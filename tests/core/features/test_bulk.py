@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from core.cli.features import features_app
 from core.corpora import Corpus, bundled
 from core.errors import UserError
-from core.features import bulk, engines, packing
+from core.features import bulk, engines, packing, stages
 from core.features.bulk import extract_corpus
 from core.features.extract import extract
 from core.features.packed import choose_sets
@@ -111,6 +111,23 @@ def test_a_recording_too_long_to_look_at_is_extracted_whole(corpus, tmp_path):
     assert len(found["visual"].stream("c1").times) == 130
     with pytest.raises(UserError, match="lasts 65 s: cut it to 60 s or less"):
         extract(corpus.media("c1"), FeatureStore(tmp_path / "cache"))
+
+
+def test_crops_that_take_too_much_memory_lie_in_a_file_and_give_the_same_bytes(tmp_path, monkeypatch):
+    demo, sets = bundled(), ["face-maps", "faces-48", "faces-96"]
+    corpus = replace(demo, table=demo.table.head(2))
+    extract_corpus(corpus, sets, tmp_path / "held", 1)
+    monkeypatch.setenv("AFFECTSCOPE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(stages, "MOST_PICTURES", 10_000)
+    passed = []
+    detect = stages.detect
+    monkeypatch.setattr(stages, "detect", lambda task, arrays: passed.append(detect(task, arrays)) or passed[-1])
+    extract_corpus(corpus, sets, tmp_path / "filed", 1)
+    assert passed
+    assert not any("rgb-96" in arrays for arrays in passed)
+    assert files(tmp_path / "filed") == files(tmp_path / "held")
+    assert choose_sets(tmp_path / "filed", {"visual": "face-maps"}, ["visual"])["visual"].stream(str(corpus.table.index[0])).any
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_a_second_set_joins_the_store(corpus, tmp_path):

@@ -13,7 +13,7 @@ from torchvision.models.vgg import make_layers
 from core import media
 from core.corpora import bundled
 from core.errors import UserError
-from core.features import opensmile, stages
+from core.features import networks, opensmile, stages
 from core.features.networks import _VGG_CONVOLUTIONS, _VGG_MEAN, EfficientNetB2, VggFace, Wav2Vec2, digest
 from core.features.sets import FEATURE_SETS, affect_windows
 from core.features.stages import Task
@@ -163,6 +163,28 @@ def test_wav2vec2_gives_fifty_frames_a_second(wav2vec2):
         expected = model(torch.from_numpy(normal)[None]).last_hidden_state[0].numpy()
     np.testing.assert_allclose(stream.values, expected, rtol=1e-3, atol=1e-4)
     assert len(Wav2Vec2(path, "cpu")(Sound(np.zeros(399, np.float32), 0.0))) == 0
+
+
+def test_a_long_sound_is_heard_in_parts_that_overlap(wav2vec2, monkeypatch):
+    path, model = wav2vec2
+    monkeypatch.setattr(networks, "WHOLE", 20)
+    sound = tone(1)
+    found = Wav2Vec2(path, "cpu")(sound)
+    assert found.shape == (49, 12)
+    normal = torch.from_numpy((sound.samples - sound.samples.mean()) / np.sqrt(sound.samples.var() + 1e-7))[None]
+    # The third part: frames 20 to 29, heard with five before and five after them.
+    with torch.inference_mode():
+        expected = model(normal[:, 15 * 320 : 34 * 320 + 400]).last_hidden_state[0, 5:15].numpy()
+    np.testing.assert_allclose(found[20:30], expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("frames", [1, 19, 20, 21, 30, 31, 49])
+def test_the_parts_of_a_sound_are_all_of_it_once(frames, monkeypatch):
+    monkeypatch.setattr(networks, "WHOLE", 20)
+    parts = list(networks.sections(frames))
+    assert [frame for _, first, last, _ in parts for frame in range(first, last)] == list(range(frames))
+    assert all(begin <= first < last <= end <= frames and end - begin <= 20 for begin, first, last, end in parts)
+    assert len(parts) == (1 if frames <= 20 else -(-frames // 10))
 
 
 def test_a_wav2vec2_with_a_tensor_missing_is_refused(wav2vec2):
