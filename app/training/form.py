@@ -11,6 +11,7 @@ from core.training.background import devices, regimes, start
 from core.training.recipes import recipe
 from core.training.runs import Order
 
+SPLITS = {"speaker": "By speaker", "official": "The corpus's own"}
 BUNDLED, FOLDER = "The bundled clips", "A folder"
 
 
@@ -48,7 +49,7 @@ def _order() -> Order:
         help="What a step sees and minimises.",
     )
     corpus = _corpus()
-    fourth, fifth, sixth, seventh = st.columns(4)
+    fourth, fifth, sixth, seventh, eighth = st.columns(5)
     epochs = fourth.number_input("Epochs, at most", 1, 10_000, defaults.config.epochs, key=f"train_epochs_{own}")
     rate = fifth.number_input(
         "Learning rate", 1e-8, 10.0, defaults.config.learning_rate, step=defaults.config.learning_rate / 10, format="%.2e",
@@ -57,12 +58,16 @@ def _order() -> Order:
     seed = sixth.number_input(
         "Seed", 0, 2**31 - 1, 0, key="train_seed", help="Decides which speakers are held out, first weights, and order."
     )
+    split = seventh.selectbox(
+        "Split", list(SPLITS), index=list(SPLITS).index(defaults.config.split), format_func=lambda name: SPLITS[name],
+        key=f"train_split_{own}", help="Speakers drawn by the seed, none in two parts, or the parts that the corpus came with.",
+    )  # fmt: skip
     places = devices()
-    device = seventh.selectbox(
+    device = eighth.selectbox(
         "Device", list(places), index=len(places) - 1 if len(places) > 1 else 0, format_func=lambda name: places[name],
         key="train_device",
     )  # fmt: skip
-    return Order(system, preset, corpus, regime, int(epochs), float(rate), int(seed), device)
+    return Order(system, preset, corpus, regime, int(epochs), float(rate), int(seed), device, split)
 
 
 def _corpus() -> str:

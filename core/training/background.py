@@ -65,6 +65,7 @@ def check(order: Order) -> Order:
     from core.models.base import MODELS, choose_preset
     from core.training.regimes import REGIMES
     from core.training.run import fitted
+    from core.training.splits import parted
 
     choose_preset(MODELS[order.system].presets(), order.preset)
     if not REGIMES[order.regime]:
@@ -81,7 +82,9 @@ def check(order: Order) -> Order:
         if "\0" in order.corpus or not order.corpus.strip():
             raise UserError("Name the corpus's folder.")
         order = Order(**asdict(order) | {"corpus": str(Path(order.corpus).expanduser().resolve())})
-    fitted(order.system, order.preset, open_corpus(order.corpus))
+    corpus = open_corpus(order.corpus)
+    fitted(order.system, order.preset, corpus)
+    parted(corpus.table, order.seed, order.split)
     return order
 
 

@@ -37,6 +37,7 @@ class Order:
     Attributes:
         corpus: a folder, or ``demo`` for the bundled clips.
         device: ``cpu``, or ``cuda:0`` and so on; runs on one device take turns.
+        split: ``speaker`` or ``official``, see ``core.training.splits.parted``.
     """
 
     system: str
@@ -47,13 +48,14 @@ class Order:
     learning_rate: float
     seed: int
     device: str = "cpu"
+    split: str = "speaker"
 
     def arguments(self, out: Path) -> list[str]:
         """For `affectscope`. Values are tied to their names, so that none can be taken for an option."""
         return [
             "train", self.system, f"--out={out}", f"--corpus={self.corpus}", f"--preset={self.preset}", f"--regime={self.regime}",
             f"--epochs={self.epochs}", f"--learning-rate={self.learning_rate!r}", f"--seed={self.seed}",
-            f"--accelerator={self.device.split(':')[0]}",
+            f"--accelerator={self.device.split(':')[0]}", f"--split={self.split}",
         ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from app import services
 from app.training import curves, watch
-from core.training import background, runs
+from core.training import background, runs, splits
 from core.training.runs import Order, Run
 
 PAGE = "../pages/train.py"
@@ -26,6 +26,9 @@ HISTORY = [
 @pytest.fixture
 def train(app, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(background, "_launch", lambda folder: process(folder))
+    # The corpus of these tests has two speakers, which cannot be parted in three.
+    parted = splits.parted
+    monkeypatch.setattr(splits, "parted", lambda table, seed, way: parted(table, seed, way) if way == "official" else None)
     app.run()
     return app.switch_page(PAGE)
 
@@ -60,6 +63,14 @@ def test_the_form_opens_with_the_systems_own_recipe(train) -> None:
     assert of(train, "selectbox", "Regime").value == "metric"
 
 
+def test_a_corpus_that_cannot_be_split_is_refused_before_a_run_begins(train) -> None:
+    train.run()
+    of(train, "selectbox", "Split").select("official").run()
+    of(train, "button", "Start training").click().run()
+    assert "no split of its own" in train.error[0].value
+    assert runs.all_runs() == {}
+
+
 def test_a_run_is_started_as_the_form_says_and_is_in_the_url(train) -> None:
     train.run()
     of(train, "number_input", "Epochs, at most").set_value(3).run()
@@ -69,6 +80,7 @@ def test_a_run_is_started_as_the_form_says_and_is_in_the_url(train) -> None:
     assert train.query_params["o.train.run"] == "auxformer-demo-seed5"
     order = json.loads((runs.root() / "auxformer-demo-seed5" / "order.json").read_text())
     assert (order["epochs"], order["seed"], order["corpus"], order["regime"]) == (3, 5, "demo", "optimised")
+    assert order["split"] == "speaker"
     assert of(train, "button", "Stop")
 
 

@@ -131,6 +131,7 @@ def test_only_a_finished_runs_checkpoint_is_a_model() -> None:
         ({"seed": -1}, "out of range"),
         ({"corpus": "/nowhere/at/all"}, "There is no corpus in /nowhere/at/all"),
         ({"corpus": " "}, "Name the corpus's folder"),
+        ({"split": "official"}, "own split has no clip for train"),
         ({"corpus": "a\0b"}, "Name the corpus's folder"),
     ],
 )
@@ -149,13 +150,14 @@ def test_the_command_line_takes_the_order_as_it_was_meant(monkeypatch: pytest.Mo
         return {"unreadable": [], "metrics": {}}
 
     monkeypatch.setattr(training_run, "train_checkpoint", remember)
-    order = replace(ORDER, corpus="--help; $(touch x)")
+    order = replace(ORDER, corpus="--help; $(touch x)", split="official")
     told = tmp_path / "progress.jsonl"
     result = CliRunner().invoke(cli.app, [*order.arguments(tmp_path / "a.safetensors"), f"--progress={told}", "--resume"])
     assert result.exit_code == 0, result.output
     system, preset, corpus, regime, config, out, _, _, resume, *_ = asked[0]
     assert (system, preset, corpus, regime) == ("auxformer", "demo", "--help; $(touch x)", "optimised")
     assert (config.epochs, config.learning_rate, config.seed, config.accelerator) == (4, 1.5e-3, 7, "cpu")
+    assert config.split == "official"
     assert (out, resume) == (tmp_path / "a.safetensors", True)
     assert [(line["stage"], line["share"]) for line in runs.progress_lines(told)] == [("Epoch 1: dev loss 1", 0.25)]
 
