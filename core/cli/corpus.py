@@ -183,7 +183,8 @@ def corpus_cut(
 ) -> None:
     """Cut whole recordings into the segments that the corpus labels (CMU-MOSEI). Goes on where it was stopped."""
     from core.corpora import open_corpus
-    from core.corpora.cut import FOLDER, cut, segments
+    from core.corpora.cut import cut, segments
+    from core.corpora.moseimedia import CUT
 
     corpus = open_corpus(name)
     found = segments(corpus)
@@ -192,7 +193,7 @@ def corpus_cut(
         raise UserError(
             f"There is nothing to cut: {there:,} clips of {corpus.name} have a file, and no recording of the others is there."
         )
-    folder = out or corpus.root / FOLDER
+    folder = out or corpus.root / CUT
     with progress_bar() as report:
         files, broken = cut(found, folder, workers, lambda done, total: report("Cutting segments", done / total))
     regret(broken)

@@ -13,7 +13,8 @@ Any of these in a folder, in this order:
   valid and test, each with ``audio`` [N, T, 74], ``vision`` [N, T, 35], ``text``, ``labels`` or ``regression_labels``, and
   ``id``. Frames there are padded with zeros and have no times: the present ones are spread over the segment.
 
-Segmented videos are called ``<video>_<index>.mp4``. The speaker is the video: one person talks in each.
+Segmented videos are called ``<video>_<number>.mp4``, or ``<video>/<number>.mp4`` in MMSA's copy; see ``moseimedia``. The speaker
+is the video: one person talks in each.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from core.corpora import csdfiles, moseipickles
+from core.corpora import csdfiles, moseimedia, moseipickles
 from core.corpora.base import Corpus, Given
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import MEDIA, columns_of, expect, matched, media_files, numbers, once, read_table, read_text
+from core.corpora.tables import columns_of, expect, matched, media_paths, numbers, once, read_table, read_text
 from core.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ _SEGMENTS = 23_259
 _NEEDED = ("file", "index", "start", "end")
 _OWN = (*_NEEDED, "label2a", "label2b", "label6", "label7", "split")
 _NEAR = ("", "*/", "*/*/")
+_PASSED_ON = re.compile(r"mosei|mosi|aligned_\d+")
 _SEQUENCES = {"audio": ("covarep", "coavarep"), "visual": ("facet", "openface"), "text": ("glove", "wordvectors")}
 
 
@@ -78,11 +80,13 @@ def read(path: Path, options: Options) -> Corpus:
     else:
         raise UserError(f"{path} has no labels of CMU-MOSEI: put CMU_MOSEI_Labels.csv, CMU_MOSEI_Labels.csd or a pickle into it.")
     given = _of_features(sequences, root) or given
-    found = _segmented(media_files(root, remarks, MEDIA)) if path.is_dir() else {}
-    videos = set(table["speaker"])
-    whole = [name for name in found if name in videos and name not in table.index]
-    table.insert(0, "path", matched(table.index, {name: place for name, place in found.items() if name not in whole}, remarks))
-    uncut = int(((table["path"] == "") & table["speaker"].isin(whole)).sum())
+    paths = media_paths(root, remarks) if path.is_dir() else []
+    found = moseimedia.segments(paths, table, root, remarks, positions="start" in table)
+    recordings = moseimedia.whole(paths, table)
+    known = {*found.values(), *recordings.values()}
+    others = {f"{place} ": place for place in paths if place not in known and Path(place).stem not in recordings}
+    table.insert(0, "path", matched(table.index, found | others, remarks))
+    uncut = int(((table["path"] == "") & table["speaker"].isin(list(recordings))).sum())
     if uncut:
         remarks.append(f"{uncut:,} segments lie in whole recordings: `affectscope corpus cut {path}` makes files of them.")
     expect(len(table), _SEGMENTS, "segments", remarks)
@@ -97,24 +101,27 @@ def read(path: Path, options: Options) -> Corpus:
 
 
 def _table(path: Path) -> Path | None:
-    files = [path] if path.is_file() else [file for near in _NEAR for file in sorted(path.glob(near + "*.csv"))]
+    files = [path] if path.is_file() else [file for near in _NEAR for file in _near(path, near + "*.csv")]
     return next((file for file in files if file.suffix.lower() == ".csv" and set(_NEEDED) <= set(columns_of(file))), None)
 
 
 def _sequences(path: Path) -> dict[str, Path]:
     """What each sequence is called -> its file."""
-    files = [path] if path.is_file() else [file for near in _NEAR for file in sorted(path.glob(near + "*.csd"))]
+    files = [path] if path.is_file() else [file for near in _NEAR for file in _near(path, near + "*.csd")]
     return {f"{csdfiles.name_of(file)} {file.stem}": file for file in files if file.suffix.lower() == ".csd"}
 
 
 def _pickle(path: Path) -> Path | None:
-    files = [path] if path.is_file() else [file for near in _NEAR[:2] for file in sorted(path.glob(near + "*.pkl"))]
-    return next((file for file in files if file.suffix.lower() in (".pkl", ".pickle")), None)
+    """A pickle that is named, or one in a folder that is called as those that are passed on; of two one that is not aligned."""
+    if path.is_file():
+        return path if path.suffix.lower() in (".pkl", ".pickle") else None
+    files = [file for near in _NEAR[:2] for file in _near(path, near + "*.pkl") if _PASSED_ON.search(file.stem.lower())]
+    return min(files, key=lambda file: (file.stem.lower().startswith("aligned"), files.index(file)), default=None)
 
 
-def _segmented(found: dict[str, str]) -> dict[str, str]:
-    # MMSA's copies write $_$ between video and number.
-    return {name.replace("$_$", "_"): place for name, place in found.items()}
+def _near(path: Path, pattern: str) -> list[Path]:
+    # macOS leaves a "._" file beside each one that it copies.
+    return [file for file in sorted(path.glob(pattern)) if not file.name.startswith(".")]
 
 
 def _of_table(file: Path, remarks: list[str]) -> pd.DataFrame:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import imageio_ffmpeg
 import numpy as np
 
+from core.corpora import moseimedia
 from core.corpora.base import Corpus
-from core.corpora.tables import MEDIA, SOUND, media_files
+from core.corpora.tables import is_sound, media_paths
 from core.errors import UserError
 
-FOLDER = "Segmented"
 # FFmpeg at its narrowest: one thread a process, since there are as many processes as cores.
 _ALWAYS = ("-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-threads", "1")
 _VIDEO = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p", "-c:a", "aac", "-movflags", "+faststart")
@@ -40,7 +40,7 @@ def segments(corpus: Corpus) -> list[Segment]:
     table = corpus.table
     if not {"path", "speaker", "start", "end"} <= set(table) or corpus.kind != "cmu-mosei":
         raise UserError(f"{corpus.name} does not say where in which recording its clips lie: only CMU-MOSEI comes uncut.")
-    recordings = media_files(corpus.root, [], MEDIA)
+    recordings = moseimedia.whole(media_paths(corpus.root, []), table)
     inside = table[(table["path"] == "") & table["speaker"].isin(list(recordings)) & (table["end"] > table["start"])]
     return [
         Segment(str(clip), corpus.root / recordings[row.speaker], float(row.start), float(row.end))
@@ -82,7 +82,7 @@ def cut(
 
 
 def _cut(segment: Segment, folder: Path) -> Path:
-    sound = segment.recording.suffix.lower() in SOUND
+    sound = is_sound(segment.recording.name)
     out = folder / f"{segment.clip}{'.wav' if sound else '.mp4'}"
     if out.is_file():
         return out

@@ -8,13 +8,15 @@ Without a table the clips are unlabelled, or labelled by the folders that they l
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from core.corpora.base import Corpus
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import MEDIA, NOUNS, columns_of, matched, media_files, numbers, once, read_table
+from core.corpora.tables import MEDIA, NOUNS, columns_of, is_sound, matched, media_paths, numbers, once, read_table
 from core.errors import UserError
 
 _CLIP = ("clip", "path", "file", "filename", "file_name", "name", "id", "video", "audio")
@@ -45,7 +47,7 @@ def read(path: Path, options: Options) -> Corpus:
     remarks: list[str] = []
     root = path if path.is_dir() else path.parent
     file = _wanted(path, options["table"])
-    found = media_files(root, remarks)
+    found = media_paths(root, remarks)
     if file is None:
         table = _by_folder(found)
         remarks.append(
@@ -85,14 +87,43 @@ def _wanted(path: Path, named: str) -> Path | None:
     return tables[0] if tables else None
 
 
-def _by_folder(found: dict[str, str]) -> pd.DataFrame:
-    folders = [Path(place).parent.name for place in found.values()]
-    several = len(set(folders)) > 1
-    labels = folders if several else [""] * len(folders)
-    return pd.DataFrame({"path": list(found.values()), "label": labels, "speaker": ""}, pd.Index(list(found), name="clip"))
+def _by_folder(found: list[str]) -> pd.DataFrame:
+    folders = [Path(place).parent.name for place in found]
+    labels = folders if len(set(folders)) > 1 else [""] * len(folders)
+    return pd.DataFrame({"path": found, "label": labels, "speaker": ""}, pd.Index(_ids(found), name="clip"))
 
 
-def _of_table(file: Path, found: dict[str, str], remarks: list[str]) -> pd.DataFrame:
+def _ids(places: Sequence[str]) -> list[str]:
+    """Names without suffix; where two would be the same, with the folders before them."""
+    names = [Path(place).stem if Path(place).suffix.lower() in MEDIA else place for place in places]
+    if len(set(names)) == len(names):
+        return names
+    return ["_".join(part for part in Path(place).with_suffix("").parts if part not in ("/", "..")) for place in places]
+
+
+def _places(said: Iterable[str], found: list[str]) -> list[str]:
+    """The file that each cell means, "" where there is none: a path by its end, a name wherever it lies, videos first."""
+    whole, ends, names, stems = set(found), dict[str, list[str]](), dict[str, str](), dict[str, str]()
+    for place in sorted(found, key=is_sound):
+        ends.setdefault(os.path.basename(place), []).append(place)
+        names.setdefault(os.path.basename(place), place)
+        stems.setdefault(Path(place).stem, place)
+
+    def meant(cell: str) -> str:
+        cell = cell.replace("\\", "/").removeprefix("./")
+        if cell in whole:
+            return cell
+        if "/" in cell:
+            near = [p for p in ends.get(os.path.basename(cell), ()) if cell.endswith(f"/{p}") or p.endswith(f"/{cell}")]
+            return near[0] if len(near) == 1 else ""
+        return (
+            names.get(cell) or stems.get(cell) or (stems.get(Path(cell).stem, "") if Path(cell).suffix.lower() in MEDIA else "")
+        )
+
+    return [meant(cell) for cell in said]
+
+
+def _of_table(file: Path, found: list[str], remarks: list[str]) -> pd.DataFrame:
     raw = read_table(file, [], remarks, None, ",;\t")
     lower = {str(name).lower(): str(name) for name in raw.columns}
     key = next((lower[name] for name in _CLIP if name in lower), None)
@@ -100,18 +131,12 @@ def _of_table(file: Path, found: dict[str, str], remarks: list[str]) -> pd.DataF
         raise UserError(f"{file.name} has no column that names the clips: call one `clip` or `path`.")
     raw = once(raw, key, file, remarks)
     places = raw[lower["path"]] if "path" in lower and lower["path"] != key else pd.Series(raw.index, raw.index)
-    table = pd.DataFrame(
-        index=pd.Index([Path(name).stem if Path(name).suffix.lower() in MEDIA else name for name in raw.index], name="clip")
-    )
+    table = pd.DataFrame(index=pd.Index(_ids(list(raw.index)), name="clip"))
     if table.index.has_duplicates:
         raise UserError(f"{file.name} names {table.index[table.index.duplicated()][0]} twice: give each clip a name of its own.")
-    by_path = {place: place for place in found.values()}
-    named = [
-        by_path.get(place.replace("\\", "/").removeprefix("./"), found.get(Path(place.replace("\\", "/")).stem, ""))
-        for place in places
-    ]
+    named = _places(places, found)
     media = {clip: place for clip, place in zip(table.index, named, strict=True) if place}
-    others = {f"{name} ": place for name, place in found.items() if place not in set(named)}
+    others = {f"{name} ": name for name in sorted(set(found) - set(named))}
     table["path"] = matched(table.index, media | others, remarks)
     for name, spellings in _OTHER.items():
         column = next((lower[word] for word in spellings if word in lower and lower[word] != key), None)

@@ -22,6 +22,8 @@ NOUNS = {
     "angry": "anger", "sad": "sadness", "happy": "happiness", "fearful": "fear", "disgusted": "disgust", "surprised": "surprise",
 }  # fmt: skip
 MEDIA = VIDEO | SOUND
+# What git-lfs leaves in place of a file that it did not fetch.
+_POINTER, _POINTER_SIZE = b"version https://git-lfs", 1024
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _NAMED = 3
 
@@ -128,18 +130,18 @@ def once(table: pd.DataFrame, key: str, path: Path, remarks: list[str]) -> pd.Da
     return kept.set_index(key)
 
 
-def _is_sound(place: str) -> bool:
+def is_sound(place: str) -> bool:
     return os.path.splitext(place)[1].lower() in SOUND
 
 
-def media_files(root: Path, remarks: list[str], suffixes: Collection[str] = MEDIA, skip: Collection[str] = ()) -> dict[str, str]:
-    """The media under a folder: name without suffix -> path under ``root``; of two of one name a video, or the first by path.
+def media_paths(root: Path, remarks: list[str], suffixes: Collection[str] = MEDIA, skip: Collection[str] = ()) -> list[str]:
+    """The media under a folder, by their paths under ``root``; without links that lead nowhere and what git-lfs did not fetch.
 
     Args:
         skip: folders not to look into, by the beginning of their names.
     """
-    found: dict[str, str] = {}
-    again: list[str] = []
+    found: list[str] = []
+    absent: list[str] = []
     seen: set[str] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -150,18 +152,38 @@ def media_files(root: Path, remarks: list[str], suffixes: Collection[str] = MEDI
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith((".", *skip)))
         for name in sorted(files):
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() not in suffixes or name.startswith("."):
-                continue
-            if stem in found:
-                again.append(name)
-            place = os.path.relpath(os.path.join(folder, name), root)
-            # A video has its sound with it, as a rule; a sound never has its picture.
-            if stem not in found or (_is_sound(found[stem]) and not _is_sound(place)):
-                found[stem] = place
+            if os.path.splitext(name)[1].lower() in suffixes and not name.startswith("."):
+                place = os.path.join(folder, name)
+                (found if _is_there(place) else absent).append(os.path.relpath(place, root))
+    if absent:
+        remarks.append(f"{_some(absent, 'file')} are links without content: fetch it (git lfs pull, git annex get).")
+    return found
+
+
+def media_files(root: Path, remarks: list[str], suffixes: Collection[str] = MEDIA, skip: Collection[str] = ()) -> dict[str, str]:
+    """``media_paths`` by their names without suffix; of two of one name a video, or the first by path."""
+    found: dict[str, str] = {}
+    again: list[str] = []
+    for place in media_paths(root, remarks, suffixes, skip):
+        stem = Path(place).stem
+        if stem in found:
+            again.append(os.path.basename(place))
+        # A video has its sound with it, as a rule; a sound never has its picture.
+        if stem not in found or (is_sound(found[stem]) and not is_sound(place)):
+            found[stem] = place
     if again:
         remarks.append(f"{_some(again, 'file')} lie under {root.name} more than once; of each the first was taken, videos first.")
     return found
+
+
+def _is_there(place: str) -> bool:
+    try:
+        if os.stat(place).st_size > _POINTER_SIZE:
+            return True
+        with open(place, "rb") as file:
+            return not file.read(len(_POINTER)).startswith(_POINTER)
+    except OSError:
+        return False
 
 
 def matched(ids: Iterable[str], found: dict[str, str], remarks: list[str]) -> pd.Series:

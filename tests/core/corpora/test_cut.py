@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from core.cli.corpus import corpus_app
 from core.corpora import bundled
 from core.corpora.cut import cut, segments
+from core.corpora.moseimedia import CUT
 from core.corpora.readers import read
 from core.errors import UserError
 from core.media import probe, read_frames, read_sound
@@ -40,7 +41,7 @@ def test_a_segment_is_what_lies_between_its_start_and_its_end(mosei):
     assert any("2 segments lie in whole recordings" in remark for remark in corpus.missing)
     found = segments(corpus)
     assert [(one.clip, one.recording.name) for one in found] == [("talk_0", "talk.mp4"), ("talk_1", "talk.mp4")]
-    files, broken = cut(found, mosei / "Segmented")
+    files, broken = cut(found, mosei / CUT)
     assert not broken
     info = probe(files[0])
     rate = probe(whole).fps
@@ -54,7 +55,7 @@ def test_a_segment_is_what_lies_between_its_start_and_its_end(mosei):
     assert own < next_one
     assert read_sound(files[0]) is not None
     again = read(mosei)
-    assert again.table["path"].tolist() == ["Segmented/talk_0.mp4", "Segmented/talk_1.mp4", ""]
+    assert again.table["path"].tolist() == [f"{CUT}/talk_0.mp4", f"{CUT}/talk_1.mp4", ""]
     assert segments(again) == []
     assert not any("whole recordings" in remark for remark in again.missing)
 
@@ -75,7 +76,7 @@ def test_what_is_cut_is_not_cut_again_and_a_broken_recording_is_told_of(mosei):
 def test_the_command_cuts_and_says_where_the_segments_are(mosei):
     result = CliRunner().invoke(corpus_app, ["cut", str(mosei)])
     assert result.exit_code == 0, result.output
-    assert sorted(file.name for file in (mosei / "Segmented").iterdir()) == ["talk_0.mp4", "talk_1.mp4"]
+    assert sorted(file.name for file in (mosei / CUT).iterdir()) == ["talk_0.mp4", "talk_1.mp4"]
     with pytest.raises(UserError, match="nothing to cut: 2 clips"):
         CliRunner().invoke(corpus_app, ["cut", str(mosei)], catch_exceptions=False)
     with pytest.raises(UserError, match="only CMU-MOSEI"):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.corpora.describe import describe
 from core.corpora.readers import read, recognise
 from core.errors import UserError
 
@@ -88,3 +89,36 @@ def test_labels_are_read_by_their_nouns_unless_asked_otherwise(tmp_path):
         corpus.missing
     )
     assert read(folder, "folder", {"names": "written"}).table["label"].tolist() == ["ANGRY", "Anger", "Boredom"]
+
+
+def test_a_path_in_a_table_is_that_file_and_no_other_of_its_name(tmp_path):
+    for place in ("happy/001.mp4", "sad/001.mp4", "a.mp4", "a.wav"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_bytes(b"1")
+    rows = ["x,happy/001.mp4", "y,sad/001.mp4", "z,other/001.mp4", "v,a.mp4", "w,a.wav", "u,all/sad/001.mp4", r"t,.\sad\001.mp4"]
+    (tmp_path / "labels.csv").write_text("\n".join(["clip,path,label", *(f"{row},calm" for row in rows)]))
+    table = read(tmp_path).table
+    assert table["path"].to_dict() == {
+        "x": "happy/001.mp4", "y": "sad/001.mp4", "z": "", "v": "a.mp4", "w": "a.wav", "u": "sad/001.mp4", "t": "sad/001.mp4",
+    }  # fmt: skip
+
+
+def test_clips_of_one_name_in_two_folders_are_two_clips(tmp_path):
+    for place in ("happy/001.mp4", "sad/001.mp4"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_bytes(b"1")
+    assert read(tmp_path).table["path"].to_dict() == {"happy_001": "happy/001.mp4", "sad_001": "sad/001.mp4"}
+    (tmp_path / "labels.csv").write_text("path,label\nhappy/001.mp4,happiness\nsad/001.mp4,sadness\n")
+    table = read(tmp_path).table
+    assert table[["path", "label"]].to_numpy().tolist() == [["happy/001.mp4", "happiness"], ["sad/001.mp4", "sadness"]]
+    assert table.index.tolist() == ["happy_001", "sad_001"]
+
+
+def test_links_that_lead_nowhere_and_what_git_lfs_left_out_are_no_media(tmp_path):
+    (tmp_path / "labels.csv").write_text("clip,label\na,calm\nb,calm\nc,calm\n")
+    (tmp_path / "a.mp4").write_bytes(b"1")
+    (tmp_path / "b.mp4").symlink_to("gone.mp4")
+    (tmp_path / "c.mp4").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    content = describe(str(tmp_path))
+    assert content["media"] == {"found": 1, "missing": 2}
+    assert any("2 files (b.mp4, c.mp4) are links without content" in remark for remark in content["missing"])
