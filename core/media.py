@@ -93,6 +93,26 @@ def probe(path: Path, longest: float = MAX_SECONDS) -> MediaInfo:
         return MediaInfo(duration, start, width, height, fps, rotation, names[0], names[1], playable)
 
 
+def track_ends(path: Path) -> dict[str, tuple[float, bool]]:
+    """``video`` and ``audio``, where there: the second at which the track ends by its header, and whether it says so itself.
+
+    A track of a file that tells only of the whole ends with it, as far as one knows.
+
+    Raises:
+        UserError: when the file cannot be opened.
+    """
+    with _opened(path) as container:
+        start, whole = _start(container), _duration(container, 0.0)
+        tracks = {kind: _first(container, kind) for kind in ("video", "audio")}
+        return {
+            kind: (float(((track.start_time or 0) + track.duration) * track.time_base) - start, True)
+            if track.duration and track.time_base
+            else (whole, False)
+            for kind, track in tracks.items()
+            if track is not None
+        }
+
+
 def read_frames(path: Path, max_side: int | None = None, longest: float = MAX_SECONDS) -> Iterator[tuple[float, np.ndarray]]:
     """Yield (presentation time, RGB picture [H, W, 3] uint8, upright, square pixels) for every frame that decodes.
 

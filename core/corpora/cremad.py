@@ -58,7 +58,7 @@ def read(path: Path, options: Options) -> Corpus:
         UserError: when a table is damaged, or holds no votes where they were asked for.
     """
     remarks: list[str] = []
-    votes = _votes(path, remarks)
+    votes, counted = _votes(path, remarks)
     listed = _listed(path, remarks)
     media = _media(path, remarks)
     every = {*listed, *(clip for table in votes.values() for clip in table.index), *media}
@@ -77,9 +77,14 @@ def read(path: Path, options: Options) -> Corpus:
     if label == "perceived" and not votes:
         remarks.append("Neither tabulatedVotes.csv nor summaryTable.csv: the labels are the acted emotions.")
         label = "acted"
-    table["label"] = table["acted"] if label == "acted" else _perceived(table, votes, options)
+    if label == "acted":
+        table["label"] = table["acted"]
+    else:
+        table["label"] = _perceived(table, votes, options)
+        if unvoted := int((table[f"vote {options['modality']}"] == "").sum()):
+            remarks.append(f"{unvoted:,} clips have no votes on {options['modality']} and were left out.")
     if options["votes"] == "soft":
-        table = table.join(_soft(votes, options["modality"]))
+        table = table.join(_soft(counted, options["modality"]))
     return Corpus(path.name, path, table[table["label"] != ""], EMOTIONS, facts=facts, missing=tuple(remarks))
 
 
@@ -95,18 +100,27 @@ def _listed(path: Path, remarks: list[str]) -> list[str]:
     return _known(once(read_table(file, ["Filename"], remarks, ()), "Filename", file, remarks), file, remarks).index.tolist()
 
 
-def _votes(path: Path, remarks: list[str]) -> dict[str, pd.DataFrame]:
-    """Modality -> votes [clips, emotions]; without them what the summary says."""
-    file = _find(path, "tabulatedVotes.csv")
-    summary = _find(path, "summaryTable.csv")
-    if file is not None:
-        votes = _tabulated(file, remarks)
-        _compare(votes, _summarised(summary, remarks) if summary else {}, remarks)
-        return votes
-    if summary is None:
-        return {}
-    remarks.append("tabulatedVotes.csv is missing: the winners are those of summaryTable.csv, and there are no soft votes.")
-    return _summarised(summary, remarks)
+def _votes(path: Path, remarks: list[str]) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+    """Modality -> votes [clips, emotions], where nobody counted them the winners of the summary; and those that were counted."""
+    file, summary = _find(path, "tabulatedVotes.csv"), _find(path, "summaryTable.csv")
+    counted = _tabulated(file, remarks) if file else {}
+    told = _summarised(summary, remarks) if summary else {}
+    if not counted:
+        if told:
+            remarks.append(
+                "tabulatedVotes.csv has no votes: the winners are those of summaryTable.csv, and there are no soft votes."
+            )
+        return told, {}
+    _compare(counted, told, remarks)
+    votes = dict(counted)
+    for modality, winning in told.items():
+        rest = winning[~winning.index.isin(counted[modality].index)] if modality in counted else winning
+        if len(rest):
+            remarks.append(
+                f"tabulatedVotes.csv lacks {len(rest):,} clips ({modality}): their winners are those of summaryTable.csv."
+            )
+            votes[modality] = pd.concat([counted[modality], rest]) if modality in counted else rest
+    return votes, counted
 
 
 def _compare(votes: dict[str, pd.DataFrame], summary: dict[str, pd.DataFrame], remarks: list[str]) -> None:

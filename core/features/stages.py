@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from core import media
+from core.errors import UserError
 from core.features.faces import DETECTION_SIDE, FaceDetector, FaceTrack, Pictures, crops_shape, cut_pictures, track_pictures
 from core.features.sets import FEATURE_SETS
 from core.features.store import Arrays, cache_root
@@ -26,6 +27,9 @@ from core.features.store import Arrays, cache_root
 MOST_PICTURES = 256 << 20
 # Nobody attends over a whole recording here, as the dashboard does: Aff-Wild2 has videos of nearly half an hour.
 LONGEST = 1800
+# A track that reaches less of its length than this, and some more, was cut off. Of one that does not say its own length the
+# file's is known, which may be another track's.
+_WHOLE, _HALF, _SLACK = 0.9, 0.5, 0.5
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,14 @@ def decode(task: Task) -> Arrays:
     """``duration``; ``sound`` and ``sound_start`` where asked for and there; ``pictures`` [F, H, W, 3] with ``moments`` [F].
 
     Raises:
-        UserError: when the file cannot be played.
+        UserError: when the file cannot be played, or is cut short.
     """
     arrays: Arrays = {"duration": np.array(media.probe(task.path, LONGEST).duration)}
-    if "sound" in task.needs and (sound := media.read_sound(task.path, LONGEST)) is not None:
-        arrays |= {"sound": sound.samples, "sound_start": np.array(sound.start)}
+    if "sound" in task.needs:
+        sound = media.read_sound(task.path, LONGEST)
+        _check_whole(task.path, "audio", sound.start + len(sound.samples) / media.SAMPLE_RATE if sound else 0.0)
+        if sound is not None:
+            arrays |= {"sound": sound.samples, "sound_start": np.array(sound.start)}
     if task.crops:
         arrays |= _pictures(task.path)
     return arrays
@@ -72,6 +79,7 @@ def detect(task: Task, arrays: Arrays) -> Arrays:
         return arrays
     kept = {name: array for name, array in arrays.items() if name not in ("pictures", "moments")}
     track = track_pictures(_again(task.path, arrays), _detector())
+    _check_whole(task.path, "video", float(track.times[-1]) if len(track.times) else 0.0)
     kept |= {"times": track.times, "boxes": track.boxes}
     for kind in task.crops:
         if _bytes(kind, track) <= MOST_PICTURES:
@@ -131,6 +139,17 @@ def one_thread() -> Iterator[None]:
     finally:
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])
+
+
+def _check_whole(path: Path, kind: str, reached: float) -> None:
+    """A download that was cut off plays to where it ends: nothing but its header knows of the rest.
+
+    Raises:
+        UserError: when a track ends long before it should.
+    """
+    end, surely = media.track_ends(path).get(kind, (0.0, False))
+    if reached < (_WHOLE if surely else _HALF) * min(end, LONGEST) - _SLACK:
+        raise UserError(f"{path.name} ends after {reached:.1f} of {end:.1f} s ({kind}): it is cut short; copy it again.")
 
 
 def _pictures(path: Path) -> Arrays:

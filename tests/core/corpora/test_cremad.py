@@ -167,3 +167,29 @@ def test_the_published_tables_say_what_was_published():
         "total": 7022, "neutral": 1972, "happiness": 1219, "disgust": 1139, "fear": 1084, "anger": 1019, "sadness": 589
     }  # fmt: skip
     assert [content["audeering_split"][part]["actors"] for part in ("train", "development", "test")] == [56, 18, 17]
+
+
+def test_a_table_of_votes_that_was_cut_off_leaves_the_rest_to_the_summary(tmp_path):
+    corpus(tmp_path)
+    whole = labels(tmp_path)
+    rows = (tmp_path / "tabulatedVotes.csv").read_text().splitlines(keepends=True)
+    # Of the last four, the votes on both modalities, two are lost.
+    (tmp_path / "tabulatedVotes.csv").write_text("".join(rows[:-2]))
+    assert labels(tmp_path) == whole
+    said = read(tmp_path).missing
+    assert any("tabulatedVotes.csv lacks 2 clips (audio-visual)" in line for line in said)
+    assert int(read(tmp_path, options={"votes": "soft"}).table["share anger"].isna().sum()) == 2
+    (tmp_path / "tabulatedVotes.csv").write_text(rows[0])
+    assert labels(tmp_path) == whole
+    with pytest.raises(UserError, match="no votes on audio-visual"):
+        read(tmp_path, options={"votes": "soft"})
+
+
+def test_clips_without_votes_are_told_of(tmp_path):
+    corpus(tmp_path)
+    rows = (tmp_path / "tabulatedVotes.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "tabulatedVotes.csv").write_text("".join(rows[:-2]))
+    (tmp_path / "summaryTable.csv").unlink()
+    found = read(tmp_path)
+    assert len(found.table) == 2
+    assert "2 clips have no votes on audio-visual and were left out." in found.missing

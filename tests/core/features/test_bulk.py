@@ -113,6 +113,18 @@ def test_a_recording_too_long_to_look_at_is_extracted_whole(corpus, tmp_path):
         extract(corpus.media("c1"), FeatureStore(tmp_path / "cache"))
 
 
+@pytest.mark.parametrize(("name", "track"), [("llds-32-16", "audio"), ("faces-48", "video")])
+def test_a_download_that_was_cut_off_is_broken_and_not_half_a_clip(tmp_path, name, track):
+    demo = bundled()
+    whole = demo.media(str(demo.table.index[0])).read_bytes()
+    for clip_name, share in (("half", 0.5), ("most", 0.97)):
+        (tmp_path / f"{clip_name}.mp4").write_bytes(whole[: int(share * len(whole))])
+    table = pd.DataFrame({"path": ["half.mp4", "most.mp4"], "label": "calm"}, index=["half", "most"])
+    outcome = extract_corpus(Corpus("cut", tmp_path, table, ("calm",)), [name], tmp_path / "s", 1)
+    assert list(outcome.broken) == ["half"]
+    assert f"({track}): it is cut short" in outcome.broken["half"]
+
+
 def test_crops_that_take_too_much_memory_lie_in_a_file_and_give_the_same_bytes(tmp_path, monkeypatch):
     demo, sets = bundled(), ["face-maps", "faces-48", "faces-96"]
     corpus = replace(demo, table=demo.table.head(2))
