@@ -11,7 +11,12 @@ from app import session
 
 
 def pick(
-    label: str, name: str, options: Mapping[str, str], default: str = "", width: int | Literal["stretch"] = "stretch"
+    label: str,
+    name: str,
+    options: Mapping[str, str],
+    default: str = "",
+    width: int | Literal["stretch"] = "stretch",
+    turn: str = "",
 ) -> str:
     """A select box; what the URL names and ``options`` does not have counts as the default.
 
@@ -19,11 +24,12 @@ def pick(
         name: of the option, "page.name".
         options: value -> what a person reads.
         default: "" takes the first.
+        turn: another one where the same options are to be read anew: a closed box keeps the words that it had.
     """
     default = default or next(iter(options))
-    key = _show(name, options, default)
+    key = _show(name, options, default, turn)
     st.selectbox(
-        label, list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default), width=width
+        label, list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default, key), width=width
     )
     return _chosen(name, options, default)
 
@@ -33,14 +39,14 @@ def tabs(label: str, name: str, options: Mapping[str, str], default: str = "") -
     default = default or next(iter(options))
     key = _show(name, options, default)
     st.segmented_control(
-        label, list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default), required=True,
-        label_visibility="collapsed",
+        label, list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default, key),
+        required=True, label_visibility="collapsed",
     )  # fmt: skip
     return _chosen(name, options, default)
 
 
-def _show(name: str, options: Mapping[str, str], default: str) -> str:
-    key, chosen = f"pick.{name}", _chosen(name, options, default)
+def _show(name: str, options: Mapping[str, str], default: str, turn: str = "") -> str:
+    key, chosen = f"pick.{name}.{turn}" if turn else f"pick.{name}", _chosen(name, options, default)
     if st.session_state.get(key) != chosen:
         st.session_state[key] = chosen
     return key
@@ -51,5 +57,5 @@ def _chosen(name: str, options: Mapping[str, str], default: str) -> str:
     return chosen if chosen in options else default
 
 
-def _keep(name: str, default: str) -> None:
-    session.choose_option(name, st.session_state[f"pick.{name}"] or default, default)
+def _keep(name: str, default: str, key: str) -> None:
+    session.choose_option(name, st.session_state[key] or default, default)

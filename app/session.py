@@ -101,15 +101,19 @@ def view() -> dict[str, Any]:
     return {**current().view, "explain": current().explain}
 
 
-def update(*, time: float = 0.0, **changes: Any) -> Selection:
+def update(*, time: float = 0.0, head: str = "", **changes: Any) -> Selection:
     """Change the selection and the URL with it.
 
     Args:
         time: where another clip starts, in seconds; ``STRONGEST`` is possible.
+        head: whose heatmap is shown over another clip; the one before if left out.
     """
     selection = replace(st.session_state[_STATE], **changes)
     if {"clip", "corpus"} & changes.keys() and "view" not in changes:
-        selection = replace(selection, explain=changes.get("explain", ""), view=_chosen(selection.view, time=time, stay=False))
+        shown = {"map": head} if head else {}
+        selection = replace(
+            selection, explain=changes.get("explain", ""), view=_chosen(selection.view, time=time, stay=False, **shown)
+        )
         selection = replace(selection, options={k: v for k, v in selection.options.items() if k != _OF_ONE_CLIP})
     st.session_state[_STATE] = selection
     _write()

@@ -13,7 +13,7 @@ from core.survey import DECISION, Survey
 from core.timeline import Heatmap, Lane, Pair, Timeline
 
 # Part of every key of a merged timeline: raise it whenever merging changes.
-COMPARE_VERSION = 1
+COMPARE_VERSION = 2
 A, B = "A", "B"
 # A signed heatmap's zero; 1 and 255 are the ends.
 ZERO = 128
@@ -34,6 +34,8 @@ def merged(a: Timeline, b: Timeline) -> Timeline:
     couples = _couples(a.heatmaps, b.heatmaps)
     return replace(
         a,
+        # Predictions that were imported come without anybody's having looked for a face.
+        boxes=a.boxes if np.isfinite(a.boxes).any() else b.boxes,
         pairs=tuple(_pair(one, other) for one, other in couples),
         heatmaps=(
             *(_sided(A, one) for one in a.heatmaps),

@@ -69,7 +69,7 @@ def show(title: str, table: pd.DataFrame, looked: Looked, card: Callable[[str, p
         _with_actions(card(str(clip), row, looked), row, (corpus, str(clip), looked.model) in written, asked)
         for clip, row in table.head(count).iterrows()
     ]
-    cards(title, shown, key="cases", act=lambda clip, action: _act(clip, action, looked.model, table), empty=empty)
+    cards(title, shown, key="cases", act=lambda clip, action: _act(clip, action, looked, table), empty=empty)
     if len(table) > count:
         more = min(2 * PAGE, len(table) - count)
         st.button(f"Show {more} more of {len(table)}", on_click=session.choose_option, args=("failures.count", str(count + more)))
@@ -133,7 +133,8 @@ def _with_actions(card: Card, row: pd.Series, noted: bool, asked: bool) -> Card:
     return Card(card.id, card.title, card.picture, card.answers, card.facts, ("noted",) if noted else (), actions=tuple(actions))
 
 
-def _act(clip: str, action: str, model: str, table: pd.DataFrame) -> None:
+def _act(clip: str, action: str, looked: Looked, table: pd.DataFrame) -> None:
+    model = looked.model
     corpus = services.corpus_of(model).name
     if action == "note":
         notebook.dialog(corpus, clip, model)
@@ -142,7 +143,9 @@ def _act(clip: str, action: str, model: str, table: pd.DataFrame) -> None:
     explain = "" if "correct" not in row else str(row["truth"] if action == "true" else row["predicted"])
     # The model's own classes can be explained; a label that only the corpus has cannot.
     explain = explain if explain in services.labels(model) and not services.unasked(model) else ""
-    session.update(corpus=corpus, clip=clip, model=model, explain=explain, time=session.STRONGEST)
+    # Decided by several, an answer is explained by the head that is shown anyway.
+    head = looked.head if looked.head != DECISION else ""
+    session.update(corpus=corpus, clip=clip, model=model, explain=explain, time=session.STRONGEST, head=head)
     session.go("masking" if action == "mask" else "clip")
 
 

@@ -27,10 +27,14 @@ def summary(model: str, survey: Survey | None) -> list[str]:
         return [f"model {model}"]
     facts = [f"model {model}", f"{len(survey.table)} clips of {services.corpus_of(model).name}"]
     if survey.task == "classification" and {"correct", "label"} <= set(survey.table):
-        known = survey.table[survey.table["label"].notna()]
+        head = session.option("failures.head", DECISION)
+        head = head if head in survey.heads else DECISION
+        table = data.cases(data.key(model), head, _modalities(model), survey)
+        known = table[table["truth"].notna()]
         right = int(known["correct"].astype(bool).sum())
         low, high = wilson(right, len(known))
-        facts.append(f"right {right / max(1, len(known)):.0%} (95 %: {low:.0%} to {high:.0%})")
+        whose = "" if head == DECISION else f"{head_title(head).lower()} head "
+        facts.append(f"{whose}right {right / max(1, len(known)):.0%} (95 %: {low:.0%} to {high:.0%})")
     if count := strange(survey):
         facts.append(f"{count} with labels that it does not know, counted as wrong")
     if survey.broken:
@@ -77,7 +81,7 @@ def _cases(looked: Looked) -> None:
         groups = data.groups(data.key(looked.model), looked.head, _modalities(looked.model), looked.survey)
         with st.container(horizontal=True, vertical_alignment="bottom"):
             names = {name: f"{title} ({int(chosen.sum())})" for name, (title, chosen) in groups.items()}
-            group = pick("Show", "failures.show", names, "wrong") if cell is None else "all"
+            group = pick("Show", "failures.show", names, "wrong", turn=looked.head) if cell is None else "all"
             order = pick("Order", "failures.order", lists.ORDERS)
             _clear(cell)
         chosen = groups[group][1] & _in_slice(looked)

@@ -129,7 +129,8 @@ def _named(name: Any, part: str, place: int) -> dict[str, Any]:
     if match:
         video, index = match[1] or match[3], match[2] or match[4]
         return {"clip": f"{video}_{index}", "speaker": video}
-    return {"clip": f"{part}_{word}" if word.isdigit() else word, "speaker": word}
+    # A mere number says nothing of who speaks.
+    return {"clip": f"{part}_{word}", "speaker": ""} if word.isdigit() else {"clip": word, "speaker": word}
 
 
 def _text(cell: Any) -> str:

@@ -218,11 +218,15 @@ def _doubts(clips: Clips, said: Mapping[str, Said]) -> list[str]:
     labels = {str(one) for one in clips.table[LABEL].dropna().unique()} if LABEL in clips.table else set()
     if not labels:
         return ["The table has no true labels: nobody can say which answers are wrong."]
-    return [
-        f"No true label is a class of {shown(model)}: write the same names in both."
-        for model, one in said.items()
-        if not labels & set(one.classes)
-    ]
+    doubts = []
+    for model, one in said.items():
+        unknown = sorted(labels - set(one.classes))
+        if len(unknown) == len(labels):
+            doubts.append(f"No true label is a class of {shown(model)}: write the same names in both.")
+        elif unknown:
+            named = ", ".join(shown(label) for label in unknown[:5])
+            doubts.append(f"{shown(model)} has no class {named}: on such clips it cannot be right; write the same names in both.")
+    return doubts
 
 
 def _corpus(name: str) -> Corpus | None:

@@ -178,3 +178,10 @@ def test_what_was_masked_in_words() -> None:
     assert notebook.masked(Perturbation({"audio": 40})) == "audio 40 % kept; random, absent instead"
     drawn = Perturbation(pattern="drawn", spans={"visual": ((0.5, 1.25),)}, filling="held")
     assert notebook.masked(drawn) == "visual 0.50 to 1.25 s gone; held instead"
+
+
+@pytest.mark.parametrize(("options", "says"), [({"o__failures__head": "audio"}, "audio head right 0%"), ({}, "right 50%")])
+def test_the_heading_counts_the_answers_that_are_looked_at(page, options: dict[str, str], says: str) -> None:
+    own = made()
+    own.answers["audio"] = answers(0, 2)
+    assert any(fact.startswith(says) for fact in shown(page("failures", own, **options), "caution")["facts"])

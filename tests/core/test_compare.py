@@ -182,3 +182,10 @@ def test_attributes_differ_by_a_distance_and_never_from_classes() -> None:
     np.testing.assert_allclose(found["apart"], [0.4, 0.1])
     np.testing.assert_allclose(found["B: valence"], [0.1, 0.4])
     assert disagreements(a, survey([[1.0, 0.0]], "a")) is None
+
+
+def test_faces_are_those_of_whoever_looked_for_them() -> None:
+    blind = replace(timeline(), boxes=np.full((2, 4), np.nan, np.float32))
+    seeing = replace(timeline(heatmap("av", 9, 9)), boxes=np.ones((2, 4), np.float32))
+    for both in (merged(blind, seeing), merged(seeing, blind)):
+        assert both.boxes.tolist() == [[1] * 4] * 2

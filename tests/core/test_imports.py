@@ -316,3 +316,15 @@ def test_the_command_counts_and_reports(tmp_path: Path) -> None:
 def test_odd_paths_are_no_media(tmp_path: Path) -> None:
     assert clips_of_tables._whole(tmp_path, "a\0b.mp4") == ""
     assert clips_of_tables._whole(tmp_path, "/proc/self/mem") == ""
+
+
+def test_labels_that_a_model_has_no_class_for_are_named(tmp_path: Path) -> None:
+    table = "clip,label,m.anger,m.joy\na,Anger,3,1\nb,joy,0,4\nc,sad,0,2\n"
+    made = take_in(write(tmp_path / "names.csv", table), Options(), ())
+    assert any(note.startswith("m has no class Anger, sad: on such clips it cannot be right") for note in made.notes)
+
+
+def test_two_decimals_that_miss_one_by_a_hundredth_are_probabilities(tmp_path: Path) -> None:
+    table = "clip,label,m.a,m.b,m.c\nx,a,.7,.2,.1\ny,b,.3,.3,.39\nz,c,.3,.3,.3\n"
+    made = take_in(write(tmp_path / "sums.csv", table), Options(), ())
+    assert made.problems == ("Row 3, m: its probabilities sum to 0.9, not to 1.",)
