@@ -52,7 +52,8 @@ def read(path: Path, options: Options) -> Corpus:
     """
     remarks: list[str] = []
     rows = []
-    for folder in _folders(path):
+    folders = [one for one in _folders(path) if options["release"] in ("", *one.relative_to(path).parts)]
+    for folder in folders:
         files = sorted(folder.glob("*.txt"))
         stray = [file.name for file in files if not _is_annotation(file)]
         if stray:
@@ -63,6 +64,11 @@ def read(path: Path, options: Options) -> Corpus:
             f"{path} has no annotations: put the folder VA_Estimation_Challenge with Train_Set and Validation_Set into it."
         )
     table = pd.DataFrame(rows).set_index("clip")
+    releases = sorted({str(one.parent.relative_to(path)) for one in folders})
+    if table.index.has_duplicates and len(releases) > 1:
+        raise UserError(
+            f"{path} has the annotations of several years ({', '.join(releases)}): choose one by --option release=FOLDER."
+        )
     if table.index.has_duplicates:
         raise UserError(f"{table.index[table.index.duplicated()][0]} is annotated in two sets: keep one of its files.")
     found = media_files(path, remarks, VIDEO, _SKIPPED)
@@ -114,7 +120,8 @@ def _is_annotation(file: Path) -> bool:
 def _values(file: Path, remarks: list[str]) -> pd.DataFrame:
     text = read_text(file, remarks)
     try:
-        table = pd.read_csv(StringIO(text), skipinitialspace=True, dtype=float)
+        # A blank line between others would move every frame behind it.
+        table = pd.read_csv(StringIO(text.rstrip()), skipinitialspace=True, dtype=float, skip_blank_lines=False)
     except ValueError as error:
         for number, line in enumerate(text.split("\n")[1:], 2):
             if line.strip() and not re.fullmatch(r"\s*[-+.\deE]+\s*,\s*[-+.\deE]+\s*", line):
@@ -169,4 +176,4 @@ def _facts(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-READERS.register("aff-wild2")(Reader(recognises, read))
+READERS.register("aff-wild2")(Reader(recognises, read, {"release": ()}))

@@ -80,3 +80,22 @@ def test_what_is_wrong_is_said(tmp_path):
     (folder / "24-30.txt").write_text(HEAD + "0,0\n0;1\n")
     with pytest.raises(UserError, match="line 3"):
         read(tmp_path)
+
+
+def test_of_several_years_one_is_chosen(tmp_path):
+    for year in ("Third ABAW Annotations", "Sixth ABAW Annotations"):
+        corpus(tmp_path / year)
+    with pytest.raises(UserError, match="several years .*Sixth ABAW Annotations/VA.*--option release"):
+        read(tmp_path)
+    found = read(tmp_path, options={"release": "Third ABAW Annotations"}).table
+    assert len(found) == 4
+    assert found["annotation"].str.startswith("Third").all()
+
+
+def test_a_blank_line_between_frames_moves_none(tmp_path):
+    file = corpus(tmp_path) / "VA_Estimation_Challenge" / "Validation_Set" / "24-30.txt"
+    file.write_text(HEAD + "1,-1\n0,0\n\n\n")
+    assert read(tmp_path).table.loc["24-30", "frames"] == 2
+    file.write_text(HEAD + "1,-1\n\n0,0\n")
+    with pytest.raises(UserError, match=r"24-30\.txt lacks a number in line 3"):
+        read(tmp_path)
