@@ -85,7 +85,7 @@ def test_what_is_wrong_is_said(tmp_path):
 def test_of_several_years_one_is_chosen(tmp_path):
     for year in ("Third ABAW Annotations", "Sixth ABAW Annotations"):
         corpus(tmp_path / year)
-    with pytest.raises(UserError, match="several years .*Sixth ABAW Annotations/VA.*--option release"):
+    with pytest.raises(UserError, match=r"several years .*Sixth ABAW Annotations/VA.*--option release"):
         read(tmp_path)
     found = read(tmp_path, options={"release": "Third ABAW Annotations"}).table
     assert len(found) == 4
