@@ -44,18 +44,16 @@ def segments(paths: list[str], table: pd.DataFrame, root: Path, remarks: list[st
             found.setdefault(name, place)
         elif own := _numbered(name, PurePosixPath(place).parent.name, videos):
             numbered.setdefault(own[0], {}).setdefault(own[1], place)
-    moved = 0
-    for video, files in numbered.items():
-        own = table[table["speaker"] == video]
+    moved = unknown = 0
+    for video, own in table[table["speaker"].isin(list(numbered))].groupby("speaker"):
+        files = numbered[str(video)]
         pairs = _by_time(files, own, root) if positions else {f"{video}_{number}": place for number, place in files.items()}
-        moved += sum(clip != f"{video}_{number}" for clip, place in pairs.items() for number in files if files[number] == place)
-        found = pairs | found
-    found = {clip: place for clip, place in found.items() if clip in table.index}
+        pairs = {clip: place for clip, place in pairs.items() if clip in own.index}
+        called = {place: f"{video}_{number}" for number, place in files.items()}
+        moved += sum(called[place] != clip for clip, place in pairs.items())
+        unknown += len(files) - sum(found.setdefault(clip, place) == place for clip, place in pairs.items())
     if moved:
         remarks.append(f"{moved:,} files have other numbers than the labels' positions, and were found by the order of time.")
-    unknown = sum(len(files) for files in numbered.values()) - len(
-        set(found.values()) & {p for f in numbered.values() for p in f.values()}
-    )
     if unknown:
         remarks.append(f"{unknown:,} files of labelled videos could not be told to be one segment or another, and were left out.")
     return found
