@@ -22,7 +22,8 @@ def nearest(vectors: np.ndarray, row: int, count: int = 8) -> list[tuple[int, fl
 
 def nearest_to(vectors: np.ndarray, vector: np.ndarray, count: int = 8) -> list[tuple[int, float]]:
     """As ``nearest``, of a clip that is not among them: its vector [D]."""
-    distances = np.linalg.norm(vectors - vector, axis=1)
+    # Squares of large float32 overflow, and of small ones vanish.
+    distances = np.linalg.norm(vectors.astype(np.float64) - vector, axis=1)
     return [(int(i), float(distances[i])) for i in np.argsort(distances, kind="stable")[:count]]
 
 
@@ -35,7 +36,8 @@ def knn_accuracy(vectors: np.ndarray, labels: Sequence[object], neighbours: int 
     asked = np.arange(len(vectors))
     if len(asked) > ASKED:
         asked = np.random.default_rng(seed).choice(asked, ASKED, replace=False)
-    _, rows = NearestNeighbors(n_neighbors=count + 1).fit(vectors).kneighbors(vectors[asked])
+    wide = vectors.astype(np.float64)
+    _, rows = NearestNeighbors(n_neighbors=count + 1).fit(wide).kneighbors(wide[asked])
     others = np.stack([row[row != i][:count] for i, row in zip(asked, rows, strict=True)])
     # A vote each, and for the nearer a little more, too little to outvote anybody.
     weight = 1 + 1e-6 * np.arange(count, 0, -1)
@@ -50,7 +52,7 @@ def silhouette(vectors: np.ndarray, labels: Sequence[object], seed: int = 0) -> 
         return float("nan")
     size = SILHOUETTE_SAMPLE if len(vectors) > SILHOUETTE_SAMPLE else None
     try:
-        return float(silhouette_score(vectors, codes, sample_size=size, random_state=seed))
+        return float(silhouette_score(vectors.astype(np.float64), codes, sample_size=size, random_state=seed))
     except ValueError:
         # A rare class may be missing from the random part.
         return float("nan")

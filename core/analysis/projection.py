@@ -6,7 +6,7 @@ Each map can place clips that it was not drawn from, without being drawn again; 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,8 @@ METHODS: tuple[Method, ...] = ("PCA", "t-SNE", "UMAP")
 Progress = Callable[[float], None]
 
 _ITERATIONS = (250, 500)
+# Beyond, squares of float32 overflow or vanish.
+_SMALLEST, _LARGEST = 1e-6, 1e9
 
 
 @dataclass(frozen=True)
@@ -54,18 +56,26 @@ def project(
         workers: threads of t-SNE. UMAP takes one, without which a seed does not give the same map twice.
 
     Raises:
-        UserError: with fewer than three clips, or with vectors that are not numbers.
+        UserError: with fewer than three clips, or with vectors that are not numbers, are all the same or make no map.
     """
     vectors = np.ascontiguousarray(vectors, np.float32)
     if len(vectors) < 3:
         raise UserError(f"A map needs three clips or more; here are {len(vectors)}.")
     if not np.isfinite(vectors).all():
         raise UserError("Some of these vectors are not numbers: the model is broken, train it again.")
+    scaled = _scale(vectors)
+    vectors = scaled(vectors)
+    if (vectors == vectors[0]).all():
+        raise UserError("All these vectors are the same, so that all clips lie in one place: choose another embedding.")
     if method == "PCA":
-        return _pca(vectors, seed)
-    if method == "t-SNE":
-        return _tsne(vectors, seed, perplexity, workers, progress)
-    return _umap(vectors, seed, neighbours, min_dist, progress)
+        made = _pca(vectors, seed)
+    elif method == "t-SNE":
+        made = _tsne(vectors, seed, perplexity, workers, progress)
+    else:
+        made = _umap(vectors, seed, neighbours, min_dist, progress)
+    if not np.isfinite(made.points).all():
+        raise UserError(f"{method} finds no place for some of these vectors: choose PCA, or another embedding.")
+    return replace(made, place=lambda others: made.place(scaled(others)))
 
 
 def restore(
@@ -84,6 +94,21 @@ def restore(
     Only the neighbours are sought anew; no point moves.
     """
     vectors = np.ascontiguousarray(vectors, np.float32)
+    scaled = _scale(vectors)
+    made = _restored(scaled(vectors), points, method, seed, perplexity, neighbours, min_dist, workers)
+    return replace(made, place=lambda others: made.place(scaled(others)))
+
+
+def _restored(
+    vectors: np.ndarray,
+    points: np.ndarray,
+    method: Method,
+    seed: int,
+    perplexity: float,
+    neighbours: int,
+    min_dist: float,
+    workers: int,
+) -> Projection:
     if method == "PCA":
         return _pca(vectors, seed)
     if method == "t-SNE":
@@ -95,13 +120,24 @@ def restore(
     return Projection("UMAP", points, lambda others: np.asarray(model.transform(others)))
 
 
+def _scale(vectors: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """What makes [N, D] fit to be drawn: two numbers a clip or more, none so large or small that its square is lost."""
+    largest = float(np.abs(vectors).max(initial=0.0))
+    unit = 1.0 if largest == 0 or _SMALLEST <= largest <= _LARGEST else largest
+    missing = max(0, 2 - vectors.shape[1])
+
+    def scaled(others: np.ndarray) -> np.ndarray:
+        divided = others if unit == 1.0 else others.astype(np.float64) / unit
+        return np.pad(divided, ((0, 0), (0, missing))).astype(np.float32) if missing or unit != 1.0 else others
+
+    return scaled
+
+
 def _pca(vectors: np.ndarray, seed: int) -> Projection:
-    flat = np.pad(vectors, ((0, 0), (0, max(0, 2 - vectors.shape[1]))))
-    fitted = PCA(2, random_state=seed).fit(flat)
+    fitted = PCA(2, random_state=seed).fit(vectors)
 
     def place(others: np.ndarray) -> np.ndarray:
-        padded = np.pad(others, ((0, 0), (0, flat.shape[1] - others.shape[1])))
-        return fitted.transform(padded).astype(np.float32)
+        return fitted.transform(others).astype(np.float32)
 
     return Projection("PCA", place(vectors), place)
 

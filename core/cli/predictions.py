@@ -19,7 +19,10 @@ def import_predictions(
     corpus: Annotated[str, typer.Option(help="The corpus that the clips are of, by its name or folder.")] = "",
     media: Annotated[Path | None, typer.Option(help="A folder in which the clips' files are found by name.")] = None,
     classes: Annotated[str, typer.Option(help="Class names, comma between, in the order of lists in cells.")] = "",
-    scale: Annotated[str, typer.Option(help="What the numbers are: `probabilities`, `logits`, or `auto`.")] = "auto",
+    scale: Annotated[
+        str,
+        typer.Option(help="auto, probabilities, percent, log-probabilities, logits or attributes; auto finds out."),
+    ] = "auto",
     decision: Annotated[str, typer.Option(help="The head that speaks for the system; found if left out.")] = "",
     name: Annotated[str, typer.Option(help="What to call the import; the table's own name if left out.")] = "",
     replace: Annotated[bool, typer.Option(help="Take the place of the import of that name.")] = False,
@@ -29,9 +32,11 @@ def import_predictions(
     from core.errors import UserError
     from core.imports.intake import Options, take_in
     from core.imports.names import taken
+    from core.imports.scales import SCALES
+    from core.text import shown
 
-    if scale not in ("auto", "probabilities", "logits"):
-        raise UserError(f"There is no scale {scale!r}: choose probabilities, logits or auto.")
+    if scale not in SCALES:
+        raise UserError(f"There is no scale {shown(scale)}: choose one of {', '.join(SCALES)}.")
     names = tuple(one.strip() for one in classes.split(",") if one.strip())
     options = Options(corpus, media, names, scale, decision, name, replace)  # type: ignore[arg-type]
     made = take_in(table, options, taken())

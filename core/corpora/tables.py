@@ -24,7 +24,13 @@ NOUNS = {
 MEDIA = VIDEO | SOUND
 # What git-lfs leaves in place of a file that it did not fetch.
 _POINTER, _POINTER_SIZE = b"version https://git-lfs", 1024
-_BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+# UTF-32's marks begin with UTF-16's.
+_BOMS = {
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+_TITLES = {"cp1252": "Windows-1252", "utf-32": "UTF-32"} | dict.fromkeys(("utf-16", "utf-16-le", "utf-16-be"), "UTF-16")
+_HEADING = 4096
 _NAMED = 3
 
 
@@ -38,17 +44,41 @@ def read_text(path: Path, remarks: list[str]) -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error}): check the path and its permissions.") from error
-    encoding = next((name for bom, name in _BOMS.items() if raw.startswith(bom)), "utf-8")
+    return decoded(raw, path.name, remarks, "put back the table that the corpus came with")
+
+
+def decoded(raw: bytes, name: str, remarks: list[str], remedy: str) -> str:
+    r"""Text in any of the encodings that spreadsheets write, its lines ended by ``\n``.
+
+    Args:
+        name: what its owner calls the file.
+        remedy: what to do where it is no text.
+
+    Raises:
+        UserError: when it is no text.
+    """
+    encoding = _encoding(raw)
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError:
         encoding = "cp1252"
         text = raw.decode(encoding, errors="replace")
     if "\0" in text:
-        raise UserError(f"{path.name} is no text file: put back the table that the corpus came with.")
-    if encoding in ("utf-16", "cp1252"):
-        remarks.append(f"{path.name} is not in UTF-8; it was read as {'UTF-16' if encoding == 'utf-16' else 'Windows-1252'}.")
+        raise UserError(f"{name} is no text file: {remedy}.")
+    if encoding in _TITLES:
+        remarks.append(f"{name} is not in UTF-8; it was read as {_TITLES[encoding]}.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _encoding(raw: bytes) -> str:
+    marked = next((name for bom, name in _BOMS.items() if raw.startswith(bom)), "")
+    if marked:
+        return marked
+    # A heading is mostly ASCII, of which UTF-16 makes every second byte zero.
+    for encoding, zeros in (("utf-16-le", raw[1:_HEADING:2]), ("utf-16-be", raw[:_HEADING:2])):
+        if zeros.count(0) > 0.8 * len(zeros) > 1:
+            return encoding
+    return "utf-8"
 
 
 def read_table(
@@ -91,8 +121,7 @@ def columns_of(path: Path) -> list[str]:
             raw = file.read(65536)
     except OSError:
         return []
-    encoding = next((name for bom, name in _BOMS.items() if raw.startswith(bom)), "utf-8")
-    heading = raw.decode(encoding, errors="replace").replace("\r", "\n").lstrip("\n").split("\n", 1)[0]
+    heading = raw.decode(_encoding(raw), errors="replace").replace("\r", "\n").lstrip("\n").split("\n", 1)[0]
     return [cell.strip().strip('"').strip() for cell in heading.split(max(",;\t", key=heading.count))]
 
 

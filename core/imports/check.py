@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import entr, softmax
+from scipy.special import entr
 
 from core.errors import UserError
-from core.imports.layout import Answers, Columns, Layout, Scale
+from core.imports import scales
+from core.imports.layout import Answers, Columns, Layout
 from core.imports.read import Problem, Table
+from core.imports.scales import Scale, Task
 from core.surveyed import DECISION
 from core.text import shown
 
-# Posteriors that were written with two decimals sum to one within this.
-TOLERANCE = 0.01 + 1e-6
 # Heads that speak for a system where none is called so.
 _MAIN = ("av", "audio-visual", "audiovisual", "fusion", "fused", "multimodal")
-_MOSTLY = 0.9
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,10 @@ class Said:
 
     Attributes:
         at: [N] places of its clips in the layout.
-        answers: head, "decision" among them -> [N, C] posteriors.
+        answers: head, "decision" among them -> [N, C] posteriors, or values of attributes.
         heads: those that the table names, without "decision".
         decision: the head that speaks for the system.
-        scale: head -> what its numbers were taken for.
+        scale: head -> what its numbers were taken for, in words.
         entropy: [N], how even the attention is, 0..1; NaN where there is none.
     """
 
@@ -59,6 +58,7 @@ class Said:
     embeddings: dict[str, np.ndarray]
     entropy: np.ndarray
     problems: list[Problem] = field(default_factory=list)
+    task: Task = "classification"
 
 
 def check(table: Table, layout: Layout, model: str, usable: np.ndarray, scale: Scale = "auto", main: str = "") -> Said:
@@ -74,10 +74,12 @@ def check(table: Table, layout: Layout, model: str, usable: np.ndarray, scale: S
     """
     own, bad = layout.models[model], dict[int, str]()
     found, posteriors = {}, {}
+    task: Task = "classification"
     for head, said in own.heads.items():
-        kind = scale if scale != "auto" else said.scale if said.scale != "auto" else _scale(said.values, f"{model}.{head}")
-        found[head] = kind
+        kind = scale if scale != "auto" else _kind(said, f"{model}.{head}")
+        found[head] = scales.title(kind, said.values)
         posteriors[head], faults = _posteriors(said, kind)
+        task = "regression" if kind == "attributes" else task
         for i, why in faults.items():
             bad.setdefault(i, why if len(own.heads) == 1 and head == DECISION else f"{head}: {why}")
     vectors = {name: list(table.lists(column)) for name, column in own.embeddings.items()}
@@ -96,52 +98,35 @@ def check(table: Table, layout: Layout, model: str, usable: np.ndarray, scale: S
     decision = _decision(own, main, model)
     heads = tuple(head for head in posteriors if head != DECISION)
     answers = {DECISION: posteriors[decision][at]} | {head: posteriors[head][at] for head in heads}
-    embeddings = {"posteriors" if head == DECISION else f"posteriors, {head}": said for head, said in answers.items()}
-    embeddings.pop(f"posteriors, {decision}", None)
+    space = "posteriors" if task == "classification" else "values"
+    embeddings = {space if head == DECISION else f"{space}, {head}": said for head, said in answers.items()}
+    embeddings.pop(f"{space}, {decision}", None)
     embeddings |= {name: np.stack([rows[layout.at[i]] for i in at]) for name, rows in vectors.items() if len(at)}  # type: ignore[misc]
     classes = next(iter(own.heads.values())).classes
-    return Said(classes, at, answers, heads, decision, found, attention, embeddings, _entropy(attention, len(at)), problems)
+    return Said(classes, at, answers, heads, decision, found, attention, embeddings, _entropy(attention, len(at)), problems, task)
 
 
-def _scale(values: np.ndarray, column: str) -> str:
-    """Probabilities or logits, by the rows that have them all."""
-    whole = values[np.isfinite(values).all(1)]
-    if not len(whole):
-        return "logits"
-    inside = ((whole >= 0) & (whole <= 1)).all(1)
-    if inside.mean() < _MOSTLY:
-        return "logits"
-    if (np.abs(whole[inside].sum(1) - 1) <= TOLERANCE).mean() >= 0.5:
-        return "probabilities"
-    raise UserError(
-        f"The numbers of {shown(column)} lie between 0 and 1 but do not sum to one: "
-        "divide each row by its sum, or say --scale logits."
-    )
+def _kind(said: Answers, column: str) -> Scale:
+    """What the table says that its numbers are, or what they look like: a column of probabilities may hold per cents."""
+    if said.scale not in ("auto", "probabilities"):
+        return said.scale
+    try:
+        found = scales.find(said.values, column)
+    except UserError:
+        if said.scale == "auto":
+            raise
+        return said.scale
+    return found if said.scale == "auto" or found == "percent" else said.scale
 
 
-def _posteriors(said: Answers, scale: str) -> tuple[np.ndarray, dict[int, str]]:
-    """[R, C] probabilities, and by row why there are none."""
-    values, faults = said.values, dict(said.faults)
-    count = values.shape[1]
-    missing = np.isnan(values).sum(1)
-    for i in missing.nonzero()[0]:
-        faults.setdefault(int(i), f"{missing[i]} of {count} classes are missing or NaN")
-    if scale == "probabilities":
-        sums = values.sum(1)
-        for i in np.flatnonzero(((values < 0) | (values > 1 + TOLERANCE)).any(1)):
-            faults.setdefault(int(i), "a probability outside 0 to 1")
-        for i in np.flatnonzero(np.abs(sums - 1) > TOLERANCE):
-            faults.setdefault(int(i), f"its probabilities sum to {sums[i]:.3g}, not to 1")
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return values / sums[:, None], faults
-    # A logit of minus infinity is a probability of zero; plus infinity, or nothing else, is no answer.
-    for i in np.flatnonzero((values == np.inf).any(1) | (values == -np.inf).all(1)):
-        faults.setdefault(int(i), "a logit that is infinite")
-    good = np.ones(len(values), bool)
-    good[list(faults)] = False
-    made = np.full(values.shape, np.nan)
-    made[good] = softmax(values[good], 1)
-    return made, faults
+def _posteriors(said: Answers, scale: Scale) -> tuple[np.ndarray, dict[int, str]]:
+    """[R, C] probabilities or values, and by row why there are none."""
+    made, wrong = scales.posteriors(said.values, scale)
+    count = said.values.shape[1]
+    missing = np.isnan(said.values).sum(1)
+    what = "values" if scale == "attributes" else "classes"
+    absent = {int(i): f"{missing[i]} of {count} {what} are missing or NaN" for i in missing.nonzero()[0]}
+    return made, {**wrong, **absent, **said.faults}
 
 
 def _decision(own: Columns, main: str, model: str) -> str:

@@ -14,6 +14,7 @@ from core import guard
 from core.errors import UserError
 from core.features.store import cache_root
 
+MOST_TOLD = 20
 _MEMORY = 3 << 30
 _COPIES = 12
 _SECONDS = 60.0
@@ -22,10 +23,17 @@ _BYTES_PER_SECOND = 1e6
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a table: the names of its models, what could not be used of it, or one sentence why nothing could."""
+    """What became of a table: the names of its models and what to know of them, or one sentence why nothing could be used.
+
+    Attributes:
+        problems: one sentence each, the first ``MOST_TOLD`` of ``count``.
+        notes: how it was read, where that is not as a matter of course.
+    """
 
     models: tuple[str, ...] = ()
-    problems: int = 0
+    problems: tuple[str, ...] = ()
+    count: int = 0
+    notes: tuple[str, ...] = ()
     error: str = ""
 
 
@@ -44,7 +52,8 @@ def take_in_guarded(path: Path, called: str, check: Callable[[], object] = lambd
         arguments = [str(path), called, beside, str(report)]
         guard.run("core.imports.guarded", arguments, _MEMORY + _COPIES * size, _SECONDS + size / _BYTES_PER_SECOND, check)
         found = json.loads(report.read_text(encoding="utf-8"))
-        return Outcome(tuple(map(str, found["models"])), int(found["problems"]), str(found["error"]))
+        models, problems, notes = (tuple(map(str, found[name])) for name in ("models", "problems", "notes"))
+        return Outcome(models, problems, int(found["count"]), notes, str(found["error"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Outcome(error="This table asks for more memory or time than any of its size: it is damaged or hostile.")
     finally:
@@ -57,10 +66,11 @@ def _main() -> None:
     from core.imports.names import taken
 
     guard.limit(int(memory), int(seconds))
-    found: dict[str, Any] = {"models": [], "problems": 0, "error": ""}
+    found: dict[str, Any] = {"models": [], "problems": [], "count": 0, "notes": [], "error": ""}
     try:
         made = take_in(Path(path), Options(beside=beside), taken(), called)
-        found |= {"models": [one.name for one in made.models], "problems": len(made.problems)}
+        found |= {"models": [one.name for one in made.models], "notes": made.notes}
+        found |= {"problems": made.problems[:MOST_TOLD], "count": len(made.problems)}
     except UserError as error:
         found["error"] = str(error)
     Path(report).write_text(json.dumps(found), encoding="utf-8")

@@ -19,8 +19,10 @@ from core.errors import UserError
 from core.features.store import content_hash, key_of
 from core.imports.check import Attention, Said, check
 from core.imports.clips import Clips, Source, gather
-from core.imports.layout import LABEL, PATH, Scale, understand
+from core.imports.labels import spelled, truths
+from core.imports.layout import LABEL, PATH, understand
 from core.imports.read import Problem, read
+from core.imports.scales import Scale
 from core.imports.shelf import IMPORT_VERSION, Entry, entries, root
 from core.surveyed import DECISION, Survey, judged
 from core.text import shown, unlike
@@ -109,7 +111,10 @@ def take_in(path: Path, options: Options, taken: Collection[str], called: str = 
         first = f"; the first problem: {problems[0]}" if problems else "."
         raise UserError(f"No row of {shown(called)} can be used{first}")
     notes = [f"Its clips are those of the corpus {shown(joined)}."] if joined else []
-    notes += [*layout.notes, *clips.notes, *_doubts(clips, usable)]
+    notes += [*table.notes, *layout.notes, *clips.notes]
+    notes += [note for model, one in usable.items() for note in _read_as(model, one, options.scale)]
+    clips.table, said_so = spelled(clips.table, usable)
+    notes += [*said_so, *_doubts(clips, usable)]
     notes += [f"{shown(model)} has no row that can be used, and was left out." for model in said if model not in usable]
     mark = key_of(IMPORT_VERSION, content_hash(path), called, asdict(options), clips.table.to_csv())[:24]
     _make_room(mark, name, options.replace)
@@ -173,14 +178,15 @@ def _keep(
 def _entry(
     mark: str, name: str, corpus_name: str, file: str, now: str, survey: Survey, said: Said, problems: list[Problem]
 ) -> Entry:
-    labelled = survey.table[LABEL].notna() if LABEL in survey.table else pd.Series(False, survey.table.index)
-    right = survey.table.loc[labelled, "correct"].astype(bool).mean() if labelled.any() else None
+    known = "error" if said.task == "regression" else LABEL
+    labelled = survey.table[known].notna() if known in survey.table else pd.Series(False, survey.table.index)
+    right = survey.table.loc[labelled, "correct"].astype(bool).mean() if "correct" in survey.table and labelled.any() else None
     lanes = tuple((one.modality, one.name) for one in said.attention)
     sentences = tuple(map(str, sorted(problems, key=lambda problem: problem.row)[:MOST_PROBLEMS]))
     return Entry(
         mark, name, corpus_name, file, now, survey.outputs, {head: _modalities(head) for head in survey.heads}, said.decision,
         dict(said.scale), len(survey.table), int(labelled.sum()), None if right is None else float(right), lanes,
-        tuple(survey.embeddings), sentences, len(problems),
+        tuple(survey.embeddings), sentences, len(problems), said.task,
     )  # fmt: skip
 
 
@@ -189,10 +195,12 @@ def _survey(facts: pd.DataFrame, said: Said) -> Survey:
     outputs = tuple(shown(name) for name in said.classes)
     answers = {DECISION: said.answers[DECISION]} | {h: said.answers[own] for h, own in zip(heads, said.heads, strict=True)}
     table = facts.drop(columns="path").assign(attention_entropy=said.entropy)
-    table = pd.concat([table, judged(table, answers, outputs, heads, "classification")], axis=1)
+    if said.task == "regression":
+        table = truths(table, outputs)
+    table = pd.concat([table, judged(table, answers, outputs, heads, said.task)], axis=1)
     embeddings = {shown(name): np.asarray(vectors, np.float32) for name, vectors in said.embeddings.items()}
     kept = {head: np.asarray(values, np.float32) for head, values in answers.items()}
-    return Survey("imported", "classification", outputs, heads, (), table, kept, embeddings, {})
+    return Survey("imported", said.task, outputs, heads, (), table, kept, embeddings, {})
 
 
 def _keep_attention(path: Path, lanes: list[Attention]) -> None:
@@ -213,13 +221,24 @@ def _modalities(head: str) -> tuple[str, ...]:
     return (plain,) if plain in ("audio", "visual", "text") else ()
 
 
+def _read_as(model: str, said: Said, asked: Scale) -> list[str]:
+    """What the numbers were taken for, where the table does not say and it is not a matter of course."""
+    if asked != "auto":
+        return []
+    heads = {head: kind for head, kind in said.scale.items() if kind != "probabilities"}
+    if len(set(heads.values())) == 1 and len(heads) == len(said.scale):
+        return [f"The numbers of {shown(model)} are read as {next(iter(heads.values()))}."]
+    return [f"The numbers of {shown(model)}, head {shown(head)}, are read as {kind}." for head, kind in heads.items()]
+
+
 def _doubts(clips: Clips, said: Mapping[str, Said]) -> list[str]:
     """What a person probably did not mean."""
     labels = {str(one) for one in clips.table[LABEL].dropna().unique()} if LABEL in clips.table else set()
-    if not labels:
-        return ["The table has no true labels: nobody can say which answers are wrong."]
-    doubts = []
-    for model, one in said.items():
+    doubts = [sentence for model, one in said.items() if (sentence := _untrue(model, one, clips))]
+    classed = {model: one for model, one in said.items() if one.task == "classification"}
+    if classed and not labels:
+        return [*doubts, "The table has no true labels: nobody can say which answers are wrong."]
+    for model, one in classed.items():
         unknown = sorted(labels - set(one.classes))
         if len(unknown) == len(labels):
             doubts.append(f"No true label is a class of {shown(model)}: write the same names in both.")
@@ -227,6 +246,14 @@ def _doubts(clips: Clips, said: Mapping[str, Said]) -> list[str]:
             named = ", ".join(shown(label) for label in unknown[:5])
             doubts.append(f"{shown(model)} has no class {named}: on such clips it cannot be right; write the same names in both.")
     return doubts
+
+
+def _untrue(model: str, said: Said, clips: Clips) -> str:
+    """One sentence where a model of attributes has no true values to be compared with."""
+    if said.task != "regression" or set(said.classes) & set(truths(clips.table, said.classes)):
+        return ""
+    example = said.classes[0]
+    return f"The table has no true values for {shown(model)}: name them in columns such as {shown(example)}."
 
 
 def _corpus(name: str) -> Corpus | None:

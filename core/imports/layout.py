@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from core.errors import UserError
 from core.imports.read import Problem, Table
+from core.imports.scales import ATTRIBUTES, DIMENSIONS, Scale
 from core.surveyed import DECISION
 from core.text import shown
 
-Scale = Literal["auto", "probabilities", "logits"]
 CLIP, LABEL, PATH = "clip", "label", "path"
 MOST_MODELS = 50
 MOST_CLASSES = 200
@@ -22,7 +21,12 @@ MOST_FACTS = 50
 _OWN: tuple[str, ...] = ("predicted", "correct", "confidence", "margin", "disagreement", "attention_entropy", "error")
 _OWN += ("truth", "evidence", "truth_share", "outcome", "wrong", "chosen", "picture", "map_x", "map_y", "seconds")
 _ALIASES = {"clip_id": CLIP, "file": CLIP, "filename": CLIP, "id": CLIP, "true_label": LABEL, "media": PATH}
-_VALUES: dict[str, Scale] = {"probability": "probabilities", "logit": "logits", "value": "auto"}
+_VALUES: dict[str, Scale] = {
+    "probability": "probabilities", "percent": "percent", "logit": "logits", "log_probability": "log-probabilities",
+    "value": "auto",
+}  # fmt: skip
+# Models of these names are no models: their columns say what is true.
+TRUTH = frozenset(("true", "truth", "label", "labels", "target", "targets", "gt", "gold", "ground_truth", "reference"))
 _ATTENTION, _EMBEDDING, _RATE = "attention", "embedding", "rate"
 
 
@@ -108,11 +112,14 @@ def _wide(table: Table, classes: Sequence[str]) -> Layout:
     made = Layout(clips, table.rows, list(range(len(clips))), {}, [], list(table.problems), [])
     groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for name in table.columns:
-        parts = name.split(".")
+        parts = _parted(name)
         if len(parts) < 2 or not all(parts):
             made.facts += [name] if name not in (CLIP, LABEL, PATH) else []
             continue
         model, *rest = parts
+        if model.casefold() in TRUTH and rest[-1].casefold() in ATTRIBUTES:
+            made.facts.append(name)
+            continue
         own = made.models.setdefault(model, Columns())
         if rest[0] == _ATTENTION:
             if rest[-1] != _RATE and table.has_lists(name):
@@ -128,15 +135,61 @@ def _wide(table: Table, classes: Sequence[str]) -> Layout:
             groups.setdefault((model, head), []).append((one, name))
         else:
             made.notes.append(f"Column {shown(name)} holds no numbers and was left out.")
-    for (model, head), columns in groups.items():
-        if len(columns) == 1:
+    made.notes += _dotted(groups)
+    for (model, head), columns in _without_mixtures(groups, made.notes).items():
+        if len(columns) == 1 and columns[0][0].casefold() not in ATTRIBUTES:
             made.notes.append(f"Column {shown(columns[0][1])} is one class alone and was left out.")
             continue
-        names = tuple(one for one, _ in columns)
-        values = np.stack([table.numbers(column) for _, column in columns], 1)
-        made.models[model].heads.setdefault(head, Answers(names, values))
+        made.models.setdefault(model, Columns()).heads.setdefault(head, _answers(table, columns))
     made.models = {model: _alike(model, own, made.notes) for model, own in made.models.items() if own.heads}
     return made
+
+
+def _parted(name: str) -> list[str]:
+    """Model, head, class. A version's own dot parts nothing: wav2vec2.0 is one name."""
+    parts = name.split(".")
+    while len(parts) > 2 and parts[0][-1:].isdigit() and parts[1][:1].isdigit():
+        parts = [f"{parts[0]}.{parts[1]}", *parts[2:]]
+    return parts
+
+
+def _dotted(groups: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> list[str]:
+    """How names with more dots than two, or with a version's, were parted: nobody else can know which was meant."""
+    said = dict.fromkeys(model for model, _ in groups if "." in model)
+    notes = [f"{shown(model)} is taken for a model's name, its dot for a version's." for model in said]
+    for (model, head), columns in groups.items():
+        deep = next((one for one, _ in columns if "." in one), None)
+        if deep is not None:
+            notes.append(
+                f"{shown(model)}.{shown(head)}.{shown(deep)} is read as model {shown(model)}, head {shown(head)}, "
+                f"class {shown(deep)}: write - for a dot within a name."
+            )
+    return notes
+
+
+def _without_mixtures(
+    groups: Mapping[tuple[str, str], list[tuple[str, str]]], notes: list[str]
+) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Classes and attributes of one head are answers of two kinds: the attributes become a model of their own."""
+    made: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for (model, head), columns in groups.items():
+        attributes = [one for one in columns if one[0].casefold() in DIMENSIONS]
+        if not attributes or all(one.casefold() in ATTRIBUTES for one, _ in columns):
+            made[model, head] = columns
+            continue
+        made[model, head] = [one for one in columns if one not in attributes]
+        made[f"{model} attributes", head] = attributes
+        named = ", ".join(shown(one) for one, _ in attributes)
+        notes.append(f"{named} of {shown(model)} are attributes and no classes: they are a model of their own.")
+    return made
+
+
+def _answers(table: Table, columns: Sequence[tuple[str, str]]) -> Answers:
+    names = tuple(one for one, _ in columns)
+    values = np.stack([table.numbers(column) for _, column in columns], 1)
+    if all(one.casefold() in ATTRIBUTES for one in names):
+        return Answers(tuple(one.lower() for one in names), values, "attributes")
+    return Answers(names, values, "percent" if any(table.in_per_cent(column) for _, column in columns) else "auto")
 
 
 def _listed(table: Table, name: str, classes: Sequence[str]) -> Answers:
@@ -161,13 +214,23 @@ def _alike(model: str, own: Columns, notes: list[str]) -> Columns:
         raise UserError(f"{shown(model)} has {len(first)} classes, of at most {MOST_CLASSES}: name columns MODEL.HEAD.CLASS.")
     kept = {}
     for head, said in own.heads.items():
-        if set(said.classes) != set(first):
+        order = _order(said.classes, first)
+        if order is None:
             notes.append(f"Head {shown(head)} of {shown(model)} names other classes than its first and was left out.")
             continue
-        order = [said.classes.index(name) for name in first]
         kept[head] = Answers(first, said.values[:, order], said.scale, said.faults)
     own.heads = kept
     return own
+
+
+def _order(classes: Sequence[str], first: Sequence[str]) -> list[int] | None:
+    """Where each of the first head's classes is among another's; letter case tells none apart where it need not."""
+    if set(classes) == set(first):
+        return [classes.index(name) for name in first]
+    own, wanted = [name.casefold() for name in classes], [name.casefold() for name in first]
+    if len(set(own)) < len(own) or len(set(wanted)) < len(wanted) or set(own) != set(wanted):
+        return None
+    return [own.index(name) for name in wanted]
 
 
 def _long(table: Table, called: str) -> Layout:
@@ -208,6 +271,17 @@ def _long(table: Table, called: str) -> Layout:
             problems.append(Problem(table.rows[i], "its value is missing or no number", model))
         else:
             cell[order[said[i]]] = values[i]
+    for answers in (head for own in made.values() for head in own.heads.values()):
+        if all(name.casefold() in ATTRIBUTES for name in answers.classes):
+            answers.classes, answers.scale = tuple(name.lower() for name in answers.classes), "attributes"
     taken = {CLIP, LABEL, PATH, "model", "head", "class", column}
     facts = [name for name in table.columns if name not in taken and "." not in name]
-    return Layout(list(place), rows, at, {k: v for k, v in made.items() if len(classes[k]) > 1}, facts, problems, [])
+    return Layout(
+        list(place),
+        rows,
+        at,
+        {k: v for k, v in made.items() if len(classes[k]) > 1 or set(classes[k]) <= ATTRIBUTES},
+        facts,
+        problems,
+        [],
+    )

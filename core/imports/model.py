@@ -33,7 +33,9 @@ class Imported:
     def spec(self) -> ModelSpec:
         own = self.entry
         heads = dict(own.heads)
-        return ModelSpec("imported", {}, own.classes, tuple(heads), heads, (own.decision,), embeddings=own.embeddings)
+        return ModelSpec(
+            "imported", {}, own.classes, tuple(heads), heads, (own.decision,), embeddings=own.embeddings, task=own.task
+        )
 
     @cached_property
     def survey(self) -> Survey:

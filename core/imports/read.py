@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import UserError
+from core.imports import csvtext
 from core.text import shown
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -27,6 +28,8 @@ MOST_COLUMNS = 5_000
 MOST_VALUES = 100_000_000
 _LONGEST_CELL = 4 << 20
 _LOOKED_AT = 20
+# What people and their programs write where there is no number.
+_NO_NUMBER = frozenset(("nan", "inf", "-inf", "+inf", "na", "n/a", "#n/a", "null", "none", "-"))
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,16 @@ class Table:
         columns: name -> R cells: text out of a CSV, an Arrow column out of a Parquet file.
         rows: the R rows' numbers.
         problems: of rows that could not be read at all.
+        notes: how it was read, where that is not as a matter of course.
+        commas: the columns that write 0,5 for a half.
     """
 
     file: str
     columns: dict[str, Any]
     rows: list[int]
     problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    commas: frozenset[str] = frozenset()
 
     def texts(self, name: str) -> list[str]:
         """Cells as text, without blanks at the ends; empty where there is nothing."""
@@ -70,14 +77,14 @@ class Table:
             if _is_number(cells.type):
                 return cells.cast(pa.float64(), safe=False).to_numpy().astype(np.float64)
             cells = self.texts(name)
-        return np.array([_number(cell) for cell in cells])
+        return np.array([csvtext.number(cell, name in self.commas) for cell in cells])
 
     def lists(self, name: str) -> Iterator[np.ndarray | None]:
         """Cells as [T] float32, with NaN for null; None where a cell is empty, an empty array where it is no list of numbers."""
         cells = self.columns[name]
         if isinstance(cells, list):
             for cell in cells:
-                yield _parsed(cell)
+                yield _parsed(cell, bool(self.commas))
         elif _is_list(cells.type):
             for cell in cells:
                 yield None if cell.as_py() is None else _as_array(cell.values)
@@ -93,7 +100,7 @@ class Table:
         if not isinstance(cells, list) and not _is_text(cells.type):
             return False
         looked = [text for text in (self.texts(name) if not isinstance(cells, list) else cells) if text.strip()][:_LOOKED_AT]
-        return bool(looked) and sum(_looks_like_list(text) for text in looked) > len(looked) / 2
+        return bool(looked) and sum(_looks_like_list(text, bool(self.commas)) for text in looked) > len(looked) / 2
 
     def is_numeric(self, name: str) -> bool:
         """Whether the column holds numbers, in more cells than not of those that hold anything."""
@@ -101,9 +108,15 @@ class Table:
         if not isinstance(cells, list) and not _is_text(cells.type):
             return _is_number(cells.type)
         filled = [text for text in self.texts(name) if text]
+        numbers = self.numbers(name) if filled else np.zeros(0)
         # What a person writes for "not a number" is a number's place.
-        found = sum(np.isfinite(_number(text)) or text.lower() in ("nan", "inf", "-inf") for text in filled)
-        return bool(filled) and found > len(filled) / 2
+        found = np.isfinite(numbers).sum() + sum(text.lower() in _NO_NUMBER for text in filled)
+        return bool(filled) and bool(np.isfinite(numbers).any()) and bool(found > len(filled) / 2)
+
+    def in_per_cent(self, name: str) -> bool:
+        """Whether its numbers carry the sign."""
+        cells = self.columns[name]
+        return isinstance(cells, list) and any(cell.rstrip().endswith("%") for cell in cells)
 
 
 def read(path: Path, called: str = "") -> Table:
@@ -132,31 +145,31 @@ def read(path: Path, called: str = "") -> Table:
 def _csv(path: Path, name: str) -> Table:
     before = csv.field_size_limit(_LONGEST_CELL)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline(_LONGEST_CELL)
-            file.seek(0)
-            reader = csv.reader(file, delimiter=max(",;\t", key=first.count))
-            header = _header(next(reader, []), name)
-            cells: list[list[str]] = []
-            rows, problems = [], []
-            for row, line in enumerate(reader, 1):
-                if row > MOST_ROWS or row * len(header) > MOST_VALUES:
-                    raise _too_much(name)
-                if not any(cell.strip() for cell in line):
-                    continue
-                if len(line) != len(header):
-                    problems.append(Problem(row, f"{len(line)} cells under {len(header)} columns"))
-                    continue
-                cells.append(line)
-                rows.append(row)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{name} is not UTF-8 text: save it as CSV in UTF-8.") from error
+        text = csvtext.parse(path, name)
+        header = _header(next(text.lines, []), name)
+        cells: list[list[str]] = []
+        rows, problems = [], []
+        for row, line in enumerate(text.lines, 1):
+            if row > MOST_ROWS or row * len(header) > MOST_VALUES:
+                raise _too_much(name)
+            if not any(cell.strip() for cell in line):
+                continue
+            if len(line) != len(header):
+                problems.append(Problem(row, f"{len(line)} cells under {len(header)} columns"))
+                continue
+            cells.append(line)
+            rows.append(row)
     except (csv.Error, OSError) as error:
         raise UserError(f"{name} cannot be read as CSV: write it again, with pandas' to_csv for one.") from error
     finally:
         csv.field_size_limit(before)
     columns = dict(zip(header, map(list, zip(*cells, strict=True)), strict=True)) if cells else {}
-    return Table(name, {k: v for k, v in columns.items() if k}, rows, problems)
+    columns = {k: v for k, v in columns.items() if k}
+    notes = list(text.notes)
+    commas = frozenset(name for name, cells in columns.items() if csvtext.decimal_comma(cells))
+    if commas:
+        notes.append("Commas within its numbers are read as decimal signs: 0,5 is a half.")
+    return Table(name, columns, rows, problems, notes, commas)
 
 
 def _parquet(path: Path, name: str) -> Table:
@@ -222,20 +235,13 @@ def _as_array(values: pa.Array) -> np.ndarray:
     return values.to_numpy(zero_copy_only=False).astype(np.float32)
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
-
-
-def _looks_like_list(text: str) -> bool:
+def _looks_like_list(text: str, decimal_comma: bool) -> bool:
     text = text.strip()
     parts = text.split()[:3]
-    return text.startswith("[") or (len(parts) > 1 and all(np.isfinite(_number(part)) for part in parts))
+    return text.startswith("[") or (len(parts) > 1 and all(np.isfinite(csvtext.number(part, decimal_comma)) for part in parts))
 
 
-def _parsed(text: str) -> np.ndarray | None:
+def _parsed(text: str, decimal_comma: bool = False) -> np.ndarray | None:
     """A list as JSON or as NumPy prints it."""
     text = text.strip()
     if not text:
@@ -247,7 +253,10 @@ def _parsed(text: str) -> np.ndarray | None:
         return np.array([np.nan if value is None else float(value) for value in values], np.float32)
     except (ValueError, TypeError, RecursionError, OverflowError):
         pass
+    parts = text.strip("[]()").replace(";", " ").split()
     try:
-        return np.array(text.strip("[]()").replace(",", " ").replace(";", " ").split(), np.float32)
+        if decimal_comma:
+            return np.array([float(part.rstrip(",").replace(",", ".")) for part in parts], np.float32)
+        return np.array(" ".join(parts).replace(",", " ").split(), np.float32)
     except ValueError:
         return np.zeros(0, np.float32)

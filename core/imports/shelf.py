@@ -28,9 +28,10 @@ from core.errors import UserError
 from core.features.store import cache_root
 from core.imports.clips import ImportedCorpus, corpus
 from core.imports.layout import CLIP
+from core.imports.scales import Task
 
 # Part of every key: raise it whenever an import is read in another way.
-IMPORT_VERSION = 1
+IMPORT_VERSION = 2
 _KEPT_SECONDS = 24 * 3600
 
 
@@ -45,6 +46,7 @@ class Entry:
         heads: head -> the modalities that its name says it draws on.
         problems: one sentence each, the first ``MOST_PROBLEMS`` of ``count``.
         attention: (modality, name) of its lanes.
+        task: whether it answers with classes or with attributes.
     """
 
     id: str
@@ -63,6 +65,7 @@ class Entry:
     embeddings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     count: int = 0
+    task: Task = "classification"
 
     @property
     def folder(self) -> Path:

@@ -59,3 +59,31 @@ def test_pca_by_hand():
 def test_what_cannot_be_drawn_is_one_sentence(vectors, said):
     with pytest.raises(UserError, match=said):
         project(vectors)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("size", [1e30, 1e-30, 3e38])
+def test_vectors_of_any_size_make_a_map_of_the_same_neighbours(method, size):
+    shape = np.random.default_rng(0).uniform(-1, 1, (40, 4)).astype(np.float32)
+    made = project(shape * np.float32(size), method)
+    assert np.isfinite(made.points).all()
+    assert np.ptp(made.points, 0).min() > 0.1
+    placed = made.place(shape[:3] * np.float32(size))
+    assert np.isfinite(placed).all()
+    # Whoever is shown again lies nearer to where they were than the map is wide.
+    assert np.abs(placed - made.points[:3]).max() < np.ptp(made.points, 0).max() / 2
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_number_a_clip_makes_a_map(method):
+    line = np.arange(40, dtype=np.float32)[:, None]
+    made = project(line, method)
+    assert np.isfinite(made.points).all()
+    assert np.isfinite(restore(line, made.points, method).place(line[:2])).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("width", [1, 3])
+def test_vectors_that_are_all_the_same_are_one_sentence(method, width):
+    with pytest.raises(UserError, match="All these vectors are the same"):
+        project(np.ones((40, width), np.float32), method)

@@ -1,0 +1,87 @@
+"""CSV as spreadsheets and other countries write it: any of their encodings, separators and decimal signs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.corpora.tables import decoded
+
+DELIMITERS = ",;\t|"
+# What Excel writes in the first line, and reads, so that nobody has to guess.
+_EXCEL = re.compile(r'^"?sep=(.)"?\s*$', re.IGNORECASE)
+_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][+-]?\d+)?")
+_POINT = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d*)\.\d+([eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+")
+# Signs that stand for the same: a minus of typography, blanks that do not break.
+_PLAIN = str.maketrans({"−": "-", "\u00a0": "", "\u202f": ""})
+
+
+@dataclass(frozen=True)
+class Text:
+    """A CSV file's lines, and what a person should know of how they were read."""
+
+    lines: Iterator[list[str]]
+    notes: tuple[str, ...]
+
+
+def parse(path: Path, name: str) -> Text:
+    """A CSV file as lists of cells, its header first.
+
+    Args:
+        name: what its owner calls the file.
+
+    Raises:
+        UserError: when it is no text.
+    """
+    notes: list[str] = []
+    text = decoded(path.read_bytes(), name, notes, "save it as CSV in UTF-8")
+    first, _, rest = text.partition("\n")
+    if said := _EXCEL.match(first):
+        return Text(_cells(rest, said[1]), tuple(notes))
+    return Text(_cells(text, _delimiter(first)), tuple(notes))
+
+
+def _cells(text: str, delimiter: str) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(text), delimiter=delimiter)
+
+
+def _delimiter(header: str) -> str:
+    """What cuts the header into most cells; a separator within quotes cuts nothing."""
+    return max(DELIMITERS, key=lambda one: len(next(csv.reader([header], delimiter=one), [])))
+
+
+def number(text: str, comma: bool = False) -> float:
+    """A cell's number; NaN where it is none. A sign of per cent behind it does not count.
+
+    Args:
+        comma: whether its column writes 0,5 for a half.
+    """
+    text = text.translate(_PLAIN).strip().removesuffix("%").rstrip()
+    if comma and (_COMMA.fullmatch(text) or _THOUSANDS.fullmatch(text)):
+        text = text.replace(".", "").replace(",", ".")
+    elif "," in text and _POINT.fullmatch(text):
+        text = text.replace(",", "")
+    # What Python takes for a number and no table means as one.
+    if "_" in text:
+        return float("nan")
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def decimal_comma(cells: Iterable[str]) -> bool:
+    """Whether a column writes 0,5 for a half: some cells do, and no other writes 0.5, unless as 1.000."""
+    commas = False
+    for cell in cells:
+        text = cell.translate(_PLAIN).strip().removesuffix("%").rstrip()
+        if "," in text and _COMMA.fullmatch(text):
+            commas = True
+        elif _POINT.fullmatch(text) and not _THOUSANDS.fullmatch(text):
+            return False
+    return commas

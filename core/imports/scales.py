@@ -1,0 +1,111 @@
+"""What a head's numbers are, told by the sums of their rows, and the posteriors that they stand for."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from scipy.special import softmax
+
+from core.errors import UserError
+from core.text import shown
+
+Scale = Literal["auto", "probabilities", "percent", "log-probabilities", "logits", "attributes"]
+Task = Literal["classification", "regression"]
+SCALES: tuple[Scale, ...] = ("auto", "probabilities", "percent", "log-probabilities", "logits", "attributes")
+TITLES = {"percent": "per cents", "attributes": "attributes, as they are written"}
+# What is measured rather than chosen: the dimensions of affect as the field's corpora name them.
+DIMENSIONS = frozenset(("valence", "arousal", "dominance"))
+ATTRIBUTES = DIMENSIONS | {"activation", "pleasure", "sentiment", "expectancy", "potency", "val", "aro", "dom", "act"}
+_BASES = {"": np.e, " to the base 10": 10.0, " to the base 2": 2.0}
+_MOSTLY = 0.9
+# Softmax makes certainties of numbers that were none: positive numbers as large are no logits that anybody trained.
+_NO_LOGIT = 20.0
+
+
+def tolerance(classes: int) -> float:
+    """By how much a row of probabilities may miss 1: each of them may be rounded to two decimals."""
+    return max(0.01, 0.005 * classes) + 1e-6
+
+
+def find(values: np.ndarray, column: str) -> Scale:
+    """The scale of [R, C], by the rows that have all their numbers.
+
+    Raises:
+        UserError: when nobody can tell.
+    """
+    whole = values[~np.isnan(values).any(1) & (values < np.inf).all(1)]
+    if not len(whole):
+        return "logits"
+    slack = tolerance(values.shape[1])
+    sums = whole.sum(1)
+    if _most(whole >= 0):
+        if _half(np.abs(sums - 1) <= slack):
+            return "probabilities"
+        if _half(np.abs(sums - 100) <= 100 * slack):
+            return "percent"
+        if _most(whole <= 1):
+            raise UserError(
+                f"The numbers of {shown(column)} lie between 0 and 1 but do not sum to one: "
+                "divide each row by its sum, or say --scale logits."
+            )
+        if whole.max() > _NO_LOGIT:
+            raise UserError(
+                f"The numbers of {shown(column)} lie between 0 and {whole.max():.3g} and sum neither to 1 nor to 100: "
+                "divide each row by its sum, or say --scale logits."
+            )
+    return "log-probabilities" if _base(whole, slack) is not None else "logits"
+
+
+def posteriors(values: np.ndarray, scale: str) -> tuple[np.ndarray, dict[int, str]]:
+    """[R, C] probabilities, and by row why there are none; attributes stay as they are."""
+    if scale in ("probabilities", "percent"):
+        return _shares(values, *((1.0, "probabilities") if scale == "probabilities" else (100.0, "per cents")))
+    faults: dict[int, str] = {}
+    if scale == "attributes":
+        faults = dict.fromkeys(map(int, np.flatnonzero(np.isinf(values).any(1))), "a value that is infinite")
+        return values, faults
+    # A logit of minus infinity is a probability of zero; plus infinity, or nothing else, is no answer.
+    for i in np.flatnonzero((values == np.inf).any(1) | (values == -np.inf).all(1)):
+        faults[int(i)] = "a logit that is infinite"
+    good = ~np.isnan(values).any(1)
+    good[list(faults)] = False
+    made = np.full(values.shape, np.nan)
+    base = _base(values[good], tolerance(values.shape[1])) if scale == "log-probabilities" and good.any() else None
+    made[good] = softmax(values[good] * np.log(_BASES[base or ""]), 1)
+    return made, faults
+
+
+def title(scale: str, values: np.ndarray) -> str:
+    """What a person reads."""
+    if scale != "log-probabilities":
+        return TITLES.get(scale, scale)
+    whole = values[~np.isnan(values).any(1)]
+    return scale + ((_base(whole, tolerance(values.shape[1])) or "") if len(whole) else "")
+
+
+def _shares(values: np.ndarray, whole: float, called: str) -> tuple[np.ndarray, dict[int, str]]:
+    slack, sums = whole * tolerance(values.shape[1]), values.sum(1)
+    faults: dict[int, str] = {}
+    one = called.removesuffix("s").replace("probabilitie", "probability")
+    for i in np.flatnonzero(((values < 0) | (values > whole + slack)).any(1)):
+        faults[int(i)] = f"a {one} outside 0 to {whole:g}"
+    for i in np.flatnonzero(np.abs(sums - whole) > slack):
+        faults.setdefault(int(i), f"its {called} sum to {sums[i]:.3g}, not to {whole:g}")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return values / sums[:, None], faults
+
+
+def _base(values: np.ndarray, slack: float) -> str | None:
+    """The base of logarithms of probabilities; None where they are none."""
+    if not _most(values <= 1e-6):
+        return None
+    return next((name for name, base in _BASES.items() if _half(np.abs((base**values).sum(1) - 1) <= slack)), None)
+
+
+def _most(cells: np.ndarray) -> bool:
+    return bool(cells.all(1).mean() >= _MOSTLY)
+
+
+def _half(rows: np.ndarray) -> bool:
+    return bool(rows.mean() >= 0.5)
