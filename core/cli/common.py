@@ -14,6 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from core.errors import UserError
+
 # Progress and remarks go to stderr: what --json prints stays clean.
 remarks = Console(stderr=True)
 output = Console()
@@ -59,3 +61,15 @@ def show(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
         cells = (f"{v:.3f}" if isinstance(v, float) else f"{v:,}" if type(v) is int else str(v) for v in row.values())
         table.add_row(*map(escape, cells))
     output.print(table)
+
+
+def pairs(given: list[str] | None) -> dict[str, str]:
+    """NAME=VALUE, as often as it was said.
+
+    Raises:
+        UserError: when one is no pair.
+    """
+    wrong = next((one for one in given or [] if "=" not in one), None)
+    if wrong is not None:
+        raise UserError(f"What is expected is NAME=VALUE, not {wrong!r}.")
+    return {name.strip(): value.strip() for name, _, value in (one.partition("=") for one in given or [])}

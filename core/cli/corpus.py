@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from core.cli.common import AsJson, Workers, output, progress_bar, regret, remarks, show
+from core.cli.common import AsJson, Workers, output, pairs, progress_bar, regret, remarks, show
 from core.errors import UserError
 
 corpus_app = typer.Typer(help="Build a demo corpus, or look at the corpora at hand.", no_args_is_help=True)
@@ -44,6 +44,10 @@ Choices = Annotated[
     list[str] | None,
     typer.Option("--option", "-o", metavar="NAME=VALUE", help="What its kind leaves to choose; may be repeated."),
 ]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="NAME=COLUMN", help="Which column of a table is the label, speaker, … ; may be repeated."),
+]
 
 
 @corpus_app.command("add")
@@ -52,6 +56,7 @@ def corpus_add(
     path: Annotated[Path, typer.Argument(help="Its folder, or its table.")],
     kind: Kind = "",
     option: Choices = None,
+    columns: Columns = None,
     as_json: AsJson = False,
 ) -> None:
     """Remember a corpus by name, and say what it holds and what is missing."""
@@ -62,7 +67,7 @@ def corpus_add(
     check_name(name)
     path = path.expanduser().resolve()
     kind = kind or recognise(path)
-    options = _options(option)
+    options = pairs(option) | pairs(columns)
     content = described(read(path, kind, options, name), durations=False)
     remember(name, Known(str(path), kind, options))
     _tell(content, as_json)
@@ -95,22 +100,17 @@ def corpus_describe(
     name: CorpusName = "demo",
     kind: Kind = "",
     option: Choices = None,
+    columns: Columns = None,
     durations: Annotated[bool, typer.Option(help="Ask the media how long they are, where no table says it.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Count a corpus: clips, classes, speakers, splits, durations, what its kind adds, and what is missing."""
     from core.corpora.describe import describe
 
+    options = pairs(option) | pairs(columns)
     with progress_bar() as report:
-        content = describe(name, kind, _options(option), durations, lambda done, total: report("Reading lengths", done / total))
+        content = describe(name, kind, options, durations, lambda done, total: report("Reading lengths", done / total))
     _tell(content, as_json)
-
-
-def _options(given: list[str] | None) -> dict[str, str]:
-    wrong = [one for one in given or [] if "=" not in one]
-    if wrong:
-        raise UserError(f"An option is NAME=VALUE, not {wrong[0]!r}.")
-    return {name.strip(): value.strip() for name, _, value in (one.partition("=") for one in given or [])}
 
 
 def _tell(content: dict[str, Any], as_json: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import typer
 
-from core.cli.common import AsJson, CheckpointOption, load, progress_bar, regret, remarks, show
+from core.cli.common import AsJson, CheckpointOption, load, pairs, progress_bar, regret, remarks, show
 from core.errors import UserError
 
 app = typer.Typer(
@@ -132,16 +132,28 @@ def evaluate(
         str, typer.Option(help="A corpus that was added, the path of one, or `demo` for the bundled clips.")
     ] = "demo",
     without: Annotated[str | None, typer.Option(help="Take `audio` or `visual` away first.")] = None,
+    alias: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--alias", metavar="LABEL=CLASS", help="A label of the corpus that is one of the model's classes; may be repeated."
+        ),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a checkpoint on a corpus, by head."""
+    """Measure a checkpoint on a corpus, by head. Clips whose label the model lacks are left out, and counted."""
+    from core.corpora import open_corpus
+    from core.evaluation.labelled import labelled_for
     from core.training.run import evaluate_checkpoint
 
     if without not in (None, "audio", "visual"):
         raise UserError(f"There is no modality {without!r} to take away: choose audio or visual.")
+    loaded = load(checkpoint)
+    measured, said = labelled_for(open_corpus(corpus), loaded.spec, pairs(alias))
+    for sentence in said:
+        remarks.print(sentence, markup=False, soft_wrap=True)
     with progress_bar() as report:
-        metrics, broken = evaluate_checkpoint(load(checkpoint), corpus, without, workers, report)
+        metrics, broken = evaluate_checkpoint(loaded, measured, without, workers, report)
     regret(broken)
     show(_metric_rows(metrics), as_json, f"{checkpoint} on {corpus}")
 

@@ -95,6 +95,8 @@ def read(path: Path, options: Options) -> Corpus:
     if kind not in table:
         raise UserError(f"The labels of {path.name} have no {kind}: choose another label.")
     table["label"] = table[kind]
+    if unlabelled := int((table["label"] == "").sum()):
+        remarks.append(f"{unlabelled:,} segments have no {kind}: they count as unlabelled.")
     return Corpus(
         path.stem if path.is_file() else path.name, root, table, _LABELS[kind], facts=facts, missing=tuple(remarks), given=given
     )
@@ -148,7 +150,7 @@ def _of_table(file: Path, remarks: list[str]) -> pd.DataFrame:
 
 
 def _words(values: pd.Series, words: dict[float, str], file: Path) -> pd.Series:
-    named = values.map(words)
+    named = values.map(words).where(values.notna(), "")
     if named.isna().any():
         place = int(named.isna().to_numpy().argmax())
         told, expected = f"{values.iloc[place]:g} for {values.name}", f"{min(words):g} to {max(words):g}"
@@ -184,14 +186,16 @@ def _key(key: str) -> tuple[str, int | None]:
 
 
 def _classed(table: pd.DataFrame) -> pd.DataFrame:
-    """The sentiment as classes: seven by rounding halves to even, as numpy does in the public code."""
+    """The sentiment as classes: seven by rounding halves to even, as numpy does in the public code. NaN is no label."""
     told = table["sentiment"].to_numpy(float)
-    rounded = np.nan_to_num(np.round(told)).clip(-3, 3).astype(int)
-    table["sentiment7"] = [str(n) for n in rounded]
-    table["sentiment3"] = np.select([told < 0, told > 0], ["negative", "positive"], "neutral")
-    table["sentiment2"] = np.where(told >= 0, "non-negative", "negative")
+    unknown = np.isnan(told)
+    rounded = np.round(np.where(unknown, 0, told)).clip(-3, 3).astype(int)
+    table["sentiment7"] = np.where(unknown, "", rounded.astype(str))
+    table["sentiment3"] = np.select([unknown, told < 0, told > 0], ["", "negative", "positive"], "neutral")
+    table["sentiment2"] = np.select([unknown, told >= 0], ["", "non-negative"], "negative")
     if set(EMOTIONS) <= set(table):
-        table["emotion"] = [EMOTIONS[place] for place in table[list(EMOTIONS)].to_numpy(float).argmax(1)]
+        felt = table[list(EMOTIONS)].to_numpy(float)
+        table["emotion"] = np.where(np.isnan(felt).any(1), "", np.array(EMOTIONS)[np.nan_to_num(felt).argmax(1)])
     return table
 
 

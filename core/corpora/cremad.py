@@ -24,7 +24,7 @@ import pandas as pd
 
 from core.corpora.base import Corpus
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import MEDIA, expect, matched, media_files, numbers, once, read_table, read_text
+from core.corpora.tables import MEDIA, expect, hollow_videos, is_sound, matched, media_files, numbers, once, read_table, read_text
 from core.corpora.votes import TIES, settled, shares, winners
 from core.errors import UserError
 from core.models.labels import EMOTIONS
@@ -179,7 +179,9 @@ def _media(path: Path, remarks: list[str]) -> dict[str, str]:
         if (path / folder).is_dir():
             inside = media_files(path / folder, remarks)
             expect(len(inside), _CLIPS, f"files in {folder}", remarks)
-            found |= {_whole(name): f"{folder}/{file}" for name, file in inside.items()}
+            named = {_whole(name): f"{folder}/{file}" for name, file in inside.items()}
+            hollow = hollow_videos([file for name, file in named.items() if name in found and not is_sound(file)], path, remarks)
+            found |= {name: file for name, file in named.items() if file not in hollow}
         else:
             remarks.append(f"The folder {folder} is missing.")
     return found or {_whole(name): file for name, file in media_files(path, remarks).items() if _CLIP.fullmatch(name)}

@@ -3,13 +3,15 @@
 The table is a CSV (commas, semicolons or tabs) with a heading. One column says which clip a row is of, by name or path, and may
 be called clip, path, file, filename, name, id or video. What else it says is taken by name: label (or emotion, class), speaker
 (or actor, subject), split (or set, fold, partition), valence, arousal, dominance, sentiment; other columns stay as they are.
-Without a table the clips are unlabelled, or labelled by the folders that they lie in where there is more than one.
+What is called otherwise is named by an option of the name that it should have (``label=emotion_label``). A table with neither a
+label nor an attribute that is known is asked about: ``label=none`` says that it has none. Without a table the clips are
+unlabelled, or labelled by the folders that they lie in where there is more than one.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +28,9 @@ _OTHER = {
     "split": ("split", "set", "fold", "partition"),
 }
 _ATTRIBUTES = ("arousal", "valence", "dominance", "sentiment")
+_MAPPED = ("clip", *_OTHER, *_ATTRIBUTES)
+NONE = "none"
+_LISTED = 20
 _SUFFIXES = (".csv", ".tsv", ".txt")
 
 
@@ -54,7 +59,7 @@ def read(path: Path, options: Options) -> Corpus:
             "No table: the labels are the names of the folders." if table["label"].any() else "No table: nothing is labelled."
         )
     else:
-        table = _of_table(file, found, remarks)
+        table = _of_table(file, found, remarks, {name: options[name] for name in _MAPPED if options[name]})
     if options["names"] == "nouns":
         _say_nouns(table, remarks)
     if table.empty:
@@ -123,12 +128,15 @@ def _places(said: Iterable[str], found: list[str]) -> list[str]:
     return [meant(cell) for cell in said]
 
 
-def _of_table(file: Path, found: list[str], remarks: list[str]) -> pd.DataFrame:
+def _of_table(file: Path, found: list[str], remarks: list[str], mapped: Mapping[str, str]) -> pd.DataFrame:
     raw = read_table(file, [], remarks, None, ",;\t")
     lower = {str(name).lower(): str(name) for name in raw.columns}
-    key = next((lower[name] for name in _CLIP if name in lower), None)
-    if key is None:
-        raise UserError(f"{file.name} has no column that names the clips: call one `clip` or `path`.")
+    own = _columns(file, raw, lower, mapped)
+    key = own.pop("clip", "")
+    if not key:
+        raise UserError(f"{file.name} has no column that names the clips: {_offer('clip', raw)}.")
+    if "label" not in own and mapped.get("label") != NONE and _is_unclear(raw, own, key):
+        raise UserError(f"{file.name} has no column called label, emotion or class: {_offer('label', raw)}.")
     raw = once(raw, key, file, remarks)
     places = raw[lower["path"]] if "path" in lower and lower["path"] != key else pd.Series(raw.index, raw.index)
     table = pd.DataFrame(index=pd.Index(_ids(list(raw.index)), name="clip"))
@@ -138,20 +146,51 @@ def _of_table(file: Path, found: list[str], remarks: list[str]) -> pd.DataFrame:
     media = {clip: place for clip, place in zip(table.index, named, strict=True) if place}
     others = {f"{name} ": name for name in sorted(set(found) - set(named))}
     table["path"] = matched(table.index, media | others, remarks)
-    for name, spellings in _OTHER.items():
-        column = next((lower[word] for word in spellings if word in lower and lower[word] != key), None)
-        if column is not None:
-            table[name] = raw[column].to_numpy()
+    for name in _OTHER:
+        if name in own and own[name] in raw:
+            table[name] = raw[own[name]].to_numpy()
         elif name != "split":
             remarks.append(f"{file.name} has no column {name}.")
             table[name] = ""
-    for column in raw.columns:
-        name = str(column).lower()
-        if name in _ATTRIBUTES:
-            table[name] = numbers(raw, str(column), file).to_numpy()
-        elif name not in table and name not in {word for words in _OTHER.values() for word in words}:
+    for name in _ATTRIBUTES:
+        if name in own:
+            table[name] = numbers(raw, own[name], file).to_numpy()
+    for column in map(str, raw.columns):
+        name = column.lower()
+        if column not in own.values() and name not in table and name not in {w for words in _OTHER.values() for w in words}:
             table[name] = raw[column].to_numpy()
     return table
+
+
+def _columns(file: Path, raw: pd.DataFrame, lower: Mapping[str, str], mapped: Mapping[str, str]) -> dict[str, str]:
+    """What a corpus's columns are called in the table: as a person said, else by name."""
+    found: dict[str, str] = {}
+    for name, spellings in {"clip": _CLIP, **_OTHER, **{one: (one,) for one in _ATTRIBUTES}}.items():
+        said = mapped.get(name, "")
+        if said == NONE:
+            continue
+        if said and said not in raw.columns and said.lower() not in lower:
+            raise UserError(f"{file.name} has no column {said!r}: {_offer(name, raw)}.")
+        column = (said if said in raw.columns else lower[said.lower()]) if said else _known(spellings, lower, found)
+        if column:
+            found[name] = column
+    return found
+
+
+def _known(spellings: Sequence[str], lower: Mapping[str, str], found: Mapping[str, str]) -> str:
+    return next((lower[word] for word in spellings if word in lower and lower[word] != found.get("clip")), "")
+
+
+def _is_unclear(raw: pd.DataFrame, own: Mapping[str, str], key: str) -> bool:
+    """Whether a table without a known label may have one all the same, in a column that nobody knows."""
+    return not set(own) & set(_ATTRIBUTES) and bool(set(map(str, raw.columns)) - {key, *own.values()})
+
+
+def _offer(name: str, raw: pd.DataFrame) -> str:
+    columns = [str(column) for column in raw.columns]
+    listed = ", ".join(columns[:_LISTED]) + (", …" if len(columns) > _LISTED else "")
+    none = f", or --map {name}={NONE} where there is none" if name == "label" else ""
+    return f"say which of its columns is it with --map {name}=COLUMN ({listed}){none}"
 
 
 def _say_nouns(table: pd.DataFrame, remarks: list[str]) -> None:
@@ -165,4 +204,5 @@ def _say_nouns(table: pd.DataFrame, remarks: list[str]) -> None:
         remarks.append(f"Labels are read by their nouns: {said}; --option names=written leaves them as they are.")
 
 
-READERS.register("folder")(Reader(recognises, read, {"table": (), "names": ("nouns", "written")}))
+_OPTIONS: dict[str, tuple[str, ...]] = {"table": (), "names": ("nouns", "written"), **dict.fromkeys(_MAPPED, ())}
+READERS.register("folder")(Reader(recognises, read, _OPTIONS))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ _SETS = {("audio", 74): "covarep", ("visual", 35): "facet", ("visual", 713): "op
 _EMOTIONS = ("happiness", "sadness", "anger", "surprise", "disgust", "fear")
 # Where nothing says how long a segment is: words, or frames averaged to about as much.
 _STEP = 1 / 3
-_VERSION = 1
+_VERSION = 2
 
 
 def read(file: Path, remarks: list[str]) -> tuple[pd.DataFrame, dict[str, Given]]:
@@ -110,7 +111,7 @@ def _segments(own: dict[str, Any], part: str, file: Path) -> pd.DataFrame:
     table["sentiment"] = told[:, 0]
     if told.shape[1] == 7:
         table[list(_EMOTIONS)] = told[:, 1:]
-    lengths = {m: np.asarray(own[f"{m}_lengths"]).reshape(-1) for m in ("audio", "vision") if f"{m}_lengths" in own}
+    lengths = {m: np.asarray(own[f"{m}_lengths"]).reshape(-1) for m in _MODALITIES if f"{m}_lengths" in own}
     for name, values in lengths.items():
         if len(values) == len(table):
             table[f"{_MODALITIES[name]} frames"] = values.astype(int)
@@ -145,20 +146,57 @@ def _number(cell: str) -> float:
 
 
 def _stream(folder: str, modality: str, dim: int, root: Path, row: pd.Series) -> Stream:
-    """A segment's frames; rows of zeros before and after them are padding."""
+    """A segment's frames, without its padding; a frame of zeros, or of what is no number, is not there."""
     from core.streams import Stream
 
-    file = Path(folder) / f"{row['part']}.{modality}.npy"
-    if not file.is_file():
+    arrays = _arrays(Path(folder), str(row["part"]), int(row["place"]))
+    if modality not in arrays:
         return Stream.absent(dim)
-    values = np.array(np.load(file, mmap_mode="r")[int(row["place"])])
-    finite = np.isfinite(values).all(1)
-    values = np.where(finite[:, None], values, 0)
-    filled = np.flatnonzero(values.any(1))
-    if not len(filled):
+    values = arrays[modality]
+    # Aligned modalities share one grid of words: what is padding to one of them may be a word that another was silent at.
+    together = arrays if _aligned(arrays, row) else {modality: values}
+    first, last = _span(together, row.get(f"{modality} frames"))
+    values = values[first:last]
+    present = np.isfinite(values).all(1)
+    values = np.where(present[:, None], values, 0)
+    present &= values.any(1)
+    if not present.any():
         return Stream.absent(dim)
-    first, last = filled[0], filled[-1] + 1
-    values, finite = values[first:last], finite[first:last]
     seconds = float(row.get("duration", np.nan))
     step = seconds / len(values) if seconds > 0 else _STEP
-    return Stream(values.astype(np.float32), (np.arange(len(values)) + 0.5) * step, finite)
+    return Stream(values.astype(np.float32), (np.arange(len(values)) + 0.5) * step, present)
+
+
+def _arrays(folder: Path, part: str, place: int) -> dict[str, np.ndarray]:
+    """Modality -> [T, D] of a segment, padded as it lies there."""
+    files = {modality: folder / f"{part}.{modality}.npy" for modality in _MODALITIES.values()}
+    return {modality: np.array(np.load(file, mmap_mode="r")[place]) for modality, file in files.items() if file.is_file()}
+
+
+def _aligned(arrays: Mapping[str, np.ndarray], row: pd.Series) -> bool:
+    """Whether all modalities lie on one grid: they are as long, and nothing says that they are not."""
+    told = [row.get(f"{modality} frames") for modality in arrays]
+    lengths = {int(length) for length in told if pd.notna(length)}
+    return len(arrays) > 1 and len({len(values) for values in arrays.values()}) == 1 and len(lengths) < 2
+
+
+def _span(arrays: Mapping[str, np.ndarray], length: float | None) -> tuple[int, int]:
+    """From the first frame in which any of them says something to the last; as many as are told, where a length is."""
+    total = len(next(iter(arrays.values())))
+    filled = np.zeros(total, bool)
+    for values in arrays.values():
+        filled |= (np.nan_to_num(values) != 0).any(1)
+    there = np.flatnonzero(filled)
+    if not len(there):
+        return 0, 0
+    first, last = int(there[0]), int(there[-1]) + 1
+    if length is None or pd.isna(length) or not last - first <= int(length) <= total:
+        return first, last
+    # Padding lies on one side: behind, as a rule, unless that would leave something out.
+    return (
+        (0, int(length))
+        if last <= int(length)
+        else (total - int(length), total)
+        if first >= total - int(length)
+        else (first, last)
+    )

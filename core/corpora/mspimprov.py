@@ -25,7 +25,7 @@ import pandas as pd
 
 from core.corpora.base import Corpus
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import SOUND, VIDEO, expect, matched, media_files, read_text
+from core.corpora.tables import SOUND, VIDEO, expect, hollow_videos, matched, media_files, read_text
 from core.corpora.votes import shares
 from core.errors import UserError
 from core.models.labels import FOUR_EMOTIONS
@@ -84,7 +84,9 @@ def _evaluation(path: Path) -> Path | None:
 
 def _media(path: Path, remarks: list[str]) -> dict[str, str]:
     """Turn -> its video where there is one, else its sound."""
-    return media_files(path, remarks, SOUND) | media_files(path, remarks, VIDEO)
+    sounds, videos = media_files(path, remarks, SOUND), media_files(path, remarks, VIDEO)
+    hollow = hollow_videos([file for name, file in videos.items() if name in sounds], path, remarks)
+    return sounds | {name: file for name, file in videos.items() if file not in hollow}
 
 
 def _evaluated(file: Path, remarks: list[str]) -> tuple[dict[str, tuple[str, list[float]]], dict[str, list[int]]]:

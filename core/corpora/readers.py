@@ -36,7 +36,9 @@ class Reader:
 READERS: Registry[Reader] = Registry("kind of corpus")
 
 # In the order in which they are asked: the last takes any folder with media or a table.
-KINDS = ("demo", "crema-d", "ravdess", "msp-improv", "vavl", "auxformer-v1", "cmu-mosei", "aff-wild2", "folder")
+KINDS = ("demo", "crema-d", "ravdess", "emo-db", "msp-improv", "vavl", "auxformer-v1", "cmu-mosei", "aff-wild2", "folder")
+
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".7z", ".rar")
 
 
 @cache
@@ -63,12 +65,28 @@ def recognise(path: Path) -> str:
     """
     if not path.exists():
         raise UserError(f"There is no corpus in {path}: check the path, or build one with `affectscope corpus build demo`.")
+    refuse_archive(path)
     for kind in KINDS:
         if reader(kind).recognises(path):
             return kind
+    packed = next((file for near in ("*", "*/*") for file in sorted(path.glob(near)) if _is_archive(file)), None)
+    if packed is not None:
+        raise UserError(f"There is no corpus in {path}, but the archive {packed.name}: unpack it there, and add the folder.")
     raise UserError(
         f"There is no corpus in {path} of a kind that is known ({', '.join(KINDS)}): docs/corpora.md says what each needs."
     )
+
+
+def refuse_archive(path: Path) -> None:
+    """Raises:
+    UserError: when a path is an archive, which nothing is read from.
+    """
+    if _is_archive(path):
+        raise UserError(f"{path.name} is an archive: unpack it, and add the folder that it makes.")
+
+
+def _is_archive(path: Path) -> bool:
+    return path.is_file() and path.name.lower().endswith(_ARCHIVES)
 
 
 def chosen(kind: str, options: Options) -> dict[str, str]:
@@ -99,6 +117,7 @@ def read(path: Path, kind: str = "", options: Options | None = None, name: str =
     """
     if kind and not path.exists():
         raise UserError(f"There is no corpus in {path}: check the path.")
+    refuse_archive(path)
     kind = kind or recognise(path)
     every = chosen(kind, options or {})
     corpus = reader(kind).read(path, every)

@@ -32,6 +32,12 @@ _BOMS = {
 _TITLES = {"cp1252": "Windows-1252", "utf-32": "UTF-32"} | dict.fromkeys(("utf-16", "utf-16-le", "utf-16-be"), "UTF-16")
 _HEADING = 4096
 _NAMED = 3
+# How files begin that are what their names say: (place, bytes). Whatever begins otherwise, or is as small, is looked into.
+_BEGINNINGS: dict[str, tuple[tuple[int, bytes], ...]] = {
+    ".flv": ((0, b"FLV"),), ".avi": ((0, b"RIFF"),), ".mkv": ((0, b"\x1a\x45\xdf\xa3"),), ".webm": ((0, b"\x1a\x45\xdf\xa3"),),
+    ".mp4": ((4, b"ftyp"),), ".m4v": ((4, b"ftyp"),), ".mov": ((4, b"ftyp"), (4, b"moov"), (4, b"wide"), (4, b"mdat")),
+}  # fmt: skip
+_SMALL = 20_000
 
 
 def read_text(path: Path, remarks: list[str]) -> str:
@@ -164,7 +170,8 @@ def is_sound(place: str) -> bool:
 
 
 def media_paths(root: Path, remarks: list[str], suffixes: Collection[str] = MEDIA, skip: Collection[str] = ()) -> list[str]:
-    """The media under a folder, by their paths under ``root``; without links that lead nowhere and what git-lfs did not fetch.
+    """The media under a folder, by their paths under ``root``; without links that lead nowhere, what git-lfs did not fetch, and
+    videos without a picture that have a sound of their name beside them.
 
     Args:
         skip: folders not to look into, by the beginning of their names.
@@ -186,7 +193,10 @@ def media_paths(root: Path, remarks: list[str], suffixes: Collection[str] = MEDI
                 (found if _is_there(place) else absent).append(os.path.relpath(place, root))
     if absent:
         remarks.append(f"{_some(absent, 'file')} are links without content: fetch it (git lfs pull, git annex get).")
-    return found
+    # Where nothing else has the name, whoever reads the clip is told what is wrong with it.
+    sounds = {Path(place).stem for place in found if is_sound(place)}
+    hollow = hollow_videos([place for place in found if not is_sound(place) and Path(place).stem in sounds], root, remarks)
+    return [place for place in found if place not in hollow]
 
 
 def media_files(root: Path, remarks: list[str], suffixes: Collection[str] = MEDIA, skip: Collection[str] = ()) -> dict[str, str]:
@@ -203,6 +213,38 @@ def media_files(root: Path, remarks: list[str], suffixes: Collection[str] = MEDI
     if again:
         remarks.append(f"{_some(again, 'file')} lie under {root.name} more than once; of each the first was taken, videos first.")
     return found
+
+
+def hollow_videos(places: Iterable[str], root: Path, remarks: list[str]) -> set[str]:
+    """Those of some videos, each with a sound of its name beside it, that hold no picture; and says so."""
+    found = {place for place in places if _is_hollow(root / place)}
+    if found:
+        remarks.append(f"{_some(sorted(found), 'video')} hold no picture: the sound of the same name is used.")
+    return found
+
+
+def _is_hollow(video: Path) -> bool:
+    """Whether a file that is called a video holds none: too short for a picture, or not even begun as its kind begins."""
+    try:
+        size = video.stat().st_size
+        with video.open("rb") as file:
+            head = file.read(16)
+    except OSError:
+        return False
+    begins = _BEGINNINGS.get(video.suffix.lower(), ((0, b""),))
+    if size > _SMALL and any(head[at : at + len(mark)] == mark for at, mark in begins):
+        return False
+    return not _has_picture(video)
+
+
+def _has_picture(video: Path) -> bool:
+    import av
+
+    try:
+        with av.open(f"file:{video}", metadata_errors="replace") as container:
+            return next(container.decode(video=0), None) is not None
+    except (av.error.FFmpegError, OSError, IndexError, ValueError):
+        return False
 
 
 def _is_there(place: str) -> bool:

@@ -191,17 +191,19 @@ def _counts(targets: Sequence[Tensor], spec: ModelSpec) -> Tensor:
 
 def evaluate_checkpoint(
     checkpoint: Checkpoint,
-    corpus_name: str,
+    corpus: Corpus,
     without: str | None = None,
     workers: int | None = None,
     report: Report = lambda stage, share: None,
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Metrics by head on the clips of a corpus, and one sentence for each clip that could not be read.
 
+    Args:
+        corpus: with labels of the model alone; see ``core.evaluation.labelled``.
+
     Raises:
         UserError: when none can be read, or labels are not the model's.
     """
-    corpus = open_corpus(corpus_name)
     given = {m: own.name for m, own in corpus.given.items() if own.dim == checkpoint.spec.inputs.get(m)}
     sets = {m: checkpoint.spec.features.get(m, given.get(m, DEFAULT_SETS.get(m, ""))) for m in checkpoint.spec.inputs}
     clips, broken = _read(corpus, sets, workers, report)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core import checkpoints
-from core.corpora import known
+from core.corpora import known, open_corpus
 from core.corpora.describe import describe
 from core.corpora.readers import read
 from core.errors import UserError
@@ -159,7 +159,7 @@ def test_features_that_came_with_the_corpus_are_trained_on_by_its_folds(tmp_path
     assert card["labels"] == ["negative", "neutral", "positive"]
     loaded = checkpoints.load(out)
     assert dict(loaded.spec.inputs) == {"audio": 74, "visual": 35}
-    metrics, broken = evaluate_checkpoint(loaded, "mosei", workers=1)
+    metrics, broken = evaluate_checkpoint(loaded, open_corpus("mosei"), workers=1)
     assert not broken
     assert 0 <= metrics["decision"]["accuracy"] <= 1
 

@@ -10,7 +10,8 @@ from core.errors import UserError
 def media(root, *names):
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
+        # As a video begins, and long enough to hold a picture.
+        (root / name).write_bytes(bytes(4) + b"ftyp" + bytes(20_000))
     return root
 
 
@@ -92,9 +93,7 @@ def test_labels_are_read_by_their_nouns_unless_asked_otherwise(tmp_path):
 
 
 def test_a_path_in_a_table_is_that_file_and_no_other_of_its_name(tmp_path):
-    for place in ("happy/001.mp4", "sad/001.mp4", "a.mp4", "a.wav"):
-        (tmp_path / place).parent.mkdir(exist_ok=True)
-        (tmp_path / place).write_bytes(b"1")
+    media(tmp_path, "happy/001.mp4", "sad/001.mp4", "a.mp4", "a.wav")
     rows = ["x,happy/001.mp4", "y,sad/001.mp4", "z,other/001.mp4", "v,a.mp4", "w,a.wav", "u,all/sad/001.mp4", r"t,.\sad\001.mp4"]
     (tmp_path / "labels.csv").write_text("\n".join(["clip,path,label", *(f"{row},calm" for row in rows)]))
     table = read(tmp_path).table
@@ -122,3 +121,49 @@ def test_links_that_lead_nowhere_and_what_git_lfs_left_out_are_no_media(tmp_path
     content = describe(str(tmp_path))
     assert content["media"] == {"found": 1, "missing": 2}
     assert any("2 files (b.mp4, c.mp4) are links without content" in remark for remark in content["missing"])
+
+
+def test_a_table_whose_label_is_called_otherwise_is_asked_about(tmp_path):
+    (tmp_path / "mine.csv").write_text("clip,emotion_label,who\na,joy,s1\nb,rage,s2\n")
+    with pytest.raises(UserError, match=r"no column called label.*--map label=COLUMN \(clip, emotion_label, who\)"):
+        read(tmp_path)
+    corpus = read(tmp_path, options={"label": "emotion_label", "speaker": "who"})
+    assert corpus.table["label"].tolist() == ["joy", "rage"]
+    assert corpus.table["speaker"].tolist() == ["s1", "s2"]
+    assert read(tmp_path, options={"label": "none"}).labels == ()
+    with pytest.raises(UserError, match=r"no column 'mood'.*\(clip, emotion_label, who\)"):
+        read(tmp_path, options={"label": "mood"})
+
+
+def test_a_clips_column_may_be_called_anything(tmp_path):
+    (tmp_path / "mine.csv").write_text("recording,label,V\na,joy,0.5\n")
+    corpus = read(tmp_path / "mine.csv", "folder", {"clip": "recording", "valence": "V"})
+    assert corpus.table.loc["a", "valence"] == 0.5
+    with pytest.raises(UserError, match=r"names the clips: .*--map clip=COLUMN"):
+        read(tmp_path / "mine.csv", "folder")
+
+
+def test_attributes_need_no_label(tmp_path):
+    (tmp_path / "mine.csv").write_text("clip,valence,room\na,0.5,x\n")
+    assert read(tmp_path).table.loc["a", "room"] == "x"
+
+
+@pytest.mark.parametrize("name", ["all.zip", "all.tar.gz", "ALL.7Z", "all.rar"])
+def test_an_archive_is_to_be_unpacked(tmp_path, name):
+    (tmp_path / name).write_bytes(b"PK")
+    for path in (tmp_path / name, tmp_path):
+        with pytest.raises(UserError, match="unpack it"):
+            recognise(path)
+
+
+def test_a_video_without_a_picture_gives_way_to_its_sound(tmp_path):
+    (tmp_path / "b.mp4").touch()
+    (tmp_path / "a.flv").write_bytes(b"FLV\x01\x05\0\0\0\x09\0\0\0\0")
+    (tmp_path / "c.mp4").write_bytes(b"<html>not found</html>" * 2000)
+    for name in "ac":
+        (tmp_path / f"{name}.wav").write_bytes(b"RIFF")
+    (tmp_path / "mine.csv").write_text("clip,label\na,joy\nb,joy\nc,joy\n")
+    corpus = read(tmp_path)
+    # Nothing stands in for b: whoever reads it is told.
+    assert corpus.table["path"].to_dict() == {"a": "a.wav", "b": "b.mp4", "c": "c.wav"}
+    assert "2 videos (a.flv, c.mp4) hold no picture: the sound of the same name is used." in corpus.missing

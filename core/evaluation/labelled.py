@@ -1,0 +1,78 @@
+"""The clips of a corpus that a model can be measured on: those whose label it has, under its own name or another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from core.corpora import Corpus
+from core.corpora.tables import NOUNS
+from core.errors import UserError
+from core.models.base import ModelSpec
+from core.text import shown
+
+_NAMED = 8
+
+
+def labelled_for(corpus: Corpus, spec: ModelSpec, aliases: Mapping[str, str] | None = None) -> tuple[Corpus, list[str]]:
+    """The corpus without the clips that say nothing of a model, its labels in the model's words; and what was done, in sentences.
+
+    Args:
+        aliases: a label of the corpus -> the model's class that it is. Letter case and adjectives (sad for sadness) need none.
+
+    Raises:
+        UserError: when an alias names no class or no label, or no clip is left.
+    """
+    if spec.task != "classification":
+        return corpus, []
+    given = dict(aliases or {})
+    labels = corpus.table["label"].fillna("").astype(str).str.strip()
+    _check(given, spec, set(labels), corpus.name)
+    meant = {one: _meant(one, spec, given) for one in labels.unique()}
+    known = labels.map(meant).fillna("")
+    remarks = []
+    changed = sorted((one, word) for one, word in meant.items() if word and word != one)
+    if changed:
+        remarks.append(f"Labels are read as the model's classes: {', '.join(f'{shown(a)} as {shown(b)}' for a, b in changed)}.")
+    strange = labels[(known == "") & (labels != "")].value_counts()
+    if len(strange):
+        named = ", ".join(f"{shown(str(label))} {count:,}" for label, count in strange.head(_NAMED).items())
+        more = " …" if len(strange) > _NAMED else ""
+        remarks.append(
+            f"{_clips(int(strange.sum()))} of {len(labels):,} carry labels that the model has no class for ({named}{more}) "
+            "and are left out; --alias LABEL=CLASS says which one is meant."
+        )
+    if unlabelled := int((labels == "").sum()):
+        remarks.append(f"{_clips(unlabelled)} of {len(labels):,} have no label and are left out.")
+    if not (known != "").any():
+        named = ", ".join(shown(str(one)) for one in strange.index[:_NAMED]) or "none"
+        raise UserError(
+            f"No clip of {corpus.name} carries a label of the model: its labels are {named}, the model's "
+            f"{', '.join(map(shown, spec.labels))}; --alias LABEL=CLASS says which are the same."
+        )
+    return replace(corpus, table=corpus.table.assign(label=known)[(known != "").to_numpy()]), remarks
+
+
+def _check(aliases: Mapping[str, str], spec: ModelSpec, labels: set[str], corpus: str) -> None:
+    for label, word in aliases.items():
+        if word not in spec.labels:
+            raise UserError(f"The model has no class {shown(word)}: it has {', '.join(map(shown, spec.labels))}.")
+        if label not in labels:
+            raise UserError(f"{corpus} has no label {shown(label)}: it has {', '.join(map(shown, sorted(labels - {''})))}.")
+
+
+def _meant(label: str, spec: ModelSpec, aliases: Mapping[str, str]) -> str:
+    """The class that a label is; nothing where it is none."""
+    if label in aliases or label in spec.labels:
+        return aliases.get(label, label)
+    plain = label.casefold()
+    same = [word for word in spec.labels if _noun(word.casefold()) == _noun(plain)] if plain else []
+    return same[0] if len(same) == 1 else ""
+
+
+def _noun(word: str) -> str:
+    return NOUNS.get(word, word)
+
+
+def _clips(count: int) -> str:
+    return f"{count:,} clip{'s' if count != 1 else ''}"
