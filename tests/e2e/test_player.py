@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.drive import PLAY_TO_END, WATCH, click_lane, data, open_player, play_undisturbed, settled
+from core import player as browser_code
+from tests.app import fake
+from tests.e2e.drive import PLAY_TO_END, WATCH, click_lane, data, open_player, play_undisturbed, ready, settled
 
 FRAME = 1 / 25
 
@@ -108,3 +113,35 @@ def test_no_face_says_so_and_has_no_heatmap(page: Page, harness_url: str) -> Non
     expect(player.locator(".notices")).to_contain_text("No face was found")
     expect(player.get_by_role("button", name="Heatmap")).to_be_hidden()
     assert data(player)["heatmap"] == ""
+
+
+STANDALONE = """
+<!doctype html><meta charset="utf-8"><style>:root {{ color-scheme: light dark }} {css}</style><main>{html}</main>
+<script type="module">
+{js}
+const bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0))
+const player = mount(document.querySelector("main"))
+player.report = (view) => {{ window.reported = view }}
+follow(player, {{ clip_url: "data:video/mp4;base64,{clip}", timeline_url: "here", timeline: bytes("{timeline}"), view: {{}} }})
+</script>
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_player_needs_no_server(page: Page, tmp_path: Path, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    text = {"clip": fake.clip(tmp_path / "clip.mp4").read_bytes(), "timeline": fake.timeline().to_bytes()}
+    parts = {name: base64.b64encode(one).decode() for name, one in text.items()}
+    file = tmp_path / "player.html"
+    file.write_text(STANDALONE.format(css=browser_code.css(), html=browser_code.html(), js=browser_code.js(), **parts))
+    page.goto(file.as_uri())
+    player = ready(page)
+    click_lane(player, 0.5)
+    settled(player, 1.5, FRAME)
+    page.wait_for_function("Math.abs(window.reported?.time - 1.5) <= 0.04")
+    assert data(player)["heatmap"] == f"av:{int(data(player)['frame'])}"
+    ink = player.evaluate("root => getComputedStyle(root).color")
+    assert ink == ("rgb(28, 32, 39)" if scheme == "light" else "rgb(236, 238, 242)")
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []

@@ -6,7 +6,9 @@ async function loadTimeline(url, signal) {
   return decodeTimeline(await response.arrayBuffer())
 }
 
-function decodeTimeline(buffer) {
+// ``given``: an ArrayBuffer, or a Uint8Array over one.
+function decodeTimeline(given) {
+  const buffer = given instanceof ArrayBuffer ? given : given.slice().buffer
   const bytes = new DataView(buffer)
   if (bytes.getUint32(0) !== 0x41465431) throw new Error("What the server sent is not a timeline; reload the page.")
   const length = bytes.getUint32(4, true)

@@ -1,36 +1,24 @@
-// The player's life: mount once, follow Python's data, draw on every presented frame, report what a person changed.
+// The player's life: mount once, follow the page's data, draw on every presented frame, report what a person changed.
 
-const players = new WeakMap()
 const REPORT_AFTER = 250 // milliseconds without a further change
 
 const DEFAULT_VIEW = { time: 0, heat: true, map: "", opacity: 0.65, threshold: 0.2, speed: 1, loop: false, muted: false,
   layer: -1, head: -1, matrix: "", explain: "", sources: {} }
 
-export default function (component) {
-  const { parentElement, data, setStateValue } = component
-  let p = players.get(parentElement)
-  if (!p) {
-    p = mount(parentElement)
-    players.set(parentElement, p)
-  }
-  p.report = (view) => setStateValue("view", view)
-  follow(p, data)
-  return () => {
-    unmount(p)
-    players.delete(parentElement)
-  }
-}
-
 function mount(parent) {
   const root = parent.querySelector(".player")
   const el = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((one) => [one.dataset.ref, one]))
   const p = { root, el, view: structuredClone(DEFAULT_VIEW), rows: [], classes: [], options: {}, serial: 0,
+    report: () => {},
     stamp: Math.random().toString(36).slice(2), presented: 0, drawn: 0, nextSeek: null, target: null, pixelRatio: window.devicePixelRatio || 1 }
   p.heat = document.createElement("canvas")
   p.heat.width = p.heat.height = FINE
   root.dataset.ready = "false"
   wireVideo(p)
   wireControls(p)
+  p.scheme = matchMedia("(prefers-color-scheme: dark)")
+  p.onScheme = () => { if (p.timeline) redraw(p) }
+  p.scheme.addEventListener("change", p.onScheme)
   p.observer = new ResizeObserver(() => resize(p))
   for (const one of [el.stage, el.twin, el.tracks, el.square]) p.observer.observe(one)
   return p
@@ -38,6 +26,7 @@ function mount(parent) {
 
 function unmount(p) {
   p.observer.disconnect()
+  p.scheme.removeEventListener("change", p.onScheme)
   p.loading?.abort()
   clearTimeout(p.reporting)
   document.removeEventListener("keydown", p.onKey)
@@ -64,7 +53,7 @@ function follow(p, data) {
   p.root.dataset.clip = p.options.title ?? ""
   if (clipChanged) openClip(p, data.clip_url)
   else if (fresh && !stays && p.timeline && time >= 0) seek(p, p.view.time, { silent: true })
-  if (data.timeline_url !== p.timelineUrl) openTimeline(p, data.timeline_url)
+  if (data.timeline_url !== p.timelineUrl) openTimeline(p, data.timeline_url, data.timeline)
   else if (p.timeline) {
     goToStrongest(p)
     redraw(p)
@@ -79,13 +68,13 @@ function openClip(p, url) {
   p.presented = p.drawn = 0
 }
 
-async function openTimeline(p, url) {
+async function openTimeline(p, url, bytes) {
   p.timelineUrl = url
   p.root.dataset.ready = "false"
   p.loading?.abort()
   p.loading = new AbortController()
   try {
-    const timeline = await loadTimeline(url, p.loading.signal)
+    const timeline = bytes ? decodeTimeline(bytes) : await loadTimeline(url, p.loading.signal)
     if (url !== p.timelineUrl) return
     p.timeline = timeline
     goToStrongest(p)
