@@ -10,7 +10,8 @@ import streamlit as st
 
 from core import player as browser
 
-_MOUNTING = (Path(__file__).parent / "mounting.js").read_text(encoding="utf-8")
+_HERE = Path(__file__).parent
+_MOUNTING = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("shell.js", "mounting.js"))
 _PLAYER = st.components.v2.component(
     "affectscope_player", html=browser.html(), css=browser.css(), js=f"{browser.js()}\n{_MOUNTING}"
 )

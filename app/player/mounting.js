@@ -7,6 +7,7 @@ export default function (component) {
   let p = players.get(parentElement)
   if (!p) {
     p = mount(parentElement)
+    p.shell = presentOnPage
     players.set(parentElement, p)
   }
   p.report = (view) => setStateValue("view", view)

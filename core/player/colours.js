@@ -31,7 +31,7 @@ function classColour(name, index) {
   return CLASS_COLOURS[name.toLowerCase().slice(0, 3)] ?? OTHER_COLOURS[index % OTHER_COLOURS.length]
 }
 
-const MODALITY_COLOURS = { audio: "#d98200", visual: "#2a8fd0" }
+const MODALITY_COLOURS = { audio: "#bf6f00", visual: "#2486c4" }
 
 // A variable's text may be a function of others; what an element would show in it is a colour that a canvas takes.
 function readTheme(root) {

@@ -77,7 +77,7 @@ function weightsOf(lane, layer, head) {
   return mean
 }
 
-// Cross-modal weights [Q*K] as multiples of an even spread over the present keys, NaN where nobody asks or nothing is there.
+// Cross-modal weights [Q*K] as multiples of the average over the present keys, NaN where nobody asks or nothing is there.
 // A row's weights sum to 1, which undoes that each map comes in shades of its own largest weight.
 function matrixOf(matrix, layer, head) {
   const maps = chosenMaps(matrix, layer, head)
