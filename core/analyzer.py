@@ -234,7 +234,6 @@ class Analyzer:
             heatmaps.append(Heatmap(head, f"{head_title(head)} head: why {explained[head]}", pixels, SIDE, SIDE))
         return tuple(heatmaps), explained
 
-
     def _blind(self, extraction: Extraction, seen: bool) -> dict[str, str]:
         """Why heads have no heatmap, by head."""
         spec = self.checkpoint.spec

@@ -172,9 +172,9 @@ function fillControls(p) {
   el.matrixSource.replaceChildren(...timeline.matrices.map((one) => new Option(one.title, one.id)))
   el.matrixSource.hidden = timeline.matrices.length < 2
   const predictions = timeline.lanes.filter((lane) => lane.kind === "probability" && lane.group === "prediction")
-  el.predictionSource.replaceChildren(...predictions.map((one) => new Option(one.title, one.id)))
+  const shared = commonTitle(predictions.map((one) => one.title))
+  el.predictionSource.replaceChildren(...predictions.map((one) => new Option(withoutShared(one.title, shared), one.id)))
   el.predictionSource.hidden = predictions.length < 2
-  el.nowTitle.hidden = predictions.length > 1
 }
 
 const HEAD_NAMES = { av: "audio-visual head", visual: "visual head", audio: "audio head" }

@@ -66,7 +66,7 @@ function sourceSelect(p, row) {
   const select = make("select", "source")
   select.setAttribute("aria-label", `Source of the ${row.group.replace(".", " ")} lane`)
   row.title = commonTitle(row.lanes.map((lane) => lane.title))
-  for (const lane of row.lanes) select.append(new Option(lane.title.slice(row.title.length).replace(/^, /, ""), lane.id))
+  for (const lane of row.lanes) select.append(new Option(withoutShared(lane.title, row.title), lane.id))
   select.value = rowLane(p, row).id
   select.onchange = () => changeView(p, { sources: { ...p.view.sources, [row.group]: select.value } })
   row.source = select
@@ -77,6 +77,10 @@ function sourceSelect(p, row) {
 function commonTitle(titles) {
   const heads = titles.map((title) => title.split(", ")[0])
   return heads.every((head, i) => head === heads[0] && titles[i].length > head.length) ? heads[0] : ""
+}
+
+function withoutShared(title, shared) {
+  return title.slice(shared.length).replace(/^, /, "")
 }
 
 function paintRows(p) {

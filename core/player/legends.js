@@ -35,8 +35,8 @@ function showLegend(p, map) {
   const { legend, legendLow, legendHigh } = p.el
   legend.hidden = !map || !p.view.heat
   legend.classList.toggle("signed", Boolean(map?.signed))
-  legendLow.textContent = map?.signed ? "B more" : "less"
-  legendHigh.textContent = map?.signed ? "A more" : "more of the answer"
+  legendLow.textContent = map?.signed ? "B more" : "matters less"
+  legendHigh.textContent = map?.signed ? "A more" : "more"
 }
 
 // One line on the picture that says why no heatmap is on it, or not the one of the head that is listened to.

@@ -309,6 +309,7 @@ function resize(p) {
     p.root.classList.toggle("wide", shape > 1.3)
     p.root.style.setProperty("--ratio", shape)
   }
+  p.root.style.setProperty("--above", `${spaceAbove(p.root)}px`)
   p.pixelRatio = (window.devicePixelRatio || 1) * (p.root.currentCSSZoom ?? 1)
   overlay.width = Math.round(stage.clientWidth * p.pixelRatio)
   overlay.height = Math.round(stage.clientHeight * p.pixelRatio)
@@ -319,6 +320,14 @@ function resize(p) {
   if (!p.timeline) return
   paintRows(p)
   drawAt(p, p.shownTime ?? p.el.video.currentTime)
+}
+
+// What stands over the player on its page, scrolled away or not. Far down a page, the window is the player's alone.
+function spaceAbove(root) {
+  let scrolled = window.scrollY
+  for (let one = root.parentNode; one; one = one.parentNode ?? one.host) scrolled += one === document.documentElement ? 0 : one.scrollTop || 0
+  const above = (root.getBoundingClientRect().top + scrolled) / (root.currentCSSZoom ?? 1)
+  return above > innerHeight / 2 ? 60 : Math.round(above)
 }
 
 // The player and what it explains, large, for a room; ``p.shell``, where there is one, clears the page around it and enlarges it.
