@@ -12,7 +12,7 @@ function mount(parent) {
   const el = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((one) => [one.dataset.ref, one]))
   const p = { root, el, view: structuredClone(DEFAULT_VIEW), rows: [], classes: [], early: [], presenting: false, options: {}, serial: 0,
     report: () => {},
-    stamp: Math.random().toString(36).slice(2), presented: 0, drawn: 0, nextSeek: null, target: null, pixelRatio: window.devicePixelRatio || 1 }
+    stamp: Math.random().toString(36).slice(2), presented: 0, drawn: 0, target: null, asked: null, pixelRatio: window.devicePixelRatio || 1 }
   p.heat = document.createElement("canvas")
   p.heat.width = p.heat.height = FINE
   root.dataset.ready = "false"
@@ -71,7 +71,7 @@ function openClip(p, url) {
   p.clipUrl = url
   p.root.dataset.ready = "false"
   p.el.video.src = url
-  p.timeline = p.shownTime = p.nextSeek = p.target = p.lastPresented = null
+  p.timeline = p.shownTime = p.target = p.asked = p.lastPresented = null
   p.opening = false
   p.early = []
   p.presented = p.drawn = 0
@@ -134,7 +134,7 @@ function wireVideo(p) {
     p.el.play.setAttribute("aria-label", video.paused ? "Play" : "Pause")
     if (!video.paused) {
       p.opening = false
-      if (!video.seeking) p.target = null
+      if (!video.seeking) p.target = p.asked = null
       watchFrames(p)
     } else if (!video.ended) changed(p)
   }
@@ -150,15 +150,23 @@ function wireVideo(p) {
 // there. Only a playing clip moves on by itself.
 function arrive(p) {
   const { video } = p.el
-  const next = p.nextSeek
-  p.nextSeek = null
-  if (next !== null) video.currentTime = insideFrame(p, next)
-  else if (video.paused) drawAt(p, video.currentTime)
-  else if (!video.seeking) p.target = null
+  // An event that comes late tells of a seek before the one that is under way.
+  if (video.seeking) return
+  if (p.target !== p.asked) {
+    askFor(p, p.target)
+    return
+  }
+  if (video.paused) drawAt(p, video.currentTime)
+  else p.target = p.asked = null
   markReady(p)
   // Whoever asked for the strongest moment does not know when that is.
-  if (p.arriving && next === null) changed(p)
-  p.arriving = p.arriving && next !== null
+  if (p.arriving) changed(p)
+  p.arriving = false
+}
+
+function askFor(p, t) {
+  p.asked = t
+  p.el.video.currentTime = insideFrame(p, t)
 }
 
 // One callback for each presented frame; a browser without them gets one for each refresh of the screen.
@@ -257,8 +265,7 @@ function seek(p, t, { silent = false } = {}) {
   const target = Math.min(Math.max(0, t), Math.max(0, end - 1e-3))
   p.target = target
   if (p.timeline) movePlayhead(p, target)
-  if (video.seeking) p.nextSeek = target
-  else video.currentTime = insideFrame(p, target)
+  if (!video.seeking) askFor(p, target)
   if (!silent) changed(p)
 }
 

@@ -75,7 +75,7 @@ def stands_at(page: Page, player: Locator, frame: int) -> None:
     page.wait_for_function(
         "([root, frame]) => Number(root.dataset.frame) === frame && !root.querySelector('video').seeking",
         arg=[player.element_handle(), frame],
-        timeout=10_000,
+        timeout=60_000,
     )
 
 
@@ -99,7 +99,7 @@ def test_nothing_pressed_is_lost_while_a_seek_is_under_way(page: Page, player, s
 
 def test_a_key_pressed_before_the_lanes_are_there_is_done_once_they_are(page: Page, harness_url: str) -> None:
     held: list[Route] = []
-    page.route("**/timelines/**", held.append)
+    page.route("**/timelines/**", lambda route: held.append(route))
     page.goto(harness_url)
     player = page.locator(".player")
     expect(player).to_be_visible(timeout=60_000)
