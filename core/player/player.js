@@ -241,7 +241,7 @@ function showClock(p, t, frame) {
 // begins at its beginning.
 function goToStrongest(p) {
   if (p.view.time >= 0) return
-  p.view.time = strongestTime(p.timeline, currentMap(p))
+  p.view.time = strongestTime(p.timeline, currentMaps(p).filter(Boolean))
   p.arriving = p.opening = true
   if (p.el.video.readyState >= HTMLMediaElement.HAVE_METADATA) seek(p, p.view.time, { silent: true })
 }

@@ -115,14 +115,16 @@ function gapsOf(lane, duration) {
   return gaps
 }
 
-// When a heatmap has most in it; the beginning, where there is none.
-function strongestTime({ frame_times }, map) {
-  if (!map) return 0
-  const size = map.width * map.height
-  const even = map.signed ? 128 : 0
-  const sums = Array.from(frame_times, (_, f) =>
-    map.values.subarray(f * size, (f + 1) * size).reduce((sum, value) => sum + Math.abs(value - even), 0))
+// When these heatmaps have most in them together; the beginning, where there is none.
+function strongestTime({ frame_times }, maps) {
+  const sums = Array.from(frame_times, (_, f) => maps.reduce((sum, map) => sum + amountIn(map, f), 0))
   return frame_times[sums.indexOf(Math.max(...sums))] ?? 0
+}
+
+function amountIn(map, frame) {
+  const size = map.width * map.height
+  const zero = map.signed ? 128 : 0
+  return map.values.subarray(frame * size, (frame + 1) * size).reduce((sum, value) => sum + Math.abs(value - zero), 0)
 }
 
 // The span that frame ``i`` stands for: half-way to its neighbours.
