@@ -17,7 +17,7 @@ _SEEN = "last_report"
 
 # The player's view: its field, its name in the URL, how to read it. What is at its default is not written.
 _VIEW: dict[str, tuple[str, Any]] = {
-    "time": ("t", 0.0),
+    "time": ("t", STRONGEST),
     "map": ("map", ""),
     "heat": ("heat", True),
     "opacity": ("opacity", 0.65),
@@ -101,11 +101,11 @@ def view() -> dict[str, Any]:
     return {**current().view, "explain": current().explain}
 
 
-def update(*, time: float = 0.0, head: str = "", **changes: Any) -> Selection:
+def update(*, time: float = STRONGEST, head: str = "", **changes: Any) -> Selection:
     """Change the selection and the URL with it.
 
     Args:
-        time: where another clip starts, in seconds; ``STRONGEST`` is possible.
+        time: where another clip opens, in seconds.
         head: whose heatmap is shown over another clip; the one before if left out.
     """
     selection = replace(st.session_state[_STATE], **changes)

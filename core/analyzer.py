@@ -28,7 +28,7 @@ from core.timeline import Event, Heatmap, Timeline
 from core.training.data import model_streams
 
 # Part of every key: raise it whenever an analysis changes.
-ANALYSIS_VERSION = 7
+ANALYSIS_VERSION = 8
 PREFIXES = 24
 # So many rows of attention are computed at once; a minute's frames in all prefixes would not fit.
 _CHUNK_FRAMES = 60_000
@@ -162,6 +162,7 @@ class Analyzer:
             title=media.stem,
             classes=labels,
             notices=extraction.notices,
+            blind=self._blind(extraction, len(shown) > 0),
         )
         report("Done", 1.0)
         return Analysis(
@@ -232,6 +233,21 @@ class Analyzer:
             pixels = np.round(255 * maps).astype(np.uint8).reshape(len(maps), -1)
             heatmaps.append(Heatmap(head, f"{head_title(head)} head: why {explained[head]}", pixels, SIDE, SIDE))
         return tuple(heatmaps), explained
+
+    def _blind(self, extraction: Extraction, seen: bool) -> dict[str, str]:
+        """Why heads have no heatmap, by head."""
+        spec = self.checkpoint.spec
+        encoded = self.sets.get("visual") == DEFAULT_SETS["visual"]
+        faces = "no frame with a face is left" if extraction.faces.present.any() else "no face was found in this clip"
+        reasons = {}
+        for head in spec.heads:
+            if "visual" not in spec.modalities[head]:
+                reasons[head] = f"the {head_title(head).lower()} head looks at nothing"
+            elif not encoded:
+                reasons[head] = "no heatmap can be drawn through this model's picture encoder"
+            elif not seen:
+                reasons[head] = faces
+        return reasons
 
 
 def _removed(whole: Mapping[str, Stream], kept: Mapping[str, np.ndarray]) -> tuple[Event, ...]:

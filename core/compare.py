@@ -49,6 +49,7 @@ def merged(a: Timeline, b: Timeline) -> Timeline:
             for one in timeline.matrices
         ),
         events=a.events or b.events,
+        blind={f"{side}.{head}": why for side, one in ((A, a), (B, b)) for head, why in one.blind.items()},
         classes=tuple(dict.fromkeys((*a.classes, *b.classes))),
         notices=_notices(a, b),
     )

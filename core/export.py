@@ -19,7 +19,7 @@ from core.timeline import Heatmap, Lane, Timeline
 
 MAX_SIDE = 960
 STRIP = 96
-# The player's colours, app/player/colours.js: Okabe and Ito's palette, by the first letters of the class.
+# The player's colours, core/player/colours.js: Okabe and Ito's palette, by the first letters of the class.
 _CLASSES = {
     "ang": "d55e00", "dis": "009e73", "fea": "cc79a7", "hap": "e69f00", "joy": "e69f00", "neu": "8c8c8c", "sad": "0072b2",
     "sur": "56b4e9", "cal": "8fbc5a", "con": "7a5195",

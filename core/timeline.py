@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -132,6 +132,7 @@ class Timeline:
         frame_times: [F] seconds, presentation time of each video frame.
         boxes: [F, 4] float32, the face crop's left, top, right, bottom as fractions of the picture; NaN where no face.
         pairs: which heatmaps may be shown side by side; the first of them is what the player opens with.
+        blind: head -> why it has no heatmap, as half a sentence.
     """
 
     duration: float
@@ -145,6 +146,7 @@ class Timeline:
     classes: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    blind: dict[str, str] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         chunks: list[bytes] = []

@@ -9,9 +9,11 @@ from typing import Any
 
 import streamlit as st
 
+from core import player
+
 _HERE = Path(__file__).parent
 # One module in the browser: Streamlit takes a single script, and these share its scope.
-_SCRIPTS = ("../player/colours.js", "points.js", "raster.js", "look.js", "hand.js", "keep.js", "scatter.js")
+_SCRIPTS = ("points.js", "raster.js", "look.js", "hand.js", "keep.js", "scatter.js")
 
 
 def _read(*names: str) -> str:
@@ -19,7 +21,10 @@ def _read(*names: str) -> str:
 
 
 _SCATTER = st.components.v2.component(
-    "affectscope_scatter", html=_read("scatter.html"), css=_read("scatter.css"), js=_read(*_SCRIPTS)
+    "affectscope_scatter",
+    html=_read("scatter.html"),
+    css=_read("scatter.css"),
+    js="\n".join((player.js("colours.js"), _read(*_SCRIPTS))),
 )
 _STRIP = st.components.v2.component(
     "affectscope_strip", html='<div class="strip"></div>', css=_read("strip.css"), js=_read("strip.js")

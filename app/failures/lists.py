@@ -145,7 +145,7 @@ def _act(clip: str, action: str, looked: Looked, table: pd.DataFrame) -> None:
     explain = explain if explain in services.labels(model) and not services.unasked(model) else ""
     # Decided by several, an answer is explained by the head that is shown anyway.
     head = looked.head if looked.head != DECISION else ""
-    session.update(corpus=corpus, clip=clip, model=model, explain=explain, time=session.STRONGEST, head=head)
+    session.update(corpus=corpus, clip=clip, model=model, explain=explain, head=head)
     session.go("masking" if action == "mask" else "clip")
 
 

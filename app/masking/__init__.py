@@ -8,19 +8,17 @@ from typing import Any
 
 import streamlit as st
 
+from core import player
+
 _HERE = Path(__file__).parent
-_PLAYER = _HERE.parent / "player"
 # One module in the browser, as the player is; colours and the clock's arithmetic are the player's own.
-_SCRIPTS = (
-    _PLAYER / "colours.js", _PLAYER / "timeline.js", _HERE / "grid.js", _HERE / "answer.js", _HERE / "surface.js",
-    _HERE / "export.js", _HERE / "strips.js", _HERE / "board.js",
-)  # fmt: skip
+_SCRIPTS = ("grid.js", "answer.js", "surface.js", "export.js", "strips.js", "board.js")
 
 _BOARD = st.components.v2.component(
     "affectscope_masking",
     html=(_HERE / "board.html").read_text(encoding="utf-8"),
     css=(_HERE / "board.css").read_text(encoding="utf-8"),
-    js="\n".join(path.read_text(encoding="utf-8") for path in _SCRIPTS),
+    js="\n".join((player.js("colours.js", "timeline.js"), *((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS))),
 )
 
 

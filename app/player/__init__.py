@@ -1,4 +1,4 @@
-"""The synced player: a video, its heatmap and its lanes on one clock, drawn in the browser from a Timeline's bytes."""
+"""The player of ``core.player`` as a Streamlit component."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from typing import Any
 
 import streamlit as st
 
+from core import player as browser
+
 _HERE = Path(__file__).parent
-# One module in the browser: Streamlit takes a single script, and these share its scope.
-_SCRIPTS = ("timeline.js", "colours.js", "overlay.js", "lanes.js", "panels.js", "controls.js", "player.js")
-
-
-def _read(*names: str) -> str:
-    return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in names)
-
-
+_MOUNTING = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("shell.js", "mounting.js"))
 _PLAYER = st.components.v2.component(
-    "affectscope_player", html=_read("player.html"), css=_read("player.css"), js=_read(*_SCRIPTS)
+    "affectscope_player", html=browser.html(), css=browser.css(), js=f"{browser.js()}\n{_MOUNTING}"
 )
 
 

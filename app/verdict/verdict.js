@@ -33,11 +33,12 @@ function card(one, truth, main, look) {
   box.title = one.note
   if (one.head && one.evidence) box.firstChild.firstChild.replaceWith(lookButton(one, look))
   const classed = one.probability !== null
-  if (one.evidence && classed) box.firstChild.append(make("span", "share", `${Math.round(one.probability * 100)} %`))
+  if (main) box.firstChild.append(make("span", "whole", "whole clip"))
   const line = make("div", "line")
   line.append(make("span", "class", one.evidence ? one.label : "no evidence"))
   if (one.evidence && truth && classed) line.append(mark(one.label === truth))
   if (one.differs) line.append(sign("mark apart", "≠ A", "differs from model A"))
+  if (one.evidence && classed) line.append(make("span", "share", `${Math.round(one.probability * 100)} %`))
   box.append(line)
   if (!classed) return box
   const track = make("div", "track")

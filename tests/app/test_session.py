@@ -20,7 +20,9 @@ def test_round_trip() -> None:
 
 
 def test_defaults_are_not_written() -> None:
-    assert to_query(Selection(view={"time": 0.0, "opacity": 0.65, "head": -1})) == {}
+    assert to_query(Selection(view={"time": STRONGEST, "opacity": 0.65, "head": -1})) == {}
+    # The beginning is a choice: a clip opens where its heatmap is strongest.
+    assert to_query(Selection(view={"time": 0.0})) == {"t": "0.0"}
 
 
 @pytest.mark.parametrize(

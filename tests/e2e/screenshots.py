@@ -1,4 +1,7 @@
-"""Pictures of all pages for people to judge: ``python -m tests.e2e.screenshots OUT [URL] [PAGE ...]``."""
+"""Pictures of all pages for people to judge: ``python -m tests.e2e.screenshots OUT [URL] [PAGE ...] [WIDTH ...]``.
+
+Every page at every width, light and dark, as ``PAGE-WIDTH-SCHEME.png``; without pages or widths, all of them.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.e2e.drive import click_lane, ready
+from tests.e2e.drive import ready
 from tests.e2e.serve import APP, FLAGS, chromium, serving
 
-SIZES = {1440: 1100, 400: 860}
+SIZES = {1440: 1100, 1280: 720, 1920: 1080, 400: 860}
 PATIENCE = 180_000
-# Each page: its address, and what stands on it when it is there. The first shows a clip at its middle.
+# Each page: its address, and what stands on it when it is there.
 PAGES = {
     "clip": ("/", ".player[data-ready=true]"),
     "embeddings": ("/embeddings?o.embeddings.map=umap", ".scatter[data-ready=true]"),
@@ -26,15 +29,15 @@ PAGES = {
 }
 
 
-def shoot(out: Path, url: str, names: list[str]) -> None:
-    """Save each page in two widths, light and dark."""
+def shoot(out: Path, url: str, names: list[str], widths: list[int]) -> None:
+    """Save each page in these widths, light and dark."""
     out.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         for scheme in ("light", "dark"):
-            for width, height in SIZES.items():
+            for width in widths:
                 for name in names:
-                    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+                    page = browser.new_page(viewport={"width": width, "height": SIZES[width]}, color_scheme=scheme)
                     _show(page, url, name)
                     if width == 400:
                         tall = int(page.locator("[data-testid=stMainBlockContainer]").evaluate("block => block.scrollHeight"))
@@ -55,7 +58,7 @@ def _show(page: Page, url: str, name: str) -> None:
         close.click()
         page.wait_for_timeout(1500)
     if name == "clip":
-        click_lane(ready(page), 0.45)
+        ready(page)
     page.mouse.move(0, 0)
     page.wait_for_timeout(1500)
     page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")
@@ -64,9 +67,10 @@ def _show(page: Page, url: str, name: str) -> None:
 if __name__ == "__main__":
     target, more = Path(sys.argv[1]), sys.argv[2:]
     chosen = [one for one in more if one in PAGES] or list(PAGES)
+    wide = [int(one) for one in more if one.isdigit()] or list(SIZES)
     address = next((one for one in more if one.startswith("http")), "")
     if address:
-        shoot(target, address, chosen)
+        shoot(target, address, chosen, wide)
     else:
         with tempfile.TemporaryDirectory() as folder, serving(APP, Path(folder)) as app:
-            shoot(target, app, chosen)
+            shoot(target, app, chosen, wide)

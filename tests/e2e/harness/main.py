@@ -1,5 +1,7 @@
 """The player alone over a made-up clip; query parameters choose the case."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from app import shelf
@@ -15,7 +17,10 @@ clip, timeline = folder / "clip.mp4", folder / f"{case}.aft"
 if not clip.exists():
     fake.clip(clip)
 names = ("<b>anger</b>", "**joy**", "neutral") if case == "names" else fake.CLASSES
-timeline.write_bytes(fake.timeline(face=case != "faceless", sound=case != "silent", names=names).to_bytes())
+drawn = fake.timeline(face=case != "faceless", sound=case != "silent", names=names)
+if case == "blind":
+    drawn = replace(drawn, heatmaps=(), blind={"av": "no heatmap can be drawn through this encoder"})
+timeline.write_bytes(drawn.to_bytes())
 view = player(
     shelf.lend("clips", "fake", clip),
     shelf.lend("timelines", case, timeline),

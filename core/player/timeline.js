@@ -6,7 +6,9 @@ async function loadTimeline(url, signal) {
   return decodeTimeline(await response.arrayBuffer())
 }
 
-function decodeTimeline(buffer) {
+// ``given``: an ArrayBuffer, or a Uint8Array over one.
+function decodeTimeline(given) {
+  const buffer = given instanceof ArrayBuffer ? given : given.slice().buffer
   const bytes = new DataView(buffer)
   if (bytes.getUint32(0) !== 0x41465431) throw new Error("What the server sent is not a timeline; reload the page.")
   const length = bytes.getUint32(4, true)
@@ -75,7 +77,7 @@ function weightsOf(lane, layer, head) {
   return mean
 }
 
-// Cross-modal weights [Q*K] as multiples of an even spread over the present keys, NaN where nobody asks or nothing is there.
+// Cross-modal weights [Q*K] as multiples of the average over the present keys, NaN where nobody asks or nothing is there.
 // A row's weights sum to 1, which undoes that each map comes in shades of its own largest weight.
 function matrixOf(matrix, layer, head) {
   const maps = chosenMaps(matrix, layer, head)
@@ -113,14 +115,16 @@ function gapsOf(lane, duration) {
   return gaps
 }
 
-// When a heatmap has most in it; the beginning, where there is none.
-function strongestTime({ frame_times }, map) {
-  if (!map) return 0
-  const size = map.width * map.height
-  const even = map.signed ? 128 : 0
-  const sums = Array.from(frame_times, (_, f) =>
-    map.values.subarray(f * size, (f + 1) * size).reduce((sum, value) => sum + Math.abs(value - even), 0))
+// When these heatmaps have most in them together; the beginning, where there is none.
+function strongestTime({ frame_times }, maps) {
+  const sums = Array.from(frame_times, (_, f) => maps.reduce((sum, map) => sum + amountIn(map, f), 0))
   return frame_times[sums.indexOf(Math.max(...sums))] ?? 0
+}
+
+function amountIn(map, frame) {
+  const size = map.width * map.height
+  const zero = map.signed ? 128 : 0
+  return map.values.subarray(frame * size, (frame + 1) * size).reduce((sum, value) => sum + Math.abs(value - zero), 0)
 }
 
 // The span that frame ``i`` stands for: half-way to its neighbours.

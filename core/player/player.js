@@ -1,36 +1,26 @@
-// The player's life: mount once, follow Python's data, draw on every presented frame, report what a person changed.
+// The player's life: mount once, follow the page's data, draw on every presented frame, report what a person changed.
 
-const players = new WeakMap()
 const REPORT_AFTER = 250 // milliseconds without a further change
 
-const DEFAULT_VIEW = { time: 0, heat: true, map: "", opacity: 0.65, threshold: 0.2, speed: 1, loop: false, muted: false,
-  layer: -1, head: -1, matrix: "", explain: "", sources: {} }
+const STRONGEST = -1 // As a time: the moment that the heatmap makes most of.
 
-export default function (component) {
-  const { parentElement, data, setStateValue } = component
-  let p = players.get(parentElement)
-  if (!p) {
-    p = mount(parentElement)
-    players.set(parentElement, p)
-  }
-  p.report = (view) => setStateValue("view", view)
-  follow(p, data)
-  return () => {
-    unmount(p)
-    players.delete(parentElement)
-  }
-}
+const DEFAULT_VIEW = { time: STRONGEST, heat: true, map: "", opacity: 0.65, threshold: 0.2, speed: 1, loop: false, muted: false,
+  layer: -1, head: -1, matrix: "", explain: "", sources: {} }
 
 function mount(parent) {
   const root = parent.querySelector(".player")
   const el = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((one) => [one.dataset.ref, one]))
-  const p = { root, el, view: structuredClone(DEFAULT_VIEW), rows: [], classes: [], options: {}, serial: 0,
-    stamp: Math.random().toString(36).slice(2), presented: 0, drawn: 0, nextSeek: null, target: null, pixelRatio: window.devicePixelRatio || 1 }
+  const p = { root, el, view: structuredClone(DEFAULT_VIEW), rows: [], classes: [], early: [], presenting: false, options: {}, serial: 0,
+    report: () => {},
+    stamp: Math.random().toString(36).slice(2), presented: 0, drawn: 0, target: null, asked: null, pixelRatio: window.devicePixelRatio || 1 }
   p.heat = document.createElement("canvas")
   p.heat.width = p.heat.height = FINE
   root.dataset.ready = "false"
   wireVideo(p)
   wireControls(p)
+  p.scheme = matchMedia("(prefers-color-scheme: dark)")
+  p.onScheme = () => { if (p.timeline) redraw(p) }
+  p.scheme.addEventListener("change", p.onScheme)
   p.observer = new ResizeObserver(() => resize(p))
   for (const one of [el.stage, el.twin, el.tracks, el.square]) p.observer.observe(one)
   return p
@@ -38,11 +28,13 @@ function mount(parent) {
 
 function unmount(p) {
   p.observer.disconnect()
+  p.scheme.removeEventListener("change", p.onScheme)
   p.loading?.abort()
   clearTimeout(p.reporting)
   document.removeEventListener("keydown", p.onKey)
   if (p.callback) p.el.video.cancelVideoFrameCallback?.(p.callback)
   cancelAnimationFrame(p.animation)
+  present(p, false)
   p.el.video.pause()
   p.el.video.removeAttribute("src")
   p.el.video.load()
@@ -57,14 +49,17 @@ function follow(p, data) {
   // What was chosen beside the player must not take a playing clip back to where Python last heard of it.
   const clipChanged = data.clip_url !== p.clipUrl
   const stays = Boolean(data.view?.stay) && !clipChanged
-  const time = stays ? p.view.time : (data.view?.time ?? 0)
+  const time = stays ? p.view.time : (data.view?.time ?? STRONGEST)
   p.options = data.options ?? {}
   if (fresh || clipChanged) p.view = { ...structuredClone(DEFAULT_VIEW), ...p.view, ...(data.view ?? {}), time }
   p.el.video.setAttribute("aria-label", p.options.title || "The clip")
   p.root.dataset.clip = p.options.title ?? ""
   if (clipChanged) openClip(p, data.clip_url)
-  else if (fresh && !stays && p.timeline && time >= 0) seek(p, p.view.time, { silent: true })
-  if (data.timeline_url !== p.timelineUrl) openTimeline(p, data.timeline_url)
+  else if (fresh && !stays && p.timeline && time >= 0) {
+    p.opening = false
+    seek(p, time, { silent: true })
+  }
+  if (data.timeline_url !== p.timelineUrl) openTimeline(p, data.timeline_url, data.timeline)
   else if (p.timeline) {
     goToStrongest(p)
     redraw(p)
@@ -72,20 +67,23 @@ function follow(p, data) {
 }
 
 function openClip(p, url) {
+  clearTimeout(p.reporting)
   p.clipUrl = url
   p.root.dataset.ready = "false"
   p.el.video.src = url
-  p.timeline = p.shownTime = p.nextSeek = p.target = p.lastPresented = null
+  p.timeline = p.shownTime = p.target = p.asked = p.lastPresented = null
+  p.opening = false
+  p.early = []
   p.presented = p.drawn = 0
 }
 
-async function openTimeline(p, url) {
+async function openTimeline(p, url, bytes) {
   p.timelineUrl = url
   p.root.dataset.ready = "false"
   p.loading?.abort()
   p.loading = new AbortController()
   try {
-    const timeline = await loadTimeline(url, p.loading.signal)
+    const timeline = bytes ? decodeTimeline(bytes) : await loadTimeline(url, p.loading.signal)
     if (url !== p.timelineUrl) return
     p.timeline = timeline
     goToStrongest(p)
@@ -95,8 +93,9 @@ async function openTimeline(p, url) {
     notify(p, timeline.notices)
     redraw(p)
     Object.assign(p.root.dataset, { duration: timeline.duration, timeline: url })
-    p.el.lanes.setAttribute("aria-valuemax", timeline.duration)
+    p.el.tracks.setAttribute("aria-valuemax", timeline.duration)
     markReady(p)
+    for (const key of p.early.splice(0)) keyAction(p, key)?.()
   } catch (error) {
     if (error.name !== "AbortError") notify(p, [error.message])
   }
@@ -125,31 +124,49 @@ function wireVideo(p) {
   const { video } = p.el
   video.onloadedmetadata = () => {
     showControls(p)
-    if (p.view.time > 0) seek(p, p.view.time, { silent: true })
+    const start = p.target ?? p.view.time
+    if (start > 0) seek(p, start, { silent: true })
     resize(p)
   }
   video.onloadeddata = () => markReady(p)
   video.onplay = video.onpause = () => {
     p.root.classList.toggle("playing", !video.paused)
     p.el.play.setAttribute("aria-label", video.paused ? "Play" : "Pause")
-    if (!video.paused) watchFrames(p)
-    else if (!video.ended) changed(p)
+    if (!video.paused) {
+      p.opening = false
+      if (!video.seeking) p.target = p.asked = null
+      watchFrames(p)
+    } else if (!video.ended) changed(p)
   }
   video.onended = () => changed(p)
-  video.onseeked = () => {
-    const next = p.nextSeek
-    p.nextSeek = p.target = null
-    if (next !== null) seek(p, next, { silent: true })
-    else if (video.paused) drawAt(p, video.currentTime)
-    markReady(p)
-    // Python asked for a moment without knowing when that is.
-    if (p.arriving) changed(p)
-    p.arriving = false
-  }
+  video.onseeked = () => arrive(p)
   video.onerror = () => {
     if (video.getAttribute("src")) notify(p, ["This browser cannot play the clip; the lanes are complete without it."])
   }
   watchFrames(p)
+}
+
+// While the clip stands, it stands where it was sent, whatever frame a busy browser has come to show: the next step counts from
+// there. Only a playing clip moves on by itself.
+function arrive(p) {
+  const { video } = p.el
+  // An event that comes late tells of a seek before the one that is under way.
+  if (video.seeking) return
+  if (p.target !== p.asked) {
+    askFor(p, p.target)
+    return
+  }
+  if (video.paused) drawAt(p, video.currentTime)
+  else p.target = p.asked = null
+  markReady(p)
+  // Whoever asked for the strongest moment does not know when that is.
+  if (p.arriving) changed(p)
+  p.arriving = false
+}
+
+function askFor(p, t) {
+  p.asked = t
+  p.el.video.currentTime = insideFrame(p, t)
 }
 
 // One callback for each presented frame; a browser without them gets one for each refresh of the screen.
@@ -197,10 +214,11 @@ function drawAt(p, t) {
   moveCrosshair(p, shown)
   readRows(p, shown)
   readClasses(p, shown)
+  tellHeat(p, heatmap !== "")
   showClock(p, shown, frame)
   Object.assign(p.root.dataset, { time: shown.toFixed(4), frame, heatmap, beside })
   // Nobody can listen to twenty-five values a second, and each costs the browser an update of its accessibility tree.
-  if (el.video.paused) tellTime(el.lanes, shown)
+  if (el.video.paused) tellTime(el.tracks, shown)
   return heatmap !== "" || !p.view.heat
 }
 
@@ -219,31 +237,36 @@ function showClock(p, t, frame) {
   p.el.clockFrame.textContent = frame < 0 ? "" : `frame ${frame + 1} / ${p.timeline.frame_times.length}`
 }
 
-// A time before the beginning asks for the moment that the heatmap makes most of.
+// A time before the beginning asks for the moment that the heatmap makes most of. It is there to be looked at: played, the clip
+// begins at its beginning.
 function goToStrongest(p) {
   if (p.view.time >= 0) return
-  p.view.time = strongestTime(p.timeline, currentMap(p))
-  p.arriving = true
+  p.view.time = strongestTime(p.timeline, currentMaps(p).filter(Boolean))
+  p.arriving = p.opening = true
   if (p.el.video.readyState >= HTMLMediaElement.HAVE_METADATA) seek(p, p.view.time, { silent: true })
 }
 
 function togglePlay(p) {
   const { video } = p.el
-  if (video.paused) video.play().catch(() => {})
-  else video.pause()
+  if (!video.paused) {
+    video.pause()
+    return
+  }
+  if (p.opening) seek(p, 0, { silent: true })
+  video.play().catch(() => {})
 }
 
 // A seek while another is under way waits for it: browsers drop frames when seeks pile up.
 function seek(p, t, { silent = false } = {}) {
   const { video } = p.el
   if (!p.timeline && !silent) return
+  if (!silent) p.opening = p.arriving = false
   const end = p.timeline?.duration ?? Infinity
   const target = Math.min(Math.max(0, t), Math.max(0, end - 1e-3))
   p.target = target
   if (p.timeline) movePlayhead(p, target)
-  if (video.seeking) p.nextSeek = target
-  else video.currentTime = insideFrame(p, target)
-  if (!silent) changed(p, target)
+  if (!video.seeking) askFor(p, target)
+  if (!silent) changed(p)
 }
 
 // A frame is shown from its own time to the next one's; aim well inside it, so that rounding cannot show its neighbour.
@@ -262,7 +285,7 @@ function stepFrame(p, by) {
   seek(p, times[Math.min(times.length - 1, Math.max(0, frame + by))])
 }
 
-// Where the clip is, or will be once the seek under way is done: quick key presses add up.
+// Where the clip stands, or will once it has come to where it was sent: quick key presses add up.
 function currentTime(p) {
   return p.target ?? p.shownTime ?? p.el.video.currentTime
 }
@@ -276,11 +299,11 @@ function changeView(p, change) {
   changed(p)
 }
 
-function changed(p, time) {
+function changed(p) {
   clearTimeout(p.reporting)
   p.reporting = setTimeout(() => {
     if (!p.timeline) return
-    p.view.time = Number((p.shownTime ?? time ?? 0).toFixed(3))
+    p.view.time = Number(currentTime(p).toFixed(3))
     p.serial += 1
     p.report({ ...p.view, stamp: p.stamp, serial: p.serial, timeline: p.timelineUrl })
   }, REPORT_AFTER)
@@ -290,10 +313,11 @@ function resize(p) {
   const { stage, overlay, twin, twinPicture, tracks, square, video } = p.el
   if (video.videoWidth) {
     const shape = video.videoWidth / video.videoHeight
-    stage.style.setProperty("--ratio", shape)
     p.root.classList.toggle("wide", shape > 1.3)
+    p.root.style.setProperty("--ratio", shape)
   }
-  p.pixelRatio = window.devicePixelRatio || 1
+  p.root.style.setProperty("--above", `${spaceAbove(p.root)}px`)
+  p.pixelRatio = (window.devicePixelRatio || 1) * (p.root.currentCSSZoom ?? 1)
   overlay.width = Math.round(stage.clientWidth * p.pixelRatio)
   overlay.height = Math.round(stage.clientHeight * p.pixelRatio)
   twinPicture.width = Math.round(twin.clientWidth * p.pixelRatio)
@@ -303,6 +327,25 @@ function resize(p) {
   if (!p.timeline) return
   paintRows(p)
   drawAt(p, p.shownTime ?? p.el.video.currentTime)
+}
+
+// What stands over the player on its page, scrolled away or not. Far down a page, the window is the player's alone.
+function spaceAbove(root) {
+  let scrolled = window.scrollY
+  for (let one = root.parentNode; one; one = one.parentNode ?? one.host) scrolled += one === document.documentElement ? 0 : one.scrollTop || 0
+  const above = (root.getBoundingClientRect().top + scrolled) / (root.currentCSSZoom ?? 1)
+  return above > innerHeight / 2 ? 60 : Math.round(above)
+}
+
+// The player and what it explains, large, for a room; ``p.shell``, where there is one, clears the page around it and enlarges it.
+function present(p, on) {
+  if (p.presenting === on) return
+  p.presenting = on
+  p.root.classList.toggle("presenting", on)
+  p.root.classList.toggle("enlarged", on && !p.shell)
+  p.el.present.setAttribute("aria-pressed", String(on))
+  p.shell?.(on)
+  requestAnimationFrame(() => resize(p))
 }
 
 // Everything anew: another timeline, layer, head or theme.

@@ -5,7 +5,7 @@ const KEYS = [
   ["Space", "play or pause"], ["← →", `half a second back, forward`], [", .", "one frame back, forward"],
   ["Home End", "first frame, last frame"], ["h", "heatmap on or off"], ["v", "heatmap of the next head"],
   ["0", "attention: mean of the heads"], ["1 – 9", "attention: that head"], ["[ ]", "previous, next layer"],
-  ["l", "loop"], ["m", "mute"], ["< >", "slower, faster"], ["?", "this list"],
+  ["l", "loop"], ["m", "mute"], ["< >", "slower, faster"], ["p", "presenter view; Escape leaves it"], ["?", "this list"],
 ]
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2]
 
@@ -27,6 +27,7 @@ function wireControls(p) {
   el.matrixSource.onchange = () => changeView(p, { matrix: el.matrixSource.value })
   el.predictionSource.onchange = () =>
     changeView(p, { sources: { ...p.view.sources, prediction: el.predictionSource.value } })
+  el.present.onclick = () => present(p, !p.presenting)
   el.help.onclick = () => toggleHelp(p)
   el.keys.onclose = () => p.root.focus({ preventScroll: true })
   wireLanes(p)
@@ -101,19 +102,27 @@ function toggleHelp(p) {
 
 // Keys count when the focus is in the player or nowhere in particular, never while someone types or walks a table.
 function handleKey(p, event) {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !p.timeline) return
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return
   const target = event.composedPath()[0]
   const inside = event.composedPath().includes(p.root)
   const idle = target === document.body || target.matches?.("section[tabindex], [data-testid=stMain], [data-testid=stApp]")
-  if (!inside && !idle) return
+  const pressed = target.matches?.("button, a, summary")
+  if (event.key === "Escape" && p.presenting && !p.el.keys.open) {
+    present(p, false)
+    return
+  }
+  if (!inside && !idle && !pressed) return
   if (target.matches?.("select, input[type=text]")) return
-  const native = target.matches?.("button") && [" ", "Enter"].includes(event.key)
-  const slides = target.matches?.("input[type=range]") && (event.key.startsWith("Arrow") || ["Home", "End"].includes(event.key))
+  const walks = event.key.startsWith("Arrow") || ["Home", "End"].includes(event.key)
+  const native = pressed && (["Space", "Enter"].includes(event.code) || (walks && !inside))
+  const slides = target.matches?.("input[type=range]") && walks
   if (native || slides) return
   const action = keyAction(p, event.key)
   if (!action) return
   event.preventDefault()
-  action()
+  // What is pressed before the lanes are there is done once they are.
+  if (p.timeline) action()
+  else p.early.push(event.key)
 }
 
 function keyAction(p, key) {
@@ -121,7 +130,7 @@ function keyAction(p, key) {
   const now = currentTime(p)
   if (/^[0-9]$/.test(key)) {
     const head = Number(key) - 1
-    return head < p.headCount ? () => changeView(p, { head }) : null
+    return !p.timeline || head < p.headCount ? () => changeView(p, { head }) : null
   }
   const actions = {
     " ": () => togglePlay(p), k: () => togglePlay(p),
@@ -132,6 +141,7 @@ function keyAction(p, key) {
     l: () => changeView(p, { loop: !view.loop }), m: () => changeView(p, { muted: !view.muted }),
     "[": () => changeView(p, { layer: Math.max(-1, view.layer - 1) }),
     "]": () => changeView(p, { layer: Math.min(p.layerCount - 1, view.layer + 1) }),
+    p: () => present(p, !p.presenting),
     "<": () => changeSpeed(p, -1), ">": () => changeSpeed(p, 1), "?": () => toggleHelp(p),
   }
   return actions[key]
@@ -162,9 +172,9 @@ function fillControls(p) {
   el.matrixSource.replaceChildren(...timeline.matrices.map((one) => new Option(one.title, one.id)))
   el.matrixSource.hidden = timeline.matrices.length < 2
   const predictions = timeline.lanes.filter((lane) => lane.kind === "probability" && lane.group === "prediction")
-  el.predictionSource.replaceChildren(...predictions.map((one) => new Option(one.title, one.id)))
+  const shared = commonTitle(predictions.map((one) => one.title))
+  el.predictionSource.replaceChildren(...predictions.map((one) => new Option(withoutShared(one.title, shared), one.id)))
   el.predictionSource.hidden = predictions.length < 2
-  el.nowTitle.hidden = predictions.length > 1
 }
 
 const HEAD_NAMES = { av: "audio-visual head", visual: "visual head", audio: "audio head" }
@@ -199,7 +209,7 @@ function showControls(p) {
   p.root.classList.toggle("paired", Boolean(beside))
   el.twinTitle.textContent = beside?.title ?? ""
   el.twinTitle.hidden = !view.heat
-  el.legend.hidden = !map?.signed || !view.heat
+  showLegend(p, map)
   el.explain.value = view.explain
   el.mapTitle.textContent = map?.title ?? ""
   el.mapTitle.hidden = !map || !view.heat

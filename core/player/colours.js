@@ -31,18 +31,23 @@ function classColour(name, index) {
   return CLASS_COLOURS[name.toLowerCase().slice(0, 3)] ?? OTHER_COLOURS[index % OTHER_COLOURS.length]
 }
 
-const MODALITY_COLOURS = { audio: "#d98200", visual: "#2a8fd0" }
+const MODALITY_COLOURS = { audio: "#bf6f00", visual: "#2486c4" }
 
+// A variable's text may be a function of others; what an element would show in it is a colour that a canvas takes.
 function readTheme(root) {
-  const style = getComputedStyle(root)
-  const get = (name, otherwise) => style.getPropertyValue(name).trim() || otherwise
-  const text = get("--st-text-color", "#222")
-  return {
-    text,
-    faint: get("--faint", "#8888"),
-    grid: get("--grid", "#8883"),
-    primary: get("--st-primary-color", "#2a8fd0"),
-    background: get("--st-background-color", "#fff"),
-    font: get("--st-font", "sans-serif"),
+  const probe = document.createElement("i")
+  root.append(probe)
+  const colour = (...names) => {
+    probe.style.color = names.reduceRight((otherwise, name) => `var(${name}, ${otherwise})`, "inherit")
+    return getComputedStyle(probe).color
   }
+  const theme = {
+    text: colour("--text", "--st-text-color"),
+    faint: colour("--faint", "--st-text-color"),
+    primary: colour("--primary", "--st-primary-color"),
+    background: colour("--background", "--st-background-color"),
+    font: getComputedStyle(probe).fontFamily,
+  }
+  probe.remove()
+  return theme
 }

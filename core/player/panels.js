@@ -15,7 +15,6 @@ function buildClasses(p) {
   p.el.classes.replaceChildren()
   p.classes = []
   if (!lanes.length) return
-  p.el.nowTitle.textContent = `At the playhead${lanes.length > 1 || !sideOf(lanes[0].group) ? "" : `, ${sideOf(lanes[0].group)}`}`
   p.el.nowTitle.title = lanes.map((lane) => lane.note).join(" ")
   for (const name of new Set(lanes.flatMap((lane) => lane.series))) {
     const item = make("li", lanes.length > 1 ? "class several" : "class")
@@ -39,6 +38,10 @@ function classBar(item, lane, name, several) {
   const fill = make("span", "class-fill")
   fill.style.background = classColour(name, k)
   track.append(fill)
+  const whole = make("i", "class-whole")
+  const values = seriesOf(lane, k)
+  whole.style.left = `${100 * (values[values.length - 1] || 0)}%`
+  track.append(whole)
   const share = make("span", "class-share")
   if (several) {
     const side = make("span", "class-side")
@@ -63,7 +66,10 @@ function badge(text) {
 }
 
 function readClasses(p, t) {
-  const moments = new Map(predictionLanes(p).map((lane) => [lane, answersAt(lane, t)]))
+  const lanes = predictionLanes(p)
+  const side = lanes.length === 1 ? sideOf(lanes[0].group) : ""
+  p.el.nowTitle.textContent = `So far, up to ${t.toFixed(2)} s${side && `, ${side}`}`
+  const moments = new Map(lanes.map((lane) => [lane, answersAt(lane, t)]))
   for (const { bars } of p.classes) {
     for (const { lane, k, box, fill, share } of bars) {
       const { values, largest } = moments.get(lane) ?? { values: [], largest: 0 }
@@ -107,7 +113,7 @@ function paintMatrix(p) {
     image.data.set([RAMP[shade], RAMP[shade + 1], RAMP[shade + 2], 255], i * 4)
   }
   p.el.matrixLow.textContent = times(low)
-  p.el.matrixHigh.textContent = `${times(high)} even`
+  p.el.matrixHigh.textContent = `${times(high)} average`
   context.putImageData(image, 0, 0)
   canvas.setAttribute("aria-label", `${matrix.title}: rows are ${matrix.query} frames, columns ${matrix.key} frames`)
   p.el.matrixTitle.textContent = matrix.title
@@ -127,7 +133,7 @@ function rangeOf(values) {
 }
 
 function times(ratio) {
-  return `${ratio < 10 ? ratio.toFixed(2) : Math.round(ratio)}×`
+  return `${ratio < 10 ? ratio.toFixed(2) : Math.round(ratio)} ×`
 }
 
 function moveCrosshair(p, t) {
@@ -148,7 +154,7 @@ function place(times, t) {
 function readMatrix(p, matrix, row, column) {
   const weight = p.matrixValues[row * matrix.key_times.length + column]
   if (weight === undefined) return
-  const said = Number.isNaN(weight) ? "nothing there" : `${times(weight)} even`
+  const said = Number.isNaN(weight) ? "nothing there" : `${times(weight)} average`
   p.el.matrixReadout.textContent =
     `${matrix.query} ${matrix.query_times[row].toFixed(2)} s → ${matrix.key} ${matrix.key_times[column].toFixed(2)} s: ${said}`
 }

@@ -1,6 +1,6 @@
 // The lanes under the video: each is painted once on a canvas of its own; only the playhead above them moves.
 
-const LANE_HEIGHT = { wave: 46, weights: 46, probability: 76, truth: 46, line: 46, events: 22 }
+const LANE_HEIGHT = { wave: 36, weights: 42, probability: 70, truth: 36, line: 42, events: 20 }
 // "A.audio" is the group "audio" of A, where two models are compared.
 const sideOf = (group) => (group.includes(".") ? group.split(".")[0] : "")
 const plainGroup = (group) => group.split(".").pop()
@@ -44,12 +44,14 @@ function buildRows(p) {
     row.element = make("div", `row row-${row.kind}`)
     row.label = make("div", "label")
     row.name = make("span", "name")
-    row.label.append(row.name)
+    row.swatch = swatch("")
+    row.label.append(row.swatch, row.name)
+    row.legend = make("div", "legend")
     row.canvas = make("canvas", "track")
     row.canvas.setAttribute("role", "img")
     row.readout = make("div", "readout")
     if (row.lanes?.length > 1) row.label.append(sourceSelect(p, row))
-    row.element.append(row.label, row.canvas, row.readout)
+    row.element.append(row.label, row.canvas, row.readout, row.legend)
     p.el.rows.append(row.element)
   }
   p.axis = make("canvas", "track")
@@ -64,7 +66,7 @@ function sourceSelect(p, row) {
   const select = make("select", "source")
   select.setAttribute("aria-label", `Source of the ${row.group.replace(".", " ")} lane`)
   row.title = commonTitle(row.lanes.map((lane) => lane.title))
-  for (const lane of row.lanes) select.append(new Option(lane.title.slice(row.title.length).replace(/^, /, ""), lane.id))
+  for (const lane of row.lanes) select.append(new Option(withoutShared(lane.title, row.title), lane.id))
   select.value = rowLane(p, row).id
   select.onchange = () => changeView(p, { sources: { ...p.view.sources, [row.group]: select.value } })
   row.source = select
@@ -75,6 +77,10 @@ function sourceSelect(p, row) {
 function commonTitle(titles) {
   const heads = titles.map((title) => title.split(", ")[0])
   return heads.every((head, i) => head === heads[0] && titles[i].length > head.length) ? heads[0] : ""
+}
+
+function withoutShared(title, shared) {
+  return title.slice(shared.length).replace(/^, /, "")
 }
 
 function paintRows(p) {
@@ -90,7 +96,9 @@ function paintRows(p) {
     row.canvas.setAttribute("aria-label", `${title}. ${note}`)
     const context = prepare(row.canvas, width, LANE_HEIGHT[row.kind] ?? 44, p.pixelRatio)
     PAINTERS[row.kind]?.(p, context, lane ?? row, width, LANE_HEIGHT[row.kind])
-    if (lane) paintGaps(p, context, lane, width, LANE_HEIGHT[row.kind])
+    fillLegend(row, lane, lane ? paintGaps(p, context, lane, width, LANE_HEIGHT[row.kind]) : [])
+    row.swatch.hidden = !colourOf(p, lane)
+    row.swatch.style.setProperty("--colour", colourOf(p, lane))
   }
   paintAxis(p, prepare(p.axis, width, 18, p.pixelRatio), width)
 }
@@ -131,7 +139,7 @@ function paintWeights(p, context, lane, width, height) {
   lane.present = weights.reduce((n, w) => n + (Number.isNaN(w) ? 0 : 1), 0)
   const peak = weights.reduce((a, w) => (w > a ? w : a), 1e-9)
   const least = weights.reduce((a, w) => (w < a ? w : a), peak)
-  const colour = MODALITY_COLOURS[plainGroup(lane.group)] ?? p.theme.primary
+  const colour = colourOf(p, lane)
   const base = height - 1
   for (let i = 0; i < weights.length; i++) {
     if (Number.isNaN(weights[i])) continue
@@ -139,18 +147,36 @@ function paintWeights(p, context, lane, width, height) {
     const size = (weights[i] / peak) * (height - 5)
     context.fillStyle = colour
     // Heights are from zero; the shade spans the lane's own range, so that small differences show too.
-    context.globalAlpha = 0.35 + (0.65 * (weights[i] - least)) / (peak - least || 1)
+    context.globalAlpha = 0.5 + (0.5 * (weights[i] - least)) / (peak - least || 1)
     const x = toX(p, left, width)
     context.fillRect(x, base - size, Math.max(0.6, toX(p, right, width) - x + 0.25), size)
   }
   context.globalAlpha = 1
   if (!lane.present) return
-  // What every frame would get if the model listened evenly.
-  const even = base - (1 / lane.present / peak) * (height - 5)
+  // What every frame would get if all got the same.
+  const average = base - (1 / lane.present / peak) * (height - 5)
   context.strokeStyle = p.theme.faint
   context.setLineDash([3, 3])
-  strokeLine(context, 0, even, width, even)
+  strokeLine(context, 0, average, width, average)
   context.setLineDash([])
+  write(p, context, "average", width - 4, Math.min(Math.max(average - 3, 9), height - 3), "right")
+}
+
+// Text over whatever is painted there.
+function write(p, context, text, x, y, align = "left") {
+  context.textAlign = align
+  context.lineWidth = 3
+  context.lineJoin = "round"
+  context.strokeStyle = p.theme.background
+  context.strokeText(text, x, y)
+  context.fillStyle = p.theme.text
+  context.fillText(text, x, y)
+  context.textAlign = "left"
+}
+
+function writeRange(p, context, low, high, height) {
+  write(p, context, high, 3, 10)
+  write(p, context, low, 3, height - 3)
 }
 
 function paintProbability(p, context, lane, width, height) {
@@ -176,11 +202,14 @@ function paintProbability(p, context, lane, width, height) {
 
 function paintTruth(p, context, lane, width, height) {
   paintSeries(p, context, lane, width, height, 0, 1)
+  writeRange(p, context, "0", "1", height)
 }
 
 function paintLine(p, context, lane, width, height) {
   const known = lane.values.filter((value) => !Number.isNaN(value))
-  paintSeries(p, context, lane, width, height, Math.min(0, ...sample(known)), Math.max(1e-6, ...sample(known)))
+  const [low, high] = [Math.min(0, ...sample(known)), Math.max(1e-6, ...sample(known))]
+  paintSeries(p, context, lane, width, height, low, high)
+  writeRange(p, context, low.toFixed(2), high.toFixed(2), height)
 }
 
 // Spreading a long array into Math.min overflows the stack.
@@ -231,7 +260,10 @@ function paintEvents(p, context, row, width, height) {
   })
 }
 
+// Hatches what is missing, and returns the names that found no room there.
 function paintGaps(p, context, lane, width, height) {
+  const unnamed = new Set()
+  const named = new Set()
   context.strokeStyle = p.theme.faint
   context.lineWidth = 0.75
   for (const [from, to] of gapsOf(lane, p.timeline.duration)) {
@@ -245,8 +277,11 @@ function paintGaps(p, context, lane, width, height) {
     context.globalAlpha = 0.5
     for (let at = -height; at < span; at += 6) strokeLine(context, x + at, height, x + at + height, 0)
     context.restore()
-    nameGap(p, context, gapName(p, plainGroup(lane.group), (from + to) / 2), x, span, height)
+    const name = gapName(p, plainGroup(lane.group), (from + to) / 2)
+    if (nameGap(p, context, name, x, span, height)) named.add(name)
+    else unnamed.add(name)
   }
+  return [...unnamed].filter((name) => !named.has(name))
 }
 
 function gapName(p, group, t) {
@@ -256,12 +291,13 @@ function gapName(p, group, t) {
 
 function nameGap(p, context, name, x, span, height) {
   const wide = context.measureText(name).width
-  if (wide + 14 > span) return
+  if (wide + 14 > span) return false
   const left = x + (span - wide) / 2
   context.fillStyle = p.theme.background
   context.fillRect(left - 5, height / 2 - 8, wide + 10, 16)
   context.fillStyle = p.theme.text
   context.fillText(name, left, height / 2 + 3.5)
+  return true
 }
 
 function paintAxis(p, context, width) {
@@ -307,7 +343,7 @@ function laneAt(lane, t) {
   if (i < 0) return ""
   if (lane.kind === "weights") {
     const weight = lane.shown?.[i] ?? NaN
-    return Number.isNaN(weight) ? "–" : `${(weight * lane.present).toFixed(2)}× even`
+    return Number.isNaN(weight) ? "–" : `${(weight * lane.present).toFixed(2)} × average`
   }
   if (lane.kind === "wave") return ""
   if (lane.kind === "probability") return ""

@@ -1,0 +1,19 @@
+// The player as a Streamlit component: one player an element, followed by what Python sends.
+
+const players = new WeakMap()
+
+export default function (component) {
+  const { parentElement, data, setStateValue } = component
+  let p = players.get(parentElement)
+  if (!p) {
+    p = mount(parentElement)
+    p.shell = presentOnPage
+    players.set(parentElement, p)
+  }
+  p.report = (view) => setStateValue("view", view)
+  follow(p, data)
+  return () => {
+    unmount(p)
+    players.delete(parentElement)
+  }
+}

@@ -1,0 +1,56 @@
+// What the colours stand for, written where they are, and why there is no heatmap where there is none.
+
+function swatch(colour, className = "swatch") {
+  const mark = make("i", className)
+  if (colour) mark.style.setProperty("--colour", colour)
+  return mark
+}
+
+function legendItem(colour, text, className) {
+  const item = make("span", "legend-item")
+  item.append(swatch(colour, className), text)
+  return item
+}
+
+// Under a lane: every class, every series; hatching that is too narrow to be named in the lane itself.
+function fillLegend(row, lane, unnamed) {
+  const items = []
+  if (lane?.kind === "probability") items.push(...lane.series.map((name, k) => legendItem(classColour(name, k), name)))
+  else if (lane && lane.kind !== "wave" && lane.kind !== "weights" && lane.series.length > 1) {
+    items.push(...lane.series.map((name, k) => legendItem(OTHER_COLOURS[k % OTHER_COLOURS.length], name, "swatch line")))
+  }
+  items.push(...[...unnamed].map((name) => legendItem("", name, "swatch hatched")))
+  row.legend.replaceChildren(...items)
+  row.legend.hidden = !items.length
+}
+
+// Beside a lane's name, where the lane has one colour.
+function colourOf(p, lane) {
+  if (lane?.kind === "weights") return MODALITY_COLOURS[plainGroup(lane.group)] ?? p.theme.primary
+  return ""
+}
+
+// The heatmap's ramp, over the picture.
+function showLegend(p, map) {
+  const { legend, legendLow, legendHigh } = p.el
+  legend.hidden = !map || !p.view.heat
+  legend.classList.toggle("signed", Boolean(map?.signed))
+  legendLow.textContent = map?.signed ? "B more" : "matters less"
+  legendHigh.textContent = map?.signed ? "A more" : "more"
+}
+
+// One line on the picture that says why no heatmap is on it, or not the one of the head that is listened to.
+function tellHeat(p, drawn) {
+  const text = p.view.heat ? whyBlind(p, drawn) : ""
+  const { blind } = p.el
+  if (blind.textContent !== text) blind.textContent = text
+  blind.hidden = !text
+}
+
+function whyBlind(p, drawn) {
+  const { heatmaps, blind = {} } = p.timeline
+  if (!heatmaps.length) return [...new Set(Object.values(blind))].map((reason) => `No heatmap: ${reason}.`)[0] ?? ""
+  if (!drawn) return ""
+  const head = (predictionLane(p)?.id ?? "").replace("prediction.", "")
+  return head in blind ? `No heatmap of this head: ${blind[head]}. Shown: ${mapName(currentMap(p))}.` : ""
+}

@@ -1,0 +1,18 @@
+import subprocess
+import sys
+
+
+def test_browser_code_is_there_without_streamlit():
+    told = "import sys; from core import player; print(len(player.html()), len(player.css()), 'function follow(' in player.js())"
+    told += "; print('streamlit' in sys.modules, 'app' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
+    assert int(said[0]) > 1000
+    assert int(said[1]) > 1000
+    assert said[2:] == ["True", "False", "False"]
+
+
+def test_single_scripts_can_be_had():
+    from core import player
+
+    assert "function classColour(" in player.js("colours.js")
+    assert "function follow(" not in player.js("colours.js", "timeline.js")
