@@ -7,9 +7,11 @@ Its scripts share one module's scope with the player's ``colours.js`` and ``time
     board.close()
 
 ``grid`` is the object of ``core.evaluation.grid.Grid.to_json``. ``state``: keep (modality -> percent), pattern, filling, seed,
-burst (seconds), spans (modality -> [[start, end]] in seconds), head, class, and ``stamp``. ``exact``: head -> values for
-exactly this state, or null. ``options``: subject, title, heads [{id, title}], patterns, fillings, truth, and ``alone``, where
-nobody can be asked: then the shares move and nothing else can be changed.
+burst (seconds), spans (modality -> [[start, end]] in seconds), head, class, and ``stamp``: the board's own, where it is what the
+board itself reported. ``exact``: head -> values for exactly this state, or null. ``options``: subject (of which clip and model
+all this is: with another one the board forgets what it could undo), title, heads [{id, title}], patterns [{id, title}],
+fillings [{id, title, meaning}], truth (a class or null), and ``alone``, where nobody can be asked: then the shares move and
+nothing else can be changed.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from __future__ import annotations
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("grid.js", "answer.js", "surface.js", "export.js", "strips.js", "board.js")
+_SCRIPTS = ("grid.js", "answer.js", "presets.js", "surface.js", "export.js", "strips.js", "board.js")
 
 
 def html() -> str:

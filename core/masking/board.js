@@ -1,14 +1,5 @@
 // The masking board's life: mount once, follow what is given, answer the hand without asking anybody, report on release.
 
-const PATTERN_NAMES = { random: "here and there", burst: "in bursts", tail: "from the end", attended: "the most attended first", drawn: "drawn by hand" }
-const FILLING_NAMES = { absent: "nothing: absent", zeros: "zeros", mean: "the training mean", noise: "noise", held: "the last frame, held" }
-const MEANINGS = {
-  absent: "The model is told that these frames are not there.",
-  zeros: "Features of zeros, as extracted; the model takes them for frames like any other.",
-  mean: "The mean of the training set, which is what papers mean by zeros after normalising; the model takes it for a frame like any other.",
-  noise: "Noise about the training mean, as strong as the clip's own frames vary; the model takes it for frames like any other.",
-  held: "The last frame before that stayed; absent where none did.",
-}
 const BURSTS = [0.1, 0.2, 0.4, 0.8, 1.6]
 const MODALITY_NAMES = { audio: "Sound", visual: "Picture" }
 const SOON = 300 // milliseconds after the last key
@@ -28,13 +19,9 @@ function mountBoard(parent, { report: send }) {
   el.class.onchange = () => look(b, { class: el.class.value })
   el.undo.onclick = () => travel(b, b.past, b.future)
   el.redo.onclick = () => travel(b, b.future, b.past)
-  el.reset.onclick = () => change(b, { keep: {}, spans: {}, pattern: b.state.pattern === "drawn" ? b.lastPattern : b.state.pattern }, true)
-  root.onkeydown = (event) => {
-    if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z" || !b.grid) return
-    event.preventDefault()
-    if (event.shiftKey) travel(b, b.future, b.past)
-    else travel(b, b.past, b.future)
-  }
+  root.onkeydown = (event) => undoKey(b, event)
+  b.onKey = (event) => presetKey(b, event)
+  document.addEventListener("keydown", b.onKey)
   wireSurface(b)
   return {
     send: (report) => { b.send = report },
@@ -43,8 +30,16 @@ function mountBoard(parent, { report: send }) {
       b.observer.disconnect()
       b.loading?.abort()
       clearTimeout(b.waiting)
+      document.removeEventListener("keydown", b.onKey)
     },
   }
+}
+
+function undoKey(b, event) {
+  if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z" || !b.grid) return
+  event.preventDefault()
+  if (event.shiftKey) travel(b, b.future, b.past)
+  else travel(b, b.past, b.future)
 }
 
 // Python's data may be new, the same, or an echo of what this board reported: only the first may move the hand's state.
@@ -90,6 +85,7 @@ async function openGrid(b, url, state) {
 
 function takeGrid(b, grid, url, state) {
   Object.assign(b, { grid, gridUrl: url, gridFor: gridKey(state), painted: "" })
+  buildPresets(b)
   buildSliders(b)
   buildAnswer(b)
   buildStrips(b)
@@ -104,7 +100,8 @@ function buildSliders(b) {
   b.el.sliders.replaceChildren()
   b.sliders = b.grid.modalities.map((modality, axis) => {
     const box = element("label", "slide")
-    const [head, name, amountNow, input, winners] = [element("span", "slide-head"), element("span", ""), element("b", ""), element("input", ""), element("div", "winners")]
+    const [head, name, amountNow, input] = [element("span", "slide-head"), element("span", ""), element("b", ""), element("input", "")]
+    const [winners, flip] = [element("div", "winners"), element("span", "flip")]
     name.textContent = `${nameOf(modality)} that is there`
     Object.assign(input, { type: "range", min: 0, max: 100, step: 1 })
     input.setAttribute("aria-label", `${nameOf(modality)} that is there`)
@@ -112,16 +109,16 @@ function buildSliders(b) {
     input.onchange = () => commitSoon(b, 0)
     winners.title = "The answer at each share, in its class's colour"
     head.append(name, amountNow)
-    box.append(head, input, winners)
+    box.append(head, input, winners, flip)
     b.el.sliders.append(box)
-    return { modality, input, amountNow, winners }
+    return { modality, input, amountNow, winners, flip }
   })
 }
 
 // What is there moves; the answer follows at once.
-function moveTo(b, shares) {
+function moveTo(b, shares, done = false) {
   const keep = Object.fromEntries(b.grid.modalities.map((modality, i) => [modality, shares[i]]))
-  change(b, { keep, spans: {}, pattern: b.state.pattern === "drawn" ? b.lastPattern : b.state.pattern })
+  change(b, { keep, spans: {}, pattern: b.state.pattern === "drawn" ? b.lastPattern : b.state.pattern }, done)
 }
 
 function change(b, parts, done = false) {
@@ -174,19 +171,19 @@ function report(b) {
 // The controls that are not drawn: what can be chosen, and what is.
 function fillBoard(b) {
   const { el, state, options } = b
-  choices(el.pattern, options.patterns, PATTERN_NAMES)
-  choices(el.filling, options.fillings, FILLING_NAMES)
+  choices(el.pattern, options.patterns)
+  choices(el.filling, options.fillings)
   el.undo.disabled = !b.past.length
   el.redo.disabled = !b.future.length
   if (b.grid) follow(b)
-  el.meaning.textContent = MEANINGS[state.filling] ?? ""
+  el.meaning.textContent = options.fillings.find(({ id }) => id === state.filling)?.meaning ?? ""
 }
 
-function choices(select, values, names) {
-  const wanted = values.join()
+function choices(select, offered) {
+  const wanted = offered.map(({ id }) => id).join()
   if (select.dataset.values === wanted) return
   select.dataset.values = wanted
-  select.replaceChildren(...values.map((value) => new Option(names[value] ?? value, value)))
+  select.replaceChildren(...offered.map(({ id, title }) => new Option(title, id)))
 }
 
 // Everything that follows the hand. No round trip, no layout of anything but what moves.
@@ -205,15 +202,15 @@ function follow(b) {
   el.burst.value = String(state.burst)
   if (document.activeElement !== el.seed) el.seed.value = state.seed
   el.fields.hidden = Boolean(b.options.alone)
-  el.burstField.hidden = state.pattern !== "burst"
-  el.seedField.hidden = !["random", "burst"].includes(state.pattern) && state.filling !== "noise"
-  el.reset.disabled = isWhole(b)
+  el.burst.disabled = state.pattern !== "burst"
+  el.seed.disabled = el.dice.disabled = !["random", "burst"].includes(state.pattern) && state.filling !== "noise"
+  showPresets(b, shares)
   showAnswer(b)
   movePoint(b)
   const off = state.pattern === "drawn" || !gridFits(b)
   b.root.classList.toggle("off", off)
   el.status.textContent = gridFits(b)
-    ? state.pattern === "drawn" ? "Frames drawn by hand: the surface shows shares of frames that go here and there." : ""
+    ? state.pattern === "drawn" ? "Frames drawn by hand: the surface shows frames that go at random." : ""
     : "Asking the model at every share of sound and picture …"
   b.root.dataset.keep = b.grid.modalities.map((modality, i) => `${modality}:${shares[i]}`).join(",")
   b.root.dataset.pattern = state.pattern
@@ -237,11 +234,6 @@ function drawnShare(b, modality) {
 function sharesOf(b) {
   if (b.state.pattern === "drawn") return b.grid.modalities.map((modality) => Math.round(drawnShare(b, modality)))
   return b.grid.modalities.map((modality) => b.state.keep[modality] ?? 100)
-}
-
-function isWhole(b) {
-  if (b.state.pattern === "drawn") return !Object.values(b.state.spans).some((spans) => spans.length)
-  return Object.values(b.state.keep).every((share) => share === 100)
 }
 
 // What the answer depends on, apart from the shares.

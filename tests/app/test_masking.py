@@ -105,7 +105,9 @@ def test_the_board_gets_every_share_at_once_and_the_exact_answer(page) -> None:
     assert grid["modalities"] == ["audio", "visual"]
     assert len(grid["answers"]["decision"]) == len(grid["shares"]) ** 2 * len(fake.CLASSES)
     assert data["exact"]["decision"] == pytest.approx(grid["answers"]["decision"][-6:], abs=1e-4)
-    assert data["options"]["patterns"] == ["random", "burst", "tail", "attended", "drawn"]
+    assert [one["id"] for one in data["options"]["patterns"]] == ["random", "burst", "tail", "attended", "drawn"]
+    assert {one["title"] for one in data["options"]["patterns"]} >= {"random frames", "most attended first"}
+    assert all(one["title"] and one["meaning"] for one in data["options"]["fillings"])
     assert element(page, "timeline_url")["timeline_url"] == "/timelines/first-predicted"
 
 
@@ -206,6 +208,10 @@ def test_curves_wait_for_a_press_and_come_back_from_disk(page, monkeypatch) -> N
 
     monkeypatch.setattr(data, "measure", lambda *_: table().rename(columns={"accuracy": "micro_f1"}))
     settle(page)
+    assert not [b for b in page.button if b.label.startswith("Measure")]
+    page.query_params["o.masking.view"] = "corpus"
+    settle(page)
+    assert not [e for e in page.get("bidi_component") if "grid_url" in e.proto.json]
     assert not page.get("plotly_chart")
     (press,) = [b for b in page.button if b.label.startswith("Measure")]
     press.click()
