@@ -30,14 +30,14 @@ STEPS = (
         "",
         "Play a clip",
         "Space plays. The heatmap shows what the model looks at, the lanes under the picture show when it looks and listens. "
-        "Click a lane to go there; press `?` for all keys. The cards say what each head (a part of the model with an answer of its "
-        "own) makes of the clip; Decision is the answer of all of them together.",
+        "Click a lane to go there; press `?` for all keys. The cards say what each head (a part of the model with an answer of "
+        "its own) makes of the clip; Decision is the answer of all of them together.",
     ),
     Step(
         "masking",
         "Take frames away",
-        "Press “No sound” or “No picture”, or drag a slider to the left: the bars are what the model would say with so much of the "
-        "clip missing, the upright mark what it says to all of it. Let go, and the heatmap and the lanes follow.",
+        "Press “No sound” or “No picture”, or drag a slider to the left: the bars are what the model would say with so much of "
+        "the clip missing, the upright mark what it says to all of it. Let go, and the heatmap and the lanes follow.",
     ),
     Step(
         "embeddings",
@@ -48,8 +48,8 @@ STEPS = (
     Step(
         "failures",
         "Find where it is wrong",
-        "The clips that the model is most sure of, and wrong about, come first; a click on a cell of the matrix keeps only those. "
-        "“Note” writes a case down, and all notes together become a report.",
+        "The clips that the model is most sure of, and wrong about, come first; a click on a cell of the matrix keeps only "
+        "those. “Note” writes a case down, and all notes together become a report.",
     ),
     Step(
         "library",
