@@ -29,32 +29,33 @@ STEPS = (
     Step(
         "",
         "Play a clip",
-        "Space plays. The heatmap shows what the model looks at, the lanes under the picture when it listens. Click a lane to go "
-        "there; press `?` for all keys. The bars say what each head answers.",
+        "Space plays. The heatmap shows what the model looks at, the lanes under the picture show when it looks and listens. "
+        "Click a lane to go there; press `?` for all keys. The cards say what each head (a part of the model with an answer of "
+        "its own) makes of the clip; Decision is the answer of all of them together.",
     ),
     Step(
         "masking",
         "Take frames away",
-        "Drag Sound or Picture to the left: the bars are what the model would say with so much of the clip missing. Let go, and "
-        "the heatmap and the lanes follow.",
+        "Press “No sound” or “No picture”, or drag a slider to the left: the bars are what the model would say with so much of "
+        "the clip missing, the upright mark what it says to all of it. Let go, and the heatmap and the lanes follow.",
     ),
     Step(
         "embeddings",
         "Find its neighbours",
-        "Each point is a clip, laid out by what the model makes of it. Point at one to see it, click to play it, draw round some "
-        "for their counts. The figures beside the map say how far to trust it.",
+        "Each point is a clip; clips that the model treats alike lie close together. Point at one to see it, click to play it, "
+        "draw a line round some to count them. The figures beside the map say how far to trust it.",
     ),
     Step(
         "failures",
         "Find where it is wrong",
-        "The clips that it is most confidently wrong about come first; a click on a cell of the matrix keeps only those. “Note” "
-        "writes a case down, and the notebook becomes a report.",
+        "The clips that the model is most sure of, and wrong about, come first; a click on a cell of the matrix keeps only "
+        "those. “Note” writes a case down, and all notes together become a report.",
     ),
     Step(
         "library",
         "Bring your own",
-        "Drop a checkpoint here, or a video into the sidebar of the Clip page. What you see is in the address bar: a link kept "
-        "from there opens the same view again.",
+        "Drop a trained model (a checkpoint) here, or a video into the sidebar of the Clip page. What you see is in the address "
+        "bar: a link copied from there opens the same view again.",
     ),
 )
 

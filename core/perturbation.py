@@ -28,6 +28,23 @@ Spans = tuple[tuple[float, float], ...]
 PATTERNS: tuple[str, ...] = get_args(Pattern)
 FILLINGS: tuple[str, ...] = get_args(Filling)
 WHOLE = 100
+PATTERN_TITLES = {
+    "random": "random frames", "burst": "random bursts", "tail": "from the end", "attended": "most attended first",
+    "drawn": "frames you draw",
+}  # fmt: skip
+"""A pattern -> which frames go, for people."""
+FILLING_TITLES = {
+    "absent": "nothing", "zeros": "zeros", "mean": "training average", "noise": "noise", "held": "repeat last frame",
+}  # fmt: skip
+"""A filling -> what stands in place of the frames that are gone, for people."""
+FILLING_MEANINGS = {
+    "absent": "The model is told that these frames are missing.",
+    "zeros": "All features are zero; the model takes them for real frames.",
+    "mean": "The average of the training set; the model takes it for real frames.",
+    "noise": "As strong as the clip's own frames vary; the model takes it for real frames.",
+    "held": "The last frame that was kept is repeated; before the first one kept, frames are missing.",
+}
+"""A filling -> one sentence on what the model is given."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +53,7 @@ class Perturbation:
 
     Attributes:
         keep: modality -> percent of its present frames that stay, 0 to 100; a modality that is not named is whole.
-        pattern: frames go here and there ("random"), in runs ("burst"), from the end ("tail"), the most attended of the
+        pattern: frames go at random ("random"), in runs ("burst"), from the end ("tail"), the most attended of the
             untouched clip first ("attended"), or exactly those in ``spans`` ("drawn"; ``keep`` has no say).
         filling: what is gone is not there ("absent"), or holds zeros as a feature extractor might give them ("zeros"), the
             training set's mean, which is what zeros are once features are normalised ("mean"), noise about that mean that

@@ -4,53 +4,77 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, notebook, services
-from app.masking import board, curves, data, state
+from app import choose, notebook, pick, services, session
+from app.masking import bench, board, curves, data, state
 from app.progress import finished
 from app.verdict import heading
-from app.watch import answered, play
+from app.watch import play
 from core.errors import UserError
 from core.lanes import head_title
-from core.perturbation import FILLINGS, PATTERNS, Perturbation
+from core.perturbation import PATTERNS, Perturbation
 
 BOARD = "masking_board"
+SHOWN = "masking_shown"
+VIEWS = {"": "This clip", "corpus": "All clips: robustness"}
 
 
 @st.fragment
-def bench(clip: services.Clip, model: str) -> None:
+def table(clip: services.Clip, model: str) -> None:
     """The board and the player: only this part runs again when a person lets go of a slider."""
-    state.keep(st.session_state.get(BOARD, {}).get("state"))
+    subject = f"{model} {clip.corpus} {clip.id}"
+    state.keep(st.session_state.get(BOARD, {}).get("state"), subject)
     spec = data.spec(model)
     change = state.current(spec.inputs)
+    left, right, foot = bench()
     try:
         url = data.grid_url(clip, model, change) or data.grid_soon(clip, model, change)
-        board(
-            url,
-            state.for_browser(change),
-            data.answers(clip, model, change) if url else None,
-            key=BOARD,
-            subject=f"{model} {clip.corpus} {clip.id}",
-            title=clip.title,
-            heads=[(head, head_title(head)) for head in ("decision", *spec.heads)],
-            patterns=[name for name in PATTERNS if name != "attended" or spec.attention],
-            fillings=FILLINGS,
-            truth=clip.label,
-        )
-        if not url:
-            if finished(data.ask_grid(clip, model, change)):
+        with left:
+            board(
+                url,
+                state.for_browser(change),
+                data.answers(clip, model, change) if url else None,
+                key=BOARD,
+                subject=subject,
+                title=clip.title,
+                heads=[(head, head_title(head)) for head in ("decision", *spec.heads)],
+                patterns=[name for name in PATTERNS if name != "attended" or spec.attention],
+                truth=clip.label,
+            )
+        with foot:
+            if not url and finished(data.ask_grid(clip, model, change)):
                 st.rerun()
-            return
-        watch(clip, model, change)
+            found = masked(clip, model, change) if url else None
+            if found:
+                note(clip, model, change, found)
+        with right:
+            watch(clip, model, change, found)
     except UserError as error:
-        st.error(str(error))
+        with foot:
+            st.error(str(error))
 
 
-def watch(clip: services.Clip, model: str, change: Perturbation) -> None:
-    """The clip as the model is given it, with heatmap and lanes."""
-    found = answered(clip, model, choose.explained(model), None if change.whole else change)
+def masked(clip: services.Clip, model: str, change: Perturbation) -> services.Result | None:
+    """What the model makes of what it is given; None, and a bar, while nobody knows."""
+    explain, asked = choose.explained(model), None if change.whole else change
+    found = services.result(clip, model, explain, asked)
+    if found is None and finished(services.analyse(clip, model, explain, asked)):
+        found = services.result(clip, model, explain, asked)
+    return found
+
+
+def watch(clip: services.Clip, model: str, change: Perturbation, found: services.Result | None) -> None:
+    """The clip as the model is given it, with heatmap and lanes; as it was given it before while the new answer is made."""
+    about = (clip.corpus, clip.id, model)
     if found is None:
-        return
-    play(clip, found, "masking_player")
+        before, *asked = st.session_state.get(SHOWN, (None, None, None))
+        found = services.result(clip, model, *asked) if before == about else None
+    else:
+        st.session_state[SHOWN] = (about, choose.explained(model), None if change.whole else change)
+    if found is not None:
+        play(clip, found, "masking_player")
+
+
+def note(clip: services.Clip, model: str, change: Perturbation, found: services.Result) -> None:
     said = notebook.said_of(services.verdicts(found, model))
     if not change.whole:
         before = services.result(clip, model, choose.explained(model))
@@ -60,17 +84,26 @@ def watch(clip: services.Clip, model: str, change: Perturbation) -> None:
     notebook.popover(clip, model, said, page="masking")
 
 
+def look(model: str) -> None:
+    """One clip by hand, or the whole corpus by shares; what is not looked at is not worked on."""
+    clip = choose.clip(model)
+    if clip and session.option("masking.view") != "corpus":
+        heading(clip.title, choose.facts(clip), choose.caution(model))
+    else:
+        heading("Masking", [model], choose.caution(model))
+    if pick.tabs("What to look at", "masking.view", VIEWS) == "corpus":
+        curves.section(model)
+    elif clip:
+        table(clip, model)
+
+
 model = choose.model()
 try:
     if model and (sentence := services.unasked(model)):
         heading("Masking", [model])
         st.info(sentence)
     elif model:
-        clip = choose.clip(model)
-        if clip:
-            heading(clip.title, choose.facts(clip), choose.caution(model))
-            bench(clip, model)
-        curves.section(model)
+        look(model)
 except UserError as error:
     st.error(str(error))
 

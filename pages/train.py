@@ -5,16 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from app import pick
-from app.training import form, watch
+from app.training import form, sample, watch
 from app.verdict import heading
 from core.training import runs
 
 heading("Train")
 known = runs.all_runs()
-form.new_run(opened=not known)
+system = form.new_run(opened=not known)
 if known:
     # Names alone: a select box whose labels change while it is looked at sends the old ones.
     chosen = pick.pick("Run", "train.run", {name: name for name in known})
     watch.look(chosen, known)
 else:
     st.info("No run was started here yet. A run goes on when this page is closed, and is found again when you come back.")
+    sample.show(system)

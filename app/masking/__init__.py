@@ -7,19 +7,34 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from core import player
+from core import masking, player
+from core.perturbation import FILLING_MEANINGS, FILLING_TITLES, PATTERN_TITLES
 
 _HERE = Path(__file__).parent
-# One module in the browser, as the player is; colours and the clock's arithmetic are the player's own.
-_SCRIPTS = ("grid.js", "answer.js", "surface.js", "export.js", "strips.js", "board.js")
 
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+# One module in the browser, as the player is; colours and the clock's arithmetic are the player's own.
 _BOARD = st.components.v2.component(
     "affectscope_masking",
-    html=(_HERE / "board.html").read_text(encoding="utf-8"),
-    css=(_HERE / "board.css").read_text(encoding="utf-8"),
-    js="\n".join((player.js("colours.js", "timeline.js"), *((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS))),
+    html=masking.html(),
+    css=masking.css(),
+    js="\n".join((player.js("colours.js", "timeline.js"), masking.scripts(), _read("component.js"))),
 )
+
+
+def bench() -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:
+    """Places for the board, for the clip, beside it where there is room, and for what comes and goes, under the board."""
+    st.html(f"<style>{_read('bench.css')}</style>")
+    with st.container(key="masking_bench"):
+        left, right = st.container(key="masking_left"), st.container(key="masking_right")
+    with left:
+        return st.container(), right, st.container(key="masking_foot")
 
 
 def board(
@@ -32,7 +47,6 @@ def board(
     title: str,
     heads: Sequence[tuple[str, str]],
     patterns: Sequence[str],
-    fillings: Sequence[str],
     truth: str | None = None,
 ) -> dict[str, Any] | None:
     """Mount the board and return what a person did on it last, or None.
@@ -46,6 +60,7 @@ def board(
         subject: of which clip and model this is; with another one the board forgets what it could undo.
         title: the clip's name, for the files that are saved.
         heads: (name, title), the system's decision first.
+        patterns: those that the model can be asked about.
         truth: the true class, where it is known.
 
     Returns:
@@ -53,7 +68,8 @@ def board(
     """
     options = {
         "subject": subject, "title": title, "heads": [{"id": name, "title": shown} for name, shown in heads],
-        "patterns": list(patterns), "fillings": list(fillings), "truth": truth,
+        "patterns": [{"id": name, "title": PATTERN_TITLES[name]} for name in patterns], "truth": truth,
+        "fillings": [{"id": name, "title": title, "meaning": FILLING_MEANINGS[name]} for name, title in FILLING_TITLES.items()],
     }  # fmt: skip
     data = {"grid_url": grid_url, "state": dict(state), "exact": exact, "options": options}
     return _BOARD(key=key, data=data, on_state_change=lambda: None).state

@@ -15,7 +15,7 @@ from core.evaluation.robustness import Curves, curve, levels
 _MODELS = "masking.models"
 _CLASSES = {"micro_f1": "Micro-F1 (accuracy)", "macro_f1": "Macro-F1", "uar": "Unweighted recall", "ece": "Calibration error"}
 _METRICS = {"classification": _CLASSES, "regression": {"ccc": "CCC", "mae": "Mean absolute error"}}
-_PATTERNS = {"random": "here and there", "burst": "in bursts of ten", "tail": "from the end"}
+_PATTERNS = {"random": "random frames", "burst": "random bursts of ten", "tail": "from the end"}
 _DRAWS = {str(n): str(n) for n in (1, 3, 5, 10, 20)}
 _PICTURES = {"png": "PNG", "svg": "SVG"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import services, session
+from app.training import outlook
 from core.errors import UserError
 from core.models.base import MODELS
 from core.training.background import devices, regimes, start
@@ -15,18 +16,23 @@ SPLITS = {"speaker": "By speaker", "official": "The corpus's own"}
 BUNDLED, FOLDER = "The bundled clips", "A folder"
 
 
-def new_run(opened: bool) -> None:
-    """Choose and start a run; it is the one looked at from then on."""
-    with st.expander("A new run", expanded=opened, icon=":material/add:"):
+def new_run(opened: bool) -> str:
+    """Choose and start a run; it is the one looked at from then on. Returns the system that is chosen."""
+    box = st.expander("A new run", expanded=opened, icon=":material/add:", on_change="rerun", key="train_form")
+    with box:
         order = _order()
+        # To measure is work: only for who looks at it.
+        if box.open:
+            outlook.show(order)
         if st.button("Start training", type="primary", icon=":material/model_training:"):
             try:
                 name = start(order, services.models())
             except UserError as error:
                 st.error(str(error))
-                return
+                return order.system
             session.choose_option("train.run", name)
             st.rerun()
+    return order.system
 
 
 def _order() -> Order:

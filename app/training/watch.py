@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app import choose, services, session
-from app.training import curves
+from app.training import curves, outlook
 from core.cards import held_out
 from core.errors import UserError
 from core.training import background, runs
@@ -80,35 +80,34 @@ def _standing(run: Run) -> None:
     if run.state == "waiting":
         st.info(run.why)
     elif run.state == "running":
-        st.progress(min(1.0, max(0.0, run.share if run.history else 0.0)), text=doing(run))
+        st.progress(
+            min(1.0, max(0.0, run.share if run.history else 0.0)),
+            text=doing(run, None if run.history else outlook.expected(run.order)),
+        )
     elif run.state == "stopped":
-        st.info(f"Stopped after {_count(len(run.history), 'epoch')}. What these brought is kept: it can go on from there.")
+        st.info(f"Stopped after {outlook.count(len(run.history), 'epoch')}. What these brought is kept: it can go on from there.")
     elif run.state == "failed":
         st.error(run.why)
     else:
         early = "" if len(run.history) >= run.order.epochs else ", then nothing better came"
-        st.success(f"Done: {_count(len(run.history), 'epoch')}{early}. It is among the models of all pages as {run.id}.")
+        st.success(f"Done: {outlook.count(len(run.history), 'epoch')}{early}. It is among the models of all pages as {run.id}.")
 
 
-def doing(run: Run) -> str:
-    """What a run does, and how long it will take."""
+def doing(run: Run, expected: float | None = None) -> str:
+    """What a run does, and how long it will take.
+
+    Args:
+        expected: seconds in all, as estimated before it began; of use until its own first epoch tells.
+    """
     if not run.history:
-        share = f", {run.share:.0%}" if run.share else ""
-        return f"{run.stage or 'Starting'}{share}: the time that it takes can be told after the first epoch"
-    left = run.seconds_left
-    return f"Epoch {len(run.history)} of {run.order.epochs}" + ("" if left is None else f", at most {duration(left)} to go")
-
-
-def duration(seconds: float) -> str:
-    """A time as a person would say it."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _count(number: int, of: str) -> str:
-    return f"{number} {of}" if number == 1 else f"{number} {of}s"
+        share = f", {run.share * 100:.0f} %" if run.share else ""
+        left = "the time that it takes can be told after the first epoch"
+        if expected is not None:
+            left = f"about {outlook.duration(expected)} in all, by the estimate; the first epoch will tell better"
+        return f"{run.stage or 'Starting'}{share}: {left}"
+    seconds = run.seconds_left
+    left = "" if seconds is None else f", at most {outlook.duration(seconds)} to go"
+    return f"Epoch {len(run.history)} of {run.order.epochs}{left}"
 
 
 def _buttons(run: Run) -> None:

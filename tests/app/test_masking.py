@@ -105,7 +105,9 @@ def test_the_board_gets_every_share_at_once_and_the_exact_answer(page) -> None:
     assert grid["modalities"] == ["audio", "visual"]
     assert len(grid["answers"]["decision"]) == len(grid["shares"]) ** 2 * len(fake.CLASSES)
     assert data["exact"]["decision"] == pytest.approx(grid["answers"]["decision"][-6:], abs=1e-4)
-    assert data["options"]["patterns"] == ["random", "burst", "tail", "attended", "drawn"]
+    assert [one["id"] for one in data["options"]["patterns"]] == ["random", "burst", "tail", "attended", "drawn"]
+    assert {one["title"] for one in data["options"]["patterns"]} >= {"random frames", "most attended first"}
+    assert all(one["title"] and one["meaning"] for one in data["options"]["fillings"])
     assert element(page, "timeline_url")["timeline_url"] == "/timelines/first-predicted"
 
 
@@ -135,6 +137,7 @@ def test_what_a_hand_did_reaches_the_url_once(page) -> None:
     report = {
         "keep": {"audio": 100, "visual": 100}, "pattern": "drawn", "filling": "absent", "seed": 0, "burst": 0.4,
         "spans": {"audio": [[0.5, 1.2], [2.0, 2.4]], "visual": []}, "head": "audio", "class": "", "stamp": "me", "serial": 1,
+        "subject": board(page)["options"]["subject"],
     }  # fmt: skip
     page.session_state["masking_board"] = {"state": report}
     settle(page)
@@ -146,6 +149,17 @@ def test_what_a_hand_did_reaches_the_url_once(page) -> None:
     settle(page)
     assert page.query_params["o.masking.spans"] == "audio:100-200"
     assert board(page)["state"]["stamp"] == ""
+
+
+def test_what_a_board_says_late_of_another_clip_is_not_done_to_this_one(page) -> None:
+    settle(page)
+    late = {"keep": {"audio": 0}, "pattern": "tail", "stamp": "me", "serial": 7, "subject": "demo demo second"}
+    assert board(page)["options"]["subject"] == "demo demo first"
+    page.session_state["masking_board"] = {"state": late}
+    settle(page)
+    assert not [name for name in page.query_params if name.startswith("o.masking.")]
+    assert board(page)["state"]["keep"] == {}
+    assert board(page)["state"]["pattern"] == "random"
 
 
 @pytest.mark.parametrize(
@@ -194,6 +208,10 @@ def test_curves_wait_for_a_press_and_come_back_from_disk(page, monkeypatch) -> N
 
     monkeypatch.setattr(data, "measure", lambda *_: table().rename(columns={"accuracy": "micro_f1"}))
     settle(page)
+    assert not [b for b in page.button if b.label.startswith("Measure")]
+    page.query_params["o.masking.view"] = "corpus"
+    settle(page)
+    assert not [e for e in page.get("bidi_component") if "grid_url" in e.proto.json]
     assert not page.get("plotly_chart")
     (press,) = [b for b in page.button if b.label.startswith("Measure")]
     press.click()

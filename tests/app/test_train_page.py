@@ -6,12 +6,13 @@ import json
 import os
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 
 from app import services
-from app.training import curves, watch
-from core.training import background, runs, splits
+from app.training import curves, outlook, watch
+from core.training import background, forecast, runs, splits
 from core.training.runs import Order, Run
 
 PAGE = "../pages/train.py"
@@ -28,9 +29,23 @@ def train(app, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(background, "_launch", lambda folder: process(folder))
     # The corpus of these tests has two speakers, which cannot be parted in three.
     parted = splits.parted
-    monkeypatch.setattr(splits, "parted", lambda table, seed, way: parted(table, seed, way) if way == "official" else None)
+    monkeypatch.setattr(
+        splits, "parted", lambda table, seed, way: parted(table, seed, way) if way == "official" else shared(table)
+    )
+    monkeypatch.setattr(forecast, "measure", told)
     app.run()
     return app.switch_page(PAGE)
+
+
+def shared(table: pd.DataFrame) -> pd.Series:
+    return pd.Series(["train", *["test"] * (len(table) - 1)], table.index)
+
+
+def told(order: Order, report: object = None) -> None:
+    """2 s a clip and an epoch, without measuring anything."""
+    path = forecast.measured_path(order)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"clip": 2.0, "reading": 0.5, "basis": "a step"}))
 
 
 def process(folder: Path, alive: bool = True) -> None:
@@ -61,6 +76,31 @@ def test_the_form_opens_with_the_systems_own_recipe(train) -> None:
     of(train, "selectbox", "System").select("double-attention").run()
     assert of(train, "number_input", "Epochs, at most").value == 8
     assert of(train, "selectbox", "Regime").value == "metric"
+
+
+def test_the_time_and_a_small_corpus_are_told_before_a_run_begins(train) -> None:
+    """20 epochs of 2 s for the one clip to train on, and half a second for each of the two that are read: 41 s."""
+    train.run()
+    said = [caption.value for caption in train.caption]
+    assert any(one.startswith("Expected: 41 s for 20 epochs on 1 clip,") and "based on a step" in one for one in said), said
+    assert [warning.value for warning in train.warning] == ["This corpus is small for a run."]
+    few, tested = (text.value for text in train.text[:2])
+    assert few.startswith("Few clips to learn from: 1, 0 to 1 of each class")
+    assert tested.startswith("It is tested on 1 clip of 1 speaker: one clip more or less moves the accuracy by 100 points")
+    of(train, "number_input", "Epochs, at most").set_value(3).run()
+    assert any(caption.value.startswith("Expected: 7 s for 3 epochs") for caption in train.caption)
+
+
+def test_a_sample_stands_where_runs_will_and_says_so(train, clips: Path) -> None:
+    (clips / "first.history.json").write_text(json.dumps({"best_epoch": 1, "epochs": HISTORY}))
+    train.run()
+    assert any("A sample, not a run of yours." in one.value for one in train.markdown)
+    assert any("The recorded training of demo" in one.value for one in train.text)
+    assert len(train.get("plotly_chart")) == 2
+    made("mine", alive=False)
+    train.run()
+    assert not any("A sample" in one.value for one in train.markdown)
+    (clips / "first.history.json").unlink()
 
 
 def test_a_corpus_that_cannot_be_split_is_refused_before_a_run_begins(train) -> None:
@@ -157,7 +197,8 @@ def test_the_curves_are_the_history() -> None:
 
 def test_a_run_says_what_it_does_and_how_long_it_will_take() -> None:
     run = Run("a", Path("a"), ORDER, "running", stage="Reading clips", share=0.4)
-    assert watch.doing(run) == "Reading clips, 40%: the time that it takes can be told after the first epoch"
+    assert watch.doing(run) == "Reading clips, 40 %: the time that it takes can be told after the first epoch"
+    assert watch.doing(run, 150.0).endswith("40 %: about 2 min in all, by the estimate; the first epoch will tell better")
     run = Run("a", Path("a"), ORDER, "running", history=HISTORY, pace=100.0)
     assert watch.doing(run) == "Epoch 3 of 4, at most 2 min to go"
-    assert [watch.duration(s) for s in (0.2, 89, 90, 6000, 7500)] == ["1 s", "89 s", "2 min", "1 h 40 min", "2 h 5 min"]
+    assert [outlook.duration(s) for s in (0.2, 89, 90, 6000, 7500)] == ["1 s", "89 s", "2 min", "1 h 40 min", "2 h 5 min"]

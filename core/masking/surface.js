@@ -56,7 +56,7 @@ function labelSurface(b, cells) {
   el.high.textContent = amount(grid, high)
   el.axisX.replaceChildren(...["0", `${across} that is there, % →`, "100"].map((text) => Object.assign(element("span", ""), { textContent: text })))
   el.axisY.textContent = up ? `${up} that is there, % →` : ""
-  el.boundary.textContent = flips ? "White line: the answer flips" : "The answer never flips"
+  el.boundary.textContent = flips ? "White line: the answer changes" : "The answer never changes"
   const about = `${el.surfaceTitle.textContent} ${grid.labels[k]} by the share of ${[across, up].filter(Boolean).join(" and ")} that is there.`
   el.surface.setAttribute("aria-label", `${about} ${el.boundary.textContent}. Arrow keys move the point.`)
   b.root.dataset.surface = `${headShown(b)}:${grid.labels[k]}`

@@ -1,4 +1,4 @@
-// The answer beside the untouched one: a chip for each head, a bar for each class, and where it flips.
+// The answer beside the untouched one: a chip for each head, a bar for each class, and where it changes.
 
 function buildAnswer(b) {
   const { grid, el } = b
@@ -7,19 +7,21 @@ function buildAnswer(b) {
     const chip = element("button", "chip")
     chip.type = "button"
     chip.setAttribute("role", "radio")
-    const [name, said, was] = [element("span", ""), element("b", ""), element("small", "")]
-    name.textContent = title
-    chip.append(name, said, was)
+    const [name, said, share, sign, was] = [element("span", ""), element("b", ""), element("i", ""), element("i", "sign"), element("small", "")]
+    name.textContent = chip.title = title
+    sign.setAttribute("role", "img")
+    chip.append(name, said, share, sign, was)
     chip.onclick = () => look(b, { head: id })
     el.chips.append(chip)
-    return { id, chip, said, was }
+    return { id, title, chip, said, share, sign, was }
   })
+  el.chips.onkeydown = (event) => chipKey(b, event)
   el.class.replaceChildren(...grid.labels.map((name) => new Option(name, name)))
   el.classes.replaceChildren()
   b.rows = grid.labels.map((name, k) => {
     const item = element("li", "class")
     const label = element("span", "class-name")
-    label.textContent = name
+    label.textContent = label.title = name
     const [track, fill, pin] = [element("span", "track"), element("span", "fill"), element("span", "pin")]
     fill.style.background = classColour(name, k)
     track.append(fill, pin)
@@ -28,6 +30,18 @@ function buildAnswer(b) {
     el.classes.append(item)
     return { item, fill, pin, share, pinned }
   })
+}
+
+// A group of radio buttons is one stop of the Tab key; arrows go from one to the next.
+function chipKey(b, event) {
+  const move = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key]
+  if (!move) return
+  event.preventDefault()
+  event.stopPropagation()
+  const at = b.chips.findIndex(({ id }) => id === headShown(b))
+  const next = b.chips[(at + move + b.chips.length) % b.chips.length]
+  next.chip.focus()
+  look(b, { head: next.id })
 }
 
 // The class that the surface shows and the flip is told of: the one that was chosen, else the one that the untouched clip gets.
@@ -41,15 +55,27 @@ function headShown(b) {
   return b.grid.answers[b.state.head] ? b.state.head : "decision"
 }
 
-// What the head says now: exactly, or from the grid; null where only the server can tell.
+// What the head says now: exactly, or from the grid; null where only the server can tell. A point that was reckoned with the
+// grid is read from it: one state, one number, whoever shows it.
 function saidNow(b, head) {
+  if (atNode(b)) return answerAt(b.grid, head, sharesOf(b))
   if (b.exact && b.exactFor === keyOf(b, b.state)) return b.exact[head]
   if (b.state.pattern === "drawn" || !gridFits(b)) return null
   return answerAt(b.grid, head, sharesOf(b))
 }
 
 function isExact(b) {
-  return (b.exact && b.exactFor === keyOf(b, b.state)) || (b.state.pattern !== "drawn" && gridFits(b) && onNode(b.grid, sharesOf(b)))
+  return atNode(b) || (b.exact && b.exactFor === keyOf(b, b.state))
+}
+
+function atNode(b) {
+  return isWhole(b) || (b.state.pattern !== "drawn" && gridFits(b) && onNode(b.grid, sharesOf(b)))
+}
+
+// The whole clip is the same whatever would replace what is gone.
+function isWhole(b) {
+  if (b.state.pattern === "drawn") return !Object.values(b.state.spans).some((spans) => spans.length)
+  return Object.values(b.state.keep).every((share) => share === 100)
 }
 
 function showAnswer(b) {
@@ -71,9 +97,9 @@ function showAnswer(b) {
     row.pinned.textContent = amount(grid, whole[i])
     row.item.classList.toggle("leads", grid.task === "classification" ? i === best : i === k)
   })
-  el.exactness.textContent = !said ? "asking …" : isExact(b) ? "" : "≈ between reckoned points"
+  el.exactness.textContent = !said ? "asking …" : isExact(b) ? "" : "≈ interpolated"
   showChips(b, k)
-  showFlip(b, head, whole, k)
+  showFlip(b, head, k)
   Object.assign(root.dataset, {
     head, top: verdictName(grid, best, k), share: known[grid.task === "classification" ? best : k].toFixed(4),
     exact: Boolean(said && isExact(b)), pending: !said, whole: verdictName(grid, verdictOf(grid, whole, k), k),
@@ -82,44 +108,44 @@ function showAnswer(b) {
 
 function showChips(b, k) {
   const { grid } = b
-  for (const { id, chip, said, was } of b.chips) {
+  for (const { id, title, chip, said, share, sign, was } of b.chips) {
     const values = saidNow(b, id)
     chip.setAttribute("aria-checked", String(id === headShown(b)))
+    chip.tabIndex = id === headShown(b) ? 0 : -1
     if (!values) continue
     const [verdict, before] = [values, wholeOf(grid, id)].map((one) => verdictOf(grid, one, k))
     const seen = b.state.pattern === "drawn" || !gridFits(b) || seenAt(grid, id, sharesOf(b))
     const classes = grid.task === "classification"
     const [name, value] = classes ? [grid.labels[verdict], values[verdict]] : [grid.labels[k], values[k]]
-    said.textContent = seen ? `${name} ${amount(grid, value)}` : "no evidence"
-    if (seen && classes && b.options.truth) said.append(" ", truthSign(name === b.options.truth))
-    was.textContent = classes && verdict !== before ? `untouched: ${grid.labels[before]}` : ""
+    said.textContent = seen ? name : "no evidence"
+    share.textContent = seen ? amount(grid, value, 0) : ""
+    markTruth(sign, seen && classes && b.options.truth ? name === b.options.truth : null)
+    was.textContent = classes && verdict !== before ? `whole: ${grid.labels[before]}` : ""
+    chip.title = [title, said.textContent, share.textContent, was.textContent].filter(Boolean).join(" · ")
   }
 }
 
-function truthSign(right) {
-  const one = element("span", `sign${right ? " right" : ""}`)
-  one.textContent = right ? "✓" : "✕"
-  one.setAttribute("role", "img")
-  one.setAttribute("aria-label", right ? "agrees with the true label" : "differs from the true label")
-  return one
+function markTruth(sign, right) {
+  sign.hidden = right === null
+  sign.textContent = right ? "✓" : "✕"
+  sign.classList.toggle("right", right === true)
+  sign.setAttribute("aria-label", right ? "agrees with the true label" : "differs from the true label")
 }
 
-// Where along each slider the verdict changes, the others held: in colours under the slider, and in a sentence.
-function showFlip(b, head, whole, k) {
+// Where along each slider the verdict changes, the others held: in colours under the slider, and in words.
+function showFlip(b, head, k) {
   const { grid } = b
   const shares = sharesOf(b)
-  const first = verdictOf(grid, whole, k)
-  const sentences = grid.modalities.map((modality, axis) => {
+  grid.modalities.forEach((modality, axis) => {
     const along = verdictsAlong(grid, head, shares, axis, k)
-    b.sliders[axis].winners.style.background = stripes(b, along)
-    let flip = -1
-    for (let share = 99; share >= 0 && flip < 0; share--) if (along[share] !== along[share + 1]) flip = share + 1
-    b.root.dataset[`flip${axis}`] = flip
-    const what = nameOf(modality).toLowerCase()
-    if (flip < 0) return `no share of the ${what} alone changes it`
-    return `with less than about ${flip} % of the ${what} it becomes ${verdictName(grid, along[flip - 1], k)}`
+    const { winners, flip } = b.sliders[axis]
+    winners.style.background = stripes(b, along)
+    let first = -1
+    for (let share = 99; share >= 0 && first < 0; share--) if (along[share] !== along[share + 1]) first = share + 1
+    b.root.dataset[`flip${axis}`] = first
+    const said = first < 0 ? `at any share: ${verdictName(grid, along[0], k)}` : `below about ${first} %: ${verdictName(grid, along[first - 1], k)}`
+    flip.textContent = flip.title = b.state.pattern === "drawn" ? "" : said
   })
-  b.el.flip.textContent = b.state.pattern === "drawn" ? "" : `Untouched: ${verdictName(grid, first, k)}. From here, ${sentences.join("; ")}.`
 }
 
 function stripes(b, along) {
@@ -145,6 +171,6 @@ function rangeOf(b) {
   return b.grid.range
 }
 
-function amount(grid, value) {
-  return grid.task === "classification" ? `${(100 * value).toFixed(1)} %` : value.toFixed(3)
+function amount(grid, value, decimals = 1) {
+  return grid.task === "classification" ? `${(100 * value).toFixed(decimals)} %` : value.toFixed(decimals + 2)
 }

@@ -6,7 +6,8 @@ const STRIP_HEIGHT = 44
 function buildStrips(b) {
   const { grid, el } = b
   const how = element("p", "note how")
-  how.textContent = "Drag over a lane to take frames away by hand; begin on a grey one to bring frames back."
+  how.hidden = Boolean(b.options.alone)
+  how.textContent = "Drag over a lane to take frames away; begin on a grey one to bring them back."
   el.strips.replaceChildren(how)
   b.strips = grid.modalities.map((modality) => {
     const strip = { ...grid.strips[modality], modality }
@@ -15,15 +16,15 @@ function buildStrips(b) {
     const [name, left] = [element("div", "strip-name"), element("div", "strip-left")]
     name.textContent = nameOf(modality)
     const hint = element("small", "")
-    hint.textContent = !strip.count ? "nothing there" : strip.weight.length ? "height: attention when whole" : ""
+    hint.textContent = !strip.count ? "nothing there" : strip.weight.length ? "height: attention" : ""
     name.append(hint)
     strip.canvas = element("canvas", "")
-    strip.canvas.tabIndex = strip.count ? 0 : -1
-    strip.canvas.setAttribute("role", "img")
+    strip.canvas.tabIndex = strip.count && !b.options.alone ? 0 : -1
+    strip.canvas.setAttribute("role", b.options.alone ? "img" : "application")
     strip.left = left
     row.append(name, strip.canvas, left)
     el.strips.append(row)
-    if (strip.count) wireStrip(b, strip)
+    if (strip.count && !b.options.alone) wireStrip(b, strip)
     return strip
   })
   b.observer.disconnect()

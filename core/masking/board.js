@@ -1,40 +1,13 @@
-// The masking board's life: mount once, follow Python's data, answer the hand without asking anybody, report on release.
+// The masking board's life: mount once, follow what is given, answer the hand without asking anybody, report on release.
 
-const boards = new WeakMap()
-const PATTERN_NAMES = { random: "here and there", burst: "in bursts", tail: "from the end", attended: "the most attended first", drawn: "drawn by hand" }
-const FILLING_NAMES = { absent: "nothing: absent", zeros: "zeros", mean: "the training mean", noise: "noise", held: "the last frame, held" }
-const MEANINGS = {
-  absent: "The model is told that these frames are not there.",
-  zeros: "Features of zeros, as extracted; the model takes them for frames like any other.",
-  mean: "The mean of the training set, which is what papers mean by zeros after normalising; the model takes it for a frame like any other.",
-  noise: "Noise about the training mean, as strong as the clip's own frames vary; the model takes it for frames like any other.",
-  held: "The last frame before that stayed; absent where none did.",
-}
 const BURSTS = [0.1, 0.2, 0.4, 0.8, 1.6]
 const MODALITY_NAMES = { audio: "Sound", visual: "Picture" }
 const SOON = 300 // milliseconds after the last key
 
-export default function (component) {
-  const { parentElement, data, setStateValue } = component
-  let b = boards.get(parentElement)
-  if (!b) {
-    b = mountBoard(parentElement)
-    boards.set(parentElement, b)
-  }
-  b.send = (state) => setStateValue("state", state)
-  followData(b, data)
-  return () => {
-    b.observer.disconnect()
-    b.loading?.abort()
-    clearTimeout(b.waiting)
-    boards.delete(parentElement)
-  }
-}
-
-function mountBoard(parent) {
+function mountBoard(parent, { report: send }) {
   const root = parent.querySelector(".board")
   const el = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((one) => [one.dataset.ref, one]))
-  const b = { root, el, stamp: Math.random().toString(36).slice(2), serial: 0, past: [], future: [], strips: [], sliders: [], lastPattern: "random" }
+  const b = { root, el, send, stamp: Math.random().toString(36).slice(2), serial: 0, past: [], future: [], strips: [], sliders: [], lastPattern: "random" }
   root.dataset.ready = "false"
   b.observer = new ResizeObserver(() => { if (b.grid) redrawBoard(b) })
   el.pattern.onchange = () => change(b, { pattern: el.pattern.value, ...(el.pattern.value === "drawn" ? { spans: takeOver(b) } : {}) }, true)
@@ -46,15 +19,27 @@ function mountBoard(parent) {
   el.class.onchange = () => look(b, { class: el.class.value })
   el.undo.onclick = () => travel(b, b.past, b.future)
   el.redo.onclick = () => travel(b, b.future, b.past)
-  el.reset.onclick = () => change(b, { keep: {}, spans: {}, pattern: b.state.pattern === "drawn" ? b.lastPattern : b.state.pattern }, true)
-  root.onkeydown = (event) => {
-    if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z" || !b.grid) return
-    event.preventDefault()
-    if (event.shiftKey) travel(b, b.future, b.past)
-    else travel(b, b.past, b.future)
-  }
+  root.onkeydown = (event) => undoKey(b, event)
+  b.onKey = (event) => presetKey(b, event)
+  document.addEventListener("keydown", b.onKey)
   wireSurface(b)
-  return b
+  return {
+    send: (report) => { b.send = report },
+    follow: (data) => followData(b, data),
+    close: () => {
+      b.observer.disconnect()
+      b.loading?.abort()
+      clearTimeout(b.waiting)
+      document.removeEventListener("keydown", b.onKey)
+    },
+  }
+}
+
+function undoKey(b, event) {
+  if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z" || !b.grid) return
+  event.preventDefault()
+  if (event.shiftKey) travel(b, b.future, b.past)
+  else travel(b, b.past, b.future)
 }
 
 // Python's data may be new, the same, or an echo of what this board reported: only the first may move the hand's state.
@@ -65,6 +50,7 @@ function followData(b, data) {
   if (data.options.subject !== b.subject) {
     b.subject = data.options.subject
     Object.assign(b, { past: [], future: [], grid: null, gridUrl: "", exact: null, lastSaid: null, state: null, painted: "" })
+    b.loading?.abort()
     b.root.dataset.ready = "false"
     b.root.classList.add("stale")
   }
@@ -76,6 +62,7 @@ function followData(b, data) {
   b.exact = data.exact
   b.exactFor = data.exact ? keyOf(b, state) : ""
   b.theme = null
+  if (data.grid && data.grid !== b.grid) takeGrid(b, data.grid, data.options.subject, state)
   if (data.grid_url && data.grid_url !== b.gridUrl) openGrid(b, data.grid_url, state)
   fillBoard(b)
   if (b.grid) redrawBoard(b)
@@ -84,22 +71,27 @@ function followData(b, data) {
 async function openGrid(b, url, state) {
   b.loading?.abort()
   b.loading = new AbortController()
+  b.gridUrl = url
   try {
     const response = await fetch(url, { signal: b.loading.signal })
     if (!response.ok) throw new Error(`The answers could not be loaded (${response.status}); reload the page.`)
-    b.grid = await response.json()
-    b.gridUrl = url
-    b.gridFor = gridKey(state)
-    b.painted = ""
-    buildSliders(b)
-    buildAnswer(b)
-    buildStrips(b)
-    fillBoard(b)
-    redrawBoard(b)
-    b.root.dataset.ready = "true"
+    takeGrid(b, await response.json(), url, state)
   } catch (error) {
-    if (error.name !== "AbortError") b.el.status.textContent = error.message
+    if (error.name === "AbortError") return
+    b.gridUrl = ""
+    b.el.status.textContent = error.message
   }
+}
+
+function takeGrid(b, grid, url, state) {
+  Object.assign(b, { grid, gridUrl: url, gridFor: gridKey(state), painted: "" })
+  buildPresets(b)
+  buildSliders(b)
+  buildAnswer(b)
+  buildStrips(b)
+  fillBoard(b)
+  redrawBoard(b)
+  b.root.dataset.ready = "true"
 }
 
 function buildSliders(b) {
@@ -108,7 +100,8 @@ function buildSliders(b) {
   b.el.sliders.replaceChildren()
   b.sliders = b.grid.modalities.map((modality, axis) => {
     const box = element("label", "slide")
-    const [head, name, amountNow, input, winners] = [element("span", "slide-head"), element("span", ""), element("b", ""), element("input", ""), element("div", "winners")]
+    const [head, name, amountNow, input] = [element("span", "slide-head"), element("span", ""), element("b", ""), element("input", "")]
+    const [winners, flip] = [element("div", "winners"), element("span", "flip")]
     name.textContent = `${nameOf(modality)} that is there`
     Object.assign(input, { type: "range", min: 0, max: 100, step: 1 })
     input.setAttribute("aria-label", `${nameOf(modality)} that is there`)
@@ -116,16 +109,16 @@ function buildSliders(b) {
     input.onchange = () => commitSoon(b, 0)
     winners.title = "The answer at each share, in its class's colour"
     head.append(name, amountNow)
-    box.append(head, input, winners)
+    box.append(head, input, winners, flip)
     b.el.sliders.append(box)
-    return { modality, input, amountNow, winners }
+    return { modality, input, amountNow, winners, flip }
   })
 }
 
 // What is there moves; the answer follows at once.
-function moveTo(b, shares) {
+function moveTo(b, shares, done = false) {
   const keep = Object.fromEntries(b.grid.modalities.map((modality, i) => [modality, shares[i]]))
-  change(b, { keep, spans: {}, pattern: b.state.pattern === "drawn" ? b.lastPattern : b.state.pattern })
+  change(b, { keep, spans: {}, pattern: b.state.pattern === "drawn" ? b.lastPattern : b.state.pattern }, done)
 }
 
 function change(b, parts, done = false) {
@@ -172,25 +165,25 @@ function travel(b, from, to) {
 
 function report(b) {
   b.serial += 1
-  b.send({ ...b.state, stamp: b.stamp, serial: b.serial })
+  b.send({ ...b.state, stamp: b.stamp, serial: b.serial, subject: b.subject })
 }
 
 // The controls that are not drawn: what can be chosen, and what is.
 function fillBoard(b) {
   const { el, state, options } = b
-  choices(el.pattern, options.patterns, PATTERN_NAMES)
-  choices(el.filling, options.fillings, FILLING_NAMES)
+  choices(el.pattern, options.patterns)
+  choices(el.filling, options.fillings)
   el.undo.disabled = !b.past.length
   el.redo.disabled = !b.future.length
   if (b.grid) follow(b)
-  el.meaning.textContent = MEANINGS[state.filling] ?? ""
+  el.meaning.textContent = options.fillings.find(({ id }) => id === state.filling)?.meaning ?? ""
 }
 
-function choices(select, values, names) {
-  const wanted = values.join()
+function choices(select, offered) {
+  const wanted = offered.map(({ id }) => id).join()
   if (select.dataset.values === wanted) return
   select.dataset.values = wanted
-  select.replaceChildren(...values.map((value) => new Option(names[value] ?? value, value)))
+  select.replaceChildren(...offered.map(({ id, title }) => new Option(title, id)))
 }
 
 // Everything that follows the hand. No round trip, no layout of anything but what moves.
@@ -208,15 +201,16 @@ function follow(b) {
   if (![...el.burst.options].some((one) => one.value === String(state.burst))) el.burst.append(new Option(`${state.burst} s`, String(state.burst)))
   el.burst.value = String(state.burst)
   if (document.activeElement !== el.seed) el.seed.value = state.seed
-  el.burstField.hidden = state.pattern !== "burst"
-  el.seedField.hidden = !["random", "burst"].includes(state.pattern) && state.filling !== "noise"
-  el.reset.disabled = isWhole(b)
+  el.fields.hidden = Boolean(b.options.alone)
+  el.burst.disabled = state.pattern !== "burst"
+  el.seed.disabled = el.dice.disabled = !["random", "burst"].includes(state.pattern) && state.filling !== "noise"
+  showPresets(b, shares)
   showAnswer(b)
   movePoint(b)
   const off = state.pattern === "drawn" || !gridFits(b)
   b.root.classList.toggle("off", off)
   el.status.textContent = gridFits(b)
-    ? state.pattern === "drawn" ? "Frames drawn by hand: the surface shows shares of frames that go here and there." : ""
+    ? state.pattern === "drawn" ? "Frames drawn by hand: the surface shows frames that go at random." : ""
     : "Asking the model at every share of sound and picture …"
   b.root.dataset.keep = b.grid.modalities.map((modality, i) => `${modality}:${shares[i]}`).join(",")
   b.root.dataset.pattern = state.pattern
@@ -240,11 +234,6 @@ function drawnShare(b, modality) {
 function sharesOf(b) {
   if (b.state.pattern === "drawn") return b.grid.modalities.map((modality) => Math.round(drawnShare(b, modality)))
   return b.grid.modalities.map((modality) => b.state.keep[modality] ?? 100)
-}
-
-function isWhole(b) {
-  if (b.state.pattern === "drawn") return !Object.values(b.state.spans).some((spans) => spans.length)
-  return Object.values(b.state.keep).every((share) => share === 100)
 }
 
 // What the answer depends on, apart from the shares.

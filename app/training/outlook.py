@@ -1,0 +1,82 @@
+"""What a run would take and bring, before it begins: its time on this machine, and where its corpus is small."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from app import jobs
+from app.progress import finished
+from core.corpora import Corpus, is_named, open_corpus
+from core.errors import UserError
+from core.training import forecast, splits
+from core.training.runs import Order
+
+
+@st.fragment
+def show(order: Order) -> None:
+    """A warning where the corpus is small, and the time that the run will take; nothing of a corpus that cannot be read or
+    split: that is said where the run is started."""
+    found = _parted(order)
+    if found is None:
+        return
+    corpus, split = found
+    if remarks := forecast.remarks(corpus, split):
+        st.warning("This corpus is small for a run.", icon=":material/data_alert:")
+        for remark in remarks:
+            # Classes have a corpus's names: text, never markup.
+            st.text(remark)
+    if expected(order) is None and not finished(_ask(order)):
+        return
+    st.caption(words(order, forecast.counts(split)))
+
+
+def expected(order: Order) -> float | None:
+    """Seconds that a run takes if it does not stop early; None where nobody knows."""
+    found, pace = _parted(order), forecast.pace(order, splits.parted)
+    return None if found is None or pace is None else pace.seconds(order.epochs, forecast.counts(found[1]))
+
+
+def words(order: Order, clips: dict[str, int]) -> str:
+    """The time in a sentence, and what it is based on."""
+    pace = forecast.pace(order, splits.parted)
+    if pace is None:
+        return "The time that it takes can be told after the first epoch."
+    epochs, learnt = count(order.epochs, "epoch"), count(clips["train"], "clip")
+    return (
+        f"Expected: {duration(pace.seconds(order.epochs, clips))} for {epochs} on {learnt}, less if it stops early. "
+        f"An estimate, based on {pace.basis}: {pace.clip:.2g} s a clip and epoch. It takes longer while the machine "
+        "does other work."
+    )
+
+
+def duration(seconds: float) -> str:
+    """A time as a person would say it."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def count(number: int, of: str) -> str:
+    return f"{number} {of}" if number == 1 else f"{number} {of}s"
+
+
+def _parted(order: Order) -> tuple[Corpus, pd.Series] | None:
+    try:
+        if not is_named(order.corpus) and not order.corpus.strip():
+            return None
+        corpus = open_corpus(order.corpus)
+        return corpus, splits.parted(corpus.table, order.seed, order.split)
+    except (UserError, OSError, ValueError):
+        return None
+
+
+def _ask(order: Order) -> jobs.Job:
+    return jobs.ensure(f"pace-{forecast.measured_path(order).stem}", partial(_measure, order), "corpus")
+
+
+def _measure(order: Order, progress: jobs.Progress) -> None:
+    forecast.measure(order, progress)

@@ -1,0 +1,48 @@
+"""What a run looks like, while there is none: the recorded curves of a model that comes with the app."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import streamlit as st
+
+from app import services
+from app.training import curves
+from core import checkpoints
+from core.errors import UserError
+
+
+def show(system: str) -> None:
+    """A sample's curves, labelled as such; nothing where no model with a recorded history came with the app."""
+    shipped = {name: path for name, path in checkpoints.shipped().items() if _history(path).is_file()}
+    name = system if system in shipped else next(iter(shipped), "")
+    if not name:
+        return
+    history = json.loads(_history(shipped[name]).read_text(encoding="utf-8"))
+    rows, best = history["epochs"], int(history["best_epoch"])
+    with st.container(border=True, key="train_sample"):
+        st.markdown("**A sample, not a run of yours.** Such curves appear here while a run learns.")
+        st.text(_about(name))
+        first, second = st.columns(2)
+        config = curves.config("svg", f"{name}-sample")
+        with first:
+            st.plotly_chart(curves.losses(rows, best), key="sample_losses", config=config, alt=curves.words(rows, best))
+        if (scores := curves.scores(rows, best)) is not None:
+            with second:
+                st.plotly_chart(scores, key="sample_scores", config=config, alt="Accuracy on the development set, by head")
+        st.caption(curves.words(rows, best))
+
+
+def _about(name: str) -> str:
+    said = f"The recorded training of {name}, which comes with the app"
+    try:
+        card = services.card(name)
+    except UserError:
+        return f"{said}."
+    clips = sum(card.get("clips", {}).values())
+    return f"{said}: {clips} clips of the rendered demo corpus, {card.get('date', '')}."
+
+
+def _history(path: Path) -> Path:
+    return path.with_suffix(".history.json")

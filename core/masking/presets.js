@@ -1,0 +1,48 @@
+// The states that one press brings about: nothing of one modality, or all of everything.
+
+// The player has the p for its own.
+const PRESET_KEYS = { audio: "s", visual: "i" }
+
+function buildPresets(b) {
+  const { modalities } = b.grid
+  const offered = modalities.length > 1 ? modalities.map((modality) => presetWithout(b, modality)) : []
+  offered.push({ name: "Whole", key: "w", shares: modalities.map(() => 100), about: "All of the sound and the picture" })
+  b.presets = offered.map((one) => {
+    const button = element("button", "")
+    button.type = "button"
+    button.textContent = button.dataset.text = one.name
+    button.title = one.key ? `${one.about}  (${one.key})` : one.about
+    if (one.key) button.setAttribute("aria-keyshortcuts", one.key)
+    button.onclick = () => moveTo(b, one.shares, true)
+    return { ...one, button }
+  })
+  b.el.presets.replaceChildren(...b.presets.map(({ button }) => button))
+}
+
+function presetWithout(b, modality) {
+  const name = nameOf(modality).toLowerCase()
+  return {
+    name: `No ${name}`, key: PRESET_KEYS[modality], shares: b.grid.modalities.map((one) => (one === modality ? 0 : 100)),
+    about: `All of the ${name} is taken away, nothing else`,
+  }
+}
+
+function showPresets(b, shares) {
+  for (const { button, shares: wanted } of b.presets) {
+    button.setAttribute("aria-pressed", String(b.state.pattern !== "drawn" && wanted.every((share, i) => share === shares[i])))
+  }
+}
+
+// As the player's keys: they count when the focus is on the board or, where it is the only one, nowhere in particular, but
+// never while somebody chooses or types.
+function presetKey(b, event) {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !b.grid) return
+  const target = event.composedPath()[0]
+  const idle = !b.options.alone && (target === document.body || target.matches?.("section[tabindex], [data-testid=stMain], [data-testid=stApp]"))
+  if (!idle && !event.composedPath().includes(b.root)) return
+  if (target.matches?.("select, input[type=number]")) return
+  const wanted = b.presets.find(({ key }) => key === event.key)
+  if (!wanted) return
+  event.preventDefault()
+  wanted.button.click()
+}

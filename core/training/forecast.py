@@ -1,0 +1,166 @@
+"""Before a run begins: how long it will take on this machine, and whether its corpus is large enough to say anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from core.corpora import Corpus, open_corpus
+from core.errors import UserError
+from core.features.store import cache_root, key_of, write_atomically
+from core.models.base import MODELS
+from core.training import runs
+from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser, load_clips
+from core.training.loop import frozen
+from core.training.regimes import REGIMES
+from core.training.run import fitted, set_prior
+from core.training.runs import Order
+from core.training.splits import SPLITS
+
+FEW_CLIPS, FEW_CLASS_CLIPS, FEW_SPEAKERS, FEW_TESTED = 200, 30, 4, 50
+# Forward alone, against forward and backward.
+_LOOKING = 1 / 3
+_CLIPS = 4
+_STEPS = 2
+Report = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a machine trains.
+
+    Attributes:
+        clip: seconds that a clip of the training set takes in an epoch; one of the development set takes a third.
+        reading: seconds to read one clip before the first epoch.
+        basis: how that is known, for people.
+    """
+
+    clip: float
+    reading: float
+    basis: str
+
+    def seconds(self, epochs: int, clips: Mapping[str, int]) -> float:
+        """How long a run takes, if it does not stop early.
+
+        Args:
+            clips: of each part: "train", "development", "test".
+        """
+        return epochs * self.clip * _looks(clips) + self.reading * sum(clips.values())
+
+
+def counts(split: pd.Series) -> dict[str, int]:
+    """Clips of each part."""
+    return {part: int((split == part).sum()) for part in SPLITS}
+
+
+def pace(order: Order, way: Callable[[pd.DataFrame, int, str], pd.Series]) -> Pace | None:
+    """What is known without measuring anything: the newest run of this machine that trained the same, else what was measured.
+
+    Args:
+        way: ``core.training.splits.parted``.
+    """
+    for run in runs.all_runs().values():
+        if run.pace is None or len(run.history) < 2 or _kind(run.order) != _kind(order):
+            continue
+        try:
+            clips = counts(way(open_corpus(run.order.corpus).table, run.order.seed, run.order.split))
+        except UserError:
+            continue
+        return Pace(run.pace / max(1.0, _looks(clips)), 0.0, f"the run {run.id} on this machine")
+    try:
+        return Pace(**json.loads(measured_path(order).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def measured_path(order: Order) -> Path:
+    """Where ``measure`` writes."""
+    return cache_root() / "paces" / f"{key_of(*_kind(order), order.corpus)}.json"
+
+
+def measure(order: Order, report: Report = lambda stage, share: None) -> Pace:
+    """Read a few clips and train on them for a moment, in this process; kept on disk.
+
+    Raises:
+        UserError: when they cannot be read, or the system cannot be trained on them.
+    """
+    corpus = open_corpus(order.corpus)
+    report("Reading a few clips", 0.0)
+    few = replace(corpus, table=corpus.table.iloc[np.unique(np.linspace(0, len(corpus.table) - 1, _CLIPS).astype(int))])
+    changes, sets = fitted(order.system, order.preset, corpus)
+    start = time.perf_counter()
+    clips, _ = load_clips(few, workers=1, sets=sets)
+    reading = (time.perf_counter() - start) / len(few.table) / (os.cpu_count() or 1)
+    report("Measuring a step of training", 0.5)
+    normaliser = fit_normaliser(clips, RENDERED_WEIGHTS if corpus.synthetic and sets.get("visual") == "face-maps" else None)
+    with torch.random.fork_rng():
+        model = MODELS[order.system].preset(order.preset, **changes).to(order.device).train()
+        batches = Batches(clips, model.spec, normaliser, len(clips))
+        set_prior(model, batches.targets)
+        seconds = min(_step(model, batches, order.regime, order.device) for _ in range(_STEPS))
+    found = Pace(seconds / len(clips), reading, "a step of training that was measured on this machine")
+    write_atomically(measured_path(order), lambda part: part.write_text(json.dumps(asdict(found)), encoding="utf-8"))
+    return found
+
+
+def remarks(corpus: Corpus, split: pd.Series) -> list[str]:
+    """One sentence for each way in which a corpus is small for what a run wants to find out; none where it is large enough."""
+    clips = counts(split)
+    found = []
+    training = corpus.table[split == "train"]
+    by_class = training["label"].astype(str).value_counts().reindex(list(corpus.labels), fill_value=0) if corpus.labels else None
+    if by_class is not None and len(by_class) and by_class.min() < FEW_CLASS_CLIPS:
+        of_each = f"{by_class.min()}" if by_class.min() == by_class.max() else f"{by_class.min()} to {by_class.max()}"
+        found.append(
+            f"Few clips to learn from: {clips['train']}, {of_each} of each class (fewest: {by_class.idxmin()}). Below some "
+            f"{FEW_CLASS_CLIPS} of a class, what is learnt is mostly these clips."
+        )
+    elif by_class is None and clips["train"] < FEW_CLIPS:
+        found.append(f"Few clips to learn from: {clips['train']}. Below some {FEW_CLIPS}, what is learnt is mostly these clips.")
+    tested, speakers = clips["test"], _speakers(corpus.table[split == "test"])
+    few_speakers = speakers is not None and speakers < FEW_SPEAKERS
+    if few_speakers or tested < FEW_TESTED:
+        who = "" if speakers is None else f" of {speakers} {'speaker' if speakers == 1 else 'speakers'}"
+        found.append(
+            f"It is tested on {tested} {'clip' if tested == 1 else 'clips'}{who}: one clip more or less moves the accuracy by "
+            f"{100 / max(1, tested):.0f} points, and other people may be read quite differently."
+        )
+    return found
+
+
+def _kind(order: Order) -> tuple[str, str, str, str]:
+    return order.system, order.preset, order.regime, order.device
+
+
+def _looks(clips: Mapping[str, int]) -> float:
+    return clips.get("train", 0) + _LOOKING * clips.get("development", 0)
+
+
+def _speakers(table: pd.DataFrame) -> int | None:
+    named = table["speaker"].astype(str).str.strip() if "speaker" in table else pd.Series(dtype=str)
+    return int(named[named != ""].nunique()) or None
+
+
+def _step(model: torch.nn.Module, batches: Batches, regime: str, device: str) -> float:
+    """Seconds of one step over all clips, every stage of the regime."""
+    kind = REGIMES[regime]()
+    batch, target = next(iter(batches))
+    start = time.perf_counter()
+    for stage in kind.stages:
+        left_alone = [p for name, p in model.named_parameters() if not kind.trains(stage, name)]
+        with frozen(left_alone):
+            loss = kind.loss(model, batch.to(torch.device(device)), target.to(device), stage)  # type: ignore[arg-type]
+            if loss.requires_grad:
+                loss.backward()
+                model.zero_grad()
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
