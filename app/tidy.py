@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -36,13 +35,6 @@ def tidy() -> None:
 
 def _upload(path: Path) -> str:
     return path.name.split(".")[0]
-
-
-def renew(path: Path) -> None:
-    """Say that a file is in use."""
-    with suppress(OSError):
-        if time.time() - path.stat().st_mtime > _DAY:
-            os.utime(path)
 
 
 def _facts(paths: Iterable[Path]) -> Iterable[tuple[float, int, Path]]:

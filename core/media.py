@@ -19,6 +19,8 @@ from core.errors import UserError
 SAMPLE_RATE = 16_000
 # Attention weights grow with the square of the length: a minute at 10 ms takes some 2 GB.
 MAX_SECONDS = 60
+# A recorder told to stop after a minute stops a little later, and codecs fill up their last frame.
+SLACK = 0.5
 MAX_PIXELS = 4096 * 2304
 EXTENSIONS = (".mp4", ".mov", ".webm", ".avi", ".mkv")
 _TIME_BASE = Fraction(1, 90_000)
@@ -80,7 +82,7 @@ def probe(path: Path, longest: float = MAX_SECONDS) -> MediaInfo:
                 width, height = _upright_size(frame, video.sample_aspect_ratio)
                 fps = float(video.average_rate or video.guessed_rate or 25)
         duration = _duration(container, start)
-        if duration > longest:
+        if duration > longest + SLACK:
             raise UserError(f"{path.name} lasts {duration:.0f} s: cut it to {longest:g} s or less.")
         playable = (
             video is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app import jobs, services, shelf, uploads
+from app import jobs, services, shelf
 from core.corpora import Corpus
 from core.evaluation import robustness
 from core.evaluation.grid import GRID_VERSION, answer_to, response_grid
@@ -72,8 +72,7 @@ def _grid_path(item: services.Clip, model: str, change: Perturbation) -> Path:
 
 
 def _write_grid(item: services.Clip, model: str, change: Perturbation, path: Path, progress: jobs.Progress) -> None:
-    if item.corpus == services.UPLOADS and uploads.playable(item.id) is None:
-        uploads.make_playable(item.id, item.media, lambda share: progress("Preparing the clip for the browser", share))
+    services.prepare(item, progress)
     analyzer = services.analyzer(model)
     extract(item.media, analyzer.store, progress, analyzer.sets)
     streams, duration = _read(item, model)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from app import shelf, uploads
+from app import shelf
+from app.own import store
 from app.services.browsing import DEMO, corpus, corpus_names, opened
 from app.services.known import corpus_of, corpus_of_table, imported
 from core import corpora, media
@@ -54,10 +55,7 @@ def clip(corpus_name: str, clip_id: str) -> Clip:
         UserError: when there is none of that name.
     """
     if corpus_name == UPLOADS:
-        found = uploads.find(clip_id)
-        if found is None:
-            raise UserError("That upload is no longer stored here: choose the file again.")
-        return Clip(UPLOADS, clip_id, found[1], found[0])
+        return _own(clip_id)
     source = _named(corpus_name, clip_id)
     file, missing = None, ""
     try:
@@ -69,6 +67,17 @@ def clip(corpus_name: str, clip_id: str) -> Clip:
         missing = str(error)
     facts = {k: v for k, v in source.table.loc[clip_id].items() if pd.notna(v) and k != "path"}
     return Clip(source.name, clip_id, clip_id, file, facts.get("label"), facts, missing)
+
+
+def _own(clip_id: str) -> Clip:
+    found = store.find(clip_id)
+    if found is None:
+        raise UserError("That upload is no longer stored here: choose the file again.")
+    if found.file is None:
+        return Clip(
+            UPLOADS, clip_id, found.name, None, found.label, missing=f"Choose a stretch of {found.name} on the Clip page."
+        )
+    return Clip(UPLOADS, clip_id, found.name, found.file, found.label)
 
 
 def _named(name: str, clip_id: str) -> corpora.Corpus:
@@ -122,16 +131,22 @@ def media_url(item: Clip) -> str:
 def playable(item: Clip) -> Path | None:
     """What browsers can play of the clip; None where that has yet to be made."""
     if item.corpus == UPLOADS:
-        return uploads.playable(item.id)
+        return store.playable(item.id)
     if item.corpus == DEMO or media.probe(item.media).browser_playable:
         return item.media
     copy = browser_copy(item)
     return copy if copy.is_file() else None
 
 
+def prepare(item: Clip, progress: Callable[[str, float], None]) -> None:
+    """Make what browsers can play of the clip, where there is nothing yet."""
+    if playable(item) is None:
+        make_playable(item, lambda share: progress("Preparing the clip for the browser", share))
+
+
 def make_playable(item: Clip, progress: Callable[[float], None]) -> None:
     if item.corpus == UPLOADS:
-        uploads.make_playable(item.id, item.media, progress)
+        store.make_playable(item.id, item.media, progress)
     else:
         write_atomically(browser_copy(item), lambda part: media.browser_copy(item.media, part, progress))
 

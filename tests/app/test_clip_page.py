@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from app import uploads
+from app.own import store
 from app.services import known
 from core import checkpoints, corpora
 from core.errors import UserError
@@ -113,6 +113,6 @@ def test_upload_is_analysed(app, tmp_path) -> None:
     assert not app.exception
     assert not app.error
     stored = player_data(app)["clip_url"].removeprefix("/clips/uploads.")
-    path, name = uploads.find(stored)
-    assert name == "my film.MP4"
-    assert path.name == f"{stored}.mp4"
+    kept = store.find(stored)
+    assert kept.name == "my film.MP4"
+    assert kept.file.name == f"{stored}.mp4"
