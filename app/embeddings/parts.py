@@ -37,11 +37,9 @@ def keep_clip(corpus: str, clip: str, play: bool) -> None:
 
 def own_clips() -> list[str]:
     """A person's own clips, the newest ones, and the selected one in any case."""
-    selection = session.current()
+    selected = session.current().clip if session.current().corpus == services.UPLOADS else ""
     mine = [clip.id for clip in store.listed() if clip.file]
-    return [
-        clip for i, clip in enumerate(mine) if i < _MOST_OWN or (selection.corpus, selection.clip) == (services.UPLOADS, clip)
-    ]
+    return [clip for i, clip in enumerate(mine) if i < _MOST_OWN or clip == selected]
 
 
 def own_vectors(of: data.Clips, embedding: str) -> dict[str, np.ndarray]:

@@ -73,11 +73,8 @@ def _own(clip_id: str) -> Clip:
     found = store.find(clip_id)
     if found is None:
         raise UserError("That upload is no longer stored here: choose the file again.")
-    if found.file is None:
-        return Clip(
-            UPLOADS, clip_id, found.name, None, found.label, missing=f"Choose a stretch of {found.name} on the Clip page."
-        )
-    return Clip(UPLOADS, clip_id, found.name, found.file, found.label)
+    missing = "" if found.file else f"{found.name} is long: choose a stretch of it on the Clip page."
+    return Clip(UPLOADS, clip_id, found.name, found.file, found.label, missing=missing)
 
 
 def _named(name: str, clip_id: str) -> corpora.Corpus:
