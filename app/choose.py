@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import services, session
 from app.own import store
-from core.errors import UserError
+from app.own.parts import uploader
 
 LabelVisibility = Literal["visible", "hidden", "collapsed"]
 CAUTION = "This model was trained on rendered faces; it has never seen a person"
@@ -98,7 +98,7 @@ def sidebar(model_name: str | None, clips_of: str | None = None) -> None:
         st.session_state["choose_model"] = model_name
         st.selectbox("Model", names, key="choose_model", on_change=_choose_model)
     corpus(clips_of or model_name)
-    _uploader()
+    uploader()
     if model_name:
         _table(clips_of or model_name)
 
@@ -119,37 +119,6 @@ def _choose_corpus() -> None:
 
 def _choose_model() -> None:
     session.update(model=st.session_state["choose_model"])
-
-
-def _uploader() -> None:
-    turn = st.session_state.setdefault("upload_turn", 0)
-    file = st.file_uploader(
-        "Your own clip",
-        type=["mp4", "mov", "webm", "avi", "mkv"],
-        max_upload_size=200,
-        key=f"upload-{turn}",
-        help="The file stays on the machine that runs the app.",
-    )
-    if file is None:
-        return
-    try:
-        clip_id = store.save(file.name, file)
-    except UserError as error:
-        st.error(str(error))
-        return
-    # A fresh uploader: a file that stays in it would choose itself again at every run.
-    st.session_state["upload_turn"] = turn + 1
-    session.update(corpus=services.UPLOADS, clip=clip_id, model=_who_can_look())
-    st.rerun()
-
-
-def _who_can_look() -> str:
-    """The model for a new clip: another one where the chosen one was imported and can be asked nothing."""
-    chosen, others = session.current().model, services.askable()
-    if chosen not in services.models() or not services.unasked(chosen) or not others:
-        return chosen
-    st.toast(f"{chosen} was imported and cannot look at new clips: {others[0]} looks at yours.")
-    return others[0]
 
 
 def _table(model_name: str) -> None:

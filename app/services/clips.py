@@ -18,6 +18,7 @@ from core.errors import UserError
 from core.features.store import cache_root, content_hash, write_atomically
 from core.imports import shelf as imports
 from core.imports.clips import ImportedCorpus
+from core.stretch import clock, named
 
 UPLOADS = "uploads"
 
@@ -73,8 +74,9 @@ def _own(clip_id: str) -> Clip:
     found = store.find(clip_id)
     if found is None:
         raise UserError("That upload is no longer stored here: choose the file again.")
-    missing = "" if found.file else f"{found.name} is long: choose a stretch of it on the Clip page."
-    return Clip(UPLOADS, clip_id, found.name, found.file, found.label, missing=missing)
+    missing = "" if found.file else f"{found.name} lasts {clock(found.seconds)}: choose a stretch of it on the Clip page."
+    title = named(found.stretch, found.name) if found.stretch and found.file else found.name
+    return Clip(UPLOADS, clip_id, title, found.file, found.label, missing=missing)
 
 
 def _named(name: str, clip_id: str) -> corpora.Corpus:
@@ -122,7 +124,13 @@ def truth_known(item: Clip) -> bool:
 
 def media_url(item: Clip) -> str:
     """Where the browser finds the clip, in the form that browsers play."""
-    return shelf.lend("clips", f"{item.corpus}.{item.id}", playable(item) or item.media)
+    name = _own_name(item.media) if item.corpus == UPLOADS else item.id
+    return shelf.lend("clips", f"{item.corpus}.{name}", playable(item) or item.media)
+
+
+def _own_name(path: Path) -> str:
+    """Another stretch of a long file has another address, so that no browser shows the one before."""
+    return path.stem
 
 
 def playable(item: Clip) -> Path | None:
@@ -154,7 +162,8 @@ def browser_copy(item: Clip) -> Path:
 
 def thumb_url(corpus_name: str, clip_id: str, path: Path) -> str:
     """Where the browser finds a picture of the clip; the file itself is not lent with it."""
-    return shelf.lend("pictures", f"{corpus_name}.{clip_id}", path).replace("/pictures/", "/thumbs/", 1)
+    name = _own_name(path) if corpus_name == UPLOADS else clip_id
+    return shelf.lend("pictures", f"{corpus_name}.{name}", path).replace("/pictures/", "/thumbs/", 1)
 
 
 def pictures(model: str, clips: Iterable[str], of: corpora.Corpus | None = None) -> list[str | None]:
