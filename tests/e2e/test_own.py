@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from core import corpora, media
 from tests.app import fake
@@ -46,11 +47,14 @@ def devices(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "face.mjpeg", folder / "voice.wav"
 
 
-def browser_with(*flags: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        instance = playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS, *flags])
-        yield instance
-        instance.close()
+@contextmanager
+def page_with(browser: Browser, *flags: str) -> Iterator[Page]:
+    """A page in a browser of its own, started with these switches."""
+    other = browser.browser_type.launch(executable_path=chromium(), args=[*FLAGS, *flags])
+    try:
+        yield other.new_page(viewport={"width": 1440, "height": 1000})
+    finally:
+        other.close()
 
 
 def row_menu(page: Page) -> Locator:
@@ -59,7 +63,7 @@ def row_menu(page: Page) -> Locator:
 
 
 def send(page: Page, path: Path) -> None:
-    page.locator(".own input[type=file]").set_input_files(path)
+    page.locator(".own input[type=file]").set_input_files(path, timeout=READY)
 
 
 def test_of_a_long_file_a_stretch_is_chosen_moved_and_shown_after_a_reload(page: Page, app_url: str, long_film: Path) -> None:
@@ -121,12 +125,11 @@ def test_a_label_counts_and_deleting_leaves_nothing(page: Page, app_url: str, ca
     expect(page.get_by_role("alert")).to_contain_text("no longer stored", timeout=READY)
 
 
-def test_a_recording_is_analysed_like_an_upload(app_url: str, cache: Path, devices: tuple[Path, Path]) -> None:
+def test_a_recording_is_analysed_like_an_upload(browser: Browser, app_url: str, cache: Path, devices: tuple[Path, Path]) -> None:
     face, voice = devices
     flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     flags += [f"--use-file-for-fake-video-capture={face}", f"--use-file-for-fake-audio-capture={voice}"]
-    for browser in browser_with(*flags):
-        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    with page_with(browser, *flags) as page:
         page.add_init_script(WATCH)
         page.goto(app_url)
         page.get_by_role("button", name="Record yourself").click(timeout=READY)
@@ -149,10 +152,9 @@ def test_a_recording_is_analysed_like_an_upload(app_url: str, cache: Path, devic
         assert abs(sound.samples).max() > 0.02
 
 
-def test_without_permission_there_is_one_sentence_and_nothing_is_recorded(app_url: str) -> None:
+def test_without_permission_there_is_one_sentence_and_nothing_is_recorded(browser: Browser, app_url: str) -> None:
     # Fake devices and no fake answer to the browser's question: headless, it is refused.
-    for browser in browser_with("--use-fake-device-for-media-stream", "--deny-permission-prompts"):
-        page = browser.new_page()
+    with page_with(browser, "--use-fake-device-for-media-stream", "--deny-permission-prompts") as page:
         page.goto(app_url)
         page.get_by_role("button", name="Record yourself").click(timeout=READY)
         recorder = page.locator(".recorder")
