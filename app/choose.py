@@ -7,8 +7,9 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
-from app import services, session, uploads
-from core.errors import UserError
+from app import services, session
+from app.own import store
+from app.own.parts import uploader
 
 LabelVisibility = Literal["visible", "hidden", "collapsed"]
 CAUTION = "This model was trained on rendered faces; it has never seen a person"
@@ -21,7 +22,6 @@ _FACTS = {
     "carrier": "emotion carried by",
     "sentence": "sentence",
 }
-_MINE = "own_uploads"
 # Rows of the table of clips: beyond, a person chooses on the Failures or Embeddings page.
 _MOST = 500
 _COLUMNS = ("picture", "label", "predicted", "speaker", "intensity")
@@ -98,7 +98,7 @@ def sidebar(model_name: str | None, clips_of: str | None = None) -> None:
         st.session_state["choose_model"] = model_name
         st.selectbox("Model", names, key="choose_model", on_change=_choose_model)
     corpus(clips_of or model_name)
-    _uploader()
+    uploader()
     if model_name:
         _table(clips_of or model_name)
 
@@ -119,40 +119,6 @@ def _choose_corpus() -> None:
 
 def _choose_model() -> None:
     session.update(model=st.session_state["choose_model"])
-
-
-def _uploader() -> None:
-    turn = st.session_state.setdefault("upload_turn", 0)
-    file = st.file_uploader(
-        "Your own clip",
-        type=list(uploads.TYPES),
-        max_upload_size=uploads.LIMIT_MB,
-        key=f"upload-{turn}",
-        help="The file stays on the machine that runs the app.",
-    )
-    if file is None:
-        return
-    try:
-        clip_id = uploads.save(file.name, file)
-    except UserError as error:
-        st.error(str(error))
-        return
-    mine = st.session_state.setdefault(_MINE, [])
-    if clip_id not in mine:
-        mine.insert(0, clip_id)
-    # A fresh uploader: a file that stays in it would choose itself again at every run.
-    st.session_state["upload_turn"] = turn + 1
-    session.update(corpus=services.UPLOADS, clip=clip_id, model=_who_can_look())
-    st.rerun()
-
-
-def _who_can_look() -> str:
-    """The model for a new clip: another one where the chosen one was imported and can be asked nothing."""
-    chosen, others = session.current().model, services.askable()
-    if chosen not in services.models() or not services.unasked(chosen) or not others:
-        return chosen
-    st.toast(f"{chosen} was imported and cannot look at new clips: {others[0]} looks at yours.")
-    return others[0]
 
 
 def _table(model_name: str) -> None:
@@ -203,11 +169,9 @@ def _row_of(selection: session.Selection, places: list[tuple[str, str]]) -> int 
 
 def _own_rows() -> dict[tuple[str, str], dict[str, object]]:
     rows: dict[tuple[str, str], dict[str, object]] = {}
-    for clip_id in st.session_state.get(_MINE, []):
-        found = uploads.find(clip_id)
-        if found:
-            path = uploads.playable(clip_id) or found[0]
-            rows[services.UPLOADS, clip_id] = {"picture": services.thumb_url(services.UPLOADS, clip_id, path), "label": found[1]}
+    for clip in store.listed():
+        picture = services.thumb_url(services.UPLOADS, clip.id, clip.file or clip.original)
+        rows[services.UPLOADS, clip.id] = {"picture": picture, "label": clip.label or clip.name}
     return rows
 
 

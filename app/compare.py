@@ -12,7 +12,7 @@ from app import choose, services, session
 from app.progress import finished
 from app.verdict import verdict
 from core.compare import COMPARE_VERSION, agreement, disagreements, merged
-from core.features.store import cache_root, key_of, write_atomically
+from core.features.store import cache_root, key_of, of_clip, write_atomically
 
 OPTION = "compare.with"
 
@@ -71,7 +71,7 @@ def answered(clip: services.Clip, a: str, b: str) -> tuple[services.Result, serv
 
 def together(a: services.Result, b: services.Result) -> services.Result:
     """Both analyses as one, for the player and for what is exported from it."""
-    key = key_of(COMPARE_VERSION, a.key, b.key)
+    key = of_clip(a.key, key_of(COMPARE_VERSION, a.key, b.key))
     path = cache_root() / "compared" / f"{key}.aft"
     if not path.is_file():
         data = merged(services.timeline(a), services.timeline(b)).to_bytes()

@@ -68,6 +68,11 @@ def find(job_id: str) -> Job | None:
     return _JOBS.get(job_id)
 
 
+def about(mark: str) -> list[Job]:
+    """The jobs that wait or run and whose id has this in it."""
+    return [job for job in list(_JOBS.values()) if mark in job.id and not job.done]
+
+
 def busy() -> bool:
     """Whether somebody waits for a single clip: what takes long should stand back."""
     return any(not job.done and job.pool == "analysis" for job in list(_JOBS.values()))

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from app import shelf, thumbs
 from app.library.drops import receive
+from app.own import arrive
 
 # Ids of timelines and thumbnails are hashes of their content: what was fetched once stays true.
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
@@ -52,6 +53,12 @@ def thumb(request: Request) -> Response:
     return FileResponse(picture, headers=_CHECK, media_type="image/jpeg") if picture else _nothing()
 
 
+def strip(request: Request) -> Response:
+    """What a long file looks and sounds like from afar: pictures side by side, or the sound's peaks as bytes."""
+    path = shelf.find("strips", request.path_params["name"])
+    return FileResponse(path, headers=_CHECK) if path else _nothing()
+
+
 def _nothing() -> Response:
     return Response("There is nothing under this address.", status_code=404, media_type="text/plain")
 
@@ -63,7 +70,9 @@ ROUTES = (
     Route("/grids/{name}", grid),
     Route("/maps/{name}", points),
     Route("/thumbs/{name:path}", thumb),
+    Route("/strips/{name}", strip),
     Route("/drops/{ticket}", receive, methods=["PUT"]),
+    Route("/own/{ticket}", arrive.receive, methods=["PUT"]),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from math import inf
 from pathlib import Path
 
 from core import media
@@ -15,12 +16,11 @@ _FRAME = 30  # Faces are at rest in the first frames of a clip.
 
 def thumb(path: Path) -> Path | None:
     """A JPEG of the clip on disk, or None where it has no picture."""
-    facts = path.stat()
-    out = cache_root() / "thumbs" / f"{key_of(str(path.resolve()), facts.st_size, facts.st_mtime_ns)}.jpg"
+    out = place(path)
     if out.exists():
         return out
     try:
-        media.probe(path)
+        media.probe(path, longest=inf)
         frames = list(islice(media.read_frames(path, max_side=2 * SIDE), _FRAME + 1))
     except UserError:
         return None
@@ -28,3 +28,9 @@ def thumb(path: Path) -> Path | None:
         return None
     write_atomically(out, lambda part: part.write_bytes(media.frame_jpeg(frames[-1][1], SIDE)))
     return out
+
+
+def place(path: Path) -> Path:
+    """Where the picture of a clip lies, or will lie. Not by content: thousands of clips are listed, and none is read for that."""
+    facts = path.stat()
+    return cache_root() / "thumbs" / f"{key_of(str(path.resolve()), facts.st_size, facts.st_mtime_ns)}.jpg"

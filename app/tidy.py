@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -24,25 +23,30 @@ def tidy() -> None:
         room -= size
         if room < 0 and time.time() - changed > _DAY:
             path.unlink(missing_ok=True)
-    uploads = [path for path in (cache_root() / "uploads").glob("*") if path.is_file()]
-    # An upload is several files, all named by its id; opening it renews one of them.
+    _expire()
+
+
+def _expire() -> None:
+    """Own clips that nobody has opened for long go with all that was made from them."""
+    # It needs the corpora, and whoever reads those tidies up first.
+    from app.own import removal
+
+    files = [path for path in (cache_root() / "uploads").glob("*") if path.is_file()]
+    # A clip is several files, all named by its id; opening it renews one of them.
     opened: dict[str, float] = {}
-    for changed, _, path in _facts(uploads):
-        opened[_upload(path)] = max(changed, opened.get(_upload(path), 0))
-    for path in uploads:
-        if time.time() - opened.get(_upload(path), time.time()) > UPLOAD_DAYS * _DAY:
+    for changed, _, path in _facts(files):
+        opened[_clip(path)] = max(changed, opened.get(_clip(path), 0))
+    for clip_id, last in opened.items():
+        if clip_id and time.time() - last > UPLOAD_DAYS * _DAY:
+            removal.remove(clip_id)
+    for path in files:
+        # What was on its way when a server was stopped.
+        if not _clip(path) and time.time() - path.stat().st_mtime > _DAY:
             path.unlink(missing_ok=True)
 
 
-def _upload(path: Path) -> str:
+def _clip(path: Path) -> str:
     return path.name.split(".")[0]
-
-
-def renew(path: Path) -> None:
-    """Say that a file is in use."""
-    with suppress(OSError):
-        if time.time() - path.stat().st_mtime > _DAY:
-            os.utime(path)
 
 
 def _facts(paths: Iterable[Path]) -> Iterable[tuple[float, int, Path]]:

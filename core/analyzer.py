@@ -19,7 +19,7 @@ from core.explain.gradcam import SIDE, face_heatmaps
 from core.features.encoders import prepare
 from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION, SETS, Extraction, Progress, can_hear, extract
 from core.features.faces import cut_crops
-from core.features.store import FeatureStore, content_hash, key_of
+from core.features.store import FeatureStore, content_hash, key_of, of_clip
 from core.lanes import build_lanes, build_matrices, head_title, truth_events
 from core.models.base import ModelOutput, ModelSpec, over_clip
 from core.perturbation import Perturbation, gaps, perturb
@@ -100,10 +100,12 @@ class Analyzer:
         self._last_crops: tuple[str, torch.Tensor] | None = None
 
     def key(self, media: Path, explain: str | None = None, truth: bool = False, perturbation: Perturbation | None = None) -> str:
-        """What ``analyze`` will call its answer, known before the work is done."""
+        """What ``analyze`` will call its answer, known before the work is done; it begins as all that is made from the clip."""
         model = self.checkpoint.digest or f"in memory {id(self)}"
         changed = [perturbation.facts()] if perturbation and not perturbation.whole else []
-        return key_of(ANALYSIS_VERSION, EXTRACTION_VERSION, content_hash(media), model, explain, truth, can_hear(), *changed)
+        content = content_hash(media)
+        asked = key_of(ANALYSIS_VERSION, EXTRACTION_VERSION, content, model, explain, truth, can_hear(), *changed)
+        return of_clip(content, asked)
 
     def analyze(
         self,

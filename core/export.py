@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,8 +15,11 @@ from PIL import Image
 from proglog import ProgressBarLogger
 
 from core.errors import UserError
-from core.media import probe, read_frames, read_sound
+from core.media import SAMPLE_RATE, probe, read_frames, read_sound
 from core.timeline import Heatmap, Lane, Timeline
+
+if TYPE_CHECKING:
+    from moviepy import AudioClip
 
 MAX_SIDE = 960
 STRIP = 96
@@ -48,14 +52,12 @@ def overlay(
     Raises:
         UserError: when the clip has no picture.
     """
-    from moviepy import AudioFileClip, VideoClip
+    from moviepy import VideoClip
 
-    info = probe(media)
     painter = _Painter(media, timeline, heatmap, opacity, threshold)
     clip = VideoClip(painter.at, duration=max(timeline.duration, 1 / painter.fps))
-    sound = read_sound(media)
-    if info.sound_codec and sound is not None and sound.start == 0:
-        audio = AudioFileClip(str(media))
+    audio = _sound(media)
+    if audio is not None:
         clip = clip.with_audio(audio.with_duration(min(audio.duration, clip.duration)))
     clip.write_videofile(
         str(out),
@@ -70,6 +72,22 @@ def overlay(
     )
     clip.close()
     return out
+
+
+def _sound(media: Path) -> AudioClip | None:
+    """The clip's sound for moviepy: the file's own where it plays from 0 on, or what we hear in it. Moviepy reads no file whose
+    header is silent about its length, as browsers record them."""
+    from moviepy import AudioFileClip
+    from moviepy.audio.AudioClip import AudioArrayClip
+
+    sound = read_sound(media)
+    if sound is None:
+        return None
+    if sound.start == 0 and probe(media).browser_playable:
+        # In full: a colon in a relative name would be a protocol.
+        return AudioFileClip(str(media.resolve()))
+    samples = np.concatenate([np.zeros(round(sound.start * SAMPLE_RATE), np.float32), sound.samples])
+    return AudioArrayClip(np.stack([samples, samples], 1), fps=SAMPLE_RATE)
 
 
 def frame_png(media: Path, timeline: Timeline, time: float, heatmap: str = "", opacity: float = 0.6) -> bytes:

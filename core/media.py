@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -19,12 +19,22 @@ from core.errors import UserError
 SAMPLE_RATE = 16_000
 # Attention weights grow with the square of the length: a minute at 10 ms takes some 2 GB.
 MAX_SECONDS = 60
+# A recorder told to stop after a minute stops a little later, and codecs fill up their last frame.
+SLACK = 0.5
 MAX_PIXELS = 4096 * 2304
 EXTENSIONS = (".mp4", ".mov", ".webm", ".avi", ".mkv")
 _TIME_BASE = Fraction(1, 90_000)
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpeg,mpegts,asf,ogg,wav,mp3,flac,aac,amr,mxf,nut,h264,hevc,ivf,m4v,mjpeg,dv"
 )
+# Formats with an index of their key frames: others are read from their beginning.
+_INDEXED = {"mp4", "matroska"}
+# Formats that do not say how long they are: FFmpeg guesses from the bit rate of the beginning.
+_GUESSED = {"aac", "mp3", "amr"}
+# Seconds to wind back further, so that codecs have settled where a stretch begins.
+_RUN_UP = 1.0
+# Times in files are rounded, to milliseconds in many.
+ROUNDING = 1e-3
 # Rounding and codec delay leave gaps of a few samples that are none.
 _HOLE = SAMPLE_RATE // 50
 # What Chromium, Firefox and Safari all play; anything else is encoded again before it is shown.
@@ -80,7 +90,7 @@ def probe(path: Path, longest: float = MAX_SECONDS) -> MediaInfo:
                 width, height = _upright_size(frame, video.sample_aspect_ratio)
                 fps = float(video.average_rate or video.guessed_rate or 25)
         duration = _duration(container, start)
-        if duration > longest:
+        if duration > longest + SLACK:
             raise UserError(f"{path.name} lasts {duration:.0f} s: cut it to {longest:g} s or less.")
         playable = (
             video is not None
@@ -113,22 +123,25 @@ def track_ends(path: Path) -> dict[str, tuple[float, bool]]:
         }
 
 
-def read_frames(path: Path, max_side: int | None = None, longest: float = MAX_SECONDS) -> Iterator[tuple[float, np.ndarray]]:
+def read_frames(
+    path: Path, max_side: int | None = None, longest: float = MAX_SECONDS, begin: float = 0.0
+) -> Iterator[tuple[float, np.ndarray]]:
     """Yield (presentation time, RGB picture [H, W, 3] uint8, upright, square pixels) for every frame that decodes.
 
-    A truncated file ends early, without an error; a file without pictures yields nothing; what comes after ``longest`` seconds is
-    left out.
+    A truncated file ends early, without an error; a file without pictures yields nothing; what comes before ``begin`` or after
+    ``longest`` seconds is left out.
     """
     with _opened(path) as container:
         video = _first(container, "video")
         if video is None:
             return
         start = _start(container)
-        last = -np.inf
+        last, first = -np.inf, begin - ROUNDING if begin else -1e-6
+        _wind(container, begin)
         for frame in _decode(container, video):
             time = frame.time - start if frame.time is not None else None
             # An edit list makes FFmpeg hand out frames from before the clip's start.
-            if time is None or time < -1e-6 or time <= last:
+            if time is None or time < first or time <= last:
                 continue
             if time > longest:
                 return
@@ -136,10 +149,11 @@ def read_frames(path: Path, max_side: int | None = None, longest: float = MAX_SE
             yield max(time, 0.0), _upright(frame, video.sample_aspect_ratio, max_side)
 
 
-def read_sound(path: Path, longest: float = MAX_SECONDS) -> Sound | None:
+def read_sound(path: Path, longest: float = MAX_SECONDS, begin: float = 0.0) -> Sound | None:
     """The first sound track as mono at 16 kHz, or None when there is no track or nothing in it decodes.
 
-    Where the track has a hole, silence keeps what follows in its place. What comes after ``longest`` seconds is left out.
+    Where the track has a hole, silence keeps what follows in its place. What comes before ``begin`` or after ``longest`` seconds
+    is left out.
     """
     with _opened(path) as container:
         track = _first(container, "audio")
@@ -148,11 +162,15 @@ def read_sound(path: Path, longest: float = MAX_SECONDS) -> Sound | None:
         start = _start(container)
         resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
         chunks: list[np.ndarray] = []
-        first, count = 0.0, 0
+        first, count, expected = 0.0, 0, 0.0
+        _wind(container, begin)
         for frame in _decode(container, track):
-            time = frame.time - start if frame.time is not None else first + count / SAMPLE_RATE
+            time = frame.time - start if frame.time is not None else expected
+            expected = time + frame.samples / frame.sample_rate
             if time > longest:
                 break
+            if expected < begin - _RUN_UP:
+                continue
             if not chunks:
                 first = time
             hole = round((time - first) * SAMPLE_RATE) - count
@@ -165,8 +183,57 @@ def read_sound(path: Path, longest: float = MAX_SECONDS) -> Sound | None:
         chunks += [out.to_ndarray()[0] for out in resampler.resample(None)] if chunks else []
     if not chunks:
         return None
-    samples = np.concatenate(chunks).astype(np.float32)[max(0, round(-first * SAMPLE_RATE)) :]
-    return Sound(np.clip(np.nan_to_num(samples), -1, 1), max(first, 0.0))
+    samples = np.concatenate(chunks).astype(np.float32)[max(0, round((begin - first) * SAMPLE_RATE)) :]
+    return Sound(np.clip(np.nan_to_num(samples), -1, 1), max(first, begin)) if len(samples) or not begin else None
+
+
+def glimpses(path: Path, moments: Sequence[float], max_side: int) -> Iterator[np.ndarray]:
+    """An RGB picture near each of the moments, in seconds, which ascend: key frames alone, so that hours take seconds to read.
+
+    A file without pictures yields nothing.
+    """
+    with _opened(path) as container:
+        video = _first(container, "video")
+        if video is None:
+            return
+        video.codec_context.skip_frame = "NONKEY"
+        start, aspect = _start(container), video.sample_aspect_ratio
+        if _indexed(container):
+            for moment in moments:
+                _wind(container, moment + _RUN_UP)
+                frame = next(_decode(container, video, "SLICE"), None)
+                if frame is not None:
+                    yield _upright(frame, aspect, max_side)
+            return
+        waiting, shown = list(moments), None
+        for frame in _decode(container, video, "SLICE"):
+            while shown is not None and waiting and frame.time is not None and frame.time - start > waiting[0]:
+                waiting.pop(0)
+                yield _upright(shown, aspect, max_side)
+            shown = frame
+        for _ in waiting if shown is not None else ():
+            yield _upright(shown, aspect, max_side)
+
+
+def loudness(path: Path, count: int, duration: float, progress: Callable[[float], None] | None = None) -> np.ndarray:
+    """The largest sample, 0..1, in each of ``count`` equal parts of the file: [count]; zeros without sound."""
+    peaks = np.zeros(count, np.float32)
+    with _opened(path) as container:
+        track = _first(container, "audio")
+        if track is None:
+            return peaks
+        start, expected = _start(container), 0.0
+        resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
+        for frame in _decode(container, track):
+            time = frame.time - start if frame.time is not None else expected
+            expected = time + frame.samples / frame.sample_rate
+            for out in resampler.resample(frame):
+                samples = np.abs(np.nan_to_num(out.to_ndarray()[0]))
+                places = (time + np.arange(len(samples)) / SAMPLE_RATE) * (count / duration)
+                np.maximum.at(peaks, places.astype(int).clip(0, count - 1), samples)
+            if progress:
+                progress(min(1.0, max(0.0, time / duration)))
+    return np.clip(peaks, 0, 1)
 
 
 def encode(
@@ -250,9 +317,21 @@ def _first(container: av.container.InputContainer, kind: str) -> av.stream.Strea
     return next((s for s in streams if not s.disposition & av.stream.Disposition.attached_pic), None)
 
 
-def _decode(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator:
+def _indexed(container: av.container.InputContainer) -> bool:
+    return bool(_INDEXED & set(container.format.name.split(",")))
+
+
+def _wind(container: av.container.InputContainer, moment: float) -> None:
+    """Go to a key frame somewhat before the moment, where the format has an index of them."""
+    if moment > _RUN_UP and _indexed(container):
+        with suppress(FFmpegError):
+            container.seek(round((moment - _RUN_UP + _start(container)) * av.time_base), backward=True)
+
+
+def _decode(container: av.container.InputContainer, stream: av.stream.Stream, threads: str = "AUTO") -> Iterator:
     """Frames until the stream ends or only breaks. A broken packet is skipped."""
-    stream.thread_type = "AUTO"
+    if not stream.codec_context.is_open:
+        stream.thread_type = threads
     packets = container.demux(stream)
     failures = 0
     while failures < 50:
@@ -268,8 +347,8 @@ def _decode(container: av.container.InputContainer, stream: av.stream.Stream) ->
 
 
 def _duration(container: av.container.InputContainer, start: float) -> float:
-    """The header's duration, or where it has none (some WebM and raw streams), the time of the last packet."""
-    if container.duration:
+    """The header's duration, or where it has none (browsers' recordings, raw streams), the time of the last packet."""
+    if container.duration and container.format.name not in _GUESSED:
         return container.duration / av.time_base
     ends = [float((p.pts + (p.duration or 0)) * p.time_base) for p in container.demux() if p.pts is not None]
     return max(ends, default=start) - start

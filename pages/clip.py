@@ -7,6 +7,8 @@ from functools import partial
 import streamlit as st
 
 from app import choose, export, notebook, services, session
+from app.own import parts as own
+from app.own import stretches
 from app.verdict import heading, verdict
 from app.watch import answered, play
 from core.errors import UserError
@@ -35,7 +37,10 @@ try:
     clip = choose.clip(model)
     if model and clip:
         heading(clip.title, choose.facts(clip), choose.caution(model))
-        if said := services.without_media(clip, model):
+        own.menu(clip, model)
+        if stretches.wanted(clip):
+            stretches.choose(clip)
+        elif said := services.without_media(clip, model):
             verdict(services.verdicts(said, model), clip.label)
             st.info(clip.missing, icon=":material/videocam_off:")
         elif result := answered(clip, model, choose.explained(model)):

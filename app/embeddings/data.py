@@ -19,7 +19,7 @@ from core.analysis import atlas, columns, neighbours, picking
 from core.analysis.aside import Draughtsman
 from core.analysis.atlas import Drawing
 from core.corpora import Corpus
-from core.features.store import cache_root, key_of, write_atomically
+from core.features.store import cache_root, content_hash, key_of, of_clip, write_atomically
 from core.survey import Survey
 from core.survey import survey as ask_every_clip
 
@@ -175,7 +175,11 @@ def _ask_own(model: str, clip: str, progress: jobs.Progress) -> None:
 
 
 def _own_path(model: str, clip: str) -> Path:
-    return cache_root() / "surveys" / f"own-{key_of(services.analyzer(model).checkpoint.digest, clip)}.npz"
+    # By what is in the file: another stretch of a long one is another clip.
+    content = content_hash(services.clip(services.UPLOADS, clip).media)
+    return (
+        cache_root() / "surveys" / f"{of_clip(content, key_of('own', services.analyzer(model).checkpoint.digest, content))}.npz"
+    )
 
 
 def own_place(of: Clips, embedding: str, drawing: Drawing, clip: str) -> np.ndarray | None:
@@ -201,7 +205,8 @@ def place_own(of: Clips, embedding: str, drawing: Drawing, clip: str, drawn: np.
 
 
 def _own_spot(of: Clips, embedding: str, drawing: Drawing, clip: str) -> Path:
-    return cache_root() / "maps" / f"{of.path(embedding, drawing).stem}-{key_of(clip)[:16]}.json"
+    content = content_hash(services.clip(services.UPLOADS, clip).media)
+    return cache_root() / "maps" / f"{of_clip(content, of.path(embedding, drawing).stem)}.json"
 
 
 def in_square(spot: np.ndarray, drawn: np.ndarray) -> tuple[float, float]:

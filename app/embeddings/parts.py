@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import jobs, services, session, uploads
+from app import jobs, services, session
 from app.embeddings import Figure, Near, Own, choices, data, scatter, strip
 from app.embeddings import figures as row_of_figures
 from app.embeddings.choices import Pick, Side
+from app.own import store
 from app.progress import finished
 from core.analysis import picking
 from core.analysis.atlas import Drawing
@@ -20,6 +21,8 @@ from core.analysis.atlas import Drawing
 PLAY = "embeddings_play"
 _ASKED = "embeddings_asked"
 _NEAR = 8
+# Of a person's own clips: each has to be asked about and placed.
+_MOST_OWN = 20
 _ROWS = 500
 _HEIGHT = 540
 _FACTS = ("label", "predicted", "confidence", "error", "speaker", "intensity", "modality")
@@ -33,11 +36,10 @@ def keep_clip(corpus: str, clip: str, play: bool) -> None:
 
 
 def own_clips() -> list[str]:
-    """A person's own uploads in this session, and the one that a link names."""
-    selection = session.current()
-    mine = list(st.session_state.get("own_uploads", []))
-    linked = [selection.clip] if selection.corpus == services.UPLOADS and selection.clip not in mine else []
-    return [clip for clip in mine + linked if uploads.find(clip)]
+    """A person's own clips, the newest ones, and the selected one in any case."""
+    selected = session.current().clip if session.current().corpus == services.UPLOADS else ""
+    mine = [clip.id for clip in store.listed() if clip.file]
+    return [clip for i, clip in enumerate(mine) if i < _MOST_OWN or clip == selected]
 
 
 def own_vectors(of: data.Clips, embedding: str) -> dict[str, np.ndarray]:
@@ -142,10 +144,10 @@ def _own(side: Side, drawing: Drawing, drawn: np.ndarray) -> list[Own]:
     selection, found = session.current(), []
     for clip in own_vectors(side.clips, side.embedding):
         spot = data.own_place(side.clips, side.embedding, drawing, clip)
-        known = uploads.find(clip)
+        known = store.find(clip)
         if spot is not None and known is not None:
             x, y = data.in_square(spot, drawn)
-            found.append(Own(services.UPLOADS, clip, known[1], x, y, clip == selection.clip))
+            found.append(Own(services.UPLOADS, clip, known.name, x, y, clip == selection.clip))
     return found
 
 
@@ -200,8 +202,8 @@ def neighbourhood(side: Side) -> None:
 
 
 def _own_title(clip: str) -> str:
-    found = uploads.find(clip)
-    return found[1] if found else clip
+    found = store.find(clip)
+    return found.name if found else clip
 
 
 def _near(of: data.Clips, source: str, row: int, *more: str) -> Near:

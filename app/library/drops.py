@@ -86,7 +86,7 @@ async def receive(request: Request) -> Response:
     folder = library.incoming()
     path = folder / f"dropped{Path(name).suffix}"
     try:
-        await _write(request, path, name)
+        await write(request, path, name, TABLE_MB if path.suffix in TABLES else LIMIT_MB)
     except UserError as error:
         shutil.rmtree(folder, ignore_errors=True)
         return _refused(str(error), 413)
@@ -98,8 +98,14 @@ async def receive(request: Request) -> Response:
     return JSONResponse({"id": mark})
 
 
-async def _write(request: Request, path: Path, name: str) -> None:
-    limit = (TABLE_MB if path.suffix in TABLES else LIMIT_MB) << 20
+async def write(request: Request, path: Path, name: str, limit_mb: int) -> None:
+    """Write a request's body to disk as it comes, and stop as soon as it is too large.
+
+    Raises:
+        UserError: when it is, or the disk is full.
+        ClientDisconnect: when it did not come to its end.
+    """
+    limit = limit_mb << 20
     room = shutil.disk_usage(path.parent).free - _SPARE
     claimed = request.headers.get("content-length", "")
     _fits(name, int(claimed) if claimed.isdecimal() and len(claimed) < 20 else 0, limit, room)

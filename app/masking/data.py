@@ -11,13 +11,13 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app import jobs, services, shelf, uploads
+from app import jobs, services, shelf
 from core.corpora import Corpus
 from core.evaluation import robustness
 from core.evaluation.grid import GRID_VERSION, answer_to, response_grid
 from core.evaluation.robustness import Curves, curves_key, measure
 from core.features.extract import extract
-from core.features.store import cache_root, content_hash, key_of, write_atomically
+from core.features.store import cache_root, content_hash, key_of, of_clip, write_atomically
 from core.models.base import ModelSpec
 from core.perturbation import Perturbation
 from core.streams import Stream
@@ -68,12 +68,12 @@ def _grid_path(item: services.Clip, model: str, change: Perturbation) -> Path:
     asked = replace(change, keep=dict.fromkeys(services.analyzer(model).checkpoint.spec.inputs, 0), spans={})
     if asked.pattern == "drawn":
         asked = replace(asked, pattern="random")
-    return cache_root() / "grids" / f"{key_of(GRID_VERSION, services.analyzer(model).key(item.media, None), asked.facts())}.json"
+    key = services.analyzer(model).key(item.media, None)
+    return cache_root() / "grids" / f"{of_clip(key, key_of(GRID_VERSION, key, asked.facts()))}.json"
 
 
 def _write_grid(item: services.Clip, model: str, change: Perturbation, path: Path, progress: jobs.Progress) -> None:
-    if item.corpus == services.UPLOADS and uploads.playable(item.id) is None:
-        uploads.make_playable(item.id, item.media, lambda share: progress("Preparing the clip for the browser", share))
+    services.prepare(item, progress)
     analyzer = services.analyzer(model)
     extract(item.media, analyzer.store, progress, analyzer.sets)
     streams, duration = _read(item, model)

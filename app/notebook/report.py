@@ -14,7 +14,7 @@ from app.progress import finished
 from core import export
 from core import report as files
 from core.errors import UserError
-from core.features.store import cache_root, key_of, write_atomically
+from core.features.store import cache_root, key_of, of_clip, write_atomically
 from core.notes import Note
 from core.report import Entry
 
@@ -91,7 +91,7 @@ def _picture(note: Note) -> tuple[bytes | None, str]:
     heatmap = wanted if wanted in found.explained else services.main_heatmap(found)
     lanes = services.timeline(found)
     time = files.strongest(lanes, heatmap)
-    path = cache_root() / "notes" / f"{key_of('picture', found.key, heatmap)}.png"
+    path = cache_root() / "notes" / f"{of_clip(found.key, key_of('picture', found.key, heatmap))}.png"
     if not path.is_file():
         try:
             picture = export.frame_png(services.clip(note.corpus, note.clip).media, lanes, time, heatmap)

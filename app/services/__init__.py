@@ -20,7 +20,19 @@ from app.services.analyses import (
     write_overlay,
 )
 from app.services.browsing import DEMO, corpus, corpus_name, corpus_names, keep_looking, look_at, opened
-from app.services.clips import UPLOADS, Clip, clip, clips_of, corpus_here, covers, media_url, picture_url, pictures, thumb_url
+from app.services.clips import (
+    UPLOADS,
+    Clip,
+    clip,
+    clips_of,
+    corpus_here,
+    covers,
+    media_url,
+    picture_url,
+    pictures,
+    prepare,
+    thumb_url,
+)
 from app.services.known import (
     analyzer,
     askable,
@@ -74,6 +86,7 @@ __all__ = [
     "picture_url",
     "pictures",
     "predicted",
+    "prepare",
     "result",
     "spec",
     "survey",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app import jobs, shelf
 from app.services.browsing import opened
-from app.services.clips import Clip, make_playable, playable, truth_known
+from app.services.clips import Clip, playable, prepare, truth_known
 from app.services.known import analyzer, heads, imported, spec
 from app.verdict import Verdict
 from core import export
@@ -51,8 +51,7 @@ def analyse(item: Clip, model: str, explain: str | None, change: Perturbation | 
 
 
 def _analyse(item: Clip, model: str, explain: str | None, change: Perturbation | None, progress: jobs.Progress) -> None:
-    if playable(item) is None:
-        make_playable(item, lambda share: progress("Preparing the clip for the browser", share))
+    prepare(item, progress)
     if known := imported(model):
         analysis = known.analyze(item.id, item.media, progress)
     else:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from app import shelf, uploads
+from app import shelf
+from app.own import store
 from app.services.browsing import DEMO, corpus, corpus_names, opened
 from app.services.known import corpus_of, corpus_of_table, imported
 from core import corpora, media
@@ -17,6 +18,7 @@ from core.errors import UserError
 from core.features.store import cache_root, content_hash, write_atomically
 from core.imports import shelf as imports
 from core.imports.clips import ImportedCorpus
+from core.stretch import clock, named
 
 UPLOADS = "uploads"
 
@@ -54,10 +56,7 @@ def clip(corpus_name: str, clip_id: str) -> Clip:
         UserError: when there is none of that name.
     """
     if corpus_name == UPLOADS:
-        found = uploads.find(clip_id)
-        if found is None:
-            raise UserError("That upload is no longer stored here: choose the file again.")
-        return Clip(UPLOADS, clip_id, found[1], found[0])
+        return _own(clip_id)
     source = _named(corpus_name, clip_id)
     file, missing = None, ""
     try:
@@ -69,6 +68,15 @@ def clip(corpus_name: str, clip_id: str) -> Clip:
         missing = str(error)
     facts = {k: v for k, v in source.table.loc[clip_id].items() if pd.notna(v) and k != "path"}
     return Clip(source.name, clip_id, clip_id, file, facts.get("label"), facts, missing)
+
+
+def _own(clip_id: str) -> Clip:
+    found = store.find(clip_id)
+    if found is None:
+        raise UserError("That upload is no longer stored here: choose the file again.")
+    missing = "" if found.file else f"{found.name} lasts {clock(found.seconds)}: choose a stretch of it on the Clip page."
+    title = named(found.stretch, found.name) if found.stretch and found.file else found.name
+    return Clip(UPLOADS, clip_id, title, found.file, found.label, missing=missing)
 
 
 def _named(name: str, clip_id: str) -> corpora.Corpus:
@@ -116,22 +124,34 @@ def truth_known(item: Clip) -> bool:
 
 def media_url(item: Clip) -> str:
     """Where the browser finds the clip, in the form that browsers play."""
-    return shelf.lend("clips", f"{item.corpus}.{item.id}", playable(item) or item.media)
+    name = _own_name(item.media) if item.corpus == UPLOADS else item.id
+    return shelf.lend("clips", f"{item.corpus}.{name}", playable(item) or item.media)
+
+
+def _own_name(path: Path) -> str:
+    """Another stretch of a long file has another address, so that no browser shows the one before."""
+    return path.stem
 
 
 def playable(item: Clip) -> Path | None:
     """What browsers can play of the clip; None where that has yet to be made."""
     if item.corpus == UPLOADS:
-        return uploads.playable(item.id)
+        return store.playable(item.id)
     if item.corpus == DEMO or media.probe(item.media).browser_playable:
         return item.media
     copy = browser_copy(item)
     return copy if copy.is_file() else None
 
 
+def prepare(item: Clip, progress: Callable[[str, float], None]) -> None:
+    """Make what browsers can play of the clip, where there is nothing yet."""
+    if playable(item) is None:
+        make_playable(item, lambda share: progress("Preparing the clip for the browser", share))
+
+
 def make_playable(item: Clip, progress: Callable[[float], None]) -> None:
     if item.corpus == UPLOADS:
-        uploads.make_playable(item.id, item.media, progress)
+        store.make_playable(item.id, item.media, progress)
     else:
         write_atomically(browser_copy(item), lambda part: media.browser_copy(item.media, part, progress))
 
@@ -142,7 +162,8 @@ def browser_copy(item: Clip) -> Path:
 
 def thumb_url(corpus_name: str, clip_id: str, path: Path) -> str:
     """Where the browser finds a picture of the clip; the file itself is not lent with it."""
-    return shelf.lend("pictures", f"{corpus_name}.{clip_id}", path).replace("/pictures/", "/thumbs/", 1)
+    name = _own_name(path) if corpus_name == UPLOADS else clip_id
+    return shelf.lend("pictures", f"{corpus_name}.{name}", path).replace("/pictures/", "/thumbs/", 1)
 
 
 def pictures(model: str, clips: Iterable[str], of: corpora.Corpus | None = None) -> list[str | None]:

@@ -31,16 +31,22 @@ def analyze(
         str | None, typer.Option(help="Class that the heatmaps explain; each head's own answer if left out.")
     ] = None,
     video: Annotated[bool, typer.Option(help="Write overlay.mp4 too.")] = True,
+    start: Annotated[
+        str | None,
+        typer.Option("--start", "--from", help="Of a long file, where the stretch begins: 750 or 12:30."),
+    ] = None,
+    end: Annotated[str | None, typer.Option("--end", "--to", help="Where it ends; at most a minute later.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Analyse one clip: what the model says, where it looked, when it listened."""
-    from core import export
+    """Analyse one clip, or a stretch of a long one: what the model says, where it looked, when it listened."""
+    from core import export, stretch
     from core.analyzer import Analyzer
 
     loaded = load(checkpoint)
     if explain is not None and explain not in loaded.spec.labels:
         raise UserError(f"The model knows no class {explain!r}; choose one of {', '.join(loaded.spec.labels)}.")
     with progress_bar() as report:
+        file, origin = stretch.of_file(file, start, end, out, lambda share: report("Cutting the stretch out", share))
         analysis = Analyzer(loaded).analyze(file, explain=explain, progress=report)
         out.mkdir(parents=True, exist_ok=True)
         (out / "analysis.json").write_text(analysis.to_json())
@@ -49,7 +55,7 @@ def analyze(
         np.savez_compressed(out / "heatmaps.npz", **arrays)  # type: ignore[arg-type]
         if video and len(analysis.timeline.frame_times):
             export.overlay(file, analysis.timeline, out / "overlay.mp4", progress=lambda s: report("Writing overlay.mp4", s))
-    for notice in analysis.notices:
+    for notice in (*origin, *analysis.notices):
         remarks.print(f"Note: {notice}", markup=False)
     if loaded.card.get("synthetic_training"):
         remarks.print("Note: this model was trained on rendered faces and synthetic voices; it has never seen a person.")

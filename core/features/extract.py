@@ -19,7 +19,7 @@ from core.features import opensmile, stages
 from core.features.encoders import MiniXception
 from core.features.faces import FaceTrack, cut_crops, track_faces
 from core.features.sets import EXTRACTION_VERSION, FEATURE_SETS, encode_faces
-from core.features.store import Arrays, FeatureStore, content_hash, key_of
+from core.features.store import Arrays, FeatureStore, content_hash, key_of, of_clip
 from core.streams import Stream
 
 ENVELOPE_STEP = 0.010
@@ -68,10 +68,10 @@ def extract(
     info = media.probe(path)
     store = store or FeatureStore()
     content = content_hash(path)
-    visual = store.get_or_make(key_of("visual", EXTRACTION_VERSION, content), lambda: _visual(path, info.duration, report))
+    visual = store.get_or_make(_key("visual", content), lambda: _visual(path, info.duration, report))
     silent_why = ""
     try:
-        audio = store.get_or_make(key_of("audio", EXTRACTION_VERSION, content), lambda: _audio(path, report))
+        audio = store.get_or_make(_key("audio", content), lambda: _audio(path, report))
     except UserError as error:
         audio, silent_why = _no_audio(), str(error)
     streams = {
@@ -85,6 +85,10 @@ def extract(
             streams[modality] = _other(name, path, faces, store, content)
     notices = _notices(info, streams, faces, audio, silent_why)
     return Extraction(streams, faces, audio["envelope"], audio["envelope_times"], info.duration, notices)
+
+
+def _key(name: str, content: str, *settings: object) -> str:
+    return of_clip(content, key_of(name, EXTRACTION_VERSION, content, *settings))
 
 
 def can_hear() -> bool:
@@ -123,7 +127,7 @@ def _other(name: str, path: Path, faces: FaceTrack, store: FeatureStore, content
         return {"values": stream.values, "times": stream.times, "present": stream.present}
 
     settings = [one.settings(weights)] if one.weights else ["bytes"] if one.pixels else []
-    return one.as_stream(store.get_or_make(key_of(name, EXTRACTION_VERSION, content, *settings), make))
+    return one.as_stream(store.get_or_make(_key(name, content, *settings), make))
 
 
 def _no_audio() -> Arrays:

@@ -16,6 +16,8 @@ import numpy as np
 import platformdirs
 
 Arrays = dict[str, np.ndarray]
+# Hexadecimal digits of a clip's content that keys begin with.
+_BEGINNING = 16
 
 
 def cache_root() -> Path:
@@ -41,6 +43,20 @@ def key_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
+def of_clip(content: str, key: str) -> str:
+    """The key of what was made from one clip: it begins as the clip's content does, so that ``derived`` finds it.
+
+    Args:
+        content: the clip's ``content_hash``, or another key of this kind.
+    """
+    return f"{content[:_BEGINNING]}-{key}"
+
+
+def derived(content: str) -> list[Path]:
+    """The files of the cache that were made from the clip with this ``content_hash``, in whatever folder."""
+    return sorted(cache_root().glob(f"*/{of_clip(content, '*')}"))
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then move it into place in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +71,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 class FeatureStore:
     """Arrays by key: one compressed ``.npz`` each under ``root``, with read-only stores consulted after it.
 
-    The read-only ones let a corpus ship its features with its clips.
+    The read-only ones let a corpus ship its features with its clips. What was stored before keys named their clip (``of_clip``),
+    and what is shipped, is found by the rest of the key.
     """
 
     def __init__(self, root: Path | None = None, shipped: Sequence[Path] = ()) -> None:
@@ -64,9 +81,10 @@ class FeatureStore:
 
     def get(self, key: str) -> Arrays | None:
         for folder in (self.root, *self.shipped):
-            arrays = read_arrays(folder / f"{key}.npz")
-            if arrays is not None:
-                return arrays
+            for name in dict.fromkeys((key, key.rpartition("-")[2])):
+                arrays = read_arrays(folder / f"{name}.npz")
+                if arrays is not None:
+                    return arrays
         return None
 
     def put(self, key: str, arrays: Mapping[str, np.ndarray]) -> None:

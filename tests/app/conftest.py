@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 import streamlit as st
 
+from app.own import parts, store
 from core import checkpoints, corpora
 from core.analyzer import Analysis
 from core.corpora import Corpus
@@ -75,3 +77,22 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clips: Path):
     st.cache_resource.clear()
     yield AppTest.from_file(MAIN, default_timeout=30)
     st.cache_resource.clear()
+
+
+@pytest.fixture
+def send(monkeypatch: pytest.MonkeyPatch):
+    """Called with a running app, a name and a file: the file arrives as if the browser had sent it, and the app runs again."""
+
+    def arrive(app, name: str, file: Path):
+        waiting = [store.save(name, io.BytesIO(file.read_bytes()))]
+
+        def zone(key: str, on_arrived_change, **_) -> None:
+            if waiting:
+                st.session_state[key] = {"arrived": {"id": waiting.pop()}}
+                on_arrived_change()
+                st.rerun()
+
+        monkeypatch.setattr(parts, "_ZONE", zone)
+        return app.run()
+
+    return arrive

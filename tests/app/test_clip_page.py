@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from app import uploads
+from app.own import store
 from app.services import known
 from core import checkpoints, corpora
 from core.errors import UserError
@@ -82,7 +82,7 @@ def test_no_corpus_still_takes_uploads(app, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(corpora, "bundled", refuse)
     app.run()
     assert not app.exception
-    assert app.file_uploader
+    assert [e for e in app.get("bidi_component") if "/own/" in e.proto.json]
     assert app.info
 
 
@@ -106,13 +106,13 @@ def test_failed_analysis_gets_one_sentence_and_another_try(app, monkeypatch: pyt
     assert "Try again" in [b.label for b in app.button]
 
 
-def test_upload_is_analysed(app, tmp_path) -> None:
+def test_upload_is_analysed(app, send, tmp_path) -> None:
     app.run()
     own = fake.clip(tmp_path / "own.mp4", seconds=1.0)
-    app.file_uploader[0].upload("../my film.MP4", own.read_bytes()).run()
+    send(app, "../my film.MP4", own)
     assert not app.exception
     assert not app.error
     stored = player_data(app)["clip_url"].removeprefix("/clips/uploads.")
-    path, name = uploads.find(stored)
-    assert name == "my film.MP4"
-    assert path.name == f"{stored}.mp4"
+    kept = store.find(stored)
+    assert kept.name == "my film.MP4"
+    assert kept.file.name == f"{stored}.mp4"

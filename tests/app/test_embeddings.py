@@ -158,11 +158,11 @@ def test_a_better_map_takes_over_from_pca(page, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_own_clip_is_placed_and_not_refitted(page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from app import uploads
+    from app.own import store
 
     file = fake.clip(tmp_path / "mine.mp4", seconds=1.0)
     with file.open("rb") as opened:
-        clip = uploads.save("my *own*.mp4", opened)
+        clip = store.save("my *own*.mp4", opened)
     own = survey({"fused": np.array([[3.0, 0.2]], np.float32)})
     monkeypatch.setattr(data, "own_survey", lambda model, clip: own)
     page.query_params["corpus"] = "uploads"

@@ -115,10 +115,10 @@ def test_a_clip_without_media_has_its_answers_and_a_sentence(page) -> None:
     assert said[1]["probability"] == pytest.approx(0.98201, abs=1e-5)
 
 
-def test_a_persons_own_clip_is_shown_to_a_model_that_can_look(page, tmp_path: Path) -> None:
+def test_a_persons_own_clip_is_shown_to_a_model_that_can_look(page, send, tmp_path: Path) -> None:
     app = page("clip")
     film = fake.clip(tmp_path / "own.mp4", seconds=1.0)
-    app.file_uploader[0].upload("own.mp4", film.read_bytes()).run()
+    send(app, "own.mp4", film)
     assert not app.exception
     assert app.query_params["model"] == "demo"
     assert app.query_params["corpus"] == "uploads"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from app import shelf
+from app.library import drops
+from app.own import store
 from app.server import ROUTES
 
 
@@ -88,6 +91,23 @@ def test_timelines_are_kept_by_browsers(get: Get, tmp_path: Path) -> None:
     file.write_bytes(b"AFT1")
     reply = get(shelf.lend("timelines", "one", file))
     assert "immutable" in reply.headers["cache-control"]
+
+
+def test_a_clip_of_ones_own_is_put_to_disk_and_what_is_none_is_refused(address, get: Get, clips: Path, tmp_path: Path) -> None:
+    def put(path: str, body: bytes) -> tuple[int, dict]:
+        connection = http.client.HTTPConnection(*address, timeout=10)
+        connection.request("PUT", path, body)
+        reply = connection.getresponse()
+        return reply.status, json.loads(reply.read())
+
+    assert put("/own/guessed?name=a.mp4", b"x")[0] == 403
+    ticket = drops.ticket()
+    status, said = put(f"/own/{ticket}?name=12%3A30%20%2Atalk%2A.mp4", (clips / "first.mp4").read_bytes())
+    assert status == 200
+    assert store.find(said["id"]).name == "12:30 *talk*.mp4"
+    status, said = put(f"/own/{ticket}?name=film.mp4", b"no film" * 99)
+    assert (status, said["error"]) == (422, "film.mp4 cannot be read as a video: it is damaged or of another kind.")
+    assert not list((tmp_path / "uploads").glob(".incoming*"))
 
 
 def test_thumb_is_a_small_jpeg(get: Get, clips: Path) -> None:

@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from app import tidy, uploads
+from app import tidy
+from app.own import store
 
 DAY = 24 * 3600
 
@@ -40,6 +41,6 @@ def test_uploads_go_when_nobody_has_opened_them_for_long(cache):
         put(folder / name, days=31)
     (folder / "used.json").write_text('{"file": "used.mp4", "name": "mine.mp4"}')
     os.utime(folder / "used.json", (time.time() - 31 * DAY,) * 2)
-    assert uploads.find("used")[1] == "mine.mp4"
+    assert store.find("used").name == "mine.mp4"
     tidy.tidy()
     assert sorted(path.name for path in folder.iterdir()) == ["used.json", "used.mp4"]

@@ -1,0 +1,38 @@
+"""The way in: a person's file or recording, streamed to disk as it arrives, so that an hour of film is never held in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from app.library import drops
+from app.own import store
+from core.errors import UserError
+from core.text import shown
+
+# An hour and a half as phones film; more would be a matter of disks.
+LIMIT_MB = 4096
+
+
+async def receive(request: Request) -> Response:
+    """``PUT /own/{ticket}?name=…``: the id of the clip that was stored, or one sentence that says why none was."""
+    name = shown(Path(request.query_params.get("name", "")).name or "clip")
+    if not drops.known(request.path_params["ticket"]):
+        return _refused("This page is too old to take files: reload it.", 403)
+    path = store.incoming()
+    try:
+        await drops.write(request, path, name, LIMIT_MB)
+        return JSONResponse({"id": await run_in_threadpool(store.keep, path, name)})
+    except UserError as error:
+        return _refused(str(error), 422)
+    except (ClientDisconnect, OSError):
+        return _refused(f"{name} did not arrive: send it again.", 400)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _refused(sentence: str, status: int) -> Response:
+    return JSONResponse({"error": sentence}, status_code=status)

@@ -1,0 +1,119 @@
+"""Deleting a clip of a person's own, and with it all that was made from it: features, analyses, pictures, exports."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from app import jobs, thumbs
+from app.own import store
+from app.services.browsing import corpus_names, opened
+from core.errors import UserError
+from core.features.store import content_hash, derived, of_clip
+from core.imports import shelf as imports
+
+# Seconds that work on the clip has to stop: what it writes later would outlive the clip.
+_PATIENCE = 20.0
+_WORDS = {"uploads": "file", "features": "set of features", "analyses": "analysis", "thumbs": "picture", "exports": "export"}
+_PLURALS = {"set of features": "sets of features", "analysis": "analyses"}
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What a deletion took away.
+
+    Attributes:
+        counts: what, for a person to read -> how many files.
+        shared: the corpus that has the same clip, whose features and analyses therefore stayed; "" where there is none.
+    """
+
+    counts: dict[str, int]
+    size: int
+    shared: str
+
+    def __str__(self) -> str:
+        parts = [f"{count} {word if count == 1 else _PLURALS.get(word, word + 's')}" for word, count in self.counts.items()]
+        listed = ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts) or "nothing"
+        stayed = f" The corpus {self.shared} has the same clip: its features and analyses stay." if self.shared else ""
+        return f"Deleted: {listed}, {max(self.size, 100_000) / 1e6:.1f} MB.{stayed}"
+
+
+def remove(clip_id: str) -> Removed:
+    """Delete a clip: its file and copies, and everything that was made from them."""
+    media = [path for path in store.files(clip_id) if path.suffix != ".json"]
+    doomed, shared = _made_from(media)
+    doomed += store.files(clip_id)
+    sizes = {path: _size(path) for path in dict.fromkeys(doomed)}
+    store.remove(clip_id)
+    _unlink(sizes)
+    counts = Counter(_WORDS.get(path.parent.name, "other file") for path in sizes if path.suffix != ".json" or _told(path))
+    return Removed(dict(counts), sum(sizes.values()), shared)
+
+
+def forget(media: Iterable[Path]) -> None:
+    """Delete what was made from files of a clip that stays: of a stretch that is no longer looked at."""
+    _unlink(_made_from([path for path in media if path.is_file()])[0])
+
+
+def _told(path: Path) -> bool:
+    """An analysis is two files, and the facts of a clip are none that a person put here."""
+    return path.parent.name not in ("uploads", "analyses")
+
+
+def _made_from(media: Iterable[Path]) -> tuple[list[Path], str]:
+    """Everything that was made from these files, once nothing more is being made, and the corpus that shares them."""
+    found: list[Path] = []
+    shared = ""
+    for path in media:
+        content = content_hash(path)
+        found.append(thumbs.place(path))
+        if name := _corpus_with(path, content):
+            shared = name
+            continue
+        _stop(of_clip(content, ""))
+        found += derived(content)
+    return [path for path in found if path.is_file()], shared
+
+
+def _stop(mark: str) -> None:
+    for job in jobs.about(mark):
+        jobs.cancel(job)
+        job.wait(_PATIENCE)
+
+
+def _corpus_with(path: Path, content: str) -> str:
+    """The name of a corpus that has a clip of this content; only files of the same size are read."""
+    size = _size(path)
+    for name, clip in _clips():
+        if _size(clip) == size and clip != path:
+            with suppress(OSError):
+                if content_hash(clip) == content:
+                    return name
+    return ""
+
+
+def _clips() -> Iterator[tuple[str, Path]]:
+    """The files of all corpora and imported tables."""
+    for name in corpus_names():
+        with suppress(UserError):
+            corpus = opened(name)
+            yield from ((name, corpus.root / str(path)) for path in corpus.table["path"] if path)
+    for entry in imports.entries().values():
+        with suppress(UserError):
+            yield from ((entry.corpus, Path(path)) for path in imports.corpus_of(entry).table["path"] if path)
+
+
+def _unlink(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1

@@ -1,0 +1,261 @@
+"""A person's own clips on disk, under ids of ours: uploads and recordings.
+
+    uploads/<id>.json           the facts: name, label, stretch, when it came; written atomically
+            <id>.<kind>         the file as it came
+            <id>.cut-<...>.mp4  of a long file the stretch that is analysed
+            <id>.browser.mp4    a copy for browsers where they cannot play the file itself; <id>.playable.json names it
+
+The id is a hash of the file's content, so a file that comes twice is one clip. All that belongs to a clip begins with its id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from core import media
+from core.errors import UserError
+from core.features.store import cache_root, write_atomically
+from core.text import shown
+
+_LONGEST_NAME = 120
+_DAY = 24 * 3600.0
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class OwnClip:
+    """One clip of a person's own.
+
+    Attributes:
+        label: the class, or any other word, that its owner holds to be true; None where nothing was said.
+        file: what is analysed: the file as it came, or the stretch that was cut from it; None while none was chosen.
+        original: the file as it came.
+        seconds: its length; 0 where it was not noted.
+        stretch: (start, end) in seconds of the original; None where all of it is analysed, or nothing was chosen yet.
+        added: when it came, seconds since the epoch.
+        owner: whose it is; "" for everybody who uses this server.
+    """
+
+    id: str
+    name: str
+    label: str | None
+    file: Path | None
+    original: Path
+    seconds: float
+    stretch: tuple[float, float] | None
+    added: float
+    owner: str
+
+    @property
+    def long(self) -> bool:
+        """Whether only a stretch of it can be analysed."""
+        return self.seconds > media.MAX_SECONDS + media.SLACK
+
+
+def visible(clip: OwnClip) -> bool:
+    """Whether whoever asks may know of the clip. The one place that a server of several people has to change."""
+    return clip.owner == ""
+
+
+def listed() -> list[OwnClip]:
+    """All own clips that are stored here, the newest first."""
+    found = [_clip(path.name.removesuffix(".json")) for path in _folder().glob("*.json") if path.name.count(".") == 1]
+    return sorted((clip for clip in found if clip and visible(clip)), key=lambda clip: (-clip.added, clip.id))
+
+
+def find(clip_id: str) -> OwnClip | None:
+    """The clip of that id, which counts as opened by this; None where there is none."""
+    clip = _clip(clip_id)
+    if clip is None or not visible(clip):
+        return None
+    _renew(_facts_path(clip_id))
+    return clip
+
+
+def incoming() -> Path:
+    """A new file to write to; ``keep`` takes it over, or it is deleted by whoever asked for it."""
+    handle, part = tempfile.mkstemp(dir=_folder(), prefix=".incoming-")
+    os.close(handle)
+    return Path(part)
+
+
+def keep(arrived: Path, name: str, owner: str = "") -> str:
+    """Take over a file and return its clip's id.
+
+    Raises:
+        UserError: when it is nothing that can be played; the file is deleted then.
+    """
+    name = shown(Path(name.strip()).name or "clip", _LONGEST_NAME)
+    try:
+        info = _probe(arrived, name)
+        with arrived.open("rb") as file:
+            clip_id = hashlib.file_digest(file, "sha256").hexdigest()[:24]
+        stored = f"{clip_id}{_kind(name, info)}"
+        with _LOCK:
+            before = _read(clip_id, ".json") or {}
+            if not before or not (_folder() / str(before.get("file"))).is_file():
+                arrived.replace(_folder() / stored)
+                before = {**before, "file": stored}
+            facts = {**before, "name": name, "seconds": info.duration, "added": time.time(), "owner": owner}
+            _write(_facts_path(clip_id), facts)
+    finally:
+        arrived.unlink(missing_ok=True)
+    return clip_id
+
+
+def save(name: str, data: BinaryIO) -> str:
+    """``keep`` of an open file's content."""
+    part = incoming()
+    with part.open("wb") as out:
+        data.seek(0)
+        shutil.copyfileobj(data, out)
+    return keep(part, name)
+
+
+def rename(clip_id: str, name: str) -> None:
+    """Call a clip something else; an empty name changes nothing."""
+    if clean := shown(name.strip(), _LONGEST_NAME):
+        _change(clip_id, name=clean)
+
+
+def relabel(clip_id: str, label: str | None) -> None:
+    """Say what is true of a clip; nothing, or blanks, for nothing."""
+    _change(clip_id, label=shown((label or "").strip(), _LONGEST_NAME) or None)
+
+
+def playable(clip_id: str) -> Path | None:
+    """What browsers can play of what is analysed, once ``make_playable`` has run."""
+    clip = _clip(clip_id)
+    if clip is None or clip.file is None:
+        return None
+    if clip.file != clip.original:
+        return clip.file
+    facts = _read(clip_id, ".playable.json")
+    path = _folder() / facts["file"] if facts else None
+    return path if path and path.is_file() else None
+
+
+def make_playable(clip_id: str, path: Path, progress: Callable[[float], None]) -> None:
+    """Re-encode what browsers cannot play; name what they can."""
+    copy = path.with_name(f"{clip_id}.browser.mp4")
+    if media.probe(path).browser_playable:
+        copy = path
+    else:
+        write_atomically(copy, lambda part: media.browser_copy(path, part, progress))
+    _write(path.with_name(f"{clip_id}.playable.json"), {"file": copy.name})
+
+
+def files(clip_id: str) -> list[Path]:
+    """All files that belong to a clip."""
+    return sorted(_folder().glob(f"{clip_id}.*")) if _fine(clip_id) else []
+
+
+def remove(clip_id: str) -> None:
+    """Delete a clip's files; what was derived from them is deleted by ``app.own.removal``."""
+    with _LOCK:
+        # Whatever asks meanwhile finds no clip before it finds no file.
+        for path in [_facts_path(clip_id), *files(clip_id)]:
+            path.unlink(missing_ok=True)
+
+
+def _clip(clip_id: str) -> OwnClip | None:
+    facts = _read(clip_id, ".json")
+    if not facts or not isinstance(facts.get("file"), str):
+        return None
+    original = _folder() / Path(facts["file"]).name
+    try:
+        added = float(facts.get("added") or original.stat().st_mtime)
+        seconds = float(facts.get("seconds") or 0)
+        stretch = (float(facts["stretch"][0]), float(facts["stretch"][1])) if facts.get("stretch") else None
+    except (OSError, ValueError, TypeError, IndexError, KeyError):
+        return None
+    name, label, owner = str(facts.get("name") or clip_id), facts.get("label"), str(facts.get("owner") or "")
+    clip = OwnClip(clip_id, name, label and str(label), original, original, seconds, stretch, added, owner)
+    if not clip.long and not stretch:
+        return clip
+    cut = cut_path(clip_id, stretch) if stretch else None
+    return replace(clip, file=cut if cut and cut.is_file() else None)
+
+
+def cut_path(clip_id: str, stretch: tuple[float, float]) -> Path:
+    """Where a stretch of a clip lies once it is cut: another one is another file."""
+    start, end = (round(1000 * moment) for moment in stretch)
+    return _folder() / f"{clip_id}.cut-{start}-{end}.mp4"
+
+
+def keep_stretch(clip_id: str, stretch: tuple[float, float]) -> None:
+    """Have a stretch that was cut be the one that is analysed; the one before is deleted."""
+    _change(clip_id, stretch=list(stretch))
+    for path in files(clip_id):
+        if path.name.startswith(f"{clip_id}.cut-") and path != cut_path(clip_id, stretch):
+            path.unlink(missing_ok=True)
+
+
+def _change(clip_id: str, **facts: Any) -> None:
+    with _LOCK:
+        known = _read(clip_id, ".json")
+        if known is None:
+            raise UserError("That clip is no longer stored here: choose the file again.")
+        _write(_facts_path(clip_id), {**known, **facts})
+
+
+def _probe(path: Path, name: str) -> media.MediaInfo:
+    try:
+        return media.probe(path, longest=float("inf"))
+    except UserError as error:
+        # The sentence names our file; its owner knows another name.
+        raise UserError(str(error).replace(str(path), name).replace(path.name, name)) from error
+
+
+def _kind(name: str, info: media.MediaInfo) -> str:
+    """How the stored file's name ends: browsers are told by it what they get."""
+    kind = Path(name).suffix.lower()
+    if info.browser_playable:
+        return ".mp4"
+    return kind if kind[1:].isascii() and kind[1:].isalnum() and len(kind) <= 6 and kind != ".json" else ".media"
+
+
+def _folder() -> Path:
+    folder = cache_root() / "uploads"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _facts_path(clip_id: str) -> Path:
+    return _folder() / f"{clip_id}.json"
+
+
+def _fine(clip_id: str) -> bool:
+    return clip_id.isascii() and clip_id.isalnum()
+
+
+def _read(clip_id: str, suffix: str) -> dict[str, Any] | None:
+    if not _fine(clip_id):
+        return None
+    try:
+        facts = json.loads((_folder() / f"{clip_id}{suffix}").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return facts if isinstance(facts, dict) else None
+
+
+def _write(path: Path, facts: dict[str, Any]) -> None:
+    write_atomically(path, lambda part: part.write_text(json.dumps(facts), encoding="utf-8"))
+
+
+def _renew(path: Path) -> None:
+    """Say that a clip is in use."""
+    with suppress(OSError):
+        if time.time() - path.stat().st_mtime > _DAY:
+            os.utime(path)

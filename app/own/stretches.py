@@ -1,0 +1,121 @@
+"""Choosing, on the page, which stretch of a long file is analysed."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from app import jobs, services, session, shelf
+from app.own import parts, removal, store
+from app.progress import finished
+from core import media, stretch
+from core.features.store import write_atomically
+
+_PICKER = parts.component("picker")
+_SIDE = 64
+_USUAL = 10.0
+# Pictures and peaks: so many a second, and at most.
+_TILES, _MOST_TILES = 0.2, 240
+_PEAKS, _MOST_PEAKS = 20, 100_000
+_CHOSEN = "own_chosen"
+
+
+def wanted(clip: services.Clip) -> bool:
+    """Whether there is a stretch to be chosen, before anything else can be shown of the clip."""
+    return clip.corpus == services.UPLOADS and (clip.file is None or parts.moving(clip.id))
+
+
+def choose(clip: services.Clip) -> None:
+    """The file from afar, with the stretch to choose on it; what was chosen is cut out behind a progress bar."""
+    own = store.find(clip.id)
+    if own is None:
+        return
+    if chosen := _chosen(own):
+        job = jobs.ensure(f"cut-{store.cut_path(own.id, chosen).stem}", partial(_cut, own, chosen), "export")
+        if not (job.done and job.error):
+            if finished(job):
+                _look(own)
+            return
+        # Another one may do.
+        st.error(job.error)
+        jobs.forget(job.id)
+        st.session_state.pop(_CHOSEN, None)
+    if not _peaks_path(own).is_file():
+        if finished(jobs.ensure(f"afar-{own.id}", partial(_survey, own), "export")):
+            st.rerun()
+        return
+    _picker(own)
+    if own.file and st.button("Keep the stretch as it is", type="tertiary", on_click=parts.stay):
+        st.rerun()
+
+
+def _look(own: store.OwnClip) -> None:
+    st.session_state.pop(_CHOSEN, None)
+    parts.stay()
+    session.update(corpus=services.UPLOADS, clip=own.id)
+    st.rerun()
+
+
+def _picker(own: store.OwnClip) -> None:
+    start, end = own.stretch or (0.0, min(_USUAL, own.seconds))
+    strip = _strip_path(own)
+    data = {
+        "id": own.id, "name": own.name, "duration": own.seconds, "start": start, "end": end, "tiles": _tiles(own),
+        "shortest": stretch.SHORTEST, "longest": stretch.LONGEST,
+        "peaks": shelf.lend("strips", _peaks_path(own).name, _peaks_path(own)),
+        "strip": shelf.lend("strips", strip.name, strip) if strip.is_file() else "",
+    }  # fmt: skip
+    _PICKER(key="own_picker", data=data, on_chosen_change=_choose)
+
+
+def _choose() -> None:
+    said = st.session_state["own_picker"].get("chosen") or {}
+    try:
+        st.session_state[_CHOSEN] = str(said["id"]), (round(float(said["start"]), 1), round(float(said["end"]), 1))
+    except (KeyError, TypeError, ValueError):
+        return
+
+
+def _chosen(own: store.OwnClip) -> tuple[float, float] | None:
+    """What was pressed for; or the stretch that is known and whose file is gone."""
+    clip_id, chosen = st.session_state.get(_CHOSEN, ("", None))
+    if clip_id == own.id:
+        return chosen
+    return own.stretch if own.file is None else None
+
+
+def _cut(own: store.OwnClip, chosen: tuple[float, float], progress: jobs.Progress) -> None:
+    out = store.cut_path(own.id, chosen)
+    if not out.is_file():
+        write_atomically(
+            out, lambda part: stretch.cut(own.original, part, *chosen, lambda done: progress("Cutting it out", done))
+        )
+    if own.file and own.file not in (out, own.original):
+        removal.forget([own.file])
+    store.keep_stretch(own.id, chosen)
+
+
+def _survey(own: store.OwnClip, progress: jobs.Progress) -> None:
+    picture = stretch.strip(own.original, own.seconds, _tiles(own), _SIDE, lambda done: progress("Looking through it", done / 2))
+    if picture is not None:
+        data = media.frame_jpeg(picture, max(picture.shape[:2]))
+        write_atomically(_strip_path(own), lambda part: part.write_bytes(data))
+    count = int(min(_MOST_PEAKS, max(1, own.seconds * _PEAKS)))
+    peaks = media.loudness(own.original, count, own.seconds, lambda done: progress("Listening through it", 0.5 + done / 2))
+    loud = np.round(255 * np.sqrt(peaks / max(float(peaks.max(initial=0)), 1e-6))).astype(np.uint8)
+    write_atomically(_peaks_path(own), lambda part: part.write_bytes(loud.tobytes()))
+
+
+def _tiles(own: store.OwnClip) -> int:
+    return int(min(_MOST_TILES, max(24, own.seconds * _TILES)))
+
+
+def _strip_path(own: store.OwnClip) -> Path:
+    return own.original.with_name(f"{own.id}.strip.jpg")
+
+
+def _peaks_path(own: store.OwnClip) -> Path:
+    return own.original.with_name(f"{own.id}.peaks.bin")
