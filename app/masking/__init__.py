@@ -8,19 +8,22 @@ from typing import Any
 
 import streamlit as st
 
+from core import masking
+
 _HERE = Path(__file__).parent
 _PLAYER = _HERE.parent / "player"
-# One module in the browser, as the player is; colours and the clock's arithmetic are the player's own.
-_SCRIPTS = (
-    _PLAYER / "colours.js", _PLAYER / "timeline.js", _HERE / "grid.js", _HERE / "answer.js", _HERE / "surface.js",
-    _HERE / "export.js", _HERE / "strips.js", _HERE / "board.js",
-)  # fmt: skip
 
+
+def _read(*paths: Path) -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
+
+
+# One module in the browser, as the player is; colours and the clock's arithmetic are the player's own.
 _BOARD = st.components.v2.component(
     "affectscope_masking",
-    html=(_HERE / "board.html").read_text(encoding="utf-8"),
-    css=(_HERE / "board.css").read_text(encoding="utf-8"),
-    js="\n".join(path.read_text(encoding="utf-8") for path in _SCRIPTS),
+    html=masking.html(),
+    css=masking.css(),
+    js="\n".join((_read(_PLAYER / "colours.js", _PLAYER / "timeline.js"), masking.scripts(), _read(_HERE / "component.js"))),
 )
 
 
