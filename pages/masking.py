@@ -19,7 +19,8 @@ BOARD = "masking_board"
 @st.fragment
 def bench(clip: services.Clip, model: str) -> None:
     """The board and the player: only this part runs again when a person lets go of a slider."""
-    state.keep(st.session_state.get(BOARD, {}).get("state"))
+    subject = f"{model} {clip.corpus} {clip.id}"
+    state.keep(st.session_state.get(BOARD, {}).get("state"), subject)
     spec = data.spec(model)
     change = state.current(spec.inputs)
     try:
@@ -29,7 +30,7 @@ def bench(clip: services.Clip, model: str) -> None:
             state.for_browser(change),
             data.answers(clip, model, change) if url else None,
             key=BOARD,
-            subject=f"{model} {clip.corpus} {clip.id}",
+            subject=subject,
             title=clip.title,
             heads=[(head, head_title(head)) for head in ("decision", *spec.heads)],
             patterns=[name for name in PATTERNS if name != "attended" or spec.attention],

@@ -8,17 +8,16 @@ from typing import Any
 
 import streamlit as st
 
-from core import player
+from core import masking, player
 
-_HERE = Path(__file__).parent
+_COMPONENT = (Path(__file__).parent / "component.js").read_text(encoding="utf-8")
+
 # One module in the browser, as the player is; colours and the clock's arithmetic are the player's own.
-_SCRIPTS = ("grid.js", "answer.js", "surface.js", "export.js", "strips.js", "board.js")
-
 _BOARD = st.components.v2.component(
     "affectscope_masking",
-    html=(_HERE / "board.html").read_text(encoding="utf-8"),
-    css=(_HERE / "board.css").read_text(encoding="utf-8"),
-    js="\n".join((player.js("colours.js", "timeline.js"), *((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS))),
+    html=masking.html(),
+    css=masking.css(),
+    js="\n".join((player.js("colours.js", "timeline.js"), masking.scripts(), _COMPONENT)),
 )
 
 

@@ -57,13 +57,16 @@ def for_browser(change: Perturbation) -> dict[str, Any]:
     return state | {"stamp": stamp if options == _own() else ""}
 
 
-def keep(reported: Mapping[str, Any] | None) -> bool:
+def keep(reported: Mapping[str, Any] | None, subject: str) -> bool:
     """Take over what a person did on the board, each report once.
+
+    Args:
+        subject: what the board is about now: a report about another clip or model comes late, and says nothing of this one.
 
     Returns:
         True when it was new.
     """
-    if not reported:
+    if not reported or reported.get("subject") != subject:
         return False
     mark = (reported.get("stamp"), reported.get("serial"))
     if st.session_state.get(_SEEN) == mark:

@@ -135,6 +135,7 @@ def test_what_a_hand_did_reaches_the_url_once(page) -> None:
     report = {
         "keep": {"audio": 100, "visual": 100}, "pattern": "drawn", "filling": "absent", "seed": 0, "burst": 0.4,
         "spans": {"audio": [[0.5, 1.2], [2.0, 2.4]], "visual": []}, "head": "audio", "class": "", "stamp": "me", "serial": 1,
+        "subject": board(page)["options"]["subject"],
     }  # fmt: skip
     page.session_state["masking_board"] = {"state": report}
     settle(page)
@@ -146,6 +147,17 @@ def test_what_a_hand_did_reaches_the_url_once(page) -> None:
     settle(page)
     assert page.query_params["o.masking.spans"] == "audio:100-200"
     assert board(page)["state"]["stamp"] == ""
+
+
+def test_what_a_board_says_late_of_another_clip_is_not_done_to_this_one(page) -> None:
+    settle(page)
+    late = {"keep": {"audio": 0}, "pattern": "tail", "stamp": "me", "serial": 7, "subject": "demo demo second"}
+    assert board(page)["options"]["subject"] == "demo demo first"
+    page.session_state["masking_board"] = {"state": late}
+    settle(page)
+    assert not [name for name in page.query_params if name.startswith("o.masking.")]
+    assert board(page)["state"]["keep"] == {}
+    assert board(page)["state"]["pattern"] == "random"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
-// The masking board's life: mount once, follow Python's data, answer the hand without asking anybody, report on release.
+// The masking board's life: mount once, follow what is given, answer the hand without asking anybody, report on release.
 
-const boards = new WeakMap()
 const PATTERN_NAMES = { random: "here and there", burst: "in bursts", tail: "from the end", attended: "the most attended first", drawn: "drawn by hand" }
 const FILLING_NAMES = { absent: "nothing: absent", zeros: "zeros", mean: "the training mean", noise: "noise", held: "the last frame, held" }
 const MEANINGS = {
@@ -14,27 +13,10 @@ const BURSTS = [0.1, 0.2, 0.4, 0.8, 1.6]
 const MODALITY_NAMES = { audio: "Sound", visual: "Picture" }
 const SOON = 300 // milliseconds after the last key
 
-export default function (component) {
-  const { parentElement, data, setStateValue } = component
-  let b = boards.get(parentElement)
-  if (!b) {
-    b = mountBoard(parentElement)
-    boards.set(parentElement, b)
-  }
-  b.send = (state) => setStateValue("state", state)
-  followData(b, data)
-  return () => {
-    b.observer.disconnect()
-    b.loading?.abort()
-    clearTimeout(b.waiting)
-    boards.delete(parentElement)
-  }
-}
-
-function mountBoard(parent) {
+function mountBoard(parent, { report: send }) {
   const root = parent.querySelector(".board")
   const el = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((one) => [one.dataset.ref, one]))
-  const b = { root, el, stamp: Math.random().toString(36).slice(2), serial: 0, past: [], future: [], strips: [], sliders: [], lastPattern: "random" }
+  const b = { root, el, send, stamp: Math.random().toString(36).slice(2), serial: 0, past: [], future: [], strips: [], sliders: [], lastPattern: "random" }
   root.dataset.ready = "false"
   b.observer = new ResizeObserver(() => { if (b.grid) redrawBoard(b) })
   el.pattern.onchange = () => change(b, { pattern: el.pattern.value, ...(el.pattern.value === "drawn" ? { spans: takeOver(b) } : {}) }, true)
@@ -54,7 +36,15 @@ function mountBoard(parent) {
     else travel(b, b.past, b.future)
   }
   wireSurface(b)
-  return b
+  return {
+    send: (report) => { b.send = report },
+    follow: (data) => followData(b, data),
+    close: () => {
+      b.observer.disconnect()
+      b.loading?.abort()
+      clearTimeout(b.waiting)
+    },
+  }
 }
 
 // Python's data may be new, the same, or an echo of what this board reported: only the first may move the hand's state.
@@ -65,6 +55,7 @@ function followData(b, data) {
   if (data.options.subject !== b.subject) {
     b.subject = data.options.subject
     Object.assign(b, { past: [], future: [], grid: null, gridUrl: "", exact: null, lastSaid: null, state: null, painted: "" })
+    b.loading?.abort()
     b.root.dataset.ready = "false"
     b.root.classList.add("stale")
   }
@@ -76,6 +67,7 @@ function followData(b, data) {
   b.exact = data.exact
   b.exactFor = data.exact ? keyOf(b, state) : ""
   b.theme = null
+  if (data.grid && data.grid !== b.grid) takeGrid(b, data.grid, data.options.subject, state)
   if (data.grid_url && data.grid_url !== b.gridUrl) openGrid(b, data.grid_url, state)
   fillBoard(b)
   if (b.grid) redrawBoard(b)
@@ -84,22 +76,26 @@ function followData(b, data) {
 async function openGrid(b, url, state) {
   b.loading?.abort()
   b.loading = new AbortController()
+  b.gridUrl = url
   try {
     const response = await fetch(url, { signal: b.loading.signal })
     if (!response.ok) throw new Error(`The answers could not be loaded (${response.status}); reload the page.`)
-    b.grid = await response.json()
-    b.gridUrl = url
-    b.gridFor = gridKey(state)
-    b.painted = ""
-    buildSliders(b)
-    buildAnswer(b)
-    buildStrips(b)
-    fillBoard(b)
-    redrawBoard(b)
-    b.root.dataset.ready = "true"
+    takeGrid(b, await response.json(), url, state)
   } catch (error) {
-    if (error.name !== "AbortError") b.el.status.textContent = error.message
+    if (error.name === "AbortError") return
+    b.gridUrl = ""
+    b.el.status.textContent = error.message
   }
+}
+
+function takeGrid(b, grid, url, state) {
+  Object.assign(b, { grid, gridUrl: url, gridFor: gridKey(state), painted: "" })
+  buildSliders(b)
+  buildAnswer(b)
+  buildStrips(b)
+  fillBoard(b)
+  redrawBoard(b)
+  b.root.dataset.ready = "true"
 }
 
 function buildSliders(b) {
@@ -172,7 +168,7 @@ function travel(b, from, to) {
 
 function report(b) {
   b.serial += 1
-  b.send({ ...b.state, stamp: b.stamp, serial: b.serial })
+  b.send({ ...b.state, stamp: b.stamp, serial: b.serial, subject: b.subject })
 }
 
 // The controls that are not drawn: what can be chosen, and what is.
@@ -208,6 +204,7 @@ function follow(b) {
   if (![...el.burst.options].some((one) => one.value === String(state.burst))) el.burst.append(new Option(`${state.burst} s`, String(state.burst)))
   el.burst.value = String(state.burst)
   if (document.activeElement !== el.seed) el.seed.value = state.seed
+  el.fields.hidden = Boolean(b.options.alone)
   el.burstField.hidden = state.pattern !== "burst"
   el.seedField.hidden = !["random", "burst"].includes(state.pattern) && state.filling !== "noise"
   el.reset.disabled = isWhole(b)

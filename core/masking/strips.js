@@ -6,6 +6,7 @@ const STRIP_HEIGHT = 44
 function buildStrips(b) {
   const { grid, el } = b
   const how = element("p", "note how")
+  how.hidden = Boolean(b.options.alone)
   how.textContent = "Drag over a lane to take frames away by hand; begin on a grey one to bring frames back."
   el.strips.replaceChildren(how)
   b.strips = grid.modalities.map((modality) => {
@@ -18,12 +19,12 @@ function buildStrips(b) {
     hint.textContent = !strip.count ? "nothing there" : strip.weight.length ? "height: attention when whole" : ""
     name.append(hint)
     strip.canvas = element("canvas", "")
-    strip.canvas.tabIndex = strip.count ? 0 : -1
+    strip.canvas.tabIndex = strip.count && !b.options.alone ? 0 : -1
     strip.canvas.setAttribute("role", "img")
     strip.left = left
     row.append(name, strip.canvas, left)
     el.strips.append(row)
-    if (strip.count) wireStrip(b, strip)
+    if (strip.count && !b.options.alone) wireStrip(b, strip)
     return strip
   })
   b.observer.disconnect()

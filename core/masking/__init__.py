@@ -1,0 +1,32 @@
+"""The masking board as the browser has it, whoever mounts it: the app's component, or a file that is taken home.
+
+Its scripts share one module's scope with the player's ``colours.js`` and ``timeline.js``, which come first. What they offer::
+
+    const board = mountBoard(parent, { report: (state) => … })    // parent holds ``html()``; state: what a hand did
+    board.follow({ grid | grid_url, state, exact, options })      // as often as there is something new
+    board.close()
+
+``grid`` is the object of ``core.evaluation.grid.Grid.to_json``. ``state``: keep (modality -> percent), pattern, filling, seed,
+burst (seconds), spans (modality -> [[start, end]] in seconds), head, class, and ``stamp``. ``exact``: head -> values for
+exactly this state, or null. ``options``: subject, title, heads [{id, title}], patterns, fillings, truth, and ``alone``, where
+nobody can be asked: then the shares move and nothing else can be changed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+_SCRIPTS = ("grid.js", "answer.js", "surface.js", "export.js", "strips.js", "board.js")
+
+
+def html() -> str:
+    return (_HERE / "board.html").read_text(encoding="utf-8")
+
+
+def css() -> str:
+    return (_HERE / "board.css").read_text(encoding="utf-8")
+
+
+def scripts() -> str:
+    return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS)
