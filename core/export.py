@@ -152,6 +152,7 @@ class _Painter:
         self.timeline, self.opacity, self.threshold = timeline, opacity, threshold
         self.heatmaps = _find(timeline, heatmap)
         self.frames = enumerate(read_frames(media, MAX_SIDE))
+        self.picture: np.ndarray | None
         self.index, (_, self.picture) = next(self.frames, (-1, (0.0, None)))
         self.upcoming = next(self.frames, None)
         self.fps = probe(media).fps or 25

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -283,11 +284,10 @@ def fitted(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
 
 @cache
 def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which knows most alphabets; it comes with matplotlib."""
-    import matplotlib
-
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    return ImageFont.truetype(str(folder / f"DejaVuSans{'-Bold' if bold else ''}.ttf"), size)
+    """DejaVu Sans, which knows most alphabets. It lies in matplotlib, which need not be imported for that."""
+    found = find_spec("matplotlib")
+    folder = Path(found.origin).parent if found and found.origin else Path()
+    return ImageFont.truetype(str(folder / "mpl-data" / "fonts" / "ttf" / f"DejaVuSans{'-Bold' if bold else ''}.ttf"), size)
 
 
 def _nothing(pen: _Pen, top: float, height: float) -> None:

@@ -8,19 +8,27 @@ from contextlib import suppress
 from app.services.analyses import (
     Result,
     analyse,
-    frame_png,
-    lanes_csv,
     main_heatmap,
-    overlay_path,
     result,
     timeline,
     timeline_url,
     verdicts,
     without_media,
-    write_overlay,
 )
 from app.services.browsing import DEMO, corpus, corpus_name, corpus_names, keep_looking, look_at, opened
-from app.services.clips import UPLOADS, Clip, clip, clips_of, corpus_here, covers, media_url, picture_url, pictures, thumb_url
+from app.services.clips import (
+    UPLOADS,
+    Clip,
+    clip,
+    clips_of,
+    corpus_here,
+    covers,
+    media_file,
+    media_url,
+    picture_url,
+    pictures,
+    thumb_url,
+)
 from app.services.known import (
     analyzer,
     askable,
@@ -58,19 +66,17 @@ __all__ = [
     "corpus_names",
     "corpus_of",
     "covers",
-    "frame_png",
     "heads",
     "imported",
     "keep_looking",
     "labels",
-    "lanes_csv",
     "loaded",
     "look_at",
     "main_heatmap",
+    "media_file",
     "media_url",
     "models",
     "opened",
-    "overlay_path",
     "picture_url",
     "pictures",
     "predicted",
@@ -87,7 +93,6 @@ __all__ = [
     "verdicts",
     "warm_up",
     "without_media",
-    "write_overlay",
 ]
 
 

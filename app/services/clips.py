@@ -116,7 +116,12 @@ def truth_known(item: Clip) -> bool:
 
 def media_url(item: Clip) -> str:
     """Where the browser finds the clip, in the form that browsers play."""
-    return shelf.lend("clips", f"{item.corpus}.{item.id}", playable(item) or item.media)
+    return shelf.lend("clips", f"{item.corpus}.{item.id}", media_file(item))
+
+
+def media_file(item: Clip) -> Path:
+    """The clip in the form that browsers play, where there is one."""
+    return playable(item) or item.media
 
 
 def playable(item: Clip) -> Path | None:

@@ -44,7 +44,7 @@ def write_page(analyzer: Analyzer, media: Path, analysis: Analysis, out: Path, r
     grid = takehome.clip_grid(analyzer, media, progress=report).to_json()
     model = takehome.Model(_said(analyzer, analysis), read_card(path) if path else None, grid)
     clip = takehome.compact(media, report)
-    home = takehome.Home(media.stem, clip, analysis.timeline.to_bytes(), (model,), analysis.explained)
+    home = takehome.Home(media.stem, clip, takehome.light(analysis.timeline), (model,), analysis.explained)
     report(f"Writing {out.name}", 0.9)
     try:
         write_atomically(out, lambda part: part.write_text(takehome.page(home), encoding="utf-8"))

@@ -136,7 +136,7 @@ def _browser_facts(home: Home) -> dict[str, Any]:
 
 def _board(home: Home, number: int, model: Model) -> dict[str, Any]:
     grid, change = json.loads(model.grid), model.change
-    state = {
+    state: dict[str, Any] = {
         "keep": {}, "pattern": change.pattern, "filling": change.filling, "seed": change.seed, "burst": change.burst, "spans": {},
         "head": "", "class": "",
     }  # fmt: skip
