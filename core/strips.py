@@ -11,9 +11,9 @@ from core.timeline import Lane
 _GROUND, _GREY, _ZERO = (26, 31, 38), (150, 158, 168), (52, 58, 66)
 
 
-def strip(lane: Lane, duration: float, width: int, height: int) -> np.ndarray:
-    """A lane as RGB [height, width, 3] uint8, time from left to right."""
-    area = np.full((height, width, 3), _GROUND, np.uint8)
+def strip(lane: Lane, duration: float, width: int, height: int, ground: tuple[int, int, int] = _GROUND) -> np.ndarray:
+    """A lane as RGB [height, width, 3] uint8, time from left to right; ``ground`` is the colour where nothing is."""
+    area = np.full((height, width, 3), ground, np.uint8)
     if len(lane.times):
         _PAINTERS.get(lane.kind, _paint_line)(area, lane, duration)
     return area

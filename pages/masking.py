@@ -12,6 +12,7 @@ from app.watch import answered, play
 from core.errors import UserError
 from core.lanes import head_title
 from core.perturbation import FILLINGS, PATTERNS, Perturbation
+from core.removed import removed
 
 BOARD = "masking_board"
 
@@ -57,7 +58,7 @@ def watch(clip: services.Clip, model: str, change: Perturbation) -> None:
         before = services.result(clip, model, choose.explained(model))
         whole = notebook.said_of(services.verdicts(before, model)[:1]) if before else {}
         whole = {f"Untouched {head.lower()}": text for head, text in whole.items()}
-        said = {**whole, "Masked": notebook.masked(change), **said}
+        said = {**whole, "Masked": removed(change), **said}
     notebook.popover(clip, model, said, page="masking")
 
 
