@@ -1,4 +1,4 @@
-"""Take an analysis out of the app: an annotated video, a picture of one frame, the lanes as a table."""
+"""Take an analysis out of the app: an annotated video and picture, one bare frame, the lanes as a table."""
 
 from __future__ import annotations
 
@@ -16,22 +16,16 @@ from proglog import ProgressBarLogger
 
 from core.errors import UserError
 from core.media import SAMPLE_RATE, probe, read_frames, read_sound
-from core.timeline import Heatmap, Lane, Timeline
+from core.sheet import NO_FACTS, Facts, Sheet
+from core.timeline import Heatmap, Timeline
 
 if TYPE_CHECKING:
     from moviepy import AudioClip
 
 MAX_SIDE = 960
-STRIP = 96
-# The player's colours, core/player/colours.js: Okabe and Ito's palette, by the first letters of the class.
-_CLASSES = {
-    "ang": "d55e00", "dis": "009e73", "fea": "cc79a7", "hap": "e69f00", "joy": "e69f00", "neu": "8c8c8c", "sad": "0072b2",
-    "sur": "56b4e9", "cal": "8fbc5a", "con": "7a5195",
-}  # fmt: skip
-_OTHERS = ("0072b2", "e69f00", "009e73", "cc79a7", "d55e00", "56b4e9", "7a5195", "8fbc5a", "8c8c8c")
 # The ramp of a signed map, from 1 (B more) over 128 (alike) to 255 (A more).
 _DIVERGING = ("053061", "2166ac", "4393c3", "a6cee3", "f4f4f4", "fdc47a", "f08a24", "d95f02", "8a3a00")
-_INK, _PAPER = (235, 238, 242), (18, 22, 28)
+_INK = (235, 238, 242)
 
 
 def overlay(
@@ -39,22 +33,24 @@ def overlay(
     timeline: Timeline,
     out: Path,
     *,
+    facts: Facts = NO_FACTS,
     heatmap: str = "",
     opacity: float = 0.6,
     threshold: float = 0.0,
     progress: Callable[[float], None] | None = None,
 ) -> Path:
-    """Write the clip with heatmap, face box and the running answer burnt in, as an MP4 with its sound.
+    """Write the sheet (core/sheet.py) at every frame of the clip, as an MP4 with its sound, 1280 pixels wide.
 
     Args:
+        facts: what stands around the picture.
         heatmap: id of the heatmap to draw, or of a pair of them, side by side; "" takes the first.
 
     Raises:
-        UserError: when the clip has no picture.
+        UserError: when the clip cannot be played.
     """
     from moviepy import VideoClip
 
-    painter = _Painter(media, timeline, heatmap, opacity, threshold)
+    painter = _Painter(media, timeline, facts, heatmap, opacity, threshold)
     clip = VideoClip(painter.at, duration=max(timeline.duration, 1 / painter.fps))
     audio = _sound(media)
     if audio is not None:
@@ -75,30 +71,41 @@ def overlay(
 
 
 def _sound(media: Path) -> AudioClip | None:
-    """The clip's sound for moviepy: the file's own where it plays from 0 on, or what we hear in it. Moviepy reads no file whose
-    header is silent about its length, as browsers record them."""
-    from moviepy import AudioFileClip
+    """The samples that were analysed, for moviepy, silence before them where they begin late: what is exported is what was heard."""
     from moviepy.audio.AudioClip import AudioArrayClip
 
     sound = read_sound(media)
     if sound is None:
         return None
-    if sound.start == 0 and probe(media).browser_playable:
-        # In full: a colon in a relative name would be a protocol.
-        return AudioFileClip(str(media.resolve()))
     samples = np.concatenate([np.zeros(round(sound.start * SAMPLE_RATE), np.float32), sound.samples])
     return AudioArrayClip(np.stack([samples, samples], 1), fps=SAMPLE_RATE)
 
 
+def sheet_png(
+    media: Path,
+    timeline: Timeline,
+    time: float,
+    *,
+    facts: Facts = NO_FACTS,
+    heatmap: str = "",
+    opacity: float = 0.6,
+    threshold: float = 0.0,
+) -> bytes:
+    """The sheet at ``time`` as a PNG, 1920 pixels wide.
+
+    Raises:
+        UserError: when the clip cannot be played.
+    """
+    painter = _Painter(media, timeline, facts, heatmap, opacity, threshold, scale=1.5)
+    return _png(painter.at(time))
+
+
 def frame_png(media: Path, timeline: Timeline, time: float, heatmap: str = "", opacity: float = 0.6) -> bytes:
-    """The frame shown at ``time`` with its heatmap and face box, as a PNG in the video's own size."""
+    """The frame shown at ``time`` with its heatmap and face box and nothing else, as a PNG in the video's own size."""
     index = int(np.abs(timeline.frame_times - time).argmin()) if len(timeline.frame_times) else 0
     for number, (_, picture) in enumerate(read_frames(media)):
         if number == index:
-            buffer = io.BytesIO()
-            painted = [paint(picture, timeline, index, one, opacity) for one in _find(timeline, heatmap)]
-            Image.fromarray(np.hstack(painted)).save(buffer, "PNG")
-            return buffer.getvalue()
+            return _png(np.hstack([paint(picture, timeline, index, one, opacity) for one in _find(timeline, heatmap)]))
     raise UserError(f"{media.name} has no frame at {time:.2f} s.")
 
 
@@ -131,7 +138,9 @@ def paint(
         else:
             colour = cv2.cvtColor(cv2.applyColorMap(warm, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
             strength = warm / 255
-        alpha = (opacity * strength * (strength >= threshold))[..., None]
+        # As the player lets the picture through, core/player/overlay.js.
+        cover = np.clip(0.15 + 1.1 * np.sqrt(strength), 0, 1) * (strength > 0)
+        alpha = (opacity * cover * (strength >= threshold))[..., None]
         rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
         inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
         below = painted[rows, columns]
@@ -141,74 +150,42 @@ def paint(
 
 
 class _Painter:
-    """Hands moviepy the picture for any time, as long as times do not go back."""
+    """Hands moviepy the sheet for any time, as long as times do not go back."""
 
-    def __init__(self, media: Path, timeline: Timeline, heatmap: str, opacity: float, threshold: float) -> None:
+    def __init__(
+        self,
+        media: Path,
+        timeline: Timeline,
+        facts: Facts,
+        heatmap: str,
+        opacity: float,
+        threshold: float,
+        scale: float = 1.0,
+    ) -> None:
         self.timeline, self.opacity, self.threshold = timeline, opacity, threshold
         self.heatmaps = _find(timeline, heatmap)
         self.frames = enumerate(read_frames(media, MAX_SIDE))
-        first = next(self.frames, None)
-        if first is None:
-            raise UserError(f"{media.name} has no picture to draw on.")
-        self.index, (_, self.picture) = first
+        self.picture: np.ndarray | None
+        self.index, (_, self.picture) = next(self.frames, (-1, (0.0, None)))
         self.upcoming = next(self.frames, None)
         self.fps = probe(media).fps or 25
-        height, width = (side - side % 2 for side in self.picture.shape[:2])
-        self.size = width, height
-        self.strips = _strips(timeline, width, len(self.heatmaps))
-        self.drawn: tuple[int, np.ndarray] | None = None
+        titles = [one.title if one else "" for one in self.heatmaps]
+        shape = None if self.picture is None else self.picture.shape[:2]
+        self.sheet = Sheet(timeline, facts, titles, shape, scale)
+        self.painted: tuple[int, list[np.ndarray]] = (-2, [])
 
     def at(self, time: float) -> np.ndarray:
         while self.upcoming is not None and self.upcoming[1][0] <= time + 0.25 / self.fps:
             self.index, (_, self.picture) = self.upcoming
             self.upcoming = next(self.frames, None)
-        width, height = self.size
-        if self.drawn is None or self.drawn[0] != self.index:
-            painted = [
-                paint(self.picture, self.timeline, self.index, one, self.opacity, self.threshold)[:height, :width]
-                for one in self.heatmaps
-            ]
-            self.drawn = self.index, np.hstack(painted)
-        strips = [strip.copy() for strip in self.strips]
-        x = int(time / max(self.timeline.duration, 1e-6) * (width - 1))
-        for strip in strips:
-            cv2.line(strip, (x, 0), (x, STRIP), _INK, 2)
-        return np.concatenate([self.drawn[1], np.hstack(strips)])
-
-
-def _strips(timeline: Timeline, width: int, count: int) -> list[np.ndarray]:
-    """Under each picture the running answer of its model's first head that has one."""
-    first = {lane.group: lane for lane in reversed(timeline.lanes) if lane.kind == "probability"}
-    groups = [f"{side}.prediction" for side in "AB"] if count > 1 else sorted(first)[:1]
-    return [_strip(timeline, first.get(group), width) for group in groups or [""]]
-
-
-def _strip(timeline: Timeline, lane: Lane | None, width: int) -> np.ndarray:
-    """A running answer, stacked, with its classes named."""
-    strip = np.full((STRIP, width, 3), _PAPER, np.uint8)
-    if lane is None:
-        return strip
-    _stack(strip[28:], lane, timeline.duration)
-    x = 6
-    for index, name in enumerate(lane.series):
-        cv2.rectangle(strip, (x, 8), (x + 10, 18), _colour(name, index), -1)
-        cv2.putText(strip, name, (x + 14, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.38, _INK, 1, cv2.LINE_AA)
-        x += 24 + 7 * len(name)
-    return strip
-
-
-def _stack(area: np.ndarray, lane: Lane, duration: float) -> None:
-    height, width = area.shape[:2]
-    moments = np.linspace(0, duration, width)
-    edges = np.cumsum([np.interp(moments, lane.times, row) for row in lane.values], 0) * height
-    rows = np.arange(height)[:, None]
-    for index in reversed(range(len(edges))):
-        area[rows < edges[index][None]] = _colour(lane.series[index], index)
-
-
-def _colour(name: str, index: int) -> tuple[int, int, int]:
-    red, green, blue = bytes.fromhex(_CLASSES.get(name.lower()[:3], _OTHERS[index % len(_OTHERS)]))
-    return red, green, blue
+        if self.picture is not None and self.painted[0] != self.index:
+            self.painted = (
+                self.index,
+                [paint(self.picture, self.timeline, self.index, one, self.opacity, self.threshold) for one in self.heatmaps],
+            )
+        boxes = self.timeline.boxes
+        face = not 0 <= self.index < len(boxes) or bool(np.isfinite(boxes[self.index]).all())
+        return self.sheet.at(time, self.painted[1], face)
 
 
 def _find(timeline: Timeline, heatmap: str) -> list[Heatmap | None]:
@@ -218,6 +195,12 @@ def _find(timeline: Timeline, heatmap: str) -> list[Heatmap | None]:
     chosen = heatmap if heatmap in maps or heatmap in pairs else next(iter((*pairs, *maps)), "")
     ids = (pairs[chosen].left, pairs[chosen].right) if chosen in pairs else (chosen,)
     return [maps.get(one) for one in ids]
+
+
+def _png(picture: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 @cache

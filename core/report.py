@@ -10,74 +10,43 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import numpy as np
-from jinja2 import Environment
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
 
+from core.answers import percent
+from core.colours import class_hex
 from core.notes import Note
 from core.timeline import Timeline
 
-_PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-    """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{{ title }}</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }
-body { color: #1b2229; background: #fff; }
-article { border-top: 1px solid #dbe0e5; padding: 1rem 0 1.5rem; break-inside: avoid; }
-h2 { font-size: 1.15rem; overflow-wrap: anywhere; }
-img { max-width: min(100%, 24rem); border-radius: 6px; }
-figure { margin: 0 0 .6rem; } figcaption, .when { color: #5a6570; font-size: .9rem; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .8rem; margin: .4rem 0; } dt { color: #5a6570; }
-dd { margin: 0; overflow-wrap: anywhere; }
-.note { white-space: pre-wrap; overflow-wrap: anywhere; border-left: 3px solid #0b6e8f; padding-left: .8rem; }
-.tag { background: #e5eef2; border-radius: 4px; padding: .05rem .5rem; margin-right: .3rem; }
-a { color: #0b6e8f; }
-@media (prefers-color-scheme: dark) {
-  body { color: #e3e8ec; background: #12161a; } a { color: #3fa9cc; } .tag { background: #20323a; }
-  article { border-color: #2c343b; } figcaption, .when, dt { color: #9aa5ae; }
-}
-</style>
-</head>
-<body>
-<h1>{{ title }}</h1>
-<p class="when">{{ lead }}</p>
-{% for entry in entries %}
-<article>
-<h2>{{ entry.note.title or entry.note.clip }}</h2>
-{% if entry.image %}
-<figure><img src="{{ entry.image }}" alt="{{ entry.caption }}"><figcaption>{{ entry.caption }}</figcaption></figure>
-{% elif entry.caption %}
-<p class="when">{{ entry.caption }}</p>
-{% endif %}
-{% if entry.note.text %}
-<p class="note">{{ entry.note.text }}</p>
-{% endif %}
-{% if entry.note.tags %}
-<p>{% for tag in entry.note.tags %}<span class="tag">{{ tag }}</span>{% endfor %}</p>
-{% endif %}
-<dl>
-{% for name, value in entry.facts %}
-<dt>{{ name }}</dt><dd>{{ value }}</dd>
-{% endfor %}
-</dl>
-<p><a href="{{ entry.url }}">Open this case in AffectScope</a> <span class="when">· changed {{ entry.note.changed }}</span></p>
-</article>
-{% endfor %}
-</body>
-</html>
-"""
+_STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
+_STYLE_HASH = base64.b64encode(sha256(_STYLE.encode()).digest()).decode()
+_POLICY = (
+    f"default-src 'none'; img-src data:; media-src data:; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
 )
+_PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True)
 # What CommonMark, and GitHub's extensions of it, read as markup: anywhere, and where a line begins.
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>|~$&#!:@^]|(?<=www)\.)")
 _START = re.compile(r"^(\d*)([-+=.)])")
+
+
+@dataclass(frozen=True)
+class State:
+    """The clip in one state, and what the system's decision is then.
+
+    Attributes:
+        title: what was taken away, in words.
+        said: class -> probability, or attribute -> value.
+    """
+
+    title: str
+    said: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -88,20 +57,61 @@ class Entry:
         url: where the case opens.
         picture: a PNG, or None.
         caption: what the picture shows, or why there is none.
+        states: the clip whole, and with something taken away.
+        classes: whether the states hold probabilities.
+        truth: the true label, where it is known.
+        strips: the lanes, title and PNG.
+        clip: the clip itself, an MP4, where it is to be part of the report.
+        caution: what to bear in mind of the model.
     """
 
     note: Note
     url: str
     picture: bytes | None = None
     caption: str = ""
+    states: tuple[State, ...] = ()
+    classes: bool = True
+    truth: str | None = None
+    strips: tuple[tuple[str, bytes], ...] = ()
+    clip: bytes | None = field(default=None, repr=False)
+    caution: str = ""
 
     @property
     def facts(self) -> list[tuple[str, str]]:
         return [("Corpus", self.note.corpus), ("Model", self.note.model), *self.note.facts.items()]
 
     @property
+    def needs(self) -> str:
+        """What must be there for the link to open the case."""
+        return (
+            f"The link needs the corpus {self.note.corpus or 'of that name'} and the model {self.note.model} where the app runs."
+        )
+
+    @property
     def image(self) -> str:
-        return f"data:image/png;base64,{base64.b64encode(self.picture).decode()}" if self.picture else ""
+        return _data_url("image/png", self.picture)
+
+    @property
+    def video(self) -> str:
+        return _data_url("video/mp4", self.clip)
+
+    @property
+    def lanes(self) -> list[tuple[str, str]]:
+        return [(title, _data_url("image/png", data)) for title, data in self.strips]
+
+    @property
+    def bars(self) -> list[tuple[str, str, list[tuple[str, float, bool]]]]:
+        """A row a class or attribute: name, colour, and for each state its text, its share of the bar, and whether it leads."""
+        names = list(self.states[0].said) if self.states else []
+        return [
+            (name, f"#{class_hex(name, i)}", [self._bar(state.said, name) for state in self.states])
+            for i, name in enumerate(names)
+        ]
+
+    def _bar(self, said: Mapping[str, float], name: str) -> tuple[str, float, bool]:
+        if not self.classes:
+            return f"{said[name]:+.2f}", 0.0, False
+        return percent(said[name]), 100 * said[name], said[name] == max(said.values())
 
 
 def case_url(root: str, note: Note) -> str:
@@ -119,9 +129,16 @@ def strongest(timeline: Timeline, heatmap: str) -> float:
     return float(timeline.frame_times[int(strength.argmax())])
 
 
-def html(entries: Sequence[Entry], title: str, lead: str = "") -> str:
-    """One page that needs no other file and runs no script."""
-    return _PAGE.render(entries=entries, title=title, lead=lead)
+def html(entries: Sequence[Entry], title: str, lead: str = "", local: bool = False) -> str:
+    """One page that needs no other file and runs no script.
+
+    Args:
+        local: whether the links lead to the machine that writes the report, and work there only.
+    """
+    cautions = list(dict.fromkeys(entry.caution for entry in entries if entry.caution))
+    return _PAGES.get_template("report.html").render(
+        entries=entries, title=title, lead=lead, local=local, cautions=cautions, policy=_POLICY, style=Markup(_STYLE)
+    )
 
 
 def markdown(entries: Sequence[Entry], title: str, lead: str = "") -> str:
@@ -138,6 +155,9 @@ def markdown(entries: Sequence[Entry], title: str, lead: str = "") -> str:
         lines += [""] if note.text else []
         lines += [f"Tags: {', '.join(map(escaped, note.tags))}", ""] if note.tags else []
         lines += [f"- {escaped(name)}: {escaped(value)}" for name, value in entry.facts]
+        lines += [f"- Decision, {escaped(state.title)}: {escaped(_in_words(entry, state))}" for state in entry.states]
+        lines += ["", escaped(entry.caution)] if entry.caution else []
+        lines += ["", escaped(entry.needs)]
         lines += ["", f"[Open this case in AffectScope](<{entry.url}>), changed {escaped(note.changed)}", ""]
     return "\n".join(lines)
 
@@ -170,6 +190,17 @@ def table_csv(entries: Sequence[Entry]) -> str:
 def escaped(text: str) -> str:
     """Text on one line of Markdown, none of it markup."""
     return _START.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", " ".join(text.split())))
+
+
+def _in_words(entry: Entry, state: State) -> str:
+    if entry.classes:
+        label, share = max(state.said.items(), key=lambda pair: pair[1])
+        return f"{label} {percent(share)}"
+    return ", ".join(f"{name} {value:+.2f}" for name, value in state.said.items())
+
+
+def _data_url(mime: str, data: bytes | None) -> str:
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}" if data else ""
 
 
 def _quoted(text: str) -> list[str]:

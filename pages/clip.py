@@ -20,7 +20,8 @@ def microscope(clip: services.Clip, model: str, result: services.Result) -> None
     play(clip, result, "player")
     with st.container(horizontal=True):
         notebook.popover(clip, model, notebook.said_of(services.verdicts(result, model)))
-        export.popover(clip, result)
+        export.popover(clip, result, {model: result})
+        export.copy_link(clip, model)
         if st.button("Mask", icon=":material/tune:", help="Take frames away and see the answer change"):
             session.go("masking")
 

@@ -11,10 +11,12 @@ from core.errors import UserError
 
 
 @st.fragment
-def microscope(clip: services.Clip, both: services.Result) -> None:
+def microscope(clip: services.Clip, both: services.Result, models: dict[str, services.Result]) -> None:
     """What follows the player: only this part runs again when a person seeks or moves a slider."""
     play(clip, both, "compare_player")
-    export.popover(clip, both)
+    with st.container(horizontal=True):
+        export.popover(clip, both, models)
+        export.copy_link(clip, next(iter(models)))
 
 
 a = choose.model()
@@ -29,7 +31,7 @@ try:
         found = compare.answered(clip, a, b)
         if found:
             compare.verdicts(*found, (a, b), clip.label)
-            microscope(clip, compare.together(*found))
+            microscope(clip, compare.together(*found), dict(zip((a, b), found, strict=True)))
             compare.elsewhere(a, b)
 except UserError as error:
     st.error(str(error))

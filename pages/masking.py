@@ -12,6 +12,7 @@ from app.watch import play
 from core.errors import UserError
 from core.lanes import head_title
 from core.perturbation import PATTERNS, Perturbation
+from core.removed import removed
 
 BOARD = "masking_board"
 SHOWN = "masking_shown"
@@ -80,7 +81,7 @@ def note(clip: services.Clip, model: str, change: Perturbation, found: services.
         before = services.result(clip, model, choose.explained(model))
         whole = notebook.said_of(services.verdicts(before, model)[:1]) if before else {}
         whole = {f"Untouched {head.lower()}": text for head, text in whole.items()}
-        said = {**whole, "Masked": notebook.masked(change), **said}
+        said = {**whole, "Masked": removed(change), **said}
     notebook.popover(clip, model, said, page="masking")
 
 

@@ -47,6 +47,14 @@ def ask_grid(item: services.Clip, model: str, change: Perturbation) -> jobs.Job:
     return jobs.ensure(f"grid-{path.stem}", partial(_write_grid, item, model, change, path))
 
 
+def grid_text(item: services.Clip, model: str, change: Perturbation, progress: jobs.Progress) -> str:
+    """The same answers as JSON, reckoned here where nobody has yet; for other jobs."""
+    path = _grid_path(item, model, change)
+    if not path.is_file():
+        _write_grid(item, model, change, path, progress)
+    return path.read_text(encoding="utf-8")
+
+
 def answers(item: services.Clip, model: str, change: Perturbation) -> Mapping[str, list[float]]:
     """What each head says with exactly these frames gone; for a clip that has been read before."""
     return answer_to(services.analyzer(model).checkpoint, _read(item, model)[0], change)

@@ -20,8 +20,13 @@ _DEFAULTS = {"pattern": "random", "fill": "absent", "seed": "0", "burst": "0.4",
 
 
 def current(modalities: Mapping[str, Any]) -> Perturbation:
-    """What the URL asks for; what makes no sense in it, or names a modality that the model does not take, is left out."""
-    said = {name: session.option(_PREFIX + name, default) for name, default in _DEFAULTS.items()}
+    """What the URL asks for."""
+    return read(session.current().options, modalities)
+
+
+def read(options: Mapping[str, str], modalities: Mapping[str, Any]) -> Perturbation:
+    """What a selection's options ask for; what makes no sense, or names a modality that the model does not take, is left out."""
+    said = {name: options.get(_PREFIX + name, default) for name, default in _DEFAULTS.items()}
     try:
         return Perturbation(
             keep={

@@ -15,7 +15,6 @@ from core import notes
 from core.errors import UserError
 from core.lanes import head_title
 from core.notes import Note
-from core.perturbation import Perturbation
 
 SUGGESTED = ("ambiguous", "mislabelled", "misled by picture", "misled by sound", "face lost", "look again")
 _NOTING = "noting"
@@ -61,15 +60,6 @@ def said_of(verdicts: list[Verdict]) -> dict[str, str]:
     """What the heads say, for a note."""
     shown = {one.title: (one.label, one.probability) if one.evidence else ("no evidence", None) for one in verdicts}
     return {title: label if share is None else f"{label} {share:.0%}" for title, (label, share) in shown.items()}
-
-
-def masked(change: Perturbation) -> str:
-    """What was taken away, for a note."""
-    if change.pattern == "drawn":
-        parts = [f"{m} {start:.2f} to {end:.2f} s" for m, spans in change.spans.items() for start, end in spans]
-        return f"{', '.join(parts)} gone; {change.filling} instead"
-    parts = [f"{m} {share} % kept" for m, share in change.keep.items()]
-    return f"{', '.join(parts)}; {change.pattern}, {change.filling} instead"
 
 
 @st.dialog("Note this case", on_dismiss=lambda: st.session_state.pop(_NOTING, None))

@@ -8,16 +8,12 @@ from contextlib import suppress
 from app.services.analyses import (
     Result,
     analyse,
-    frame_png,
-    lanes_csv,
     main_heatmap,
-    overlay_path,
     result,
     timeline,
     timeline_url,
     verdicts,
     without_media,
-    write_overlay,
 )
 from app.services.browsing import DEMO, corpus, corpus_name, corpus_names, keep_looking, look_at, opened
 from app.services.clips import (
@@ -27,6 +23,7 @@ from app.services.clips import (
     clips_of,
     corpus_here,
     covers,
+    media_file,
     media_url,
     picture_url,
     pictures,
@@ -70,19 +67,17 @@ __all__ = [
     "corpus_names",
     "corpus_of",
     "covers",
-    "frame_png",
     "heads",
     "imported",
     "keep_looking",
     "labels",
-    "lanes_csv",
     "loaded",
     "look_at",
     "main_heatmap",
+    "media_file",
     "media_url",
     "models",
     "opened",
-    "overlay_path",
     "picture_url",
     "pictures",
     "predicted",
@@ -100,7 +95,6 @@ __all__ = [
     "verdicts",
     "warm_up",
     "without_media",
-    "write_overlay",
 ]
 
 

@@ -13,7 +13,6 @@ from app.services.browsing import opened
 from app.services.clips import Clip, playable, prepare, truth_known
 from app.services.known import analyzer, heads, imported, spec
 from app.verdict import Verdict
-from core import export
 from core.analyzer import Analysis
 from core.features.store import cache_root, write_atomically
 from core.lanes import head_title
@@ -124,25 +123,3 @@ def verdicts(found: Said, model: str) -> list[Verdict]:
 def main_heatmap(found: Result) -> str:
     """The heatmap that the player shows first."""
     return next(iter(found.explained), "")
-
-
-def frame_png(item: Clip, found: Result, time: float, heatmap: str, opacity: float) -> bytes:
-    return export.frame_png(item.media, timeline(found), time, heatmap, opacity)
-
-
-def lanes_csv(found: Result) -> bytes:
-    return export.lanes_csv(timeline(found)).encode()
-
-
-def overlay_path(found: Result, heatmap: str, opacity: float) -> Path:
-    return cache_root() / "exports" / f"{found.key}-{heatmap}-{round(100 * opacity)}.mp4"
-
-
-def write_overlay(item: Clip, found: Result, out: Path, heatmap: str, opacity: float, progress: jobs.Progress) -> None:
-    """Burn the heatmap into the video; runs as a job."""
-    lanes = timeline(found)
-
-    def report(share: float) -> None:
-        progress("Writing the video", share)
-
-    write_atomically(out, lambda part: export.overlay(item.media, lanes, part, heatmap=heatmap, opacity=opacity, progress=report))

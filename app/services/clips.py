@@ -125,7 +125,12 @@ def truth_known(item: Clip) -> bool:
 def media_url(item: Clip) -> str:
     """Where the browser finds the clip, in the form that browsers play."""
     name = _own_name(item.media) if item.corpus == UPLOADS else item.id
-    return shelf.lend("clips", f"{item.corpus}.{name}", playable(item) or item.media)
+    return shelf.lend("clips", f"{item.corpus}.{name}", media_file(item))
+
+
+def media_file(item: Clip) -> Path:
+    """The clip in the form that browsers play, where there is one."""
+    return playable(item) or item.media
 
 
 def _own_name(path: Path) -> str:

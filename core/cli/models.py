@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import typer
 
 from core.cli.common import AsJson, CheckpointOption, load, pairs, progress_bar, regret, remarks, show
@@ -25,7 +24,12 @@ app = typer.Typer(
 @app.command()
 def analyze(
     file: Annotated[Path, typer.Argument(help="The clip: any video, or sound, that FFmpeg reads.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for analysis.json, heatmaps.npz and overlay.mp4.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for analysis.json, heatmaps.npz and overlay.mp4.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write one page that plays the clip with all of it, without a server or a network.")
+    ] = None,
     checkpoint: CheckpointOption = "auxformer",
     explain: Annotated[
         str | None, typer.Option(help="Class that the heatmaps explain; each head's own answer if left out.")
@@ -39,22 +43,25 @@ def analyze(
     as_json: AsJson = False,
 ) -> None:
     """Analyse one clip, or a stretch of a long one: what the model says, where it looked, when it listened."""
-    from core import export, stretch
+    from core import stretch
     from core.analyzer import Analyzer
+    from core.cli.analysis import write_files, write_page
 
+    if out is None and html is None:
+        raise UserError("Say where the analysis goes: --out FOLDER, --html FILE, or both.")
     loaded = load(checkpoint)
     if explain is not None and explain not in loaded.spec.labels:
         raise UserError(f"The model knows no class {explain!r}; choose one of {', '.join(loaded.spec.labels)}.")
     with progress_bar() as report:
-        file, origin = stretch.of_file(file, start, end, out, lambda share: report("Cutting the stretch out", share))
-        analysis = Analyzer(loaded).analyze(file, explain=explain, progress=report)
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "analysis.json").write_text(analysis.to_json())
-        arrays = {h.id: h.values.reshape(-1, h.height, h.width) for h in analysis.timeline.heatmaps}
-        arrays |= {"times": analysis.timeline.frame_times, "boxes": analysis.timeline.boxes}
-        np.savez_compressed(out / "heatmaps.npz", **arrays)  # type: ignore[arg-type]
-        if video and len(analysis.timeline.frame_times):
-            export.overlay(file, analysis.timeline, out / "overlay.mp4", progress=lambda s: report("Writing overlay.mp4", s))
+        file, origin = stretch.of_file(
+            file, start, end, out or html.parent, lambda share: report("Cutting the stretch out", share)
+        )
+        analyzer = Analyzer(loaded)
+        analysis = analyzer.analyze(file, explain=explain, progress=report)
+        if out is not None:
+            write_files(analyzer, file, analysis, out, video, report)
+        if html is not None:
+            write_page(analyzer, file, analysis, html, report)
     for notice in (*origin, *analysis.notices):
         remarks.print(f"Note: {notice}", markup=False)
     if loaded.card.get("synthetic_training"):
@@ -65,7 +72,7 @@ def analyze(
         rows.append(
             {"head": head, "says": max(probabilities, key=probabilities.__getitem__), "evidence": evidence, **probabilities}
         )
-    show(rows, as_json, f"{file.name}: written to {out}")
+    show(rows, as_json, f"{file.name}: written to {' and '.join(str(path) for path in (out, html) if path)}")
 
 
 @app.command()

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app import notebook, services, shared_space
+from app import services, shared_space
 from app.services import surveys
 from core import notes
 from core.features.store import cache_root, content_hash
 from core.notes import Note
-from core.perturbation import Perturbation
 from core.survey import Survey, key_of_survey
 from tests.app import fake
 
@@ -172,12 +171,6 @@ def test_no_shared_layers_is_one_sentence(page) -> None:
     app = page("shared_space")
     assert not app.exception
     assert "No model here has layers" in app.info[0].value
-
-
-def test_what_was_masked_in_words() -> None:
-    assert notebook.masked(Perturbation({"audio": 40})) == "audio 40 % kept; random, absent instead"
-    drawn = Perturbation(pattern="drawn", spans={"visual": ((0.5, 1.25),)}, filling="held")
-    assert notebook.masked(drawn) == "visual 0.50 to 1.25 s gone; held instead"
 
 
 @pytest.mark.parametrize(("options", "says"), [({"o__failures__head": "audio"}, "audio head right 0%"), ({}, "right 50%")])

@@ -1,6 +1,7 @@
 """The command line, as a stranger would use it."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -38,6 +39,17 @@ def test_analyze_writes_what_it_promises(random_checkpoint, tmp_path):
     assert (tmp_path / "out" / "overlay.mp4").stat().st_size > 1000
 
 
+def test_analyze_writes_one_page(random_checkpoint, tmp_path):
+    video = clip(tmp_path / "clip.mp4", sound=tone(1))
+    out = tmp_path / "taken" / "home.html"
+    result = run.invoke(cli.app, ["analyze", str(video), "-c", str(random_checkpoint), "--html", str(out)])
+    assert result.exit_code == 0, result.output
+    text = out.read_text(encoding="utf-8")
+    assert {"data-clip", "data-timeline", "data-grid-0"} <= set(re.findall(r'id="(data-[\w-]+)"', text))
+    assert "it has never seen a person" in text
+    assert [path.name for path in out.parent.iterdir()] == ["home.html"]
+
+
 def test_models_lists_the_published_count():
     rows = json.loads(run.invoke(cli.app, ["models", "--json"]).stdout)
     counts = {(row["name"], row["preset"], row["variant"]): row["parameters"] for row in rows}
@@ -53,7 +65,10 @@ def test_describe_counts_the_bundled_clips():
     assert content["duration"]["known"] == content["clips"]
 
 
-@pytest.mark.parametrize("words", ["analyze text.mp4 -o .", "analyze none.mp4 -o .", "evaluate -c none"])
+@pytest.mark.parametrize(
+    "words",
+    ["analyze text.mp4 -o .", "analyze none.mp4 -o .", "analyze text.mp4", "analyze text.mp4 --html .", "evaluate -c none"],
+)
 def test_a_users_error_is_one_sentence_without_a_traceback(tmp_path, monkeypatch, capsys, words):
     (tmp_path / "text.mp4").write_text("no film")
     monkeypatch.chdir(tmp_path)

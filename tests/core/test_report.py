@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import io
 import zipfile
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,7 +15,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from core.notes import Note
-from core.report import Entry, case_url, escaped, html, markdown, markdown_zip, strongest, table_csv
+from core.report import Entry, State, case_url, escaped, html, markdown, markdown_zip, strongest, table_csv
 from core.timeline import Heatmap, Timeline
 
 EVIL = '<script>alert("x")</script> **bold** [a](javascript:b) `c` ![i](j) <img src=x onerror=y>'
@@ -50,6 +53,48 @@ def test_html_opens_the_case_and_carries_its_picture():
     seen = Seen(html([ENTRY], "Notes"))
     assert ("a", "href", "http://localhost:8501/?clip=clip%2F%3Cb%3E1&explain=a%26b") in seen.attributes
     assert ("img", "src", "data:image/png;base64,iVBORw==") in seen.attributes
+
+
+FULL = replace(
+    ENTRY,
+    states=(State("the whole clip", {EVIL: 0.75, "joy": 0.25}), State(EVIL, {EVIL: 0.4, "joy": 0.6})),
+    truth="joy",
+    strips=((EVIL, b"\x89PNG lane"),),
+    clip=b"mp4",
+    caution="It has never seen a person.",
+)
+
+
+def test_a_case_shows_its_answers_lanes_and_clip_and_what_its_link_needs():
+    page = html([FULL], "Notes", local=True)
+    seen = Seen(page)
+    assert not {"script", "b", "strong"} & set(seen.tags)
+    assert [v for tag, name, v in seen.attributes if (tag, name) == ("rect", "width")] == ["75.00", "40.00", "25.00", "60.00"]
+    assert seen.text.count("75 %") == seen.text.count("60 %") == 1
+    # In the row of "joy" its second state leads, in the other row the first one.
+    assert page.count('class="leads"') == 2
+    assert ("video", "src", "data:video/mp4;base64,bXA0") in seen.attributes
+    assert "joy (true label)" in " ".join(seen.text.split())
+    assert "It has never seen a person." in seen.text
+    assert "needs the corpus demo and the model aux&former" in seen.text
+    assert "the machine on which" in seen.text
+    policy = next(v for tag, name, v in seen.attributes if (tag, name) == ("meta", "content") and "default-src" in v)
+    assert "media-src data:;" in policy
+    assert "unsafe" not in policy
+
+
+def test_the_pages_style_is_the_one_that_its_policy_lets_in():
+    page = html([ENTRY], "Notes")
+    style = page[page.index("<style>") + 7 : page.index("</style>")]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"sha256-{digest}" in page.replace("&#43;", "+").replace("&#39;", "'").replace("&#61;", "=")
+
+
+def test_markdown_tells_the_same():
+    said = markdown([FULL], "Notes")
+    assert "Decision, the whole clip: " in said
+    assert "joy 60 %" in said
+    assert "It has never seen a person." in said
 
 
 def test_markdown_holds_no_markup_of_others():

@@ -51,7 +51,14 @@ def test_from_the_worst_case_to_its_report(page: Page, app_url: str, tmp_path: P
     download.value.save_as(report)
     page.goto(report.as_uri())
     expect(page.locator(".note")).to_have_text(NOTE, timeout=SOON)
-    assert page.locator("img").evaluate("image => image.complete && image.naturalWidth > 100")
+    assert page.locator("figure img").evaluate("image => image.complete && image.naturalWidth > 100")
+    # A case without a masking of its own is shown without sound and without picture.
+    expect(page.get_by_role("columnheader", name="sound removed entirely")).to_be_visible()
+    assert page.locator("tbody rect").count() == 6 * 3
+    assert page.locator(".lane img").count() >= 3
+    expect(page.get_by_text(re.compile("never seen a person")).first).to_be_visible()
+    expect(page.get_by_text("needs the corpus demo and the model auxformer")).to_be_visible()
+    assert page.locator("video").count() == 0
     page.get_by_role("link", name="Open this case").click()
     expect(page.locator(".heading h2")).to_have_text(str(clip), timeout=SOON)
     ready(page)

@@ -1,0 +1,146 @@
+"""The files of the export menu: what stands around the picture, where each is kept, and what writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from app import choose, jobs, services
+from app.library import data as library
+from app.masking import data as grids
+from app.masking import state
+from core import export, takehome
+from core.answers import Answers, answers
+from core.features.store import cache_root, key_of, of_clip, write_atomically
+from core.perturbation import Perturbation
+from core.sheet import Facts
+from core.timeline import Timeline
+
+# Part of every key: raise it whenever a file comes out otherwise.
+_VERSION = 1
+_PLAYED = ("map", "heat", "opacity", "threshold", "layer", "head", "matrix", "sources")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is exported: a clip, what the player shows of it, whose analyses that is, and the player's view."""
+
+    clip: services.Clip
+    shown: services.Result
+    models: Mapping[str, services.Result]
+    view: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def time(self) -> float:
+        return max(0.0, float(self.view.get("time", 0.0)))
+
+    @property
+    def truth(self) -> str | None:
+        return None if self.clip.label is None or pd.isna(self.clip.label) else str(self.clip.label)
+
+    @property
+    def heat(self) -> dict[str, Any]:
+        """How the heatmap lies on the picture."""
+        shown = str(self.view.get("map") or services.main_heatmap(self.shown))
+        opacity = float(self.view.get("opacity", 0.65)) if self.view.get("heat", True) else 0.0
+        return {"heatmap": shown, "opacity": opacity, "threshold": float(self.view.get("threshold", 0.2))}
+
+    @property
+    def facts(self) -> Facts:
+        return Facts(self.clip.title, tuple(said(model, result) for model, result in self.models.items()), self.truth)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        return services.timeline(self.shown)
+
+
+def said(model: str, result: services.Result) -> Answers:
+    """What a model says, with its version and what to bear in mind of it."""
+    digest = "" if services.unasked(model) else services.analyzer(model).checkpoint.digest
+    synthetic = services.card(model).get("synthetic_training") is True
+    return answers(model, services.spec(model), result.predictions, result.evidence, digest=digest, synthetic=synthetic)
+
+
+def picture(case: Case) -> bytes:
+    """The annotated picture, PNG."""
+    return export.sheet_png(case.clip.media, case.timeline, case.time, facts=case.facts, **case.heat)
+
+
+def lanes(case: Case) -> bytes:
+    return export.lanes_csv(case.timeline).encode()
+
+
+def video_path(case: Case) -> Path:
+    return _folder() / f"{of_clip(case.shown.key, key_of(_VERSION, case.shown.key, _named(case), case.heat))}.mp4"
+
+
+def write_video(case: Case, progress: jobs.Progress) -> None:
+    """The annotated video; runs as a job."""
+
+    def report(share: float) -> None:
+        progress("Writing the video", share)
+
+    def write(part: Path) -> None:
+        export.overlay(case.clip.media, case.timeline, part, facts=case.facts, progress=report, **case.heat)
+
+    write_atomically(video_path(case), write)
+
+
+def masking(case: Case) -> dict[str, Perturbation]:
+    """Model -> which frames go on its response surface and what stands in their place, as the Masking page has it.
+
+    Models that can be asked nothing are left out. Frames drawn by hand have no shares: they go at random.
+    """
+    asked = {model: state.current(services.spec(model).inputs) for model in case.models if not services.unasked(model)}
+    return {
+        model: replace(change, keep={}, spans={}, pattern="random" if change.pattern == "drawn" else change.pattern)
+        for model, change in asked.items()
+    }
+
+
+def page_path(case: Case, asked: Mapping[str, Perturbation]) -> Path:
+    changes = {model: [change.pattern, change.filling, change.seed, change.burst] for model, change in asked.items()}
+    # The page tells the date that it was written on.
+    key = key_of(_VERSION, case.shown.key, _named(case), _view(case), changes, f"{date.today()}")
+    return _folder() / f"{of_clip(case.shown.key, key)}.html"
+
+
+def write_page(case: Case, asked: Mapping[str, Perturbation], out: Path, progress: jobs.Progress) -> None:
+    """The page of ``core.takehome``; runs as a job."""
+    models = []
+    for model, result in case.models.items():
+        change = asked.get(model)
+        grid = grids.grid_text(case.clip, model, change, progress) if change else ""
+        models.append(takehome.Model(said(model, result), library.card(model), grid, change or Perturbation()))
+    clip = takehome.compact(services.media_file(case.clip), progress)
+    home = takehome.Home(
+        case.clip.title,
+        clip,
+        takehome.light(case.timeline),
+        tuple(models),
+        {head: name for head, name in case.shown.explained.items() if name},
+        case.truth,
+        choose.facts(case.clip),
+        _view(case),
+    )
+    progress("Writing the page", 0.9)
+    write_atomically(out, lambda part: part.write_text(takehome.page(home), encoding="utf-8"))
+
+
+def _view(case: Case) -> dict[str, Any]:
+    """How the page opens: as the player stands, on the heatmap's strongest moment where nobody chose one."""
+    return {name: case.view[name] for name in _PLAYED if name in case.view} | ({"time": case.time} if case.time else {})
+
+
+def _named(case: Case) -> list[Any]:
+    return [case.clip.title, case.truth, list(case.models)]
+
+
+def _folder() -> Path:
+    return cache_root() / "exports"

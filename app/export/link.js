@@ -1,0 +1,52 @@
+// Copies the address of the view as it is now. Where the clipboard is refused, the address stands there, selected.
+
+const LOCAL = /^(localhost|127(\.\d+){3}|\[::1\])$/
+const wired = new WeakSet()
+
+export default function ({ parentElement, data }) {
+  const root = parentElement.querySelector(".link")
+  const el = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((one) => [one.dataset.ref, one]))
+  // A press belongs to the data of the last run, not to those that the button was mounted with.
+  root.here = data.here
+  root.tunnel = data.tunnel
+  if (wired.has(root)) return
+  wired.add(root)
+  el.copy.onclick = () => copy(root, el)
+}
+
+async function copy(root, el) {
+  const url = new URL(window.location.href)
+  for (const [name, value] of Object.entries(root.here)) if (!url.searchParams.has(name)) url.searchParams.set(name, value)
+  el.address.value = url.href
+  const local = LOCAL.test(url.hostname)
+  const { user, host, port } = root.tunnel
+  el.local.hidden = !local
+  el.file.hidden = !local
+  el.tunnel.textContent = `ssh -L ${port}:127.0.0.1:${port} ${user}@${host}`
+  el.open.textContent = `affectscope app --host 0.0.0.0 --port ${port}`
+  const copied = await written(url.href)
+  el.said.textContent = copied ? "The link is copied." : "The browser does not let the page copy: press Ctrl+C."
+  root.dataset.copied = String(copied)
+  show(el)
+  if (copied) return
+  el.address.focus()
+  el.address.select()
+}
+
+async function written(text) {
+  try {
+    await navigator.clipboard.writeText(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+// Under the button where there is room, else over it.
+function show({ copy, panel }) {
+  panel.showPopover()
+  const [button, box] = [copy.getBoundingClientRect(), panel.getBoundingClientRect()]
+  const below = button.bottom + 6 + box.height < window.innerHeight
+  panel.style.left = `${Math.max(12, Math.min(button.left, window.innerWidth - box.width - 12))}px`
+  panel.style.top = `${below ? button.bottom + 6 : Math.max(12, button.top - box.height - 6)}px`
+}

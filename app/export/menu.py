@@ -1,0 +1,58 @@
+"""The export menu."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from app import jobs, services, session
+from app.export import files
+from app.progress import finished
+
+_PAGE = "One HTML file that plays the clip with heatmap, lanes, answers, masking and the model's card, without a server."
+_VIDEO = "The clip with heatmap, answers by head, all classes and the lanes, to be shown to others."
+
+
+def popover(clip: services.Clip, shown: services.Result, models: Mapping[str, services.Result]) -> None:
+    """The export menu; its content follows the player's time, heatmap and opacity.
+
+    Args:
+        shown: what the player shows: one model's analysis, or two models' as one.
+        models: whose analyses these are, one or two.
+    """
+    menu = st.popover("Export", icon=":material/download:", on_change="rerun", key="export")
+    if not menu.open:
+        return
+    case = files.Case(clip, shown, dict(models), {**session.current().view})
+    stem = Path(clip.title).stem
+    with menu:
+        asked = files.masking(case)
+        page = files.page_path(case, asked)
+        _made("One page (HTML)", _PAGE, page, partial(files.write_page, case, asked, page), f"{stem}.html")
+        _made("Annotated video (MP4)", _VIDEO, files.video_path(case), partial(files.write_video, case), f"{stem}-annotated.mp4")
+        st.download_button(
+            f"Picture at {case.time:.3f} s (PNG)",
+            partial(files.picture, case),
+            f"{stem}-{case.time:.3f}s.png",
+            "image/png",
+            on_click="ignore",
+            width="stretch",
+        )
+        st.download_button(
+            "Lanes (CSV)", partial(files.lanes, case), f"{stem}.csv", "text/csv", on_click="ignore", width="stretch"
+        )
+
+
+def _made(label: str, hint: str, out: Path, work: Callable[[jobs.Progress], None], name: str) -> None:
+    """A file that takes a while: a press makes it, and then it can be saved."""
+    if not out.is_file():
+        wanted = f"export-{out.name}"
+        if jobs.find(wanted) is None and not st.button(label, width="stretch", key=f"make-{out.suffix}", help=hint):
+            return
+        if not finished(jobs.ensure(wanted, work, "export")):
+            return
+    mime = "video/mp4" if out.suffix == ".mp4" else "text/html"
+    st.download_button(f"Save: {label}", out.read_bytes, name, mime, on_click="ignore", type="primary", width="stretch")

@@ -1,0 +1,145 @@
+"""What the report shows of a case: its picture, its answers with something taken away, its lanes, its clip."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import pandas as pd
+from PIL import Image
+
+from app import services, session
+from app.masking import data, state
+from core import export, takehome
+from core import report as files
+from core.answers import CAUTION
+from core.errors import UserError
+from core.evaluation.grid import DECISION
+from core.features.store import cache_root, key_of, of_clip, write_atomically
+from core.notes import Note
+from core.perturbation import Perturbation
+from core.removed import removed
+from core.report import Entry, State
+from core.sheet import shown_lanes
+from core.strips import strip
+from core.timeline import Timeline
+
+_LANE = (960, 56)
+_PAPER = (238, 241, 244)
+_PLAYHEAD = (27, 34, 41)
+
+
+def entry(note: Note, root: str, clips: bool) -> Entry:
+    """A note with all that can be shown of it.
+
+    Args:
+        root: the app's address.
+        clips: whether the clip itself is to be part of it.
+    """
+    url = files.case_url(root, note)
+    if not possible(note):
+        return Entry(note, url, caption="No picture: the clip or the model is no longer here.")
+    found = answered(note)
+    if found is None:
+        return Entry(note, url, caption="No picture: the clip was not analysed.")
+    item = services.clip(note.corpus, note.clip)
+    heatmap = _heatmap(note, found)
+    timeline = services.timeline(found)
+    time = files.strongest(timeline, heatmap)
+    picture, caption = _picture(note, item, found, timeline, heatmap, time)
+    return Entry(
+        note,
+        url,
+        picture,
+        caption,
+        _states(note, item, found),
+        services.spec(note.model).task == "classification",
+        None if item.label is None or pd.isna(item.label) else str(item.label),
+        _strips(timeline, time),
+        takehome.compact(services.media_file(item)) if clips else None,
+        CAUTION if services.card(note.model).get("synthetic_training") is True else "",
+    )
+
+
+def possible(note: Note) -> bool:
+    """Whether the clip and the model are still here."""
+    try:
+        return services.clip(note.corpus, note.clip).file is not None and note.model in services.models()
+    except UserError:
+        return False
+
+
+def answered(note: Note) -> services.Result | None:
+    """The analysis of the case as it was seen, where it is done."""
+    return services.result(services.clip(note.corpus, note.clip), note.model, explain(note), _taken(note))
+
+
+def analyse(note: Note, seconds: float) -> None:
+    """See to it that there is one."""
+    services.analyse(services.clip(note.corpus, note.clip), note.model, explain(note), _taken(note)).wait(seconds)
+
+
+def explain(note: Note) -> str | None:
+    wanted = note.link.get("explain", "")
+    return wanted if wanted in services.labels(note.model) else None
+
+
+def change_of(note: Note) -> Perturbation:
+    """What was taken away when the note was written: on the Masking page that is part of its link."""
+    if note.page != "masking" or services.unasked(note.model):
+        return Perturbation()
+    return state.read(session.from_query(dict(note.link)).options, services.spec(note.model).inputs)
+
+
+def _taken(note: Note) -> Perturbation | None:
+    change = change_of(note)
+    return None if change.whole else change
+
+
+def _heatmap(note: Note, found: services.Result) -> str:
+    wanted = note.link.get("map", "")
+    return wanted if wanted in found.explained else services.main_heatmap(found)
+
+
+def _states(note: Note, item: services.Clip, found: services.Result) -> tuple[State, ...]:
+    """The decision on the whole clip, and without what the note took away, else without sound and without picture."""
+    if services.unasked(note.model):
+        return (State("the whole clip", found.predictions.get(DECISION) or next(iter(found.predictions.values()))),)
+    change, inputs = change_of(note), services.spec(note.model).inputs
+    changes = [change] if not change.whole else [Perturbation({m: 0}) for m in inputs] if len(inputs) > 1 else []
+    labels = services.labels(note.model)
+
+    def said(one: Perturbation) -> Mapping[str, float]:
+        return dict(zip(labels, data.answers(item, note.model, one)[DECISION], strict=True))
+
+    return (State("the whole clip", said(Perturbation())), *(State(removed(one), said(one)) for one in changes))
+
+
+def _strips(timeline: Timeline, time: float) -> tuple[tuple[str, bytes], ...]:
+    """The lanes as pictures, with a line where the picture was taken."""
+    width, height = _LANE
+    at = min(width - 1, round(time / max(timeline.duration, 1e-6) * width))
+    found = []
+    for lane in shown_lanes(timeline):
+        area = strip(lane, timeline.duration, width, height, _PAPER)
+        area[:, max(0, at - 1) : at + 2] = _PLAYHEAD
+        buffer = io.BytesIO()
+        Image.fromarray(area).save(buffer, "PNG", optimize=True)
+        found.append((lane.title, buffer.getvalue()))
+    return tuple(found)
+
+
+def _picture(
+    note: Note, item: services.Clip, found: services.Result, timeline: Timeline, heatmap: str, time: float
+) -> tuple[bytes | None, str]:
+    """The frame at which the explanation is strongest, and what to say of it."""
+    path = cache_root() / "notes" / f"{of_clip(found.key, key_of('picture 2', found.key, heatmap))}.png"
+    if not path.is_file():
+        try:
+            picture = export.frame_png(item.media, timeline, time, heatmap)
+        except UserError as error:
+            return None, f"No picture: {error}"
+        write_atomically(path, lambda part: part.write_bytes(picture))
+    why = f", where the explanation of {found.explained[heatmap]} is strongest" if heatmap in found.explained else ""
+    gone = removed(change_of(note))
+    return path.read_bytes(), f"{note.title} at {time:.2f} s{why}" + (f"; {gone}" if gone else "")

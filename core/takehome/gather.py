@@ -1,0 +1,85 @@
+"""What goes into the file that has to be reckoned or encoded first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from core.analyzer import Analyzer
+from core.evaluation.grid import Grid, response_grid
+from core.features.extract import Progress, extract
+from core.media import browser_copy, encode, probe, read_frames, read_sound
+from core.perturbation import Perturbation
+from core.timeline import Matrix, Timeline
+
+# In base64 a clip grows by a third: beyond this size that alone would be more than a megabyte.
+_LARGE = 3 << 20
+_SIDE = 960
+# Of large models the maps of cross-modal attention are most of a timeline: beyond this size they are shown with fewer cells.
+_HEAVY = 3 << 20
+_CELLS = 96
+
+
+def clip_grid(analyzer: Analyzer, media: Path, change: Perturbation | None = None, progress: Progress | None = None) -> Grid:
+    """The model's answers to a clip at every share of sound and picture.
+
+    Args:
+        change: which frames go and what stands in their place; at random and absent if left out.
+
+    Raises:
+        UserError: when the file cannot be played.
+    """
+    report = progress or (lambda stage, share: None)
+    extraction = extract(media, analyzer.store, report, analyzer.sets)
+
+    def asking(share: float) -> None:
+        report("Asking the model at every share of sound and picture", share)
+
+    streams = analyzer.streams(extraction)
+    return response_grid(analyzer.checkpoint, streams, extraction.duration, change or Perturbation(), progress=asking)
+
+
+def compact(media: Path, progress: Progress | None = None) -> bytes:
+    """The clip as browsers play it, as bytes; a large one at 960 pixels a side where that is smaller."""
+    report = progress or (lambda stage, share: None)
+    with TemporaryDirectory() as folder:
+        playable = browser_copy(
+            media, Path(folder) / "clip.mp4", lambda share: report("Preparing the clip for the browser", share)
+        )
+        data = playable.read_bytes()
+        info = probe(playable)
+        if len(data) <= _LARGE or not info.width:
+            return data
+        report("Making the clip smaller", 0.0)
+        small = Path(folder) / "small.mp4"
+        encode(small, read_frames(playable, _SIDE), read_sound(playable), info.fps or 25, crf=23)
+        return min(data, small.read_bytes(), key=len)
+
+
+def light(timeline: Timeline) -> bytes:
+    """The timeline's bytes; where they are many, cross-modal attention at no more than 96 cells a side."""
+    data = timeline.to_bytes()
+    if len(data) <= _HEAVY:
+        return data
+    return replace(timeline, matrices=tuple(map(_fewer_cells, timeline.matrices))).to_bytes()
+
+
+def _fewer_cells(matrix: Matrix) -> Matrix:
+    """Each cell the mean of its neighbours, as in core/lanes.py."""
+    rows, columns = len(matrix.query_times), len(matrix.key_times)
+    cells = matrix.values.reshape(-1, rows, columns).astype(np.float32)
+    cells = _pooled(_pooled(cells, 1), 2)
+    return replace(
+        matrix,
+        query_times=_pooled(matrix.query_times, 0),
+        key_times=_pooled(matrix.key_times, 0),
+        values=np.round(cells).astype(np.uint8).reshape(len(cells), -1),
+    )
+
+
+def _pooled(values: np.ndarray, axis: int) -> np.ndarray:
+    count = min(values.shape[axis], _CELLS)
+    return np.stack([part.mean(axis) for part in np.array_split(values, count, axis)], axis)

@@ -1,0 +1,184 @@
+"""The file itself: the player's and the masking board's own code, with everything that they show written into the page.
+
+The page asks for nothing: its policy lets exactly its own script and style run, and pictures and media come out of the file. What
+is large is gzip in base64, which the browser undoes (DecompressionStream). Names, labels and cards are text.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from core import __version__, masking, player
+from core.answers import Answers
+from core.cards import METRICS, Card
+from core.lanes import head_title
+from core.perturbation import FILLING_MEANINGS, FILLING_TITLES, PATTERN_TITLES, Perturbation
+
+_HERE = Path(__file__).parent
+_PAGES = Environment(loader=FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of the case.
+
+    Attributes:
+        grid: its answers at every share of sound and picture, ``Grid.to_json``; empty where nobody asked.
+        change: which frames go in that grid, and what stands in their place.
+    """
+
+    said: Answers
+    card: Card | None = None
+    grid: str = ""
+    change: Perturbation = field(default_factory=Perturbation)
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """The card's rows, title and text."""
+        card = self.card
+        if card is None:
+            return []
+        spec = card.spec
+        heads = ", ".join(
+            f"{head_title(head)} ({' and '.join(spec.modalities.get(head, ()))})".replace(" ()", "") for head in spec.heads
+        )
+        rows = [("System", spec.system), ("Parameters", f"{card.parameters:,}" if card.parameters else "")]
+        rows += [("Classes" if spec.task == "classification" else "Attributes", ", ".join(spec.labels)), ("Heads", heads)]
+        return [(name, text) for name, text in (*rows, *card.training.items(), *card.imported.items()) if text]
+
+    @property
+    def metrics(self) -> tuple[list[str], list[list[str]]]:
+        """Titles of the columns, and a row for each head, the decision first."""
+        by_head = self.card.metrics if self.card else {}
+        names = [name for name in METRICS if any(name in values for values in by_head.values())]
+        ordered = sorted(by_head.items(), key=lambda pair: pair[0] != "decision")
+        rows = [[head_title(head), *(f"{v[n]:.3f}" if n in v else "" for n in names)] for head, v in ordered]
+        return [METRICS[name] for name in names], rows
+
+
+@dataclass(frozen=True)
+class Home:
+    """A case as it is taken home.
+
+    Attributes:
+        clip: the bytes of a file that browsers play.
+        timeline: ``Timeline.to_bytes`` of one model, or of two merged.
+        models: one, or the two that are compared.
+        explained: heatmap id -> the class that it explains.
+        truth: the true label, where it is known.
+        facts: what else the corpus knows.
+        view: what the player shows first, as ``app.player.player`` has it.
+    """
+
+    title: str
+    clip: bytes
+    timeline: bytes
+    models: tuple[Model, ...]
+    explained: Mapping[str, str] = field(default_factory=dict)
+    truth: str | None = None
+    facts: Sequence[str] = ()
+    view: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def cautions(self) -> list[str]:
+        return list(dict.fromkeys(model.said.caution for model in self.models if model.said.caution))
+
+
+def page(home: Home, when: datetime | None = None) -> str:
+    """The whole file as text.
+
+    Args:
+        when: the date that it says it was made on; now if left out.
+    """
+    script = _script()
+    styles = {"page": _read("page.css"), "player": player.css(), "board": masking.css()}
+    known = " ".join(f"'{_hash(style)}'" for style in styles.values())
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src {known}; img-src data: blob:; media-src blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return _PAGES.get_template("page.html").render(
+        home=home,
+        sides="AB" if len(home.models) > 1 else " ",
+        policy=policy,
+        script=Markup(script),
+        styles={name: Markup(style) for name, style in styles.items()},
+        player=Markup(player.html()),
+        board=Markup(masking.html()),
+        facts=_json(_browser_facts(home)),
+        blobs={"clip": _base64(home.clip), "timeline": _base64(_packed(home.timeline)), **_grids(home)},
+        version=__version__,
+        date=f"{when or datetime.now():%Y-%m-%d}",
+    )
+
+
+def _browser_facts(home: Home) -> dict[str, Any]:
+    """What the page's script reads."""
+    view = {"time": -1.0, **{k: v for k, v in home.view.items() if k not in ("stamp", "serial", "choice", "stay", "explain")}}
+    boards = [_board(home, number, model) for number, model in enumerate(home.models) if model.grid]
+    return {
+        "view": view,
+        "options": {"title": home.title, "truth": home.truth, "explained": dict(home.explained)},
+        "boards": boards,
+    }
+
+
+def _board(home: Home, number: int, model: Model) -> dict[str, Any]:
+    grid, change = json.loads(model.grid), model.change
+    state: dict[str, Any] = {
+        "keep": {}, "pattern": change.pattern, "filling": change.filling, "seed": change.seed, "burst": change.burst, "spans": {},
+        "head": "", "class": "",
+    }  # fmt: skip
+    heads = [{"id": head, "title": head_title(head)} for head in grid["answers"]]
+    options = {
+        "subject": f"{number}", "title": f"{home.title}-{model.said.model}", "heads": heads, "truth": home.truth, "alone": True,
+        "patterns": [{"id": change.pattern, "title": PATTERN_TITLES[change.pattern]}],
+        "fillings": [{"id": change.filling, "title": FILLING_TITLES[change.filling], "meaning": FILLING_MEANINGS[change.filling]}],
+    }  # fmt: skip
+    return {"number": number, "state": state, "options": options}
+
+
+def _grids(home: Home) -> dict[str, str]:
+    return {f"grid-{i}": _base64(_packed(model.grid.encode())) for i, model in enumerate(home.models) if model.grid}
+
+
+def _script() -> str:
+    """Player and board, each in a scope of its own, and what starts them."""
+    rooms = (
+        f"const {{ mount, follow }} = (() => {{\n{player.js()}\nreturn {{ mount, follow }}\n}})()",
+        "const { mountBoard } = (() => {\n"
+        f"{player.js('colours.js', 'timeline.js')}\n{masking.scripts()}\nreturn {{ mountBoard }}\n}})()",
+    )
+    return "\n".join((*rooms, _read("page.js")))
+
+
+def _json(value: Any) -> Markup:
+    """JSON that cannot end the element that it stands in."""
+    return Markup(json.dumps(value, allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _packed(data: bytes) -> bytes:
+    return gzip.compress(data, 9, mtime=0)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
