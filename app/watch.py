@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import services, session
 from app.player import player
 from app.progress import finished
+from core.errors import UserError
 from core.perturbation import Perturbation
+
+
+def place(name: str, *subject: str) -> DeltaGenerator:
+    """A place on the page for what is said of a subject. Of another one, nothing stays standing there while this is made: what
+    is on the page at any moment speaks of the same clip.
+
+    Args:
+        name: of the place; one that a page makes anew for the same subject keeps what it has.
+    """
+    key = f"place.{name}"
+    if st.session_state.get(key) == subject:
+        return st.container()
+    empty = st.empty()
+    st.session_state[key] = subject
+    return empty.container()
+
+
+def about(clip: services.Clip, *models: str) -> tuple[str, ...]:
+    """The subject of a page, for ``place``: the clip, and the models whose answers have yet to be made."""
+    return clip.corpus, clip.id, *(name for name in models if not _known(clip, name))
+
+
+def _known(clip: services.Clip, model: str) -> bool:
+    with suppress(UserError):
+        return bool(services.without_media(clip, model) or services.result(clip, model, None))
+    return False
 
 
 def answered(clip: services.Clip, model: str, explain: str | None, change: Perturbation | None = None) -> services.Result | None:

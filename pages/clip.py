@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import choose, export, notebook, services, session
 from app.verdict import heading, verdict
-from app.watch import answered, play
+from app.watch import about, answered, place, play
 from core.errors import UserError
 
 
@@ -34,15 +34,13 @@ model = choose.model()
 try:
     clip = choose.clip(model)
     if model and clip:
-        heading(clip.title, choose.facts(clip), choose.caution(model))
-        if said := services.without_media(clip, model):
-            verdict(services.verdicts(said, model), clip.label)
-            st.info(clip.missing, icon=":material/videocam_off:")
-        elif result := answered(clip, model, choose.explained(model)):
-            verdict(services.verdicts(result, model), clip.label, look=partial(show_head, result))
-            microscope(clip, model, result)
+        with place("clip", *about(clip, model)):
+            heading(clip.title, choose.facts(clip), choose.caution(model))
+            if said := services.without_media(clip, model):
+                verdict(services.verdicts(said, model), clip.label)
+                st.info(clip.missing, icon=":material/videocam_off:")
+            elif result := answered(clip, model, choose.explained(model)):
+                verdict(services.verdicts(result, model), clip.label, look=partial(show_head, result))
+                microscope(clip, model, result)
 except UserError as error:
     st.error(str(error))
-
-with st.sidebar:
-    choose.sidebar(model)

@@ -73,6 +73,3 @@ try:
         curves.section(model)
 except UserError as error:
     st.error(str(error))
-
-with st.sidebar:
-    choose.sidebar(model)
