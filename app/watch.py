@@ -22,11 +22,17 @@ def place(name: str, *subject: str) -> DeltaGenerator:
         name: of the place; one that a page makes anew for the same subject keeps what it has.
     """
     key = f"place.{name}"
-    if st.session_state.get(key) == subject:
-        return st.container()
+    before, nested = st.session_state.get(key, (None, False))
+    if before == subject:
+        return _inner(st.container(), nested)
     empty = st.empty()
-    st.session_state[key] = subject
-    return empty.container()
+    # At another depth, or the browser would take the next clip's parts for those that it has, and change them one by one.
+    st.session_state[key] = subject, not nested
+    return _inner(empty.container(), not nested)
+
+
+def _inner(place: DeltaGenerator, nested: bool) -> DeltaGenerator:
+    return place.container() if nested else place
 
 
 def about(clip: services.Clip, *models: str) -> tuple[str, ...]:
