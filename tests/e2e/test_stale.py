@@ -24,9 +24,10 @@ classes => {
   window.mixed = []
   window.classes = classes
   const deep = (selector) => {
-    for (const host of document.querySelectorAll("[data-testid=stBidiComponentRegular], [data-testid=stBidiComponent], [class*=stBidi]"))
-      for (const root of [host.shadowRoot, ...[...host.querySelectorAll("*")].map((one) => one.shadowRoot)])
-        if (root?.querySelector(selector)) return root.querySelector(selector)
+    for (const one of document.querySelectorAll("[data-testid=stMain] *")) {
+      const found = one.shadowRoot?.querySelector(selector)
+      if (found) return found
+    }
   }
   window.seen = () => ({
     clip: deep(".heading h2")?.textContent ?? "", said: deep(".card.main .class")?.textContent ?? "",
@@ -80,9 +81,8 @@ def slow(request: pytest.FixtureRequest, browser: Browser, slow_url: str, folder
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     page.set_default_timeout(PATIENCE)
     page.goto(f"{slow_url}/?corpus=demo&clip={request.param}")
-    classes = {path.stem: class_of(path) for path in (folder / "slow").glob("c*.mp4")} | {
-        path.name: class_of(path) for path in own
-    }
+    classes = {path.stem: class_of(path) for path in (folder / "slow").glob("c*.mp4")}
+    classes |= {path.name: class_of(path) for path in own}
     page.evaluate(WATCH, classes)
     page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
     shows(page, request.param)
