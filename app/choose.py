@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from app import services, session
+from app import reports, services, session
+from app.clips import Own, clips, columns
 from app.own import store
 from app.own.parts import uploader
+from core.errors import UserError
 
-LabelVisibility = Literal["visible", "hidden", "collapsed"]
 CAUTION = "This model was trained on rendered faces; it has never seen a person"
 # What a person reads for a column of the corpus's table; "carrier" is the demo corpus's.
 _FACTS = {
@@ -22,9 +22,7 @@ _FACTS = {
     "carrier": "emotion carried by",
     "sentence": "sentence",
 }
-# Rows of the table of clips: beyond, a person chooses on the Failures or Embeddings page.
-_MOST = 500
-_COLUMNS = ("picture", "label", "predicted", "speaker", "intensity")
+_LISTED = "sidebar_clips_of"
 
 
 def model() -> str | None:
@@ -86,114 +84,83 @@ def explained(model_name: str) -> str | None:
     return chosen if chosen in services.labels(model_name) else None
 
 
-def sidebar(model_name: str | None, clips_of: str | None = None) -> None:
-    """Where everything is chosen. It comes last in the script: the player must not wait for a table.
+def list_clips_of(model_name: str) -> None:
+    """Have the sidebar list the clips of another model in this run: of two, the one that was asked about its own only."""
+    st.session_state[_LISTED] = model_name
 
-    Args:
-        clips_of: the model whose clips are listed, where it is another.
-    """
-    st.header("AffectScope", anchor=False)
+
+def frame() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """The sidebar, alike on all pages: beside its title, and below. It stands first and is filled last: the player must not
+    wait for it."""
+    with st.sidebar:
+        with st.container(horizontal=True, vertical_alignment="center", height=44, border=False, key="side_head"):
+            st.markdown("**AffectScope**", width="stretch")
+            head = st.container(width="content")
+        return head, st.container()
+
+
+def sidebar(below: DeltaGenerator) -> None:
+    """Where everything is chosen."""
+    listed = st.session_state.pop(_LISTED, None)
     names = list(services.models())
-    if model_name and len(names) > 1:
-        st.session_state["choose_model"] = model_name
-        st.selectbox("Model", names, key="choose_model", on_change=_choose_model)
-    corpus(clips_of or model_name)
-    uploader()
-    if model_name:
-        _table(clips_of or model_name)
+    chosen = session.current().model
+    model_name = chosen if chosen in names else next(iter(names), None)
+    with below:
+        if model_name and len(names) > 1:
+            key = reports.shows("choose_model", model_name)
+            st.selectbox("Model", names, key=key, on_change=_choose_model, args=(key,))
+        corpus(listed or model_name)
+        uploader()
+        _list(listed or model_name)
 
 
-def corpus(model_name: str | None, width: int | Literal["stretch"] = "stretch", label: LabelVisibility = "visible") -> None:
+def corpus(model_name: str | None) -> None:
     """Which corpus to look at, where there is more than one; an imported model has its own clips."""
     names = services.corpus_names()
     chosen = services.corpus_name()
     services.keep_looking(chosen)
     if len(names) > 1 and not (model_name and services.unasked(model_name)):
-        st.session_state["choose_corpus"] = chosen
-        st.selectbox("Corpus", names, key="choose_corpus", on_change=_choose_corpus, width=width, label_visibility=label)
+        key = reports.shows("choose_corpus", chosen)
+        st.selectbox("Corpus", names, key=key, on_change=_choose_corpus, args=(key,))
 
 
-def _choose_corpus() -> None:
-    services.look_at(st.session_state["choose_corpus"])
+def _choose_corpus(key: str) -> None:
+    if reports.news(key, st.session_state[key]):
+        services.look_at(st.session_state[key])
 
 
-def _choose_model() -> None:
-    session.update(model=st.session_state["choose_model"])
+def _choose_model(key: str) -> None:
+    if reports.news(key, st.session_state[key]):
+        session.update(model=st.session_state[key])
 
 
-def _table(model_name: str) -> None:
-    """Own files first, then the clips that the model was asked about; the row of the selected clip is marked."""
-    rows = ({} if services.unasked(model_name) else _own_rows()) | _corpus_rows(model_name)
-    if not rows:
-        return
-    places = list(rows)
-    at = _row_of(session.current(), places)
-    mark = places[at] if at is not None else None
-    # A table keeps its own selection, so a choice made elsewhere needs a new table to show it.
-    turn = st.session_state.setdefault("table_turn", 0)
-    if st.session_state.setdefault("table_at", mark) != mark:
-        turn = st.session_state["table_turn"] = turn + 1
-        st.session_state["table_at"] = mark
-    key = f"table-{turn}"
-    st.dataframe(
-        pd.DataFrame(list(rows.values()), columns=list(_COLUMNS)),
-        key=key,
-        hide_index=True,
-        height=min(620, 40 + 52 * len(rows)),
-        row_height=52,
-        on_select=lambda: _choose_row(key, places),
-        selection_mode="single-row",
-        selection_default={"selection": {"rows": [] if at is None else [at]}},
-        placeholder="",
-        alt="Clips to choose from",
-        column_config={
-            "picture": st.column_config.ImageColumn("", width=50),
-            "label": st.column_config.TextColumn("Label", width=76, help="What the corpus says, or your file's name."),
-            "predicted": st.column_config.TextColumn(
-                "Predicted", width=78, help="What the model says; known once a clip was opened."
-            ),
-            "speaker": st.column_config.TextColumn("Speaker", width=60),
-            "intensity": st.column_config.TextColumn("Intensity", width=64),
-        },
-    )
+def _list(model_name: str | None) -> None:
+    """A person's own files first, then the clips that the model was asked about."""
+    try:
+        name, url = columns.url(model_name)
+    except UserError:
+        # The page says why.
+        name, url = "", ""
+    own = [] if model_name and services.unasked(model_name) else _own_rows()
+    selection = session.current()
+    clips(name, url, own, (selection.corpus or name, selection.clip or _first_of(model_name)), _choose_clip)
 
 
-def _row_of(selection: session.Selection, places: list[tuple[str, str]]) -> int | None:
-    """The row of the selected clip; a link may leave the corpus out, and the clip too."""
-    if not selection.clip:
-        return next((i for i, (corpus, _) in enumerate(places) if corpus != services.UPLOADS), None)
-    return next(
-        (i for i, (corpus, clip) in enumerate(places) if clip == selection.clip and selection.corpus in ("", corpus)), None
-    )
-
-
-def _own_rows() -> dict[tuple[str, str], dict[str, object]]:
-    rows: dict[tuple[str, str], dict[str, object]] = {}
-    for clip in store.listed():
-        picture = services.thumb_url(services.UPLOADS, clip.id, clip.file or clip.original)
-        rows[services.UPLOADS, clip.id] = {"picture": picture, "label": clip.label or clip.name}
-    return rows
-
-
-def _corpus_rows(model_name: str) -> dict[tuple[str, str], dict[str, object]]:
+def _first_of(model_name: str | None) -> str:
+    """The clip that is shown where none was chosen."""
     table = services.clips_of(model_name)
-    if table.empty:
-        return {}
-    name, said = services.corpus_of(model_name).name, services.predicted(model_name)
-    table = table.iloc[:_MOST]
-    empty = pd.Series(None, table.index, dtype=object)
-    facts = [table.get(column, empty) for column in ("label", "speaker", "intensity")]
-    ids = [str(clip) for clip in table.index]
-    rows: dict[tuple[str, str], dict[str, object]] = {}
-    for clip_id, picture, label, speaker, intensity in zip(ids, services.pictures(model_name, ids), *facts, strict=True):
-        rows[name, clip_id] = {
-            "picture": picture, "predicted": said.get(clip_id), "label": label, "speaker": speaker, "intensity": intensity,
-        }  # fmt: skip
-    return rows
+    return "" if table.empty else _first(table, [model_name] if model_name and services.unasked(model_name) else [])
 
 
-def _choose_row(key: str, places: list[tuple[str, str]]) -> None:
-    rows = st.session_state[key]["selection"]["rows"]
-    if rows:
-        st.session_state["table_at"] = places[rows[0]]
-        session.update(corpus=places[rows[0]][0], clip=places[rows[0]][1])
+def _choose_clip(corpus_name: str, clip_id: str) -> None:
+    session.update(corpus=corpus_name, clip=clip_id)
+
+
+def _own_rows() -> list[Own]:
+    return [
+        Own(
+            services.UPLOADS, one.id, one.name, one.label or "",
+            picture=services.thumb_url(services.UPLOADS, one.id, one.file or one.original),
+        )
+        for one in store.listed()
+    ]  # fmt: skip

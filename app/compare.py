@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from app import choose, services, session
+from app import choose, reports, services, session
 from app.progress import finished
 from app.verdict import verdict
 from core.compare import COMPARE_VERSION, agreement, disagreements, merged
@@ -28,23 +28,25 @@ def chooser(a: str, b: str) -> None:
     """Which two; A is the model of all pages."""
     names = list(services.models())
     left, right, swap = st.columns([4, 4, 1], vertical_alignment="bottom")
-    st.session_state["compare_a"], st.session_state["compare_b"] = a, b
-    left.selectbox("Model A", names, key="compare_a", on_change=_choose_a, args=(b,))
-    right.selectbox("Model B", [name for name in names if name != a], key="compare_b", on_change=_choose_b)
+    key_a, key_b = reports.shows("compare_a", a), reports.shows("compare_b", b)
+    left.selectbox("Model A", names, key=key_a, on_change=_choose_a, args=(key_a, b))
+    right.selectbox("Model B", [name for name in names if name != a], key=key_b, on_change=_choose_b, args=(key_b,))
     swap.button("Swap", icon=":material/swap_horiz:", on_click=_choose, args=(b, a), width="stretch", help="A becomes B")
 
 
-def _choose_a(b: str) -> None:
-    _choose(st.session_state["compare_a"], b)
+def _choose_a(key: str, b: str) -> None:
+    if reports.news(key, st.session_state[key]):
+        _choose(st.session_state[key], b)
 
 
-def _choose_b() -> None:
-    session.choose_option(OPTION, st.session_state["compare_b"])
+def _choose_b(key: str) -> None:
+    if reports.news(key, st.session_state[key]):
+        session.choose_option(OPTION, st.session_state[key])
 
 
 def _choose(a: str, b: str) -> None:
-    session.update(model=a)
-    session.choose_option(OPTION, b)
+    # In one step, which one press of Back undoes.
+    session.update(model=a, options=session.with_option(OPTION, b))
 
 
 def caution(a: str, b: str) -> str:
@@ -148,5 +150,5 @@ def _table(table: pd.DataFrame, of: str) -> None:
 
 def _open(key: str, corpus: str, clips: list[str]) -> None:
     rows = st.session_state[key]["selection"]["rows"]
-    if rows:
+    if reports.news(key, rows) and rows:
         session.update(corpus=corpus, clip=clips[rows[0]])

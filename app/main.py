@@ -6,13 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import session, tour
+from app import choose, session, tour
 
 st.set_page_config(
     page_title="AffectScope",
     page_icon=str(Path(__file__).with_name("icon.svg")),
     layout="wide",
-    initial_sidebar_state=400,
+    initial_sidebar_state=300,
     menu_items={"About": "AffectScope: a microscope for audio-visual emotion models."},
 )
 _PAGES = {
@@ -35,7 +35,9 @@ session.enter(page.url_path)
 # Always a place for it: when the tour closes, what stands below must not be taken for something new.
 with st.container():
     tour.show(page.url_path, by_path)
-page.run()
+head, below = choose.frame()
 if page.url_path == "":
-    with st.sidebar:
+    with head:
         tour.again(page.url_path, by_path)
+page.run()
+choose.sidebar(below)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import streamlit as st
 
-from app import session
+from app import reports, session
 
 
 def pick(
@@ -27,35 +27,31 @@ def pick(
         turn: another one where the same options are to be read anew: a closed box keeps the words that it had.
     """
     default = default or next(iter(options))
-    key = _show(name, options, default, turn)
+    key, chosen = _show(name, options, default, turn)
     st.selectbox(
         label, list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default, key), width=width
     )
-    return _chosen(name, options, default)
+    return chosen
 
 
 def tabs(label: str, name: str, options: Mapping[str, str], default: str = "") -> str:
     """As ``pick``, as a row of buttons; for the app's own words only: a label here is Markdown."""
     default = default or next(iter(options))
-    key = _show(name, options, default)
+    key, chosen = _show(name, options, default)
     st.segmented_control(
         label, list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default, key),
         required=True, label_visibility="collapsed",
     )  # fmt: skip
-    return _chosen(name, options, default)
+    return chosen
 
 
-def _show(name: str, options: Mapping[str, str], default: str, turn: str = "") -> str:
-    key, chosen = f"pick.{name}.{turn}" if turn else f"pick.{name}", _chosen(name, options, default)
-    if st.session_state.get(key) != chosen:
-        st.session_state[key] = chosen
-    return key
-
-
-def _chosen(name: str, options: Mapping[str, str], default: str) -> str:
+def _show(name: str, options: Mapping[str, str], default: str, turn: str = "") -> tuple[str, str]:
     chosen = session.option(name, default)
-    return chosen if chosen in options else default
+    chosen = chosen if chosen in options else default
+    return reports.shows(f"pick.{name}.{turn}" if turn else f"pick.{name}", chosen), chosen
 
 
 def _keep(name: str, default: str, key: str) -> None:
-    session.choose_option(name, st.session_state[key] or default, default)
+    chosen = st.session_state[key] or default
+    if reports.news(key, chosen):
+        session.choose_option(name, chosen, default)

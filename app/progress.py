@@ -7,17 +7,31 @@ import streamlit as st
 from app import jobs
 
 _PATIENCE = 1.5  # Seconds in which work may end before the page shows a bar.
+_STEP = 0.1
 _EVERY = 0.5
 
 
 def finished(job: jobs.Job) -> bool:
     """True when the job has ended well; until then a bar that names the stage, or one sentence that says what went wrong."""
-    if job.wait(_PATIENCE):
+    if _soon(job):
         if job.error is None:
             return True
         _refused(job)
         return False
     _bar(job.id)
+    return False
+
+
+def _soon(job: jobs.Job) -> bool:
+    """Whether the job ends before a person would want to see a bar. Whoever chooses something else meanwhile is heard at once."""
+    if job.wait(_STEP):
+        return True
+    slot = st.empty()
+    for _ in range(round(_PATIENCE / _STEP)):
+        # Streamlit listens where something is written.
+        slot.empty()
+        if job.wait(_STEP):
+            return True
     return False
 
 

@@ -39,6 +39,12 @@ def grid(request: Request) -> Response:
     return FileResponse(path, headers=_FOREVER, media_type="application/json") if path else _nothing()
 
 
+def listed(request: Request) -> Response:
+    """A corpus's clips in columns, JSON, as app/clips/columns.py lays them out."""
+    path = shelf.find("lists", request.path_params["name"])
+    return FileResponse(path, headers=_FOREVER, media_type="application/json") if path else _nothing()
+
+
 def points(request: Request) -> Response:
     """A map's points, or its columns, as core/analysis/{atlas,columns}.py lay them out."""
     path = shelf.find("maps", request.path_params["name"])
@@ -69,6 +75,7 @@ ROUTES = (
     Route("/timelines/{name}", timeline),
     Route("/grids/{name}", grid),
     Route("/maps/{name}", points),
+    Route("/lists/{name}", listed),
     Route("/thumbs/{name:path}", thumb),
     Route("/strips/{name}", strip),
     Route("/drops/{ticket}", receive, methods=["PUT"]),

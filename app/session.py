@@ -8,11 +8,18 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NoReturn
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 STRONGEST = -1.0
 """As the player's time: the moment that the heatmap makes most of."""
 _STATE = "selection"
 _WRITTEN = "selection_in_url"
+# What was in the URL before, newest last: a browser that has not heard of the newest sends one of these.
+_OLDER = "selections_before"
+_MOST_OLDER = 100
+# Page -> the query that a person brought to it.
+_BROUGHT = "selection_brought"
+_TURN = "turn"
 _SEEN = "last_report"
 
 # The player's view: its field, its name in the URL, how to read it. What is at its default is not written.
@@ -60,19 +67,50 @@ class Selection:
 
 
 def current() -> Selection:
-    """The selection of this session. The URL wins when it is not the one that we wrote: a person came by link, or went back."""
-    if _STATE not in st.session_state or st.query_params.to_dict() != st.session_state.get(_WRITTEN):
-        st.session_state[_STATE] = from_query(st.query_params.to_dict())
-        _write()
+    """The selection of this session. The URL wins where a person came by link, or went back; what the browser sends before it
+    has heard of the last choice is an older URL of ours, and says nothing."""
+    asked = st.query_params.to_dict()
+    if _STATE not in st.session_state:
+        _take(asked)
+    elif asked != st.session_state.get(_WRITTEN):
+        if _went_back():
+            _take(asked or st.session_state[_BROUGHT].get(st.session_state.get(_PAGE), asked))
+        elif asked in st.session_state[_OLDER]:
+            _write()
+        else:
+            _take(asked)
     return st.session_state[_STATE]
+
+
+def _take(query: dict[str, str]) -> None:
+    before, selection = st.session_state.get(_STATE), from_query(query)
+    st.session_state[_STATE] = replace(selection, view=_numbered(selection.view, before.view)) if before else selection
+    st.session_state[_TURN] = turn() + 1
+    _write()
+
+
+def _went_back() -> bool:
+    """Whether the browser's Back or Forward brought this URL."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
+
+
+def turn() -> int:
+    """The number of what is looked at: it rises with every choice of corpus, clip or model. What a component shows belongs to
+    one turn; sent along and returned with what a person did, it tells whether that is about what is still there."""
+    return st.session_state.get(_TURN, 0)
 
 
 def enter(page: str) -> None:
     """Come to a page. Streamlit empties the URL on the way from page to page; the selection goes along all the same."""
     came_from = st.session_state.get(_PAGE)
     st.session_state[_PAGE] = page
-    if came_from not in (None, page) and _STATE in st.session_state and not st.query_params.to_dict():
+    brought = came_from not in (None, page) and _STATE in st.session_state and not st.query_params.to_dict()
+    if brought and not _went_back():
         _write()
+        st.session_state[_BROUGHT][page] = st.session_state[_WRITTEN]
+        # Until the browser hears of that, it sends what Streamlit left.
+        st.session_state[_OLDER].append({})
 
 
 def go(page: str) -> NoReturn:
@@ -108,13 +146,19 @@ def update(*, time: float = STRONGEST, head: str = "", **changes: Any) -> Select
         time: where another clip opens, in seconds.
         head: whose heatmap is shown over another clip; the one before if left out.
     """
-    selection = replace(st.session_state[_STATE], **changes)
+    before = st.session_state[_STATE]
+    selection = replace(before, **changes)
+    selection = replace(selection, view=_numbered(selection.view, before.view))
     if {"clip", "corpus"} & changes.keys() and "view" not in changes:
         shown = {"map": head} if head else {}
         selection = replace(
             selection, explain=changes.get("explain", ""), view=_chosen(selection.view, time=time, stay=False, **shown)
         )
         selection = replace(selection, options={k: v for k, v in selection.options.items() if k != _OF_ONE_CLIP})
+    elif selection.model != before.model and "view" not in changes:
+        selection = replace(selection, view=_chosen(selection.view, stay=_stays(selection.view)))
+    if any(getattr(selection, place) != getattr(before, place) for place in ("corpus", "clip", "model")):
+        st.session_state[_TURN] = turn() + 1
     st.session_state[_STATE] = selection
     _write()
     return selection
@@ -122,11 +166,21 @@ def update(*, time: float = STRONGEST, head: str = "", **changes: Any) -> Select
 
 def choose_view(**fields: Any) -> None:
     """Have the player show something else, where it is. Of what it reports before it knows of this, only the time counts."""
-    update(view=_chosen(current().view, **fields, stay=True))
+    update(view=_chosen(current().view, **fields, stay=_stays(current().view)))
+
+
+def _stays(view: dict[str, Any]) -> bool:
+    """Whether the player has shown this clip: the time that it reports is this clip's."""
+    return bool(view.get("stamp")) or view.get("stay", True)
 
 
 def _chosen(before: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {**before, **fields, "stamp": "", "choice": before.get("choice", 0) + 1}
+
+
+def _numbered(view: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """A view that came by link has no number yet: it is another choice than the one before."""
+    return view if "choice" in view or "choice" not in before else {**view, "choice": before["choice"] + 1}
 
 
 def keep_view(reported: dict[str, Any] | None, timeline: str) -> bool:
@@ -193,6 +247,11 @@ def _read(name: str, text: str, default: Any) -> Any:
 
 def _write() -> None:
     query = to_query(st.session_state[_STATE])
+    older = st.session_state.setdefault(_OLDER, [])
+    st.session_state.setdefault(_BROUGHT, {})
+    before = st.session_state.get(_WRITTEN, st.query_params.to_dict())
+    if before != query:
+        st.session_state[_OLDER] = [*(one for one in older if one not in (query, before)), before][-_MOST_OLDER:]
     if st.query_params.to_dict() != query:
         st.query_params.from_dict(query)
     st.session_state[_WRITTEN] = query

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import services, session
+from app import reports, services, session
 from app.cards import Action, Answer, Card, cards
 from app.failures.figures import CONFIG, QUIET, RIGHT, WRONG, plain
 from app.pick import pick
@@ -39,9 +39,8 @@ def choose(names: list[str], preferred: str) -> list[str]:
     except (ValueError, TypeError):
         wanted = []
     wanted = wanted or [preferred if preferred in names else names[0]]
-    if st.session_state.get("shared-models") != wanted:
-        st.session_state["shared-models"] = wanted
-    st.multiselect("Models", names, key="shared-models", on_change=_keep_models, placeholder="Choose models")
+    key = reports.shows("shared-models", wanted)
+    st.multiselect("Models", names, key=key, on_change=_keep_models, args=(key,), placeholder="Choose models")
     return wanted
 
 
@@ -170,7 +169,7 @@ def _card(row: pd.Series, model: str) -> Card:
 
 def _choose_point(key: str, model: str) -> None:
     points = [point for point in st.session_state[key]["selection"]["points"] if point.get("customdata")]
-    if points:
+    if reports.news(key, points) and points:
         session.choose_option("shared.clip", str(points[0]["customdata"][0]))
         session.choose_option("shared.of", model)
 
@@ -180,8 +179,9 @@ def _open(clip: str, action: str, model: str) -> None:
     session.go("masking" if action == "mask" else "clip")
 
 
-def _keep_models() -> None:
-    session.choose_option("shared.models", json.dumps(st.session_state["shared-models"]))
+def _keep_models(key: str) -> None:
+    if reports.news(key, st.session_state[key]):
+        session.choose_option("shared.models", json.dumps(st.session_state[key]))
 
 
 def _place(name: str) -> tuple[str, int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-Shelf = Literal["clips", "pictures", "timelines", "grids", "maps", "strips"]
+Shelf = Literal["clips", "pictures", "timelines", "grids", "maps", "strips", "lists"]
 
 _LENT: dict[tuple[str, str], Path] = {}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.features.store import cache_root
 
-MADE_AGAIN = ("analyses", "browser", "compared", "exports", "grids", "maps", "notes", "thumbs")
+MADE_AGAIN = ("analyses", "browser", "compared", "exports", "grids", "lists", "maps", "notes", "thumbs")
 MOST_BYTES = 4 << 30
 UPLOAD_DAYS = 30
 _DAY = 24 * 3600

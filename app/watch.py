@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import services, session
 from app.player import player
 from app.progress import finished
+from core.errors import UserError
 from core.perturbation import Perturbation
+
+
+def place(name: str, *subject: str) -> DeltaGenerator:
+    """A place on the page for what is said of a subject. Of another one, nothing stays standing there while this is made: what
+    is on the page at any moment speaks of the same clip.
+
+    Args:
+        name: of the place; one that a page makes anew for the same subject keeps what it has.
+    """
+    key = f"place.{name}"
+    before, nested = st.session_state.get(key, (None, False))
+    if before == subject:
+        return _inner(st.container(), nested)
+    empty = st.empty()
+    # At another depth, or the browser would take the next clip's parts for those that it has, and change them one by one.
+    st.session_state[key] = subject, not nested
+    return _inner(empty.container(), not nested)
+
+
+def _inner(place: DeltaGenerator, nested: bool) -> DeltaGenerator:
+    return place.container() if nested else place
+
+
+def about(clip: services.Clip, *models: str) -> tuple[str, ...]:
+    """The subject of a page, for ``place``: the clip, and the models whose answers have yet to be made."""
+    return clip.corpus, clip.id, *(name for name in models if not _known(clip, name))
+
+
+def _known(clip: services.Clip, model: str) -> bool:
+    with suppress(UserError):
+        return bool(services.without_media(clip, model) or services.result(clip, model, None))
+    return False
 
 
 def answered(clip: services.Clip, model: str, explain: str | None, change: Perturbation | None = None) -> services.Result | None:

@@ -71,7 +71,7 @@ def overlay(
 
 
 def _sound(media: Path) -> AudioClip | None:
-    """The samples that were analysed, for moviepy, silence before them where they begin late: what is exported is what was heard."""
+    """The samples that were analysed, for moviepy, with silence before them where they begin late."""
     from moviepy.audio.AudioClip import AudioArrayClip
 
     sound = read_sound(media)

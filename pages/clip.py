@@ -10,7 +10,7 @@ from app import choose, export, notebook, services, session
 from app.own import parts as own
 from app.own import stretches
 from app.verdict import heading, verdict
-from app.watch import answered, play
+from app.watch import about, answered, place, play
 from core.errors import UserError
 
 
@@ -37,18 +37,16 @@ model = choose.model()
 try:
     clip = choose.clip(model)
     if model and clip:
-        heading(clip.title, choose.facts(clip), choose.caution(model))
-        own.menu(clip, model)
-        if stretches.wanted(clip):
-            stretches.choose(clip)
-        elif said := services.without_media(clip, model):
-            verdict(services.verdicts(said, model), clip.label)
-            st.info(clip.missing, icon=":material/videocam_off:")
-        elif result := answered(clip, model, choose.explained(model)):
-            verdict(services.verdicts(result, model), clip.label, look=partial(show_head, result))
-            microscope(clip, model, result)
+        with place("clip", *about(clip, model)):
+            heading(clip.title, choose.facts(clip), choose.caution(model))
+            own.menu(clip, model)
+            if stretches.wanted(clip):
+                stretches.choose(clip)
+            elif said := services.without_media(clip, model):
+                verdict(services.verdicts(said, model), clip.label)
+                st.info(clip.missing, icon=":material/videocam_off:")
+            elif result := answered(clip, model, choose.explained(model)):
+                verdict(services.verdicts(result, model), clip.label, look=partial(show_head, result))
+                microscope(clip, model, result)
 except UserError as error:
     st.error(str(error))
-
-with st.sidebar:
-    choose.sidebar(model)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import choose, compare, export, services
 from app.verdict import heading
-from app.watch import play
+from app.watch import about, place, play
 from core.errors import UserError
 
 
@@ -26,15 +26,20 @@ try:
     if a and b is None:
         st.info("Comparing takes two checkpoints, and only one is here: train a second one on the page Train.")
     elif a and b and clip:
-        heading(clip.title, choose.facts(clip), compare.caution(a, b))
-        compare.chooser(a, b)
-        found = compare.answered(clip, a, b)
-        if found:
-            compare.verdicts(*found, (a, b), clip.label)
-            microscope(clip, compare.together(*found), dict(zip((a, b), found, strict=True)))
-            compare.elsewhere(a, b)
+        subject = about(clip, a, b)
+        top, choice, below = place("compare_top", *subject), st.container(), place("compare_below", *subject)
+        with choice:
+            compare.chooser(a, b)
+        with top:
+            heading(clip.title, choose.facts(clip), compare.caution(a, b))
+        with below:
+            found = compare.answered(clip, a, b)
+            if found:
+                compare.verdicts(*found, (a, b), clip.label)
+                microscope(clip, compare.together(*found), dict(zip((a, b), found, strict=True)))
+                compare.elsewhere(a, b)
 except UserError as error:
     st.error(str(error))
 
-with st.sidebar:
-    choose.sidebar(a, b if a and b and services.unasked(b) else a)
+if a and b and services.unasked(b):
+    choose.list_clips_of(b)

@@ -80,6 +80,3 @@ if model:
         explorer(model)
     except UserError as error:
         st.error(str(error))
-
-with st.sidebar:
-    choose.sidebar(model)

@@ -18,11 +18,7 @@ model = choose.model()
 try:
     if model:
         top = st.container()
-        with st.container(horizontal=True):
-            view = tabs("What to look at", "failures.view", VIEWS)
-            if view != "notes":
-                views.choose_model(model)
-                choose.corpus(model, 230, "collapsed")
+        view = tabs("What to look at", "failures.view", VIEWS)
         if view == "notes":
             with top:
                 heading("Notebook", [], choose.caution(model))

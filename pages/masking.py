@@ -107,6 +107,3 @@ try:
         look(model)
 except UserError as error:
     st.error(str(error))
-
-with st.sidebar:
-    choose.sidebar(model)

@@ -21,7 +21,6 @@ try:
         elif model in others:
             st.caption("The selected model has no layers that sound and picture share; these have.")
         if sharing:
-            choose.corpus(model, 230)
             chosen = shared_space.choose(sharing, model)
             found = {}
             for name in chosen:

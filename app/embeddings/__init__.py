@@ -86,6 +86,12 @@ def scatter(
     def heard(name: str) -> dict[str, Any]:
         return dict(st.session_state[key].get(name) or {})
 
+    def pick() -> None:
+        said = heard("pick")
+        # A lasso round points that another map has taken the place of chose none of these.
+        if said and (said.get("kind") != "lasso" or said.get("on") == points_url):
+            on_pick(said)
+
     def clip(name: str, play: bool) -> None:
         said = heard(name)
         if said:
@@ -99,7 +105,7 @@ def scatter(
             "outline": outline, "current": current, "neighbours": list(neighbours), "own": [asdict(one) for one in own],
             "height": height,
         },
-        on_pick_change=lambda: on_pick(heard("pick")) if heard("pick") else None,
+        on_pick_change=pick,
         on_open_change=lambda: clip("open", True),
         on_choose_change=lambda: clip("choose", False),
     )  # fmt: skip
@@ -119,13 +125,12 @@ class Near:
 
 def strip(title: str, shown: Sequence[Near], *, key: str, on_clip: Callable[[str, str, bool], None]) -> None:
     """Pictures in a row, the first of them the clip that is selected; each can be selected, or played."""
-    known = {(one.corpus, one.id) for one in shown}
 
     def pressed() -> None:
+        # It need not be one of these: a quick hand presses what the browser still shows.
         said = st.session_state[key].get("act") or {}
-        corpus, clip = str(said.get("corpus", "")), str(said.get("id", ""))
-        if (corpus, clip) in known:
-            on_clip(corpus, clip, bool(said.get("play")))
+        if said:
+            on_clip(str(said.get("corpus", "")), str(said.get("id", "")), bool(said.get("play")))
 
     _STRIP(key=key, data={"title": title, "clips": [asdict(one) for one in shown]}, on_act_change=pressed)
 

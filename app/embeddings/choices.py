@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app import services, session
+from app import reports, services, session
 from app.embeddings import data
 from core.analysis import picking
 from core.analysis.atlas import Drawing
@@ -156,19 +156,17 @@ def controls(of: data.Clips, other: data.Clips | None) -> None:
 
 def _method() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", width="content", gap="xxsmall"):
-        key = f"{_PAGE}_map"
-        now = st.session_state[key] = _option("map", METHODS)
-        st.segmented_control("Map", METHODS, key=key, on_change=_keep, args=("map", METHODS[0]), required=True)
+        now = _option("map", METHODS)
+        key = reports.shows(f"{_PAGE}_map", now)
+        st.segmented_control("Map", METHODS, key=key, on_change=_keep, args=("map", METHODS[0], key), required=True)
         wanted = list(Drawing(method=now).options())
         if wanted:
             with st.popover("", icon=":material/tune:", help="How the map is drawn", key="embedding_sliders"):
                 for name in wanted:
                     title, low, high, step, note = _SLIDERS[name]
-                    own = f"{_PAGE}_{name}"
-                    st.session_state[own] = _number(name)
-                    st.slider(
-                        title, low, high, step=step, key=own, help=note, on_change=_keep, args=(name, getattr(Drawing(), name))
-                    )
+                    own = reports.shows(f"{_PAGE}_{name}", _number(name))
+                    default = getattr(Drawing(), name)
+                    st.slider(title, low, high, step=step, key=own, help=note, on_change=_keep, args=(name, default, own))
 
 
 def _shapes(of: data.Clips) -> list[str]:
@@ -176,14 +174,14 @@ def _shapes(of: data.Clips) -> list[str]:
 
 
 def _select(title: str, name: str, options: Sequence[str], say: Callable[[str], str] = str, help: str | None = None) -> None:
-    key = f"{_PAGE}_{name}"
-    st.session_state[key] = _option(name, options)
-    st.selectbox(title, options, key=key, format_func=say, on_change=_keep, args=(name, options[0]), help=help, width=136)
+    key = reports.shows(f"{_PAGE}_{name}", _option(name, options))
+    st.selectbox(title, options, key=key, format_func=say, on_change=_keep, args=(name, options[0], key), help=help, width=136)
 
 
-def _keep(name: str, default: Any) -> None:
-    value = st.session_state[f"{_PAGE}_{name}"]
-    session.choose_option(f"{_PAGE}.{name}", "" if value is None else str(value), str(default))
+def _keep(name: str, default: Any, key: str) -> None:
+    value = st.session_state[key]
+    if reports.news(key, value):
+        session.choose_option(f"{_PAGE}.{name}", "" if value is None else str(value), str(default))
 
 
 def _option(name: str, options: Sequence[str]) -> Any:

@@ -132,7 +132,7 @@ function use(m, tool) {
   else if (tool === "fit") fit(m)
   else if (tool === "clear" && m.chosen) {
     choose(m, null, null)
-    m.trigger("pick", { kind: "" })
+    pick(m, { kind: "" })
   } else if (tool === "png") savePng(m)
   else if (tool === "svg") saveSvg(m)
 }
@@ -146,7 +146,7 @@ function lasso(m, line) {
   const found = corners.length < 3 ? null : inside(m.at, corners)
   if (!found || !found.includes(1)) return choose(m, m.chosen, m.outline)
   choose(m, found, corners)
-  m.trigger("pick", { kind: "lasso", corners })
+  pick(m, { kind: "lasso", corners })
 }
 
 // { row } of the corpus or { own } of a person's own clips under the pointer.

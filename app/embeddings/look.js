@@ -107,7 +107,7 @@ function isolate(m, column, name, picked, more) {
   const values = picked.includes(name) ? (more ? rest : picked.length > 1 ? [name] : []) : more ? [...picked, name] : [name]
   const codes = values.map((one) => column.names.indexOf(one))
   choose(m, values.length ? Uint8Array.from(column.values, (code) => Number(codes.includes(code))) : null, null)
-  m.trigger("pick", values.length ? { kind: "values", column: column.name, values } : { kind: "" })
+  pick(m, values.length ? { kind: "values", column: column.name, values } : { kind: "" })
 }
 
 function scale(column, theme) {

@@ -72,6 +72,7 @@ async function load(m, before) {
     const same = data.table === before.table && m.table
     const [points, table] = await Promise.all([get(data.points), same ? m.table : get(data.table).then(readColumns)])
     if (turn !== m.turn) return
+    m.pointsUrl = data.points
     show(m, readPoints(points), table)
   } catch (error) {
     if (error.name !== "AbortError") m.el.note.textContent = "The map could not be fetched: reload the page."
@@ -106,6 +107,11 @@ function dress(m) {
   m.root.dataset.map = data.map
   m.root.dataset.current = data.current >= 0 ? table.ids[data.current] : ""
   m.root.dataset.ready = "true"
+}
+
+// Of which points it speaks goes along: another map may be on its way.
+function pick(m, said) {
+  m.trigger("pick", { ...said, on: m.pointsUrl })
 }
 
 function choose(m, chosen, outline) {

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import services, session
+from app import reports, services, session
 from app.failures import data, figures, lists
 from app.failures.lists import Looked
 from app.matrix import matrix
@@ -200,7 +200,7 @@ def _choose_cell(truth: str, predicted: str) -> None:
 
 def _choose_slice(key: str) -> None:
     points = st.session_state[key]["selection"]["points"]
-    if points and points[0].get("customdata"):
+    if reports.news(key, points) and points and points[0].get("customdata"):
         session.choose_option("failures.slice", json.dumps([str(part) for part in points[0]["customdata"][:2]]))
         session.choose_option("failures.count", "")
         session.choose_option("failures.show", "")
@@ -218,15 +218,3 @@ def _pair(name: str) -> tuple[str, str] | None:
 
 def _modalities(model: str) -> dict[str, tuple[str, ...]]:
     return dict(services.heads(model))
-
-
-def choose_model(model: str) -> None:
-    """Where there are several: it stays while one is asked, so that a person need not wait for it."""
-    names = list(services.models())
-    if len(names) > 1:
-        st.session_state["failures-model"] = model
-        st.selectbox("Model", names, key="failures-model", on_change=_take_model, width=230, label_visibility="collapsed")
-
-
-def _take_model() -> None:
-    session.update(model=st.session_state["failures-model"])

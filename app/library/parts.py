@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import jobs, services, session
+from app import jobs, reports, services, session
 from app.library import Sheet, data, drops, sheets, view, zone
 from app.progress import finished
 from core import devices, library
@@ -122,7 +122,8 @@ def models() -> list[str]:
     if st.session_state.setdefault("library.at", (names, shown)) != (names, shown):
         turn = st.session_state["library.turn"] = turn + 1
         st.session_state["library.at"] = (names, shown)
-    key = f"library-models-{turn}"
+    key, marked = f"library-models-{turn}", [names.index(name) for name in shown]
+    reports.settle(key, marked)
     st.dataframe(
         table,
         key=key,
@@ -130,7 +131,7 @@ def models() -> list[str]:
         placeholder="",
         on_select=lambda: _choose(key, names),
         selection_mode="multi-row",
-        selection_default={"selection": {"rows": [names.index(name) for name in shown]}},
+        selection_default={"selection": {"rows": marked}},
         column_config={
             "Model": st.column_config.TextColumn(pinned=True, width="medium"),
             "Labels": st.column_config.TextColumn(width="medium"),
@@ -161,6 +162,8 @@ def _shown(names: list[str]) -> list[str]:
 
 def _choose(key: str, names: list[str]) -> None:
     rows = st.session_state[key]["selection"]["rows"][-_MOST_SHOWN:]
+    if not reports.news(key, rows):
+        return
     chosen = [names[row] for row in rows if row < len(names)]
     st.session_state["library.at"] = (names, sorted(chosen, key=names.index))
     session.choose_option(_SHOWN, json.dumps(chosen))
@@ -197,11 +200,9 @@ def _actions(name: str) -> None:
                 st.session_state[f"library.measuring-{name}"] = True
         known = devices.devices()
         if not imported and (len(known) > 1 or library.device(name) not in known):
-            st.session_state[f"device-{name}"] = library.device(name)
+            key = reports.shows(f"device-{name}", library.device(name))
             options = list({library.device(name): None, **known})
-            st.selectbox(
-                "Device", options, key=f"device-{name}", format_func=lambda d: known.get(d, d), on_change=_move, args=(name,)
-            )
+            st.selectbox("Device", options, key=key, format_func=lambda d: known.get(d, d), on_change=_move, args=(name, key))
         if (entry := data.removable(name)) is not None:
             st.button("Remove", key=f"remove-{name}", icon=":material/delete:", on_click=_remove, args=(entry,))
     if st.session_state.get(f"library.measuring-{name}") and not unfit:
@@ -217,8 +218,9 @@ def _measure(name: str) -> None:
         sheets([Sheet("Not measured", [str(error)], tone="wrong")], key=f"unmeasured-{name}")
 
 
-def _move(name: str) -> None:
-    data.move(name, st.session_state[f"device-{name}"])
+def _move(name: str, key: str) -> None:
+    if reports.news(key, st.session_state[key]):
+        data.move(name, st.session_state[key])
 
 
 def _remove(entry: data.Removable) -> None:
@@ -273,13 +275,19 @@ def corpora(model: str | None) -> None:
                 st.button(f"Look at {name}", key=f"look-{name}", on_click=services.look_at, args=(name,))
         if folder and folder not in names and read:
             st.button(f"Add {data.name_for(folder)}", on_click=_add, args=(folder,), type="primary")
-    st.session_state["library.folder"] = folder
+    key = reports.shows("library.folder", folder)
     st.text_input(
         "Another corpus: its folder, or its table of clips, on the machine that runs the app",
-        key="library.folder",
+        key=key,
         placeholder="/data/demo-train",
-        on_change=lambda: session.choose_option(_CORPUS, st.session_state["library.folder"].strip()),
+        on_change=_keep_folder,
+        args=(key,),
     )
+
+
+def _keep_folder(key: str) -> None:
+    if reports.news(key, st.session_state[key]):
+        session.choose_option(_CORPUS, st.session_state[key].strip())
 
 
 def _add(folder: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import choose, jobs, services, session
+from app import choose, jobs, reports, services, session
 from app.masking import data, figure
 from app.pick import pick
 from app.progress import finished
@@ -47,13 +47,14 @@ def section(model: str) -> None:
 def _models(model: str) -> list[str]:
     known = services.askable()
     wanted = [name for name in session.option(_MODELS).split(",") if name in known] or [model]
-    st.session_state["masking_models"] = wanted
+    key = reports.shows("masking_models", wanted)
 
     def keep() -> None:
-        chosen = ",".join(st.session_state["masking_models"])
-        session.choose_option(_MODELS, "" if chosen == model else chosen)
+        if reports.news(key, st.session_state[key]):
+            chosen = ",".join(st.session_state[key])
+            session.choose_option(_MODELS, "" if chosen == model else chosen)
 
-    chosen = st.multiselect("Models", known, key="masking_models", on_change=keep, placeholder="Choose models to measure")
+    chosen = st.multiselect("Models", known, key=key, on_change=keep, placeholder="Choose models to measure")
     for name in chosen:
         if name != model and choose.caution(name):
             st.caption("A model here was trained on rendered faces; it has never seen a person.")

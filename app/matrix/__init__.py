@@ -23,9 +23,9 @@ def matrix(counts: pd.DataFrame, chosen: tuple[str, str] | None, *, key: str, ch
 
     def pressed() -> None:
         said = st.session_state[key].get("cell") or {}
-        row, column = said.get("row"), said.get("column")
-        if isinstance(row, int) and isinstance(column, int) and max(row, column) < len(labels) and min(row, column) >= 0:
-            choose(labels[row], labels[column])
+        # By name: places may be those of a matrix with other classes that was here before.
+        if said.get("row") in labels and said.get("column") in labels:
+            choose(said["row"], said["column"])
 
     place = [labels.index(name) for name in chosen] if chosen and set(chosen) <= set(labels) else None
     data = {"labels": labels, "counts": counts.to_numpy().tolist(), "chosen": place}

@@ -8,7 +8,7 @@ const WRONG = "#d55e00"
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".matrix")
   const held = root.getRootNode().activeElement?.dataset?.cell
-  const svg = draw(data, root, (row, column) => setTriggerValue("cell", { row, column, at: Date.now() }))
+  const svg = draw(data, root, (row, column) => setTriggerValue("cell", { row: data.labels[row], column: data.labels[column], at: Date.now() }))
   root.replaceChildren(svg, tools(data, svg))
   if (held) root.querySelector(`[data-cell="${held}"]`)?.focus()
 }

@@ -53,9 +53,8 @@ def analyze(
     if explain is not None and explain not in loaded.spec.labels:
         raise UserError(f"The model knows no class {explain!r}; choose one of {', '.join(loaded.spec.labels)}.")
     with progress_bar() as report:
-        file, origin = stretch.of_file(
-            file, start, end, out or html.parent, lambda share: report("Cutting the stretch out", share)
-        )
+        folder = out if out is not None else Path(html or file).parent
+        file, origin = stretch.of_file(file, start, end, folder, lambda share: report("Cutting the stretch out", share))
         analyzer = Analyzer(loaded)
         analysis = analyzer.analyze(file, explain=explain, progress=report)
         if out is not None:

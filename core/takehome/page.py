@@ -144,7 +144,9 @@ def _board(home: Home, number: int, model: Model) -> dict[str, Any]:
     options = {
         "subject": f"{number}", "title": f"{home.title}-{model.said.model}", "heads": heads, "truth": home.truth, "alone": True,
         "patterns": [{"id": change.pattern, "title": PATTERN_TITLES[change.pattern]}],
-        "fillings": [{"id": change.filling, "title": FILLING_TITLES[change.filling], "meaning": FILLING_MEANINGS[change.filling]}],
+        "fillings": [
+            {"id": change.filling, "title": FILLING_TITLES[change.filling], "meaning": FILLING_MEANINGS[change.filling]}
+        ],
     }  # fmt: skip
     return {"number": number, "state": state, "options": options}
 

@@ -11,6 +11,7 @@ from app.services import known
 from core import checkpoints, corpora
 from core.errors import UserError
 from tests.app import fake
+from tests.app.lists import listed
 
 
 def player_data(app) -> dict:
@@ -92,7 +93,7 @@ def test_missing_clip_leaves_the_others_to_choose(app, clips, monkeypatch: pytes
     app.run()
     assert not app.exception
     assert "gone.mp4" in app.error[0].value
-    assert len(app.dataframe[0].value) == 2
+    assert listed(app)["ids"] == ["first", "second"]
 
 
 def test_failed_analysis_gets_one_sentence_and_another_try(app, monkeypatch: pytest.MonkeyPatch) -> None:

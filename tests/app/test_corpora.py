@@ -10,6 +10,7 @@ import pytest
 from app import jobs, services, session
 from core.corpora.known import Known, remember
 from core.errors import UserError
+from tests.app.lists import listed, named
 from tests.app.test_failures import shown
 
 
@@ -48,8 +49,7 @@ def test_a_corpus_is_chosen_in_the_sidebar_and_stays_for_the_next_page(app, adde
     assert not app.exception
     assert url(app) == "/clips/mine.x"
     assert query(app, "corpus") == "mine"
-    (table,) = [one.value for one in app.dataframe if "label" in one.value]
-    assert table["label"].tolist() == ["happiness", "boredom"]
+    assert named(listed(app), "label") == ["happiness", "boredom"]
 
 
 def test_a_link_names_the_corpus_and_an_upload_does_not_change_it(app, added) -> None:
@@ -61,8 +61,7 @@ def test_a_link_names_the_corpus_and_an_upload_does_not_change_it(app, added) ->
     app.query_params["corpus"] = "uploads"
     app.query_params["clip"] = "gone"
     app.run()
-    (table,) = [one.value for one in app.dataframe if "label" in one.value]
-    assert table["label"].tolist() == ["happiness", "boredom"]
+    assert named(listed(app), "label") == ["happiness", "boredom"]
 
 
 def test_the_library_lists_it_and_looks_at_it(app, added) -> None:

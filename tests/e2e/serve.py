@@ -48,7 +48,7 @@ def serving(script: str, cache: Path | None = None) -> Iterator[str]:
             process.kill()
 
 
-def _wait(url: str, process: subprocess.Popen[str], seconds: float = 60) -> None:
+def _wait(url: str, process: subprocess.Popen[str], seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if process.poll() is not None:

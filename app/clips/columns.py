@@ -1,0 +1,92 @@
+"""The clips of a corpus in columns, for the list in the browser: a few bytes a clip, fetched once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import jobs, services, shelf
+from core.corpora import Corpus
+from core.features.store import cache_root, write_atomically
+from core.survey import Survey
+
+_NAMED = ("label", "speaker", "intensity")
+# More pictures than this are looked for aside: each takes a look at its file.
+_AT_ONCE = 200
+
+
+def url(model: str | None) -> tuple[str, str]:
+    """The corpus that a model's answers are about, by name, and where the browser finds its clips; both empty without one."""
+    if services.clips_of(model).empty:
+        return "", ""
+    source = services.corpus_of(model) if model else services.corpus()
+    said = services.survey(model) if model else None
+    which = (source.name, len(source.table), id(source), services.survey_id(model) if model and said else "")
+    found = _written(which, source, said)
+    if not found.is_file():
+        # Swept away with what nobody had opened for a while.
+        _written.clear(which, source, said)
+        found = _written(which, source, said)
+    return source.name, shelf.lend("lists", found.stem, found)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _written(which: tuple[str, int, int, str], _source: Corpus, _said: Survey | None) -> Path:
+    """``which`` names the corpus, and what the model said of it: nothing yet, where its last is empty."""
+    content = json.dumps(columns(_source.table, _said), separators=(",", ":")).encode()
+    path = cache_root() / "lists" / f"{sha256(content).hexdigest()[:24]}.json"
+    write_atomically(path, lambda part: part.write_bytes(content))
+    _lend(_source, [str(clip) for clip in _source.table.index])
+    return path
+
+
+def columns(table: pd.DataFrame, said: Survey | None = None) -> dict[str, Any]:
+    """A corpus's clips as the list takes them.
+
+    Returns:
+        ``ids``, [N] names, and of ``label``, ``speaker``, ``intensity`` and ``predicted`` what there is: names, and [N] places
+        in them, −1 for none. ``confidence`` is [N] in thousandths, −1 for none; ``right`` is [N] of 1, 0, and −1 where
+        nobody knows.
+    """
+    made: dict[str, Any] = {"ids": [str(clip) for clip in table.index]}
+    made |= {name: _coded(table[name]) for name in _NAMED if name in table and table[name].notna().any()}
+    if said is None:
+        return made
+    answers = said.table.reindex(table.index)
+    if "predicted" in answers:
+        made["predicted"] = _coded(answers["predicted"])
+        if "confidence" in answers:
+            made["confidence"] = _numbers(answers["confidence"] * 1000)
+        if "correct" in answers and "label" in made:
+            known = answers["correct"].where(table["label"].notna()) if "label" in table else answers["correct"]
+            made["right"] = _numbers(known.astype("Float64"))
+    return made
+
+
+def _coded(values: pd.Series) -> dict[str, Sequence[Any]]:
+    codes, names = pd.factorize(values.map(str, na_action="ignore"), sort=True)
+    return {"names": [str(name) for name in names], "codes": codes.tolist()}
+
+
+def _numbers(values: pd.Series) -> list[int]:
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
+    return np.where(np.isfinite(numbers), np.round(np.nan_to_num(numbers)), -1).astype(int).tolist()
+
+
+def _lend(source: Corpus, ids: Sequence[str]) -> None:
+    """Let browsers fetch the clips' pictures."""
+    if len(ids) <= _AT_ONCE:
+        services.pictures("", ids, source)
+        return
+
+    def work(progress: jobs.Progress) -> None:
+        services.pictures("", ids, source)
+
+    jobs.ensure(f"thumbs-list-{source.name}-{id(source)}", work, "export")

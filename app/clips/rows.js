@@ -1,0 +1,55 @@
+// The clips as rows of values: a person's own first, then the corpus's, which arrive as columns.
+
+const NONE = "–"
+
+function makeRows(own, corpus, columns) {
+  const rows = own.map((one) => row({ ...one, own: true, right: truth(one.label, one.predicted) }))
+  if (!columns) return rows
+  const read = (name, i) => {
+    const column = columns[name]
+    return column && column.codes[i] >= 0 ? column.names[column.codes[i]] : ""
+  }
+  columns.ids.forEach((id, i) => rows.push(row({
+    corpus, id, name: id, label: read("label", i), predicted: read("predicted", i), speaker: read("speaker", i),
+    intensity: read("intensity", i), confidence: columns.confidence?.[i] ?? -1, right: columns.right?.[i] ?? -1,
+    picture: `/thumbs/${encodeURIComponent(`${corpus}.${id}`)}`,
+  })))
+  return rows
+}
+
+function row(given) {
+  const made = { own: false, label: "", predicted: "", speaker: "", intensity: "", confidence: -1, right: -1, picture: "", ...given }
+  made.key = keyOf(made.corpus, made.id)
+  made.words = [made.name, made.label, made.predicted, made.speaker, made.intensity].join("\n").toLowerCase()
+  return made
+}
+
+const keyOf = (corpus, id) => JSON.stringify([corpus, id])
+const truth = (label, predicted) => label && predicted ? Number(label === predicted) : -1
+
+const ORDERS = {
+  corpus: "as in the corpus", name: "name", label: "label", predicted: "predicted", sure: "most confident first",
+  unsure: "least confident first", speaker: "speaker",
+}
+const VERDICTS = { right: "right", wrong: "wrong" }
+const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" })
+
+// Which rows a person asked for, in the order that they asked for; a person's own stay first.
+function chosenRows(rows, asked) {
+  const words = asked.search.toLowerCase().split(/\s+/).filter(Boolean)
+  const found = rows.filter((one) => (!asked.label || one.label === asked.label)
+    && (!asked.predicted || one.predicted === asked.predicted)
+    && (!asked.speaker || one.speaker === asked.speaker)
+    && (!asked.right || one.right === Number(asked.right === "right"))
+    && words.every((word) => one.words.includes(word)))
+  const by = order(asked.sort)
+  return by ? found.sort((a, b) => Number(b.own) - Number(a.own) || by(a, b)) : found
+}
+
+function order(name) {
+  if (name === "sure") return (a, b) => b.confidence - a.confidence
+  // What has no confidence comes last in either direction.
+  if (name === "unsure") return (a, b) => (a.confidence < 0) - (b.confidence < 0) || a.confidence - b.confidence
+  if (!["name", "label", "predicted", "speaker"].includes(name)) return null
+  return (a, b) => Number(!a[name]) - Number(!b[name]) || collator.compare(a[name], b[name])
+}
