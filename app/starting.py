@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import threading
 from importlib import import_module
 
@@ -20,7 +21,8 @@ _LATER = (
     "app.masking.data", "app.failures.views", "app.embeddings", "app.compare", "app.library.view", "app.training.form",
     "app.shared_space", "torchmetrics.functional.classification",
 )  # fmt: skip
-_A_MOMENT = 0.05
+# Seconds.
+_A_MOMENT, _SHORT_TURN = 0.05, 0.0005
 
 _ready, _turn = threading.Event(), threading.Lock()
 _stage = next(iter(_PARTS))
@@ -38,6 +40,9 @@ def load() -> None:
         # Streamlit collects garbage in full after every run of a script. Walking all that torch and its friends bring takes half
         # a second in which nothing else can run; frozen, it is left out.
         gc.disable()
+        # Meanwhile the server has a browser to answer, some hundred small files: it must not wait its turn as long as usual.
+        patience = sys.getswitchinterval()
+        sys.setswitchinterval(_SHORT_TURN)
         try:
             for _stage, modules in _PARTS.items():
                 for one in modules:
@@ -46,6 +51,7 @@ def load() -> None:
             # The page that imports it again says so to whoever looks at it.
             _LOG.exception("%s failed", _stage)
         finally:
+            sys.setswitchinterval(patience)
             gc.freeze()
             gc.enable()
             _ready.set()
