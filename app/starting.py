@@ -16,11 +16,8 @@ _PARTS = {
     "Loading the models": ("app.services",),
     "Loading the player": ("app.choose", "app.watch", "app.notebook", "app.export"),
 }
-# What the other pages need beyond that: seconds, once somebody has the first clip before them.
-_LATER = (
-    "app.masking.data", "app.failures.views", "app.embeddings", "app.compare", "app.library.view", "app.training.form",
-    "app.shared_space", "torchmetrics.functional.classification",
-)  # fmt: skip
+# What other pages need of other people's, once somebody has the first clip before them.
+_LATER = ("sklearn.decomposition", "sklearn.metrics", "sklearn.neighbors", "torchmetrics.functional.classification")
 # Seconds.
 _A_MOMENT, _SHORT_TURN = 0.05, 0.0005
 
@@ -58,7 +55,7 @@ def load() -> None:
 
 
 def load_later() -> None:
-    """Import what the other pages need."""
+    """Import what the other pages need, and would make their first visitor wait for."""
     for one in _LATER:
         import_module(one)
 
