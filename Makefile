@@ -5,6 +5,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # uv installs in seconds what pip installs in minutes; where it cannot (an index that only pip is told of), pip does.
 INSTALL = install() { $(PY) -m uv pip install --quiet --python $(PY) -c constraints.txt "$$@" 2>/dev/null || $(PY) -m pip install --quiet -c constraints.txt "$$@"; }; install
+# Not from the environment, where other tools put a HOST of their own.
+HOST := 127.0.0.1
 PORT ?= 8501
 
 # Compiled once, modules import in a third of the time.
@@ -16,8 +18,8 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## List the commands.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-app: $(VENV)/.app ## Set everything up and open the dashboard on this machine.
-	@$(PY) -m streamlit run app/server.py --server.port $(PORT)
+app: $(VENV)/.app ## Set everything up and open the dashboard (HOST=0.0.0.0 for other machines too, PORT=number).
+	@$(PY) -m core.cli app --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.dev ## Set everything up and run all tests (browser tests where a Chromium is found).
 	@OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/e2e -n auto --dist loadfile; status=$$?; \

@@ -1,4 +1,4 @@
-"""Entry of the app: page config, and navigation over pages/."""
+"""Entry of the app: page config, and navigation over pages/. What takes long to import is the pages' own, and is waited for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import choose, session, tour
+from app import session, skeleton, starting, tour
+from app.places import FIRST, PAGES
 
 st.set_page_config(
     page_title="AffectScope",
@@ -15,19 +16,9 @@ st.set_page_config(
     initial_sidebar_state=300,
     menu_items={"About": "AffectScope: a microscope for audio-visual emotion models."},
 )
-_PAGES = {
-    "clip": ("Clip", "smart_display"),
-    "embeddings": ("Embeddings", "scatter_plot"),
-    "shared_space": ("Shared space", "join_inner"),
-    "masking": ("Masking", "tune"),
-    "failures": ("Failures", "rule"),
-    "compare": ("Compare", "compare"),
-    "train": ("Train", "model_training"),
-    "library": ("Library", "inventory_2"),
-}
 pages = [
-    st.Page(f"../pages/{name}.py", title=title, icon=f":material/{icon}:", default=name == "clip")
-    for name, (title, icon) in _PAGES.items()
+    st.Page(f"../pages/{name}.py", title=title, icon=f":material/{icon}:", default=name == FIRST)
+    for name, (title, icon) in PAGES.items()
 ]
 by_path = {one.url_path: one for one in pages}
 page = st.navigation(pages, position="top")
@@ -35,6 +26,14 @@ session.enter(page.url_path)
 # Always a place for it: when the tour closes, what stands below must not be taken for something new.
 with st.container():
     tour.show(page.url_path, by_path)
+if not starting.ready():
+    skeleton.show_until_ready()
+    # Anew, so that the page's elements stand where they will stand from now on.
+    st.rerun()
+
+# It brings all that takes long to import.
+from app import choose  # noqa: E402
+
 head, below = choose.frame()
 if page.url_path == "":
     with head:

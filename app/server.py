@@ -9,16 +9,21 @@ from threading import Thread
 
 import streamlit as st
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
-from app import shelf, thumbs
-from app.library.drops import receive
-from app.own import arrive
+from app import shelf, skeleton, starting
+from app.doorway import announce
+from app.places import FIRST, PAGES
 
 # Ids of timelines and thumbnails are hashes of their content: what was fetched once stays true.
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _CHECK = {"Cache-Control": "private, no-cache"}
+
+
+def page(request: Request) -> Response:
+    """A page of the app, before its script has run."""
+    return HTMLResponse(skeleton.document(request.url.path.strip("/") or FIRST), headers={"Cache-Control": "no-cache"})
 
 
 def clip(request: Request) -> Response:
@@ -30,7 +35,10 @@ def clip(request: Request) -> Response:
 def timeline(request: Request) -> Response:
     """A timeline's bytes, as core/timeline.py lays them out."""
     path = shelf.find("timelines", request.path_params["name"])
-    return FileResponse(path, headers=_FOREVER, media_type="application/octet-stream") if path else _nothing()
+    if path is None:
+        return _nothing()
+    starting.first_shown.set()
+    return FileResponse(path, headers=_FOREVER, media_type="application/octet-stream")
 
 
 def grid(request: Request) -> Response:
@@ -53,6 +61,8 @@ def points(request: Request) -> Response:
 
 def thumb(request: Request) -> Response:
     """A small picture of a clip."""
+    from app import thumbs
+
     name = request.path_params["name"]
     path = shelf.find("pictures", name) or shelf.find("clips", name)
     picture = thumbs.thumb(path) if path else None
@@ -63,6 +73,21 @@ def strip(request: Request) -> Response:
     """What a long file looks and sounds like from afar: pictures side by side, or the sound's peaks as bytes."""
     path = shelf.find("strips", request.path_params["name"])
     return FileResponse(path, headers=_CHECK) if path else _nothing()
+
+
+async def drop(request: Request) -> Response:
+    """A file that somebody drops into the Library."""
+    # What reads checkpoints brings torch, and the server must stand before that is loaded.
+    from app.library.drops import receive
+
+    return await receive(request)
+
+
+async def own(request: Request) -> Response:
+    """A person's own clip, dropped or recorded."""
+    from app.own.arrive import receive
+
+    return await receive(request)
 
 
 def _nothing() -> Response:
@@ -78,19 +103,23 @@ ROUTES = (
     Route("/lists/{name}", listed),
     Route("/thumbs/{name:path}", thumb),
     Route("/strips/{name}", strip),
-    Route("/drops/{ticket}", receive, methods=["PUT"]),
-    Route("/own/{ticket}", arrive.receive, methods=["PUT"]),
+    Route("/drops/{ticket}", drop, methods=["PUT"]),
+    Route("/own/{ticket}", own, methods=["PUT"]),
 )
+# Not among what the tests' servers share: those have pages of their own.
+_DOCUMENTS = tuple(Route("/" if name == FIRST else f"/{name}", page) for name in PAGES)
 
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Load the model while the browser opens: whoever comes first does not wait for imports."""
+    announce()
     Thread(target=_warm_up, daemon=True, name="warm-up").start()
     yield
 
 
 def _warm_up() -> None:
+    starting.load()
     from app import services
 
     services.warm_up()
@@ -102,4 +131,6 @@ def apologise(_: BaseException) -> bool:
     return True
 
 
-app = st.App(Path(__file__).resolve().with_name("main.py"), routes=ROUTES, lifespan=lifespan, on_script_error=apologise)
+app = st.App(
+    Path(__file__).resolve().with_name("main.py"), routes=(*_DOCUMENTS, *ROUTES), lifespan=lifespan, on_script_error=apologise
+)

@@ -83,7 +83,7 @@ class Analysis:
 
 
 class Analyzer:
-    """Runs one checkpoint over clips. Safe to share among threads: explanations fill the model's gradients, so they take turns.
+    """Runs one checkpoint over clips. Safe to share among threads, which take turns: two at once would only slow each other.
 
     Raises:
         UserError: when the checkpoint expects other features than this project extracts.

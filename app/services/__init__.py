@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import time
 from contextlib import suppress
 
+from app import starting
 from app.services.analyses import (
     Result,
     analyse,
@@ -97,18 +99,25 @@ __all__ = [
     "without_media",
 ]
 
+# Seconds: how long the rest of the start waits for a first visitor, and for that one's player.
+_NOBODY_COMES, _PLAYER_STANDS = 10.0, 2.0
+
 
 def warm_up() -> None:
-    """Load what the first page needs, answer the clip that it opens with, then ask about all others for the table."""
+    """Answer the clip that the first page opens with; once it is shown, load the rest, and ask about all other clips."""
     fit_thread_pools()
-    tidy()
     with suppress(UserError):
         source = opened(DEMO)
-        for name in list(models())[:1]:
+        first = list(models())[:1]
+        for name in first:
             analyse(clip(source.name, str(source.table.index[0])), name, None).wait(60)
+        # A browser that has just the timeline has a player to build: nothing of this must hold it up.
+        if starting.first_shown.wait(_NOBODY_COMES):
+            time.sleep(_PLAYER_STANDS)
+        tidy()
+        starting.load_later()
+        for name in first:
             if survey(name, source) is None:
                 ask_all(name, source).wait(600)
-    # Streamlit collects garbage in full after every run of a script. Walking all that torch and its friends have loaded takes
-    # half a second in which nothing else can run; frozen, it is left out.
     gc.collect()
     gc.freeze()

@@ -6,16 +6,17 @@ import sys
 
 from core.cli.common import remarks
 from core.cli.corpus import corpus_app
+from core.cli.dashboard import open_app
 from core.cli.experiment import experiment_app
 from core.cli.features import features_app
 from core.cli.models import app
 from core.cli.predictions import import_predictions
 from core.errors import UserError
 
-__all__ = ["app", "import_predictions", "main"]
+__all__ = ["app", "import_predictions", "main", "open_app"]
 
 # Commands that need neither torch nor OpenCV answer seconds sooner without them.
-_LIGHT = ("import-predictions",)
+_LIGHT = ("import-predictions", "app")
 
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(experiment_app, name="experiment")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -195,17 +193,6 @@ def list_checkpoints(
         print(shipped.markdown(checkpoints.shipped()), end="")
         return
     show(shipped.rows(checkpoints.shipped()), as_json, "Checkpoints")
-
-
-@app.command(name="app")
-def open_app(
-    port: Annotated[int, typer.Option(help="Port on this machine.")] = 8501,
-    browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
-) -> None:
-    """Open the dashboard, on this machine only."""
-    server = Path(__file__).parents[2] / "app" / "server.py"
-    options = ["--server.port", str(port), "--server.headless", str(not browser).lower()]
-    raise typer.Exit(subprocess.call([sys.executable, "-m", "streamlit", "run", str(server), *options], cwd=server.parent.parent))
 
 
 @app.command()

@@ -73,7 +73,10 @@ class MiniXception(nn.Module):
 
     def late(self, early: Tensor) -> Tensor:
         """Features [N, 135] of the maps that ``early`` made."""
-        maps = self.blocks[2:](early)
+        return self.features(self.blocks[2:](early))
+
+    def features(self, maps: Tensor) -> Tensor:
+        """Features [N, 135] of the last block's maps [N, 128, 4, 4]."""
         return torch.cat([maps.mean((2, 3)), self.classifier(maps).mean((2, 3)).softmax(1)], 1)
 
     def forward(self, crops: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, TypeVar
@@ -114,8 +115,9 @@ class AVModel(nn.Module):
     def __init__(self, config: Any, spec: ModelSpec) -> None:
         super().__init__()
         self.config, self.spec = config, spec
-        nothing = torch.zeros(len(spec.labels))
-        self.register_buffer("prior", nothing.log_softmax(0) if spec.task == "classification" else nothing)
+        # All classes alike, or 0. Not by log_softmax: of a model without memory torch would take it apart, a second of imports.
+        alike = -math.log(max(1, len(spec.labels))) if spec.task == "classification" else 0.0
+        self.register_buffer("prior", torch.full((len(spec.labels),), alike))
 
     @classmethod
     def presets(cls) -> Mapping[str, Any]:

@@ -57,5 +57,5 @@ def _wait(url: str, process: subprocess.Popen[str], seconds: float = 300) -> Non
             with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2):
                 return
         except OSError:
-            time.sleep(0.2)
+            time.sleep(0.05)
     raise RuntimeError(f"the server did not answer within {seconds:.0f} s")

@@ -5,7 +5,7 @@ import torch
 
 from core.checkpoints import Checkpoint, Normaliser
 from core.explain.attention import frame_weights, stack_layers
-from core.explain.gradcam import SIDE, ClipGradCAM, MapsToLogits, face_heatmaps, to_clip_scale
+from core.explain.gradcam import SIDE, face_heatmaps, layer_cams, score_of, to_clip_scale
 from core.explain.trust import region_in_crop
 from core.features.encoders import READER_CLASSES, load_face_encoder, prepare
 from core.models.auxformer import AuxFormer
@@ -31,20 +31,27 @@ def crops(count: int = 3) -> torch.Tensor:
     return prepare(make.integers(0, 255, (count, 64, 64), dtype=np.uint8))
 
 
-def test_grad_cam_by_hand():
-    """The logit is a map's mean: its gradient is 1/16 everywhere, so the map itself, where positive, is the answer."""
-    encoder, pictures = load_face_encoder(), crops()
-    early = encoder.early(pictures)
-    maps = encoder.blocks[2:](early).numpy()
-    index = int(maps[-1].max((1, 2)).argmax())
-    batch = Batch.of(visual=encoder(pictures)[None])
-    wrapper = MapsToLogits(encoder, Checkpoint(ReadsOneMap(index), Normaliser(), {}), np.ones(3, bool), batch, "visual")
-    with ClipGradCAM(wrapper, [wrapper.encoder.blocks[3]]) as cam:
-        found = cam(early.clone().requires_grad_(True), [lambda logits: logits[0]])
-    # The first frame speaks against the class, the middle one counts for nothing.
-    expected = np.stack([np.zeros((4, 4)), np.zeros((4, 4)), np.maximum(maps[2, index], 0)])
-    enlarged = torch.nn.functional.interpolate(torch.tensor(expected)[:, None].float(), (SIDE, SIDE), mode="bilinear")[:, 0]
-    np.testing.assert_allclose(found, to_clip_scale(enlarged.numpy()), atol=1e-5)
+def test_layer_cams_by_hand():
+    """One map of 2x2, whose mean is the only feature; the score is three times the first picture's minus the second's."""
+    encoder = SimpleNamespace(
+        blocks=[None, None, torch.nn.Identity(), torch.nn.AvgPool2d(2)], features=lambda maps: maps.mean((2, 3))
+    )
+    early = torch.tensor([[1.0, 2.0], [3.0, -4.0]]).expand(2, 1, 2, 2)
+    found = layer_cams(encoder, early, lambda features: 3 * features[0, 0] - features[1, 0])
+    assert found.shape == (2, SIDE, SIDE)
+    # The first block's slope is 3/4 at each place, the second's 3 on a mean of 1/2; corners are not blurred.
+    np.testing.assert_allclose(found[0][[0, 0, -1, -1], [0, -1, 0, -1]], [0.75 * 1.5, 1.5 * 1.5, 2.25 * 1.5, 0.0])
+    assert not found[1].any()
+
+
+def test_a_score_takes_features_for_the_frames_that_are_there():
+    values = torch.zeros(1, 3, 135)
+    values[0, :, 7] = torch.tensor([1.0, 50.0, 2.0])
+    checkpoint = Checkpoint(ReadsOneMap(7), Normaliser(), {})
+    score = score_of(checkpoint, np.array([False, True, True]), Batch.of(visual=values), "visual", 0)
+    features = torch.zeros(2, 135)
+    features[:, 7] = torch.tensor([9.0, 5.0])
+    assert score(features) == 5 - 1
 
 
 def test_one_outlier_does_not_leave_the_other_frames_blank():
@@ -75,7 +82,6 @@ def test_heatmaps_lie_on_present_frames_and_leave_the_encoder_as_it_was():
         assert maps[head].max() == 1
         assert maps[head].min() >= 0
     assert all(torch.equal(before[k], v) for k, v in encoder.state_dict().items())
-    assert not any(block._forward_hooks for block in encoder.blocks)
 
 
 def test_frame_weights_are_the_mean_over_those_who_ask():

@@ -1,0 +1,16 @@
+"""The app's pages: their path in the URL, and what the navigation calls them."""
+
+from __future__ import annotations
+
+PAGES = {
+    "clip": ("Clip", "smart_display"),
+    "embeddings": ("Embeddings", "scatter_plot"),
+    "shared_space": ("Shared space", "join_inner"),
+    "masking": ("Masking", "tune"),
+    "failures": ("Failures", "rule"),
+    "compare": ("Compare", "compare"),
+    "train": ("Train", "model_training"),
+    "library": ("Library", "inventory_2"),
+}
+"""File in pages/ -> title, and icon of the Material set. The first is the one that opens, at the path ``/``."""
+FIRST = next(iter(PAGES))

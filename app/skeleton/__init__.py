@@ -1,0 +1,72 @@
+"""What a page looks like before there is anything to show: in the first bytes that the server sends, and until a page can run.
+
+The browser draws the server's HTML before it has loaded any script, and the server sends it before it has loaded any model.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+from streamlit import file_util
+
+from app import starting
+from app.places import FIRST, PAGES
+
+_HERE = Path(__file__).parent
+_ROOT = '<div id="root"></div>'
+_AT_FIRST = "Starting"
+_EVERY = 0.1
+_SHEET = re.compile(r'<link rel="stylesheet"[^>]*>')
+_CURRENT = ' aria-current="page"'
+_COLOURS = ("backgroundColor", "textColor", "primaryColor")
+
+
+def show_until_ready() -> None:
+    """The player's frame on the page, and what is being loaded, until pages can be run."""
+    slot, said = st.empty(), ""
+    while not starting.ready(_EVERY):
+        if said != starting.stage():
+            said = starting.stage()
+            slot.html(_style() + _frame(said))
+
+
+@lru_cache(maxsize=len(PAGES))
+def document(here: str) -> str:
+    """Streamlit's index page with the skeleton of one of ``PAGES`` over it, which goes when the app has something to show."""
+    page = (Path(file_util.get_static_dir()) / "index.html").read_text(encoding="utf-8")
+    page = page.replace("<title>Streamlit</title>", "<title>AffectScope</title>")
+    # A browser draws nothing before the style sheets above it have come; Streamlit's is only needed for what comes by script.
+    sheets = "".join(_SHEET.findall(page))
+    return _SHEET.sub("", page).replace(_ROOT, f"{_ROOT}{_shell(here)}{sheets}")
+
+
+def _shell(here: str) -> str:
+    links = "".join(
+        f'<a href="./{"" if name == FIRST else name}"{_CURRENT if name == here else ""}>{escape(title)}</a>'
+        for name, (title, _) in PAGES.items()
+    )
+    nav = f'<nav aria-label="Pages">{links}</nav>'
+    shell = f'<div id="shell"><aside><p>AffectScope</p></aside><main>{nav}{_frame(_AT_FIRST)}</main></div>'
+    return f'{_style()}{shell}<script type="module">{_read("shell.js")}</script>'
+
+
+def _frame(said: str) -> str:
+    return _read("frame.html").replace("{said}", escape(said))
+
+
+def _style() -> str:
+    light, dark = (_colours(scheme) for scheme in ("light", "dark"))
+    theme = f"#shell {{ {light} }} @media (prefers-color-scheme: dark) {{ #shell {{ {dark} }} }}"
+    return f"<style>{theme}\n{_read('skeleton.css')}</style>"
+
+
+def _colours(scheme: str) -> str:
+    return " ".join(f"--{name}: {st.get_option(f'theme.{scheme}.{name}')};" for name in _COLOURS)
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")

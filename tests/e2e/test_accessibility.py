@@ -1,0 +1,88 @@
+"""What axe-core finds on every page, light and dark; and that who moves by keyboard sees where."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.e2e.screenshots import PAGES, PATIENCE
+
+SCHEMES = ("light", "dark")
+# Stops of the Tab key that are looked at on each page: the navigation, the sidebar, and the first of what the page is for.
+STOPS = 25
+# The element that has the focus, inside components too; whether anything about it is drawn differently from when it has not.
+FOCUSED = """
+() => {
+  let one = document.activeElement
+  while (one?.shadowRoot?.activeElement) one = one.shadowRoot.activeElement
+  if (!one || one === document.body) return null
+  const drawn = () => {
+    const looks = []
+    for (let up = one; up && looks.length < 4; up = up.parentElement) {
+      const style = getComputedStyle(up)
+      looks.push([
+        style.outlineStyle === "none" || style.outlineColor === "rgba(0, 0, 0, 0)" ? "" : style.outlineWidth + style.outlineColor,
+        style.boxShadow, style.borderColor, style.backgroundColor, style.textDecorationLine, style.color,
+      ].join())
+    }
+    return looks.join("|")
+  }
+  const name = `${one.tagName.toLowerCase()} ${one.getAttribute("aria-label") ?? one.innerText?.slice(0, 40) ?? ""}`
+  for (const animation of document.getAnimations()) animation.finish()
+  const focused = drawn()
+  one.blur()
+  for (const animation of document.getAnimations()) animation.finish()
+  const plain = drawn()
+  one.focus({ focusVisible: true })
+  return { name, visible: focused !== plain }
+}
+"""
+
+
+def opened(page: Page, url: str, name: str, scheme: str) -> None:
+    """A page of the app, with all that stands on it."""
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    address, there = PAGES[name]
+    page.goto(url + address)
+    page.locator(there).first.wait_for(timeout=PATIENCE)
+    expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning", timeout=PATIENCE)
+    expect(page.locator("#shell")).to_have_count(0)
+
+
+def grave(page: Page) -> list[str]:
+    """What axe-core calls serious or critical, a line for each element."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['impact']} {one['id']}: {' '.join(map(str, node['target']))}: {' '.join(node['failureSummary'].split())}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_serious(page: Page, app_url: str, name: str, scheme: str) -> None:
+    opened(page, app_url, name, scheme)
+    found = grave(page)
+    assert not found, "\n".join(found)
+
+
+def test_axe_looks_into_components(page: Page, app_url: str) -> None:
+    """A fault planted in the player is found: the tests above do not pass because they see nothing."""
+    opened(page, app_url, "clip", "light")
+    page.locator(".player").evaluate("player => player.insertAdjacentHTML('beforeend', '<button></button>')")
+    assert any("button-name" in one for one in grave(page))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_focus_is_seen_wherever_tab_goes(page: Page, app_url: str, name: str) -> None:
+    opened(page, app_url, name, "light")
+    unseen = []
+    for _ in range(STOPS):
+        page.keyboard.press("Tab")
+        stop = page.evaluate(FOCUSED)
+        if stop and not stop["visible"]:
+            unseen.append(stop["name"])
+    assert not unseen, unseen
