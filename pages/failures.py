@@ -18,11 +18,12 @@ model = choose.model()
 try:
     if model:
         top = st.container()
-        with st.container(horizontal=True):
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        with row:
             view = tabs("What to look at", "failures.view", VIEWS)
             if view != "notes":
                 views.choose_model(model)
-                choose.corpus(model, 230, "collapsed")
+                choose.corpus(model, 210)
         if view == "notes":
             with top:
                 heading("Notebook", [], choose.caution(model))
@@ -34,7 +35,7 @@ try:
             with top:
                 heading("Failures", views.summary(model, survey), choose.caution(model))
             if survey is not None:
-                views.show(view, model, survey)
+                views.show(view, model, survey, row)
         notebook.dialogs()
 except UserError as error:
     st.error(str(error))
