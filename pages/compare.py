@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, compare, export, services
+from app import choose, compare, differ, export, second, services
 from app.verdict import heading
 from app.watch import play
 from core.errors import UserError
@@ -18,7 +18,7 @@ def microscope(clip: services.Clip, both: services.Result) -> None:
 
 
 a = choose.model()
-b = compare.other(a) if a else None
+b = second.of(a) if a else None
 try:
     clip = choose.clip(a, b)
     if a and b is None:
@@ -26,10 +26,14 @@ try:
     elif a and b and clip:
         heading(clip.title, choose.facts(clip), compare.caution(a, b))
         compare.chooser(a, b)
+        # Filled last, in a place of fixed height: the player neither waits for it nor moves when it comes.
+        row = st.container(height=differ.HEIGHT, border=False, key="differ_row")
         found = compare.answered(clip, a, b)
         if found:
             compare.verdicts(*found, (a, b), clip.label)
             microscope(clip, compare.together(*found))
+            with row:
+                compare.differing(a, b, clip)
             compare.elsewhere(a, b)
 except UserError as error:
     st.error(str(error))

@@ -36,7 +36,7 @@ from app.services.known import (
     unasked,
     unload,
 )
-from app.services.surveys import ask_all, predicted, survey, survey_id, survey_on_disk
+from app.services.surveys import ask_all, ask_each, path_on_disk, predicted, queue_id, survey, survey_id, survey_on_disk
 from app.tidy import tidy
 from core.errors import UserError
 from core.threads import fit_thread_pools
@@ -49,6 +49,7 @@ __all__ = [
     "analyse",
     "analyzer",
     "ask_all",
+    "ask_each",
     "askable",
     "card",
     "clip",
@@ -73,9 +74,11 @@ __all__ = [
     "models",
     "opened",
     "overlay_path",
+    "path_on_disk",
     "picture_url",
     "pictures",
     "predicted",
+    "queue_id",
     "result",
     "spec",
     "survey",
