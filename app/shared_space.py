@@ -16,6 +16,7 @@ from app.pick import pick
 from core.analysis.shared import Closeness, closeness, distances, outliers, summary
 from core.errors import UserError
 from core.features.store import content_hash
+from core.text import percent
 
 BY = {"": "every layer", "label": "one layer, by class", "outcome": "one layer, right and wrong answers"}
 _COLUMNS = {
@@ -105,7 +106,7 @@ def sentence(found: Closeness, stage: str) -> str:
     stand = {1: "stand closer than chance", 0: "stand no closer than chance", -1: "stand farther apart than chance"}
     numbers = (
         f"mean cosine distance {found.matched:.3f} within a clip, {found.mismatched:.3f} between clips; "
-        f"{found.nearer:+.3f} closer, 95 % interval {found.low:+.3f} to {found.high:+.3f}, n = {found.clips} clips"
+        f"{found.nearer:+.3f} closer, {percent(0.95)} interval {found.low:+.3f} to {found.high:+.3f}, n = {found.clips} clips"
     ).replace("-", "\N{MINUS SIGN}")
     return f"after {stage}, sound and picture of a clip {stand[found.verdict]} ({numbers})."
 

@@ -21,9 +21,6 @@ try:
         row = st.container(horizontal=True, vertical_alignment="bottom")
         with row:
             view = tabs("What to look at", "failures.view", VIEWS)
-            if view != "notes":
-                views.choose_model(model)
-                choose.corpus(model, 210)
         if view == "notes":
             with top:
                 heading("Notebook", [], choose.caution(model))
@@ -39,3 +36,6 @@ try:
         notebook.dialogs()
 except UserError as error:
     st.error(str(error))
+
+with st.sidebar:
+    choose.sidebar(model)

@@ -19,15 +19,13 @@ try:
                 heading("Shared space", [f"clips of {services.corpus().name}"], choose.caution(model))
             st.info("No model here has layers that sound and picture share: load a VAVL, UAVM or AuxFormer checkpoint.")
         else:
-            with st.container(horizontal=True, vertical_alignment="bottom"):
-                chosen = shared_space.choose(sharing, model)
-                choose.corpus(model, 210)
+            chosen = shared_space.choose(sharing, model)
             with top:
                 heading("Shared space", [f"clips of {services.corpus().name}"], choose.caution(chosen[0]))
                 if sentence := services.unasked(model):
-                    st.info(f"{sentence} {chosen[0]}, which has layers that sound and picture share, is shown instead.")
+                    st.text(f"{sentence} {chosen[0]}, which has layers that sound and picture share, is shown instead.")
                 elif model not in sharing:
-                    st.info(f"{model} has no layers that sound and picture share: {chosen[0]}, which has, is shown instead.")
+                    st.text(f"{model} has no layers that sound and picture share: {chosen[0]}, which has, is shown instead.")
             found = {}
             for name in chosen:
                 if services.survey_on_disk(name) is None and not finished(services.ask_all(name)):
@@ -49,3 +47,6 @@ try:
                 shared_space.ends(last, found[last], stages[last])
 except UserError as error:
     st.error(str(error))
+
+with st.sidebar:
+    choose.sidebar(model)

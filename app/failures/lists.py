@@ -88,8 +88,8 @@ def class_card(clip: str, row: pd.Series, looked: Looked) -> Card:
     truth = None if pd.isna(row["truth"]) else str(row["truth"])
     lead = [_said(clip, looked, looked.head, truth, percent(row["confidence"]))]
     if truth is not None:
-        share = "" if pd.isna(row["truth_share"]) else percent(row["truth_share"])
-        lead.insert(0, Answer("true label", truth, note=share))
+        share = "" if pd.isna(row["truth_share"]) else f"given {percent(row['truth_share'])}"
+        lead.append(Answer("true label", truth, note=share))
     others = tuple(_said(clip, looked, head, truth) for head in (DECISION, *looked.survey.heads) if head != looked.head)
     facts = () if row["evidence"] else ("nothing to answer from: it says what was most common in training",)
     return Card(

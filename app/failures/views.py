@@ -39,7 +39,9 @@ def summary(model: str, survey: Survey | None) -> list[str]:
         right = int(known["correct"].astype(bool).sum())
         low, high = wilson(right, len(known))
         whose = "" if head == DECISION else f"{head_title(head).lower()} head: "
-        facts.append(f"{whose}accuracy {percent(right / max(1, len(known)))} (95 % interval: {percent(low)} to {percent(high)})")
+        facts.append(
+            f"{whose}accuracy {percent(right / max(1, len(known)))} ({percent(0.95)} interval: {percent(low)} to {percent(high)})"
+        )
     if count := strange(survey):
         facts.append(f"{count} with labels that it does not know, counted as wrong")
     if survey.broken:
@@ -226,15 +228,3 @@ def _pair(name: str) -> tuple[str, str] | None:
 
 def _modalities(model: str) -> dict[str, tuple[str, ...]]:
     return dict(services.heads(model))
-
-
-def choose_model(model: str) -> None:
-    """Where there are several: it stays while one is asked, so that a person need not wait for it."""
-    names = list(services.models())
-    if len(names) > 1:
-        st.session_state["failures-model"] = model
-        st.selectbox("Model", names, key="failures-model", on_change=_take_model, width=210)
-
-
-def _take_model() -> None:
-    session.update(model=st.session_state["failures-model"])

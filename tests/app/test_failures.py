@@ -81,7 +81,7 @@ def test_the_confidently_wrong_come_first(page) -> None:
     (card,) = shown(app, "cards")["cards"]
     assert card["id"] == "second"
     assert [(a["title"], a["label"], a["right"], a["note"]) for a in card["lead"]] == [
-        ("true label", "*fear*", None, ""), ("decision", "disgust", False, "90\N{NO-BREAK SPACE}%"),
+        ("decision", "disgust", False, "90\N{NO-BREAK SPACE}%"), ("true label", "*fear*", None, ""),
     ]  # fmt: skip
     assert [(a["title"], a["label"], a["right"]) for a in card["answers"]] == [
         ("audio-visual", "disgust", False), ("audio", "fear", False), ("visual", "disgust", False),
@@ -191,7 +191,7 @@ def test_shared_space_shows_both_ends(page, monkeypatch: pytest.MonkeyPatch) -> 
     assert {card["id"] for card in shown(app, "cards")["cards"]} == {"first", "second"}
     (line,) = [t.value for t in app.text if t.value.startswith("demo:")]
     # Own pairs point the same way, those of two clips at a right angle: the difference is 1 for both, without any spread.
-    assert line == (
+    assert line.replace("\N{NO-BREAK SPACE}", " ") == (
         "demo: after layer 1, sound and picture of a clip stand closer than chance (mean cosine distance 0.000 within a clip, "
         "1.000 between clips; +1.000 closer, 95 % interval +1.000 to +1.000, n = 2 clips)."
     )
