@@ -10,11 +10,11 @@ from app.verdict import heading
 
 count = len(services.models())
 heading("Library", [f"{count} {'model' if count == 1 else 'models'}", f"looking at {services.corpus_name()}"])
-st.markdown("#### Models")
+st.markdown("##### Models")
 parts.drop()
 parts.arrivals()
 chosen = parts.models()
 parts.shelf(chosen)
 
-st.markdown("#### Corpora")
+st.markdown("##### Corpora")
 parts.corpora(chosen[0] if chosen else None)
