@@ -8,20 +8,16 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from app import choose, reports, services, session
+from app import choose, differ, reports, second, services, session
 from app.progress import finished
 from app.verdict import verdict
 from core.compare import COMPARE_VERSION, agreement, disagreements, merged
 from core.features.store import cache_root, key_of, of_clip, write_atomically
+from core.surveyed import Survey
+from core.text import percent
 
-OPTION = "compare.with"
-
-
-def other(model: str) -> str | None:
-    """The model to compare with: the chosen one, else the first that is another."""
-    names = [name for name in services.models() if name != model]
-    chosen = session.option(OPTION)
-    return chosen if chosen in names else next(iter(names), None)
+_ASKED = "compare_asked"
+_MOST = 60  # In the row of clips on which they differ; the table has all.
 
 
 def chooser(a: str, b: str) -> None:
@@ -41,12 +37,12 @@ def _choose_a(key: str, b: str) -> None:
 
 def _choose_b(key: str) -> None:
     if reports.news(key, st.session_state[key]):
-        session.choose_option(OPTION, st.session_state[key])
+        session.choose_option(second.OPTION, st.session_state[key])
 
 
 def _choose(a: str, b: str) -> None:
     # In one step, which one press of Back undoes.
-    session.update(model=a, options=session.with_option(OPTION, b))
+    session.update(model=a, options=session.with_option(second.OPTION, b))
 
 
 def caution(a: str, b: str) -> str:
@@ -101,38 +97,89 @@ def sentence(a: services.Result, b: services.Result, truth: str | None) -> str:
     alike = agreement(a.predictions, b.predictions)
     if "decision" not in alike:
         return "A and B answer in other terms: what they say can be read side by side, not counted as agreement."
-    first, second = (max(one.predictions["decision"].items(), key=lambda pair: pair[1]) for one in (a, b))
+    first, other = (max(one.predictions["decision"].items(), key=lambda pair: pair[1]) for one in (a, b))
     if alike["decision"]:
         return f"A and B agree on {first[0]}" + (f"; the label is {truth}." if truth else ".")
-    right = [side for side, (name, _) in (("A", first), ("B", second)) if name == truth]
+    right = [side for side, (name, _) in (("A", first), ("B", other)) if name == truth]
     outcome = f"; {right[0]} is right." if right else "; neither is right." if truth else "."
-    return f"A and B disagree: {first[0]} ({first[1]:.0%}) against {second[0]} ({second[1]:.0%})" + outcome
+    return f"A and B disagree: {first[0]} ({percent(first[1])}) against {other[0]} ({percent(other[1])})" + outcome
+
+
+def differing(a: str, b: str, at: services.Clip) -> None:
+    """The clips on which the two differ, furthest apart first, in a row of fixed height: one press looks at one."""
+    corpus = services.corpus_of(a if services.unasked(a) else b)
+    first, other = services.survey(a), services.survey(b)
+    if first is None or other is None:
+        if len(corpus.table) <= second.QUICK or st.session_state.get(_ASKED) == (a, b, corpus.name):
+            asking = [services.ask_all(name) for name, known in ((a, first), (b, other)) if known is None]
+            if all(finished(job) for job in asking):
+                st.rerun()
+        else:
+            st.button(
+                f"Find the clips on which A and B differ, of {len(corpus.table):,}", on_click=_ask, args=(a, b, corpus.name)
+            )
+        return
+    table = disagreements(first, other)
+    if table is None:
+        differ.row("A and B answer in other terms, so there is nothing to count.", [], "", key="differ", look=lambda clip: None)
+        return
+    second.seek(a, b)
+    rows = table.head(_MOST)
+    clips = [str(clip) for clip in rows.index]
+    of = a if services.unasked(a) else b
+    shown = [
+        differ.Differing(clip, picture, *_said(row, first))
+        for clip, picture, (_, row) in zip(clips, services.pictures(of, clips), rows.iterrows(), strict=True)
+    ]
+    found = second.better(a, b)
+    differ.row(
+        _counted(table, first.task), shown, at.id if at.corpus == corpus.name else "", key="differ",
+        look=lambda clip: _look(corpus.name, clip), empty="They give every clip the same answer.",
+        offer=_offer(a, found, first.task) if found else ("", ""), take=partial(_choose, a, found[0] if found else b),
+    )  # fmt: skip
+
+
+def _said(row: pd.Series, survey: Survey) -> tuple[str, str, bool | None, bool | None]:
+    if survey.task != "classification":
+        first, other = (", ".join(f"{name} {row[f'{side}: {name}']:+.2f}" for name in survey.outputs) for side in "AB")
+        return first, other, None, None
+    right = [bool(row[side] == row["label"]) if pd.notna(row["label"]) else None for side in "AB"]
+    return str(row["A"]), str(row["B"]), right[0], right[1]
+
+
+def _counted(table: pd.DataFrame, task: str) -> str:
+    total, both = table.attrs["clips"], table.attrs["common"]
+    where = f"{both} clips" + ("" if both == total else f" that both could read, of {total}")
+    return f"A and B differ on {len(table)} of {where}" if task == "classification" else f"{where}, furthest apart first"
+
+
+def _offer(a: str, found: tuple[str, float, float], task: str) -> tuple[str, str]:
+    name, there, here = found
+    far = f": {percent(there)} of the clips, B {percent(here)}" if task == "classification" else ""
+    return f"Compare with {name}", f"{name} differs more from {a}{far}"
+
+
+def _ask(a: str, b: str, corpus: str) -> None:
+    st.session_state[_ASKED] = (a, b, corpus)
+
+
+def _look(corpus: str, clip: str) -> None:
+    session.update(corpus=corpus, clip=clip)
 
 
 def elsewhere(a: str, b: str) -> None:
-    """The clips on which the two differ; a click opens one here."""
-    menu = st.expander("Clips on which A and B differ", key="compare_elsewhere", on_change="rerun")
-    if not menu.open:
+    """As a table, all clips on which the two differ; a click opens one here."""
+    first, other = services.survey(a), services.survey(b)
+    table = disagreements(first, other) if first and other else None
+    if table is None or table.empty:
         return
-    with menu:
-        first, second = services.survey(a), services.survey(b)
-        if first is None or second is None:
-            asking = [services.ask_all(name) for name, known in ((a, first), (b, second)) if known is None]
-            if all(finished(job) for job in asking):
-                st.rerun()
-            return
-        table = disagreements(first, second)
-        if table is None:
-            st.info("A and B answer in other terms, so there is nothing to count: open clips one by one.")
-        else:
+    menu = st.expander("All of them as a table", key="compare_elsewhere", on_change="rerun")
+    if menu.open:
+        with menu:
             _table(table, a if services.unasked(a) else b)
 
 
 def _table(table: pd.DataFrame, of: str) -> None:
-    total, both = table.attrs["clips"], table.attrs["common"]
-    st.text(f"{len(table)} of {both} clips" + ("" if both == total else f" that both could read, of {total}"))
-    if table.empty:
-        return
     key = f"compare_clips_{key_of(list(table.index), table.to_csv())[:8]}"
     st.dataframe(
         table.reset_index(names="clip"),

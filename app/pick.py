@@ -17,6 +17,7 @@ def pick(
     default: str = "",
     width: int | Literal["stretch"] = "stretch",
     turn: str = "",
+    help: str | None = None,
 ) -> str:
     """A select box; what the URL names and ``options`` does not have counts as the default.
 
@@ -25,12 +26,14 @@ def pick(
         options: value -> what a person reads.
         default: "" takes the first.
         turn: another one where the same options are to be read anew: a closed box keeps the words that it had.
+        help: behind a question mark; Markdown, so the app's own words only.
     """
     default = default or next(iter(options))
     key, chosen = _show(name, options, default, turn)
     st.selectbox(
-        label, list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default, key), width=width
-    )
+        label, list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default, key), width=width,
+        help=help,
+    )  # fmt: skip
     return chosen
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,12 +13,17 @@ from app import reports, services, session
 from app.cards import Action, Answer, Card, cards
 from app.failures.figures import CONFIG, QUIET, RIGHT, WRONG, plain
 from app.pick import pick
-from core import checkpoints
-from core.analysis.shared import distances, outliers, summary
+from core.analysis.shared import Closeness, closeness, distances, outliers, summary
 from core.errors import UserError
 from core.features.store import content_hash
+from core.text import percent
 
-BY = {"": "Layer by layer", "label": "Class", "outcome": "Correctness"}
+BY = {"": "every layer", "label": "one layer, by class", "outcome": "one layer, right and wrong answers"}
+_COLUMNS = {
+    "stage": "Layer", "group": "Group", "clips": "Clips", "mean": "Mean distance", "low": "95 % from", "high": "95 % to",
+    "sd": "Standard deviation", "mismatched": "Mean, mismatched", "nearer": "Closer than chance",
+}  # fmt: skip
+_NEARER = "Per cent of the clips whose sound is nearer to their own picture than to another clip's; by chance it is 50."
 _POINTS = 2000  # Beyond this many, only both ends are drawn as points.
 _ACTIONS = (Action("play", "Play", "Play the clip with its explanation"), Action("mask", "Mask", "Take frames away"))
 
@@ -27,7 +31,7 @@ _ACTIONS = (Action("play", "Play", "Play the clip with its explanation"), Action
 def able() -> tuple[list[str], list[str]]:
     """The models that have shared layers, and those that have none; one that cannot be read is among the latter."""
     names = list(services.models())
-    sharing = [name for name in names if _shares(*_place(name))]
+    sharing = [name for name in names if (spec := services.declared(name)) and spec.shared]
     return sharing, [name for name in names if name not in sharing]
 
 
@@ -46,10 +50,10 @@ def choose(names: list[str], preferred: str) -> list[str]:
 
 def options(stages: dict[str, list[str]]) -> tuple[str, dict[str, str]]:
     """What to part the clips by, and after which layer; a model that has none of that name shows its last."""
-    by = pick("By", "shared.by", BY, width=200)
+    by = pick("Show", "shared.by", BY, width=300)
     names = list(dict.fromkeys(stage for one in stages.values() for stage in one))
     last = next(iter(stages.values()))[-1]
-    wanted = pick("After", "shared.stage", {name: name for name in names}, last, width=230)
+    wanted = pick("After layer", "shared.stage", {name: name for name in names}, last, width=230)
     return by, {model: wanted if wanted in own else own[-1] for model, own in stages.items()}
 
 
@@ -74,21 +78,36 @@ def show(model: str, found: pd.DataFrame, by: str, stage: str, top: float) -> No
     here = means[means["stage"] == stage] if by else means
     figure = layers_figure(found, top) if not by else groups_figure(found[found["stage"] == stage], by, top)
     key = f"shared-{model}-{by}-{stage}"
-    first, last = (summary(found).iloc[i] for i in (0, -1))
-    words = f"mean distance {first['mean']:.2f} after {first['stage']}, {last['mean']:.2f} after {last['stage']}"
-    st.text(f"{model}: {words}; mismatched pairs {last['mismatched']:.2f}; {int(last['clips'])} clips.")
+    words = sentence(closeness(found, stage), stage)
+    st.text(f"{model}: {words}")
     st.plotly_chart(
         figure, key=key, on_select=lambda: _choose_point(key, model), selection_mode="points", config=CONFIG,
         alt=f"Cosine distance between sound and picture of the same clip, {model}: {words}",
     )  # fmt: skip
+    here = (here if by else here.drop(columns="group")).assign(nearer=100 * here["nearer"]).rename(columns=_COLUMNS)
     st.dataframe(
-        here if by else here.drop(columns="group"), hide_index=True, key=f"{key}-table", alt=f"Mean distances of {model}",
-        column_config={name: st.column_config.NumberColumn(format="%.3f") for name in here.columns[3:]},
+        here, hide_index=True, key=f"{key}-table", alt=f"Mean distances of {model}",
+        column_config={
+            **{name: st.column_config.NumberColumn(format="%.3f") for name in list(_COLUMNS.values())[3:-1]},
+            _COLUMNS["nearer"]: st.column_config.NumberColumn(format="%.1f\N{NO-BREAK SPACE}%%", help=_NEARER),
+        },
     )  # fmt: skip
     st.download_button(
         "Every clip (CSV)", found.to_csv(index=False).encode(), "affectscope-shared-space.csv", "text/csv", key=f"{key}-csv",
         on_click="ignore", type="tertiary", icon=":material/download:",
     )  # fmt: skip
+
+
+def sentence(found: Closeness, stage: str) -> str:
+    """Whether sound and picture stand closer than chance, in one sentence with its numbers."""
+    if found.clips < 2:
+        return f"after {stage} there are too few clips with sound and picture to say how close the two stand."
+    stand = {1: "stand closer than chance", 0: "stand no closer than chance", -1: "stand farther apart than chance"}
+    numbers = (
+        f"mean cosine distance {found.matched:.3f} within a clip, {found.mismatched:.3f} between clips; "
+        f"{found.nearer:+.3f} closer, {percent(0.95)} interval {found.low:+.3f} to {found.high:+.3f}, n = {found.clips} clips"
+    ).replace("-", "\N{MINUS SIGN}")
+    return f"after {stage}, sound and picture of a clip {stand[found.verdict]} ({numbers})."
 
 
 def ends(model: str, found: pd.DataFrame, stage: str) -> None:
@@ -164,7 +183,7 @@ def _card(row: pd.Series, model: str) -> Card:
         answers = [Answer("true", str(row["label"])), *answers] if pd.notna(row["label"]) else answers
     facts = (f"distance {row['distance']:.3f}", f"mismatched {row['mismatched']:.3f}")
     clip = str(row["clip"])
-    return Card(clip, clip, services.picture_url(model, clip), tuple(answers), facts, actions=_ACTIONS)
+    return Card(clip, clip, services.picture_url(model, clip), answers=tuple(answers), facts=facts, actions=_ACTIONS)
 
 
 def _choose_point(key: str, model: str) -> None:
@@ -182,17 +201,3 @@ def _open(clip: str, action: str, model: str) -> None:
 def _keep_models(key: str) -> None:
     if reports.news(key, st.session_state[key]):
         session.choose_option("shared.models", json.dumps(st.session_state[key]))
-
-
-def _place(name: str) -> tuple[str, int]:
-    path = services.models()[name]
-    return str(path), path.stat().st_mtime_ns if path.is_file() else 0
-
-
-@st.cache_data(max_entries=256, show_spinner=False)
-def _shares(path: str, changed: int) -> bool:
-    """Whether the model declares shared layers, read from its file's header."""
-    try:
-        return bool(checkpoints.peek(Path(path))[0].spec.shared)
-    except UserError:
-        return False

@@ -114,6 +114,17 @@ def disagreements(a: Survey, b: Survey) -> pd.DataFrame | None:
     return table
 
 
+def apart(a: Survey, b: Survey) -> float | None:
+    """How much two models differ over the clips that both could read; None where there is none, or they answer in other terms.
+
+    For classes the share of clips whose answers differ, 0 to 1; for attributes the mean absolute difference.
+    """
+    table = disagreements(a, b)
+    if table is None or not table.attrs["common"]:
+        return None
+    return len(table) / table.attrs["common"] if a.task == "classification" else float(table["apart"].mean())
+
+
 def _couples(a: tuple[Heatmap, ...], b: tuple[Heatmap, ...]) -> list[tuple[Heatmap, Heatmap]]:
     theirs = {one.id: one for one in b}
     shared = [(one, theirs[one.id]) for one in a if one.id in theirs]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core import checkpoints
+from core.evaluation.calibration import BINS
 
 # What a table of many checkpoints shows of each: for classes, and for attributes.
 _SCORES = ("accuracy", "macro_f1", "uar", "ece", "ccc_arousal", "ccc_valence", "mae")
@@ -40,7 +41,8 @@ def markdown(paths: Mapping[str, Path]) -> str:
         "",
         "Written by `make docs` from the cards inside the files; `make checkpoints` trains them again. **All were trained on "
         "rendered faces and synthetic voices: none has ever seen or heard a person.** Scores are those of the system's own "
-        "answer on clips of held-out speakers of that corpus, one seed; docs/results.md has several.",
+        "answer on clips of held-out speakers of that corpus, one seed; docs/results.md has several. `ece` is the expected "
+        f"calibration error of the answer's confidence over {BINS} equal-width bins.",
         "",
         "| checkpoint | system | parameters | MB | score | whole clips | without sound | without picture |",
         "|---|---|---:|---:|---|---:|---:|---:|",

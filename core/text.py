@@ -1,4 +1,4 @@
-"""Names out of files that nobody vouches for, as sentences can bear them."""
+"""Texts as people read them: names out of files that nobody vouches for, and shares."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ def shown(text: str, longest: int = _LONGEST) -> str:
     """A name out of a file as a sentence can bear it: printable, and not too long."""
     clean = "".join(c if c.isprintable() else "�" for c in text[: longest + 1])
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"
+
+
+def percent(share: float, decimals: int = 0) -> str:
+    """A share, 0 to 1, as all displays write it: "79 %", with a space that never ends a line. app/text.js has its twin."""
+    return f"{100 * share:.{decimals}f}\N{NO-BREAK SPACE}%"
 
 
 def unlike(name: str, taken: Collection[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, compare, export, services
+from app import choose, compare, differ, export, second, services
 from app.verdict import heading
 from app.watch import about, place, play
 from core.errors import UserError
@@ -20,14 +20,17 @@ def microscope(clip: services.Clip, both: services.Result, models: dict[str, ser
 
 
 a = choose.model()
-b = compare.other(a) if a else None
+b = second.of(a) if a else None
 try:
     clip = choose.clip(a, b)
     if a and b is None:
         st.info("Comparing takes two checkpoints, and only one is here: train a second one on the page Train.")
     elif a and b and clip:
         subject = about(clip, a, b)
-        top, choice, below = place("compare_top", *subject), st.container(), place("compare_below", *subject)
+        top, choice = place("compare_top", *subject), st.container()
+        # Filled last, in a place of fixed height: the player neither waits for it nor moves when it comes.
+        row = st.container(height=differ.HEIGHT, border=False, key="differ_row")
+        below = place("compare_below", *subject)
         with choice:
             compare.chooser(a, b)
         with top:
@@ -37,6 +40,8 @@ try:
             if found:
                 compare.verdicts(*found, (a, b), clip.label)
                 microscope(clip, compare.together(*found), dict(zip((a, b), found, strict=True)))
+                with row:
+                    compare.differing(a, b, clip)
                 compare.elsewhere(a, b)
 except UserError as error:
     st.error(str(error))

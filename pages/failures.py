@@ -18,7 +18,9 @@ model = choose.model()
 try:
     if model:
         top = st.container()
-        view = tabs("What to look at", "failures.view", VIEWS)
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        with row:
+            view = tabs("What to look at", "failures.view", VIEWS)
         if view == "notes":
             with top:
                 heading("Notebook", [], choose.caution(model))
@@ -30,7 +32,7 @@ try:
             with top:
                 heading("Failures", views.summary(model, survey), choose.caution(model))
             if survey is not None:
-                views.show(view, model, survey)
+                views.show(view, model, survey, row)
         notebook.dialogs()
 except UserError as error:
     st.error(str(error))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app import services
 from app.library import parts
+from app.verdict import heading
 
-st.header("Models", anchor=False)
+count = len(services.models())
+heading("Library", [f"{count} {'model' if count == 1 else 'models'}", f"looking at {services.corpus_name()}"])
+st.markdown("##### Models")
 parts.drop()
 parts.arrivals()
 chosen = parts.models()
 parts.shelf(chosen)
 
-st.header("Corpora", anchor=False)
+st.markdown("##### Corpora")
 parts.corpora(chosen[0] if chosen else None)

@@ -13,15 +13,19 @@ model = choose.model()
 try:
     if model:
         sharing, others = shared_space.able()
-        heading("Shared space", [f"clips of {services.corpus().name}"], choose.caution(sharing[0] if sharing else model))
+        top = st.container()
         if not sharing:
+            with top:
+                heading("Shared space", [f"clips of {services.corpus().name}"], choose.caution(model))
             st.info("No model here has layers that sound and picture share: load a VAVL, UAVM or AuxFormer checkpoint.")
-        elif sentence := services.unasked(model):
-            st.info(f"{sentence} These have layers that sound and picture share.")
-        elif model in others:
-            st.caption("The selected model has no layers that sound and picture share; these have.")
-        if sharing:
+        else:
             chosen = shared_space.choose(sharing, model)
+            with top:
+                heading("Shared space", [f"clips of {services.corpus().name}"], choose.caution(chosen[0]))
+                if sentence := services.unasked(model):
+                    st.text(f"{sentence} {chosen[0]}, which has layers that sound and picture share, is shown instead.")
+                elif model not in sharing:
+                    st.text(f"{model} has no layers that sound and picture share: {chosen[0]}, which has, is shown instead.")
             found = {}
             for name in chosen:
                 if services.survey_on_disk(name) is None and not finished(services.ask_all(name)):
@@ -34,10 +38,10 @@ try:
                     "A dot is a clip, blue where the decision was right, orange where it was wrong; press one to find it below. "
                     "Grey: the sound of one clip against the picture of another."
                 )
-                top = max(float(t[["distance", "mismatched"]].max().max()) for t in found.values()) * 1.05
+                top_of_axis = max(float(t[["distance", "mismatched"]].max().max()) for t in found.values()) * 1.05
                 for column, (name, table) in zip(st.columns(len(found)), found.items(), strict=True):
                     with column:
-                        shared_space.show(name, table, by, stages[name], top)
+                        shared_space.show(name, table, by, stages[name], top_of_axis)
                 of = session.option("shared.of")
                 last = of if of in found else next(iter(found))
                 shared_space.ends(last, found[last], stages[last])

@@ -19,11 +19,12 @@ _CARDS = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Answer:
-    """What somebody says of the clip; ``right`` is None where that cannot be told."""
+    """What somebody says of the clip; ``right`` is None where that cannot be told, ``note`` stands behind it."""
 
     title: str
     label: str
     right: bool | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,12 @@ class Action:
 
 @dataclass(frozen=True)
 class Card:
+    """One clip; ``lead`` is what a person should read first, ``answers`` the rest of what is said of it."""
+
     id: str
     title: str
     picture: str | None = None
+    lead: tuple[Answer, ...] = ()
     answers: tuple[Answer, ...] = ()
     facts: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()

@@ -22,7 +22,8 @@ function item(card, act) {
   if (card.picture) box.append(picture(card, main, act))
   const body = make("div", "body")
   body.append(make("div", "name", card.title))
-  if (card.answers.length) body.append(answers(card.answers))
+  if (card.lead.length) body.append(answers("answers lead", card.lead))
+  if (card.answers.length) body.append(answers("answers", card.answers))
   if (card.facts.length) body.append(chips("facts", "fact", card.facts))
   if (card.text) body.append(make("p", "text", card.text))
   if (card.tags.length) body.append(chips("tags", "tag", card.tags))
@@ -45,7 +46,7 @@ function picture(card, main, act) {
   const image = make("img", "picture")
   image.src = card.picture
   image.loading = "lazy"
-  image.width = image.height = 72
+  image.width = image.height = 120
   image.alt = `A frame of ${card.title}`
   image.onerror = () => { image.style.visibility = "hidden" }
   if (main) {
@@ -56,8 +57,8 @@ function picture(card, main, act) {
   return image
 }
 
-function answers(all) {
-  const box = make("div", "answers")
+function answers(className, all) {
+  const box = make("div", className)
   for (const one of all) {
     const part = make("span", "answer")
     part.append(make("span", "who", one.title), " ", make("span", "label", one.label))
@@ -67,6 +68,7 @@ function answers(all) {
       sign.setAttribute("aria-label", one.right ? "right" : "wrong")
       part.append(" ", sign)
     }
+    if (one.note) part.append(" ", make("span", "who", one.note))
     box.append(part)
   }
   return box

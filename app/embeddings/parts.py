@@ -17,6 +17,7 @@ from app.own import store
 from app.progress import finished
 from core.analysis import picking
 from core.analysis.atlas import Drawing
+from core.text import percent
 
 PLAY = "embeddings_play"
 _ASKED = "embeddings_asked"
@@ -114,7 +115,7 @@ def figures(shown: Shown) -> None:
     made = []
     for name, (space, flat), style, note in (
         ("Silhouette", found.silhouette, "+.2f", "−1 to 1: how much nearer clips lie to their own class than to the next one."),
-        ("10-NN accuracy", found.knn, ".0%", "The share of clips whose ten nearest others mostly carry their class."),
+        ("10-NN accuracy", found.knn, "%", "The share of clips whose ten nearest others mostly carry their class."),
     ):
         note = f"{note} Classes: {of.columns[by].title}. Where the map scores higher than the model, it shows more order."
         made.append(Figure(f"{name}, model", _said(space, style), note=note))
@@ -179,7 +180,9 @@ def current(of: data.Clips, embedding: str) -> tuple[int, np.ndarray | None]:
 
 
 def _said(value: float, style: str) -> str:
-    return "–" if math.isnan(value) else format(value, style).replace("-", "−")
+    if math.isnan(value):
+        return "–"
+    return percent(value) if style == "%" else format(value, style).replace("-", "−")
 
 
 def neighbourhood(side: Side) -> None:
@@ -222,12 +225,12 @@ def selection(side: Side, picked: Pick, mask: np.ndarray | None, drawing: Drawin
     judged = overall if mask is None else picking.judge(rows)
     made = [Figure("Clips", f"{judged.clips:,}", f"of {overall.clips:,}" if mask is not None else "")]
     for name, here, everywhere, style in (
-        ("Accuracy", judged.accuracy, overall.accuracy, ".1%"),
-        ("Macro-F1", judged.macro_f1, overall.macro_f1, ".1%"),
+        ("Accuracy", judged.accuracy, overall.accuracy, "%"),
+        ("Macro-F1", judged.macro_f1, overall.macro_f1, "%"),
         ("Mean absolute error", judged.error, overall.error, ".3f"),
     ):
         if here is not None and everywhere is not None:
-            made.append(Figure(name, format(here, style), f"all: {everywhere:{style}}" if mask is not None else ""))
+            made.append(Figure(name, _said(here, style), f"all: {_said(everywhere, style)}" if mask is not None else ""))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         title = "The chosen clips" if mask is not None else "All clips"
         with st.container(width="stretch"):
@@ -260,6 +263,8 @@ def _table(of: data.Clips, rows: pd.DataFrame) -> None:
     source = services.corpus_of(of.model).name
     names = [name for name in (*_FACTS, *(f"{one}_predicted" for one in of.survey.outputs)) if name in shown]
     table = shown[names].reset_index(names="clip")
+    if "confidence" in table:
+        table["confidence"] *= 100
     table.insert(0, "picture", services.pictures(of.model, ids))
     order = "; the surest mistakes first" if "correct" in rows else ""
     st.caption(
@@ -286,6 +291,8 @@ def _table(of: data.Clips, rows: pd.DataFrame) -> None:
         alt="The chosen clips",
         column_config={
             "picture": st.column_config.ImageColumn("", width=46),
-            "confidence": st.column_config.ProgressColumn("confidence", min_value=0, max_value=1, format="percent", width=110),
+            "confidence": st.column_config.ProgressColumn(
+                "confidence", min_value=0, max_value=100, format="%.1f\N{NO-BREAK SPACE}%%", width=110
+            ),
         },
     )

@@ -9,7 +9,7 @@ import torch
 
 from app import services
 from core.evaluation import failures, slices
-from core.evaluation.calibration import reliability
+from core.evaluation.calibration import calibration_error, reliability
 from core.survey import DECISION, Survey
 
 LABEL = "emotion"
@@ -61,21 +61,16 @@ def by_part(
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def bins(key: str, head: str, _survey: Survey) -> tuple[pd.DataFrame, float]:
-    """The reliability diagram's bins with Wilson's intervals, and the ECE over the same bins."""
+    """The reliability diagram's bins with Wilson's intervals, and the ECE."""
     truth = _survey.table["label"].map({name: i for i, name in enumerate(_survey.outputs)})
     known = truth.notna().to_numpy()
-    shares = torch.from_numpy(np.array(_survey.answers[head][known], np.float64))
-    table = reliability(shares.log(), torch.tensor(truth[known].tolist()).long(), _bins(int(known.sum())))
+    logits = torch.from_numpy(_survey.answers[head][known]).log()
+    target = torch.tensor(truth[known].tolist()).long()
+    table = reliability(logits, target)
     right = (table["accuracy"] * table["count"]).round().astype(int)
     spread = [slices.wilson(r, n) for r, n in zip(right, table["count"], strict=True)]
     table["accuracy_low"], table["accuracy_high"] = zip(*spread, strict=True)
-    error = ((table["accuracy"] - table["confidence"]).abs() * table["count"]).sum() / table["count"].sum()
-    return table, float(error)
-
-
-def _bins(clips: int) -> int:
-    """Fifteen as in the papers; fewer where they would be nearly empty."""
-    return 15 if clips >= 300 else 10 if clips >= 100 else 5
+    return table, calibration_error(logits, target)
 
 
 __all__ = ["DECISION", "LABEL", "bins", "by_part", "cases", "columns", "groups", "key", "parts"]

@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.text import percent
+
 RIGHT, WRONG, QUIET = "#0072b2", "#d55e00", "#8c8c8c"
 # Saved as it is drawn; the camera saves SVG, the second button PNG.
 CONFIG: dict[str, Any] = {
@@ -64,20 +66,25 @@ def reliability_figure(bins: pd.DataFrame) -> go.Figure:
     most = max(1, int(bins["count"].max()))
     middle, width = (bins["low"] + bins["high"]) / 2, bins["high"] - bins["low"]
     words = [
-        f"confidence {b.low:.2f} to {b.high:.2f}: {b.accuracy:.0%} of {b.count_} right (95 %: {b.accuracy_low:.0%} to "
-        f"{b.accuracy_high:.0%}); mean confidence {b.confidence:.0%}"
+        f"confidence {percent(b.low)} to {percent(b.high)}: {percent(b.accuracy)} of {b.count_} right (95 %: "
+        f"{percent(b.accuracy_low)} to {percent(b.accuracy_high)}); mean confidence {percent(b.confidence)}"
         for b in bins.rename(columns={"count": "count_"}).itertuples()
     ]
     figure = go.Figure()
     figure.add_bar(
         x=middle, y=0.22 * bins["count"] / most, width=width * 0.9, marker={"color": QUIET, "opacity": 0.35}, hoverinfo="skip",
-        text=[f"{n}" for n in bins["count"]], textposition="outside", name="answers", cliponaxis=False,
+        text=[f"{n}" for n in bins["count"]], textposition="outside", name="number of answers", cliponaxis=False,
     )  # fmt: skip
     figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": QUIET, "dash": "dot"}, hoverinfo="skip", name="as sure as right"
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        line={"color": QUIET, "dash": "dot"},
+        hoverinfo="skip",
+        name="if confidence were accuracy",
     )
     figure.add_scatter(
-        x=bins["confidence"], y=bins["accuracy"], mode="lines+markers", name="share that was right", hovertext=words,
+        x=bins["confidence"], y=bins["accuracy"], mode="lines+markers", name="accuracy", hovertext=words,
         hoverinfo="text", marker={"size": 9, "color": RIGHT}, line={"color": RIGHT, "width": 2},
         error_y={
             "type": "data", "symmetric": False, "array": bins["accuracy_high"] - bins["accuracy"],
@@ -85,7 +92,7 @@ def reliability_figure(bins: pd.DataFrame) -> go.Figure:
         },
     )  # fmt: skip
     figure.update_xaxes(title="Confidence", range=[0, 1], constrain="domain")
-    figure.update_yaxes(title="Share right", range=[0, 1.02])
+    figure.update_yaxes(title="Accuracy", range=[0, 1.02])
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
     return figure.update_layout(height=420, margin={"l": 8, "r": 8, "t": 40, "b": 8}, legend=legend, dragmode=False, bargap=0)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from core import notes
 from core.evaluation.failures import evidence
 from core.lanes import head_title
 from core.survey import DECISION, Survey
+from core.text import percent
 
 PAGE = 12
 
@@ -22,16 +23,22 @@ ORDERS = {
     "worst": "Most confidently wrong first",
     "confident": "Most confident first",
     "unsure": "Least confident first",
-    "close": "Smallest margin first",
-    "clear": "Largest margin first",
+    "close": "Second answer close behind first",
+    "clear": "Second answer far behind first",
     "torn": "Heads disagree most first",
-    "even": "Most even attention first",
+    "even": "Most evenly spread attention first",
     "focused": "Most focused attention first",
 }
 _COLUMNS = {
     "confident": ("confidence", False), "unsure": ("confidence", True), "close": ("margin", True), "clear": ("margin", False),
     "torn": ("disagreement", False), "even": ("attention_entropy", False), "focused": ("attention_entropy", True),
 }  # fmt: skip
+# What a person reads of a column, where the cases are ordered by it.
+_MEANING = {
+    "margin": "second answer {} behind",
+    "disagreement": "heads disagree: {} of what they could",
+    "attention_entropy": "how evenly attention is spread (entropy): {} of even",
+}
 ERROR_ORDERS = {"worst": "Largest error first", "best": "Smallest error first"} | {
     k: ORDERS[k] for k in ("torn", "even", "focused")
 }
@@ -44,6 +51,7 @@ class Looked:
     model: str
     survey: Survey
     head: str
+    order: str = "worst"
 
 
 def ordered(table: pd.DataFrame, order: str) -> pd.DataFrame:
@@ -76,21 +84,25 @@ def show(title: str, table: pd.DataFrame, looked: Looked, card: Callable[[str, p
 
 
 def class_card(clip: str, row: pd.Series, looked: Looked) -> Card:
-    """A clip of a model that names classes."""
+    """A clip of a model that names classes: its answer against the true label first, and below it what the other heads say."""
     truth = None if pd.isna(row["truth"]) else str(row["truth"])
-    answers = [Answer("true", truth)] if truth is not None else []
-    for head in (looked.head, *(h for h in (DECISION, *looked.survey.heads) if h != looked.head)):
-        if not evidence(looked.survey, head, services.heads(looked.model))[looked.survey.table.index.get_loc(clip)]:
-            answers.append(Answer(head_title(head).lower(), "no evidence"))
-            continue
-        said = looked.survey.table.at[clip, "predicted" if head == DECISION else f"predicted_{head}"]
-        answers.append(Answer(head_title(head).lower(), str(said), None if truth is None else bool(said == truth)))
-    facts = [f"confidence {row['confidence']:.0%}", f"margin {row['margin']:.2f}"]
-    if truth is not None and not pd.isna(row["truth_share"]):
-        facts.insert(1, f"gave {truth} {row['truth_share']:.0%}")
-    if not row["evidence"]:
-        facts.insert(0, "nothing to go by: answered with the prior")
-    return Card(clip, clip, services.picture_url(looked.model, clip), tuple(answers), (*facts, *_more(row)))
+    lead = [_said(clip, looked, looked.head, truth, percent(row["confidence"]))]
+    if truth is not None:
+        share = "" if pd.isna(row["truth_share"]) else f"given {percent(row['truth_share'])}"
+        lead.append(Answer("true label", truth, note=share))
+    others = tuple(_said(clip, looked, head, truth) for head in (DECISION, *looked.survey.heads) if head != looked.head)
+    facts = () if row["evidence"] else ("nothing to answer from: it says what was most common in training",)
+    return Card(
+        clip, clip, services.picture_url(looked.model, clip), tuple(lead), others, (*facts, *_of_order(row, looked.order))
+    )
+
+
+def _said(clip: str, looked: Looked, head: str, truth: str | None, note: str = "") -> Answer:
+    title = head_title(head).lower()
+    if not evidence(looked.survey, head, services.heads(looked.model))[looked.survey.table.index.get_loc(clip)]:
+        return Answer(title, "nothing to answer from")
+    said = str(looked.survey.table.at[clip, "predicted" if head == DECISION else f"predicted_{head}"])
+    return Answer(title, said, None if truth is None else said == truth, note)
 
 
 def value_card(attribute: str) -> Callable[[str, pd.Series, Looked], Card]:
@@ -99,19 +111,23 @@ def value_card(attribute: str) -> Callable[[str, pd.Series, Looked], Card]:
     def card(clip: str, row: pd.Series, looked: Looked) -> Card:
         place = looked.survey.outputs.index(attribute)
         at = looked.survey.table.index.get_loc(clip)
-        answers = [Answer(f"true {attribute}", f"{row['truth']:+.2f}")]
-        for head in (looked.head, *(h for h in (DECISION, *looked.survey.heads) if h != looked.head)):
-            answers.append(Answer(head_title(head).lower(), f"{looked.survey.answers[head][at, place]:+.2f}"))
-        return Card(
-            clip, clip, services.picture_url(looked.model, clip), tuple(answers), (f"error {row['error']:.2f}", *_more(row))
-        )
+
+        def said(head: str) -> Answer:
+            return Answer(head_title(head).lower(), f"{looked.survey.answers[head][at, place]:+.2f}")
+
+        lead = (Answer(f"true {attribute}", f"{row['truth']:+.2f}"), replace(said(looked.head), note=f"error {row['error']:.2f}"))
+        others = tuple(said(head) for head in (DECISION, *looked.survey.heads) if head != looked.head)
+        return Card(clip, clip, services.picture_url(looked.model, clip), lead, others, _of_order(row, looked.order))
 
     return card
 
 
-def _more(row: pd.Series) -> list[str]:
-    found: Mapping[str, str] = {"disagreement": "disagreement", "attention_entropy": "attention entropy"}
-    return [f"{name} {row[column]:.2f}" for column, name in found.items() if column in row and not pd.isna(row[column])]
+def _of_order(row: pd.Series, order: str) -> tuple[str, ...]:
+    """The number that a list is ordered by, where no card shows it anyway."""
+    column = _COLUMNS.get(order, ("", False))[0]
+    if column not in _MEANING or column not in row or pd.isna(row[column]):
+        return ()
+    return (_MEANING[column].format(percent(row[column])),)
 
 
 def _with_actions(card: Card, row: pd.Series, noted: bool, asked: bool) -> Card:
@@ -130,7 +146,7 @@ def _with_actions(card: Card, row: pd.Series, noted: bool, asked: bool) -> Card:
     if asked:
         actions.append(Action("mask", "Mask", "Take frames away and see the answer change"))
     actions.append(Action("note", "Edit note" if noted else "Note", "Write down what this case shows"))
-    return Card(card.id, card.title, card.picture, card.answers, card.facts, ("noted",) if noted else (), actions=tuple(actions))
+    return replace(card, tags=("noted",) if noted else (), actions=tuple(actions))
 
 
 def _act(clip: str, action: str, looked: Looked, table: pd.DataFrame) -> None:

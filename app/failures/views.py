@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,14 @@ from app.failures.lists import Looked
 from app.matrix import matrix
 from app.pick import pick
 from core.cards import strange
+from core.evaluation.calibration import ECE_TITLE
 from core.evaluation.failures import confusion, errors
 from core.evaluation.slices import wilson
 from core.lanes import head_title
 from core.survey import DECISION, Survey
+from core.text import percent
+
+_HEADS = "Decision is the system's overall answer over its heads. A head answers from sound, from the picture, or from both."
 
 
 def summary(model: str, survey: Survey | None) -> list[str]:
@@ -33,8 +38,10 @@ def summary(model: str, survey: Survey | None) -> list[str]:
         known = table[table["truth"].notna()]
         right = int(known["correct"].astype(bool).sum())
         low, high = wilson(right, len(known))
-        whose = "" if head == DECISION else f"{head_title(head).lower()} head "
-        facts.append(f"{whose}right {right / max(1, len(known)):.0%} (95 %: {low:.0%} to {high:.0%})")
+        whose = "" if head == DECISION else f"{head_title(head).lower()} head: "
+        facts.append(
+            f"{whose}accuracy {percent(right / max(1, len(known)))} ({percent(0.95)} interval: {percent(low)} to {percent(high)})"
+        )
     if count := strange(survey):
         facts.append(f"{count} with labels that it does not know, counted as wrong")
     if survey.broken:
@@ -42,13 +49,12 @@ def summary(model: str, survey: Survey | None) -> list[str]:
     return facts
 
 
-def show(view: str, model: str, survey: Survey) -> None:
-    """One view, under the choice of head."""
+def show(view: str, model: str, survey: Survey, row: DeltaGenerator) -> None:
+    """One view; ``row`` is where its choices go, beside those of the page."""
     attribute = ""
-    row = st.container(horizontal=True, vertical_alignment="bottom")
     with row:
         heads = {h: head_title(h) for h in (DECISION, *survey.heads)}
-        head = pick("Answers of", "failures.head", heads, DECISION, width=190)
+        head = pick("Answers of", "failures.head", heads, DECISION, width=190, help=_HEADS)
         if survey.task == "regression":
             attribute = pick("Attribute", "failures.attribute", {name: name for name in survey.outputs}, width=190)
     if survey.task == "regression":
@@ -89,7 +95,7 @@ def _cases(looked: Looked) -> None:
         if cell is not None:
             chosen = chosen & (table["truth"].astype(str) == cell[0]).to_numpy() & (table["predicted"] == cell[1]).to_numpy()
             title = f"True {cell[0]}, answer {cell[1]}"
-        _list(title, lists.ordered(table[chosen], order), looked, lists.class_card)
+        _list(title, lists.ordered(table[chosen], order), replace(looked, order=order), lists.class_card)
 
 
 def _errors(looked: Looked, attribute: str, table: pd.DataFrame) -> None:
@@ -109,7 +115,7 @@ def _errors(looked: Looked, attribute: str, table: pd.DataFrame) -> None:
         title = "All clips"
         if clips:
             shown, title = shown[shown.index.isin(clips)], "The chosen point"
-        _list(title, lists.ordered(shown, order), looked, lists.value_card(attribute))
+        _list(title, lists.ordered(shown, order), replace(looked, order=order), lists.value_card(attribute))
 
 
 def _list(title: str, table: pd.DataFrame, looked: Looked, card: object) -> None:
@@ -134,8 +140,8 @@ def _slices(looked: Looked, attribute: str, row: DeltaGenerator) -> None:
         column = pick("Column", "failures.column", columns, width=230)
     shown = table if not column else table[table["column"].isin(["all", column])]
     st.caption(
-        "The dot is the part's score, the line its 95 % interval, the number in brackets its clips. The band is the whole "
-        "corpus: a part whose line meets it may differ by chance. Press a dot for its clips."
+        "A dot is the score of a part of the corpus, the line its 95 % interval, the number in brackets its clips. The band is "
+        "the whole corpus: where a line meets it, the difference may be chance. Press a dot for its clips."
     )
     if len(shown) > 1:
         key = f"slices-{looked.head}-{attribute}-{column}"
@@ -156,17 +162,21 @@ def _reliability(looked: Looked) -> None:
     if looked.survey.task == "regression":
         st.info("This model predicts values, not classes with a probability: it has no reliability diagram.")
         return
+    if not looked.survey.table["label"].isin(looked.survey.outputs).any():
+        st.info("No clip has a label that the model knows: there is no answer to count as right or wrong.")
+        return
     table, error = data.bins(data.key(looked.model), looked.head, looked.survey)
     sure = float((table["confidence"] * table["count"]).sum() / table["count"].sum())
     right = float((table["accuracy"] * table["count"]).sum() / table["count"].sum())
     word = "less" if sure < right else "more"
     st.text(
-        f"Expected calibration error {error:.3f} over {len(table)} bins and {int(table['count'].sum())} answers. On average the "
-        f"model is {sure:.0%} sure and {right:.0%} right: it is {word} sure than it may be."
+        f"Expected calibration error {error:.3f} ({ECE_TITLE}; {len(table)} of them hold an answer, {int(table['count'].sum())} "
+        f"answers in all). On average the model is {percent(sure)} confident, and {percent(right)} of its answers are right: it "
+        f"is {word} confident than it should be."
     )
     st.plotly_chart(
         figures.reliability_figure(table), key=f"reliability-{looked.head}", config=figures.CONFIG, width=760,
-        alt=f"Reliability diagram, expected calibration error {error:.3f}",
+        alt=f"Reliability diagram: share of right answers by confidence; expected calibration error {error:.3f}",
     )  # fmt: skip
     st.download_button(
         "Bins (CSV)", table.to_csv(index=False).encode(), "affectscope-reliability.csv", "text/csv", on_click="ignore"

@@ -21,7 +21,9 @@ def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-_ZONE = st.components.v2.component("affectscope_zone", html=_read("zone.html"), css=_read("zone.css"), js=_read("zone.js"))
+_ZONE = st.components.v2.component(
+    "affectscope_zone", html=_read("zone.html"), css=_read("zone.css"), js=_read("../text.js") + _read("zone.js")
+)
 _SHEETS = st.components.v2.component(
     "affectscope_sheets", html='<div class="sheets"></div>', css=_read("sheet.css"), js=_read("sheet.js")
 )
@@ -29,7 +31,8 @@ _SHEETS = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a sheet: rows of (name, value), chips, a table, or a list of keys of which there are ``count``."""
+    """A part of a sheet: rows of (name, value), chips, a table with a note under it, or a list of keys of which there are
+    ``count``."""
 
     name: str
     rows: Sequence[tuple[str, str]] = ()
@@ -38,6 +41,7 @@ class Section:
     table: Sequence[Sequence[str]] = ()
     keys: Sequence[str] = ()
     count: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from core.survey import Survey
 from core.text import shown
 
 _MOST_OUTCOMES = 200
+_QUEUE = "library"
 Removable = library.Entry | imports.Entry
 
 
@@ -163,23 +164,47 @@ def news(name: str) -> str:
 
 def measured(name: str) -> dict[str, dict[str, float]] | None:
     """Metrics by head on the corpus at hand, or None where the model has not been asked about it."""
-    survey = _survey(name)
-    return cards.measured(survey) if survey else None
+    found = _judged(name)
+    return found[0] if found else None
+
+
+def unmeasured(names: Sequence[str]) -> list[str]:
+    """Of some models those that can be asked about the corpus at hand, and were not."""
+    return [name for name in names if not services.unasked(name) and not unfit(name) and _judged(name) is None]
+
+
+def measure_all(names: Sequence[str]) -> jobs.Job:
+    """Ask each about the corpus at hand, one after the other; what was refused before is tried again."""
+    jobs.forget(services.queue_id(_QUEUE, services.corpus()))
+    return services.ask_each(_QUEUE, names, services.corpus())
+
+
+def measuring() -> jobs.Job | None:
+    """What ``measure_all`` began last, here or in another window."""
+    return jobs.find(services.queue_id(_QUEUE, services.corpus()))
 
 
 def strange(name: str) -> int:
     """Clips whose label the model does not know: its metrics leave them out."""
-    survey = _survey(name)
-    return cards.strange(survey) if survey else 0
+    found = _judged(name)
+    return found[1] if found else 0
 
 
-def _survey(name: str) -> Survey | None:
+def _judged(name: str) -> tuple[dict[str, dict[str, float]], int] | None:
     if unfit(name) and not services.unasked(name):
         return None
     try:
-        return services.survey_on_disk(name)
+        path = services.path_on_disk(name)
+        return _judgement(str(path), path.stat().st_mtime_ns)
     except (UserError, OSError):
         return None
+
+
+# A table of all models asks for all of them at every run of the page, each a file to unpack and count.
+@st.cache_data(max_entries=256, show_spinner=False)
+def _judgement(path: str, changed: int) -> tuple[dict[str, dict[str, float]], int] | None:
+    found = Survey.load(Path(path))
+    return (cards.measured(found), cards.strange(found)) if found else None
 
 
 def removable(name: str) -> Removable | None:

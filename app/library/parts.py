@@ -134,7 +134,6 @@ def models() -> list[str]:
         selection_default={"selection": {"rows": marked}},
         column_config={
             "Model": st.column_config.TextColumn(pinned=True, width="medium"),
-            "Labels": st.column_config.TextColumn(width="medium"),
             "Trained on": st.column_config.TextColumn(width="medium"),
             **{name: st.column_config.NumberColumn(format=form) for name, form in view.FORMATS.items()},
             **{name: st.column_config.NumberColumn(format="%.3f") for name in table if str(name).endswith(" held out")},
@@ -142,12 +141,63 @@ def models() -> list[str]:
         alt="All models with their sizes, inputs, training and metrics",
     )
     with st.container(horizontal=True, vertical_alignment="center"):
+        _measure_all(names)
         st.download_button("CSV", table.to_csv(index=False).encode(), "models.csv", "text/csv", icon=":material/download:")
         st.caption(
             "Choose rows to see their cards. “Held out” was measured by training; the rest on the corpus that you look at, or on "
             "the clips of an imported table."
         )
+    _measuring(names)
     return shown
+
+
+def _measure_all(names: list[str]) -> None:
+    """A press begins the queue; it goes on when the page is closed."""
+    try:
+        left, job = data.unmeasured(names), data.measuring()
+    except UserError:
+        # The corpus cannot be read: its sheet says why.
+        return
+    if not left:
+        return
+    running = job is not None and not job.done
+    asked = st.button(
+        f"Measure all ({len(left)})", key="measure-all", icon=":material/speed:", disabled=running,
+help="Ask every model that was not asked yet about every clip of the corpus that you look at, one after the other.",
+    )  # fmt: skip
+    if asked and not running:
+        data.measure_all(left)
+        st.rerun()
+
+
+def _measuring(names: list[str]) -> None:
+    try:
+        job = data.measuring()
+    except UserError:
+        return
+    if job is None:
+        return
+    if not job.done:
+        _queue(job.id, names, len(data.unmeasured(names)))
+    elif job.error:
+        tone = "" if job.cancelled else "wrong"
+        line = "What was measured until then is kept." if job.cancelled else job.error
+        sheets(
+            [Sheet("Measuring was stopped" if job.cancelled else "Not all were measured", [line], tone=tone)], key="unmeasured"
+        )
+        st.button("Dismiss", key="dismiss-unmeasured", on_click=jobs.forget, args=(job.id,), type="tertiary")
+
+
+@st.fragment(run_every=0.7)
+def _queue(job_id: str, names: list[str], left: int) -> None:
+    """How far the queue is; the table above is made anew whenever a model is through."""
+    job = jobs.find(job_id)
+    if job is None or job.done or len(data.unmeasured(names)) != left:
+        st.rerun()
+        return
+    sheets([Sheet("Measuring", [f"{job.stage} …"])], key="measuring")
+    st.progress(job.fraction)
+    st.button("Cancel", key="cancel-measuring", on_click=jobs.cancel, args=(job,), type="tertiary")
 
 
 def _shown(names: list[str]) -> list[str]:

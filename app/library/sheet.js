@@ -23,12 +23,13 @@ function sheet({ title, tone, lines, caution, sections }) {
   return box
 }
 
-function part({ name, rows, chips, columns, table, keys, count }) {
+function part({ name, rows, chips, columns, table, keys, count, note }) {
   if (keys.length) return [keyList(name, keys, count)]
   const parts = [make("h4", "", name)]
   if (rows.length) parts.push(facts(rows))
   if (chips.length) parts.push(row(chips))
   if (table.length) parts.push(grid(columns, table))
+  if (note) parts.push(make("p", "note", note))
   return parts
 }
 
@@ -55,6 +56,10 @@ function grid(columns, rows) {
   body.append(...rows.map((cells) => line("td", cells)))
   table.append(head, body)
   scroll.append(table)
+  // What scrolls can be reached by keyboard.
+  scroll.tabIndex = 0
+  scroll.setAttribute("role", "group")
+  scroll.setAttribute("aria-label", "Table")
   return scroll
 }
 

@@ -13,6 +13,7 @@ from core.admit import Report
 from core.cards import METRICS, Card
 from core.corpora import Corpus
 from core.errors import UserError
+from core.evaluation.calibration import ECE_TITLE
 from core.lanes import head_title
 from core.text import shown
 
@@ -40,7 +41,7 @@ def _row(name: str, loaded: bool) -> dict[str, object]:
         "Model": name,
         "System": card.spec.system,
         "Parameters": card.parameters or None,
-        "Labels": ", ".join(card.spec.labels),
+        "Answers": _answers(card),
         **{METRICS[metric]: decision.get(metric) for metric in ("accuracy", "macro_f1", "ccc", "mae")},
         **{METRICS[metric] + _HELD: held.get(metric) for metric in ("accuracy", "macro_f1", "ccc", "mae")},
         "Inputs": ", ".join(f"{m} {dim}" for m, dim in card.spec.inputs.items()),
@@ -53,6 +54,12 @@ def _row(name: str, loaded: bool) -> dict[str, object]:
         "Device": "" if card.imported else library.device(name),
         "In memory": loaded,
     }
+
+
+def _answers(card: Card) -> str:
+    kind = "class" if card.spec.task == "classification" else "attribute"
+    count = len(card.spec.labels)
+    return f"{count} {kind}" if count == 1 else f"{count} {kind}{'es' if kind == 'class' else 's'}"
 
 
 def model_sheet(name: str) -> Sheet:
@@ -106,7 +113,8 @@ def metrics_section(title: str, by_head: Mapping[str, Mapping[str, float]]) -> S
         [head_title(head), *(f"{values[n]:.3f}" if n in values else "" for n in names)]
         for head, values in sorted(by_head.items(), key=lambda pair: pair[0] != "decision")
     ]
-    return Section(title, columns=["", *(METRICS[name] for name in names)], table=rows)
+    note = f"{ECE_TITLE} of the answer's confidence" if "ece" in names else ""
+    return Section(title, columns=["", *(METRICS[name] for name in names)], table=rows, note=note)
 
 
 def refusal(called: str, report: Report) -> Sheet:

@@ -51,7 +51,7 @@ function put(data, file, line) {
     request.upload.onprogress = (event) => {
       const share = event.lengthComputable ? event.loaded / event.total : 0
       line.fill.style.width = `${100 * share}%`
-      line.state.textContent = `${Math.round(100 * share)} %`
+      line.state.textContent = percent(share)
     }
     request.onload = () => {
       try { done(JSON.parse(request.responseText)) } catch { failed() }
@@ -63,7 +63,7 @@ function put(data, file, line) {
 
 function row(file) {
   const box = make("li", "")
-  const state = make("span", "state", "0 %"), track = make("div", "track"), fill = make("div", "fill")
+  const state = make("span", "state", percent(0)), track = make("div", "track"), fill = make("div", "fill")
   track.append(fill)
   box.append(make("span", "name", file.name), state, track)
   return { box, state, fill }

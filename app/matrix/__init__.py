@@ -9,11 +9,12 @@ import pandas as pd
 import streamlit as st
 
 _HERE = Path(__file__).parent
+_SCRIPTS = ("../text.js", "matrix.js")
 _MATRIX = st.components.v2.component(
     "affectscope_matrix",
     html='<div class="matrix"></div>',
     css=(_HERE / "matrix.css").read_text(encoding="utf-8"),
-    js=(_HERE / "matrix.js").read_text(encoding="utf-8"),
+    js="\n".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS),
 )
 
 

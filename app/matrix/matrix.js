@@ -20,11 +20,11 @@ function draw({ labels, counts, chosen }, root, choose) {
   const cell = 56, longest = Math.max(...labels.map((name) => name.length))
   const left = Math.min(150, 26 + 7.2 * longest), top = 46, size = cell * labels.length
   const width = left + size + 4, height = top + size + 4
-  const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "Confusion matrix" })
+  const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "Confusion matrix: true class by answer" })
   svg.style.maxWidth = `${Math.max(width * 1.15, 300)}px`
   svg.setAttribute("font-family", style.fontFamily)
   svg.append(make("rect", { width, height, fill: paper }))
-  svg.append(text("answer", left + size / 2, 13, ink, { size: 12, faint: true }))
+  svg.append(text("answered", left + size / 2, 13, ink, { size: 12, faint: true }))
   const side = text("true", 11, top + size / 2, ink, { size: 12, faint: true })
   side.setAttribute("transform", `rotate(-90 11 ${top + size / 2})`)
   svg.append(side)
@@ -42,12 +42,12 @@ function draw({ labels, counts, chosen }, root, choose) {
       box.setAttribute("data-count", count)
       const place = { x: left + cell * c + 1, y: top + cell * r + 1, width: cell - 2, height: cell - 2, rx: 4 }
       box.append(make("rect", { ...place, fill: ink, "fill-opacity": 0.045 }))
-      if (count) box.append(make("rect", { ...place, fill: r === c ? RIGHT : WRONG, "fill-opacity": 0.12 + 0.78 * share }))
+      if (count) box.append(make("rect", { ...place, fill: r === c ? RIGHT : WRONG, "fill-opacity": strength(share) }))
       if (on) box.append(make("rect", { ...place, fill: "none", stroke: ink, "stroke-width": 2.5 }))
-      const bright = count && share > 0.45
-      box.append(text(String(count), place.x + place.width / 2, place.y + place.height / 2, bright ? "#fff" : ink, { size: 15, weight: 600, faint: !count }))
+      const under = count ? blend(r === c ? RIGHT : WRONG, paper, strength(share)) : paper
+      box.append(text(String(count), place.x + place.width / 2, place.y + place.height / 2, count ? legible(under) : ink, { size: 15, weight: 600, faint: !count }))
       const title = make("title")
-      title.textContent = `${said}, ${Math.round(100 * share)} % of true ${labels[r]}`
+      title.textContent = `${said}, ${percent(share)} of true ${labels[r]}`
       box.append(title)
       box.onclick = () => choose(r, c)
       box.onkeydown = (event) => key(event, r, c, labels.length, svg, choose)
@@ -55,6 +55,28 @@ function draw({ labels, counts, chosen }, root, choose) {
     })
   })
   return svg
+}
+
+function strength(share) {
+  return 0.12 + 0.78 * share
+}
+
+function rgb(colour) {
+  const pen = rgb.pen ??= document.createElement("canvas").getContext("2d")
+  pen.fillStyle = colour
+  const hex = pen.fillStyle
+  return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16))
+}
+
+function blend(over, under, share) {
+  const [a, b] = [rgb(over), rgb(under)]
+  return a.map((value, i) => share * value + (1 - share) * b[i])
+}
+
+// Black or white, whichever contrasts more by WCAG's relative luminance.
+function legible(colour) {
+  const [r, g, b] = colour.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff"
 }
 
 function key(event, r, c, count, svg, choose) {
@@ -130,7 +152,7 @@ function cut(name, most) {
 
 function text(content, x, y, fill, { size = 12, weight = 400, anchor = "middle", faint = false, full = "" } = {}) {
   const options = { x, y, fill, "font-size": size, "font-weight": weight, "text-anchor": anchor, "dominant-baseline": "central" }
-  const one = make("text", faint ? { ...options, "fill-opacity": 0.6 } : options)
+  const one = make("text", faint ? { ...options, "fill-opacity": 0.76 } : options)
   one.textContent = content
   if (full && full !== content) {
     const title = make("title")

@@ -37,6 +37,7 @@ from app.services.known import (
     askable,
     card,
     corpus_of,
+    declared,
     heads,
     imported,
     labels,
@@ -46,7 +47,7 @@ from app.services.known import (
     unasked,
     unload,
 )
-from app.services.surveys import ask_all, predicted, survey, survey_id, survey_on_disk
+from app.services.surveys import ask_all, ask_each, path_on_disk, predicted, queue_id, survey, survey_id, survey_on_disk
 from app.tidy import tidy
 from core.errors import UserError
 from core.threads import fit_thread_pools
@@ -59,6 +60,7 @@ __all__ = [
     "analyse",
     "analyzer",
     "ask_all",
+    "ask_each",
     "askable",
     "card",
     "clip",
@@ -69,6 +71,7 @@ __all__ = [
     "corpus_names",
     "corpus_of",
     "covers",
+    "declared",
     "heads",
     "imported",
     "keep_looking",
@@ -80,10 +83,12 @@ __all__ = [
     "media_url",
     "models",
     "opened",
+    "path_on_disk",
     "picture_url",
     "pictures",
     "predicted",
     "prepare",
+    "queue_id",
     "result",
     "spec",
     "survey",

@@ -120,6 +120,22 @@ def spec(model: str) -> ModelSpec:
     return known.spec if known else analyzer(model).checkpoint.spec
 
 
+def declared(model: str) -> ModelSpec | None:
+    """As ``spec``, out of the file's header, for those who look at many models: no weights are read. None where it cannot be."""
+    if known := imported(model):
+        return known.spec
+    path = models().get(model)
+    return _declared(str(path), path.stat().st_mtime_ns) if path is not None and path.is_file() else None
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _declared(path: str, changed: int) -> ModelSpec | None:
+    try:
+        return checkpoints.peek(Path(path))[0].spec
+    except UserError:
+        return None
+
+
 def labels(model: str) -> tuple[str, ...]:
     return spec(model).labels
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,9 +13,13 @@ from app import jobs
 from app.services.browsing import corpus
 from app.services.known import analyzer, imported, models
 from core.corpora import Corpus
-from core.features.store import cache_root, content_hash
+from core.errors import UserError
+from core.features.store import cache_root, content_hash, key_of
 from core.survey import Survey, key_of_survey
 from core.survey import survey as ask_every_clip
+
+_LOOK_EVERY = 0.3
+_MOST_REFUSED = 3
 
 
 def survey(model: str, of: Corpus | None = None) -> Survey | None:
@@ -24,11 +28,16 @@ def survey(model: str, of: Corpus | None = None) -> Survey | None:
     return _survey(str(path), path.stat().st_mtime_ns) if path.is_file() else None
 
 
-def survey_on_disk(model: str) -> Survey | None:
+def survey_on_disk(model: str, of: Corpus | None = None) -> Survey | None:
     """As ``survey``, for those who look at many models: none is loaded to know what its survey is called."""
-    known = imported(model)
-    path = known.entry.survey if known else _surveys() / f"{_key(content_hash(models()[model]), corpus())}.npz"
+    path = path_on_disk(model, of)
     return _survey(str(path), path.stat().st_mtime_ns) if path.is_file() else None
+
+
+def path_on_disk(model: str, of: Corpus | None = None) -> Path:
+    """Where a model's survey is, or will be; its weights are not read."""
+    known = imported(model)
+    return known.entry.survey if known else _surveys() / f"{_key(content_hash(models()[model]), of or corpus())}.npz"
 
 
 def ask_all(model: str, of: Corpus | None = None) -> jobs.Job:
@@ -45,6 +54,53 @@ def _ask_all(model: str, source: Corpus, path: Path, progress: jobs.Progress) ->
         progress(stage, share)
 
     ask_every_clip(analyzer(model).checkpoint, source, analyzer(model).store, patient).save(path)
+
+
+def queue_id(called: str, of: Corpus) -> str:
+    """Names the asking of several models, one after the other (``ask_each``)."""
+    return f"surveys-{called}-{key_of(of.name, len(of.table))}"
+
+
+def ask_each(called: str, names: Sequence[str], of: Corpus) -> jobs.Job:
+    """Ask models about every clip of a corpus, one after the other, or join the asking of that name that is under way.
+
+    Only one of them waits in the line of ``ask_all`` at a time, so that whoever asks for another need not wait for all. Ended
+    with a sentence where some could not be asked; the others' answers are kept.
+    """
+    return jobs.ensure(queue_id(called, of), partial(_ask_each, tuple(names), of), "queue")
+
+
+def _ask_each(names: Sequence[str], of: Corpus, progress: jobs.Progress) -> None:
+    refused = []
+    for done, name in enumerate(names):
+        try:
+            if survey_on_disk(name, of) is None:
+                _follow(name, of, partial(_told, progress, name, done, len(names)))
+        except UserError as error:
+            refused.append(f"{name}: {error}")
+    if refused:
+        raise UserError(f"{len(refused)} of {len(names)} models could not be asked. {' '.join(refused[:_MOST_REFUSED])}")
+
+
+def _told(progress: jobs.Progress, name: str, done: int, count: int, stage: str, share: float) -> None:
+    progress(f"{name}, model {done + 1} of {count}: {stage[:1].lower()}{stage[1:]}", (done + share) / count)
+
+
+def _follow(name: str, of: Corpus, progress: jobs.Progress) -> None:
+    """Ask a model and wait. Cancelled, it takes along what it began, but not what somebody else waits for too."""
+    before = jobs.find(f"survey-{survey_path(name, of).stem}")
+    job = ask_all(name, of)
+    try:
+        while not job.wait(_LOOK_EVERY):
+            progress(job.stage, job.fraction)
+    except jobs.Cancelled:
+        if job is not before:
+            jobs.cancel(job)
+            jobs.forget(job.id)
+        raise
+    if job.error:
+        jobs.forget(job.id)
+        raise UserError(job.error)
 
 
 def survey_id(model: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -40,8 +42,8 @@ def summary(table: pd.DataFrame, by: str = "") -> pd.DataFrame:
 
     Returns:
         ``stage``, ``group``, ``clips``, ``mean`` with its 95 % interval ``low`` and ``high`` (Student's t; NaN for one clip),
-        ``spread`` (standard deviation), ``mismatched`` (its mean), and ``closer``: the share of clips whose own picture is
-        nearer than another clip's.
+        ``sd`` (standard deviation), ``mismatched`` (its mean), and ``nearer``: the share of clips whose own picture is nearer
+        than another clip's; by chance it is a half.
     """
     rows = []
     for stage in dict.fromkeys(table["stage"]):
@@ -49,6 +51,45 @@ def summary(table: pd.DataFrame, by: str = "") -> pd.DataFrame:
         groups = part.groupby(by, observed=True) if by else [("all", part)]
         rows += [_row(str(stage), str(name), group) for name, group in groups]
     return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Closeness:
+    """How much nearer sound and picture of one clip stand than those of different clips, after one stage.
+
+    Attributes:
+        clips: how many have both distances.
+        matched, mismatched: mean distances.
+        nearer: mismatched less matched, with its 95 % interval ``low`` to ``high``; NaN below two clips.
+    """
+
+    clips: int
+    matched: float
+    mismatched: float
+    nearer: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> int:
+        """1 closer than chance, -1 farther apart than chance, 0 where the interval allows neither."""
+        return int(self.low > 0) - int(self.high < 0)
+
+
+def closeness(table: pd.DataFrame, stage: str) -> Closeness:
+    """Matched against mismatched distances of the same clips: Student's t interval of the paired differences.
+
+    Each picture is matched once and mismatched once, which makes the differences of two clips at most negatively correlated: the
+    interval is, if anything, too wide.
+    """
+    pairs = table.loc[table["stage"] == stage, ["distance", "mismatched"]].dropna()
+    own, other = pairs["distance"].to_numpy(float), pairs["mismatched"].to_numpy(float)
+    if len(pairs) < 2:
+        return Closeness(len(pairs), *(float(v.mean()) if len(v) else float("nan") for v in (own, other)), *[float("nan")] * 3)
+    difference = other - own
+    half = float(stats.t.ppf(0.975, len(pairs) - 1)) * float(difference.std(ddof=1)) / np.sqrt(len(pairs))
+    mean = float(difference.mean())
+    return Closeness(len(pairs), float(own.mean()), float(other.mean()), mean, mean - half, mean + half)
 
 
 def outliers(table: pd.DataFrame, stage: str, count: int = 6) -> pd.DataFrame:
@@ -64,8 +105,8 @@ def _row(stage: str, group: str, part: pd.DataFrame) -> dict[str, object]:
     mean, spread, count = float(known.mean()), float(known.std()), len(known)
     half = float(stats.t.ppf(0.975, count - 1)) * spread / np.sqrt(count) if count > 1 else float("nan")
     pairs = part[["distance", "mismatched"]].dropna()
-    closer = float((pairs["distance"] < pairs["mismatched"]).mean()) if len(pairs) else float("nan")
+    nearer = float((pairs["distance"] < pairs["mismatched"]).mean()) if len(pairs) else float("nan")
     return {
-        "stage": stage, "group": group, "clips": count, "mean": mean, "low": mean - half, "high": mean + half, "spread": spread,
-        "mismatched": float(part["mismatched"].mean()), "closer": closer,
+        "stage": stage, "group": group, "clips": count, "mean": mean, "low": mean - half, "high": mean + half, "sd": spread,
+        "mismatched": float(part["mismatched"].mean()), "nearer": nearer,
     }  # fmt: skip

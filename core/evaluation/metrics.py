@@ -10,6 +10,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
 
 from core.evaluation.answers import Answers, collect
+from core.evaluation.calibration import calibration_error
 from core.models.base import AVModel
 from core.streams import Batch
 
@@ -26,9 +27,6 @@ def classification_metrics(logits: Tensor, target: Tensor) -> Metrics:
     Args:
         logits: [N, C]; target: [N].
     """
-    # Here and below: torchmetrics brings torchvision, seconds of imports for which nobody who only plays clips should wait.
-    from torchmetrics.functional.classification import multiclass_calibration_error
-
     classes = logits.shape[1]
     predicted, true = logits.argmax(1).numpy(), target.numpy()
     right = float((predicted == true).mean())
@@ -39,7 +37,7 @@ def classification_metrics(logits: Tensor, target: Tensor) -> Metrics:
         "micro_f1": right,
         "macro_f1": float(f1.mean()),
         "uar": float(recall[support > 0].mean()),
-        "ece": float(multiclass_calibration_error(logits.softmax(1), target, classes, n_bins=15)),
+        "ece": calibration_error(logits, target),
         "confusion": confusion_matrix(true, predicted, labels=range(classes)).tolist(),
     }
 
@@ -52,6 +50,7 @@ def regression_metrics(values: Tensor, target: Tensor, names: Sequence[str]) -> 
             of answers by frame is that of all frames together, as Aff-Wild2's published figures are.
         names: of the attributes. One that nobody labelled in any row is left out.
     """
+    # Here and below, as in ``calibration``: late, because torchmetrics takes seconds to import.
     from torchmetrics.functional.regression import mean_absolute_error
 
     ccc, mae = {}, {}

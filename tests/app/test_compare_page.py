@@ -7,11 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from app import second, services
 from app.services import known
 from core import checkpoints
 from core.timeline import Timeline
 from tests.app import fake
 from tests.app.conftest import FakeAnalyzer
+from tests.app.test_failures import answers, made
 
 PAGE = "../pages/compare.py"
 
@@ -40,13 +42,34 @@ class TwoMinds(FakeAnalyzer):
         return found
 
 
+SURVEYS = {
+    "first": made(),
+    "second": made(
+        answers=made().answers | {"decision": answers(3, 0)}, table=made().table.assign(predicted=["happiness", "anger"])
+    ),
+    "third": made(),
+    "values": made(task="regression", outputs=("arousal",)),
+}
+DECLARED = (SimpleNamespace(task="classification", labels=fake.CLASSES), SimpleNamespace(task="regression", labels=("arousal",)))
+# How far two are apart, as surveys on disk would say; and who was asked in the background.
+APART: dict[frozenset[str], float] = {}
+ASKED: list[tuple] = []
+
+
 @pytest.fixture
 def two(app, clips, monkeypatch: pytest.MonkeyPatch):
-    names = {"first": "first.mp4", "second": "second.mp4", "values": "values.mp4"}
-    (clips / "values.mp4").write_bytes((clips / "first.mp4").read_bytes())
+    names = {"first": "first.mp4", "values": "values.mp4", "second": "second.mp4", "third": "third.mp4"}
+    for name in ("values", "third"):
+        (clips / f"{name}.mp4").write_bytes((clips / "first.mp4").read_bytes())
     monkeypatch.setattr(checkpoints, "shipped", lambda: {name: clips / file for name, file in names.items()})
     monkeypatch.setattr(checkpoints, "load", lambda path: path.stem)
     monkeypatch.setattr(known, "Analyzer", TwoMinds)
+    monkeypatch.setattr(services, "survey", lambda model, of=None: SURVEYS[model])
+    monkeypatch.setattr(services, "ask_each", lambda *asked: ASKED.append(asked[:2]))
+    monkeypatch.setattr(second, "_apart", lambda a, b: APART.get(frozenset((a, b))))
+    monkeypatch.setattr(services, "declared", lambda model: DECLARED[model == "values"])
+    APART.clear()
+    ASKED.clear()
     app.run()
     return app.switch_page(PAGE)
 
@@ -62,7 +85,9 @@ def test_both_answers_are_shown_and_where_they_differ(two) -> None:
     assert not two.error
     a, b = (one for one in shown(two, "verdicts") if one["verdicts"])
     assert (a["name"], b["name"]) == ("A · first", "B · second")
-    assert a["sentence"] == "A and B disagree: happiness (90%) against fear (80%); A is right."
+    assert (
+        a["sentence"] == "A and B disagree: happiness (90\N{NO-BREAK SPACE}%) against fear (80\N{NO-BREAK SPACE}%); A is right."
+    )
     assert [card["label"] for card in b["verdicts"]] == ["fear", "fear", "happiness", "happiness"]
     assert [card["differs"] for card in b["verdicts"]] == [True, True, False, False]
 
@@ -106,6 +131,62 @@ def test_classes_and_attributes_stand_side_by_side(two) -> None:
     a, b = (one for one in shown(two, "verdicts") if one["verdicts"])
     assert a["sentence"].startswith("A and B answer in other terms")
     assert [(card["label"], card["differs"]) for card in b["verdicts"]] == [("arousal +0.25", False)] * 2
+
+
+def models(app) -> list[str]:
+    return [box.value for box in app.selectbox if box.label in ("Model A", "Model B")]
+
+
+def test_it_opens_with_a_model_of_the_same_classes_and_asks_the_others(two) -> None:
+    two.run()
+    assert models(two) == ["first", "second"]
+    assert two.query_params["o.compare.with"] == "second"
+    assert ASKED == [("second-first", ["second", "third"])]
+
+
+def test_it_opens_with_the_one_that_differs_most_and_stays_with_it(two) -> None:
+    APART[frozenset(("first", "third"))] = 0.4
+    two.run()
+    assert models(two) == ["first", "third"]
+    APART[frozenset(("first", "second"))] = 0.6
+    two.run()
+    assert models(two) == ["first", "third"]
+    (row,) = shown(two, "offer")
+    assert row["offer"] == [
+        "Compare with second", "second differs more from first: 60\N{NO-BREAK SPACE}% of the clips, B 40\N{NO-BREAK SPACE}%"
+    ]  # fmt: skip
+    # Another first model has another second one.
+    APART[frozenset(("third", "second"))] = 0.1
+    two.query_params["model"] = "third"
+    two.run()
+    assert models(two) == ["third", "first"]
+
+
+def test_what_was_chosen_by_hand_is_left_alone(two) -> None:
+    APART[frozenset(("first", "second"))], APART[frozenset(("first", "third"))] = 0.1, 0.9
+    two.query_params["o.compare.with"] = "second"
+    two.run()
+    assert models(two) == ["first", "second"]
+    assert [row["offer"] for row in shown(two, "offer")] == [["", ""]]
+    assert ASKED == []
+
+
+def test_the_clips_on_which_they_differ_stand_in_a_row(two) -> None:
+    two.query_params["o.compare.with"] = "second"
+    two.run()
+    assert not two.error
+    (row,) = shown(two, "offer")
+    assert row["title"] == "A and B differ on 1 of 2 clips"
+    (clip,) = row["clips"]
+    assert (clip["id"], clip["a"], clip["b"]) == ("second", "disgust", "anger")
+    assert (clip["a_right"], clip["b_right"]) == (False, False)
+    assert row["current"] == "first"
+
+
+def test_what_cannot_be_counted_is_said_in_the_row(two) -> None:
+    two.query_params["o.compare.with"] = "values"
+    two.run()
+    assert shown(two, "offer")[0]["title"] == "A and B answer in other terms, so there is nothing to count."
 
 
 def test_a_single_checkpoint_gets_one_sentence(app) -> None:

@@ -67,7 +67,7 @@ def test_pca_is_there_at_once(page) -> None:
     assert not page.error
     shown = component(page, "points")
     assert (shown["map"], shown["colour"], shown["current"], shown["chosen"]) == ("demo/fused/PCA", "label", 0, None)
-    assert figures(page, "All clips") == {"Clips": "4", "Accuracy": "75.0%", "Macro-F1": "73.3%"}
+    assert figures(page, "All clips") == {"Clips": "4", "Accuracy": "75\N{NO-BREAK SPACE}%", "Macro-F1": "73\N{NO-BREAK SPACE}%"}
     assert page.dataframe[0].value["clip"].tolist() == ["second", "fourth", "third", "first"]
 
 
@@ -78,7 +78,7 @@ def test_a_link_holds_the_lasso(page) -> None:
     page.run()
     assert chosen(page) == [False, False, True, True]
     assert component(page, "points")["outline"] == [list(corner) for corner in ring.corners]
-    assert figures(page, "The chosen clips")["Accuracy"] == "100.0%"
+    assert figures(page, "The chosen clips")["Accuracy"] == "100\N{NO-BREAK SPACE}%"
     assert page.dataframe[0].value["clip"].tolist() == ["fourth", "third"]
 
 

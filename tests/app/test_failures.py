@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from app import services, shared_space
+from app import services
 from app.services import surveys
-from core import notes
+from core import cards, notes
 from core.features.store import cache_root, content_hash
 from core.notes import Note
 from core.survey import Survey, key_of_survey
@@ -78,13 +79,38 @@ def test_the_confidently_wrong_come_first(page) -> None:
     assert not app.exception
     (card,) = shown(app, "cards")["cards"]
     assert card["id"] == "second"
+    assert [(a["title"], a["label"], a["right"], a["note"]) for a in card["lead"]] == [
+        ("decision", "disgust", False, "90\N{NO-BREAK SPACE}%"), ("true label", "*fear*", None, ""),
+    ]  # fmt: skip
     assert [(a["title"], a["label"], a["right"]) for a in card["answers"]] == [
-        ("true", "*fear*", None), ("decision", "disgust", False), ("audio-visual", "disgust", False), ("audio", "fear", False),
-        ("visual", "disgust", False),
+        ("audio-visual", "disgust", False), ("audio", "fear", False), ("visual", "disgust", False),
     ]  # fmt: skip
     # The model does not know the class "*fear*", and cannot say why it was none.
     assert [a["label"] for a in card["actions"]] == ["Why disgust?", "Mask", "Note"]
-    assert "confidence 90%" in card["facts"]
+    assert card["facts"] == []
+
+
+def test_a_case_shows_the_number_that_it_is_ordered_by(page) -> None:
+    app = page("failures", o__failures__order="torn")
+    (card,) = shown(app, "cards")["cards"]
+    assert card["facts"] == ["heads disagree: 50\N{NO-BREAK SPACE}% of what they could"]
+
+
+def test_a_corpus_whose_labels_the_model_does_not_know_is_one_sentence(page) -> None:
+    survey = made()
+    survey = made(table=survey.table.assign(label="*fear*", correct=False))
+    app = page("failures", survey, o__failures__view="reliability")
+    assert not app.exception
+    assert "label that the model knows" in app.info[0].value
+
+
+def test_reliability_and_the_library_say_the_same_error(page) -> None:
+    """One answer of 90 % right, one wrong: |0.5 - 0.9| = 0.4 on the page and on the card."""
+    known = made(table=made().table.assign(label=["happiness", "fear"], correct=[True, False]))
+    app = page("failures", known, o__failures__view="reliability")
+    (line,) = [t.value for t in app.text if t.value.startswith("Expected calibration error")]
+    assert line.startswith("Expected calibration error 0.400 (ECE, 15 equal-width bins")
+    assert cards.measured(known)["decision"]["ece"] == pytest.approx(0.4, abs=1e-6)
 
 
 def test_a_cell_shows_its_clips(page) -> None:
@@ -128,7 +154,7 @@ def test_attributes_are_sorted_by_error(page, known: bool) -> None:
     assert not app.exception
     if known:
         assert [card["id"] for card in shown(app, "cards")["cards"]] == ["second", "first"]
-        assert "error 1.40" in shown(app, "cards")["cards"][0]["facts"]
+        assert [a["note"] for a in shown(app, "cards")["cards"][0]["lead"]] == ["", "error 1.40"]
     else:
         assert "no true values" in app.info[0].value
 
@@ -157,14 +183,17 @@ def test_removal_can_be_undone(page) -> None:
 
 
 def test_shared_space_shows_both_ends(page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_space, "_shares", lambda path, changed: True)
+    monkeypatch.setattr(services, "declared", lambda model: SimpleNamespace(shared=made().shared))
     app = page("shared_space", o__shared__by="label")
     assert not app.exception
     assert not app.error
     assert {card["id"] for card in shown(app, "cards")["cards"]} == {"first", "second"}
     (line,) = [t.value for t in app.text if t.value.startswith("demo:")]
-    assert "mean distance 0.00 after layer 1" in line
-    assert "mismatched pairs 1.00" in line
+    # Own pairs point the same way, those of two clips at a right angle: the difference is 1 for both, without any spread.
+    assert line.replace("\N{NO-BREAK SPACE}", " ") == (
+        "demo: after layer 1, sound and picture of a clip stand closer than chance (mean cosine distance 0.000 within a clip, "
+        "1.000 between clips; +1.000 closer, 95 % interval +1.000 to +1.000, n = 2 clips)."
+    )
 
 
 def test_no_shared_layers_is_one_sentence(page) -> None:
@@ -173,7 +202,10 @@ def test_no_shared_layers_is_one_sentence(page) -> None:
     assert "No model here has layers" in app.info[0].value
 
 
-@pytest.mark.parametrize(("options", "says"), [({"o__failures__head": "audio"}, "audio head right 0%"), ({}, "right 50%")])
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({"o__failures__head": "audio"}, "audio head: accuracy 0\N{NO-BREAK SPACE}%"), ({}, "accuracy 50\N{NO-BREAK SPACE}%")],
+)
 def test_the_heading_counts_the_answers_that_are_looked_at(page, options: dict[str, str], says: str) -> None:
     own = made()
     own.answers["audio"] = answers(0, 2)

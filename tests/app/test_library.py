@@ -13,11 +13,14 @@ import streamlit as st
 import torch
 from starlette.requests import Request
 
-from app import services
+from app import jobs, services
 from app.library import data, drops, view
+from app.services import surveys
 from core import checkpoints, corpora, devices, library
 from core.admit import Report, examine
+from core.features.store import write_atomically
 from core.models.auxformer import AuxFormer, AuxFormerConfig
+from tests.app.test_failures import made
 
 PAGE = "../pages/library.py"
 LOAD = checkpoints.load
@@ -77,6 +80,55 @@ def test_the_card_of_the_first_model_is_there_as_text(page) -> None:
     table = page.dataframe[0].value
     assert list(table["Model"]) == ["own"]
     assert table["Accuracy held out"][0] == 0.5
+
+
+def test_all_are_measured_in_turn_and_the_button_goes(page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ask_all(model: str, of: object) -> jobs.Job:
+        asked.append(model)
+        return jobs.ensure(f"survey-test-{model}", lambda progress: write_atomically(
+            surveys.path_on_disk(model, of), made().save
+        ))  # fmt: skip
+
+    monkeypatch.setattr(surveys, "ask_all", ask_all)
+    read(page, write(tmp_path / "*new*.safetensors", {}, layers=2))
+    read(page, write(tmp_path / "wide.safetensors", {}, audio_dim=1024))
+    next(b for b in page.button if b.label == "Measure all (2)").click().run()
+    job = jobs.find(services.queue_id("library", services.opened("demo")))
+    assert job is not None
+    assert job.wait(30)
+    page.run()
+    assert not page.exception
+    # Shipped models first; one whose features are not read here is not asked.
+    assert asked == ["own", "*new*"]
+    assert not [b for b in page.button if b.label.startswith("Measure all")]
+    jobs.forget(job.id)
+
+
+def test_who_could_not_be_measured_is_said_and_measuring_can_be_stopped(page, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(model: str, of: object) -> jobs.Job:
+        raise corpora.base.UserError("No clip of demo can be read.")
+
+    monkeypatch.setattr(surveys, "ask_all", refuse)
+    next(b for b in page.button if b.label == "Measure all (1)").click().run()
+    job = jobs.find(services.queue_id("library", services.opened("demo")))
+    assert job.wait(30)
+    page.run()
+    assert sheets(page)["Not all were measured"]["lines"] == [
+        "1 of 1 models could not be asked. own: No clip of demo can be read."
+    ]
+    jobs.cancel(job)
+    page.run()
+    assert "kept" in sheets(page)["Measuring was stopped"]["lines"][0]
+    next(b for b in page.button if b.key == "dismiss-unmeasured").click().run()
+    assert "Measuring was stopped" not in sheets(page)
+
+
+def test_classes_are_counted_and_the_error_names_its_bins(page) -> None:
+    assert list(page.dataframe[0].value["Answers"]) == ["6 classes"]
+    section = view.metrics_section("x", {"decision": {"ece": 0.1}})
+    assert (section.columns, section.note) == (["", "ECE"], "ECE, 15 equal-width bins of the answer's confidence")
 
 
 def test_corpora_are_counted(page) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from core import export
-from core.compare import agreement, difference, disagreements, merged
+from core.compare import agreement, apart, difference, disagreements, merged
 from core.survey import Survey
 from core.timeline import Heatmap, Lane, Matrix, Timeline
 from tests.media_files import clip
@@ -171,6 +171,7 @@ def test_clips_on_which_two_models_differ_come_by_how_far_apart_they_are() -> No
     # (|0.9 - 0.1| + |0.1 - 0.9|) / 2 and (|0.8 - 0.4| + |0.2 - 0.6|) / 2
     np.testing.assert_allclose(found["apart"], [0.8, 0.4])
     assert (found.attrs["clips"], found.attrs["common"]) == (4, 3)
+    assert apart(a, b) == pytest.approx(2 / 3)
 
 
 def test_attributes_differ_by_a_distance_and_never_from_classes() -> None:
@@ -181,7 +182,10 @@ def test_attributes_differ_by_a_distance_and_never_from_classes() -> None:
     assert found.index.tolist() == ["b", "a"]
     np.testing.assert_allclose(found["apart"], [0.4, 0.1])
     np.testing.assert_allclose(found["B: valence"], [0.1, 0.4])
+    assert apart(a, b) == pytest.approx(0.25)
     assert disagreements(a, survey([[1.0, 0.0]], "a")) is None
+    assert apart(a, survey([[1.0, 0.0]], "a")) is None
+    assert apart(a, survey([[0.1, 0.2]], "z", "regression", names)) is None
 
 
 def test_faces_are_those_of_whoever_looked_for_them() -> None:

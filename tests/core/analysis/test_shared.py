@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.analysis.shared import distances, outliers, summary
+from core.analysis.shared import closeness, distances, outliers, summary
 from core.errors import UserError
 from core.survey import Survey
 
@@ -36,7 +36,7 @@ def test_every_stage_and_clip_with_both():
 def test_summary_by_hand():
     whole = summary(distances(survey()))
     assert whole["mean"].tolist() == pytest.approx([0, 2])
-    assert whole["closer"].tolist() == [1, 0]
+    assert whole["nearer"].tolist() == [1, 0]
     by = summary(distances(survey()), "outcome")
     assert list(zip(by["stage"], by["group"], by["clips"], strict=True)) == [
         ("layer 1", "right", 1), ("layer 1", "wrong", 1), ("layer 2", "right", 1), ("layer 2", "wrong", 1),
@@ -49,7 +49,29 @@ def test_interval_by_hand():
     row = summary(table).iloc[0]
     # t(0.975, 2) = 4.302653, sd 0.1, so half a width of 4.302653 * 0.1 / sqrt(3).
     assert row["high"] - row["mean"] == pytest.approx(0.248414, abs=1e-6)
-    assert row["closer"] == pytest.approx(2 / 3)
+    assert row["nearer"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(("mismatched", "verdict"), [([0.5, 0.7, 0.6], 1), ([0.2, 0.2, 0.2], 0), ([-0.3, -0.3, -0.1], -1)])
+def test_closer_than_chance_by_hand(mismatched: list[float], verdict: int):
+    table = pd.DataFrame(
+        {"stage": "s", "clip": list("abcd"), "distance": [0.1, 0.2, 0.3, np.nan], "mismatched": [*mismatched, 9.0]}
+    )
+    found = closeness(table, "s")
+    assert found.verdict == verdict
+    assert (found.clips, found.matched) == (3, pytest.approx(0.2))
+
+
+def test_the_interval_of_the_difference_by_hand():
+    table = pd.DataFrame({"stage": "s", "clip": list("abc"), "distance": [0.1, 0.2, 0.3], "mismatched": [0.5, 0.7, 0.6]})
+    found = closeness(table, "s")
+    # Differences 0.4, 0.5, 0.3: mean 0.4, sd 0.1, so half a width of 4.302653 * 0.1 / sqrt(3).
+    assert (found.nearer, found.low) == (pytest.approx(0.4), pytest.approx(0.4 - 0.248414, abs=1e-6))
+
+
+def test_one_clip_says_nothing():
+    found = closeness(pd.DataFrame({"stage": ["s"], "clip": ["a"], "distance": [0.1], "mismatched": [np.nan]}), "s")
+    assert (found.clips, found.verdict) == (0, 0)
 
 
 def test_outliers_are_both_ends():

@@ -1,0 +1,53 @@
+"""The clips on which two models differ, in one row of pictures; a press looks at one. Every text stays text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+_ROW = st.components.v2.component(
+    "affectscope_differ",
+    html='<div class="differ"></div>',
+    css=(_HERE / "differ.css").read_text(encoding="utf-8"),
+    js=(_HERE / "differ.js").read_text(encoding="utf-8"),
+)
+HEIGHT = 98
+"""Of the row in pixels, whatever is in it: what stands below must not move when it comes."""
+
+
+@dataclass(frozen=True)
+class Differing:
+    """A clip, what A and B say of it, and whether either is right; None where nobody knows."""
+
+    id: str
+    picture: str | None
+    a: str
+    b: str
+    a_right: bool | None = None
+    b_right: bool | None = None
+
+
+def row(
+    title: str, shown: Sequence[Differing], current: str, *, key: str, look: Callable[[str], None], empty: str = "",
+    offer: tuple[str, str] = ("", ""), take: Callable[[], None] = lambda: None,
+) -> None:  # fmt: skip
+    """Show the row; ``look(clip)`` is called when one is pressed.
+
+    Args:
+        current: the clip that is looked at.
+        empty: what to say where there is none.
+        offer: what a person might prefer, and why; ``take`` is called when its button is pressed.
+    """
+    known = {one.id for one in shown}
+
+    def pressed() -> None:
+        clip = str((st.session_state[key].get("look") or {}).get("clip", ""))
+        if clip in known:
+            look(clip)
+
+    data = {"title": title, "empty": empty, "clips": [asdict(one) for one in shown], "current": current, "offer": offer}
+    _ROW(key=key, data=data, on_look_change=pressed, on_take_change=take)

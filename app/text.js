@@ -1,0 +1,5 @@
+// Texts as people read them. core/text.py has the twin.
+
+function percent(share, decimals = 0) {
+  return `${(100 * share).toFixed(decimals)}\u00a0%`
+}

@@ -1,0 +1,76 @@
+"""Several models asked one after the other: with progress, cancelled as a whole, one refusal keeping the others' answers."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from app import jobs
+from app.services import surveys
+from core.errors import UserError
+
+CORPUS = SimpleNamespace(name="made", table=range(3))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Who was asked, in order; "bad" cannot be, and "slow" goes on until it is told to stop or goes."""
+    seen: list[str] = []
+    go = threading.Event()
+
+    def ask(model: str, of: object) -> jobs.Job:
+        def work(progress: jobs.Progress) -> None:
+            seen.append(model)
+            if model == "bad":
+                raise UserError("It reads no clip.")
+            while model == "slow" and not go.wait(0.01):
+                progress("Asking about clip 2 of 3", 1 / 3)
+
+        return jobs.ensure(f"survey-{model}", work, "corpus")
+
+    monkeypatch.setattr(surveys, "ask_all", ask)
+    monkeypatch.setattr(surveys, "survey_path", lambda model, of: Path(model))
+    monkeypatch.setattr(surveys, "survey_on_disk", lambda model, of: "known" if model == "known" else None)
+    monkeypatch.setattr(surveys, "_LOOK_EVERY", 0.01)
+    yield seen
+    go.set()
+
+
+def test_each_is_asked_once_in_turn_and_a_refusal_keeps_the_rest(asked: list[str]) -> None:
+    job = surveys.ask_each("test", ["known", "bad", "good"], CORPUS)
+    assert job.wait(10)
+    assert asked == ["bad", "good"]
+    assert job.error == "1 of 3 models could not be asked. bad: It reads no clip."
+    jobs.forget(job.id)
+
+
+def test_cancelling_ends_the_one_that_is_asked_and_asks_no_more(asked: list[str]) -> None:
+    job = surveys.ask_each("test", ["slow", "good"], CORPUS)
+    while job.stage != "slow, model 1 of 2: asking about clip 2 of 3":
+        assert not job.wait(0.01)
+    assert job.fraction == pytest.approx(1 / 6)
+    one = jobs.find("survey-slow")
+    assert one is not None
+    jobs.cancel(job)
+    assert job.wait(10)
+    assert one.wait(10)
+    assert one.error == job.error == "The work was cancelled."
+    assert asked == ["slow"]
+    jobs.forget(job.id)
+
+
+def test_what_somebody_else_waits_for_goes_on(asked: list[str]) -> None:
+    one = surveys.ask_all("slow", CORPUS)
+    job = surveys.ask_each("test", ["slow"], CORPUS)
+    while job.fraction == 0:
+        assert not job.wait(0.01)
+    jobs.cancel(job)
+    assert job.wait(10)
+    assert not one.done
+    jobs.cancel(one)
+    assert one.wait(10)
+    jobs.forget(job.id)
+    jobs.forget(one.id)
