@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -92,20 +93,31 @@ def is_part(name: str) -> bool:
     return name.split(".")[0] in {*_VAVL_STEMS, "final_wav2vec", "final_head", "final_model"}
 
 
-def read(path: Path, layout: str = "", choices: Choices = NO_CHOICES) -> Foreign:
-    """The model, in evaluation mode, that gives the same numbers as the public code.
+@dataclass(frozen=True)
+class Draft:
+    """A public repository's file whose questions nobody has answered yet."""
+
+    layout: str
+    config: Any
+    state: Mapping[str, Tensor]
+    remarks: tuple[str, ...]
+    questions: tuple[Question, ...]
+
+
+def ask(path: Path, layout: str = "", wanted: str = "") -> Draft:
+    """What a file is of, and what it leaves open.
 
     Args:
         layout: which repository's, one of ``core.layouts.LAYOUTS``; empty to tell from the keys.
-        choices: what the file does not say.
+        wanted: where in the file the weights lie; empty to find them.
 
     Raises:
         UnknownLayout: when its layout cannot be told.
-        UserError: as ``contents``; when the tensors are not those of the layout, or a choice does not go with them.
+        UserError: as ``contents``; when the tensors are not those of the layout.
     """
     path, name = Path(path), shown(Path(path).name)
     convert = LAYOUTS[layout] if layout else None
-    found = contents(path, choices.weights)
+    found = contents(path, wanted)
     chosen = layout or recognise(found.state.keys())
     if not chosen:
         raise UnknownLayout(f"{name} is neither an AffectScope checkpoint nor of a known layout ({', '.join(LAYOUTS)}).")
@@ -118,16 +130,30 @@ def read(path: Path, layout: str = "", choices: Choices = NO_CHOICES) -> Foreign
         raise UserError(
             f"{name} does not hold the tensors of {chosen}: {shown(str(error))} is missing or misshapen; choose another layout."
         ) from error
-    open_questions = questions(chosen, config, found.places)
-    config, assumed = settle(chosen, config, choices, name)
+    remarks = tuple(_remarks(found, foreign_keys, copies, chosen))
+    return Draft(chosen, config, state, remarks, questions(chosen, config, found.places))
+
+
+def read(path: Path, layout: str = "", choices: Choices = NO_CHOICES) -> Foreign:
+    """The model, in evaluation mode, that gives the same numbers as the public code.
+
+    Args:
+        layout: which repository's; empty to tell from the keys.
+        choices: what the file does not say.
+
+    Raises:
+        UserError: as ``ask``; when a choice does not go with the file, or the model cannot answer.
+    """
+    draft, name = ask(path, layout, choices.weights), shown(Path(path).name)
+    config, assumed = settle(draft.layout, draft.config, choices, name)
     try:
         with torch.device("meta"):
             model = _KINDS[type(config)](config)
     except Exception as error:
-        raise UserError(f"{name} cannot be read as {chosen}: its sizes do not go together.") from error
-    fill(model, state, name)
+        raise UserError(f"{name} cannot be read as {draft.layout}: its sizes do not go together.") from error
+    fill(model, draft.state, name)
     try_out(model, name)
-    return Foreign(model, chosen, assumed, tuple(_remarks(found, foreign_keys, copies, chosen)), open_questions)
+    return Foreign(model, draft.layout, assumed, draft.remarks, draft.questions)
 
 
 def _of_file(path: Path, wanted: str) -> Contents:
