@@ -147,6 +147,11 @@ def together(names: Collection[str]) -> bool:
     return len(names) > 1 and all(is_part(name) for name in names)
 
 
+def part_name(name: str) -> str:
+    """What a part of a model is called here, of a fixed few: nothing that a person sends becomes a path."""
+    return f"{name.split('.')[0]}.pt"
+
+
 def find_path(text: str) -> Path:
     """A file or folder on this machine that a person names; what it is, its content says.
 
