@@ -13,14 +13,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import copyfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core import guard
+from core.choices import NO_CHOICES, Choices, Question
 from core.errors import UserError
+
+if TYPE_CHECKING:
+    from core.foreign import Foreign
 
 _MEMORY = 2 << 30
 _COPIES = 4
-_SECONDS = 60.0
+_SECONDS = 8.0
 _BYTES_PER_SECOND = 10e6
 # A made-up file may have any number of keys; a person reads the first.
 _LISTED = 200
@@ -32,10 +36,13 @@ class Report:
     """What became of a checkpoint at the door.
 
     Attributes:
-        error: one sentence; empty when it was let in.
+        error: one sentence; empty when it was let in, or when ``asked``.
         layout: the public layout that it was read as; empty for our own.
         unknown: True where nobody could tell its layout: it may be tried again with one that a person chooses.
         missing, unexpected, misshapen: the first keys of each kind, with ``counts`` of all; see ``core.fit.Mismatch``.
+        asked: True where nothing was written, since ``questions`` want answers first.
+        questions: what a public layout's file leaves open.
+        assumed, remarks: see ``core.foreign.Foreign``.
     """
 
     error: str = ""
@@ -46,10 +53,19 @@ class Report:
     misshapen: tuple[str, ...] = ()
     counts: tuple[int, int, int] = (0, 0, 0)
     guess: str = ""
+    asked: bool = False
+    questions: tuple[Question, ...] = ()
+    assumed: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def admit(
-    source: Path, out: Path, layout: str = "", check: Callable[[], object] = lambda: None, seconds: float = _SECONDS
+    source: Path,
+    out: Path,
+    layout: str = "",
+    check: Callable[[], object] = lambda: None,
+    seconds: float = _SECONDS,
+    choices: Choices | None = NO_CHOICES,
 ) -> Report:
     """Read ``source`` (a file, or a folder of one layout's files) and write what fits to ``out`` as our own checkpoint.
 
@@ -57,27 +73,27 @@ def admit(
         layout: the public layout to read it as; empty to tell from its keys.
         check: called a few times a second; what it raises ends the reading.
         seconds: of work that reading may take; large files get more.
+        choices: what a public layout's file does not say; None to be asked, with nothing written.
     """
-    size = sum(file.stat().st_size for file in (source.glob("*.pt") if source.is_dir() else [source]))
+    files = list(source.iterdir()) if source.is_dir() else [source]
+    size = sum(file.stat().st_size for file in files if file.is_file())
     seconds += size / _BYTES_PER_SECOND
     report = out.with_name(out.name + ".report.json")
+    told = json.dumps(asdict(choices) if choices else None)
     try:
-        guard.run("core.admit", [str(source), str(out), str(report), layout], _MEMORY + _COPIES * size, seconds, check)
-        found: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(report.read_text(encoding="utf-8")).items()
-        }
-        return Report(**found)
+        arguments = [str(source.resolve()), str(out.resolve()), str(report.resolve()), layout, told]
+        guard.run("core.admit", arguments, _MEMORY + _COPIES * size, seconds, check)
+        return report_of(json.loads(report.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return Report(_TOO_MUCH)
     finally:
         report.unlink(missing_ok=True)
 
 
-def examine(source: Path, out: Path, layout: str = "") -> Report:
+def examine(source: Path, out: Path, layout: str = "", choices: Choices | None = NO_CHOICES) -> Report:
     """What ``admit`` does, in this process and without limits."""
-    from core import checkpoints
+    from core import checkpoints, foreign
     from core.fit import Mismatch
-    from core.layouts import LAYOUTS, recognise
 
     try:
         if source.is_file() and checkpoints.is_ours(source):
@@ -85,17 +101,17 @@ def examine(source: Path, out: Path, layout: str = "") -> Report:
             copyfile(source, out)
             try:
                 checkpoints.load(out)
-            except UserError:
+            except BaseException:
                 out.unlink()
                 raise
             return Report()
-        chosen = layout or recognise(checkpoints.foreign_tensors(source).keys())
-        if not chosen:
-            known = ", ".join(LAYOUTS)
-            return Report(f"{source.name} is neither an AffectScope checkpoint nor of a known layout ({known}).", unknown=True)
-        model = checkpoints.load_foreign(source, chosen)
-        checkpoints.save(out, model, checkpoints.Normaliser(), _card(model, chosen))
-        return Report(layout=chosen)
+        if choices is None and (open_questions := foreign.ask(source, layout)).questions:
+            return Report(layout=open_questions.layout, asked=True, questions=open_questions.questions)
+        found = foreign.read(source, layout, choices or NO_CHOICES)
+        checkpoints.save(out, found.model, checkpoints.Normaliser(), _card(found))
+        return Report(layout=found.layout, questions=found.questions, assumed=found.assumed, remarks=found.remarks)
+    except foreign.UnknownLayout as error:
+        return Report(_of(error, source, out), layout, unknown=True)
     except Mismatch as error:
         shapes = tuple(f"{key}: {_size(given)} instead of {_size(own)}" for key, given, own in error.misshapen)
         kinds = (tuple(error.missing), tuple(error.unexpected), shapes)
@@ -106,20 +122,36 @@ def examine(source: Path, out: Path, layout: str = "") -> Report:
         return Report(_of(error, source, out), layout, unknown=bool(layout))
 
 
+def report_of(found: dict[str, Any]) -> Report:
+    """A report out of JSON.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    try:
+        asked = tuple(Question(**{**one, "options": tuple(one["options"])}) for one in found.pop("questions"))
+        return Report(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}, questions=asked)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError("this is no report") from error
+
+
 def _of(error: UserError, source: Path, out: Path) -> str:
     return str(error).replace(out.name, source.name)
 
 
-def _card(model: Any, layout: str) -> dict[str, Any]:
+def _card(found: Foreign) -> dict[str, Any]:
     from core.models.catalogue import count
 
+    model = found.model
     return {
         "system": model.spec.system,
         "variant": getattr(model.config, "variant", ""),
         "parameters": count(model),
         "task": model.spec.task,
         "labels": list(model.spec.labels),
-        "layout": layout,
+        "layout": found.layout,
+        "assumed": list(found.assumed),
+        "remarks": list(found.remarks),
     }
 
 
@@ -127,13 +159,28 @@ def _size(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape)) or "one number"
 
 
-def _main() -> None:
-    source, out, report, layout, memory, seconds = sys.argv[1:]
-    import core.checkpoints  # noqa: F401  (what it takes to read counts as what the process has)
+def _warm() -> None:
+    """Have everything imported that reading takes: it counts as what the process has, and torch writes caches as it begins."""
+    import torch
 
+    from core.filling import fill, try_out
+    from core.models.auxformer import AuxFormer, AuxFormerConfig
+
+    with torch.device("meta"):
+        model = AuxFormer(AuxFormerConfig(audio_dim=2, visual_dim=2, width=2, heads=1, layers=1, aux_hidden=(2, 2)))
+    fill(model, {k: torch.zeros(v.shape) for k, v in model.state_dict().items()}, "warm")
+    try_out(model, "warm")
+
+
+def _main() -> None:
+    source, out, report, layout, told, memory, seconds = sys.argv[1:]
+    _warm()
+    answers = json.loads(told)
+    choices = Choices(**{**answers, "labels": tuple(answers["labels"])}) if answers else None
     guard.limit(int(memory), int(seconds))
+    guard.confine([Path(source)], [Path(out).parent])
     try:
-        found = examine(Path(source), Path(out), layout)
+        found = examine(Path(source), Path(out), layout, choices)
     except MemoryError:
         found = Report(_TOO_MUCH)
     Path(report).write_text(json.dumps(asdict(found)), encoding="utf-8")

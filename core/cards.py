@@ -25,6 +25,7 @@ from core.text import shown
 # Metrics that a table has room for, with their titles.
 METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "uar": "UAR", "ece": "ECE", "ccc": "CCC", "mae": "MAE"}
 _LONGEST = 200
+_MOST_SENTENCES = 20
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Card:
         layout: the public layout that it came in; empty for our own.
         unfit: one sentence where clips are not read into what the model takes; empty where it can be asked.
         imported: of predictions without a model, where they came from, title -> text.
+        assumed: what the public layout's file did not say, and what was taken instead, a sentence each.
+        remarks: what else there was in the file.
         problems: what could not be used of an imported table, the first ones of ``count``.
     """
 
@@ -55,6 +58,8 @@ class Card:
     imported: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     count: int = 0
+    assumed: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def held_out(card: Mapping[str, Any]) -> str:
@@ -79,6 +84,8 @@ def read_card(path: Path) -> Card:
         card.get("synthetic_training") is True,
         _text(card.get("layout")),
         unfit(model.spec),
+        assumed=_sentences(card.get("assumed")),
+        remarks=_sentences(card.get("remarks")),
     )
 
 
@@ -161,6 +168,14 @@ def _training(card: Mapping[str, Any]) -> dict[str, str]:
 def _metrics(found: Any) -> dict[str, dict[str, float]]:
     heads = found.items() if isinstance(found, dict) else ()
     return {shown(head, 40): _known(values) for head, values in heads if isinstance(values, dict)}
+
+
+def _sentences(found: Any) -> tuple[str, ...]:
+    return (
+        tuple(shown(line, 2 * _LONGEST) for line in found[:_MOST_SENTENCES] if isinstance(line, str))
+        if isinstance(found, list)
+        else ()
+    )
 
 
 def _known(values: Mapping[str, Any]) -> dict[str, float]:

@@ -21,13 +21,15 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from core import foreign
+from core.choices import NO_CHOICES, Choices
 from core.errors import UserError
 from core.features.store import content_hash, write_atomically
-from core.fit import check_fit
+from core.filling import check_sizes, fill, try_out
 from core.layouts import LAYOUTS
 from core.models import catalogue  # noqa: F401  (registers the systems)
 from core.models.base import MODELS, AVModel, ModelSpec
-from core.tensorfiles import read_tensors, unwrapped
+from core.tensorfiles import read_tensors
 from core.text import shown
 
 FORMAT = "affectscope-1"
@@ -106,7 +108,7 @@ def load(path: Path) -> Checkpoint:
     name = shown(Path(path).name)
     model, card = _described(name, metadata, len(tensors))
     state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    _fill(model, state, name)
+    fill(model, state, name)
     stats = {
         kind: {k.split(".", 2)[2]: v for k, v in tensors.items() if k.startswith(f"normaliser.{kind}.")}
         for kind in ("mean", "std")
@@ -117,43 +119,22 @@ def load(path: Path) -> Checkpoint:
             raise UserError(f"{name} carries statistics that do not fit its model's {modality} input: export it again.")
     # Loaded to be asked, not trained: explanations need no gradient of any weight.
     model.requires_grad_(False)
-    return Checkpoint(model, Normaliser(stats["mean"], stats["std"]), card, Path(path), content_hash(Path(path)))
+    normaliser = Normaliser(stats["mean"], stats["std"])
+    try_out(model, name, normaliser)
+    return Checkpoint(model, normaliser, card, Path(path), content_hash(Path(path)))
 
 
-def load_foreign(path: Path, layout: str) -> AVModel:
+def load_foreign(path: Path, layout: str, choices: Choices = NO_CHOICES) -> AVModel:
     """Read a public repository's state_dict, or a folder of them: the model, in evaluation mode, that gives the same numbers.
 
     Args:
         layout: which repository's, one of ``core.layouts.LAYOUTS``.
+        choices: what no state_dict says of its model.
 
     Raises:
         UserError: as ``load``.
     """
-    convert = LAYOUTS[layout]
-    path = Path(path)
-    name = shown(path.name)
-    state = foreign_tensors(path)
-    try:
-        with torch.device("meta"):
-            model, state = convert(state)
-    except Exception as error:
-        raise UserError(
-            f"{name} does not hold the tensors of {layout}: {shown(str(error))} is missing or misshapen; choose another layout."
-        ) from error
-    _fill(model, state, name)
-    return model
-
-
-def foreign_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a public repository's file as its classes name them; of a folder of files as ``file:key``.
-
-    Raises:
-        UserError: as ``read_tensors``.
-    """
-    if not path.is_dir():
-        return unwrapped(read_tensors(path)[0])
-    # A folder holds one state_dict a module; their keys are told apart by the file's name.
-    return {f"{file.name}:{k}": v for file in sorted(path.glob("*.pt")) for k, v in unwrapped(read_tensors(file)[0]).items()}
+    return foreign.read(path, layout, choices).model
 
 
 def is_ours(path: Path) -> bool:
@@ -194,6 +175,7 @@ def _described(name: str, metadata: Mapping[str, str], tensors: int) -> tuple[AV
     except Exception as error:
         raise UserError(f"{name} describes its model in a way that cannot be read: export it again.") from error
     check_labels(model.spec.labels, name)
+    check_labels(model.spec.heads, name)
     return model, card
 
 
@@ -224,6 +206,7 @@ def _build(system: str, config: Mapping[str, Any], most_layers: int) -> AVModel:
         raise ValueError(f"{wrong[0]} is of another kind than {hints[wrong[0]]}")
     if any(isinstance(v, int) and v > most_layers for k, v in values.items() if "layers" in k):
         raise UserError("its header asks for more layers than it holds, so it is damaged or hostile.")
+    check_sizes(values)
     with torch.device("meta"):
         return kind(kind.config_type(**values))  # type: ignore[call-arg]
 
@@ -247,25 +230,3 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
     return isinstance(hint, type) and isinstance(value, hint)
-
-
-def _fill(model: AVModel, state: Mapping[str, Tensor], name: str) -> None:
-    """Put a state into a model, or say what does not fit."""
-    own = model.state_dict()
-    # Neither moves an answer: public files lack the one and sometimes the other.
-    optional = {k for k in own if k == "prior" or k.endswith("num_batches_tracked")}
-    shapes, given = ({k: tuple(v.shape) for k, v in tensors.items()} for tensors in (own, state))
-    check_fit(name, model.spec, shapes, given, optional)
-    if any(v.is_floating_point() != own[k].is_floating_point() or v.is_complex() for k, v in state.items()):
-        raise UserError(f"{name} holds weights of a kind that its model does not have: save its state_dict in float32.")
-    # Contiguous copies: a tensor in a file may be one number stretched over gigabytes, or share another's memory. What a GPU
-    # kept in half precision is answered in single.
-    state = {k: torch.empty_like(v, dtype=own[k].dtype, memory_format=torch.contiguous_format).copy_(v) for k, v in state.items()}
-    broken = [k for k, v in state.items() if not torch.isfinite(v).all()]
-    if broken:
-        raise UserError(f"{name} holds NaN or infinite weights (first in {broken[0]}): its training diverged.")
-    rest = {k: torch.zeros_like(own[k], device="cpu") for k in optional - state.keys()}
-    if "prior" in rest and model.spec.task == "classification":
-        rest["prior"] = rest["prior"].log_softmax(0)
-    model.load_state_dict({**state, **rest}, assign=True)
-    model.requires_grad_(True).eval()

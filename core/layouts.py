@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from core.models.auxformer import AuxFormer, AuxFormerConfig
-from core.models.base import AVModel
-from core.models.mult import MulT, MulTConfig
-from core.models.uavm import UAVM, UAVMConfig
-from core.models.vavl import VAVL, VAVLConfig
+from core.errors import UserError
+from core.models.auxformer import AuxFormerConfig
+from core.models.mult import MulTConfig
+from core.models.sfav import OTHER, SFAVConfig
+from core.models.uavm import UAVMConfig
+from core.models.vavl import VAVLConfig
 from core.registry import Registry
+from core.weights import is_bookkeeping, plain, prefixes, unwrapped
 
 State = dict[str, Tensor]
-LAYOUTS: Registry[Callable[[State], tuple[AVModel, State]]] = Registry("layout")
+# A state_dict whose keys are the layout's own -> our model's config, and its state as our model has it.
+LAYOUTS: Registry[Callable[[State], tuple[Any, State]]] = Registry("layout")
 
 # How the keys of each begin that no other layout has all of; the first that fits is it.
 _MARKS: dict[str, tuple[str, ...]] = {
@@ -25,21 +29,49 @@ _MARKS: dict[str, tuple[str, ...]] = {
     "mult": ("proj_a.", "proj_v.", "trans_a_with_v.", "trans_a_mem."),
     "vavl": ("final_acoustic_head.pt:", "final_shared_head.pt:"),
     "uavm": ("a_trans.", "v_trans.", "s_trans."),
+    "sfav": ("audio_model.conv1d_0.", "visual_model.conv1d_0.", "classifier_1."),
 }
+# The keys that each layout knows; what else stands beside them is no part of the model.
+_OWN = {
+    "auxformer-v2": r"(conv_1d_[av]|trans_[av]_with_[av]|trans_[av]_mem|[av]_mem|proj_aux\d|proj\d|out_layer_aux|out_layer)\.",
+    "mult": r"(proj_[alv]|trans_[alv]_with_[alv]|trans_[alv]_mem|proj\d|out_layer)\.",
+    "vavl": r"[^:]+:(conv_1d|layer_norm\.|x_(acoustic|visual|shared)\.|projav\d\.|out_layer\.)",
+    "uavm": r"[avs]_trans\.",
+    "sfav": r"(audio|visual)_model\.conv1d_|av1?\.|va1?\.|classifier_1\.",
+}
+_OWN["auxformer-v1"] = _OWN["auxformer-v2"]
 _MODALITY = {"a": "audio", "v": "visual", "l": "text"}
 
 
 def recognise(keys: Collection[str]) -> str | None:
-    """The layout that a file's keys are of, or None where they are of none that is known."""
-    for layout, marks in _MARKS.items():
-        if all(any(key.startswith(mark) for key in keys) for mark in marks):
-            return layout
-    return None
+    """The layout that a file's keys are of, whatever stands before them; None where they are of none that is known."""
+    keys = {plain(key) for key in keys}
+    return next((layout for layout, marks in _MARKS.items() if prefixes(keys, marks)), None)
+
+
+def own(layout: str, state: Mapping[str, Tensor]) -> tuple[State, list[str], list[str]]:
+    """A file's tensors by the keys that the layout has for them.
+
+    Returns:
+        The tensors; keys of the file that are no part of the layout; and what stands before other weights of it in the file, as an
+        average's.
+    """
+    named = {plain(key): key for key in state}
+    before = prefixes(named, _MARKS[layout])
+    if before:
+        found = {key.removeprefix(before[0]): state[old] for key, old in named.items() if key.startswith(before[0])}
+    else:
+        found = unwrapped({key: state[old] for key, old in named.items()})
+    known = re.compile(_OWN[layout])
+    mine = {key: value for key, value in found.items() if known.match(key) and not is_bookkeeping(key)}
+    taken = {f"{before[0] if before else ''}{key}" for key in found if known.match(key) or is_bookkeeping(key)}
+    left_out = [old for key, old in named.items() if before and key not in taken and not is_bookkeeping(key)]
+    return mine, left_out, before[1:]
 
 
 @LAYOUTS.register("auxformer-v1")
 @LAYOUTS.register("auxformer-v2")
-def auxformer(state: State) -> tuple[AVModel, State]:
+def auxformer(state: State) -> tuple[AuxFormerConfig, State]:
     """ilucasgoncalves/AuxFormer: git history (v1) and HEAD (v2), which differ in sizes only. Ten heads are in neither file."""
     state = _renamed(
         state,
@@ -65,11 +97,11 @@ def auxformer(state: State) -> tuple[AVModel, State]:
         layers=_depth(state, "cross.audio"),
         aux_hidden=(len(state["aux.layers.0.weight"]), len(state["aux.layers.1.weight"])),
     )
-    return AuxFormer(config), state
+    return config, state
 
 
 @LAYOUTS.register("mult")
-def mult(state: State) -> tuple[AVModel, State]:
+def mult(state: State) -> tuple[MulTConfig, State]:
     """yaohungt/Multimodal-Transformer, with three modalities, or with the two whose keys the file has. Five heads."""
     state = _renamed(
         state,
@@ -90,7 +122,7 @@ def mult(state: State) -> tuple[AVModel, State]:
         layers=_depth(state, "cross.audio_asks_visual"),
         memory_layers=_depth(state, "memory.audio"),
     )
-    return MulT(config), state
+    return config, state
 
 
 # One file a module; what each becomes here.
@@ -126,7 +158,7 @@ _CONFORMER = {
 
 
 @LAYOUTS.register("vavl")
-def vavl(state: State) -> tuple[AVModel, State]:
+def vavl(state: State) -> tuple[VAVLConfig, State]:
     """ilucasgoncalves/VAVL: a folder of nine state_dict files; keys come as ``file:key``. Eight heads."""
     converted: State = {}
     for name, value in state.items():
@@ -150,15 +182,16 @@ def vavl(state: State) -> tuple[AVModel, State]:
         shared_layers=_depth(converted, "shared"),
         kernel=converted["shared.layers.0.convolution.depthwise.weight"].shape[-1],
         hidden=(len(converted["predict.audio.0.weight"]), len(converted["predict.audio.3.weight"])),
+        reconstruct="rebuild.audio.0.weight" in converted,
     )
-    return VAVL(config), converted
+    return config, converted
 
 
 _UAVM_PARTS = {"a": "audio", "v": "visual", "s": "shared"}
 
 
 @LAYOUTS.register("uavm")
-def uavm(state: State) -> tuple[AVModel, State]:
+def uavm(state: State) -> tuple[UAVMConfig, State]:
     """YuanGongND/uavm with layers of both kinds, as wide in the shared part as in the others. Four heads."""
     widths = {part: state[f"{letter}_trans.in_proj.weight"].shape for letter, part in _UAVM_PARTS.items()}
 
@@ -193,7 +226,60 @@ def uavm(state: State) -> tuple[AVModel, State]:
         shared_layers=_depth(converted, "shared.encoder"),
         steps=len(converted["shared.positions"]),
     )
-    return UAVM(config), converted
+    return config, converted
+
+
+_FUSED = {
+    r"(?:attn\.)?q\.": "query.",
+    r"attn\.kv\.": "key_value.",
+    r"attn\.proj\.": "out.",
+    r"norm1_q\.": "query_norm.",
+    r"norm1_k\.": "key_norm.",
+    r"norm2\.": "feed_forward.0.",
+    r"mlp\.fc1\.": "feed_forward.1.",
+    r"mlp\.fc2\.": "feed_forward.3.",
+}
+
+
+@LAYOUTS.register("sfav")
+def sfav(state: State) -> tuple[SFAVConfig, State]:
+    """katerynaCh/multimodal-emotion-recognition with any of its three fusions, from its face network's features on. One head."""
+    fusion = "lt" if "av.attn.q.weight" in state else "it" if "av1.attn.q.weight" in state else "ia"
+    converted: State = {}
+    for key, value in state.items():
+        branch = re.match(r"(audio|visual)_model\.conv1d_([0-3])\.([01])\.(.*)", key)
+        cross = re.match(r"(av|va)1?\.(.*)", key)
+        if branch:
+            stage, number = ("first", int(branch[2])) if branch[2] in "01" else ("second", int(branch[2]) - 2)
+            kind = ("convolution", "norm")[int(branch[3])]
+            converted[f"{stage}.{branch[1]}.{number}.{kind}.{branch[4]}"] = value
+        elif cross:
+            # "ia" makes values and never uses them.
+            if fusion == "ia" and cross[2].startswith("kv."):
+                converted[f"cross.{_MODALITY[cross[1][0]]}.key.weight"] = value[: len(value) // 2]
+            elif not (fusion == "ia" and cross[2].startswith("proj.")):
+                converted[f"cross.{_MODALITY[cross[1][0]]}.{_first_fitting(cross[2], _FUSED)}"] = value
+        elif key.startswith("classifier_1.0."):
+            converted[f"out.{key.removeprefix('classifier_1.0.')}"] = value
+    kernels = {m: [converted[f"{s}.{m}.{i}.convolution.weight"] for s in ("first", "second") for i in (0, 1)] for m in OTHER}
+    config = SFAVConfig(
+        labels=_labels(converted, "out.weight"),
+        fusion=fusion,  # type: ignore[arg-type]
+        variant="code",
+        audio_dim=kernels["audio"][0].shape[1],
+        visual_dim=kernels["visual"][0].shape[1],
+        audio_channels=tuple(len(kernel) for kernel in kernels["audio"]),  # type: ignore[arg-type]
+        visual_channels=tuple(len(kernel) for kernel in kernels["visual"]),  # type: ignore[arg-type]
+    )
+    return config, converted
+
+
+def _first_fitting(key: str, names: Mapping[str, str]) -> str:
+    for pattern, name in names.items():
+        new, hits = re.subn(f"^{pattern}", name, key)
+        if hits:
+            return new
+    return key
 
 
 def _vavl_encoder_key(part: str, key: str) -> str:
@@ -202,10 +288,7 @@ def _vavl_encoder_key(part: str, key: str) -> str:
     if key.startswith("layer_norm."):
         return f"shared_norm.{key.removeprefix('layer_norm.')}"
     key = re.sub(r"^x_(acoustic|visual|shared)\.", "", key)
-    for pattern, name in _CONFORMER.items():
-        key, hits = re.subn(f"^{pattern}", name, key)
-        if hits:
-            break
+    key = _first_fitting(key, _CONFORMER)
     return f"shared.{key}" if part == "shared" else f"own.{part}.{key}"
 
 
@@ -219,9 +302,18 @@ def _renamed(state: State, names: Mapping[str, Callable[[re.Match[str]], str]]) 
             key, hits = re.subn(f"^{pattern}", name, key)
             if hits:
                 break
-        # Their projections are convolutions over one frame.
-        renamed[key] = value.squeeze(-1) if key.startswith("project.") else value
+        renamed[key] = _over_one_frame(value) if key.startswith("project.") else value
     return renamed
+
+
+def _over_one_frame(weight: Tensor) -> Tensor:
+    """Projections are convolutions over one frame in the public code."""
+    if weight.ndim == 3 and weight.shape[-1] != 1:
+        raise UserError(
+            f"its projections look at {weight.shape[-1]} frames at once (a kernel over 1), where the public code has a kernel of 1: "
+            "such a model cannot be read."
+        )
+    return weight.squeeze(-1)
 
 
 def _depth(state: State, encoder: str) -> int:
@@ -231,6 +323,17 @@ def _depth(state: State, encoder: str) -> int:
     if not found:
         raise KeyError(f"{encoder}.layers")
     return len(found)
+
+
+VAVL_MARKS = {"audio": "x_acoustic.", "visual": "x_visual.", "shared": "x_shared."}
+
+
+def vavl_part(file: str, state: Mapping[str, Tensor]) -> State:
+    """The tensors of one of VAVL's files as ``file:key``, without what wrappers put before or into their keys."""
+    named = {plain(key): value for key, value in state.items()}
+    before = prefixes(named, [VAVL_MARKS.get(VAVL_FILES[file], "projav1.")])
+    found = {k.removeprefix(before[0]): v for k, v in named.items() if k.startswith(before[0])} if before else unwrapped(named)
+    return {f"{file}:{key}": value for key, value in found.items()}
 
 
 def _labels(state: State, last: str = "main.out.weight") -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.admit import Report, admit
+from core.choices import NO_CHOICES, Choices
 from core.errors import UserError
 from core.features.store import cache_root, content_hash, key_of, write_atomically
 from core.text import shown, unlike
@@ -71,8 +72,9 @@ def take_in(
     taken: Collection[str],
     layout: str = "",
     check: Callable[[], object] = lambda: None,
+    choices: Choices | None = NO_CHOICES,
 ) -> tuple[Entry | None, Report]:
-    """Let a checkpoint in, or say why not. What is there already is not read again.
+    """Let a checkpoint in, or say why not, or what it leaves open. What is there already is not read again.
 
     Args:
         source: a file, or a folder of one layout's files.
@@ -80,22 +82,22 @@ def take_in(
         taken: the names of other models.
         layout: see ``admit``.
         check: called a few times a second; what it raises ends the work.
+        choices: what a public layout's file does not say; None to be asked first.
 
     Raises:
         UserError: when there is nothing of that name, or no room on the disk.
     """
-    digest = _digest(source)
+    digest = _digest(source, choices)
     known = _read(root() / digest / "facts.json")
     if known is not None:
         return known, Report(layout=known.layout)
     part = root() / f".part-{uuid.uuid4().hex}"
     try:
         part.mkdir(parents=True)
-        report = admit(source, part / "model.safetensors", layout, check)
-        if report.error:
+        report = admit(source, part / "model.safetensors", layout, check, choices=choices)
+        if report.error or report.asked:
             return None, report
-        files = list(source.glob("*.pt")) if source.is_dir() else [source]
-        size = sum(file.stat().st_size for file in files)
+        size = sum(file.stat().st_size for file in _files(source))
         name = unlike(_plain(Path(called).stem), {*taken, *entries()})
         entry = Entry(digest, name, shown(Path(called).name), report.layout, size, datetime.now(UTC).isoformat())
         (part / "facts.json").write_text(json.dumps(asdict(entry)), encoding="utf-8")
@@ -140,27 +142,40 @@ def sweep(seconds: float = _KEPT_SECONDS) -> None:
 
 def together(names: Collection[str]) -> bool:
     """Whether files of these names are one model in parts."""
-    from core.layouts import VAVL_FILES
+    from core.foreign import is_part
 
-    return len(names) > 1 and set(names) <= VAVL_FILES.keys()
+    return len(names) > 1 and all(is_part(name) for name in names)
+
+
+def part_name(name: str) -> str:
+    """What a part of a model is called here, of a fixed few: nothing that a person sends becomes a path."""
+    return f"{name.split('.')[0]}.pt"
 
 
 def find_path(text: str) -> Path:
-    """A file or folder on this machine that a person names.
+    """A file or folder on this machine that a person names; what it is, its content says.
 
     Raises:
-        UserError: when there is none, or it is no checkpoint.
+        UserError: when there is none, or a folder is empty.
     """
+    from core.filekinds import kind_of
     from core.imports.read import SUFFIXES as TABLES
-    from core.tensorfiles import SUFFIXES
 
     path = Path(os.path.expanduser(text.strip()))
     if "\0" in text or not path.is_absolute():
         raise UserError("Give the whole path of a file or folder on the machine that runs the app, from / on.")
-    if path.is_dir() and not any(path.glob("*.pt")):
-        raise UserError(f"{shown(str(path), 200)} holds no .pt file: name the folder of a layout's state_dicts.")
-    if not path.is_dir() and (path.suffix not in (*SUFFIXES, *TABLES) or not path.is_file()):
-        raise UserError(f"There is no checkpoint {shown(str(path), 200)} on the machine that runs the app: check the path.")
+    called = shown(str(path), 200)
+    try:
+        if path.is_dir() and not any(file.is_file() for file in path.iterdir()):
+            raise UserError(f"{called} holds no file: name a checkpoint, or the folder of a layout's state_dicts.")
+        if not path.exists():
+            raise UserError(f"There is no {called} on the machine that runs the app: check the path.")
+        if not (path.is_dir() or path.is_file()) or not os.access(path, os.R_OK):
+            raise UserError(f"{called} cannot be read by the app: check what it is, and its permissions.")
+        if path.is_file() and path.suffix.lower() not in TABLES:
+            kind_of(path)
+    except OSError as error:
+        raise UserError(f"{called} cannot be read by the app: {error.strerror or 'the disk refuses'}.") from error
     return path
 
 
@@ -187,10 +202,16 @@ def _removed(entry_id: str) -> Path:
     return root() / f".removed-{entry_id}"
 
 
-def _digest(source: Path) -> str:
-    if not source.is_dir():
-        return content_hash(source)[:24]
-    return key_of(*((file.name, content_hash(file)) for file in sorted(source.glob("*.pt"))))[:24]
+def _files(source: Path) -> list[Path]:
+    return sorted(file for file in source.iterdir() if file.is_file()) if source.is_dir() else [source]
+
+
+def _digest(source: Path, choices: Choices | None) -> str:
+    content = content_hash(source)[:24] if not source.is_dir() else ""
+    if content and not (choices and choices != NO_CHOICES):
+        return content
+    named = ((file.name, content_hash(file)) for file in _files(source))
+    return key_of(*named, *([asdict(choices)] if choices and choices != NO_CHOICES else []))[:24]
 
 
 def _plain(text: str) -> str:

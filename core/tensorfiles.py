@@ -1,10 +1,12 @@
-"""Tensors out of files that nobody vouches for. Nothing is ever unpickled, and nothing is allocated that a file only claims."""
+"""Tensors out of files that nobody vouches for. Nothing is ever unpickled, and nothing is allocated that a file only claims.
+
+What a file is, its first bytes decide, whatever its name ends in.
+"""
 
 from __future__ import annotations
 
 import pickle
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,46 +15,64 @@ import torch
 from torch import Tensor
 
 from core.errors import UserError
+from core.filekinds import check_archive, kind_of
+from core.foreignpickles import STAND_INS, refusal
 from core.text import shown
+from core.weights import Weights, choose
 
-SUFFIXES = (".safetensors", ".pt", ".pth")
-# Under what people's training scripts put the weights.
-_NESTED = ("state_dict", "model_state_dict", "model")
-# What wrappers put before every key: DataParallel, torch.compile, Lightning.
-_WRAPPERS = ("module.", "_orig_mod.", "model.")
-# Layers may share a tensor, so a file may hold less than its tensors add up to; not less than a quarter.
-_SHARED = 4
+# What checkpoints usually end in; others are read too.
+SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
+_ZIP_MAGIC = b"PK\x03\x04"
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a ``.safetensors``, ``.pt`` or ``.pth`` file, and the header's metadata.
+    """The tensors of a checkpoint, and its header's metadata.
 
     Raises:
         UserError: when the file is not there, damaged, would need to run code, or claims more than it holds.
     """
+    weights, metadata = read_weights(path)
+    return dict(weights.state), metadata
+
+
+def read_weights(
+    path: Path, wanted: str = "", known: Callable[[Collection[str]], object] = lambda keys: None
+) -> tuple[Weights, dict[str, str]]:
+    """The weights of a checkpoint with what was left out, and its header's metadata; see ``core.weights.choose``.
+
+    Raises:
+        UserError: as ``read_tensors``, and when there are no weights where they are wanted.
+    """
     path = Path(path)
     name = shown(path.name)
-    if not path.is_file():
+    if path.is_dir():
+        raise UserError(f"{name} is a folder: choose the checkpoint in it.")
+    if not path.exists():
         raise UserError(f"There is no checkpoint {shown(str(path), 300)}: check the path.")
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"{name} is no checkpoint: choose a .safetensors, .pt or .pth file.")
+    if not path.is_file():
+        raise UserError(f"{name} is no file: choose a checkpoint.")
     try:
-        if path.suffix == ".safetensors":
+        kind = kind_of(path)
+        if kind == "safetensors":
             with safetensors.safe_open(path, framework="pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                return tensors, file.metadata() or {}
-        content = load(path)
+                return Weights(tensors), file.metadata() or {}
+        pickled = check_archive(path) if kind == "zip" else ""
+        content = _unpickled(path, kind == "zip", STAND_INS)
     except pickle.UnpicklingError as error:
-        with path.open("rb") as file:
-            pickled = file.read(1) in (b"\x80", b"P")
-        why = "holds pickled code, which is never run" if pickled else "is damaged or no checkpoint"
-        raise UserError(f"{name} {why}: save the model's state_dict and load that.") from error
+        why = refusal(path, kind, pickled)
+        raise UserError(f"{name} {why or _DAMAGED}.") from error
     except UserError:
         raise
+    except PermissionError as error:
+        raise UserError(f"{name} may not be read by you: change its permissions.") from error
     # Whatever a made-up file does to a parser, it is the file's fault.
     except Exception as error:
-        raise UserError(f"{name} is damaged or no checkpoint: copy it again from where it was made.") from error
-    return _state(content, name, path.stat().st_size), {}
+        raise UserError(f"{name} {_DAMAGED}.") from error
+    return choose(content, name, path.stat().st_size, wanted, known), {}
+
+
+_DAMAGED = "is damaged or no checkpoint: download it again, or save the model's state_dict and load that"
 
 
 def load(path: Path, stand_ins: Sequence[tuple[type, str]] = ()) -> Any:
@@ -67,46 +87,14 @@ def load(path: Path, stand_ins: Sequence[tuple[type, str]] = ()) -> Any:
         pickle.UnpicklingError: when it asks for anything but tensors, plain containers and ``stand_ins``.
         Exception: of any kind, when it is damaged.
     """
-    packed = _check_archive(path)
+    with path.open("rb") as file:
+        packed = file.read(4) == _ZIP_MAGIC
+    if packed:
+        check_archive(path)
+    return _unpickled(path, packed, stand_ins)
+
+
+def _unpickled(path: Path, packed: bool, stand_ins: Sequence[tuple[Any, str]]) -> Any:
     with torch.serialization.safe_globals(list(stand_ins)):
         # Mapped, a storage is a part of the file: a claim of more is refused instead of allocated.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=packed)
-
-
-def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state without what a wrapper put before every key."""
-    found = dict(state)
-    for wrapper in _WRAPPERS:
-        if found and all(key.startswith(wrapper) for key in found):
-            found = {key.removeprefix(wrapper): value for key, value in found.items()}
-    return {key.removeprefix("module."): value for key, value in found.items()}
-
-
-def _check_archive(path: Path) -> bool:
-    """Whether it is a zip archive, which torch.save writes: uncompressed, so that its size says what it holds."""
-    with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04":
-            return False
-    name = shown(path.name)
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-    if any(entry.filename.endswith("constants.pkl") for entry in entries):
-        raise UserError(f"{name} is a TorchScript program, which is never run: save the model's state_dict and load that.")
-    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or (
-        sum(entry.file_size for entry in entries) > path.stat().st_size
-    ):
-        raise UserError(f"{name} is packed in a way that no checkpoint is: save it again with torch.save.")
-    return True
-
-
-def _state(content: Any, name: str, size: int) -> dict[str, Tensor]:
-    if isinstance(content, dict):
-        content = next((content[key] for key in _NESTED if isinstance(content.get(key), dict)), content)
-    if not isinstance(content, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()):
-        raise UserError(f"{name} holds no state_dict: save `model.state_dict()` and load that.")
-    if any(t.layout != torch.strided or t.is_meta or t.is_quantized or t.is_nested for t in content.values()):
-        raise UserError(f"{name} holds tensors without plain numbers: save the state_dict of the model in float32.")
-    sizes = [t.numel() * t.element_size() for t in content.values()]
-    if any(one > size for one in sizes) or sum(sizes) > _SHARED * size:
-        raise UserError(f"{name} claims larger tensors than it holds: save the model's state_dict again.")
-    return dict(content)

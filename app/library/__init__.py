@@ -63,9 +63,9 @@ def zone(url: str, *, key: str, dropped: Callable[[Any], None]) -> None:
         if said:
             dropped(said.get("files"))
 
-    hint = f"{', '.join(SUFFIXES)}, up to {LIMIT_MB >> 10} GB a file; the files of a VAVL folder go together. "
+    hint = f"{', '.join(SUFFIXES)} or any other ending, up to {LIMIT_MB >> 10} GB a file; a VAVL folder's files go together. "
     hint += f"Or a table of another model's predictions: {', '.join(TABLES)}, up to {TABLE_MB} MB"
-    data = {"url": url, "limit": LIMIT_MB << 20, "types": [*SUFFIXES, *TABLES], "hint": hint}
+    data = {"url": url, "limit": LIMIT_MB << 20, "types": [*SUFFIXES, ".tar", ".th", ".model", *TABLES], "hint": hint}
     _ZONE(key=key, data=data, on_dropped_change=told)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from app.library.drops import Arrival
 from core import cards, checkpoints, devices, library
 from core.admit import Report
 from core.cards import Card
+from core.choices import Choices
 from core.corpora import Corpus, open_corpus
 from core.corpora.known import Known, known, remember
 from core.corpora.readers import recognise
@@ -25,7 +26,6 @@ from core.features.store import content_hash, key_of
 from core.imports import shelf as imports
 from core.imports.guarded import take_in_guarded
 from core.imports.read import SUFFIXES as TABLES
-from core.layouts import VAVL_FILES
 from core.survey import Survey
 from core.text import shown
 
@@ -43,6 +43,7 @@ class Arriving:
         called: what its owner calls it.
         ours: whether the file was sent here, so that it is ours to delete.
         corpus: that is looked at, which a table of predictions may be about.
+        choices: what a public layout's file does not say; None to be asked.
     """
 
     source: Path
@@ -51,10 +52,11 @@ class Arriving:
     ours: bool
     layout: str = ""
     corpus: str = ""
+    choices: Choices | None = None
 
     @property
     def id(self) -> str:
-        return f"admit-{key_of(str(self.source), self.layout)}"
+        return f"admit-{key_of(str(self.source), self.layout, asdict(self.choices) if self.choices else None)}"
 
 
 # Job -> what became of it: the entry's name, and the report.
@@ -68,10 +70,10 @@ def sorted_out(arrivals: Sequence[Arrival], device: str, corpus: str) -> list[Ar
         return [Arriving(arrival.path, arrival.name, device, True, corpus=corpus) for arrival in arrivals]
     folder = library.incoming()
     for arrival in arrivals:
-        # A name that is one of a fixed few: nothing that a person sends becomes a path.
-        arrival.path.replace(folder / next(name for name in VAVL_FILES if name == arrival.name))
+        arrival.path.replace(folder / library.part_name(arrival.name))
         shutil.rmtree(arrival.path.parent, ignore_errors=True)
-    return [Arriving(folder, f"VAVL, {len(names)} files", device, True)]
+    system = "AuxFormer" if any(name.startswith("final_head.") for name in names) else "VAVL"
+    return [Arriving(folder, f"{system}, {len(names)} files", device, True)]
 
 
 def begin(arriving: Arriving) -> jobs.Job:
@@ -103,7 +105,12 @@ def _admit(arriving: Arriving, progress: jobs.Progress) -> None:
         _OUTCOMES[arriving.id] = (same, Report())
         return
     entry, report = library.take_in(
-        arriving.source, arriving.called, services.models(), arriving.layout, lambda: progress("Reading", 0.5)
+        arriving.source,
+        arriving.called,
+        services.models(),
+        arriving.layout,
+        lambda: progress("Reading", 0.5),
+        arriving.choices,
     )
     if entry:
         library.choose_device(entry.name, arriving.device)

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 
 from core import library
 from core.errors import UserError
+from core.filekinds import HEAD, fault_of
 from core.imports.read import LIMIT_MB as TABLE_MB
 from core.imports.read import SUFFIXES as TABLES
 from core.tensorfiles import SUFFIXES
@@ -81,12 +82,15 @@ async def receive(request: Request) -> Response:
     _forget(arrived)
     if len(arrived) >= _MOST_WAITING:
         return _refused("Too many files are waiting: reload the page.", 429)
-    if Path(name).suffix not in (*SUFFIXES, *TABLES):
-        return _refused(f"{name} is no checkpoint: choose a .safetensors, .pt or .pth file, or a .csv or .parquet table.", 415)
     folder = library.incoming()
-    path = folder / f"dropped{Path(name).suffix}"
+    suffix = Path(name).suffix.lower()
+    path = folder / f"dropped{suffix if suffix in (*SUFFIXES, *TABLES) else ''}"
     try:
-        await write(request, path, name, TABLE_MB if path.suffix in TABLES else LIMIT_MB)
+        limit = TABLE_MB if path.suffix in TABLES else LIMIT_MB
+        await write(request, path, name, limit, _of_some_kind if not path.suffix else None)
+    except _OfNoKind as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        return _refused(f"{name} {error}.", 415)
     except UserError as error:
         shutil.rmtree(folder, ignore_errors=True)
         return _refused(str(error), 413)
@@ -98,8 +102,20 @@ async def receive(request: Request) -> Response:
     return JSONResponse({"id": mark})
 
 
-async def write(request: Request, path: Path, name: str, limit_mb: int) -> None:
+class _OfNoKind(UserError):
+    """A file of an ending that says nothing, which is no checkpoint by its first bytes."""
+
+
+def _of_some_kind(head: bytes) -> None:
+    if fault := fault_of(head):
+        raise _OfNoKind(fault)
+
+
+async def write(request: Request, path: Path, name: str, limit_mb: int, check: Callable[[bytes], None] | None = None) -> None:
     """Write a request's body to disk as it comes, and stop as soon as it is too large.
+
+    Args:
+        check: called with the first bytes, up to ``HEAD`` of them; what it raises ends the arrival.
 
     Raises:
         UserError: when it is, or the disk is full.
@@ -109,12 +125,16 @@ async def write(request: Request, path: Path, name: str, limit_mb: int) -> None:
     room = shutil.disk_usage(path.parent).free - _SPARE
     claimed = request.headers.get("content-length", "")
     _fits(name, int(claimed) if claimed.isdecimal() and len(claimed) < 20 else 0, limit, room)
-    size, waiting = 0, bytearray()
+    size, waiting, head = 0, bytearray(), b""
     with path.open("wb") as out:
         async for chunk in request.stream():
             size += len(chunk)
             _fits(name, size, limit, room)
             waiting += chunk
+            if check is not None and chunk and len(head) < HEAD:
+                # Content decides, and the rest of a film need not arrive.
+                head = (head + chunk)[:HEAD]
+                check(head)
             # Off the event loop, which serves every other page.
             if len(waiting) >= _CHUNK:
                 await run_in_threadpool(out.write, bytes(waiting))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from app import jobs, reports, services, session
-from app.library import Sheet, data, drops, sheets, view, zone
+from app.library import Sheet, asking, data, drops, sheets, view, zone
 from app.progress import finished
 from core import devices, library
 from core.errors import UserError
@@ -74,6 +75,9 @@ def arrivals() -> None:
             st.session_state[_NEWS] = name
             session.choose_option(_SHOWN, json.dumps([name]))
             continue
+        if report.asked:
+            asking.form(one, report, _begin_again)
+            continue
         _refused(one, report)
     if news := st.session_state.pop(_NEWS, ""):
         sheets([Sheet(f"{news} is in the library", [data.news(news)], tone="good")], key="library-news")
@@ -99,9 +103,13 @@ def _refused(one: data.Arriving, report: data.Report) -> None:
 
 
 def _again(one: data.Arriving, layout: str) -> None:
+    _begin_again(one, replace(one, layout=layout))
+
+
+def _begin_again(one: data.Arriving, other: data.Arriving) -> None:
     st.session_state[_ARRIVING].remove(one)
     jobs.forget(one.id)
-    _begin([data.Arriving(one.source, one.called, one.device, one.ours, layout)])
+    _begin([other])
 
 
 def _dismiss(one: data.Arriving) -> None:

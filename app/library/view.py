@@ -77,6 +77,9 @@ def model_sheet(name: str) -> Sheet:
     else:
         sections.append(Section("Inputs", [(m, _input(card, m)) for m in card.spec.inputs]))
         sections.append(Section("Sizes", list(card.config.items())))
+    if card.assumed or card.remarks:
+        sections.append(Section("What the file does not say", keys=card.assumed))
+        sections.append(Section("What else it holds", keys=card.remarks))
     if card.training:
         sections.append(Section("Training", list(card.training.items())))
     if card.metrics:

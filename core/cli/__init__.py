@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from core.cli.common import remarks
+from core.cli.convert import convert
 from core.cli.corpus import corpus_app
 from core.cli.dashboard import open_app
 from core.cli.experiment import experiment_app
@@ -18,6 +19,7 @@ __all__ = ["app", "import_predictions", "main", "open_app"]
 # Commands that need neither torch nor OpenCV answer seconds sooner without them.
 _LIGHT = ("import-predictions", "app")
 
+app.command()(convert)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(features_app, name="features")

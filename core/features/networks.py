@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from core.errors import UserError
 from core.features.store import cache_root, content_hash
 from core.media import SAMPLE_RATE, Sound
-from core.tensorfiles import read_tensors, unwrapped
+from core.tensorfiles import read_tensors
+from core.weights import unwrapped
 
 # Where the convolutions of VGG-16 stand in torchvision's `features`, by their published names; a pool follows each block's last.
 _VGG_CONVOLUTIONS = {

@@ -81,6 +81,7 @@ class AuxFormerConfig:
         audio_dim, visual_dim: features a frame.
         width: D of all encoders; a modality of another width is projected to it without bias.
         project_audio: project the audio even where it has that width.
+        causal: in variant "code", whether frames see no later ones; the public code's default, and in no state_dict.
         aux_hidden: hidden widths of the auxiliary classifier.
         refine: what the fusion layers are followed by.
         loss_weights: lambda of the audio-visual, audio and visual loss.
@@ -95,6 +96,7 @@ class AuxFormerConfig:
     heads: int = 10
     layers: int = 5
     project_audio: bool = False
+    causal: bool = True
     positions: bool = True
     refine: Literal["scaled", "none", "lstm", "gru"] = "scaled"
     token: Literal["last", "prepended", "mean"] = "last"
@@ -253,7 +255,7 @@ class AuxFormer(AVModel):
 def _encoder_config(config: AuxFormerConfig) -> EncoderConfig:
     common = EncoderConfig(config.width, config.heads, config.layers, residual_dropout=config.residual_dropout)
     if config.variant == "code":
-        return replace(common, causal=True, input_dropout=config.encoder_dropout)
+        return replace(common, causal=config.causal, input_dropout=config.encoder_dropout)
     return letter_of_000(common)
 
 

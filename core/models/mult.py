@@ -19,6 +19,9 @@ absent frames               masked                                   zeros like 
 Everything else is as the public encoder has it in both variants: inputs times sqrt(width), positions in every encoder, dropout on
 the inputs, one final norm.
 
+On IEMOCAP the public code asks four questions at once, one an emotion, each with an output for no and one for yes (8 outputs): with
+``asked`` each is a head of its own, with the classes no and yes, and the first stands where one answer is wanted.
+
 Counts, measured, the same in both variants: 000's baseline 2 with four classes 358,384, its upscaled form with six 7,070,406
 (Table 5 and Fig. 8), the public three-modality model for CMU-MOSEI 1,073,731. 001's MulT (749 k) is not reproduced: the width
 50 gives 755,806 with the 1,408 visual features that the paper states.
@@ -48,6 +51,8 @@ class MulTConfig:
 
     Attributes:
         inputs: (modality, features a frame), in the order in which tokens are concatenated.
+        causal: in variant "code", whether frames see no later ones; the public code's default, and in no state_dict.
+        asked: names of questions that are answered apart, each with all of ``labels``; empty for one answer.
     """
 
     inputs: tuple[tuple[str, int], ...] = (("audio", 130), ("visual", 4096))
@@ -58,6 +63,8 @@ class MulTConfig:
     heads: int = 5
     layers: int = 5
     memory_layers: int = 5
+    causal: bool = True
+    asked: tuple[str, ...] = ()
     input_dropout: float = 0.25
     output_dropout: float = 0.2
 
@@ -72,7 +79,7 @@ class MulT(AVModel):
     def __init__(self, config: MulTConfig) -> None:
         super().__init__(config, _spec(config))
         names = [name for name, _ in config.inputs]
-        causal = config.variant == "code"
+        causal = config.variant == "code" and config.causal
         cross = EncoderConfig(
             config.width, config.heads, config.layers, positions=True, causal=causal, input_dropout=config.input_dropout
         )
@@ -82,7 +89,8 @@ class MulT(AVModel):
         self.cross = nn.ModuleDict({_pair(q, k): TransformerEncoder(cross) for q in names for k in names if q != k})
         self.memory = nn.ModuleDict({name: TransformerEncoder(memory) for name in names})
         token = len(names) * wide
-        self.main = ResidualClassifier(token, (token,), len(config.labels), config.output_dropout)
+        outputs = len(self.spec.heads) * len(config.labels)
+        self.main = ResidualClassifier(token, (token,), outputs, config.output_dropout)
 
     @classmethod
     def presets(cls) -> dict[str, MulTConfig]:
@@ -122,7 +130,8 @@ class MulT(AVModel):
             tokens.append(last_present(h, query_mask[query]))
         token = torch.cat(tokens, 1)
         logits, embedding = self.main(token)
-        predictions, evidence = self.answers({"av": logits}, batch)
+        by_head = dict(zip(self.spec.heads, logits.chunk(len(self.spec.heads), 1), strict=True))
+        predictions, evidence = self.answers(by_head, batch)
         return ModelOutput(predictions, evidence, {"fused": embedding}, tuple(maps))
 
 
@@ -131,16 +140,16 @@ def _pair(query: str, key: str) -> str:
 
 
 def _spec(config: MulTConfig) -> ModelSpec:
-    names = tuple(name for name, _ in config.inputs)
+    names, heads = tuple(name for name, _ in config.inputs), config.asked or ("av",)
     pairs = {f"cross.{q}.{k}": (q, k, config.layers) for q in names for k in names if q != k}
     pairs |= {f"memory.{name}": (name, name, config.memory_layers) for name in names}
     return ModelSpec(
         system="mult",
         inputs=dict(config.inputs),
         labels=tuple(config.labels),
-        heads=("av",),
-        modalities={"av": names},
-        decision=("av",),
+        heads=heads,
+        modalities=dict.fromkeys(heads, names),
+        decision=heads[:1],
         attention=tuple(AttentionSpec(name, q, k, layers, config.heads) for name, (q, k, layers) in pairs.items()),
         embeddings=("fused",),
         task=config.task,

@@ -18,9 +18,8 @@ As in the code: one attention head, no bias on queries, keys and values; a trans
 what is asked, then attention *without* a residual around it, then a residual feed-forward (GELU, twice as wide); "it" has its
 residual outside, "lt" has none. "ia" needs its weights for every answer, not for display alone.
 
-Where this departs from the code:
+Where this departs from the code, unless ``variant="code"``:
 
-- Inputs are features a frame, as 001 has them, not pictures (EfficientFace, 1024 features) and MFCC: stage 1 begins with these.
 - The code's audio convolutions shorten the clip by three frames each. Here all convolutions keep the length, so that attention is
   that of the frames; after those of the audio each frame takes the larger of itself and the next, as in the code.
 - Absent frames are zeros before every convolution, and do not count in batch norms, attention or means.
@@ -28,6 +27,14 @@ Where this departs from the code:
   ask and multiplied by how many are asked, so that it is 1 on average in every clip; where nobody asks, it is 1.
 - A modality that is absent throughout adds nothing to the other ("it"). In "lt" each half holds what the *other* modality says:
   one frame of zeros asks in the place of the absent one, and the half of the one that is there is zeros.
+
+In variant "code" audio convolutions shorten the clip and weights are summed as there, every frame counts, and a clip of less than
+13 audio frames ends in zeros: public checkpoints give their own numbers. Attention between what convolutions left is given back
+between the frames in their middle.
+
+In neither variant:
+
+- Inputs are features a frame, as 001 has them, not pictures (EfficientFace, 1024 features) and MFCC: stage 1 begins with these.
 - What the code builds and never calls is not built: two heads of the branches, and for "ia" values and output projections.
 
 The code trains on RAVDESS with each batch shown four times (whole, softly scaled, without sound, without picture): a matter of
@@ -56,6 +63,8 @@ from core.models.labels import EMOTIONS, tasks_of_001
 from core.streams import Batch
 
 OTHER = {"audio": "visual", "visual": "audio"}
+# Audio frames of which the public code's four audio blocks leave one.
+SHORTEST = 13
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,7 @@ class SFAVConfig:
     labels: tuple[str, ...] = EMOTIONS
     task: Task = "classification"
     fusion: Literal["lt", "it", "ia"] = "ia"
+    variant: Literal["paper", "code"] = "paper"
     audio_dim: int = 1024
     visual_dim: int = 1408
     audio_channels: tuple[int, int, int, int] = (64, 128, 256, 128)
@@ -89,7 +99,12 @@ class ConvolutionBlock(nn.Module):
         self.norm = nn.BatchNorm1d(channels)
         self.pool = pool
 
-    def forward(self, x: Tensor, present: Tensor) -> Tensor:
+    def forward(self, x: Tensor, present: Tensor | None) -> Tensor:
+        """Without ``present`` [B, T] as the public code: pooled blocks give three frames less."""
+        if present is None:
+            h = F.conv1d(x.transpose(1, 2), self.convolution.weight, self.convolution.bias, padding=0 if self.pool else 1)
+            h = F.relu(self.norm(h))
+            return (F.max_pool1d(h, 2, 1) if self.pool else h).transpose(1, 2)
         h = self.convolution(x.transpose(1, 2)).transpose(1, 2)
         h = F.relu(batch_norm_present(self.norm, h, present))
         if self.pool:
@@ -170,6 +185,8 @@ class SFAV(AVModel):
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
         batch = batch.completed(self.spec.inputs)
+        if self.config.variant == "code":
+            return self._as_published(batch, attention)
         present = {m: batch.present[m] for m in OTHER}
         x = {m: _through(self.first[m], batch.values[m], present[m]) for m in OTHER}
         if self.config.fusion == "lt":
@@ -189,6 +206,33 @@ class SFAV(AVModel):
         maps = tuple(AttentionMap(f"cross.{m}", m, OTHER[m], 0, w) for m, w in weights.items()) if attention else ()
         return ModelOutput(predictions, evidence, {"fused": fused}, maps)
 
+    def _as_published(self, batch: Batch, attention: bool) -> ModelOutput:
+        x = dict(batch.values)
+        x["audio"] = F.pad(x["audio"], (0, 0, 0, max(0, SHORTEST - x["audio"].shape[1])))
+        frames = {m: batch.values[m].shape[1] for m in OTHER}
+        x = {m: _through(self.first[m], x[m], None) for m in OTHER}
+        late = self.config.fusion == "lt"
+        x = {m: _through(self.second[m], x[m], None) for m in OTHER} if late else x
+        every = {m: torch.ones_like(x[m][..., 0], dtype=torch.bool) for m in OTHER}
+        if self.config.fusion == "ia":
+            gates = {m: self.cross[m](x[m], x[OTHER[m]], every[m], every[OTHER[m]]) for m in OTHER}
+            weights = {m: w for m, (_, w) in gates.items()}
+            x = {m: x[m] * weights[OTHER[m]].mean(1).sum(1)[..., None] for m in OTHER}
+        else:
+            found, weights = self._found(x, every, attention)
+            x = found if late else {m: x[m] + found[m] for m in OTHER}
+        x = x if late else {m: _through(self.second[m], x[m], None) for m in OTHER}
+        fused = torch.cat([x[m].mean(1) for m in OTHER], 1)
+        predictions, evidence = self.answers({"av": self.out(fused)}, batch)
+        lost = SHORTEST // 2 if late else SHORTEST // 4
+        before = {"audio": lost, "visual": 0}
+        maps = tuple(
+            AttentionMap(f"cross.{m}", m, OTHER[m], 0, _over_frames(w, before[m], before[OTHER[m]], frames[m], frames[OTHER[m]]))
+            for m, w in weights.items()
+            if attention
+        )
+        return ModelOutput(predictions, evidence, {"fused": fused}, maps)
+
     def _found(
         self, x: dict[str, Tensor], present: dict[str, Tensor], need_weights: bool
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -200,7 +244,13 @@ class SFAV(AVModel):
         return {m: x[m] * both[OTHER[m]][0][..., None] for m in OTHER}, {m: weights for m, (_, weights) in both.items()}
 
 
-def _through(blocks: nn.ModuleList, x: Tensor, present: Tensor) -> Tensor:
+def _over_frames(weights: Tensor, above: int, left: int, rows: int, columns: int) -> Tensor:
+    """Weights [B, heads, Tq', Tk'] as [B, heads, rows, columns]: a frame at the edge asks as the nearest one that is left."""
+    asked = (torch.arange(rows, device=weights.device) - above).clamp(0, weights.shape[2] - 1)
+    return F.pad(weights[:, :, asked], (left, columns - left - weights.shape[3]))
+
+
+def _through(blocks: nn.ModuleList, x: Tensor, present: Tensor | None) -> Tensor:
     for block in blocks:
         x = block(x, present)
     return x

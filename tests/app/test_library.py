@@ -43,7 +43,7 @@ def page(app, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     own = write(tmp_path / "own.safetensors", CARD)
     monkeypatch.setattr(checkpoints, "load", LOAD)
     monkeypatch.setattr(checkpoints, "shipped", lambda: {"own": own})
-    monkeypatch.setattr(library, "admit", lambda source, out, layout, check: examine(source, out, layout))
+    monkeypatch.setattr(library, "admit", lambda source, out, layout, check, choices: examine(source, out, layout, choices))
     app.run()
     return app.switch_page(PAGE).run()
 

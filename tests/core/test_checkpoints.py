@@ -12,7 +12,7 @@ import torch
 from core import checkpoints
 from core.errors import UserError
 from core.models.auxformer import AuxFormer, AuxFormerConfig
-from core.tensorfiles import unwrapped
+from core.weights import unwrapped
 
 SMALL = AuxFormerConfig(audio_dim=6, visual_dim=9, width=8, heads=2, layers=1, aux_hidden=(12, 10))
 

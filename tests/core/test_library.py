@@ -30,7 +30,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing hostile here: spare the seconds that a process of its own takes to begin."""
-    monkeypatch.setattr(library, "admit", lambda source, out, layout, check: examine(source, out, layout))
+    monkeypatch.setattr(library, "admit", lambda source, out, layout, check, choices: examine(source, out, layout, choices))
 
 
 @pytest.fixture
@@ -199,7 +199,9 @@ def test_public_layouts_are_told_from_their_keys(tmp_path: Path, layout: str) ->
     assert recognise(list(state)[:3]) is None
     if layout == "auxformer-v2":
         torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}}, tmp_path / "final_head.pt")
-        assert examine(tmp_path / "final_head.pt", tmp_path / "out.safetensors") == Report(layout="auxformer-v2")
+        report = examine(tmp_path / "final_head.pt", tmp_path / "out.safetensors")
+        assert (report.error, report.layout) == ("", "auxformer-v2")
+        assert [question.field for question in report.questions] == ["labels", "heads", "task", "causal"]
         kept = checkpoints.load(tmp_path / "out.safetensors")
         assert kept.spec.inputs == {"audio": 1024, "visual": 50}
         assert kept.card["layout"] == "auxformer-v2"

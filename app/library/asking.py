@@ -1,0 +1,44 @@
+"""What a public repository's file does not say of its model: a short form before it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import streamlit as st
+
+from app.library import Sheet, data, sheets
+from core.admit import Report
+from core.choices import KINDS, Question, answered
+from core.errors import UserError
+
+_NUMBER = 160
+_WORDS = 480
+
+
+def form(one: data.Arriving, report: Report, begin: Callable[[data.Arriving, data.Arriving], None]) -> None:
+    """Ask; ``begin`` takes the arriving file and the one with its answers."""
+    line = f"Read as the public layout {report.layout}. The file does not say the following; the repository's own is filled in."
+    sheets([Sheet(one.called, [line])], key=f"asked-{one.id}")
+    with st.form(f"answers-{one.id}", border=False):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            told = {question.field: _field(question, one.id) for question in report.questions}
+        if st.form_submit_button("Read", type="primary"):
+            try:
+                begin(one, replace(one, layout=report.layout, choices=answered(told)))
+            except UserError as error:
+                sheets([Sheet("Not read", [str(error)], tone="wrong")], key=f"unanswered-{one.id}")
+                return
+            st.rerun()
+
+
+def _field(question: Question, key: str) -> str:
+    name = f"answer-{question.field}-{key}"
+    if not question.options:
+        return st.text_input(question.title, question.default, key=name, width=_WORDS, help="Separated by commas.")
+    at = question.options.index(question.default) if question.default in question.options else None
+    width = _NUMBER if question.field in ("heads", "causal") else _WORDS // 2
+    chosen = st.selectbox(
+        question.title, question.options, at, key=name, width=width, format_func=lambda option: KINDS.get(option, option or "the file itself"),
+    )  # fmt: skip
+    return chosen or ""

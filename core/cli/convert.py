@@ -1,0 +1,61 @@
+"""A public repository's checkpoint as one of ours, from a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.common import AsJson, remarks, show
+from core.errors import UserError
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="A public repository's checkpoint, or the folder of its files.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where our checkpoint goes, ending in .safetensors.")],
+    layout: Annotated[str, typer.Option(help="The public layout; told from the keys if left out.")] = "",
+    labels: Annotated[str, typer.Option(help="Names of its outputs in order: a,b,c. Numbers if left out.")] = "",
+    heads: Annotated[int, typer.Option(help="Attention heads; the public repository's if left out.", min=0)] = 0,
+    causal: Annotated[
+        bool | None, typer.Option("--causal/--no-causal", help="Whether frames see no later ones; the repository's if left out.")
+    ] = None,
+    task: Annotated[str, typer.Option(help="What its outputs are: classification, regression or binary.")] = "",
+    weights: Annotated[str, typer.Option(help="Which weights of a file that holds several, as `model_ema`.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Turn a public repository's checkpoint (AuxFormer, MulT, VAVL, UAVM, SFAV) into one that every command takes.
+
+    What no state_dict says is taken from the repository, and stands on the checkpoint's card.
+    """
+    from core.admit import admit
+    from core.choices import Choices, names
+    from core.layouts import LAYOUTS
+
+    if out.suffix != ".safetensors":
+        raise UserError(f"{out.name} does not end in .safetensors: name the file so.")
+    if not source.exists():
+        raise UserError(f"There is no {source}: check the path.")
+    if layout:
+        LAYOUTS[layout]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{out.name}.part")
+    try:
+        report = admit(source, part, layout, choices=Choices(names(labels), heads, causal, task, weights))
+        if report.error:
+            raise UserError(f"{report.error} {report.guess}".strip())
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+    for line in report.assumed:
+        remarks.print(f"Assumed: {line}", markup=False, soft_wrap=True)
+    for line in report.remarks:
+        remarks.print(f"Note: {line}", markup=False, soft_wrap=True)
+    from core.cards import read_card
+
+    card = read_card(out)
+    row = {
+        "layout": report.layout or "our own", "system": card.spec.system, "parameters": card.parameters,
+        "labels": ", ".join(card.spec.labels), "inputs": ", ".join(f"{m} {dim}" for m, dim in card.spec.inputs.items()),
+    }  # fmt: skip
+    show([row], as_json, f"{source.name}: written to {out}")

@@ -1,0 +1,206 @@
+"""Public repositories' files as models of ours: whatever wraps their weights, with what was left out and what was assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.choices import NO_CHOICES, Choices, Question, questions, settle
+from core.errors import UserError
+from core.filekinds import HEAD, fault_of
+from core.filling import fill, try_out
+from core.layouts import LAYOUTS, VAVL_FILES, own, recognise, vavl_part
+from core.models.auxformer import AuxFormer, AuxFormerConfig
+from core.models.base import AVModel
+from core.models.mult import MulT, MulTConfig
+from core.models.sfav import SFAV, SFAVConfig
+from core.models.uavm import UAVM, UAVMConfig
+from core.models.vavl import VAVL, VAVLConfig
+from core.tensorfiles import read_weights
+from core.text import shown
+
+_KINDS: dict[type, Callable[..., AVModel]] = {
+    AuxFormerConfig: AuxFormer, MulTConfig: MulT, SFAVConfig: SFAV, UAVMConfig: UAVM, VAVLConfig: VAVL,
+}  # fmt: skip
+# Of keys that a sentence names, and of files in a folder that are looked at.
+_NAMED = 6
+_MOST_FILES = 50
+_VAVL_STEMS = {Path(name).stem: name for name in VAVL_FILES}
+# What a layout's own files hold beside what is read.
+_NOTES = {
+    "sfav": "Its face network (EfficientFace) is left out: the model takes the features that this network gives for a frame.",
+}
+
+
+class UnknownLayout(UserError):
+    """A file whose layout nobody can tell: a person may."""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A public repository's model.
+
+    Attributes:
+        assumed: what the file does not say, and what was taken instead, a sentence each.
+        remarks: what was left out and which weights were taken, a sentence each.
+        questions: what the file leaves open.
+    """
+
+    model: AVModel
+    layout: str
+    assumed: tuple[str, ...]
+    remarks: tuple[str, ...]
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The tensors of a file or a folder: of VAVL's as ``file:key``."""
+
+    state: Mapping[str, Tensor]
+    places: tuple[str, ...] = ("",)
+    left_out: tuple[str, ...] = ()
+
+
+def contents(path: Path, wanted: str = "") -> Contents:
+    """The tensors of a public repository's file, or of the files of a folder that are one model.
+
+    Args:
+        wanted: where in the file the weights lie; empty to find them.
+
+    Raises:
+        UserError: as ``read_weights``; when a folder holds no checkpoint, or several.
+    """
+    if not path.is_dir():
+        return _of_file(path, wanted)
+    files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    parts = {_VAVL_STEMS[stem]: file for file in reversed(files) if (stem := file.name.split(".")[0]) in _VAVL_STEMS}
+    if parts:
+        state: dict[str, Tensor] = {}
+        for name in sorted(parts):
+            state |= vavl_part(name, read_weights(parts[name])[0].state)
+        return Contents(state, left_out=tuple(shown(file.name) for file in files if file not in parts.values()))
+    return _of_folder(path, files, wanted)
+
+
+def is_part(name: str) -> bool:
+    """Whether a file of this name is a part of a model in several files."""
+    return name.split(".")[0] in {*_VAVL_STEMS, "final_wav2vec", "final_head", "final_model"}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A public repository's file whose questions nobody has answered yet."""
+
+    layout: str
+    config: Any
+    state: Mapping[str, Tensor]
+    remarks: tuple[str, ...]
+    questions: tuple[Question, ...]
+
+
+def ask(path: Path, layout: str = "", wanted: str = "") -> Draft:
+    """What a file is of, and what it leaves open.
+
+    Args:
+        layout: which repository's, one of ``core.layouts.LAYOUTS``; empty to tell from the keys.
+        wanted: where in the file the weights lie; empty to find them.
+
+    Raises:
+        UnknownLayout: when its layout cannot be told.
+        UserError: as ``contents``; when the tensors are not those of the layout.
+    """
+    path, name = Path(path), shown(Path(path).name)
+    convert = LAYOUTS[layout] if layout else None
+    found = contents(path, wanted)
+    chosen = layout or recognise(found.state.keys())
+    if not chosen:
+        raise UnknownLayout(f"{name} is neither an AffectScope checkpoint nor of a known layout ({', '.join(LAYOUTS)}).")
+    state, foreign_keys, copies = own(chosen, found.state)
+    try:
+        config, state = (convert or LAYOUTS[chosen])(state)
+    except UserError as error:
+        raise UserError(f"{name} cannot be read as {chosen}: {error}") from error
+    except Exception as error:
+        raise UserError(
+            f"{name} does not hold the tensors of {chosen}: {shown(str(error))} is missing or misshapen; choose another layout."
+        ) from error
+    remarks = tuple(_remarks(found, foreign_keys, copies, chosen))
+    return Draft(chosen, config, state, remarks, questions(chosen, config, found.places))
+
+
+def read(path: Path, layout: str = "", choices: Choices = NO_CHOICES) -> Foreign:
+    """The model, in evaluation mode, that gives the same numbers as the public code.
+
+    Args:
+        layout: which repository's; empty to tell from the keys.
+        choices: what the file does not say.
+
+    Raises:
+        UserError: as ``ask``; when a choice does not go with the file, or the model cannot answer.
+    """
+    draft, name = ask(path, layout, choices.weights), shown(Path(path).name)
+    config, assumed = settle(draft.layout, draft.config, choices, name)
+    try:
+        with torch.device("meta"):
+            model = _KINDS[type(config)](config)
+    except Exception as error:
+        raise UserError(f"{name} cannot be read as {draft.layout}: its sizes do not go together.") from error
+    fill(model, draft.state, name)
+    try_out(model, name)
+    return Foreign(model, draft.layout, assumed, draft.remarks, draft.questions)
+
+
+def _of_file(path: Path, wanted: str) -> Contents:
+    weights, _ = read_weights(path, wanted, recognise)
+    return Contents(weights.state, (weights.where, *weights.others), weights.beside)
+
+
+def _of_folder(path: Path, files: list[Path], wanted: str) -> Contents:
+    """The one file of a folder whose layout is known; AuxFormer keeps its wav2vec 2.0 beside it."""
+    found: dict[Path, Contents] = {}
+    faults: list[UserError] = []
+    for file in [file for file in files if _may_be_weights(file)][:_MOST_FILES]:
+        try:
+            read_one = _of_file(file, wanted)
+        except UserError as error:
+            faults.append(error)
+            continue
+        if recognise(read_one.state.keys()):
+            found[file] = read_one
+    name = shown(path.name)
+    if len(found) > 1:
+        listed = ", ".join(shown(file.name) for file in found)
+        raise UserError(f"{name} holds several models: choose one of its files ({listed}).")
+    if not found:
+        raise faults[0] if faults else UnknownLayout(f"{name} holds no checkpoint of a known layout ({', '.join(LAYOUTS)}).")
+    ((file, one),) = found.items()
+    rest = tuple(shown(other.name) for other in files if other != file)
+    return Contents(one.state, one.places, (*one.left_out, *rest))
+
+
+def _may_be_weights(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return not fault_of(opened.read(HEAD))
+
+
+def _remarks(found: Contents, foreign_keys: list[str], copies: list[str], layout: str) -> list[str]:
+    told = []
+    if len(found.places) > 1:
+        taken, *others = (shown(place) or "the file itself" for place in found.places)
+        told.append(f"The weights under {taken} were taken; the file has others under {', '.join(others)} (--weights).")
+    if copies:
+        told.append(f"The file has other weights too, under {', '.join(shown(copy.rstrip('.')) for copy in copies)}.")
+    network = [key for key in foreign_keys if layout == "sfav" and "visual_model." in key]
+    if network:
+        told.append(_NOTES["sfav"])
+    rest = [*(shown(key) for key in foreign_keys if key not in network), *found.left_out]
+    if rest:
+        more = f" and {len(rest) - _NAMED} more" if len(rest) > _NAMED else ""
+        told.append(f"Left out, as no part of {layout}: {', '.join(rest[:_NAMED])}{more}.")
+    return told
