@@ -130,7 +130,8 @@ def report_of(found: dict[str, Any]) -> Report:
     """
     try:
         asked = tuple(Question(**{**one, "options": tuple(one["options"])}) for one in found.pop("questions"))
-        return Report(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}, questions=asked)
+        told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+        return Report(**told, questions=asked)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError("this is no report") from error
 

@@ -88,8 +88,8 @@ def settle(layout: str, config: Any, choices: Choices, name: str) -> tuple[Any, 
     if heads < 1 or width % heads:
         whose = "" if choices.heads else f", which the public repository has{'' if layout == 'mult' else ' for its own width'}"
         raise UserError(
-            f"{name} is {width} wide, which {heads} attention heads{whose} do not divide: say how many it has with --heads, one of "
-            f"{', '.join(map(str, divisors(width)))}."
+            f"{name} is {width} wide, which {heads} attention heads{whose} do not divide: say how many it has with "
+            f"--heads, one of {', '.join(map(str, divisors(width)))}."
         )
     told = []
     if not choices.labels:

@@ -73,6 +73,10 @@ def try_out(model: AVModel, name: str, normalised: Callable[[str, Tensor], Tenso
         )
 
 
+# Widths of layers that a model can do without.
+_MAY_BE_NONE = ("fc",)
+
+
 def check_sizes(values: Mapping[str, object]) -> None:
     """Sizes that a config may have: at least 1 (layers at least 0), a dropout from 0 to below 1, heads that divide the width.
 
@@ -80,7 +84,7 @@ def check_sizes(values: Mapping[str, object]) -> None:
         UserError: which names the first that is not.
     """
     for field, value in values.items():
-        least = 0 if "layers" in field else 1
+        least = 0 if "layers" in field or field in _MAY_BE_NONE else 1
         for number in _numbers(value):
             if isinstance(number, int) and number < least:
                 raise UserError(f"its config has {field} = {number}, and no model has less than {least}.")

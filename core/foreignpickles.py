@@ -23,18 +23,18 @@ _LONGEST_PICKLE = 64 << 20
 _LEGACY_PICKLES = 4
 # Packages of which no checkpoint has a use: whoever names one wants something run.
 _NEVER = frozenset(
-    {"os", "posix", "nt", "sys", "subprocess", "builtins", "__builtin__", "shutil", "runpy", "socket", "pty", "importlib", "pickle",
-     "_pickle", "ctypes", "webbrowser", "code", "codeop", "operator", "functools", "io", "_io", "urllib", "http", "tempfile",
-     "multiprocessing", "threading", "asyncio", "signal", "pdb", "bdb", "timeit", "cProfile", "profile", "trace", "marshal",
-     "ftplib", "smtplib", "platform", "site", "pip", "inspect", "pydoc", "doctest", "zipimport", "pkgutil", "imp", "commands",
+    {"os", "posix", "nt", "sys", "subprocess", "builtins", "__builtin__", "shutil", "runpy", "socket", "pty", "importlib",
+     "pickle", "_pickle", "ctypes", "webbrowser", "code", "codeop", "operator", "functools", "io", "_io", "urllib", "http",
+     "tempfile", "multiprocessing", "threading", "asyncio", "signal", "pdb", "bdb", "timeit", "cProfile", "profile",
+     "trace", "marshal", "ftplib", "smtplib", "platform", "site", "pip", "inspect", "pydoc", "doctest", "zipimport", "pkgutil", "imp", "commands",
      "gc", "linecache", "tokenize", "ast", "logging", "requests", "httpx", "setuptools", "pkg_resources", "cloudpickle", "dill",
      "joblib", "nturl2path", "distutils", "ensurepip", "venv", "idlelib", "lib2to3", "mmap", "fileinput", "glob"}
 )  # fmt: skip
 # Types that containers name, as a defaultdict does its lists.
 _TYPES = frozenset(
     f"{module}.{name}" for module in ("builtins", "__builtin__")
-    for name in ("list", "dict", "set", "frozenset", "tuple", "int", "float", "bool", "str", "bytes", "complex", "object", "slice",
-                 "range", "bytearray", "unicode", "long", "NoneType")
+    for name in ("list", "dict", "set", "frozenset", "tuple", "int", "float", "bool", "str", "bytes", "complex", "object",
+                 "slice", "range", "bytearray", "unicode", "long", "NoneType")
 )  # fmt: skip
 _DTYPES = {f"{kind}{size}" for kind in "fiu" for size in (1, 2, 4, 8)} - {"f1"} | {"b1"}
 
@@ -73,8 +73,8 @@ class Array:
         kind = np.dtype(self.dtype.name).newbyteorder(">" if self.dtype.order == ">" else "<")
         if math.prod(self.shape) * kind.itemsize != len(self.content):
             return None
-        order = "F" if self.columns_first is True else "C"
-        values = np.frombuffer(self.content, kind).reshape(self.shape, order=order)
+        flat = np.frombuffer(self.content, kind)
+        values = flat.reshape(self.shape, order="F") if self.columns_first is True else flat.reshape(self.shape)
         native = np.ascontiguousarray(values).astype(kind.newbyteorder("="))
         if native.dtype.kind == "u" and native.dtype.itemsize > 1:
             native = native.astype(np.int64)
@@ -132,13 +132,14 @@ def refusal(path: Path, kind: Kind, pickled: str) -> str:
     file = shown(path.name)
     if kind == "pickle":
         return (
-            f"is a plain pickle, and pickled code is never run: where you trust it, run `content = pickle.load(open({file!r}, 'rb'))` "
-            "and `torch.save(content, 'weights.pt')`, and load that"
+            f"is a plain pickle, and pickled code is never run: where you trust it, run "
+            f"`content = pickle.load(open({file!r}, 'rb'))` and `torch.save(content, 'weights.pt')`, and load that"
         )
     if any(name.startswith("torch.nn.") for name in strange):
         return (
-            f"holds a whole module ({strange[0]}), pickled with its code, which is never run: where you trust it, run "
-            f"`model = torch.load({file!r}, weights_only=False)` and `torch.save(model.state_dict(), 'weights.pt')`, and load that"
+            f"holds a whole module ({strange[0]}), pickled with its code, which is never run: where you trust it, "
+            f"run `model = torch.load({file!r}, weights_only=False)` and `torch.save(model.state_dict(), 'weights.pt')`, and "
+            "load that"
         )
     return (
         f"holds something of the class {strange[0]} beside its weights, and pickled code is never run: where you trust it, run "

@@ -65,9 +65,9 @@ def limit(memory: int, seconds: int) -> None:
 
 # What reading a file never does: start programs, reach a network, call into libraries by address.
 _NEVER = (
-    "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.kill", "subprocess.", "pty.",
-    "socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "ctypes.dlopen", "ctypes.call_function", "urllib.",
-    "ftplib.", "smtplib.", "http.", "webbrowser.", "shutil.rmtree", "os.symlink", "os.link", "os.chmod", "os.chown",
+    "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.kill", "subprocess.",
+    "pty.", "socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "ctypes.dlopen", "ctypes.call_function",
+    "urllib.", "ftplib.", "smtplib.", "http.", "webbrowser.", "shutil.rmtree", "os.symlink", "os.link", "os.chmod", "os.chown",
 )  # fmt: skip
 _WRITES = {"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.truncate"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND

@@ -53,8 +53,8 @@ def own(layout: str, state: Mapping[str, Tensor]) -> tuple[State, list[str], lis
     """A file's tensors by the keys that the layout has for them.
 
     Returns:
-        The tensors; keys of the file that are no part of the layout; and what stands before other weights of it in the file, as an
-        average's.
+        The tensors; keys of the file that are no part of the layout; and what stands before other weights of it in the file,
+        as an average's.
     """
     named = {plain(key): key for key in state}
     before = prefixes(named, _MARKS[layout])
@@ -310,8 +310,8 @@ def _over_one_frame(weight: Tensor) -> Tensor:
     """Projections are convolutions over one frame in the public code."""
     if weight.ndim == 3 and weight.shape[-1] != 1:
         raise UserError(
-            f"its projections look at {weight.shape[-1]} frames at once (a kernel over 1), where the public code has a kernel of 1: "
-            "such a model cannot be read."
+            f"its projections look at {weight.shape[-1]} frames at once (a kernel over 1), where the public code has a kernel of "
+            "1: such a model cannot be read."
         )
     return weight.squeeze(-1)
 

@@ -39,6 +39,7 @@ def _field(question: Question, key: str) -> str:
     at = question.options.index(question.default) if question.default in question.options else None
     width = _NUMBER if question.field in ("heads", "causal") else _WORDS // 2
     chosen = st.selectbox(
-        question.title, question.options, at, key=name, width=width, format_func=lambda option: KINDS.get(option, option or "the file itself"),
+        question.title, question.options, at, key=name, width=width,
+        format_func=lambda option: KINDS.get(option, option or "the file itself"),
     )  # fmt: skip
     return chosen or ""

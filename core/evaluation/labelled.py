@@ -23,7 +23,7 @@ def labelled_for(corpus: Corpus, spec: ModelSpec, aliases: Mapping[str, str] | N
     Raises:
         UserError: when an alias names no class or no label, or no clip is left.
     """
-    if spec.task != "classification":
+    if spec.task != "classification" or corpus.table.empty:
         return corpus, []
     given = dict(aliases or {})
     labels = corpus.table["label"].fillna("").astype(str).str.strip()

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 
 import torch
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
 
 from core.evaluation.answers import Answers, collect
@@ -27,6 +26,9 @@ def classification_metrics(logits: Tensor, target: Tensor) -> Metrics:
     Args:
         logits: [N, C]; target: [N].
     """
+    # Its import takes seconds, and cards know these functions without calling them.
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
     classes = logits.shape[1]
     predicted, true = logits.argmax(1).numpy(), target.numpy()
     right = float((predicted == true).mean())

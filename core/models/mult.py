@@ -19,8 +19,8 @@ absent frames               masked                                   zeros like 
 Everything else is as the public encoder has it in both variants: inputs times sqrt(width), positions in every encoder, dropout on
 the inputs, one final norm.
 
-On IEMOCAP the public code asks four questions at once, one an emotion, each with an output for no and one for yes (8 outputs): with
-``asked`` each is a head of its own, with the classes no and yes, and the first stands where one answer is wanted.
+On IEMOCAP the public code asks four questions at once, one an emotion, each with an output for no and one for yes (8 outputs):
+with ``asked`` each is a head of its own, with the classes no and yes, and the first stands where one answer is wanted.
 
 Counts, measured, the same in both variants: 000's baseline 2 with four classes 358,384, its upscaled form with six 7,070,406
 (Table 5 and Fig. 8), the public three-modality model for CMU-MOSEI 1,073,731. 001's MulT (749 k) is not reproduced: the width

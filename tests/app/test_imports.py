@@ -133,10 +133,17 @@ def test_what_takes_weights_says_so(page, file: str) -> None:
 
 
 def test_maps_of_posteriors(page) -> None:
-    app = page("embeddings", o__embeddings__of="posteriors, audio")
+    app = page("embeddings", o__embeddings__of="posteriors")
     assert not app.exception
     assert not app.error
-    assert shown(app, "outline")["map"] == "mine/posteriors, audio/PCA"
+    assert shown(app, "outline")["map"] == "mine/posteriors/PCA"
+
+
+def test_posteriors_that_are_all_the_same_are_one_sentence(page) -> None:
+    app = page("embeddings", o__embeddings__of="posteriors, audio")
+    assert [one.value for one in app.error] == [
+        "All these vectors are the same, so that all clips lie in one place: choose another embedding."
+    ]
 
 
 def test_two_models_of_a_table_are_compared(page) -> None:

@@ -333,8 +333,9 @@ def test_a_full_disk_is_said(cache: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_who_has_no_ticket_sends_nothing(cache: Path) -> None:
     assert send("guessed", "x.pt", b"abc")[0] == 403
-    assert send(drops.ticket(), "x.exe", b"abc")[0] == 415
     assert not cache.exists()
+    assert send(drops.ticket(), "x.exe", b"abc")[0] == 415
+    assert list(cache.iterdir()) == []
 
 
 def test_a_page_cannot_fill_the_disk_with_files_that_nobody_takes(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def test_only_its_own_script_and_styles_may_run(tmp_path: Path) -> None:
 def test_three_seconds_of_a_paper_sized_model_stay_under_two_megabytes_more_than_the_clip(tmp_path: Path) -> None:
     clip = fake.clip(tmp_path / "clip.mp4", 3.0)
     torch.manual_seed(0)
-    analyzer = Analyzer(Checkpoint(AuxFormer.preset("paper").eval(), Normaliser(), {}))
+    analyzer = Analyzer(Checkpoint(AuxFormer.preset("paper", visual_dim=135).eval(), Normaliser(), {}))
     analysis = analyzer.analyze(clip)
     grid = clip_grid(analyzer, clip).to_json()
     said = answers("paper", analyzer.checkpoint.spec, analysis.predictions, analysis.evidence)
@@ -58,8 +58,9 @@ def test_a_heavy_timeline_keeps_the_means_of_its_cells() -> None:
     (after,) = Timeline.from_bytes(light(before)).matrices
     cells = after.values.reshape(64, len(after.query_times), len(after.key_times))
     assert cells.shape == (64, 96, 96)
-    assert set(np.unique(cells[:, :, :47])) == {10}
-    assert set(np.unique(cells[:, :, 49:])) == {30}
+    # Eight cells of three keys and then of two: the hundredth key ends the forty-sixth cell.
+    assert set(np.unique(cells[:, :, :46])) == {10}
+    assert set(np.unique(cells[:, :, 46:])) == {30}
     np.testing.assert_allclose([after.key_times[0], after.key_times[-1]], [0.04, 7.94], atol=0.05)
     small = replace(before, matrices=())
     assert light(small) == small.to_bytes()

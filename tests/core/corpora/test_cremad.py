@@ -53,7 +53,8 @@ def media(root: Path) -> None:
     for folder, suffix in (("AudioWAV", ".wav"), ("VideoFlash", ".flv")):
         (root / folder).mkdir()
         for clip in CLIPS:
-            (root / folder / (clip + suffix)).touch()
+            # As a film of that kind begins, and long enough to hold a picture.
+            (root / folder / (clip + suffix)).write_bytes(b"FLV" + bytes(20_000))
 
 
 def labels(root: Path, **options: str) -> dict[str, str]:
