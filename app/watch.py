@@ -31,6 +31,12 @@ def place(name: str, *subject: str) -> DeltaGenerator:
     return _inner(empty.container(), not nested)
 
 
+def settle(name: str, *subject: str) -> None:
+    """Say that a place shows all that there is of its subject by now: what was answered while the page was made is no news to it."""
+    key = f"place.{name}"
+    st.session_state[key] = subject, st.session_state[key][1]
+
+
 def _inner(place: DeltaGenerator, nested: bool) -> DeltaGenerator:
     return place.container() if nested else place
 

@@ -10,7 +10,7 @@ from app import choose, export, notebook, services, session
 from app.own import parts as own
 from app.own import stretches
 from app.verdict import heading, verdict
-from app.watch import about, answered, place, play
+from app.watch import about, answered, place, play, settle
 from core.errors import UserError
 
 
@@ -48,5 +48,6 @@ try:
             elif result := answered(clip, model, choose.explained(model)):
                 verdict(services.verdicts(result, model), clip.label, look=partial(show_head, result))
                 microscope(clip, model, result)
+        settle("clip", *about(clip, model))
 except UserError as error:
     st.error(str(error))

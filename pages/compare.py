@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import choose, compare, differ, export, second, services
 from app.verdict import heading
-from app.watch import about, place, play
+from app.watch import about, place, play, settle
 from core.errors import UserError
 
 
@@ -43,6 +43,8 @@ try:
                 with row:
                     compare.differing(a, b, clip)
                 compare.elsewhere(a, b)
+        for name in ("compare_top", "compare_below"):
+            settle(name, *about(clip, a, b))
 except UserError as error:
     st.error(str(error))
 

@@ -53,9 +53,11 @@ def columns(table: pd.DataFrame, said: Survey | None = None) -> dict[str, Any]:
     Returns:
         ``ids``, [N] names, and of ``label``, ``speaker``, ``intensity`` and ``predicted`` what there is: names, and [N] places
         in them, −1 for none. ``confidence`` is [N] in thousandths, −1 for none; ``right`` is [N] of 1, 0, and −1 where
-        nobody knows.
+        nobody knows. ``unseen`` are the places of clips without media, of which there is no picture.
     """
     made: dict[str, Any] = {"ids": [str(clip) for clip in table.index]}
+    if "path" in table and (unseen := np.flatnonzero((table["path"] == "").to_numpy()).tolist()):
+        made["unseen"] = unseen
     made |= {name: _coded(table[name]) for name in _NAMED if name in table and table[name].notna().any()}
     if said is None:
         return made

@@ -9,10 +9,11 @@ function makeRows(own, corpus, columns) {
     const column = columns[name]
     return column && column.codes[i] >= 0 ? column.names[column.codes[i]] : ""
   }
+  const unseen = new Set(columns.unseen)
   columns.ids.forEach((id, i) => rows.push(row({
     corpus, id, name: id, label: read("label", i), predicted: read("predicted", i), speaker: read("speaker", i),
     intensity: read("intensity", i), confidence: columns.confidence?.[i] ?? -1, right: columns.right?.[i] ?? -1,
-    picture: `/thumbs/${encodeURIComponent(`${corpus}.${id}`)}`,
+    picture: unseen.has(i) ? null : `/thumbs/${encodeURIComponent(`${corpus}.${id}`)}`,
   })))
   return rows
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping, Sequence
 
 from core.cli.common import remarks
 from core.cli.convert import convert
@@ -16,8 +18,9 @@ from core.errors import UserError
 
 __all__ = ["app", "import_predictions", "main", "open_app"]
 
-# Commands that need neither torch nor OpenCV answer seconds sooner without them.
-_LIGHT = ("import-predictions", "app")
+# What needs neither torch nor OpenCV answers seconds sooner without them.
+_LIGHT = ("import-predictions", "app", "corpus list", "corpus remove")
+_HELP = frozenset(("--help", "--install-completion", "--show-completion"))
 
 app.command()(convert)
 app.add_typer(corpus_app, name="corpus")
@@ -27,7 +30,7 @@ app.add_typer(features_app, name="features")
 
 def main() -> None:
     """Console entry: a user's error is one sentence."""
-    if not set(_LIGHT) & set(sys.argv[1:2]):
+    if is_heavy(sys.argv[1:], os.environ):
         from core.threads import fit_thread_pools
 
         fit_thread_pools()
@@ -40,3 +43,10 @@ def main() -> None:
     except KeyboardInterrupt:
         remarks.print("Stopped.")
         sys.exit(130)
+
+
+def is_heavy(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Whether what is asked for may compute: neither help, nor a completion, nor a command that only lists."""
+    said = " ".join(arguments)
+    light = any(said == one or said.startswith(f"{one} ") for one in _LIGHT)
+    return bool(arguments) and not light and not _HELP & set(arguments) and "_AFFECTSCOPE_COMPLETE" not in environment

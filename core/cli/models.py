@@ -15,7 +15,6 @@ app = typer.Typer(
     help="A microscope for audio-visual emotion models: analyse a clip, train and evaluate models, open the dashboard.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 

@@ -83,7 +83,10 @@ def page(browser: Browser) -> Iterator[Page]:
 
     def note(message: ConsoleMessage) -> None:
         # Opened by a link to a page, Streamlit asks under the page's own path first where its server is.
-        if message.type == "error" and "/_stcore/" not in message.location.get("url", ""):
+        url = message.location.get("url", "")
+        # A file that the server refuses is told of on the page; the browser notes the answer all the same.
+        refused = "status of 4" in message.text and any(f"/{one}/" in url for one in ("drops", "own"))
+        if message.type == "error" and "/_stcore/" not in url and not refused:
             errors.append(f"{message.text} ({message.location.get('url', '')})")
 
     one.on("console", note)

@@ -22,7 +22,7 @@ def failures(page: Page, url: str, query: str = "") -> None:
 
 def confidences(page: Page) -> list[int]:
     said = page.locator(".cards li").all_inner_texts()
-    return [int(re.search(r"confidence (\d+)%", text).group(1)) for text in said]  # type: ignore[union-attr]
+    return [int(re.search(r"[✓✕]\s+(\d+)\s%", text).group(1)) for text in said]  # type: ignore[union-attr]
 
 
 def test_from_the_worst_case_to_its_report(page: Page, app_url: str, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_slices_and_reliability_are_drawn(page: Page, app_url: str) -> None:
     expect(labels.filter(has_text="speaker")).to_have_count(1, timeout=SOON)
     expect(labels.filter(has_text=re.compile(r"^female \(\d+\)$"))).to_have_count(1, timeout=SOON)
     page.get_by_text("Reliability", exact=True).click()
-    expect(page.get_by_text(re.compile(r"Expected calibration error 0\.\d{3} over \d bins and 48 answers"))).to_be_visible(
+    expect(page.get_by_text(re.compile(r"Expected calibration error 0\.\d{3} \(ECE, 15 equal-width bins; \d+ of them .* 48 answers"))).to_be_visible(
         timeout=SOON
     )
 

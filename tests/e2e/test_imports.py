@@ -62,7 +62,7 @@ def test_imported_models_are_next_to_the_others(
     expect(page.locator(".heading")).to_contain_text("39 clips of answers", timeout=SOON)
     worst = page.locator(".cards li").first
     expect(worst).to_contain_text("c00", timeout=SOON)
-    expect(worst).to_contain_text("true happy")
+    expect(worst).to_contain_text("true label happy")
     expect(page.locator(".matrix text", has_text="<b>calm</b>").first).to_be_visible()
     worst.get_by_role("button", name=re.compile("^Play")).click()
     expect(page.locator(".heading h2")).to_have_text("c00", timeout=SOON)
