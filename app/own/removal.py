@@ -19,6 +19,7 @@ from core.imports import shelf as imports
 # Seconds that work on the clip has to stop: what it writes later would outlive the clip.
 _PATIENCE = 20.0
 _WORDS = {"uploads": "file", "features": "set of features", "analyses": "analysis", "thumbs": "picture", "exports": "export"}
+_OTHER = "other file"
 _PLURALS = {"set of features": "sets of features", "analysis": "analyses"}
 
 
@@ -50,8 +51,10 @@ def remove(clip_id: str) -> Removed:
     sizes = {path: _size(path) for path in dict.fromkeys(doomed)}
     store.remove(clip_id)
     _unlink(sizes)
-    counts = Counter(_WORDS.get(path.parent.name, "other file") for path in sizes if path.suffix != ".json" or _told(path))
-    return Removed(dict(counts), sum(sizes.values()), shared)
+    counts = Counter(_WORDS.get(path.parent.name, _OTHER) for path in sizes if path.suffix != ".json" or _told(path))
+    # What a person brought comes before what we made of it.
+    ordered = {word: counts[word] for word in (*_WORDS.values(), _OTHER) if counts[word]}
+    return Removed(ordered, sum(sizes.values()), shared)
 
 
 def forget(media: Iterable[Path]) -> None:

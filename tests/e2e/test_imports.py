@@ -70,7 +70,7 @@ def test_imported_models_are_next_to_the_others(
     expect(player.locator(".notices")).to_contain_text("There are no heatmaps")
     assert data(player)["lanes"] == "wave attention.audio.imported"
     click_lane(player, 0.6)
-    expect(player.locator(".row-weights .readout")).to_contain_text("4.00× even", timeout=SOON)
+    expect(player.locator(".row-weights .readout")).to_contain_text("4.00 × average", timeout=SOON)
     click_lane(player, 0.1)
     expect(player.locator(".row-weights .readout")).to_contain_text("0.00× even", timeout=SOON)
     page.get_by_role("link", name="Masking").click()
