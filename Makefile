@@ -13,7 +13,7 @@ PORT ?= 8501
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help app test e2e setup corpus-tools lint format typecheck lock bench docs corpus checkpoints clean
+.PHONY: help app test e2e fuzz setup corpus-tools lint format typecheck lock bench docs corpus checkpoints clean
 
 help: ## List the commands.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ test: $(VENV)/.dev ## Set everything up and run all tests (browser tests where a
 
 e2e: $(VENV)/.dev ## Only the tests that drive a real browser.
 	@$(PY) -m pytest tests/e2e
+
+fuzz: $(VENV)/.dev ## Send a thousand damaged and hostile files through the doors that uploads take (minutes).
+	@OMP_NUM_THREADS=1 nice $(PY) -W ignore -m tests.fuzz
 
 setup: $(VENV)/.dev ## Only set up, without starting anything.
 

@@ -203,7 +203,7 @@ def _build(system: str, config: Mapping[str, Any], most_layers: int) -> AVModel:
     values = {k: _as_tuple(v) for k, v in config.items() if k in {f.name for f in dataclasses.fields(kind.config_type)}}
     wrong = [k for k, v in values.items() if not _fits(v, hints[k])]
     if wrong:
-        raise ValueError(f"{wrong[0]} is of another kind than {hints[wrong[0]]}")
+        raise UserError(f"its config has {wrong[0]} = {shown(repr(values[wrong[0]]), 40)}, and no model has such a value there.")
     if any(isinstance(v, int) and v > most_layers for k, v in values.items() if "layers" in k):
         raise UserError("its header asks for more layers than it holds, so it is damaged or hostile.")
     check_sizes(values)

@@ -23,6 +23,7 @@ from core.weights import Weights, choose
 # What checkpoints usually end in; others are read too.
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 _ZIP_MAGIC = b"PK\x03\x04"
+_DAMAGED = "is damaged or no checkpoint: download it again, or save the model's state_dict and load that"
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -72,9 +73,6 @@ def read_weights(
     return choose(content, name, path.stat().st_size, wanted, known), {}
 
 
-_DAMAGED = "is damaged or no checkpoint: download it again, or save the model's state_dict and load that"
-
-
 def load(path: Path, stand_ins: Sequence[tuple[type, str]] = ()) -> Any:
     """What ``torch.save`` wrote, its tensors mapped from the file where that can be.
 
@@ -96,5 +94,9 @@ def load(path: Path, stand_ins: Sequence[tuple[type, str]] = ()) -> Any:
 
 def _unpickled(path: Path, packed: bool, stand_ins: Sequence[tuple[Any, str]]) -> Any:
     with torch.serialization.safe_globals(list(stand_ins)):
+        if path.name.lower().endswith(".safetensors"):
+            # torch believes this ending when it is given a path.
+            with path.open("rb") as file:
+                return torch.load(file, map_location="cpu", weights_only=True)
         # Mapped, a storage is a part of the file: a claim of more is refused instead of allocated.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=packed)

@@ -229,9 +229,10 @@ def _call(random: Random) -> bytes:
 
 def _array(random: Random, base: str) -> bytes:
     """NumPy's own pickles with a state that does not go with its bytes."""
-    made = pickle.dumps({"a": np.arange(12.0), "b": np.float32(1), "c": np.array([{"x": 1}], dtype=object)}, 2)
-    content = bytearray(made)
-    for _ in range(random.randrange(1, 8)):
+    arrays: dict[str, Any] = {key: value.numpy() for key, value in random.choice(list(_STATES.values())).items()}
+    arrays = random.choice((arrays, {"a": np.arange(12.0), "b": np.float32(1), "c": np.array([{"x": 1}], dtype=object)}))
+    content = bytearray(pickle.dumps(arrays, 2))
+    for _ in range(random.randrange(8)):
         content[random.randrange(2, len(content) - 1)] = random.randrange(256)
     return _with_pickle(_BASES[_zipped(random)], bytes(content))
 
