@@ -35,8 +35,8 @@ def overlay(
     *,
     facts: Facts = NO_FACTS,
     heatmap: str = "",
-    opacity: float = 0.6,
-    threshold: float = 0.0,
+    opacity: float = 0.65,
+    threshold: float = 0.2,
     progress: Callable[[float], None] | None = None,
 ) -> Path:
     """Write the sheet (core/sheet.py) at every frame of the clip, as an MP4 with its sound, 1280 pixels wide.
@@ -88,8 +88,8 @@ def sheet_png(
     *,
     facts: Facts = NO_FACTS,
     heatmap: str = "",
-    opacity: float = 0.6,
-    threshold: float = 0.0,
+    opacity: float = 0.65,
+    threshold: float = 0.2,
 ) -> bytes:
     """The sheet at ``time`` as a PNG, 1920 pixels wide.
 
@@ -100,12 +100,14 @@ def sheet_png(
     return _png(painter.at(time))
 
 
-def frame_png(media: Path, timeline: Timeline, time: float, heatmap: str = "", opacity: float = 0.6) -> bytes:
+def frame_png(
+    media: Path, timeline: Timeline, time: float, heatmap: str = "", opacity: float = 0.65, threshold: float = 0.2
+) -> bytes:
     """The frame shown at ``time`` with its heatmap and face box and nothing else, as a PNG in the video's own size."""
     index = int(np.abs(timeline.frame_times - time).argmin()) if len(timeline.frame_times) else 0
     for number, (_, picture) in enumerate(read_frames(media)):
         if number == index:
-            return _png(np.hstack([paint(picture, timeline, index, one, opacity) for one in _find(timeline, heatmap)]))
+            return _png(np.hstack([paint(picture, timeline, index, one, opacity, threshold) for one in _find(timeline, heatmap)]))
     raise UserError(f"{media.name} has no frame at {time:.2f} s.")
 
 

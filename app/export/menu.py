@@ -14,6 +14,8 @@ from app.progress import finished
 
 _PAGE = "One HTML file that plays the clip with heatmap, lanes, answers, masking and the model's card, without a server."
 _VIDEO = "The clip with heatmap, answers by head, all classes and the lanes, to be shown to others."
+# Four buttons.
+_HEIGHT = 224
 
 
 def popover(clip: services.Clip, shown: services.Result, models: Mapping[str, services.Result]) -> None:
@@ -24,11 +26,13 @@ def popover(clip: services.Clip, shown: services.Result, models: Mapping[str, se
         models: whose analyses these are, one or two.
     """
     menu = st.popover("Export", icon=":material/download:", on_change="rerun", key="export")
+    # The browser places a menu when it opens: one that grew as its content arrives would have no room at the window's edge.
+    box = menu.container(height=_HEIGHT, border=False)
     if not menu.open:
         return
     case = files.Case(clip, shown, dict(models), {**session.current().view})
     stem = Path(clip.title).stem
-    with menu:
+    with box:
         asked = files.masking(case)
         page = files.page_path(case, asked)
         _made("One page (HTML)", _PAGE, page, partial(files.write_page, case, asked, page), f"{stem}.html")

@@ -133,7 +133,7 @@ def _picture(
     note: Note, item: services.Clip, found: services.Result, timeline: Timeline, heatmap: str, time: float
 ) -> tuple[bytes | None, str]:
     """The frame at which the explanation is strongest, and what to say of it."""
-    path = cache_root() / "notes" / f"{of_clip(found.key, key_of('picture 2', found.key, heatmap))}.png"
+    path = cache_root() / "notes" / f"{of_clip(found.key, key_of('picture 3', found.key, heatmap))}.png"
     if not path.is_file():
         try:
             picture = export.frame_png(item.media, timeline, time, heatmap)

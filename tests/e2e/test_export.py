@@ -43,6 +43,9 @@ def test_one_page_and_the_video_come_out_of_the_menu(page: Page, browser: Browse
 
 def test_both_models_of_a_comparison_are_taken_home(page: Page, browser: Browser, app_url: str, tmp_path: Path) -> None:
     open_player(page, f"{app_url}/compare?o.compare.with=mult")
+    # The page is whole when its last part is there; until then a press would begin it anew.
+    expect(page.locator(".differ").first).to_contain_text("differ", timeout=2 * READY)
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=READY)
     page.get_by_role("button", name="Export").click()
     html = save(page, "One page (HTML)", tmp_path / "case.html")
     context = browser.new_context(offline=True)
