@@ -9,13 +9,18 @@ import streamlit as st
 from app import session, skeleton, starting, tour
 from app.places import FIRST, PAGES
 
+_HERE = Path(__file__).parent
 st.set_page_config(
     page_title="AffectScope",
-    page_icon=str(Path(__file__).with_name("icon.svg")),
+    page_icon=str(_HERE / "icon.svg"),
     layout="wide",
     initial_sidebar_state=300,
     menu_items={"About": "AffectScope: a microscope for audio-visual emotion models."},
 )
+# Not among the page's elements: Streamlit keeps styles apart.
+st.html(_HERE / "main.css")
+if st.context.theme.type == "dark":
+    st.html(_HERE / "dark.css")
 pages = [
     st.Page(f"../pages/{name}.py", title=title, icon=f":material/{icon}:", default=name == FIRST)
     for name, (title, icon) in PAGES.items()

@@ -19,7 +19,7 @@ FOCUSED = """
   if (!one || one === document.body) return null
   const drawn = () => {
     const looks = []
-    for (let up = one; up && looks.length < 4; up = up.parentElement) {
+    for (let up = one; up && looks.length < 8; up = up.parentElement) {
       const style = getComputedStyle(up)
       looks.push([
         style.outlineStyle === "none" || style.outlineColor === "rgba(0, 0, 0, 0)" ? "" : style.outlineWidth + style.outlineColor,
