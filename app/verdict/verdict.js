@@ -33,7 +33,7 @@ function card(one, truth, main, look) {
   box.title = one.note
   if (one.head && one.evidence) box.firstChild.firstChild.replaceWith(lookButton(one, look))
   const classed = one.probability !== null
-  if (main) box.firstChild.append(make("span", "whole", "whole clip"))
+  if (main) box.firstChild.append(make("span", "whole", "all heads, whole clip"))
   const line = make("div", "line")
   line.append(make("span", "class", one.evidence ? one.label : "no evidence"))
   if (one.evidence && truth && classed) line.append(mark(one.label === truth))
