@@ -23,17 +23,17 @@ function cards({ verdicts, truth, name }, look) {
   const box = make("div", "cards")
   box.setAttribute("role", "list")
   box.setAttribute("aria-label", name ? `What ${name} says` : "What the model says")
-  box.append(...verdicts.map((one, i) => card(one, truth, i === 0, look)))
+  box.append(...verdicts.map((one, i) => card(one, truth, i === 0, look, verdicts.length > 2)))
   if (truth) box.append(truthCard(truth))
   return box
 }
 
-function card(one, truth, main, look) {
+function card(one, truth, main, look, several) {
   const box = item(`card${main ? " main" : ""}${one.evidence ? "" : " blind"}${one.differs ? " differs" : ""}`, one.title)
   box.title = one.note
   if (one.head && one.evidence) box.firstChild.firstChild.replaceWith(lookButton(one, look))
   const classed = one.probability !== null
-  if (main) box.firstChild.append(make("span", "whole", "whole clip"))
+  if (main) box.firstChild.append(scope(several))
   const line = make("div", "line")
   line.append(make("span", "class", one.evidence ? one.label : "no evidence"))
   if (one.evidence && truth && classed) line.append(mark(one.label === truth))
@@ -47,6 +47,14 @@ function card(one, truth, main, look) {
   track.append(fill)
   box.append(track)
   return box
+}
+
+// What the main answer was taken from.
+function scope(several) {
+  const text = make("span", "scope")
+  if (several) text.append(make("span", "heads", "all heads, "))
+  text.append("whole clip")
+  return text
 }
 
 function lookButton(one, look) {
