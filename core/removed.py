@@ -7,8 +7,8 @@ from core.perturbation import WHOLE, Perturbation
 _NAMES = {"audio": "sound", "visual": "picture"}
 _ORDER = {"random": "at random", "tail": "from the end", "attended": "the most attended first"}
 _INSTEAD = {
-    "absent": "", "zeros": "zeros in their place", "mean": "the training mean in their place", "noise": "noise in their place",
-    "held": "the last frame before held",
+    "absent": "", "zeros": "zeros in their place", "mean": "the training average in their place", "noise": "noise in their place",
+    "held": "the last frame kept repeated",
 }  # fmt: skip
 
 

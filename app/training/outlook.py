@@ -46,7 +46,7 @@ def words(order: Order, clips: dict[str, int]) -> str:
         return "The time that it takes can be told after the first epoch."
     epochs, learnt = count(order.epochs, "epoch"), count(clips["train"], "clip")
     return (
-        f"Expected: {duration(pace.seconds(order.epochs, clips))} for {epochs} on {learnt}, less if it stops early. "
+        f"Expected: about {duration(pace.seconds(order.epochs, clips))} for {epochs} on {learnt}, less if it stops early. "
         f"An estimate, based on {pace.basis}: {pace.clip:.2g} s a clip and epoch. It takes longer while the machine "
         "does other work."
     )

@@ -119,6 +119,8 @@ function showChips(b, k) {
     const [name, value] = classes ? [grid.labels[verdict], values[verdict]] : [grid.labels[k], values[k]]
     said.textContent = seen ? name : "no evidence"
     share.textContent = seen ? amount(grid, value, 0) : ""
+    share.hidden = !seen
+    chip.classList.toggle("blind", !seen)
     markTruth(sign, seen && classes && b.options.truth ? name === b.options.truth : null)
     was.textContent = classes && verdict !== before ? `whole: ${grid.labels[before]}` : ""
     chip.title = [title, said.textContent, share.textContent, was.textContent].filter(Boolean).join(" · ")

@@ -19,7 +19,7 @@ from core.removed import removed
         (Perturbation({"visual": 50}, "burst", burst=0.2), "50 % of the picture's frames removed in bursts of 0.2 s"),
         (
             Perturbation(pattern="drawn", spans={"visual": ((0.5, 1.25), (2, 2.5)), "audio": ()}, filling="held"),
-            "picture removed from 0.50 to 1.25 s, 2.00 to 2.50 s (the last frame before held)",
+            "picture removed from 0.50 to 1.25 s, 2.00 to 2.50 s (the last frame kept repeated)",
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -21,9 +22,9 @@ def corpus(labels: list[str], speakers: list[str]) -> Corpus:
 
 
 def test_a_clip_that_is_only_looked_at_costs_a_third() -> None:
-    """10 epochs * 0.5 s * (30 + 6 / 3) + 0.1 s * 42 clips = 164.2 s."""
+    """5 s to start + 10 epochs * 0.5 s * (30 + 6 / 3) + 0.1 s * 42 clips = 169.2 s."""
     clips = {"train": 30, "development": 6, "test": 6}
-    assert Pace(0.5, 0.1, "").seconds(10, clips) == pytest.approx(164.2)
+    assert Pace(0.5, 0.1, "").seconds(10, clips) == pytest.approx(169.2)
 
 
 def test_a_recorded_run_of_this_machine_goes_before_a_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,16 +37,19 @@ def test_a_recorded_run_of_this_machine_goes_before_a_measurement(monkeypatch: p
     monkeypatch.setattr(runs, "all_runs", lambda: known)
     found = forecast.pace(ORDER, splits.parted)
     assert found == Pace(2.0, 0.0, "the run mine on this machine")
-    assert found.seconds(4, counts(splits.parted(bundled().table, 0))) == pytest.approx(4 * 76)
+    assert found.seconds(4, counts(splits.parted(bundled().table, 0))) == pytest.approx(5 + 4 * 76)
     assert forecast.pace(dataclasses.replace(ORDER, device="cuda:0"), splits.parted) is None
 
 
-def test_what_is_measured_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_is_measured_is_kept_for_an_hour(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AFFECTSCOPE_CACHE", str(tmp_path))
     assert forecast.pace(ORDER, splits.parted) is None
     found = forecast.measure(ORDER)
     assert found.clip > 0
     assert forecast.pace(ORDER, splits.parted) == found
+    path = forecast.measured_path(ORDER)
+    os.utime(path, (path.stat().st_mtime - 3601,) * 2)
+    assert forecast.pace(ORDER, splits.parted) is None
 
 
 def test_small_corpora_are_told_with_their_numbers() -> None:
