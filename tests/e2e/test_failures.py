@@ -22,7 +22,7 @@ def failures(page: Page, url: str, query: str = "") -> None:
 
 def confidences(page: Page) -> list[int]:
     said = page.locator(".cards li").all_inner_texts()
-    return [int(re.search(r"confidence (\d+)%", text).group(1)) for text in said]  # type: ignore[union-attr]
+    return [int(re.search(r"(\d+)\s%", text).group(1)) for text in said]  # type: ignore[union-attr]
 
 
 def test_from_the_worst_case_to_its_report(page: Page, app_url: str, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_slices_and_reliability_are_drawn(page: Page, app_url: str) -> None:
     expect(labels.filter(has_text="speaker")).to_have_count(1, timeout=SOON)
     expect(labels.filter(has_text=re.compile(r"^female \(\d+\)$"))).to_have_count(1, timeout=SOON)
     page.get_by_text("Reliability", exact=True).click()
-    expect(page.get_by_text(re.compile(r"Expected calibration error 0\.\d{3} over \d bins and 48 answers"))).to_be_visible(
+    expect(page.get_by_text(re.compile(r"Expected calibration error 0\.\d{3} \(ECE, 15 equal-width bins; .* 48 answers"))).to_be_visible(
         timeout=SOON
     )
 
@@ -117,10 +117,10 @@ def test_slices_and_reliability_are_drawn(page: Page, app_url: str) -> None:
 def test_shared_space_shows_two_models_and_plays_an_end(page: Page, app_url: str) -> None:
     page.goto(f'{app_url}/shared_space?o.shared.models=["auxformer","other"]')
     expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=ASKED)
-    expect(page.get_by_text(re.compile(r"^auxformer: mean distance \d\.\d\d after cross layer 1")).first).to_be_visible(
+    expect(page.get_by_text(re.compile(r"^auxformer: after cross layer 2, sound and picture of a clip stand .* n = 48 clips")).first).to_be_visible(
         timeout=SOON
     )
-    expect(page.get_by_text(re.compile(r"^other: mean distance")).first).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(re.compile(r"^other: after .* than chance")).first).to_be_visible(timeout=SOON)
     far = page.locator(".cards li").first
     clip = far.get_attribute("data-card")
     far.get_by_role("button", name=re.compile("^Play")).click()
