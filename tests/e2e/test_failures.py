@@ -12,6 +12,8 @@ from tests.e2e.drive import ready
 
 ASKED = 400_000  # A busy machine needs minutes to ask about every clip.
 SOON = 40_000
+ERROR = re.compile(r"Expected calibration error 0\.\d{3} \(ECE, 15 equal-width bins; .* 48 answers")
+CLOSE = re.compile(r"^auxformer: after cross layer 2, sound and picture of a clip stand .* n = 48 clips")
 NOTE = "<script>alert(1)</script> **brow**, not mouth"
 
 
@@ -109,17 +111,13 @@ def test_slices_and_reliability_are_drawn(page: Page, app_url: str) -> None:
     expect(labels.filter(has_text="speaker")).to_have_count(1, timeout=SOON)
     expect(labels.filter(has_text=re.compile(r"^female \(\d+\)$"))).to_have_count(1, timeout=SOON)
     page.get_by_text("Reliability", exact=True).click()
-    expect(page.get_by_text(re.compile(r"Expected calibration error 0\.\d{3} \(ECE, 15 equal-width bins; .* 48 answers"))).to_be_visible(
-        timeout=SOON
-    )
+    expect(page.get_by_text(ERROR)).to_be_visible(timeout=SOON)
 
 
 def test_shared_space_shows_two_models_and_plays_an_end(page: Page, app_url: str) -> None:
     page.goto(f'{app_url}/shared_space?o.shared.models=["auxformer","other"]')
     expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=ASKED)
-    expect(page.get_by_text(re.compile(r"^auxformer: after cross layer 2, sound and picture of a clip stand .* n = 48 clips")).first).to_be_visible(
-        timeout=SOON
-    )
+    expect(page.get_by_text(CLOSE).first).to_be_visible(timeout=SOON)
     expect(page.get_by_text(re.compile(r"^other: after .* than chance")).first).to_be_visible(timeout=SOON)
     far = page.locator(".cards li").first
     clip = far.get_attribute("data-card")
