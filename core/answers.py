@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.lanes import head_title
 from core.models.base import ModelSpec
+from core.text import percent
 
 CAUTION = "This model was trained on rendered faces and synthetic voices; it has never seen a person."
 
@@ -79,8 +80,3 @@ def answers(
 
     heads = (one("decision", any(evidence.values())), *(one(head, evidence.get(head, True)) for head in spec.heads))
     return Answers(model, heads, f"version {digest[:8]}" if digest else "", CAUTION if synthetic else "")
-
-
-def percent(share: float) -> str:
-    """A share of 0..1 as people read it."""
-    return f"{round(100 * share)} %"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.perturbation import WHOLE, Perturbation
+from core.text import percent
 
 _NAMES = {"audio": "sound", "visual": "picture"}
 _ORDER = {"random": "at random", "tail": "from the end", "attended": "the most attended first"}
@@ -32,7 +33,7 @@ def _shares(change: Perturbation) -> list[str]:
     return [
         f"{_name(modality)} removed entirely"
         if share == 0
-        else f"{WHOLE - share} % of the {_name(modality)}'s frames removed {order}"
+        else f"{percent(1 - share / WHOLE)} of the {_name(modality)}'s frames removed {order}"
         for modality, share in change.keep.items()
         if share < WHOLE
     ]

@@ -20,9 +20,9 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from core.answers import percent
 from core.colours import class_hex
 from core.notes import Note
+from core.text import percent
 from core.timeline import Timeline
 
 _STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")

@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from core import __version__
-from core.answers import Answers, percent
+from core.answers import Answers
 from core.colours import class_colour
 from core.strips import strip
+from core.text import percent
 from core.timeline import Lane, Timeline
 
 WIDTH = 1280

@@ -14,7 +14,7 @@ def shown(text: str, longest: int = _LONGEST) -> str:
 
 
 def percent(share: float, decimals: int = 0) -> str:
-    """A share, 0 to 1, as all displays write it: "79 %", with a space that never ends a line. app/text.js has its twin."""
+    """A share, 0 to 1, as all displays write it: "79 %", with a space that ends no line. Its twin: core/player/text.js."""
     return f"{100 * share:.{decimals}f}\N{NO-BREAK SPACE}%"
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from core import player as browser
+
 _HERE = Path(__file__).parent
 KEY = "clips"
 _HEARD = "clips_heard"
@@ -19,7 +21,10 @@ def _read(*names: str) -> str:
 
 # One module in the browser: Streamlit takes a single script, and these share its scope.
 _CLIPS = st.components.v2.component(
-    "affectscope_clips", html=_read("clips.html"), css=_read("clips.css"), js=_read("rows.js", "filters.js", "clips.js")
+    "affectscope_clips",
+    html=_read("clips.html"),
+    css=_read("clips.css"),
+    js="\n".join((browser.js("text.js"), _read("rows.js", "filters.js", "clips.js"))),
 )
 
 

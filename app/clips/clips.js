@@ -160,7 +160,7 @@ function rowElement(one) {
   first.append(make("span", "label", one.label || one.name))
   if (one.predicted && one.right !== 1) first.append(make("span", "arrow", "→"), make("span", "predicted", one.predicted))
   if (one.right >= 0) first.append(sign(one.right))
-  if (one.confidence >= 0) first.append(make("span", "share", `${Math.round(one.confidence / 10)} %`))
+  if (one.confidence >= 0) first.append(make("span", "share", percent(one.confidence / 1000)))
   second.append(make("span", "", [one.label ? one.name : "", one.speaker, one.intensity].filter(Boolean).join(" · ") || NONE))
   words.append(first, second)
   element.append(picture(one), words)

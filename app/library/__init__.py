@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from app.library.drops import LIMIT_MB
+from core import player as browser
 from core.imports.read import LIMIT_MB as TABLE_MB
 from core.imports.read import SUFFIXES as TABLES
 from core.tensorfiles import SUFFIXES
@@ -22,7 +23,7 @@ def _read(name: str) -> str:
 
 
 _ZONE = st.components.v2.component(
-    "affectscope_zone", html=_read("zone.html"), css=_read("zone.css"), js=_read("../text.js") + _read("zone.js")
+    "affectscope_zone", html=_read("zone.html"), css=_read("zone.css"), js="\n".join((browser.js("text.js"), _read("zone.js")))
 )
 _SHEETS = st.components.v2.component(
     "affectscope_sheets", html='<div class="sheets"></div>', css=_read("sheet.css"), js=_read("sheet.js")

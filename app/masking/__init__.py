@@ -24,7 +24,7 @@ _BOARD = st.components.v2.component(
     "affectscope_masking",
     html=masking.html(),
     css=masking.css(),
-    js="\n".join((player.js("colours.js", "timeline.js"), masking.scripts(), _read("component.js"))),
+    js="\n".join((player.js("text.js", "colours.js", "timeline.js"), masking.scripts(), _read("component.js"))),
 )
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from core import player as browser
+
 _HERE = Path(__file__).parent
-_SCRIPTS = ("../text.js", "matrix.js")
 _MATRIX = st.components.v2.component(
     "affectscope_matrix",
     html='<div class="matrix"></div>',
     css=(_HERE / "matrix.css").read_text(encoding="utf-8"),
-    js="\n".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS),
+    js="\n".join((browser.js("text.js"), (_HERE / "matrix.js").read_text(encoding="utf-8"))),
 )
 
 

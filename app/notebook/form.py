@@ -15,6 +15,7 @@ from core import notes
 from core.errors import UserError
 from core.lanes import head_title
 from core.notes import Note
+from core.text import percent
 
 SUGGESTED = ("ambiguous", "mislabelled", "misled by picture", "misled by sound", "face lost", "look again")
 _NOTING = "noting"
@@ -59,7 +60,7 @@ def dialogs() -> None:
 def said_of(verdicts: list[Verdict]) -> dict[str, str]:
     """What the heads say, for a note."""
     shown = {one.title: (one.label, one.probability) if one.evidence else ("no evidence", None) for one in verdicts}
-    return {title: label if share is None else f"{label} {share:.0%}" for title, (label, share) in shown.items()}
+    return {title: label if share is None else f"{label} {percent(share)}" for title, (label, share) in shown.items()}
 
 
 @st.dialog("Note this case", on_dismiss=lambda: st.session_state.pop(_NOTING, None))
@@ -83,7 +84,7 @@ def _from_survey(clip: services.Clip, model: str) -> Note:
         for head in ("", *(f"_{h}" for h in found.heads)):
             if f"predicted{head}" in row:
                 name = head_title(head.removeprefix("_") or "decision")
-                said[name] = f"{row[f'predicted{head}']} {row[f'confidence{head}']:.0%}"
+                said[name] = f"{row[f'predicted{head}']} {percent(row[f'confidence{head}'])}"
         for name in found.outputs:
             if f"{name}_predicted" in row:
                 said[f"Decision, {name}"] = f"{row[f'{name}_predicted']:+.2f}"

@@ -10,6 +10,7 @@ import streamlit as st
 from app import services, session
 from app.library import drops
 from app.own import arrive, removal, store
+from core import player as browser
 
 _HERE = Path(__file__).parent
 _TICKET = "own_ticket"
@@ -20,9 +21,9 @@ _DELETED = "own_deleted"
 
 
 def component(name: str) -> Any:
-    """A component whose three files stand beside this one."""
+    """A component whose three files stand beside this one; its script has ``core/player/text.js`` before it."""
     html, css, js = ((_HERE / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
-    return st.components.v2.component(f"affectscope_own_{name}", html=html, css=css, js=js)
+    return st.components.v2.component(f"affectscope_own_{name}", html=html, css=css, js=f"{browser.js('text.js')}\n{js}")
 
 
 _ZONE, _RECORDER = component("zone"), component("recorder")

@@ -68,7 +68,7 @@ function put(data, file, line) {
     request.upload.onprogress = (event) => {
       const share = event.lengthComputable ? event.loaded / event.total : 0
       line.fill.style.width = `${100 * share}%`
-      line.state.textContent = share < 1 ? `${Math.round(100 * share)} %` : "looking at it"
+      line.state.textContent = share < 1 ? percent(share) : "looking at it"
     }
     request.onload = () => {
       try { done(JSON.parse(request.responseText)) } catch { failed() }

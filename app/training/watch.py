@@ -13,6 +13,7 @@ from app import choose, services, session
 from app.training import curves, outlook
 from core.cards import held_out
 from core.errors import UserError
+from core.text import percent
 from core.training import background, runs
 from core.training.runs import Run
 
@@ -100,7 +101,7 @@ def doing(run: Run, expected: float | None = None) -> str:
         expected: seconds in all, as estimated before it began; of use until its own first epoch tells.
     """
     if not run.history:
-        share = f", {run.share * 100:.0f} %" if run.share else ""
+        share = f", {percent(run.share)}" if run.share else ""
         left = "the time that it takes can be told after the first epoch"
         if expected is not None:
             left = f"about {outlook.duration(expected)} in all, by the estimate; the first epoch will tell better"

@@ -38,7 +38,7 @@ function card(one, truth, main, look, several) {
   line.append(make("span", "class", one.evidence ? one.label : "no evidence"))
   if (one.evidence && truth && classed) line.append(mark(one.label === truth))
   if (one.differs) line.append(sign("mark apart", "≠ A", "differs from model A"))
-  if (one.evidence && classed) line.append(make("span", "share", `${Math.round(one.probability * 100)} %`))
+  if (one.evidence && classed) line.append(make("span", "share", percent(one.probability)))
   box.append(line)
   if (!classed) return box
   const track = make("div", "track")

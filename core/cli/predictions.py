@@ -33,7 +33,7 @@ def import_predictions(
     from core.imports.intake import Options, take_in
     from core.imports.names import taken
     from core.imports.scales import SCALES
-    from core.text import shown
+    from core.text import percent, shown
 
     if scale not in SCALES:
         raise UserError(f"There is no scale {shown(scale)}: choose one of {', '.join(SCALES)}.")
@@ -52,7 +52,7 @@ def import_predictions(
     rows: list[dict[str, Any]] = []
     for one in made.models:
         heads = ", ".join(f"{head} ({scale})" for head, scale in one.scale.items())
-        accuracy = "" if one.accuracy is None else f"{one.accuracy:.1%}"
+        accuracy = "" if one.accuracy is None else percent(one.accuracy, 1)
         rows.append(
             {"model": one.name, "clips": one.clips, "problems": one.count, "accuracy": accuracy, "heads": heads}
             | {"attention": ", ".join(m for m, _ in one.attention), "classes": len(one.classes)}

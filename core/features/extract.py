@@ -21,6 +21,7 @@ from core.features.faces import FaceTrack, cut_crops, track_faces
 from core.features.sets import EXTRACTION_VERSION, FEATURE_SETS, encode_faces
 from core.features.store import Arrays, FeatureStore, content_hash, key_of, of_clip
 from core.streams import Stream
+from core.text import percent
 
 ENVELOPE_STEP = 0.010
 DEFAULT_SETS = {"audio": "llds", "visual": "face-maps"}
@@ -154,8 +155,8 @@ def _notices(
     elif not streams["visual"].any:
         notices.append("No face was found: the answer comes from the sound alone.")
     elif not faces.present.all():
-        gone = 100 * (1 - faces.present.mean())
-        notices.append(f"The face is out of sight in {gone:.0f} % of the frames; these are left out.")
+        gone = percent(1 - faces.present.mean())
+        notices.append(f"The face is out of sight in {gone} of the frames; these are left out.")
     if silent_why:
         notices.append(silent_why)
     elif not audio.get("track", np.array(True)):

@@ -1,6 +1,7 @@
 """The masking board as the browser has it, whoever mounts it: the app's component, or a file that is taken home.
 
-Its scripts share one module's scope with the player's ``colours.js`` and ``timeline.js``, which come first. What they offer::
+Its scripts share one module's scope with the player's ``text.js``, ``colours.js`` and ``timeline.js``, which come
+first. What they offer::
 
     const board = mountBoard(parent, { report: (state) => … })    // parent holds ``html()``; state: what a hand did
     board.follow({ grid | grid_url, state, exact, options })      // as often as there is something new

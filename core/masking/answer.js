@@ -145,7 +145,7 @@ function showFlip(b, head, k) {
     let first = -1
     for (let share = 99; share >= 0 && first < 0; share--) if (along[share] !== along[share + 1]) first = share + 1
     b.root.dataset[`flip${axis}`] = first
-    const said = first < 0 ? `at any share: ${verdictName(grid, along[0], k)}` : `below about ${first} %: ${verdictName(grid, along[first - 1], k)}`
+    const said = first < 0 ? `at any share: ${verdictName(grid, along[0], k)}` : `below about ${percent(first / 100)}: ${verdictName(grid, along[first - 1], k)}`
     flip.textContent = flip.title = b.state.pattern === "drawn" ? "" : said
   })
 }
@@ -174,5 +174,5 @@ function rangeOf(b) {
 }
 
 function amount(grid, value, decimals = 1) {
-  return grid.task === "classification" ? `${(100 * value).toFixed(decimals)} %` : value.toFixed(decimals + 2)
+  return grid.task === "classification" ? percent(value, decimals) : value.toFixed(decimals + 2)
 }

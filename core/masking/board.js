@@ -193,8 +193,8 @@ function follow(b) {
   b.sliders.forEach(({ modality, input, amountNow }, i) => {
     const share = state.pattern === "drawn" ? Math.round(drawnShare(b, modality)) : shares[i]
     if (Number(input.value) !== share) input.value = share
-    amountNow.textContent = `${share} %`
-    input.setAttribute("aria-valuetext", `${share} % of the ${nameOf(modality).toLowerCase()}`)
+    amountNow.textContent = percent(share / 100)
+    input.setAttribute("aria-valuetext", `${percent(share / 100)} of the ${nameOf(modality).toLowerCase()}`)
   })
   el.pattern.value = state.pattern
   el.filling.value = state.filling

@@ -17,7 +17,17 @@ from __future__ import annotations
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("timeline.js", "colours.js", "overlay.js", "lanes.js", "legends.js", "panels.js", "controls.js", "player.js")
+_SCRIPTS = (
+    "text.js",
+    "timeline.js",
+    "colours.js",
+    "overlay.js",
+    "lanes.js",
+    "legends.js",
+    "panels.js",
+    "controls.js",
+    "player.js",
+)
 
 
 def html() -> str:

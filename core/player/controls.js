@@ -198,9 +198,9 @@ function showControls(p) {
   if (el.video.playbackRate !== view.speed) el.video.playbackRate = view.speed
   el.speed.value = String(view.speed)
   el.opacity.value = Math.round(view.opacity * 100)
-  el.opacityValue.textContent = `${el.opacity.value} %`
+  el.opacityValue.textContent = percent(el.opacity.value / 100)
   el.threshold.value = Math.round(view.threshold * 100)
-  el.thresholdValue.textContent = `${el.threshold.value} %`
+  el.thresholdValue.textContent = percent(el.threshold.value / 100)
   el.layer.value = String(Math.min(view.layer, p.layerCount - 1))
   el.head.value = String(Math.min(view.head, p.headCount - 1))
   const [map, beside] = timeline ? currentMaps(p) : []

@@ -75,7 +75,7 @@ function readClasses(p, t) {
       const { values, largest } = moments.get(lane) ?? { values: [], largest: 0 }
       const known = values[k] !== undefined && !Number.isNaN(values[k])
       fill.style.transform = `scaleX(${known ? values[k] : 0})`
-      share.textContent = known ? `${Math.round(values[k] * 100)} %` : "–"
+      share.textContent = known ? percent(values[k]) : "–"
       box.classList.toggle("leads", known && values[k] === largest)
     }
   }

@@ -160,7 +160,7 @@ def _script() -> str:
     rooms = (
         f"const {{ mount, follow }} = (() => {{\n{player.js()}\nreturn {{ mount, follow }}\n}})()",
         "const { mountBoard } = (() => {\n"
-        f"{player.js('colours.js', 'timeline.js')}\n{masking.scripts()}\nreturn {{ mountBoard }}\n}})()",
+        f"{player.js('text.js', 'colours.js', 'timeline.js')}\n{masking.scripts()}\nreturn {{ mountBoard }}\n}})()",
     )
     return "\n".join((*rooms, _read("page.js")))
 

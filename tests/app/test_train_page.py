@@ -197,8 +197,9 @@ def test_the_curves_are_the_history() -> None:
 
 def test_a_run_says_what_it_does_and_how_long_it_will_take() -> None:
     run = Run("a", Path("a"), ORDER, "running", stage="Reading clips", share=0.4)
-    assert watch.doing(run) == "Reading clips, 40 %: the time that it takes can be told after the first epoch"
-    assert watch.doing(run, 150.0).endswith("40 %: about 2 min in all, by the estimate; the first epoch will tell better")
+    assert watch.doing(run) == "Reading clips, 40\N{NO-BREAK SPACE}%: the time that it takes can be told after the first epoch"
+    said = watch.doing(run, 150.0).replace("\N{NO-BREAK SPACE}", " ")
+    assert said.endswith("40 %: about 2 min in all, by the estimate; the first epoch will tell better")
     run = Run("a", Path("a"), ORDER, "running", history=HISTORY, pace=100.0)
     assert watch.doing(run) == "Epoch 3 of 4, at most 2 min to go"
     assert [outlook.duration(s) for s in (0.2, 89, 90, 6000, 7500)] == ["1 s", "89 s", "2 min", "1 h 40 min", "2 h 5 min"]

@@ -11,12 +11,12 @@ from core.removed import removed
     [
         (Perturbation(), ""),
         (Perturbation({"audio": 0}), "sound removed entirely"),
-        (Perturbation({"audio": 100, "visual": 40}), "60 % of the picture's frames removed at random"),
+        (Perturbation({"audio": 100, "visual": 40}), "60\N{NO-BREAK SPACE}% of the picture's frames removed at random"),
         (
             Perturbation({"audio": 0, "visual": 99}, "tail", "zeros"),
-            "sound removed entirely; 1 % of the picture's frames removed from the end (zeros in their place)",
+            "sound removed entirely; 1\N{NO-BREAK SPACE}% of the picture's frames removed from the end (zeros in their place)",
         ),
-        (Perturbation({"visual": 50}, "burst", burst=0.2), "50 % of the picture's frames removed in bursts of 0.2 s"),
+        (Perturbation({"visual": 50}, "burst", burst=0.2), "50\N{NO-BREAK SPACE}% of the picture's frames removed in bursts of 0.2 s"),
         (
             Perturbation(pattern="drawn", spans={"visual": ((0.5, 1.25), (2, 2.5)), "audio": ()}, filling="held"),
             "picture removed from 0.50 to 1.25 s, 2.00 to 2.50 s (the last frame kept repeated)",

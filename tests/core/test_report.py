@@ -70,7 +70,7 @@ def test_a_case_shows_its_answers_lanes_and_clip_and_what_its_link_needs():
     seen = Seen(page)
     assert not {"script", "b", "strong"} & set(seen.tags)
     assert [v for tag, name, v in seen.attributes if (tag, name) == ("rect", "width")] == ["75.00", "40.00", "25.00", "60.00"]
-    assert seen.text.count("75 %") == seen.text.count("60 %") == 1
+    assert seen.text.count("75\N{NO-BREAK SPACE}%") == seen.text.count("60\N{NO-BREAK SPACE}%") == 1
     # In the row of "joy" its second state leads, in the other row the first one.
     assert page.count('class="leads"') == 2
     assert ("video", "src", "data:video/mp4;base64,bXA0") in seen.attributes

@@ -90,7 +90,7 @@ def test_an_answer_says_whether_it_is_the_true_label() -> None:
     assert HeadAnswer("Decision", "anger", 0.5).right("fear") is False
     assert HeadAnswer("Decision", "anger", 0.5).right(None) is None
     assert HeadAnswer("Decision", "anger", 0.5, evidence=False).right("anger") is None
-    assert HeadAnswer("Decision", "anger", 0.786).text == "anger 79 %"
+    assert HeadAnswer("Decision", "anger", 0.786).text == "anger 79\N{NO-BREAK SPACE}%"
 
 
 def test_the_playhead_moves_over_the_lanes() -> None:

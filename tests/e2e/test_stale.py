@@ -95,7 +95,7 @@ def slow(request: pytest.FixtureRequest, browser: Browser, slow_url: str, folder
 def shows(page: Page, clip: str, model: str = "") -> None:
     """Wait until the page is at rest and shows a clip: heading, answer, player, and address say so."""
     said = page.evaluate("clip => window.classes[clip]", clip)
-    share = {"": "", "one": "90 %", "two": "70 %"}[model]
+    share = {"": "", "one": "90\N{NO-BREAK SPACE}%", "two": "70\N{NO-BREAK SPACE}%"}[model]
     page.wait_for_function(SHOWN, arg=[clip, said, share], timeout=PATIENCE)
 
 
