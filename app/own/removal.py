@@ -19,6 +19,7 @@ from core.imports import shelf as imports
 # Seconds that work on the clip has to stop: what it writes later would outlive the clip.
 _PATIENCE = 20.0
 _WORDS = {"uploads": "file", "features": "set of features", "analyses": "analysis", "thumbs": "picture", "exports": "export"}
+_OTHER = "other file"
 _PLURALS = {"set of features": "sets of features", "analysis": "analyses"}
 
 
@@ -36,7 +37,8 @@ class Removed:
     shared: str
 
     def __str__(self) -> str:
-        parts = [f"{count} {word if count == 1 else _PLURALS.get(word, word + 's')}" for word, count in self.counts.items()]
+        found = [(word, self.counts[word]) for word in (*_WORDS.values(), _OTHER) if word in self.counts]
+        parts = [f"{count} {word if count == 1 else _PLURALS.get(word, word + 's')}" for word, count in found]
         listed = ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts) or "nothing"
         stayed = f" The corpus {self.shared} has the same clip: its features and analyses stay." if self.shared else ""
         return f"Deleted: {listed}, {max(self.size, 100_000) / 1e6:.1f} MB.{stayed}"
@@ -50,7 +52,7 @@ def remove(clip_id: str) -> Removed:
     sizes = {path: _size(path) for path in dict.fromkeys(doomed)}
     store.remove(clip_id)
     _unlink(sizes)
-    counts = Counter(_WORDS.get(path.parent.name, "other file") for path in sizes if path.suffix != ".json" or _told(path))
+    counts = Counter(_WORDS.get(path.parent.name, _OTHER) for path in sizes if path.suffix != ".json" or _told(path))
     return Removed(dict(counts), sum(sizes.values()), shared)
 
 
