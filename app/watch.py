@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """A clip in the player with what a model makes of it; what a person does there is kept in the selection."""
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def of_file(
 
     Args:
         start, end: times as ``seconds_of`` reads them; the file's beginning, and a minute or the file's end later, if left out.
-        out: the folder where the stretch goes, as ``stretch.mp4``.
+        out: the folder where the stretch goes, as a file that says which one it is.
 
     Raises:
         UserError: when the file is long and no stretch was chosen, or there is no such stretch.
@@ -106,8 +106,10 @@ def of_file(
     until = seconds_of(end) if end is not None else min(begin + LONGEST, duration)
     chosen = checked(begin, until, duration, path.name)
     out.mkdir(parents=True, exist_ok=True)
-    made = cut(path, out / "stretch.mp4", *chosen, progress)
-    return made, (f"This is {named(chosen, path.name)}, kept as stretch.mp4: times count from {clock(begin)}.",)
+    # Not every disk takes a colon.
+    name = f"{path.stem} {clock(chosen[0])}-{clock(chosen[1])}.mp4".replace(":", ".")
+    made = cut(path, out / name, *chosen, progress)
+    return made, (f"This is {named(chosen, path.name)}, kept as {name}: times count from {clock(begin)}.",)
 
 
 def strip(path: Path, duration: float, count: int, side: int, progress: Report | None = None) -> np.ndarray | None:

@@ -37,7 +37,8 @@ class Removed:
     shared: str
 
     def __str__(self) -> str:
-        parts = [f"{count} {word if count == 1 else _PLURALS.get(word, word + 's')}" for word, count in self.counts.items()]
+        found = [(word, self.counts[word]) for word in (*_WORDS.values(), _OTHER) if word in self.counts]
+        parts = [f"{count} {word if count == 1 else _PLURALS.get(word, word + 's')}" for word, count in found]
         listed = ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts) or "nothing"
         stayed = f" The corpus {self.shared} has the same clip: its features and analyses stay." if self.shared else ""
         return f"Deleted: {listed}, {max(self.size, 100_000) / 1e6:.1f} MB.{stayed}"

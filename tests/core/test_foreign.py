@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Public repositories' checkpoints as people really have them: wrapped, nested, renamed, beside other things, cut off."""
 
 from __future__ import annotations
@@ -60,7 +61,15 @@ def refused(path: Path, layout: str = "", choices: Choices = Choices()) -> str:
 
 @pytest.mark.parametrize(
     "prefix",
-    ["module.", "model._orig_mod.", "net.", "_fsdp_wrapped_module.", "_forward_module.module.", "module.model.net.", "student.encoder."],
+    [
+        "module.",
+        "model._orig_mod.",
+        "net.",
+        "_fsdp_wrapped_module.",
+        "_forward_module.module.",
+        "module.model.net.",
+        "student.encoder.",
+    ],
 )
 @pytest.mark.parametrize("zipped", [True, False])
 def test_whatever_stands_before_the_keys_and_beside_them(tmp_path: Path, expected: Tensor, prefix: str, zipped: bool) -> None:
@@ -80,7 +89,12 @@ def test_wrappers_in_the_middle_of_keys(tmp_path: Path, expected: Tensor) -> Non
 
 @pytest.mark.parametrize("key", ["net", "network", "weights", "model_state", "model_ema", "model.state_dict", "generator"])
 def test_weights_under_any_key(tmp_path: Path, expected: Tensor, key: str) -> None:
-    content = {key: V2, "optimizer": {"state": {0: {"exp_avg": torch.ones(5000)}}}, "epoch": torch.tensor(3), "criterion": {"weight": torch.ones(4)}}
+    content = {
+        key: V2,
+        "optimizer": {"state": {0: {"exp_avg": torch.ones(5000)}}},
+        "epoch": torch.tensor(3),
+        "criterion": {"weight": torch.ones(4)},
+    }
     found = foreign.read(saved(tmp_path / "x.ckpt", content))
     torch.testing.assert_close(answer(found.model), expected, atol=1e-5, rtol=0)
     assert any("optimizer" in line for line in found.remarks)
@@ -208,7 +222,9 @@ def vavl_files(folder: Path, suffix: str = ".pt", without: tuple[str, ...] = ())
 
 
 @needs_shared
-@pytest.mark.parametrize(("suffix", "without"), [(".pth", ()), (".pt", ("MLP_av_head.pt",)), (".pt", ("MLP_rec_a_head.pt", "MLP_rec_v_head.pt"))])
+@pytest.mark.parametrize(
+    ("suffix", "without"), [(".pth", ()), (".pt", ("MLP_av_head.pt",)), (".pt", ("MLP_rec_a_head.pt", "MLP_rec_v_head.pt"))]
+)
 def test_a_folder_of_vavl_in_its_variants(tmp_path: Path, suffix: str, without: tuple[str, ...]) -> None:
     vavl_files(tmp_path, suffix, without)
     torch.save({"wav2vec2.x": torch.ones(2)}, tmp_path / "final_wav2vec.pt")
@@ -261,7 +277,9 @@ def test_heads_and_mask_are_asked_for_and_stand_on_the_card(tmp_path: Path) -> N
     assert told["causal"] == ("no", ("no", "yes"))
     assert told["labels"] == ("class 0, class 1, class 2", ())
     assert not examine(path, tmp_path / "out.safetensors").error
-    assert any("5 attention heads, as the public repository has" in line for line in read_card(tmp_path / "out.safetensors").assumed)
+    assert any(
+        "5 attention heads, as the public repository has" in line for line in read_card(tmp_path / "out.safetensors").assumed
+    )
     chosen = answered({"heads": "2", "causal": "yes", "labels": "sad, glad, odd", "task": "classification"})
     assert not examine(path, tmp_path / "out.safetensors", choices=chosen).error
     kept = checkpoints.load(tmp_path / "out.safetensors")
@@ -335,7 +353,9 @@ def sfav_by_hand(state: dict[str, Tensor], fusion: str, audio: Tensor, visual: T
         gate_v, gate_a = attention("av1", a, v)[0].sum(1), attention("va1", v, a)[0].sum(1)
         x = {"audio": x["audio"] * gate_a[:, None], "visual": x["visual"] * gate_v[:, None]}
     x = stage(x, (2, 3))
-    return F.linear(torch.cat([x["audio"].mean(-1), x["visual"].mean(-1)], 1), state["classifier_1.0.weight"], state["classifier_1.0.bias"])
+    return F.linear(
+        torch.cat([x["audio"].mean(-1), x["visual"].mean(-1)], 1), state["classifier_1.0.weight"], state["classifier_1.0.bias"]
+    )
 
 
 @pytest.mark.parametrize("fusion", ["ia", "it", "lt"])
@@ -367,7 +387,9 @@ def test_sfavs_published_keys(tmp_path: Path, fusion: str) -> None:
 
 
 def test_uavm_as_its_trainer_saves_it(tmp_path: Path) -> None:
-    path = saved(tmp_path / "best_audio_model.pth", {f"module.{k}": v for k, v in public.filled(public.uavm()).items()}, zipped=False)
+    path = saved(
+        tmp_path / "best_audio_model.pth", {f"module.{k}": v for k, v in public.filled(public.uavm()).items()}, zipped=False
+    )
     report = examine(path, tmp_path / "out.safetensors")
     assert (report.error, report.layout) == ("", "uavm")
     assert checkpoints.load(tmp_path / "out.safetensors").spec.inputs == {"audio": 8, "visual": 12}
@@ -468,7 +490,20 @@ def test_converted_in_a_terminal(tmp_path: Path) -> None:
 
     path = saved(tmp_path / "x.pth", public.filled(public.mult(AV, 10, 2, 1, 1)))
     out = tmp_path / "new" / "out.safetensors"
-    asked = ["convert", str(path), "--layout", "mult", "--labels", "no, yes", "--heads", "2", "--no-causal", "-o", str(out), "--json"]
+    asked = [
+        "convert",
+        str(path),
+        "--layout",
+        "mult",
+        "--labels",
+        "no, yes",
+        "--heads",
+        "2",
+        "--no-causal",
+        "-o",
+        str(out),
+        "--json",
+    ]
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output
     kept = checkpoints.load(out)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """What was taken away, in words."""
 
 import pytest
@@ -16,7 +17,10 @@ from core.removed import removed
             Perturbation({"audio": 0, "visual": 99}, "tail", "zeros"),
             "sound removed entirely; 1\N{NO-BREAK SPACE}% of the picture's frames removed from the end (zeros in their place)",
         ),
-        (Perturbation({"visual": 50}, "burst", burst=0.2), "50\N{NO-BREAK SPACE}% of the picture's frames removed in bursts of 0.2 s"),
+        (
+            Perturbation({"visual": 50}, "burst", burst=0.2),
+            "50\N{NO-BREAK SPACE}% of the picture's frames removed in bursts of 0.2 s",
+        ),
         (
             Perturbation(pattern="drawn", spans={"visual": ((0.5, 1.25), (2, 2.5)), "audio": ()}, filling="held"),
             "picture removed from 0.50 to 1.25 s, 2.00 to 2.50 s (the last frame kept repeated)",

@@ -108,6 +108,15 @@ def test_sound_alone_is_cut_to_the_sample(tmp_path):
         assert media.probe(out).duration == pytest.approx(2.5, abs=0.1)
 
 
+def test_a_terminals_stretch_is_kept_under_its_own_name(film, tmp_path):
+    made, (said,) = stretch.of_file(film, "0:30", "33", tmp_path / "out")
+    assert (made.name, len(list(media.read_frames(made)))) == ("film 0.30-0.33.mp4", 3 * FPS)
+    assert said == "This is 0:30–0:33 of film.mp4, kept as film 0.30-0.33.mp4: times count from 0:30."
+    with pytest.raises(UserError, match=r"^film.mp4 lasts 1:15: choose up to 60 s of it, as --start 0:30 --end 1:10\.$"):
+        stretch.of_file(film, None, None, tmp_path / "out")
+    assert stretch.of_file(made, None, None, tmp_path / "out") == (made, ())
+
+
 def test_a_whole_minute_is_not_too_long_once_it_is_encoded(film, tmp_path):
     out = stretch.cut(film, tmp_path / "cut.mp4", 10, 70)
     assert len(list(media.read_frames(out))) == 60 * FPS

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """From the clip that the model is most confidently wrong about to a report on disk, and what the pages say on the way."""
 
 from __future__ import annotations
@@ -109,9 +110,9 @@ def test_slices_and_reliability_are_drawn(page: Page, app_url: str) -> None:
     expect(labels.filter(has_text="speaker")).to_have_count(1, timeout=SOON)
     expect(labels.filter(has_text=re.compile(r"^female \(\d+\)$"))).to_have_count(1, timeout=SOON)
     page.get_by_text("Reliability", exact=True).click()
-    expect(page.get_by_text(re.compile(r"Expected calibration error 0\.\d{3} \(ECE, 15 equal-width bins; \d+ of them .* 48 answers"))).to_be_visible(
-        timeout=SOON
-    )
+    expect(
+        page.get_by_text(re.compile(r"Expected calibration error 0\.\d{3} \(ECE, 15 equal-width bins; \d+ of them .* 48 answers"))
+    ).to_be_visible(timeout=SOON)
 
 
 def test_shared_space_shows_two_models_and_plays_an_end(page: Page, app_url: str) -> None:

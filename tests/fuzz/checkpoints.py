@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Checkpoints of ours and of public repositories, changed at random, through the door of the Library and of `affectscope convert`."""
 
 from __future__ import annotations
