@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """A clip in the player with what a model makes of it; what a person does there is kept in the selection."""
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def place(name: str, *subject: str) -> DeltaGenerator:
 
 
 def settle(name: str, *subject: str) -> None:
-    """Say that a place shows all that there is of its subject by now: what was answered while the page was made is no news to it."""
+    """Say that a place shows all that there is of its subject: what was answered while the page was made is no news to it."""
     key = f"place.{name}"
     st.session_state[key] = subject, st.session_state[key][1]
 

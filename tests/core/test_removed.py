@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """What was taken away, in words."""
 
 import pytest

@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """From the clip that the model is most confidently wrong about to a report on disk, and what the pages say on the way."""
 
 from __future__ import annotations
