@@ -11,28 +11,34 @@ from tests.e2e.screenshots import PAGES, PATIENCE
 SCHEMES = ("light", "dark")
 # Stops of the Tab key that are looked at on each page: the navigation, the sidebar, and the first of what the page is for.
 STOPS = 25
-# The element that has the focus, inside components too; whether anything about it is drawn differently from when it has not.
+# The element that has the focus, inside components too; whether anything is drawn differently of it, in it or round it.
 FOCUSED = """
-() => {
+async () => {
+  // What Streamlit draws of it comes a frame later.
+  const settled = async () => {
+    for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame)
+    for (const animation of document.getAnimations()) animation.finish()
+  }
   let one = document.activeElement
   while (one?.shadowRoot?.activeElement) one = one.shadowRoot.activeElement
   if (!one || one === document.body) return null
   const drawn = () => {
-    const looks = []
-    for (let up = one; up && looks.length < 8; up = up.parentElement) {
-      const style = getComputedStyle(up)
+    const looks = [], parts = [one.firstElementChild]
+    for (let up = one; up && parts.length < 8; up = up.parentElement) parts.push(up)
+    for (const part of parts.filter(Boolean)) {
+      const style = getComputedStyle(part)
       looks.push([
         style.outlineStyle === "none" || style.outlineColor === "rgba(0, 0, 0, 0)" ? "" : style.outlineWidth + style.outlineColor,
-        style.boxShadow, style.borderColor, style.backgroundColor, style.textDecorationLine, style.color,
+        style.boxShadow, style.borderColor, style.backgroundColor, style.textDecorationLine, style.color, style.stroke,
       ].join())
     }
     return looks.join("|")
   }
   const name = `${one.tagName.toLowerCase()} ${one.getAttribute("aria-label") ?? one.innerText?.slice(0, 40) ?? ""}`
-  for (const animation of document.getAnimations()) animation.finish()
+  await settled()
   const focused = drawn()
   one.blur()
-  for (const animation of document.getAnimations()) animation.finish()
+  await settled()
   const plain = drawn()
   one.focus({ focusVisible: true })
   return { name, visible: focused !== plain }
@@ -86,3 +92,12 @@ def test_the_focus_is_seen_wherever_tab_goes(page: Page, app_url: str, name: str
         if stop and not stop["visible"]:
             unseen.append(stop["name"])
     assert not unseen, unseen
+
+
+def test_a_focus_that_nobody_sees_is_found(page: Page) -> None:
+    page.set_content("<button>seen</button><button style='outline: none'>unseen</button>")
+    seen = []
+    for _ in range(2):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate(FOCUSED))
+    assert seen == [{"name": "button seen", "visible": True}, {"name": "button unseen", "visible": False}]
