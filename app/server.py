@@ -60,13 +60,15 @@ def points(request: Request) -> Response:
 
 
 def thumb(request: Request) -> Response:
-    """A small picture of a clip."""
+    """A small picture of a clip; of one that has none, a sign for sound."""
     from app import thumbs
 
     name = request.path_params["name"]
     path = shelf.find("pictures", name) or shelf.find("clips", name)
-    picture = thumbs.thumb(path) if path else None
-    return FileResponse(picture, headers=_CHECK, media_type="image/jpeg") if picture else _nothing()
+    if path is None:
+        return _nothing()
+    picture = thumbs.thumb(path) or Path(__file__).with_name("no_picture.svg")
+    return FileResponse(picture, headers=_CHECK)
 
 
 def strip(request: Request) -> Response:

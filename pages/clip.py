@@ -38,9 +38,8 @@ try:
     clip = choose.clip(model)
     if model and clip:
         with place("clip", *about(clip, model)):
-            with st.container(horizontal=True):
-                heading(clip.title, choose.facts(clip), choose.caution(model))
-                own.menu(clip, model)
+            heading(clip.title, choose.facts(clip), choose.caution(model))
+            own.menu(clip, model)
             if stretches.wanted(clip):
                 stretches.choose(clip)
             elif said := services.without_media(clip, model):

@@ -63,7 +63,7 @@ class Recorder {
     for (const track of stream.getTracks()) track.onended = () => this.lost()
     this.ref("preview").srcObject = stream
     this.listen(stream)
-    this.show("ready", this.what === "sound" ? "The bar below moves when the microphone hears you." : "")
+    this.show("ready", this.what === "sound" ? "The blue bar moves when the microphone hears you." : "")
   }
 
   listen(stream) {

@@ -18,6 +18,8 @@ from app import shelf
 from app.library import drops
 from app.own import store
 from app.server import ROUTES
+from core import media
+from tests.media_files import tone
 
 
 @dataclass
@@ -115,3 +117,10 @@ def test_thumb_is_a_small_jpeg(get: Get, clips: Path) -> None:
     reply = get("/thumbs/demo.first")
     assert reply.headers["content-type"] == "image/jpeg"
     assert len(reply.content) < 8_000
+
+
+def test_a_clip_without_a_picture_has_a_sign_for_sound(get: Get, tmp_path: Path) -> None:
+    media.encode(tmp_path / "talk.m4a", [], tone(1))
+    shelf.lend("clips", "uploads.talk", tmp_path / "talk.m4a")
+    reply = get("/thumbs/uploads.talk")
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "image/svg+xml")

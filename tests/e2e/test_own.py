@@ -62,6 +62,14 @@ def row_menu(page: Page) -> Locator:
     return page.get_by_test_id("stPopoverBody")
 
 
+def ready_of(page: Page, name: re.Pattern[str]) -> Locator:
+    """The player, once it shows a clip of such a name."""
+    player = page.locator(".player")
+    expect(player).to_have_attribute("data-clip", name, timeout=READY)
+    expect(player).to_have_attribute("data-ready", "true", timeout=READY)
+    return player
+
+
 def send(page: Page, path: Path) -> None:
     page.locator(".own input[type=file]").set_input_files(path, timeout=READY)
 
@@ -140,8 +148,7 @@ def test_a_recording_is_analysed_like_an_upload(browser: Browser, app_url: str, 
         expect(recorder.locator("[data-ref=count]")).to_have_text("3")
         expect(recorder).to_have_attribute("data-state", "recording", timeout=READY)
         expect(recorder.locator("[data-ref=left]")).to_have_text(re.compile(r"[12]\.\d s"))
-        expect(page.locator(".heading h2")).to_have_text(re.compile(r"^Recording 20"), timeout=READY)
-        player = ready(page)
+        player = ready_of(page, re.compile(r"^Recording 20"))
         assert float(player.get_attribute("data-duration")) == pytest.approx(3, abs=0.5)
         assert page.evaluate(LIVE) == 0
         expect(page.locator(".recorder")).to_have_count(0)
@@ -150,6 +157,28 @@ def test_a_recording_is_analysed_like_an_upload(browser: Browser, app_url: str, 
         pictures, sound = list(media.read_frames(stored)), media.read_sound(stored)
         assert len(pictures) > 20
         assert abs(sound.samples).max() > 0.02
+
+
+def test_the_microphone_alone_will_do_and_stop_ends_it(browser: Browser, app_url: str, devices: tuple[Path, Path]) -> None:
+    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    with page_with(browser, *flags, f"--use-file-for-fake-audio-capture={devices[1]}") as page:
+        page.add_init_script(WATCH)
+        page.goto(app_url)
+        page.get_by_role("button", name="Record yourself").click(timeout=READY)
+        recorder = page.locator(".recorder")
+        expect(recorder).to_have_attribute("data-state", "ready", timeout=READY)
+        recorder.get_by_label("With").select_option("sound")
+        expect(recorder.get_by_role("status")).to_contain_text("when the microphone hears you", timeout=READY)
+        # The camera was let go of when it was no longer wanted.
+        assert page.evaluate(LIVE) == 1
+        recorder.get_by_label("Length").select_option("10")
+        recorder.get_by_role("button", name="Record").click()
+        expect(recorder.locator("[data-ref=left]")).to_have_text(re.compile(r"[78]\.\d s"), timeout=READY)
+        recorder.get_by_role("button", name="Stop").click()
+        player = ready_of(page, re.compile("^Recording"))
+        assert 1 < float(player.get_attribute("data-duration")) < 9
+        expect(player.locator(".notices")).to_contain_text("no picture")
+        assert page.evaluate(LIVE) == 0
 
 
 def test_without_permission_there_is_one_sentence_and_nothing_is_recorded(browser: Browser, app_url: str) -> None:
