@@ -123,6 +123,8 @@ function moveTo(b, shares, done = false) {
 
 function change(b, parts, done = false) {
   if (!b.state) return
+  // What a hand did just before, and has not been written down, is a step of its own.
+  if (done) commit(b)
   b.state = { ...b.state, ...parts }
   if (b.grid) follow(b)
   if (done) commit(b)
@@ -143,6 +145,7 @@ function commitSoon(b, after = SOON) {
 
 function commit(b) {
   clearTimeout(b.waiting)
+  if (!b.state) return
   const now = JSON.stringify(b.state)
   if (now === b.committed) return
   b.past.push(b.committed)
@@ -153,6 +156,7 @@ function commit(b) {
 }
 
 function travel(b, from, to) {
+  commit(b)
   if (!from.length) return
   to.push(b.committed)
   const { head, class: shown } = b.state

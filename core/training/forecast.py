@@ -29,7 +29,7 @@ FEW_CLIPS, FEW_CLASS_CLIPS, FEW_SPEAKERS, FEW_TESTED = 200, 30, 4, 50
 # Forward alone, against forward and backward.
 _LOOKING = 1 / 3
 _CLIPS = 8
-_STEPS = 2
+_STEPS = 4
 # Seconds until a new process has read its libraries.
 _START = 5.0
 # Seconds for which a measurement counts: a machine that was busy then may be idle now.
@@ -113,8 +113,8 @@ def measure(order: Order, report: Report = lambda stage, share: None) -> Pace:
         batches = Batches(clips, model.spec, normaliser, len(clips))
         set_prior(model, batches.targets)
         optimiser = torch.optim.Adam(model.parameters(), order.learning_rate)
-        # The first is the slowest, and so is the first of every run: rather too long a time is told than too short a one.
-        seconds = sum(_step(model, batches, optimiser, order) for _ in range(_STEPS)) / _STEPS
+        # The first sets up what all others use.
+        seconds = float(np.median([_step(model, batches, optimiser, order) for _ in range(_STEPS)][1:]))
     found = Pace(seconds / len(clips), reading, "a step of training that was measured on this machine")
     write_atomically(measured_path(order), lambda part: part.write_text(json.dumps(asdict(found)), encoding="utf-8"))
     return found

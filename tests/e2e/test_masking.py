@@ -23,7 +23,10 @@ COUNT_SENT = """
 def board(page: Page, app_url: str) -> Locator:
     page.add_init_script(f"({COUNT_SENT})()")
     page.goto(f"{app_url}/masking")
-    return opened(page)
+    root = opened(page)
+    # The player has gone to its strongest frame and said so: what comes after in the URL is a hand's doing.
+    expect(page).to_have_url(re.compile(r"[?&]t="), timeout=READY)
+    return root
 
 
 def opened(page: Page) -> Locator:
@@ -208,7 +211,7 @@ root => {
   const parts = [...root.querySelectorAll("*")].filter((one) => !one.matches(moves))
   return Object.fromEntries(parts.map((one, i) => {
     const { x, y, width, height } = one.getBoundingClientRect()
-    const name = `${i} ${one.tagName} ${one.className.replace(" leads", "")}`
+    const name = `${i} ${one.tagName} ${one.className.replace(/ (leads|blind)/, "")}`
     return [name, [x, y, width, height].map((n) => n.toFixed(1)).join(" ")]
   }))
 }
