@@ -81,7 +81,8 @@ def test_what_is_tried_in_the_process_that_reads_is_refused(tmp_path: Path) -> N
 
 def test_converted_in_a_terminal(tmp_path: Path) -> None:
 
-    path = saved(tmp_path / "x.pth", public.filled(public.mult(AV, 10, 2, 1, 1)))
+    path = tmp_path / "x.pth"
+    torch.save(public.filled(public.mult({"a": 6, "v": 5}, 10, 2, 1, 1)), path)
     out = tmp_path / "new" / "out.safetensors"
     asked = [
         "convert",

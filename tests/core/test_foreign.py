@@ -249,6 +249,16 @@ def test_one_output_is_a_value(tmp_path: Path) -> None:
     assert "one output" in refused(tmp_path / "x.pt", choices=Choices(task="classification"))
 
 
+@needs_shared
+def test_the_value_of_one_output_is_the_public_codes(tmp_path: Path) -> None:
+    """Two clips of 20 words, 30 audio and 25 visual frames: 0.566 and 0.817."""
+    found = foreign.read(saved(tmp_path / "x.pt", golden_state("mult_keys.txt", "MULTModel")))
+    shapes = {"text": [2, 20, 300], "audio": [2, 30, 74], "visual": [2, 25, 35]}
+    with torch.inference_mode():
+        output = found.model(Batch.of(**{m: golden_input(m, shape) for m, shape in shapes.items()}))
+    torch.testing.assert_close(found.model.decide(output).flatten(), torch.tensor([0.566, 0.817]), atol=5e-4, rtol=0)
+
+
 def test_four_pairs_of_outputs_are_four_answers(tmp_path: Path) -> None:
     path = saved(tmp_path / "x.pt", public.filled(public.mult(AV, 10, 8, 1, 1)))
     model = foreign.read(path).model

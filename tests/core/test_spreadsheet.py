@@ -14,7 +14,8 @@ from core.text import spreadsheet_cell
 
 @pytest.mark.parametrize(
     "text",
-    ["=1+1", "+1+1", "-1+1", "@SUM(A1)", " =1+1", "\t=1+1", "\n=1", "\r=1", "\u00a0=1", "\ufeff=1", "\uff1d1+1", "\tx", "=HYPERLINK(1)", "-x"],
+    ["=1+1", "+1+1", "-1+1", "@SUM(A1)", " =1+1", "\t=1+1", "\n=1", "\r=1",
+     "\u00a0=1", "\ufeff=1", "\uff1d1+1", "\tx", "=HYPERLINK(1)", "-x"],
 )  # fmt: skip
 def test_a_formula_is_text(text: str) -> None:
     assert spreadsheet_cell(text) == f"'{text}"
