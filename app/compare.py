@@ -13,6 +13,7 @@ from app.progress import finished
 from app.verdict import verdict
 from core.compare import COMPARE_VERSION, agreement, disagreements, merged
 from core.features.store import cache_root, key_of, of_clip, write_atomically
+from core.spreadsheet import csv_of
 from core.surveyed import Survey
 from core.text import percent
 
@@ -191,7 +192,7 @@ def _table(table: pd.DataFrame, of: str) -> None:
         column_config={"apart": st.column_config.NumberColumn(format="%.2f", help=table.attrs["apart"])},
     )
     st.download_button(
-        "Table (CSV)", table.to_csv().encode(), "differences.csv", "text/csv", on_click="ignore", icon=":material/download:"
+        "Table (CSV)", csv_of(table).encode(), "differences.csv", "text/csv", on_click="ignore", icon=":material/download:"
     )
 
 

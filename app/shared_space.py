@@ -16,6 +16,7 @@ from app.pick import pick
 from core.analysis.shared import Closeness, closeness, distances, outliers, summary
 from core.errors import UserError
 from core.features.store import content_hash
+from core.spreadsheet import csv_of
 from core.text import percent
 
 BY = {"": "every layer", "label": "one layer, by class", "outcome": "one layer, right and wrong answers"}
@@ -93,7 +94,7 @@ def show(model: str, found: pd.DataFrame, by: str, stage: str, top: float) -> No
         },
     )  # fmt: skip
     st.download_button(
-        "Every clip (CSV)", found.to_csv(index=False).encode(), "affectscope-shared-space.csv", "text/csv", key=f"{key}-csv",
+        "Every clip (CSV)", csv_of(found, index=False).encode(), "affectscope-shared-space.csv", "text/csv", key=f"{key}-csv",
         on_click="ignore", type="tertiary", icon=":material/download:",
     )  # fmt: skip
 

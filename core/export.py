@@ -17,6 +17,7 @@ from proglog import ProgressBarLogger
 from core.errors import UserError
 from core.media import SAMPLE_RATE, probe, read_frames, read_sound
 from core.sheet import NO_FACTS, Facts, Sheet
+from core.spreadsheet import csv_of
 from core.timeline import Heatmap, Timeline
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def lanes_csv(timeline: Timeline) -> str:
             parts.append(pd.DataFrame({"lane": lane.id, "series": name, "seconds": lane.times, "value": values}))
     columns = ["lane", "series", "seconds", "value"]
     table = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
-    return table.dropna().to_csv(index=False, float_format="%.6g")
+    return csv_of(table.dropna(), index=False, float_format="%.6g")
 
 
 def paint(

@@ -22,15 +22,15 @@ _LONGEST_PICKLE = 64 << 20
 # Pickles before the weights in a file of torch before 1.6: magic number, protocol, system, content.
 _LEGACY_PICKLES = 4
 # Packages of which no checkpoint has a use: whoever names one wants something run.
-_NEVER = frozenset((
+_NEVER = frozenset({
     "os", "posix", "nt", "sys", "subprocess", "builtins", "__builtin__", "shutil", "runpy", "socket", "pty", "importlib",
     "pickle", "_pickle", "ctypes", "webbrowser", "code", "codeop", "operator", "functools", "io", "_io", "urllib", "http",
-    "tempfile", "multiprocessing", "threading", "asyncio", "signal", "pdb", "bdb", "timeit", "cProfile", "profile",
-    "trace", "marshal", "ftplib", "smtplib", "platform", "site", "pip", "inspect", "pydoc", "doctest", "zipimport",
-    "pkgutil", "imp", "commands", "gc", "linecache", "tokenize", "ast", "logging", "requests", "httpx", "setuptools",
-    "pkg_resources", "cloudpickle", "dill", "joblib", "nturl2path", "distutils", "ensurepip", "venv", "idlelib", "lib2to3",
-    "mmap", "fileinput", "glob",
-))  # fmt: skip
+    "tempfile", "multiprocessing", "threading", "asyncio", "signal", "pdb", "bdb", "timeit", "cProfile", "profile", "trace",
+    "marshal", "ftplib", "smtplib", "platform", "site", "pip", "inspect", "pydoc", "doctest", "zipimport", "pkgutil", "imp",
+    "commands", "gc", "linecache", "tokenize", "ast", "logging", "requests", "httpx", "setuptools", "pkg_resources",
+    "cloudpickle", "dill", "joblib", "nturl2path", "distutils", "ensurepip", "venv", "idlelib", "lib2to3", "mmap",
+    "fileinput", "glob",
+})  # fmt: skip
 # Types that containers name, as a defaultdict does its lists.
 _TYPES = frozenset(
     f"{module}.{name}" for module in ("builtins", "__builtin__")

@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from core.colours import class_hex
 from core.notes import Note
-from core.text import percent
+from core.text import percent, spreadsheet_cell
 from core.timeline import Timeline
 
 _STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
@@ -179,11 +179,13 @@ def table_csv(entries: Sequence[Entry]) -> str:
     columns = ["title", "corpus", "clip", "model", "tags", "note", *names, "created", "changed", "link"]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(map(_cell, columns))
+    writer.writerow(map(spreadsheet_cell, columns))
     for entry in entries:
         note = entry.note
         own = [note.title, note.corpus, note.clip, note.model, "; ".join(note.tags), note.text]
-        writer.writerow(map(_cell, [*own, *(note.facts.get(name, "") for name in names), note.created, note.changed, entry.url]))
+        writer.writerow(
+            map(spreadsheet_cell, [*own, *(note.facts.get(name, "") for name in names), note.created, note.changed, entry.url])
+        )
     return buffer.getvalue()
 
 
@@ -207,7 +209,3 @@ def _quoted(text: str) -> list[str]:
     """A backslash at its end keeps a line's break; at a paragraph's end it would be seen."""
     lines = [escaped(line) for line in text.splitlines()]
     return [f"{line}\\" if line and following else line for line, following in zip(lines, [*lines[1:], ""], strict=True)]
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

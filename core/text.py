@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 _LONGEST = 80
+# What spreadsheets take for the beginning of a formula, blanks and invisible characters before it or not; a number is none.
+_FORMULA = re.compile(r"[\s\x00-\x20\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
 def shown(text: str, longest: int = _LONGEST) -> str:
     """A name out of a file as a sentence can bear it: printable, and not too long."""
     clean = "".join(c if c.isprintable() else "�" for c in text[: longest + 1])
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"
+
+
+def spreadsheet_cell(text: str) -> str:
+    """A text as a cell of a CSV: behind an apostrophe where a spreadsheet would take it for a formula."""
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def percent(share: float, decimals: int = 0) -> str:

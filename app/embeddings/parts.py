@@ -17,6 +17,7 @@ from app.own import store
 from app.progress import finished
 from core.analysis import picking
 from core.analysis.atlas import Drawing
+from core.spreadsheet import csv_of
 from core.text import percent
 
 PLAY = "embeddings_play"
@@ -253,7 +254,7 @@ def _csv(side: Side, mask: np.ndarray | None, drawing: Drawing) -> bytes:
     if drawn is not None:
         made["map_x"], made["map_y"] = drawn.T
     made["chosen"] = True if mask is None else mask
-    return made.to_csv(index_label="clip").encode()
+    return csv_of(made, index_label="clip").encode()
 
 
 def _table(of: data.Clips, rows: pd.DataFrame) -> None:

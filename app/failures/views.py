@@ -20,6 +20,7 @@ from core.evaluation.calibration import ECE_TITLE
 from core.evaluation.failures import confusion, errors
 from core.evaluation.slices import wilson
 from core.lanes import head_title
+from core.spreadsheet import csv_of
 from core.survey import DECISION, Survey
 from core.text import percent
 
@@ -125,7 +126,7 @@ def _list(title: str, table: pd.DataFrame, looked: Looked, card: object) -> None
     lists.show(f"{title}{where}: {count}", table, looked, card, "No clip is like that.")  # type: ignore[arg-type]
     if len(table):
         st.download_button(
-            "This list (CSV)", table.to_csv().encode(), "affectscope-cases.csv", "text/csv", on_click="ignore", type="tertiary",
+            "This list (CSV)", csv_of(table).encode(), "affectscope-cases.csv", "text/csv", on_click="ignore", type="tertiary",
             icon=":material/download:",
         )  # fmt: skip
 
@@ -155,7 +156,9 @@ def _slices(looked: Looked, attribute: str, row: DeltaGenerator) -> None:
         shown, hide_index=True, alt=f"{measure} by part of the corpus", key="slices-table",
         column_config={name: st.column_config.NumberColumn(format="%.2f") for name in shown.columns[3:] if name != "right"},
     )  # fmt: skip
-    st.download_button("Table (CSV)", shown.to_csv(index=False).encode(), "affectscope-slices.csv", "text/csv", on_click="ignore")
+    st.download_button(
+        "Table (CSV)", csv_of(shown, index=False).encode(), "affectscope-slices.csv", "text/csv", on_click="ignore"
+    )
 
 
 def _reliability(looked: Looked) -> None:
@@ -179,7 +182,7 @@ def _reliability(looked: Looked) -> None:
         alt=f"Reliability diagram: share of right answers by confidence; expected calibration error {error:.3f}",
     )  # fmt: skip
     st.download_button(
-        "Bins (CSV)", table.to_csv(index=False).encode(), "affectscope-reliability.csv", "text/csv", on_click="ignore"
+        "Bins (CSV)", csv_of(table, index=False).encode(), "affectscope-reliability.csv", "text/csv", on_click="ignore"
     )
 
 

@@ -15,6 +15,7 @@ from app.progress import finished
 from core import devices, library
 from core.errors import UserError
 from core.layouts import LAYOUTS
+from core.spreadsheet import csv_of
 
 _TICKET = "library.ticket"
 _ARRIVING = "library.arriving"
@@ -150,7 +151,7 @@ def models() -> list[str]:
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         _measure_all(names)
-        st.download_button("CSV", table.to_csv(index=False).encode(), "models.csv", "text/csv", icon=":material/download:")
+        st.download_button("CSV", csv_of(table, index=False).encode(), "models.csv", "text/csv", icon=":material/download:")
         st.caption(
             "Choose rows to see their cards. “Held out” was measured by training; the rest on the corpus that you look at, or on "
             "the clips of an imported table."

@@ -11,6 +11,7 @@ from app.pick import pick
 from app.progress import finished
 from core.errors import UserError
 from core.evaluation.robustness import Curves, curve, levels
+from core.spreadsheet import csv_of
 
 _MODELS = "masking.models"
 _CLASSES = {"micro_f1": "Micro-F1 (accuracy)", "macro_f1": "Macro-F1", "uar": "Unweighted recall", "ece": "Calibration error"}
@@ -112,7 +113,7 @@ def _draw(tables: dict[str, pd.DataFrame], names: list[str], metric: str, title:
     )
     st.download_button(
         "Curves (CSV)",
-        pd.concat([table.assign(model=name) for name, table in tables.items()]).to_csv(index=False).encode(),
+        csv_of(pd.concat([table.assign(model=name) for name, table in tables.items()]), index=False).encode(),
         "robustness.csv",
         "text/csv",
         on_click="ignore",

@@ -13,6 +13,7 @@ from app import choose, services, session
 from app.training import curves, outlook
 from core.cards import held_out
 from core.errors import UserError
+from core.spreadsheet import csv_of
 from core.text import percent
 from core.training import background, runs
 from core.training.runs import Run
@@ -152,7 +153,7 @@ def _curves(run: Run) -> None:
     st.caption(said)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.download_button(
-            "Curves (CSV)", curves.table(run.history).to_csv().encode(), f"{run.id}.csv", "text/csv", on_click="ignore",
+            "Curves (CSV)", csv_of(curves.table(run.history)).encode(), f"{run.id}.csv", "text/csv", on_click="ignore",
             icon=":material/download:",
         )  # fmt: skip
         st.segmented_control(

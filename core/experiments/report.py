@@ -18,6 +18,7 @@ from core.evaluation.significance import Significance, fisher_z, matched_pairs, 
 from core.experiments.cells import Measured
 from core.experiments.plan import Column, Experiment, Printed, Row
 from core.features.store import write_atomically
+from core.spreadsheet import csv_of
 
 TESTS = {
     "matched": "one-tailed matched-pair t-test",
@@ -211,7 +212,7 @@ def write(filled: Filled, folder: Path, html: bool = True) -> list[Path]:
     drawn = figure(filled)
     contents = {
         folder / f"{name}.md": markdown(filled),
-        folder / f"{name}.csv": frame(filled).to_csv(index=False),
+        folder / f"{name}.csv": csv_of(frame(filled), index=False),
         folder / f"{name}.figure.json": drawn.to_json(),
     }
     if html:

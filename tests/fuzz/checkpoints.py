@@ -1,5 +1,4 @@
-# ruff: noqa: E501
-"""Checkpoints of ours and of public repositories, changed at random, through the door of the Library and of `affectscope convert`."""
+"""Checkpoints of ours and of public repositories, changed at random, through the door of Library and `affectscope convert`."""
 
 from __future__ import annotations
 
@@ -24,14 +23,15 @@ from tests import public_states as public
 COUNT = 1000
 _BASES: dict[str, bytes] = {}
 _STATES: dict[str, dict[str, torch.Tensor]] = {}
-_ODD = (0, -1, -7, 2, 3, 10**6, 10**7, 10**9, 10**30, 0.5, -0.5, 1.0, 1e300, True, False, None, "", "8", "wide", [], [8], [8, 8], {},
-        [[8]], "paper", "code", [0, 0], ["a", 1], float("nan"), float("inf"))  # fmt: skip
+_ODD = (0, -1, -7, 2, 3, 10**6, 10**7, 10**9, 10**30, 0.5, -0.5, 1.0, 1e300, True, False, None, "", "8", "wide", [], [8], [8, 8],
+        {}, [[8]], "paper", "code", [0, 0], ["a", 1], float("nan"), float("inf"))  # fmt: skip
 _DANGEROUS = (
     "os system", "posix system", "builtins eval", "builtins exec", "builtins open", "builtins __import__", "builtins getattr",
     "subprocess Popen", "subprocess check_output", "torch.hub load", "torch load", "torch.jit load", "shutil rmtree",
     "pickle loads", "runpy run_path", "webbrowser open", "socket create_connection", "importlib import_module", "ctypes CDLL",
     "torch.utils.cpp_extension load", "numpy load", "numpy.lib.npyio load", "codecs open", "io open", "pathlib Path.write_text",
-    "torch.storage _load_from_bytes", "operator attrgetter", "functools partial", "timeit timeit", "torch._utils _rebuild_tensor_v2",
+    "torch.storage _load_from_bytes", "operator attrgetter", "functools partial", "timeit timeit",
+    "torch._utils _rebuild_tensor_v2",
     "numpy.core.multiarray scalar", "numpy.ndarray x", "collections Counter", "builtins bytearray", "_codecs encode",
 )  # fmt: skip
 
@@ -172,7 +172,8 @@ def _wrapped(random: Random, base: str) -> bytes:
     parts = ("module.", "model.", "net.", "_orig_mod.", "_fsdp_wrapped_module.", "_forward_module.", "student.", "")
     prefix = "".join(random.choice(parts) for _ in range(random.randrange(4)))
     content: dict[str, Any] = {f"{prefix}{key}": value for key, value in state.items()}
-    beside = {"criterion.weight": torch.ones(4), "_extra_state": None, "epoch": 3, "optimizer": {"state": {0: {"exp_avg": torch.ones(3)}}},
+    beside = {"criterion.weight": torch.ones(4), "_extra_state": None, "epoch": 3,
+              "optimizer": {"state": {0: {"exp_avg": torch.ones(3)}}},
               "best": np.float64(0.7), "history": np.arange(6.0), "lr": [1e-3], "ema_decay": torch.tensor(0.9)}  # fmt: skip
     content |= {key: beside[key] for key in random.sample(sorted(beside), random.randrange(5))}
     for _ in range(random.randrange(3)):
@@ -190,11 +191,15 @@ def _shaped(random: Random, base: str) -> bytes:
         key = random.choice(sorted(state))
         old = state[key]
         odd: list[Callable[[], torch.Tensor]] = [
-            lambda: torch.zeros(1).expand(10**6, 10**6), lambda: torch.zeros(0), lambda: torch.zeros(0, 5, 0), lambda: torch.tensor(1.0),
+            lambda: torch.zeros(1).expand(10**6, 10**6), lambda: torch.zeros(0), lambda: torch.zeros(0, 5, 0),
+            lambda: torch.tensor(1.0),
             lambda old=old: old.to(torch.int64), lambda old=old: old.to(torch.complex64), lambda old=old: old * torch.nan,
-            lambda old=old: old * 1e30, lambda old=old: old.double() * 1e300, lambda old=old: old.half(), lambda old=old: old.bfloat16(),
-            lambda old=old: old.to_sparse(), lambda: torch.zeros(2, device="meta"), lambda old=old: old[..., None], lambda old=old: old.T,
-            lambda old=old: old.repeat(2, *[1] * max(0, old.ndim - 1)) if old.ndim else old, lambda old=old: torch.zeros([1] * 60),
+            lambda old=old: old * 1e30, lambda old=old: old.double() * 1e300, lambda old=old: old.half(),
+            lambda old=old: old.bfloat16(),
+            lambda old=old: old.to_sparse(), lambda: torch.zeros(2, device="meta"), lambda old=old: old[..., None],
+            lambda old=old: old.T,
+            lambda old=old: old.repeat(2, *[1] * max(0, old.ndim - 1)) if old.ndim else old,
+            lambda: torch.zeros([1] * 60),
         ]  # fmt: skip
         state[key] = random.choice(odd)()
     return _torch(state, zipped=random.random() < 0.7)
@@ -289,8 +294,10 @@ def _nested(random: Random, base: str) -> bytes:
 
 
 def _noise(random: Random, base: str) -> bytes:
-    begin = random.choice((b"", b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"<!doctype html>", b"version https://git-lfs", b"\x93NUMPY",
-                           struct.pack("<Q", 50) + b"{", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", b"\x89HDF", b"{\"error\""))  # fmt: skip
+    begin = random.choice((
+        b"", b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"<!doctype html>", b"version https://git-lfs", b"\x93NUMPY", b"\x89HDF",
+        struct.pack("<Q", 50) + b"{", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", b'{"error"',
+    ))  # fmt: skip
     return begin + random.randbytes(random.choice((0, 1, 16, 5000)))
 
 
