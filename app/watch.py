@@ -13,32 +13,33 @@ from app.progress import finished
 from core.errors import UserError
 from core.perturbation import Perturbation
 
+# Enough that no spot comes round again before the browser has heard that it is empty.
+_SPOTS = 6
+
 
 def place(name: str, *subject: str) -> DeltaGenerator:
     """A place on the page for what is said of a subject. Of another one, nothing stays standing there while this is made: what
     is on the page at any moment speaks of the same clip.
 
+    A block takes over what stood in it before, and what a run says twice of one spot, or had not sent when the next one began,
+    never reaches the browser. So each subject has a spot of its own, and all others are empty.
+
     Args:
         name: of the place; one that a page makes anew for the same subject keeps what it has.
     """
     key = f"place.{name}"
-    before, nested = st.session_state.get(key, (None, False))
-    if before == subject:
-        return _inner(st.container(), nested)
-    empty = st.empty()
-    # At another depth, or the browser would take the next clip's parts for those that it has, and change them one by one.
-    st.session_state[key] = subject, not nested
-    return _inner(empty.container(), not nested)
+    before, spot = st.session_state.get(key, (None, 0))
+    if before != subject:
+        spot = (spot + 1) % _SPOTS
+        st.session_state[key] = subject, spot
+    with st.container(gap=None):
+        return [st.container() if i == spot else st.empty() for i in range(_SPOTS)][spot]
 
 
 def settle(name: str, *subject: str) -> None:
     """Say that a place shows all that there is of its subject: what was answered while the page was made is no news to it."""
     key = f"place.{name}"
     st.session_state[key] = subject, st.session_state[key][1]
-
-
-def _inner(place: DeltaGenerator, nested: bool) -> DeltaGenerator:
-    return place.container() if nested else place
 
 
 def about(clip: services.Clip, *models: str) -> tuple[str, ...]:

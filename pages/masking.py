@@ -8,7 +8,7 @@ from app import choose, notebook, pick, services, session
 from app.masking import bench, board, curves, data, state
 from app.progress import finished
 from app.verdict import heading
-from app.watch import play
+from app.watch import place, play
 from core.errors import UserError
 from core.lanes import head_title
 from core.perturbation import PATTERNS, Perturbation
@@ -88,14 +88,20 @@ def note(clip: services.Clip, model: str, change: Perturbation, found: services.
 def look(model: str) -> None:
     """One clip by hand, or the whole corpus by shares; what is not looked at is not worked on."""
     clip = choose.clip(model)
-    if clip and session.option("masking.view") != "corpus":
-        heading(clip.title, choose.facts(clip), choose.caution(model))
-    else:
-        heading("Masking", [model], choose.caution(model))
-    if pick.tabs("What to look at", "masking.view", VIEWS) == "corpus":
-        curves.section(model)
-    elif clip:
-        table(clip, model)
+    shown = (clip.corpus, clip.id, model) if clip else ()
+    top, choice, below = place("masking_top", *shown), st.container(), place("masking_below", *shown)
+    with top:
+        if clip and session.option("masking.view") != "corpus":
+            heading(clip.title, choose.facts(clip), choose.caution(model))
+        else:
+            heading("Masking", [model], choose.caution(model))
+    with choice:
+        view = pick.tabs("What to look at", "masking.view", VIEWS)
+    with below:
+        if view == "corpus":
+            curves.section(model)
+        elif clip:
+            table(clip, model)
 
 
 model = choose.model()

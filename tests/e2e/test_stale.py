@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 from tests.e2e.harness.slow import class_of, films
 from tests.e2e.serve import serving
@@ -96,7 +96,11 @@ def shows(page: Page, clip: str, model: str = "") -> None:
     """Wait until the page is at rest and shows a clip: heading, answer, player, and address say so."""
     said = page.evaluate("clip => window.classes[clip]", clip)
     share = {"": "", "one": "90\N{NO-BREAK SPACE}%", "two": "70\N{NO-BREAK SPACE}%"}[model]
-    page.wait_for_function(SHOWN, arg=[clip, said, share], timeout=PATIENCE)
+    try:
+        page.wait_for_function(SHOWN, arg=[clip, said, share], timeout=PATIENCE)
+    except TimeoutError as error:
+        seen = page.evaluate("[window.seen(), document.querySelector('[data-testid=stApp]').dataset.testScriptState]")
+        raise AssertionError(f"wanted {clip}: {said} {share}; {seen} at {page.url}") from error
 
 
 def choose(page: Page, clip: str) -> None:
