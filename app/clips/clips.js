@@ -2,6 +2,7 @@
 
 const lists = new WeakMap()
 const ROW = 52, TILE = 92, UNDER = 24, SPARE = 6, LEAST = 220, UNDER_LIST = 12
+const STILL = 8 // pixels that a hand may move within a press
 const AGAIN = [1500, 6000, 20_000] // milliseconds after which a picture that was not there yet is asked for again
 
 export default function (component) {
@@ -197,9 +198,22 @@ function picture(one, tries = 0) {
 function wireRows(c) {
   const { rows, root } = c.el
   rows.onscroll = () => draw(c)
+  // Between press and release the rows may be drawn anew, and a click on one that is gone reaches nobody: the press counts.
+  rows.onpointerdown = (event) => {
+    const element = event.target.closest(".row")
+    c.pressed = element && event.button === 0 ? { key: c.shown[Number(element.dataset.row)]?.key, x: event.clientX, y: event.clientY } : null
+  }
+  rows.onpointerup = (event) => {
+    const { pressed } = c
+    c.pressed = null
+    if (!pressed || Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) > STILL) return
+    pick(c, c.shown.findIndex((one) => one.key === pressed.key))
+  }
+  rows.onpointercancel = () => { c.pressed = null }
+  // What reads the page aloud clicks without a pointer.
   rows.onclick = (event) => {
     const element = event.target.closest(".row")
-    if (element) pick(c, Number(element.dataset.row))
+    if (element && !event.detail) pick(c, Number(element.dataset.row))
   }
   rows.onkeydown = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !c.shown.length) return

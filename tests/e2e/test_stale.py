@@ -118,7 +118,10 @@ def upload(page: Page, file: Path) -> None:
 
 def begun(page: Page, clip: str) -> None:
     """Wait until the clip is taken up: its answer is under way."""
-    page.wait_for_function("clip => window.seen().clip === clip", arg=clip, timeout=PATIENCE)
+    try:
+        page.wait_for_function("clip => window.seen().clip === clip", arg=clip, timeout=PATIENCE)
+    except TimeoutError as error:
+        raise AssertionError(f"wanted {clip}; {page.evaluate('window.seen()')} at {page.url}") from error
 
 
 at = pytest.mark.parametrize
