@@ -20,6 +20,7 @@ _MOST_OLDER = 100
 # Page -> the query that a person brought to it.
 _BROUGHT = "selection_brought"
 _TURN = "turn"
+_DRAWN = "drawn_turn"
 _SEEN = "last_report"
 
 # The player's view: its field, its name in the URL, how to read it. What is at its default is not written.
@@ -111,6 +112,18 @@ def enter(page: str) -> None:
         st.session_state[_BROUGHT][page] = st.session_state[_WRITTEN]
         # Until the browser hears of that, it sends what Streamlit left.
         st.session_state[_OLDER].append({})
+
+
+def drawn() -> None:
+    """Take note that the page is being made for what is looked at now."""
+    current()
+    st.session_state[_DRAWN] = turn()
+
+
+def moved_on() -> bool:
+    """Whether something else is looked at than what the page was made for. A browser that sends a choice together with a report
+    of a fragment has only the fragment run again: the choice is taken, and the page still shows the one before."""
+    return st.session_state.get(_DRAWN, turn()) != turn()
 
 
 def go(page: str) -> NoReturn:

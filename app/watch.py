@@ -32,10 +32,8 @@ def place(name: str, *subject: str) -> DeltaGenerator:
     if before != subject:
         spot = (spot + 1) % _SPOTS
         st.session_state[key] = subject, spot
-    # A browser that is behind may keep a spot that was emptied: it is out of sight all the same.
-    st.html(f"<style>[class*='st-key-{name}_spot_']:not(.st-key-{name}_spot_{spot}) {{ display: none }}</style>")
     with st.container(gap=None):
-        return [st.container(key=f"{name}_spot_{spot}") if i == spot else st.empty() for i in range(_SPOTS)][spot]
+        return [st.container() if i == spot else st.empty() for i in range(_SPOTS)][spot]
 
 
 def settle(name: str, *subject: str) -> None:
@@ -72,6 +70,8 @@ def play(clip: services.Clip, found: services.Result, key: str) -> None:
     Args:
         key: Streamlit's element key.
     """
+    if session.moved_on():
+        st.rerun()
     url = services.timeline_url(found)
     explain = session.current().explain
     seen = player(

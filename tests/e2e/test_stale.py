@@ -25,7 +25,7 @@ classes => {
   window.classes = classes
   const deep = (selector) => {
     for (const one of document.querySelectorAll("[data-testid=stMain] *")) {
-      const found = one.getClientRects().length && one.shadowRoot?.querySelector(selector)
+      const found = one.shadowRoot?.querySelector(selector)
       if (found) return found
     }
   }
