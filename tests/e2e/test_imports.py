@@ -72,7 +72,7 @@ def test_imported_models_are_next_to_the_others(
     click_lane(player, 0.6)
     expect(player.locator(".row-weights .readout")).to_contain_text("4.00 × average", timeout=SOON)
     click_lane(player, 0.1)
-    expect(player.locator(".row-weights .readout")).to_contain_text("0.00× even", timeout=SOON)
+    expect(player.locator(".row-weights .readout")).to_contain_text("0.00 × average", timeout=SOON)
     page.get_by_role("link", name="Masking").click()
     expect(page.locator("[data-testid=stAlert]")).to_contain_text("This model was imported as predictions", timeout=SOON)
     page.get_by_role("link", name="Embeddings").click()
