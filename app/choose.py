@@ -19,10 +19,14 @@ _FACTS = {
     "sex": "sex",
     "age": "age",
     "intensity": "intensity",
-    "carrier": "emotion carried by",
+    "carrier": "emotion in",
     "sentence": "sentence",
 }
 _LISTED = "sidebar_clips_of"
+_CARRIERS = {
+    "both": "voice and face", "audio": "the voice only", "visual": "the face only", "blend": "voice and face, a blend of two",
+    "conflict": "voice and face, which disagree",
+}  # fmt: skip
 
 
 def model() -> str | None:
@@ -71,7 +75,8 @@ def _first(table: pd.DataFrame, limited: list[str]) -> str:
 
 def facts(item: services.Clip) -> list[str]:
     """What the corpus knows of the clip, for a person to read."""
-    return [f"{title} {item.facts[name]}" for name, title in _FACTS.items() if name in item.facts]
+    known = {name: item.facts[name] for name in _FACTS if name in item.facts}
+    return [f"{_FACTS[name]} {_CARRIERS.get(value, value) if name == 'carrier' else value}" for name, value in known.items()]
 
 
 def caution(model_name: str) -> str:
