@@ -25,13 +25,14 @@ from core.checkpoints import Normaliser
 from core.corpora import Corpus, bundled
 from core.features import engines, stages
 from core.features.bulk import extract_corpus
+from core.features.clips import packed_clips
 from core.features.packed import choose_sets
 from core.features.packing import Packing
 from core.features.sets import FEATURE_SETS
 from core.features.stages import Task
 from core.features.store import Arrays, cache_root
 from core.models.base import ModelSpec
-from core.training.data import Batches, fit_normaliser, packed_clips
+from core.training.data import Batches, fit_normaliser
 
 SETS = ("llds-32-16", "face-maps")
 WORKERS = max(2, os.cpu_count() or 2)

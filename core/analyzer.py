@@ -22,10 +22,10 @@ from core.features.faces import cut_crops
 from core.features.store import FeatureStore, content_hash, key_of, of_clip
 from core.lanes import build_lanes, build_matrices, head_title, truth_events
 from core.models.base import ModelOutput, ModelSpec, over_clip
+from core.models.inputs import model_streams
 from core.perturbation import Perturbation, gaps, perturb
 from core.streams import Batch, Stream
 from core.timeline import Event, Heatmap, Timeline
-from core.training.data import model_streams
 
 # Part of every key: raise it whenever an analysis changes.
 ANALYSIS_VERSION = 8

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -19,7 +19,6 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
 
 from core import foreign
 from core.choices import NO_CHOICES, Choices
@@ -29,6 +28,7 @@ from core.filling import check_sizes, fill, try_out
 from core.layouts import LAYOUTS
 from core.models import catalogue  # noqa: F401  (registers the systems)
 from core.models.base import MODELS, AVModel, ModelSpec
+from core.models.inputs import Normaliser
 from core.tensorfiles import read_tensors
 from core.text import shown
 
@@ -40,27 +40,6 @@ LARGEST = 10**7
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
 # The checkpoint that is asked where nobody chose one.
 DEFAULT = "auxformer"
-
-
-@dataclass(frozen=True)
-class Normaliser:
-    """Means and standard deviations [D] by modality, over the present frames of the training set."""
-
-    mean: Mapping[str, Tensor] = field(default_factory=dict)
-    std: Mapping[str, Tensor] = field(default_factory=dict)
-
-    def __call__(self, modality: str, values: Tensor) -> Tensor:
-        """z-normalise [..., D] and cut at 20 standard deviations; a modality without statistics stays as it is."""
-        if modality not in self.mean:
-            return values
-        z = (values - self.mean[modality].to(values)) / self.std[modality].to(values)
-        # One absurd feature would otherwise become an infinite answer.
-        return z.clamp(-20, 20)
-
-    def apply(self, modality: str, values: Tensor) -> None:
-        """The same in place, without memory for what lies between."""
-        if modality in self.mean:
-            values.sub_(self.mean[modality].to(values)).div_(self.std[modality].to(values)).clamp_(-20, 20)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from core.text import shown
 
 Kind = Literal["safetensors", "zip", "legacy", "pickle"]
 
+# Endings of tables of predictions, which are no checkpoints.
+TABLES = (".csv", ".tsv", ".parquet")
 # How many bytes tell.
 HEAD = 512
 _ZIP = b"PK\x03\x04"

@@ -158,8 +158,7 @@ def find_path(text: str) -> Path:
     Raises:
         UserError: when there is none, or a folder is empty.
     """
-    from core.filekinds import kind_of
-    from core.imports.read import SUFFIXES as TABLES
+    from core.filekinds import TABLES, kind_of
 
     path = Path(os.path.expanduser(text.strip()))
     if "\0" in text or not path.is_absolute():

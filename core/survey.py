@@ -13,13 +13,14 @@ from torch import Tensor
 from core.checkpoints import Checkpoint
 from core.corpora import Corpus
 from core.errors import UserError
+from core.features.clips import read_streams
 from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
 from core.features.packed import PackedSet, PackedStreams, packed_for
 from core.features.store import FeatureStore, key_of
 from core.models.base import AttentionMap, ModelOutput, over_clip
+from core.models.inputs import model_streams
 from core.streams import Batch, Stream
 from core.surveyed import DECISION, Survey, judged
-from core.training.data import model_streams, read_streams
 
 __all__ = ["DECISION", "Survey", "entropy", "key_of_survey", "survey", "survey_key"]
 

@@ -11,8 +11,8 @@ import streamlit as st
 
 from app.library.drops import LIMIT_MB
 from core import player as browser
+from core.filekinds import TABLES
 from core.imports.read import LIMIT_MB as TABLE_MB
-from core.imports.read import SUFFIXES as TABLES
 from core.tensorfiles import SUFFIXES
 
 _HERE = Path(__file__).parent

@@ -23,9 +23,10 @@ from core.corpora.known import Known, known, remember
 from core.corpora.readers import read, recognise
 from core.errors import UserError
 from core.features.store import content_hash, key_of
+from core.filekinds import TABLES
 from core.imports import shelf as imports
+from core.imports.card import imported_card
 from core.imports.guarded import take_in_guarded
-from core.imports.read import SUFFIXES as TABLES
 from core.survey import Survey
 from core.text import shown
 
@@ -144,7 +145,7 @@ def card(name: str) -> Card:
     if path is None or not path.is_file():
         raise UserError("That model's file is gone: choose another.")
     if known := services.imported(name):
-        return cards.imported_card(known)
+        return imported_card(known)
     return _card(str(path), path.stat().st_mtime_ns)
 
 

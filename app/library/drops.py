@@ -21,9 +21,8 @@ from starlette.responses import JSONResponse, Response
 
 from core import library
 from core.errors import UserError
-from core.filekinds import HEAD, fault_of
+from core.filekinds import HEAD, TABLES, fault_of
 from core.imports.read import LIMIT_MB as TABLE_MB
-from core.imports.read import SUFFIXES as TABLES
 from core.tensorfiles import SUFFIXES
 from core.text import shown
 

@@ -145,7 +145,7 @@ def corpus_check(
     """Measure a corpus: pooled features with logistic regression, faces found, an independent reader of real faces."""
     from core.corpora import open_corpus
     from core.evaluation.corpus_check import check
-    from core.training.data import load_clips
+    from core.features.clips import load_clips
 
     corpus = open_corpus(name)
     with progress_bar() as report:
@@ -161,8 +161,8 @@ def corpus_features(
 ) -> None:
     """Extract a corpus's features into its own folder, so that they travel with the clips."""
     from core.corpora import open_corpus
+    from core.features.clips import load_clips
     from core.features.store import FeatureStore
-    from core.training.data import load_clips
 
     corpus = open_corpus(name)
     store = FeatureStore(corpus.root / "features")

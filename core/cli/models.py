@@ -203,13 +203,17 @@ def pointing(
     """Mark the heatmaps: how often does their maximum fall where the face moves because of the emotion?"""
     from core.analyzer import Analyzer
     from core.corpora import open_corpus
-    from core.explain.trust import pointing_game
+    from core.evaluation.pointing import pointing_game
     from core.features.store import FeatureStore
 
     loaded, opened = load(checkpoint), open_corpus(corpus)
     analyzer = Analyzer(loaded, FeatureStore(shipped=[opened.features] if opened.features else []))
     with progress_bar() as report:
-        games = pointing_game(analyzer, opened, lambda done, total: report("Pointing", done / total))
+        games = pointing_game(
+            lambda media, label: analyzer.analyze(media, explain=label).timeline,
+            opened,
+            lambda done, total: report("Pointing", done / total),
+        )
     rows = [
         {"head": head, "frames": game.frames, "hits": game.hits, "chance": game.chance, "ratio": game.ratio}
         for head, game in games.items()

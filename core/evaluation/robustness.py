@@ -12,11 +12,12 @@ from core.checkpoints import Checkpoint
 from core.corpora import Corpus
 from core.evaluation.masking import Pattern
 from core.evaluation.sweep import sweep
+from core.features.clips import load_clips, packed_clips
 from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
 from core.features.packed import packed_for
 from core.features.store import FeatureStore, key_of, write_atomically
 from core.models.base import ModelSpec
-from core.training.data import Batches, load_clips, packed_clips
+from core.training.data import Batches
 
 # Part of every key: raise it whenever a curve changes.
 CURVES_VERSION = 1

@@ -27,12 +27,13 @@ from core.evaluation.answers import collect
 from core.evaluation.metrics import evaluate
 from core.evaluation.sweep import sweep
 from core.experiments.plan import Data, Run
+from core.features.clips import load_clips
 from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
 from core.features.store import cache_root, key_of, write_atomically
 from core.models import catalogue
 from core.models.base import MODELS, AVModel
 from core.streams import Clip, Stream
-from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser, load_clips
+from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
 from core.training.loop import explained, forget, train
 from core.training.regimes import REGIMES
 from core.training.run import balanced, fitted, set_prior

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import UserError
+from core.filekinds import TABLES
 from core.imports import csvtext
 from core.text import shown
 
-SUFFIXES = (".csv", ".tsv", ".parquet")
 LIMIT_MB = 256
 MOST_ROWS = 1_000_000
 MOST_COLUMNS = 5_000
@@ -131,7 +131,7 @@ def read(path: Path, called: str = "") -> Table:
     name = shown(called or path.name)
     if not path.is_file():
         raise UserError(f"There is no table {shown(str(path), 300)}: check the path.")
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() not in TABLES:
         raise UserError(f"{name} is no table of predictions: write it as .csv or .parquet.")
     if path.stat().st_size > LIMIT_MB << 20:
         raise UserError(f"{name} is larger than {LIMIT_MB} MB: split it, or write it as Parquet with float32 numbers.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -215,12 +216,10 @@ def main(folder: Path) -> int:
 
 
 def _train(order: Order, folder: Path) -> int:
-    from core import cli
-
     out = folder / f"{folder.name}.safetensors"
     sys.argv = ["affectscope", *order.arguments(out), f"--progress={folder / 'progress.jsonl'}", "--resume"]
     try:
-        cli.main()
+        runpy.run_module("core.cli", run_name="__main__")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0

@@ -15,10 +15,11 @@ import torch
 
 from core.corpora import Corpus, open_corpus
 from core.errors import UserError
+from core.features.clips import load_clips
 from core.features.store import cache_root, key_of, write_atomically
 from core.models.base import MODELS
 from core.training import runs
-from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser, load_clips
+from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
 from core.training.loop import frozen
 from core.training.regimes import REGIMES
 from core.training.run import fitted, set_prior

@@ -18,12 +18,13 @@ from core.checkpoints import Checkpoint
 from core.corpora import Corpus, open_corpus
 from core.errors import UserError
 from core.evaluation.metrics import evaluate
+from core.features.clips import load_clips, packed_clips
 from core.features.extract import DEFAULT_SETS, SETS
 from core.features.packed import PackedSet, choose_sets
 from core.models import catalogue
 from core.models.base import MODELS, AVModel, ModelSpec
 from core.streams import Clip
-from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser, load_clips, packed_clips
+from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
 from core.training.loop import TrainConfig, explained, forget, is_first, train
 from core.training.regimes import REGIMES
 from core.training.splits import parted

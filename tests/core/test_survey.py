@@ -45,7 +45,7 @@ def few(tmp_path, monkeypatch):
         streams = {"audio": stream(14, 130, seed + 50), "visual": visual}
         return Extraction(streams, faces, np.zeros((2, 0)), np.zeros(0), 2.5, ())
 
-    monkeypatch.setattr("core.training.data.extract", made)
+    monkeypatch.setattr("core.features.clips.extract", made)
     return Corpus("few", tmp_path, table, LABELS)
 
 

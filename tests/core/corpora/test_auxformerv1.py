@@ -10,7 +10,7 @@ import torch
 from core.corpora.describe import describe
 from core.corpora.readers import read
 from core.errors import UserError
-from core.training.data import load_clips
+from core.features.clips import load_clips
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from core.corpora import known, open_corpus
 from core.corpora.describe import describe
 from core.corpora.readers import read
 from core.errors import UserError
-from core.training.data import load_clips
+from core.features.clips import load_clips
 from core.training.loop import TrainConfig
 from core.training.run import evaluate_checkpoint, train_checkpoint
 from core.training.splits import parted

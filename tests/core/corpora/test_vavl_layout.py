@@ -6,7 +6,7 @@ import pytest
 from core.corpora.describe import describe
 from core.corpora.readers import read
 from core.errors import UserError
-from core.training.data import load_clips
+from core.features.clips import load_clips
 from core.training.splits import parted
 from tests.reference import SHARED
 

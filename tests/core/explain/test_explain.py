@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from core.checkpoints import Checkpoint, Normaliser
+from core.evaluation.pointing import region_in_crop
 from core.explain.attention import frame_weights, stack_layers
 from core.explain.gradcam import SIDE, face_heatmaps, layer_cams, score_of, to_clip_scale
-from core.explain.trust import region_in_crop
 from core.features.encoders import READER_CLASSES, load_face_encoder, prepare
 from core.models.auxformer import AuxFormer
 from core.models.base import AttentionMap

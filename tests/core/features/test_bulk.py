@@ -20,6 +20,7 @@ from core.corpora import Corpus, bundled
 from core.errors import UserError
 from core.features import bulk, engines, packing, stages
 from core.features.bulk import extract_corpus
+from core.features.clips import load_clips
 from core.features.extract import extract
 from core.features.packed import choose_sets
 from core.features.packing import Packing
@@ -27,7 +28,6 @@ from core.features.sets import FEATURE_SETS, FeatureSet
 from core.features.shards import Shard
 from core.features.store import FeatureStore, content_hash
 from core.streams import Stream
-from core.training.data import load_clips
 from core.training.recipes import recipe
 from core.training.run import train_checkpoint
 from tests.core.features.test_packed import files

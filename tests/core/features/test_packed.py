@@ -9,13 +9,14 @@ from core.checkpoints import Normaliser
 from core.corpora import Corpus
 from core.errors import UserError
 from core.features import packing
+from core.features.clips import packed_clips
 from core.features.packed import PackedSet, choose_sets, open_sets, read
 from core.features.packing import Packing, shard_clips
 from core.features.sets import FEATURE_SETS
 from core.features.shards import UNREAD, Row, Shard, write_shard
 from core.models.base import ModelSpec
 from core.streams import Clip, Stream
-from core.training.data import Batches, fit_normaliser, packed_clips
+from core.training.data import Batches, fit_normaliser
 
 LABELS = ("calm", "cross")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from core.analyzer import Analyzer
 from core.corpora import Corpus, Truth
 from core.timeline import Heatmap, Timeline
 
@@ -31,13 +31,19 @@ class Pointing:
         return self.hits / self.chance if self.chance else 0.0
 
 
-def pointing_game(analyzer: Analyzer, corpus: Corpus, progress: Callable[[int, int], None] | None = None) -> dict[str, Pointing]:
-    """Play the game at the apex frames of every clip whose face shows its emotion, explaining the true label, by head."""
+def pointing_game(
+    analyze: Callable[[Path, str], Timeline], corpus: Corpus, progress: Callable[[int, int], None] | None = None
+) -> dict[str, Pointing]:
+    """Play the game at the apex frames of every clip whose face shows its emotion, by head.
+
+    Args:
+        analyze: what is drawn of a media file when a class is explained; it is asked to explain the true label.
+    """
     found: dict[str, list[tuple[bool, float]]] = {}
     for done, clip in enumerate(corpus.table.index):
         truth = corpus.truth(clip)
         if truth is not None and truth.mask.any():
-            timeline = analyzer.analyze(corpus.media(clip), explain=str(corpus.table.at[clip, "label"])).timeline
+            timeline = analyze(corpus.media(clip), str(corpus.table.at[clip, "label"]))
             for heatmap in timeline.heatmaps:
                 found.setdefault(heatmap.id, []).extend(_apex_frames(timeline, heatmap, truth))
         if progress:

@@ -1,0 +1,177 @@
+"""The clips of a corpus with their features: extracted, or from a packed store."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import cached_property
+from multiprocessing import get_context
+
+import numpy as np
+import torch
+
+from core.corpora import Corpus, Truth
+from core.errors import UserError
+from core.features.extract import DEFAULT_SETS, SETS, extract
+from core.features.packed import PackedSet, PackedStreams
+from core.features.store import FeatureStore
+from core.streams import Clip, Stream
+
+Extracted = tuple[Clip | None, str]
+Job = tuple[Corpus, str, FeatureStore, Mapping[str, str]]
+# No clip's fault: the next one would meet the same.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+
+def load_clips(
+    corpus: Corpus,
+    store: FeatureStore | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    sets: Mapping[str, str] = DEFAULT_SETS,
+) -> tuple[list[Clip], list[str]]:
+    """Read the streams of every clip, in the order of the table, on several cores.
+
+    Args:
+        sets: modality -> feature set, see ``extract``.
+
+    Returns:
+        The clips that could be read, and one sentence for each that could not.
+
+    Raises:
+        UserError: when none can be read, or there is no room to keep what was read.
+    """
+    if corpus.table.empty:
+        raise UserError(f"The corpus {corpus.name} is empty: its table names no clip.")
+    store = store or FeatureStore(shipped=[corpus.features] if corpus.features else [])
+    # Each with its own row: another process is sent no more than that.
+    jobs = [(replace(corpus, table=corpus.table.loc[[clip]], facts={}), clip, store, sets) for clip in corpus.table.index]
+    results: list[Extracted] = []
+    for result in _load_all(jobs, workers or os.cpu_count() or 1):
+        results.append(result)
+        if progress:
+            progress(len(results), len(jobs))
+    broken = [why for clip, why in results if clip is None]
+    if len(broken) == len(results):
+        raise UserError(f"No clip of {corpus.name} can be read; the first says: {broken[0]}")
+    return [clip for clip, _ in results if clip is not None], broken
+
+
+def packed_clips(corpus: Corpus, sets: Mapping[str, PackedSet]) -> tuple[list[Clip], list[str]]:
+    """The clips of a corpus with the features of a packed store, in the order of the table. Nothing is read before it is used.
+
+    Args:
+        sets: modality -> features, see ``core.features.packed.choose_sets``.
+
+    Returns:
+        The clips that the store has, and one sentence for each that it does not have, or that could not be read.
+
+    Raises:
+        UserError: when it has none.
+    """
+    why: dict[str, str] = {}
+    for one in sets.values():
+        why |= {clip: "the store has no features of it; extract them again." for clip in corpus.table.index if clip not in one}
+        why |= one.broken
+    # Taken out of the table clip by clip, the labels would take longer than all else.
+    names = [str(name) for name in corpus.table.columns]
+    rows = zip(corpus.table.index, corpus.table.itertuples(index=False, name=None), strict=True)
+    some = next(iter(sets.values()))
+    clips = [
+        Clip(clip, PackedStreams(sets, clip), some.durations[clip], dict(zip(names, row, strict=True)), _LazyCourse(corpus, clip))
+        for clip, row in rows
+        if clip not in why
+    ]
+    broken = [f"{clip}: {why[clip]}" for clip in corpus.table.index if clip in why]
+    if not clips:
+        raise UserError(f"The store has no clip of {corpus.name}; the first says: {broken[0]}")
+    return clips, broken
+
+
+class _LazyCourse(Mapping[str, Stream]):
+    """The course of a clip's attributes, read when somebody asks."""
+
+    def __init__(self, corpus: Corpus, clip: str) -> None:
+        self._corpus, self._clip = corpus, clip
+
+    @cached_property
+    def _known(self) -> dict[str, Stream]:
+        truth, corpus = self._corpus.truth(self._clip), self._corpus
+        return {**(_course(truth) if truth else {}), **corpus.read_course(corpus.root, corpus.table.loc[self._clip])}
+
+    def __getitem__(self, name: str) -> Stream:
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def _load_all(jobs: list[Job], workers: int) -> Iterator[Extracted]:
+    if workers == 1:
+        yield from map(_load, jobs)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), _single_thread) as pool:
+        yield from pool.map(_load, jobs, chunksize=4)
+
+
+def _single_thread() -> None:
+    # One process a core: more threads than cores slow torch and OpenCV many times over.
+    import cv2
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def _load(job: Job) -> Extracted:
+    corpus, clip, store, sets = job
+    try:
+        streams, duration = read_streams(corpus, clip, store, sets)
+        truth = corpus.truth(clip)
+        course = {**(_course(truth) if truth else {}), **corpus.read_course(corpus.root, corpus.table.loc[clip])}
+    except UserError as error:
+        return None, f"{clip}: {error}"
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise UserError(
+                f"Features cannot be kept in {store.root} ({error.strerror}): make room and start again; what was read is kept."
+            ) from error
+        return None, f"{clip}: {error.strerror or error}: see to its file."
+    if not all(np.isfinite(s.values).all() for s in streams.values()):
+        return None, f"{clip}: its features are not numbers; remove them from the cache and extract them again."
+    labels = {str(k): v for k, v in corpus.table.loc[clip].items()}
+    return Clip(clip, streams, duration, labels, course), ""
+
+
+def read_streams(corpus: Corpus, clip: str, store: FeatureStore, sets: Mapping[str, str]) -> tuple[Mapping[str, Stream], float]:
+    """A clip's streams and its length in seconds; what the corpus came with is read, the rest is extracted.
+
+    Args:
+        sets: modality -> feature set, see ``extract``.
+
+    Raises:
+        UserError: when there is neither a file to extract from nor anything that came with the corpus.
+    """
+    row = corpus.table.loc[clip]
+    asked = {m: own for m, own in corpus.given.items() if sets.get(m) == own.name}
+    given = {m: own.read(corpus.root, row) for m, own in asked.items()}
+    rest = {m: name for m, name in sets.items() if m not in given}
+    if not given or (rest and row["path"]):
+        extraction = extract(corpus.media(clip), store, sets=rest)
+        return {**extraction.streams, **given}, extraction.duration
+    if not any(len(stream.times) for stream in given.values()):
+        raise UserError(f"it has neither media nor features: put them into {corpus.root}, or take it out of the table.")
+    absent = {m: Stream.absent(SETS[name]) for m, name in rest.items() if name in SETS}
+    ends = [float(stream.times[-1]) for stream in given.values() if len(stream.times)]
+    told = float(row.get("duration", np.nan))
+    return {**absent, **given}, told if np.isfinite(told) else max(ends)
+
+
+def _course(truth: Truth) -> dict[str, Stream]:
+    known = truth.attributes.items()
+    return {name: Stream(v[:, None].astype(np.float32), truth.times, np.isfinite(v)) for name, v in known}

@@ -1,0 +1,45 @@
+"""What a model wants of a clip: its own modalities, on the scale that training put them on, and on its clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from core.models.base import ModelSpec
+from core.streams import Stream, on_clock
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Means and standard deviations [D] by modality, over the present frames of the training set."""
+
+    mean: Mapping[str, Tensor] = field(default_factory=dict)
+    std: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __call__(self, modality: str, values: Tensor) -> Tensor:
+        """z-normalise [..., D] and cut at 20 standard deviations; a modality without statistics stays as it is."""
+        if modality not in self.mean:
+            return values
+        z = (values - self.mean[modality].to(values)) / self.std[modality].to(values)
+        # One absurd feature would otherwise become an infinite answer.
+        return z.clamp(-20, 20)
+
+    def apply(self, modality: str, values: Tensor) -> None:
+        """The same in place, without memory for what lies between."""
+        if modality in self.mean:
+            values.sub_(self.mean[modality].to(values)).div_(self.std[modality].to(values)).clamp_(-20, 20)
+
+
+def model_streams(streams: Mapping[str, Stream], spec: ModelSpec, normaliser: Normaliser) -> dict[str, Stream]:
+    """A clip's streams as a model wants them: its own modalities, normalised, on its clock where it has one."""
+    own = on_its_clock(streams, spec)
+    return {n: Stream(normaliser(n, torch.from_numpy(s.values)).numpy(), s.times, s.present) for n, s in own.items()}
+
+
+def on_its_clock(streams: Mapping[str, Stream], spec: ModelSpec) -> dict[str, Stream]:
+    """A clip's streams that a model takes, on its clock where it has one."""
+    own = {name: streams[name] for name in spec.inputs if name in streams}
+    return on_clock(own, spec.clock) if spec.clock and own else own
