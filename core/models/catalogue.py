@@ -4,27 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import torch
 from torch import nn
 
-from core.models import (  # noqa: F401  (register the systems)
-    affect_rnn,
-    affect_transformer,
-    auxformer,
-    crossmodal,
-    double_attention,
-    mult,
-    sfav,
-    tlstm,
-    uavm,
-    unimodal_attention,
-    unimodal_conformer,
-    vavl,
-)
+from core import models
 from core.models.base import MODELS
 from core.models.blocks.resnet import ResNet3D
+
+# A file in this room registers its system by its decorator alone.
+for _file in iter_modules(models.__path__):
+    import_module(f"{models.__name__}.{_file.name}")
 
 # Parts that were published alone, as they were: (name, preset) -> how to build it.
 BACKBONES: dict[tuple[str, str], Callable[[], nn.Module]] = {
