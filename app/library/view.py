@@ -77,9 +77,8 @@ def model_sheet(name: str) -> Sheet:
     else:
         sections.append(Section("Inputs", [(m, _input(card, m)) for m in card.spec.inputs]))
         sections.append(Section("Sizes", list(card.config.items())))
-    if card.assumed or card.remarks:
-        sections.append(Section("What the file does not say", keys=card.assumed))
-        sections.append(Section("What else it holds", keys=card.remarks))
+    told = {"Assumed": card.assumed, "Answered by whoever read it": card.answered, "What else its file holds": card.remarks}
+    sections += [Section(title, sentences=lines) for title, lines in told.items() if lines]
     if card.training:
         sections.append(Section("Training", list(card.training.items())))
     if card.metrics:
