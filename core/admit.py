@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MEMORY = 2 << 30
 _COPIES = 4
-_SECONDS = 8.0
+_SECONDS = 6.0
 _BYTES_PER_SECOND = 10e6
 # A made-up file may have any number of keys; a person reads the first.
 _LISTED = 200
