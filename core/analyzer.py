@@ -7,13 +7,12 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from core.checkpoints import Checkpoint
-from core.corpora import Truth
 from core.errors import UserError
 from core.explain.gradcam import SIDE, face_heatmaps
 from core.features.encoders import prepare
@@ -23,9 +22,12 @@ from core.features.store import FeatureStore, content_hash, key_of, of_clip
 from core.lanes import build_lanes, build_matrices, head_title, truth_events
 from core.models.base import ModelOutput, ModelSpec, over_clip
 from core.perturbation import Perturbation, gaps, perturb
-from core.streams import Batch, Stream
+from core.streams import Batch, Stream, model_streams
 from core.timeline import Event, Heatmap, Timeline
-from core.training.data import model_streams
+
+if TYPE_CHECKING:
+    # pandas with it, a second of imports.
+    from core.corpora import Truth
 
 # Part of every key: raise it whenever an analysis changes.
 ANALYSIS_VERSION = 8

@@ -5,13 +5,17 @@ A missing modality is data, not an error: its row of ``present`` is all False.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from core.models.base import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -189,3 +193,17 @@ class Batch:
 def _zero_absent(values: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Tensor]:
     # torch.where, not a product: NaN times zero is NaN.
     return {k: torch.where(present[k].unsqueeze(-1), v, v.new_zeros(())) for k, v in values.items()}
+
+
+def model_streams(
+    streams: Mapping[str, Stream], spec: ModelSpec, normaliser: Callable[[str, Tensor], Tensor]
+) -> dict[str, Stream]:
+    """A clip's streams as a model wants them: its own modalities, normalised, on its clock where it has one."""
+    own = _on_its_clock(streams, spec)
+    return {n: Stream(normaliser(n, torch.from_numpy(s.values)).numpy(), s.times, s.present) for n, s in own.items()}
+
+
+def _on_its_clock(streams: Mapping[str, Stream], spec: ModelSpec) -> dict[str, Stream]:
+    """The streams that a model takes, on its clock where it has one."""
+    own = {name: streams[name] for name in spec.inputs if name in streams}
+    return on_clock(own, spec.clock) if spec.clock and own else own

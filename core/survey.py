@@ -17,9 +17,9 @@ from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
 from core.features.packed import PackedSet, PackedStreams, packed_for
 from core.features.store import FeatureStore, key_of
 from core.models.base import AttentionMap, ModelOutput, over_clip
-from core.streams import Batch, Stream
+from core.streams import Batch, Stream, model_streams
 from core.surveyed import DECISION, Survey, judged
-from core.training.data import model_streams, read_streams
+from core.training.data import read_streams
 
 __all__ = ["DECISION", "Survey", "entropy", "key_of_survey", "survey", "survey_key"]
 

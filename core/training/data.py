@@ -24,7 +24,7 @@ from core.features.extract import DEFAULT_SETS, SETS, extract
 from core.features.packed import PackedSet, PackedStreams, Place
 from core.features.store import FeatureStore
 from core.models.base import ModelSpec
-from core.streams import Batch, Clip, Stream, clock_times, on_clock
+from core.streams import Batch, Clip, Stream, clock_times, model_streams
 from core.training.ahead import AheadLoader, PackedBatches
 
 Extracted = tuple[Clip | None, str]
@@ -222,17 +222,6 @@ def fit_normaliser(clips: Sequence[Clip], weights: Mapping[str, np.ndarray] | No
         spread = np.where(spread > 1e-6, spread, 1.0) / (weights or {}).get(name, 1.0)
         std[name] = torch.from_numpy(spread.astype(np.float32))
     return Normaliser(mean, std)
-
-
-def model_streams(streams: Mapping[str, Stream], spec: ModelSpec, normaliser: Normaliser) -> dict[str, Stream]:
-    """A clip's streams as a model wants them: its own modalities, normalised, on its clock where it has one."""
-    own = _on_its_clock(streams, spec)
-    return {n: Stream(normaliser(n, torch.from_numpy(s.values)).numpy(), s.times, s.present) for n, s in own.items()}
-
-
-def _on_its_clock(streams: Mapping[str, Stream], spec: ModelSpec) -> dict[str, Stream]:
-    own = {name: streams[name] for name in spec.inputs if name in streams}
-    return on_clock(own, spec.clock) if spec.clock and own else own
 
 
 def target_of(clip: Clip, spec: ModelSpec, times: np.ndarray) -> Tensor:
