@@ -19,6 +19,7 @@ from benchmarks import (
     models,
     soak,
     sweep,
+    terminal,
     training,
 )
 
@@ -27,6 +28,7 @@ PARTS = {
     "training": training.main,
     "sweep": sweep.main,
     "features": features.main,
+    "terminal": terminal.main,
     "start": browser_start.main,
     "browser": browser.main,
     "embeddings": browser_embeddings.main,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MEMORY = 2 << 30
 _COPIES = 4
-_SECONDS = 8.0
+_SECONDS = 6.0
 _BYTES_PER_SECOND = 10e6
 # A made-up file may have any number of keys; a person reads the first.
 _LISTED = 200
@@ -42,7 +42,7 @@ class Report:
         missing, unexpected, misshapen: the first keys of each kind, with ``counts`` of all; see ``core.fit.Mismatch``.
         asked: True where nothing was written, since ``questions`` want answers first.
         questions: what a public layout's file leaves open.
-        assumed, remarks: see ``core.foreign.Foreign``.
+        assumed, answered, remarks: see ``core.foreign.Foreign``.
     """
 
     error: str = ""
@@ -56,6 +56,7 @@ class Report:
     asked: bool = False
     questions: tuple[Question, ...] = ()
     assumed: tuple[str, ...] = ()
+    answered: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -109,7 +110,13 @@ def examine(source: Path, out: Path, layout: str = "", choices: Choices | None =
             return Report(layout=open_questions.layout, asked=True, questions=open_questions.questions)
         found = foreign.read(source, layout, choices or NO_CHOICES)
         checkpoints.save(out, found.model, checkpoints.Normaliser(), _card(found))
-        return Report(layout=found.layout, questions=found.questions, assumed=found.assumed, remarks=found.remarks)
+        return Report(
+            layout=found.layout,
+            questions=found.questions,
+            assumed=found.assumed,
+            answered=found.answered,
+            remarks=found.remarks,
+        )
     except foreign.UnknownLayout as error:
         return Report(_of(error, source, out), layout, unknown=True)
     except Mismatch as error:
@@ -152,6 +159,7 @@ def _card(found: Foreign) -> dict[str, Any]:
         "labels": list(model.spec.labels),
         "layout": found.layout,
         "assumed": list(found.assumed),
+        "answered": list(found.answered),
         "remarks": list(found.remarks),
     }
 
@@ -184,6 +192,8 @@ def _main() -> None:
         found = examine(Path(source), Path(out), layout, choices)
     except MemoryError:
         found = Report(_TOO_MUCH)
+    except OSError as error:
+        found = Report(f"{Path(source).name} cannot be read, or written again: {error.strerror or 'the disk refuses'}.")
     Path(report).write_text(json.dumps(asdict(found)), encoding="utf-8")
 
 

@@ -7,13 +7,12 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from core.checkpoints import Checkpoint
-from core.corpora import Truth
 from core.errors import UserError
 from core.explain.gradcam import SIDE, face_heatmaps
 from core.features.encoders import prepare
@@ -26,6 +25,10 @@ from core.models.inputs import model_streams
 from core.perturbation import Perturbation, gaps, perturb
 from core.streams import Batch, Stream
 from core.timeline import Event, Heatmap, Timeline
+
+if TYPE_CHECKING:
+    # pandas with it, a second of imports.
+    from core.corpora import Truth
 
 # Part of every key: raise it whenever an analysis changes.
 ANALYSIS_VERSION = 8

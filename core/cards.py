@@ -40,7 +40,7 @@ class Card:
         layout: the public layout that it came in; empty for our own.
         unfit: one sentence where clips are not read into what the model takes; empty where it can be asked.
         imported: of predictions without a model, where they came from, title -> text.
-        assumed: what the public layout's file did not say, and what was taken instead, a sentence each.
+        assumed, answered: what the public layout's file did not say, and what was taken instead, or said by a person.
         remarks: what else there was in the file, or how an imported table was read.
         problems: what could not be used of an imported table, the first ones of ``count``.
     """
@@ -58,6 +58,7 @@ class Card:
     problems: tuple[str, ...] = ()
     count: int = 0
     assumed: tuple[str, ...] = ()
+    answered: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -84,6 +85,7 @@ def read_card(path: Path) -> Card:
         _text(card.get("layout")),
         unfit(model.spec),
         assumed=_sentences(card.get("assumed")),
+        answered=_sentences(card.get("answered")),
         remarks=_sentences(card.get("remarks")),
     )
 

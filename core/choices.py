@@ -66,8 +66,8 @@ class Question:
     options: tuple[str, ...] = ()
 
 
-def settle(layout: str, config: Any, choices: Choices, name: str) -> tuple[Any, tuple[str, ...]]:
-    """A layout's config with what was chosen put in, and what was assumed for the rest, a sentence each.
+def settle(layout: str, config: Any, choices: Choices, name: str) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
+    """A layout's config with what was chosen put in; what was assumed for the rest, and what was chosen, a sentence each.
 
     Raises:
         UserError: when a choice does not go with the file's shapes.
@@ -83,32 +83,39 @@ def settle(layout: str, config: Any, choices: Choices, name: str) -> tuple[Any, 
     count = outputs // 2 if task == "binary" else outputs
     labels = choices.labels or _labels(layout, task, count)
     if len(labels) != count:
-        raise UserError(f"{name} has {count} {_kinds(task)}, and {len(labels)} names were given: name each.")
+        raise UserError(f"{name} has {_some(count, task)}, and {len(labels)} names were given: name each.")
     heads = choices.heads or config.heads
     if heads < 1 or width % heads:
-        whose = "" if choices.heads else f", which the public repository has{'' if layout == 'mult' else ' for its own width'}"
+        whose = "" if choices.heads else "the public repository's "
         raise UserError(
-            f"{name} is {width} wide, which {heads} attention heads{whose} do not divide: say how many it has with "
+            f"{name} is {width} wide, which {whose}{heads} attention heads do not divide: say how many it has with "
             f"--heads, one of {', '.join(map(str, divisors(width)))}."
         )
-    told = []
-    if not choices.labels:
-        told.append(f"Its {count} {_kinds(task)} are called {', '.join(labels)}: the file does not name them.")
-    if not choices.heads:
-        told.append(f"{heads} attention heads, as the public repository has: the file does not say.")
-    if not choices.task:
-        told.append(f"Its outputs are {KINDS[task]}: the file does not say.")
+    assumed: list[str] = []
+    answered: list[str] = []
+
+    def tell(sentence: str, chosen: bool, why: str = "the file does not say") -> None:
+        (answered if chosen else assumed).append(f"{sentence}: {'so it was answered' if chosen else why}.")
+
+    def by(chosen: bool, what: str = "as the public repository has it") -> str:
+        return "" if chosen else f", {what}"
+
+    verb = "is" if count == 1 else "are"
+    tell(f"Its {_some(count, task)} {verb} called {', '.join(labels)}", bool(choices.labels), "the file does not name them")
+    some_heads = f"{heads} attention head{'' if heads == 1 else 's'}"
+    tell(some_heads + by(bool(choices.heads), "as the public repository has"), bool(choices.heads))
+    tell(f"Its outputs are {KINDS[task]}", bool(choices.task))
     changed: dict[str, Any] = {"heads": heads, "labels": labels, "task": task}
     if task == "binary":
         changed |= {"labels": ("no", "yes"), "task": "classification", "asked": labels}
-        told.append("Of each pair of outputs the first is no and the second yes; there is no answer to all of them together.")
+        assumed.append("Of each pair of outputs the first is no and the second yes; there is no answer to all of them together.")
     if isinstance(config, _CAUSAL):
-        changed["causal"] = True if choices.causal is None else choices.causal
-        if choices.causal is None:
-            told.append("Frames do not see later ones (causal mask), as the public repository has it: the file does not say.")
+        causal = changed["causal"] = True if choices.causal is None else choices.causal
+        seen = "Frames do not see later ones (causal mask)" if causal else "Frames see later ones (no causal mask)"
+        tell(seen + by(choices.causal is not None), choices.causal is not None)
     elif choices.causal is not None:
         raise UserError(f"Models of the layout {layout} have no causal mask: leave --causal out.")
-    return replace(config, **changed), tuple(told)
+    return replace(config, **changed), tuple(assumed), tuple(answered)
 
 
 def questions(layout: str, config: Any, weights: Sequence[str] = ()) -> tuple[Question, ...]:
@@ -123,7 +130,7 @@ def questions(layout: str, config: Any, weights: Sequence[str] = ()) -> tuple[Qu
     fitting = divisors(width)
     tasks = [kind for kind in KINDS if _may_be(kind, config)]
     asked = [
-        Question("labels", f"Names of its {count} {_kinds(task)}, in order", ", ".join(_labels(layout, task, count))),
+        Question("labels", f"Names of its {_some(count, task)}, in order", ", ".join(_labels(layout, task, count))),
         Question(
             "heads", "Attention heads", str(config.heads) if config.heads in fitting else "", tuple(map(str, fitting))
         ),
@@ -193,5 +200,6 @@ def _numbered(noun: str, count: int) -> tuple[str, ...]:
     return tuple(f"{noun} {i}" for i in range(count))
 
 
-def _kinds(task: str) -> str:
-    return {"classification": "classes", "regression": "values", "binary": "questions"}[task]
+def _some(count: int, task: str) -> str:
+    noun = {"classification": "class", "regression": "value", "binary": "question"}[task]
+    return f"{count} {noun}{'' if count == 1 else 'es' if noun == 'class' else 's'}"

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import pandas as pd
 from PIL import Image
 from proglog import ProgressBarLogger
 
 from core.errors import UserError
 from core.media import SAMPLE_RATE, probe, read_frames, read_sound
 from core.sheet import NO_FACTS, Facts, Sheet
-from core.spreadsheet import csv_of
 from core.timeline import Heatmap, Timeline
 
 if TYPE_CHECKING:
@@ -114,6 +112,10 @@ def frame_png(
 
 def lanes_csv(timeline: Timeline) -> str:
     """Every lane in long form: lane, series, seconds, value; absent values are left out."""
+    import pandas as pd
+
+    from core.spreadsheet import csv_of
+
     parts = []
     for lane in timeline.lanes:
         for name, values in zip(lane.series, lane.values, strict=True):

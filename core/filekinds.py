@@ -20,6 +20,8 @@ HEAD = 512
 _ZIP = b"PK\x03\x04"
 # torch.save's magic number as a pickle of its own, before torch 1.6.
 _LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
+# What its tar archives begin with.
+_OLD_TAR = tuple(name + b"\0" for name in (b"sys_info", b"pickle", b"storages", b"tensors"))
 _BLANK = b"\xef\xbb\xbf \t\r\n\0"
 _OTHERS: Mapping[bytes, str] = {
     b"\x1f\x8b": "is packed with gzip: unpack it, and choose the checkpoint inside",
@@ -70,12 +72,18 @@ def fault_of(head: bytes) -> str:
     for magic, fault in _OTHERS.items():
         if head.startswith(magic):
             return fault
+    if head.startswith(_OLD_TAR):
+        return "is in the format of PyTorch before 0.2: load it there, save the model's state_dict in a newer one, and load that"
     if head[257:262] == b"ustar":
         return "is a tar archive: unpack it, and choose the checkpoint inside"
     if head[4:8] == b"ftyp" or head.startswith((b"\x1aE\xdf\xa3", b"RIFF", b"OggS", b"ID3")):
         return "is a recording: choose it on the Clip page"
     if head.startswith(_ZIP) or (head[8:9] == b"{" and len(head) > 8) or (head[:1] == b"\x80" and len(head) > 1):
         return ""
+    if head.startswith(b"\x08") and (b"pytorch" in head[:64] or b"onnx" in head[:64].lower()):
+        return "is an ONNX graph: save the state_dict of the model that it was made from, and load that"
+    if begin.startswith(b"{") and b'"weight_map"' in head:
+        return "is the index of a model in several files: name the folder that they lie in"
     if _is_text(head):
         return "is damaged or no checkpoint, for it holds text: download it again"
     return "is damaged or no checkpoint: download it again, or copy it again from where it was made"
@@ -104,8 +112,17 @@ def check_archive(path: Path) -> str:
             entries = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
         raise UserError(f"{name} is damaged or cut off: download it again, or copy it again from where it was made.") from error
-    if any(entry.filename.endswith("constants.pkl") for entry in entries):
-        raise UserError(f"{name} is a TorchScript program, which is never run: save the model's state_dict and load that.")
+    names = [entry.filename for entry in entries]
+    if any(one.endswith(("constants.pkl", "serialized_exported_program.json", "models/model.json")) for one in names):
+        raise UserError(
+            f"{name} is a program (TorchScript or torch.export), which is never run: save the model's state_dict and load that."
+        )
+    if names and all(one.endswith(".npy") for one in names):
+        raise UserError(
+            f"{name} is an archive of NumPy arrays: run `torch.save(dict(numpy.load({name!r})), 'weights.pt')`, and load that."
+        )
+    if "model.weights.h5" in names:
+        raise UserError(f"{name} is a model of Keras: choose one that PyTorch wrote.")
     pickles = [entry.filename for entry in entries if entry.filename.split("/")[1:] == ["data.pkl"]]
     if not pickles:
         raise UserError(f"{name} is a zip archive without a checkpoint's data: unpack it, and choose the checkpoint inside.")

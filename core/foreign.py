@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,8 @@ from torch import Tensor
 from core.choices import NO_CHOICES, Choices, Question, questions, settle
 from core.errors import UserError
 from core.filekinds import HEAD, fault_of
-from core.filling import fill, try_out
-from core.layouts import LAYOUTS, VAVL_FILES, own, recognise, vavl_part
+from core.filling import check_sizes, fill, try_out
+from core.layouts import LAYOUTS, VAVL_FILES, VAVL_NEEDED, is_vavl_part, own, recognise, vavl_part
 from core.models.auxformer import AuxFormer, AuxFormerConfig
 from core.models.base import AVModel
 from core.models.mult import MulT, MulTConfig
@@ -31,6 +33,15 @@ _KINDS: dict[type, Callable[..., AVModel]] = {
 _NAMED = 6
 _MOST_FILES = 50
 _VAVL_STEMS = {Path(name).stem: name for name in VAVL_FILES}
+# As Hugging Face names the files of one model: which, of how many.
+_SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.[A-Za-z]+)")
+_AWAY = "as they train on many GPUs: run"
+# What other programs leave in a folder, by a file's ending, and what turns it into one file of weights.
+_SPREAD = {
+    ".distcp": f"PyTorch's distributed parts of a checkpoint, {_AWAY} "
+    "`python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER weights.pt`, and load that",
+    "_optim_states.pt": f"DeepSpeed's parts of a checkpoint, {_AWAY} the `zero_to_fp32.py` in it, and load what that writes",
+}
 # What a layout's own files hold beside what is read.
 _NOTES = {
     "sfav": "Its face network (EfficientFace) is left out: the model takes the features that this network gives for a frame.",
@@ -47,6 +58,7 @@ class Foreign:
 
     Attributes:
         assumed: what the file does not say, and what was taken instead, a sentence each.
+        answered: what the file does not say, and what a person said instead, a sentence each.
         remarks: what was left out and which weights were taken, a sentence each.
         questions: what the file leaves open.
     """
@@ -54,6 +66,7 @@ class Foreign:
     model: AVModel
     layout: str
     assumed: tuple[str, ...]
+    answered: tuple[str, ...]
     remarks: tuple[str, ...]
     questions: tuple[Question, ...]
 
@@ -77,11 +90,17 @@ def contents(path: Path, wanted: str = "") -> Contents:
         UserError: as ``read_weights``; when a folder holds no checkpoint, or several.
     """
     if not path.is_dir():
-        return _of_file(path, wanted)
+        _, number, count = shard(path.name)
+        found = _of_file(path, wanted)
+        if count > 1:
+            raise UserError(f"{shown(path.name)} is file {number} of {count} of a model: name their folder, or drop all of them.")
+        return found
     files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
     parts = {_VAVL_STEMS[stem]: file for file in reversed(files) if (stem := file.name.split(".")[0]) in _VAVL_STEMS}
     if parts:
         state: dict[str, Tensor] = {}
+        if missing := [name for name in VAVL_NEEDED if name not in parts]:
+            raise UserError(f"{shown(path.name)} lacks {', '.join(missing)} of VAVL's files: put all of them in one folder.")
         for name in sorted(parts):
             state |= vavl_part(name, read_weights(parts[name])[0].state)
         return Contents(state, left_out=tuple(shown(file.name) for file in files if file not in parts.values()))
@@ -90,7 +109,18 @@ def contents(path: Path, wanted: str = "") -> Contents:
 
 def is_part(name: str) -> bool:
     """Whether a file of this name is a part of a model in several files."""
-    return name.split(".")[0] in {*_VAVL_STEMS, "final_wav2vec", "final_head", "final_model"}
+    return name.split(".")[0] in {*_VAVL_STEMS, "final_wav2vec", "final_head", "final_model"} or is_shard(name)
+
+
+def is_shard(name: str) -> bool:
+    """Whether a file of this name is one of several over which a model's tensors are spread."""
+    return bool(_SHARD.fullmatch(name))
+
+
+def shard(name: str) -> tuple[str, int, int]:
+    """The stem, number and count of such a file; an empty stem where it is none."""
+    match = _SHARD.fullmatch(name)
+    return (match[1] + match[4], int(match[2]), int(match[3])) if match else ("", 0, 0)
 
 
 @dataclass(frozen=True)
@@ -119,6 +149,8 @@ def ask(path: Path, layout: str = "", wanted: str = "") -> Draft:
     convert = LAYOUTS[layout] if layout else None
     found = contents(path, wanted)
     chosen = layout or recognise(found.state.keys())
+    if not chosen and is_vavl_part(found.state.keys()):
+        raise UserError(f"{name} is one of the files of a VAVL model: name the folder that all of them lie in.")
     if not chosen:
         raise UnknownLayout(f"{name} is neither an AffectScope checkpoint nor of a known layout ({', '.join(LAYOUTS)}).")
     state, foreign_keys, copies = own(chosen, found.state)
@@ -127,9 +159,12 @@ def ask(path: Path, layout: str = "", wanted: str = "") -> Draft:
     except UserError as error:
         raise UserError(f"{name} cannot be read as {chosen}: {error}") from error
     except Exception as error:
+        todo = "choose another layout" if layout else "it is incomplete, or of a version that differs"
         raise UserError(
-            f"{name} does not hold the tensors of {chosen}: {shown(str(error))} is missing or misshapen; choose another layout."
+            f"{name} does not hold the tensors of {chosen}: {shown(str(error))} is missing or misshapen; {todo}."
         ) from error
+    if not config.labels:
+        raise UserError(f"{name} has no outputs: its last layer is empty, so there is nothing to ask.")
     remarks = tuple(_remarks(found, foreign_keys, copies, chosen))
     return Draft(chosen, config, state, remarks, questions(chosen, config, found.places))
 
@@ -145,7 +180,11 @@ def read(path: Path, layout: str = "", choices: Choices = NO_CHOICES) -> Foreign
         UserError: as ``ask``; when a choice does not go with the file, or the model cannot answer.
     """
     draft, name = ask(path, layout, choices.weights), shown(Path(path).name)
-    config, assumed = settle(draft.layout, draft.config, choices, name)
+    config, assumed, answered = settle(draft.layout, draft.config, choices, name)
+    try:
+        check_sizes(dataclasses.asdict(config))
+    except UserError as error:
+        raise UserError(f"{name} cannot be read as {draft.layout}: {error}") from error
     try:
         with torch.device("meta"):
             model = _KINDS[type(config)](config)
@@ -153,7 +192,7 @@ def read(path: Path, layout: str = "", choices: Choices = NO_CHOICES) -> Foreign
         raise UserError(f"{name} cannot be read as {draft.layout}: its sizes do not go together.") from error
     fill(model, draft.state, name)
     try_out(model, name)
-    return Foreign(model, draft.layout, assumed, draft.remarks, draft.questions)
+    return Foreign(model, draft.layout, assumed, answered, draft.remarks, draft.questions)
 
 
 def _of_file(path: Path, wanted: str) -> Contents:
@@ -162,7 +201,11 @@ def _of_file(path: Path, wanted: str) -> Contents:
 
 
 def _of_folder(path: Path, files: list[Path], wanted: str) -> Contents:
-    """The one file of a folder whose layout is known; AuxFormer keeps its wav2vec 2.0 beside it."""
+    """The one file of a folder whose layout is known, or the files that are one; AuxFormer keeps its wav2vec 2.0 beside it."""
+    if shards := [file for file in files if is_shard(file.name)]:
+        return _of_shards(path, files, shards, wanted)
+    if kind := next((kind for ending, kind in _SPREAD.items() if any(file.name.endswith(ending) for file in files)), ""):
+        raise UserError(f"{shown(path.name)} holds {kind}.")
     found: dict[Path, Contents] = {}
     faults: list[UserError] = []
     for file in [file for file in files if _may_be_weights(file)][:_MOST_FILES]:
@@ -184,6 +227,25 @@ def _of_folder(path: Path, files: list[Path], wanted: str) -> Contents:
     return Contents(one.state, one.places, (*one.left_out, *rest))
 
 
+def _of_shards(path: Path, files: list[Path], shards: Sequence[Path], wanted: str) -> Contents:
+    """The tensors of one model that are spread over files."""
+    parts: dict[tuple[str, int], dict[int, Path]] = {}
+    for file in shards:
+        stem, number, count = shard(file.name)
+        parts.setdefault((stem, count), {})[number] = file
+    name = shown(path.name)
+    if len(parts) > 1:
+        raise UserError(f"{name} holds several models in parts: leave the files of one in the folder.")
+    (((_, count), found),) = parts.items()
+    missing = next((n for n in range(1, count + 1) if n not in found), 0)
+    if missing:
+        raise UserError(f"{name} lacks file {missing} of the {count} of its model: put it beside the others.")
+    state: dict[str, Tensor] = {}
+    for number in sorted(found):
+        state |= read_weights(found[number], wanted)[0].state
+    return Contents(state, left_out=tuple(shown(file.name) for file in files if file not in found.values()))
+
+
 def _may_be_weights(file: Path) -> bool:
     with file.open("rb") as opened:
         return not fault_of(opened.read(HEAD))
@@ -199,8 +261,14 @@ def _remarks(found: Contents, foreign_keys: list[str], copies: list[str], layout
     network = [key for key in foreign_keys if layout == "sfav" and "visual_model." in key]
     if network:
         told.append(_NOTES["sfav"])
+    if halves := sorted({str(t.dtype).removeprefix("torch.") for t in found.state.values() if _is_short(t)}):
+        told.append(f"Its weights are kept in {' and '.join(halves)}, and used in float32.")
     rest = [*(shown(key) for key in foreign_keys if key not in network), *found.left_out]
     if rest:
         more = f" and {len(rest) - _NAMED} more" if len(rest) > _NAMED else ""
         told.append(f"Left out, as no part of {layout}: {', '.join(rest[:_NAMED])}{more}.")
     return told
+
+
+def _is_short(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.element_size() < 4

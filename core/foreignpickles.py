@@ -35,8 +35,16 @@ _NEVER = frozenset({
 _TYPES = frozenset(
     f"{module}.{name}" for module in ("builtins", "__builtin__")
     for name in ("list", "dict", "set", "frozenset", "tuple", "int", "float", "bool", "str", "bytes", "complex", "object",
-                 "slice", "range", "bytearray", "unicode", "long", "NoneType")
+                 "slice", "range", "xrange", "bytearray", "unicode", "long", "NoneType")
 )  # fmt: skip
+# Of torch what scripts keep beside weights without meaning anything by it; the rest of torch loads, compiles and calls.
+_KEPT = tuple(
+    f"torch.{package}."
+    for package in ("nn", "storage", "optim", "amp", "cuda.amp", "utils.data", "distributed.tensor", "distributed._tensor",
+                    "distributed._shard", "distributions", "masked", "ao")
+)  # fmt: skip
+# What a pickle of a dict or a list begins with.
+_CONTAINERS = ("EMPTY_DICT", "EMPTY_LIST", "MARK", "collections OrderedDict")
 _DTYPES = {f"{kind}{size}" for kind in "fiu" for size in (1, 2, 4, 8)} - {"f1"} | {"b1"}
 
 
@@ -120,15 +128,14 @@ def refusal(path: Path, kind: Kind, pickled: str) -> str:
         pickled: the pickle's name in a zip archive.
     """
     try:
-        names = list(dict.fromkeys(_globals(path, kind, pickled)))
+        names, whole = _asked_for(path, kind, pickled)
     # Whatever a made-up pickle does to a parser, it is the file's fault.
     except Exception:
         return ""
-    strange = [shown(name) for name in names if not _plain(name) and name not in _TYPES]
-    if not strange:
-        return ""
-    worst = next((name for name in strange if name.split(".")[0] in _NEVER or name.startswith("torch.")), "")
-    if worst and not worst.startswith(("torch.nn.", "torch.storage.")):
+    foreign = [shown(name) for name in names if not _plain(name)]
+    # A type that nobody lets in is named where there is nothing stranger.
+    strange = [name for name in foreign if name not in _TYPES] or foreign
+    if worst := next((name for name in strange if _is_dangerous(name)), ""):
         return f"holds pickled code ({worst}), which is never run: take its weights from somebody whom you trust"
     file = shown(path.name)
     if kind == "pickle":
@@ -136,17 +143,27 @@ def refusal(path: Path, kind: Kind, pickled: str) -> str:
             f"is a plain pickle, and pickled code is never run: where you trust it, run "
             f"`content = pickle.load(open({file!r}, 'rb'))` and `torch.save(content, 'weights.pt')`, and load that"
         )
-    if any(name.startswith("torch.nn.") for name in strange):
+    if not strange:
+        return ""
+    read = f"torch.load({file!r}, weights_only=False)"
+    modules = any(name.startswith("torch.nn.modules.") for name in strange)
+    if whole and modules:
         return (
-            f"holds a whole module ({strange[0]}), pickled with its code, which is never run: where you trust it, "
-            f"run `model = torch.load({file!r}, weights_only=False)` and `torch.save(model.state_dict(), 'weights.pt')`, and "
-            "load that"
+            f"holds a whole module ({strange[0]}), pickled with its code, which is never run: where you trust it, run, where its "
+            f"own code can be imported, `model = {read}` and `torch.save(model.state_dict(), 'weights.pt')`, and load that"
         )
+    module = " (`.state_dict()` after it where they are a module)" if modules else ""
     return (
         f"holds something of the class {strange[0]} beside its weights, and pickled code is never run: where you trust it, run "
-        f"`content = torch.load({file!r}, weights_only=False)` and `torch.save(content['state_dict'], 'weights.pt')`, with the "
-        "key under which the weights are, and load that"
+        f"`content = {read}` and `torch.save(content['state_dict'], 'weights.pt')`, with the "
+        f"key under which the weights are{module}, and load that"
     )
+
+
+def _is_dangerous(name: str) -> bool:
+    if name in _TYPES:
+        return False
+    return name.split(".")[0] in _NEVER or (name.startswith("torch.") and not name.startswith(_KEPT))
 
 
 def _plain(name: str) -> bool:
@@ -156,21 +173,34 @@ def _plain(name: str) -> bool:
     return name in _get_allowed_globals() or name in {own for _, own in STAND_INS}
 
 
-def _globals(path: Path, kind: Kind, pickled: str) -> Iterator[str]:
-    """What a checkpoint's pickles name, ``module.name``."""
+def _asked_for(path: Path, kind: Kind, pickled: str) -> tuple[list[str], bool]:
+    """What a checkpoint's pickles name, ``module.name``, each once; and whether the last is an object and no dict."""
+    found: list[str] = []
+    outermost: list[str] = []
     if kind == "zip":
         with zipfile.ZipFile(path) as archive, archive.open(pickled) as file:
-            yield from _named(io.BytesIO(file.read(_LONGEST_PICKLE)))
-        return
-    with path.open("rb") as raw:
-        for _ in range(_LEGACY_PICKLES if kind == "legacy" else 1):
-            yield from _named(raw)
+            found += _named(io.BytesIO(file.read(_LONGEST_PICKLE)), outermost)
+    else:
+        with path.open("rb") as raw:
+            for _ in range(_LEGACY_PICKLES if kind == "legacy" else 1):
+                outermost.clear()
+                found += _named(raw, outermost)
+    return list(dict.fromkeys(found)), outermost not in (
+        [],
+        ["EMPTY_DICT"],
+        ["EMPTY_LIST"],
+        ["MARK"],
+        ["collections OrderedDict"],
+    )
 
 
-def _named(file: Any) -> Iterator[str]:
+def _named(file: Any, outermost: list[str]) -> Iterator[str]:
+    """Names in a pickle; ``outermost`` gets what it makes: an opcode, or a class's name."""
     texts: list[str] = []
     memo: dict[int, str] = {}
     for opcode, argument, _ in pickletools.genops(file):
+        if not outermost and opcode.name in ("GLOBAL", "EMPTY_DICT", "EMPTY_LIST", "MARK"):
+            outermost.append(str(argument) if opcode.name == "GLOBAL" else opcode.name)
         if opcode.name in ("GLOBAL", "INST"):
             yield str(argument).replace(" ", ".", 1)
         elif opcode.name == "STACK_GLOBAL":

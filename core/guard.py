@@ -56,7 +56,7 @@ def limit(memory: int, seconds: int) -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        worked = math.ceil(time.process_time()) + seconds
+        worked = math.ceil(time.process_time() + seconds)
         resource.setrlimit(resource.RLIMIT_CPU, (worked, worked))
         status = Path("/proc/self/status").read_text(encoding="utf-8")
         held = next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmData"))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from core.corpora import Truth
 from core.explain.attention import frame_weights, stack_layers
 from core.features.extract import Extraction
 from core.models.base import AttentionSpec, ModelOutput, ModelSpec
 from core.streams import Batch, Stream
 from core.timeline import Event, Lane, Matrix
+
+if TYPE_CHECKING:
+    from core.corpora import Truth
 
 MATRIX_SIDE = 600
 _HEAD_TITLES = {"av": "Audio-visual", "decision": "Decision"}

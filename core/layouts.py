@@ -137,6 +137,8 @@ VAVL_FILES = {
     "MLP_rec_a_head.pt": "rebuild.audio",
     "MLP_rec_v_head.pt": "rebuild.visual",
 }
+# Those without which there is no answer; the others only helped to train it.
+VAVL_NEEDED = tuple(name for name, part in VAVL_FILES.items() if not part.startswith(("idle", "rebuild")))
 _HEAD = {"projav1": "0", "projav2": "3", "out_layer": "4"}
 _CONFORMER = {
     r"encoder\.conv_subsample\.sequential\.": "idle_subsampling.",
@@ -326,6 +328,12 @@ def _depth(state: State, encoder: str) -> int:
 
 
 VAVL_MARKS = {"audio": "x_acoustic.", "visual": "x_visual.", "shared": "x_shared."}
+
+
+def is_vavl_part(keys: Collection[str]) -> bool:
+    """Whether keys are those of one of VAVL's files."""
+    keys = {plain(key) for key in keys}
+    return any(prefixes(keys, [mark]) for mark in (*VAVL_MARKS.values(), "projav1."))
 
 
 def vavl_part(file: str, state: Mapping[str, Tensor]) -> State:

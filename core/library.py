@@ -87,7 +87,10 @@ def take_in(
     Raises:
         UserError: when there is nothing of that name, or no room on the disk.
     """
-    digest = _digest(source, choices)
+    try:
+        digest = _digest(source, choices)
+    except OSError as error:
+        raise UserError(f"{shown(called)} cannot be read: {error.strerror or 'the disk refuses'}.") from error
     known = _read(root() / digest / "facts.json")
     if known is not None:
         return known, Report(layout=known.layout)
@@ -142,14 +145,27 @@ def sweep(seconds: float = _KEPT_SECONDS) -> None:
 
 def together(names: Collection[str]) -> bool:
     """Whether files of these names are one model in parts."""
-    from core.foreign import is_part
+    from core.foreign import is_part, shard
 
-    return len(names) > 1 and all(is_part(name) for name in names)
+    return len(names) > 1 and all(is_part(name) for name in names) and len({shard(name)[0] for name in names}) == 1
+
+
+def together_name(names: Collection[str]) -> str:
+    """What a model in parts is called."""
+    from core.foreign import shard
+
+    first = sorted(names)[0]
+    if stem := shard(first)[0]:
+        return f"{Path(stem).stem}, {len(names)} files"
+    return f"{'AuxFormer' if any(name.startswith('final_head.') for name in names) else 'VAVL'}, {len(names)} files"
 
 
 def part_name(name: str) -> str:
     """What a part of a model is called here, of a fixed few: nothing that a person sends becomes a path."""
-    return f"{name.split('.')[0]}.pt"
+    from core.foreign import shard
+
+    stem, number, count = shard(name)
+    return f"model-{number:05}-of-{count:05}.bin" if stem else f"{name.split('.')[0]}.pt"
 
 
 def find_path(text: str) -> Path:
@@ -167,9 +183,11 @@ def find_path(text: str) -> Path:
     try:
         if path.is_dir() and not any(file.is_file() for file in path.iterdir()):
             raise UserError(f"{called} holds no file: name a checkpoint, or the folder of a layout's state_dicts.")
+        if path.is_symlink() and not path.exists():
+            raise UserError(f"{called} is a link that leads to no file: name the checkpoint itself.")
         if not path.exists():
             raise UserError(f"There is no {called} on the machine that runs the app: check the path.")
-        if not (path.is_dir() or path.is_file()) or not os.access(path, os.R_OK):
+        if not (path.is_dir() or path.is_file()) or not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
             raise UserError(f"{called} cannot be read by the app: check what it is, and its permissions.")
         if path.is_file() and path.suffix.lower() not in TABLES:
             kind_of(path)

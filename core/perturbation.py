@@ -122,7 +122,7 @@ def perturb(change: Perturbation, streams: Mapping[str, Stream], checkpoint: Che
     """Take frames from one clip.
 
     Args:
-        streams: as the model wants them (``core.training.data.model_streams``); others stay as they are.
+        streams: as the model wants them (``core.models.inputs.model_streams``); others stay as they are.
 
     Raises:
         UserError: as ``orders`` and ``filled`` do.

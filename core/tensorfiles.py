@@ -48,6 +48,8 @@ def read_weights(
     name = shown(path.name)
     if path.is_dir():
         raise UserError(f"{name} is a folder: choose the checkpoint in it.")
+    if path.is_symlink() and not path.exists():
+        raise UserError(f"{name} is a link that leads to no file: choose the checkpoint itself.")
     if not path.exists():
         raise UserError(f"There is no checkpoint {shown(str(path), 300)}: check the path.")
     if not path.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,14 +20,21 @@ _WRAPPERS = ("module.", "_orig_mod.", "model.")
 _SEGMENTS = frozenset(
     {"_orig_mod", "_fsdp_wrapped_module", "_forward_module", "_checkpoint_wrapped_module", "_dp_wrapped_module"}
 )
-# Keys under which copies of the weights lie that nobody means by "the weights".
-_COPIES = ("ema", "swa", "averag", "shadow", "teacher", "momentum")
+# Keys under which copies of the weights lie that nobody means by "the weights", and what optimisers keep for each of them.
+_COPY = re.compile(
+    r"(^|[^a-z])(ema|swa|avg|averaged?|averages?|averaging|exp|shadow|teacher|target|momentum|polyak)([^a-z]|$)"
+    r"|(model|net|network|weights)(ema|swa|avg)"
+)
+# Keys that say of a dict that it is the weights.
+_NAMED = re.compile(r"(^|[^a-z])(model|module|net|network|state|weights|params|parameters)([^a-z]|$)|generator|state_?dict")
 _NO_WEIGHTS = ("optim", "sched", "scaler", "rng", "amp", "grad")
 # Bookkeeping of fairseq's encoder, of thop, and of extra states.
 _BOOKKEEPING = (".version", "._float_tensor", "_extra_state", "total_ops", "total_params", "n_averaged")
 _DEEPEST = 6
 _MOST_DICTS = 2000
 _MOST_PREFIXES = 50
+# Of a list: models of an ensemble, or a state_dict's pairs.
+_MOST_ITEMS = 5000
 # Layers may share a tensor, so a file may hold less than its tensors add up to; not less than a quarter.
 _SHARED = 4
 
@@ -50,7 +58,7 @@ class Weights:
 def choose(
     content: Any, name: str, size: int, wanted: str = "", known: Callable[[Collection[str]], object] = lambda keys: None
 ) -> Weights:
-    """The one dict whose values are tensors; of several the one that is ``wanted``, or known, or largest, and no average.
+    """The one dict whose values are tensors; of several what is ``wanted``, or known, no average, called weights, largest.
 
     Args:
         size: of the file in bytes, which its tensors cannot exceed.
@@ -66,12 +74,12 @@ def choose(
     if wanted and wanted not in [where for where, _ in found]:
         listed = ", ".join(shown(where) or "the file itself" for where, _ in found[:8])
         raise UserError(f"{name} has no weights under {shown(wanted)}: choose one of {listed}.")
-    ranks = {where: (bool(known(state)), not _is_copy(where), _numbers(state)) for where, state in found}
+    ranks = {where: (bool(known(state)), not _is_copy(where), _is_named(where), _numbers(state)) for where, state in found}
     taken = wanted or max(ranks, key=lambda where: ranks[where])
-    others = [w for w in ranks if w != taken and ranks[w][0] == ranks[taken][0] and 2 * ranks[w][2] >= ranks[taken][2]]
-    state = {k: v for k, v in dict(found)[taken].items() if isinstance(v, Tensor)}
+    others = [w for w in ranks if w != taken and ranks[w][0] == ranks[taken][0] and 2 * ranks[w][3] >= ranks[taken][3]]
+    state = dict(found)[taken]
     _check(state, name, size)
-    return Weights(state, taken, tuple(others), tuple(_beside(content, taken)))
+    return Weights(state, taken, tuple(others), tuple(one for one in _beside(content, taken) if one not in others))
 
 
 def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -108,16 +116,27 @@ def _dicts(content: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
         if not waiting:
             return
         where, one, depth = waiting.pop(0)
-        if not isinstance(one, Mapping):
-            continue
-        entries = [(k, v) for k, v in one.items() if isinstance(k, str)]
-        tensors = {k: t for k, v in entries if (t := _tensor(v)) is not None}
+        entries = _entries(one)
+        tensors = {k: t for k, v in entries if isinstance(k, str) and (t := _tensor(v)) is not None}
         # Counters and scores beside the weights are tensors too, now and then.
         if any(_shape(t) for t in tensors.values()):
             yield where, tensors
         if depth < _DEEPEST:
-            inner = ((k, v) for k, v in entries if isinstance(v, Mapping) and not k.lower().startswith(_NO_WEIGHTS))
-            waiting.extend((f"{where}.{k}" if where else k, v, depth + 1) for k, v in inner)
+            inner = ((str(k), v) for k, v in entries if isinstance(v, Mapping | list | tuple))
+            fitting = ((k, v) for k, v in inner if not k.lower().startswith(_NO_WEIGHTS))
+            waiting.extend((f"{where}.{k}" if where else k, v, depth + 1) for k, v in fitting)
+
+
+def _entries(one: Any) -> list[tuple[str | int, Any]]:
+    """What a dict has under names and numbers, a list by place; pairs of a name and a tensor are a dict."""
+    if isinstance(one, Mapping):
+        return [(k, v) for k, v in one.items() if type(k) in (str, int)]
+    if not isinstance(one, list | tuple) or len(one) > _MOST_ITEMS:
+        return []
+    pairs = [item for item in one if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)]
+    if len(pairs) == len(one):
+        return [(k, v) for k, v in pairs if _tensor(v) is not None]
+    return list(enumerate(one))
 
 
 def _tensor(value: Any) -> Tensor | None:
@@ -135,19 +154,23 @@ def _numbers(state: Mapping[str, Tensor]) -> int:
 
 
 def _is_copy(where: str) -> bool:
-    return any(part.startswith(_COPIES) or part.endswith(("_ema", "_swa")) or "_ema" in part for part in where.lower().split("."))
+    return bool(_COPY.search(where.lower()))
+
+
+def _is_named(where: str) -> bool:
+    return not where or bool(_NAMED.search(where.lower()))
 
 
 def _beside(content: Any, taken: str) -> Iterator[str]:
     """What lies beside the taken dict on the way to it, and in it, that is no tensor."""
-    one, left = content, taken
-    while isinstance(one, Mapping):
-        key = next((k for k in one if isinstance(k, str) and left and (left == k or left.startswith(f"{k}."))), None)
-        if key is None:
-            yield from (shown(str(k)) for k, v in one.items() if _tensor(v) is None)
+    one, left, where = content, taken, ""
+    while entries := _entries(one):
+        at = next((k for k, _ in entries if left and (left == str(k) or left.startswith(f"{k}."))), None)
+        if at is None:
+            yield from (shown(f"{where}{k}") for k, v in entries if _tensor(v) is None)
             return
-        yield from (shown(str(k)) for k in one if k != key)
-        one, left = one[key], left[len(key) :].removeprefix(".")
+        yield from (shown(f"{where}{k}") for k, _ in entries if k != at)
+        one, left, where = dict(entries)[at], left[len(str(at)) :].removeprefix("."), f"{where}{at}."
 
 
 def _check(state: Mapping[str, Tensor], name: str, size: int) -> None:

@@ -32,12 +32,13 @@ _SHEETS = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a sheet: rows of (name, value), chips, a table with a note under it, or a list of keys of which there are
-    ``count``."""
+    """A part of a sheet: rows of (name, value), chips, sentences, a table with a note under it, or a list of keys of which there
+    are ``count``."""
 
     name: str
     rows: Sequence[tuple[str, str]] = ()
     chips: Sequence[str] = ()
+    sentences: Sequence[str] = ()
     columns: Sequence[str] = ()
     table: Sequence[Sequence[str]] = ()
     keys: Sequence[str] = ()

@@ -73,8 +73,7 @@ def sorted_out(arrivals: Sequence[Arrival], device: str, corpus: str) -> list[Ar
     for arrival in arrivals:
         arrival.path.replace(folder / library.part_name(arrival.name))
         shutil.rmtree(arrival.path.parent, ignore_errors=True)
-    system = "AuxFormer" if any(name.startswith("final_head.") for name in names) else "VAVL"
-    return [Arriving(folder, f"{system}, {len(names)} files", device, True)]
+    return [Arriving(folder, library.together_name(names), device, True)]
 
 
 def begin(arriving: Arriving) -> jobs.Job:

@@ -23,11 +23,12 @@ function sheet({ title, tone, lines, caution, sections }) {
   return box
 }
 
-function part({ name, rows, chips, columns, table, keys, count, note }) {
+function part({ name, rows, chips, sentences, columns, table, keys, count, note }) {
   if (keys.length) return [keyList(name, keys, count)]
   const parts = [make("h4", "", name)]
   if (rows.length) parts.push(facts(rows))
   if (chips.length) parts.push(row(chips))
+  if (sentences.length) parts.push(listed(sentences))
   if (table.length) parts.push(grid(columns, table))
   if (note) parts.push(make("p", "note", note))
   return parts
@@ -43,6 +44,12 @@ function row(chips) {
   const box = make("div", "chips")
   box.append(...chips.map((chip) => make("span", "chip", chip)))
   return box
+}
+
+function listed(sentences) {
+  const list = make("ul", "sentences")
+  list.append(...sentences.map((sentence) => make("li", "", sentence)))
+  return list
 }
 
 function grid(columns, rows) {

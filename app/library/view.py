@@ -77,10 +77,9 @@ def model_sheet(name: str) -> Sheet:
     else:
         sections.append(Section("Inputs", [(m, _input(card, m)) for m in card.spec.inputs]))
         sections.append(Section("Sizes", list(card.config.items())))
-    if card.assumed:
-        sections.append(Section("What the file does not say", keys=card.assumed))
-    if card.remarks:
-        sections.append(Section("How its table was read" if card.imported else "What else the file holds", keys=card.remarks))
+    rest = "How its table was read" if card.imported else "What else its file holds"
+    told = {"Assumed": card.assumed, "Answered by whoever read it": card.answered, rest: card.remarks}
+    sections += [Section(title, sentences=lines) for title, lines in told.items() if lines]
     if card.training:
         sections.append(Section("Training", list(card.training.items())))
     if card.metrics:

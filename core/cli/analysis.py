@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from core import export, takehome
+from core import export
 from core.analyzer import Analysis, Analyzer
 from core.answers import Answers, answers
-from core.cards import read_card
 from core.errors import UserError
 from core.features.extract import Progress
 from core.features.store import write_atomically
@@ -40,6 +39,10 @@ def write_page(analyzer: Analyzer, media: Path, analysis: Analysis, out: Path, r
     Raises:
         UserError: where it cannot be written.
     """
+    # A second of imports that nothing else needs.
+    from core import takehome
+    from core.cards import read_card
+
     path = analyzer.checkpoint.path
     grid = takehome.clip_grid(analyzer, media, progress=report).to_json()
     model = takehome.Model(_said(analyzer, analysis), read_card(path) if path else None, grid)

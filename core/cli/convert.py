@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -34,23 +35,26 @@ def convert(
 
     if out.suffix != ".safetensors":
         raise UserError(f"{out.name} does not end in .safetensors: name the file so.")
-    if not source.exists():
+    if not (source.exists() or source.is_symlink()):
         raise UserError(f"There is no {source}: check the path.")
     if layout:
         LAYOUTS[layout]
-    out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part")
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
         report = admit(source, part, layout, choices=Choices(names(labels), heads, causal, task, weights))
         if report.error:
             raise UserError(f"{report.error} {report.guess}".strip())
         part.replace(out)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror or 'the disk refuses'}): choose another file.") from error
     finally:
-        part.unlink(missing_ok=True)
-    for line in report.assumed:
-        remarks.print(f"Assumed: {line}", markup=False, soft_wrap=True)
-    for line in report.remarks:
-        remarks.print(f"Note: {line}", markup=False, soft_wrap=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+    lines = [*(f"Assumed: {line}" for line in report.assumed), *(f"Note: {line}" for line in report.remarks)]
+    for line in lines:
+        remarks.print(line, markup=False, soft_wrap=True)
     from core.cards import read_card
 
     card = read_card(out)

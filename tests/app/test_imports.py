@@ -197,7 +197,7 @@ def test_how_its_table_was_read_stands_on_the_card(page, tmp_path: Path) -> None
     (name,) = (one.name for one in made.models)
     assert made.notes
     sheet = view.model_sheet(name)
-    (told,) = [section.keys for section in sheet.sections if section.name == "How its table was read"]
+    (told,) = [section.sentences for section in sheet.sections if section.name == "How its table was read"]
     assert list(told) == list(made.notes)
     assert any("per cent" in line for line in told)
 

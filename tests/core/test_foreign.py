@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import collections
 import datetime
+import gzip
 import io
+import pickle
+import tarfile
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -112,6 +117,43 @@ def test_of_two_weights_one_is_taken_and_the_other_can_be_chosen(tmp_path: Path,
     assert "choose one of model_ema, model" in refused(path, choices=Choices(weights="nonsense"))
 
 
+@pytest.mark.parametrize("key", ["ema_model", "avg", "exp_avg", "modelEMA", "target_net", "my_shadow", "teacher"])
+def test_averages_and_what_optimisers_keep_are_not_the_weights(tmp_path: Path, expected: Tensor, key: str) -> None:
+    other = {k: v / 2 for k, v in V2.items()}
+    found = foreign.read(saved(tmp_path / "x.pth", {key: other, "best": V2}))
+    torch.testing.assert_close(answer(found.model), expected, atol=1e-5, rtol=0)
+    assert found.remarks == (f"The weights under best were taken; the file has others under {key} (--weights).",)
+
+
+@pytest.mark.parametrize("content", [[V2], (V2, 3), {"models": [V2, None]}, list(V2.items()), {0: V2}, {"folds": {1: V2}}])
+def test_weights_in_lists_and_under_numbers(tmp_path: Path, expected: Tensor, content: object) -> None:
+    torch.testing.assert_close(answer(foreign.read(saved(tmp_path / "x.pth", content)).model), expected, atol=1e-5, rtol=0)
+
+
+def test_half_precision_is_said(tmp_path: Path, expected: Tensor) -> None:
+    found = foreign.read(saved(tmp_path / "x.pth", {k: v.half() for k, v in V2.items()}))
+    torch.testing.assert_close(answer(found.model), expected, atol=0.05, rtol=0)
+    assert found.remarks == ("Its weights are kept in float16, and used in float32.",)
+
+
+@pytest.mark.parametrize("place", ["cuda:0", "mps", "xla:1", "npu:0"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_tensors_of_a_device_that_is_not_here(tmp_path: Path, expected: Tensor, place: str, zipped: bool) -> None:
+    def pickled(text: str) -> bytes:
+        return b"X" + len(text).to_bytes(4, "little") + text.encode()
+
+    path = saved(tmp_path / "x.pth", V2, zipped)
+    content = path.read_bytes().replace(pickled("cpu"), pickled(place))
+    if zipped:
+        out = io.BytesIO()
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(out, "w") as new:
+            for name in old.namelist():
+                new.writestr(name, old.read(name).replace(pickled("cpu"), pickled(place)))
+        content = out.getvalue()
+    path.write_bytes(content)
+    torch.testing.assert_close(answer(foreign.read(path).model), expected, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("name", ["x.ckpt", "x.pth.tar", "x.bin", "x.PTH", "x.safetensors", "x", "x.csv"])
 def test_content_decides_and_not_the_ending(tmp_path: Path, expected: Tensor, name: str) -> None:
     for zipped in (True, False):
@@ -167,6 +209,28 @@ def test_anything_else_is_named_with_the_lines_that_strip_it(tmp_path: Path, zip
     assert "torch.save(content['state_dict'], 'weights.pt')" in sentence
 
 
+@pytest.mark.parametrize(
+    ("beside", "named"),
+    [
+        (range(3), "xrange"),
+        (frozenset({1}), "frozenset"),
+        (torch.optim.SGD([nn.Parameter(torch.ones(1))]), "torch.optim.sgd.SGD"),
+        (nn.CrossEntropyLoss(), "torch.nn.modules.loss.CrossEntropyLoss"),
+    ],
+)
+def test_plain_types_and_torchs_own_are_no_code(tmp_path: Path, beside: object, named: str) -> None:
+    sentence = refused(saved(tmp_path / "x.pth", {"state_dict": V2, "beside": beside}))
+    assert named in sentence
+    assert "content['state_dict']" in sentence
+    assert "whole module" not in sentence
+
+
+def test_a_whole_module_has_the_lines_that_take_its_weights(tmp_path: Path) -> None:
+    sentence = refused(saved(tmp_path / "x.pth", nn.Sequential(nn.Linear(2, 2))))
+    assert "whole module (torch.nn.modules.container.Sequential)" in sentence
+    assert "torch.save(model.state_dict(), 'weights.pt')" in sentence
+
+
 class Calls:
     def __init__(self, call, *arguments):
         self.call, self.arguments = call, arguments
@@ -202,6 +266,93 @@ def test_what_a_download_left_instead(tmp_path: Path, content: bytes, said: str,
     assert "download it again" in sentence
 
 
+def numpys(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, a=np.ones(2))
+
+
+def plain_pickle(path: Path) -> None:
+    path.write_bytes(pickle.dumps({"a": np.ones(2)}))
+
+
+def traced(path: Path) -> None:
+    torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.ones(1, 2)), path)
+
+
+def packed(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("inner.zip", b"PK")
+
+
+def tarred(path: Path) -> None:
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo("x.pth"))
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (numpys, "torch.save(dict(numpy.load('x.pth')), 'weights.pt')"),
+        (plain_pickle, "pickle.load(open('x.pth', 'rb'))"),
+        (traced, "TorchScript"),
+        (packed, "unpack it"),
+        (tarred, "tar archive: unpack it"),
+        (lambda path: path.write_bytes(gzip.compress(b"x")), "gzip: unpack it"),
+        (lambda path: path.write_bytes(b"sys_info\0" + bytes(1000)), "PyTorch before 0.2"),
+        (lambda path: path.write_bytes(b"\x08\x07\x12\x07pytorch\x1a\x051.0"), "ONNX"),
+        (lambda path: path.write_bytes(b'{"metadata": {}, "weight_map": {}}'), "name the folder"),
+        (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "HDF5"),
+        (lambda path: path.symlink_to(path), "a link that leads to no file"),
+        (lambda path: path.symlink_to(path.parent / "gone"), "a link that leads to no file"),
+        (lambda path: path.mkdir(), "holds no checkpoint"),
+        (lambda path: saved(path, 7), "holds no state_dict"),
+        (lambda path: saved(path, list(V2.values())), "holds no state_dict"),
+        (lambda path: saved(path, {k: v.to("meta") for k, v in V2.items()}), "without plain numbers"),
+        (lambda path: saved(path, {k: v.to_sparse() for k, v in V2.items()}), "without plain numbers"),
+        (lambda path: saved(path, {k: (9 * v).to(torch.int8) for k, v in V2.items()}), "float32"),
+        (lambda path: saved(path, {k: torch.zeros(()).expand(v.shape) for k, v in V2.items()}), "larger tensors than it holds"),
+    ],
+)
+def test_what_is_no_checkpoint_is_told_by_what_it_is(tmp_path: Path, write, said: str) -> None:
+    write(tmp_path / "x.pth")
+    assert said in refused(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize(
+    "empty", [public.mult(AV, 10, 0, 1, 1), public.mult({"a": 0, "v": 5}, 10, 1, 1, 1), public.auxformer(10, 0, 10, 1, 4)]
+)
+def test_a_model_without_inputs_or_outputs_is_no_model(tmp_path: Path, empty: dict[str, list[int]]) -> None:
+    state = {k: torch.zeros(shape) if 0 in shape else public.filled({k: shape})[k] for k, shape in empty.items()}
+    sentence = refused(saved(tmp_path / "x.pth", state))
+    assert "no outputs" in sentence or "less than 1" in sentence
+
+
+def shards(folder: Path, ending: str = "bin", count: int = 3) -> None:
+    keys = sorted(V2)
+    for i in range(count):
+        part = {k: V2[k] for k in keys[i::count]}
+        path = folder / f"model-{i + 1:05}-of-{count:05}.{ending}"
+        safetensors.torch.save_file(part, path) if ending == "safetensors" else saved(path, part)
+    (folder / f"model.{ending}.index.json").write_text('{"metadata": {}, "weight_map": {}}')
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "bin"])
+def test_a_model_in_several_files(tmp_path: Path, expected: Tensor, ending: str) -> None:
+    shards(tmp_path, ending)
+    torch.testing.assert_close(answer(foreign.read(tmp_path).model), expected, atol=1e-5, rtol=0)
+    assert "is file 2 of 3 of a model: name their folder" in refused(tmp_path / f"model-00002-of-00003.{ending}")
+    (tmp_path / f"model-00002-of-00003.{ending}").unlink()
+    assert "lacks file 2 of the 3" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "joins"), [("__0_0.distcp", "dcp_to_torch"), ("zero_pp_rank_0_mp_rank_00_optim_states.pt", "zero_to_fp32.py")]
+)
+def test_a_folder_of_parts_names_what_joins_them(tmp_path: Path, name: str, joins: str) -> None:
+    saved(tmp_path / name, V2)
+    assert joins in refused(tmp_path)
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("kept", [0.02, 0.5, 0.99])
 def test_a_download_that_was_cut_off(tmp_path: Path, zipped: bool, kept: float) -> None:
@@ -229,6 +380,9 @@ def test_a_folder_of_vavl_in_its_variants(tmp_path: Path, suffix: str, without: 
     assert found.layout == "vavl"
     assert "final_wav2vec.pt" in found.remarks[0]
     assert found.model.config.reconstruct == (len(without) < 2)
+    assert "is one of the files of a VAVL model" in refused(tmp_path / f"final_visual_head{suffix}")
+    (tmp_path / f"final_visual_head{suffix}").unlink()
+    assert "lacks final_visual_head.pt of VAVL's files" in refused(tmp_path)
 
 
 def test_auxformers_own_folder(tmp_path: Path, expected: Tensor) -> None:
@@ -283,14 +437,20 @@ def test_heads_and_mask_are_asked_for_and_stand_on_the_card(tmp_path: Path) -> N
     assert told["causal"] == ("no", ("no", "yes"))
     assert told["labels"] == ("class 0, class 1, class 2", ())
     assert not examine(path, tmp_path / "out.safetensors").error
-    assert any(
-        "5 attention heads, as the public repository has" in line for line in read_card(tmp_path / "out.safetensors").assumed
-    )
+    card = read_card(tmp_path / "out.safetensors")
+    assert any("5 attention heads, as the public repository has" in line for line in card.assumed)
+    assert card.answered == ()
     chosen = answered({"heads": "2", "causal": "yes", "labels": "sad, glad, odd", "task": "classification"})
     assert not examine(path, tmp_path / "out.safetensors", choices=chosen).error
     kept = checkpoints.load(tmp_path / "out.safetensors")
     assert (kept.model.config.heads, kept.model.config.causal, kept.spec.labels) == (2, False, ("sad", "glad", "odd"))
     assert kept.card["assumed"] == []
+    assert read_card(tmp_path / "out.safetensors").answered == (
+        "Its 3 classes are called sad, glad, odd: so it was answered.",
+        "2 attention heads: so it was answered.",
+        "Its outputs are one of several classes: so it was answered.",
+        "Frames see later ones (no causal mask): so it was answered.",
+    )
 
 
 def test_the_mask_decides_who_sees_whom(tmp_path: Path) -> None:
@@ -306,7 +466,7 @@ def test_the_mask_decides_who_sees_whom(tmp_path: Path) -> None:
 
 def test_what_cannot_be_is_one_true_sentence(tmp_path: Path) -> None:
     narrow = saved(tmp_path / "narrow.pt", public.filled(public.mult(AV, 8, 3, 1, 1)))
-    assert "8 wide" in (said := refused(narrow))
+    assert "8 wide, which the public repository's 5 attention heads do not divide" in (said := refused(narrow))
     assert "one of 1, 2, 4, 8" in said
     assert foreign.read(narrow, choices=Choices(heads=4)).model.config.heads == 4
     kernel = public.filled({**public.mult(AV, 10, 3, 1, 1), "proj_a.weight": [10, 6, 3]})

@@ -11,6 +11,7 @@ import torch
 from playwright.sync_api import Browser, Page, expect
 
 from core import checkpoints
+from tests import public_states as public
 from tests.e2e.drive import ready
 
 # A process of its own begins in seconds; on a machine that trains models meanwhile, in minutes.
@@ -55,6 +56,26 @@ def test_a_dropped_checkpoint_shows_its_card_and_goes(page: Page, app_url: str, 
     removed = page.locator(".sheet", has_text="was removed")
     expect(removed.locator("h3")).to_have_text("<b>my<b> *run* was removed", timeout=LONG)
     expect(card).to_have_count(0)
+
+
+def test_a_public_checkpoint_is_asked_about_and_its_card_says_the_answers(page: Page, app_url: str, tmp_path: Path) -> None:
+    torch.save({"state_dict": public.filled(public.mult({"a": 6, "v": 5}, 8, 3, 1, 1)), "epoch": 3}, tmp_path / "my mult.pth")
+    open_library(page, app_url)
+    page.locator(".zone input[type=file]").set_input_files(tmp_path / "my mult.pth")
+    asked = page.get_by_role("textbox", name="Names of its 3 classes, in order")
+    expect(asked).to_have_value("class 0, class 1, class 2", timeout=LONG)
+    # Eight wide: the repository's five heads do not divide it, so nothing is filled in.
+    page.get_by_role("combobox", name="Attention heads").click()
+    page.get_by_role("option", name="4", exact=True).click()
+    asked.fill("sad, glad, odd")
+    page.get_by_role("button", name="Read", exact=True).last.click()
+    card = page.get_by_role("region", name="my mult", exact=True)
+    expect(card.locator(".chip")).to_have_text(["sad", "glad", "odd"], timeout=LONG)
+    expect(card.get_by_text("Its 3 classes are called sad, glad, odd: so it was answered.")).to_be_visible()
+    expect(card.get_by_text("4 attention heads: so it was answered.")).to_be_visible()
+    expect(card.get_by_text("epoch")).to_be_visible()
+    page.get_by_role("button", name="Remove").click()
+    expect(card).to_have_count(0, timeout=LONG)
 
 
 def test_a_hostile_checkpoint_is_refused_and_another_session_goes_on(

@@ -54,6 +54,8 @@ def _run(kind: str, count: int | None, seed: int, keep: Path | None) -> int:
         for fault in wrong:
             print(f"{kind} {i} ({name}): {fault}: {found.sentence}", file=sys.stderr)
         faults += bool(wrong)
+        if (i + 1) % 100 == 0:
+            print(f"{kind}: {i + 1} done, {faults} with faults", file=sys.stderr)
     _report(kind, table, worst, time.monotonic() - begun, faults)
     return 1 if faults else 0
 

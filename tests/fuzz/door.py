@@ -17,7 +17,7 @@ from core import guard
 
 SECONDS = 10
 # What the door grants a small file.
-_GRANTED = 8
+_GRANTED = 6
 MEMORY = 2 << 30
 # A machine that does much else gives a process a share of its time.
 _PATIENCE = 120.0
