@@ -22,8 +22,9 @@ import pandas as pd
 from core.corpora.base import Corpus
 from core.corpora.lengths import frame_rate
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import VIDEO, matched, media_files, read_text
+from core.corpora.tables import matched, media_files, read_text
 from core.errors import UserError
+from core.media.kinds import VIDEO
 
 if TYPE_CHECKING:
     from core.streams import Stream
