@@ -1,7 +1,7 @@
 """One look through a file's packets: how long it is, when its frames are shown, and on which one size.
 
-Headers are believed where what they say is borne out. Where frames do not tell their own times (raw streams, AVI with frames out of
-order, times that repeat or start again), each packet's time is worked out here, and readers number the packets.
+Headers are believed where what they say is borne out. Where frames do not tell their own times (raw streams, AVI with frames
+out of order, times that repeat or start again), each packet's time is worked out here, and readers number the packets.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from core.errors import UserError
 from core.media.epochs import Shifts, Track, shifts
 from core.media.files import Failures, names, opened, packets, picture_track, pictures_of, sound_tracks
-from core.media.shape import Turn, turn_of, upright_size
+from core.media.shape import AS_IT_IS, Turn, turn_of, upright_size
 from core.text import shown
 
 # Formats that do not say how long they are: FFmpeg guesses from the bit rate of the beginning, or of a few packets.
@@ -74,7 +74,7 @@ class Clock:
     rate: float = 0.0
     size: tuple[int, int] = (0, 0)
     sizes: int = 1
-    turn: Turn = Turn()
+    turn: Turn = AS_IT_IS
     times: np.ndarray | None = None
     ranked: bool = False
     moved: Mapping[int, Shifts] = field(default_factory=dict)
@@ -123,8 +123,9 @@ class _Look:
 
     def __init__(self, video: av.video.stream.VideoStream | None) -> None:
         self.video, self.first, self.failures = video, None, Failures()
+        self.aspect = video.sample_aspect_ratio if video is not None else None
         self.sizes: dict[tuple[int, int], None] = {}
-        self.turn = Turn()
+        self.turn = AS_IT_IS
         self.seen, self.step, self.last = 0, 1.0, -np.inf
 
     def at(self, packet: av.Packet, moment: float) -> None:
@@ -147,7 +148,7 @@ class _Look:
             if self.first is None:
                 self.first, self.turn = frame, turn_of(frame)
             self.last = moment if np.isfinite(moment) else self.last + self.step
-            self.sizes[upright_size(frame, self.video.sample_aspect_ratio, turn_of(frame))] = None
+            self.sizes[upright_size(frame, self.aspect, turn_of(frame))] = None
             self.seen += 1
             self.step *= 2 if self.seen % _LOOKS == 0 else 1
 

@@ -110,7 +110,7 @@ def _boundaries(tracks: dict[int, Track], pieces: bool) -> list[dict[int, int]]:
             found.append({})
             lead = name, i
         found[-1][name] = i
-    leads = [min(int(tracks[name].places[i]) for name, i in begin.items()) for begin in found]
+    leads = [min(float(tracks[name].places[i]) for name, i in begin.items()) for begin in found]
     return [_complete(tracks, begin, *places) for begin, *places in zip(found, leads, [*leads, np.inf][1:], strict=True)]
 
 
@@ -154,7 +154,7 @@ def _near(tracks: dict[int, Track], lead: tuple[int, int], place: int) -> bool:
     return not np.isfinite(passed).any() or float(np.nanmax(passed) - track.decoding[first]) < _INTERLEAVED
 
 
-def _complete(tracks: dict[int, Track], begin: dict[int, int], place: int, following: float) -> dict[int, int]:
+def _complete(tracks: dict[int, Track], begin: dict[int, int], place: float, following: float) -> dict[int, int]:
     """With the first packets of tracks whose own times show no jump: those nearer to the new clock than to the old one.
 
     Args:

@@ -87,7 +87,8 @@ def _plays(clock: Clock, sound: str | None, heard: int | None) -> bool:
 def track_ends(path: Path) -> dict[str, tuple[float, bool]]:
     """``video`` and ``audio``, where there: the second at which the track ends by its header, and whether it says so itself.
 
-    A track of a file that tells only of the whole ends with it, as far as one knows; where the header knows nothing, as it was measured.
+    A track of a file that tells only of the whole ends with it, as far as one knows; where the header knows nothing, as it was
+    measured.
 
     Raises:
         UserError: when the file cannot be opened.

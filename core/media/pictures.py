@@ -18,8 +18,8 @@ def read_frames(
 ) -> Iterator[tuple[float, np.ndarray]]:
     """Yield (presentation time, RGB picture [H, W, 3] uint8, upright, square pixels) for every frame that decodes.
 
-    Times rise; all pictures have one size, the largest of the stream's. A truncated file ends early, without an error; a file without
-    pictures yields nothing; what comes before ``begin`` or after ``longest`` seconds is left out.
+    Times rise; all pictures have one size, the largest of the stream's. A truncated file ends early, without an error; a file
+    without pictures yields nothing; what comes before ``begin`` or after ``longest`` seconds is left out.
     """
     clock = clock_of(path)
     with opened(path) as container:

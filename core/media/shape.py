@@ -1,4 +1,4 @@
-"""From a decoded frame to the picture that a player shows: turned or mirrored as the file says, with square pixels, on one size."""
+"""From a decoded frame to the picture that a player shows: turned or mirrored as the file says, square pixels, on one size."""
 
 from __future__ import annotations
 

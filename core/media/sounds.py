@@ -179,7 +179,7 @@ def loudness(
 def _decoded(
     container: av.container.InputContainer, track: av.audio.stream.AudioStream, clock: Clock
 ) -> Iterator[tuple[float, av.AudioFrame]]:
-    """Frames with seconds on the clip's clock; of one that tells none, or none later than the one before, it goes on from there."""
+    """Frames with seconds on the clip's clock; one that tells none, or none later than the one before, goes on from there."""
     failures, moved, count = Failures(), clock.moved.get(track.index), 0
     last, expected = -np.inf, 0.0
     for packet in packets(container, track):
@@ -205,8 +205,7 @@ class _Ear:
     def __init__(self, channel: int | None) -> None:
         self.channel = channel
         self.format: tuple[str, str, int] | None = None
-        self.mixing: av.AudioResampler | None = None
-        self.apart: av.AudioResampler | None = None
+        self.mixing, self.apart = av.AudioResampler(), av.AudioResampler()
         self.energies: list[float] = []
         self.peaks: list[float] = []
 
@@ -237,10 +236,9 @@ class _Ear:
 
     def drained(self) -> list[np.ndarray]:
         """What the resampler still holds."""
-        return self._pulled(None) if self.format is not None else []
+        return self._pulled(None)
 
     def _pulled(self, frame: av.AudioFrame | None) -> list[np.ndarray]:
-        assert self.apart is not None and self.mixing is not None
         apart = [_finite(out) for out in self.apart.resample(frame)]
         for samples in apart:
             self._weigh(samples)
