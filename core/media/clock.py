@@ -136,7 +136,7 @@ class _Look:
             if self.first is None:
                 if not self.failures.many:
                     self._take(pictures_of(packet), moment)
-            elif packet.is_keyframe and not abs(moment - self.last) < self.step:
+            elif packet.is_keyframe and not 0 <= moment - self.last < self.step:
                 context = packet.stream.codec_context
                 context.flush_buffers()
                 frames = pictures_of(packet)
@@ -238,8 +238,10 @@ def _start(container: Any, video: Any, tracks: Mapping[int, Track], moved: Mappi
 
 
 def _rate(video: Any, track: Track, moved: Shifts | None) -> float:
-    told = video.average_rate or video.guessed_rate or video.codec_context.framerate
-    told = float(told) if told else 0.0
+    told = float(video.average_rate or video.guessed_rate or video.codec_context.framerate or 0)
+    if not np.isfinite(track.times).any():
+        # FFmpeg gives out 25 for streams without times, whatever their own headers say.
+        told = float(video.guessed_rate or told)
     times = np.sort((track.times + moved.of(len(track.times)) if moved else track.times)[np.isfinite(track.times)])
     measured = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 2 and times[-1] > times[0] else 0.0
     if told and (not measured or 0.8 < measured / told < 1.25):
@@ -258,15 +260,19 @@ def _times(
     times, decoding = track.times[seen], np.where(np.isinf(track.decoding), np.nan, track.decoding)[seen]
     if np.isnan(times).all() and np.isnan(decoding).all():
         return np.arange(count) / rate, True
-    ranked = bool(np.isnan(times).any()) or _in_decoding_order(video, times, decoding, formats)
+    depth = video.codec_context.reorder_depth
+    ranked = bool(np.isnan(times).any()) or (depth > 0 and "mp4" not in formats and _in_decoding_order(times, decoding))
     if ranked:
-        base = np.where(np.isnan(decoding), times, decoding)
-        times = _filled(base, rate)
+        times = _filled(np.where(np.isnan(times), decoding, times), rate)
+    # AVI knows only when frames are decoded, and FFmpeg adds the codec's delay.
+    late = "avi" in formats and depth > 0 and bool(np.isfinite(decoding).any())
+    if late:
+        times = times - (times.min() - np.nanmin(decoding))
     if moved is not None:
         times = times + moved.of(len(track.times))[seen]
     order = np.argsort(times, kind="stable")
     spread = _spread(times[order], rate)
-    if not ranked and moved is None and spread is None:
+    if not ranked and not late and moved is None and spread is None:
         return None, False
     times[order] = times[order] if spread is None else spread
     if ranked:
@@ -276,12 +282,9 @@ def _times(
     return every, False
 
 
-def _in_decoding_order(video: Any, times: np.ndarray, decoding: np.ndarray, formats: set[str]) -> bool:
+def _in_decoding_order(times: np.ndarray, decoding: np.ndarray) -> bool:
     """Whether the container knows only when packets are decoded, and gives that out for when they are shown."""
-    if not video.codec_context.reorder_depth or "mp4" in formats:
-        return False
-    lag = (times - decoding)[np.isfinite(decoding)]
-    return "avi" in formats or (len(lag) > 2 and bool((np.diff(times) > 0).all()) and float(np.ptp(lag)) < _SAME)
+    return len(times) > 2 and bool((np.diff(times) > 0).all()) and bool(np.isfinite(decoding).any())
 
 
 def _filled(times: np.ndarray, rate: float) -> np.ndarray:

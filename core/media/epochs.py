@@ -62,8 +62,8 @@ def shifts(tracks: dict[int, Track], pieces: bool) -> dict[int, Shifts]:
         return {}
     firsts = {name: [0] for name in tracks}
     moved = {name: [0.0] for name in tracks}
-    for begin in starts:
-        by = _continued(tracks, firsts, moved, begin)
+    for begin, following in zip(starts, [*starts, {}][1:], strict=True):
+        by = _continued(tracks, firsts, moved, begin, following)
         for name, first in begin.items():
             firsts[name].append(first)
             moved[name].append(by)
@@ -71,7 +71,11 @@ def shifts(tracks: dict[int, Track], pieces: bool) -> dict[int, Shifts]:
 
 
 def _continued(
-    tracks: dict[int, Track], firsts: dict[int, list[int]], moved: dict[int, list[float]], begin: dict[int, int]
+    tracks: dict[int, Track],
+    firsts: dict[int, list[int]],
+    moved: dict[int, list[float]],
+    begin: dict[int, int],
+    following: dict[int, int],
 ) -> float:
     """How far an epoch is moved so that no track of it overlaps with what came before."""
     gains, ends, beginnings = [], [], []
@@ -81,8 +85,8 @@ def _continued(
         if np.isfinite(end):
             ends.append(end + moved[name][-1])
         if name in begin:
-            following = track.times[first : first + 50]
-            start = float(np.nanmin(following)) if np.isfinite(following).any() else np.nan
+            own = track.times[first : following.get(name, len(track.times))]
+            start = float(np.nanmin(own)) if np.isfinite(own).any() else np.nan
             beginnings.append(start)
             if np.isfinite(end):
                 gains.append(end + moved[name][-1] - start)
