@@ -107,16 +107,15 @@ def track_ends(path: Path) -> dict[str, tuple[float, bool]]:
         }
 
 
-def reading(path: Path, track: int | None = None) -> str:
-    """A part of every key of what is made from a file: how it is read, where that is not as its frames say, and which sound.
+def reading(path: Path) -> tuple[str, ...]:
+    """Parts of every key of what is made from a file: how it is read, where that is not simply as its frames say.
 
-    Empty for a plain file, whose features outlive any change to how others are read.
+    None for a plain file: what was made from it outlives any change to how others are read.
 
     Raises:
-        UserError: when it cannot be read, or has no such track.
+        UserError: when it cannot be read.
     """
     clock = clock_of(path)
-    heard = heard_track(path, track) or 0
     odd = [
         name
         for name, holds in {
@@ -124,14 +123,33 @@ def reading(path: Path, track: int | None = None) -> str:
             "duration": clock.header != clock.duration,
             "sizes": clock.sizes > 1,
             "turned": not clock.turn.by_browsers,
-            f"track {heard}": heard > 1,
         }.items()
         if holds
     ]
-    return " ".join([f"reading {_READING}", *odd]) if odd else ""
+    return (f"reading {_READING}", *odd) if odd else ()
 
 
-def reading_parts(path: Path, track: int | None = None) -> tuple[str, ...]:
-    """``reading`` as further parts of a key: none for a plain file."""
-    found = reading(path, track)
-    return (found,) if found else ()
+def hearing(path: Path, track: int | None = None) -> tuple[str, ...]:
+    """The same of what is made from its sound: none for the first track.
+
+    Raises:
+        UserError: when it has no such track.
+    """
+    heard = heard_track(path, track)
+    return (f"track {heard}",) if heard and heard > 1 else ()
+
+
+def remarks(path: Path, track: int | None = None) -> tuple[str, ...]:
+    """One sentence each, about what a person would not expect of the file: other sound tracks, a header that errs."""
+    clock, said = clock_of(path), []
+    if clock.header is not None and clock.header != clock.duration:
+        said.append(
+            f"The file's header says that it lasts {clock.header:.1f} s; {clock.duration:.1f} s are there, and these were read."
+        )
+    if (count := len(clock.sounds)) > 1:
+        heard = heard_track(path, track) or 1
+        why = ", the first with sound" if track is None and heard > 1 else ""
+        said.append(
+            f"The file has {count} sound tracks: number {heard} is heard{why}. The menu Sound, or --audio-track, takes another."
+        )
+    return tuple(said)
