@@ -156,8 +156,8 @@ class Analyzer:
             report("Explaining", 0.6)
             seen = replace(whole["visual"], present=kept["visual"])
             still = kept["visual"][whole["visual"].present]
-            shown = crops[torch.from_numpy(still)] if len(still) == len(crops) else crops
-            heatmaps, explained = self._heatmaps(shown, seen, batch, output.predictions, explain)
+            faces = crops[torch.from_numpy(still)] if len(still) == len(crops) else crops
+            heatmaps, explained = self._heatmaps(faces, seen, batch, output.predictions, explain)
         if not all(torch.isfinite(logits).all() for logits in output.predictions.values()):
             raise UserError(f"The model's answer to {shown(media.name)} is not a number: its features or weights are damaged.")
         spec = self.checkpoint.spec
@@ -175,7 +175,7 @@ class Analyzer:
             title=shown(media.stem, _LONGEST_TITLE),
             classes=labels,
             notices=extraction.notices,
-            blind=self._blind(extraction, len(shown) > 0),
+            blind=self._blind(extraction, len(faces) > 0),
         )
         report("Done", 1.0)
         return Analysis(
