@@ -25,6 +25,7 @@ from core.media import hearing, reading
 from core.models.base import ModelOutput, ModelSpec, over_clip
 from core.perturbation import Perturbation, gaps, perturb
 from core.streams import Batch, Stream
+from core.text import shown
 from core.timeline import Event, Heatmap, Timeline
 from core.training.data import model_streams
 

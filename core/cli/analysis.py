@@ -24,6 +24,7 @@ from core.features.store import write_atomically
 from core.sheet import Facts
 from core.text import shown, unlike
 
+_COLUMNS = ("file", "seconds", "says", "probability")
 _LONGEST_TITLE = 200
 # File systems allow 255 bytes; an ending is added.
 _LONGEST_NAME = 200
@@ -87,7 +88,9 @@ def each(loaded: Checkpoint, places: Sequence[Path], asked: Asked, as_json: bool
 
             rows.append(_row(analyzer, file, name, asked, told))
     _caution(loaded)
-    show(rows, as_json, f"{len(files)} files: written to {asked.places}")
+    # A terminal has room for one sentence.
+    table = [{name: row[name] for name in _COLUMNS} | {"remarks": row["error"] or row["notes"]} for row in rows]
+    show(rows if as_json else table, as_json, f"{len(files)} files: written to {asked.places}")
     if any(row["error"] for row in rows):
         raise typer.Exit(1)
 

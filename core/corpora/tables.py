@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core import media
 from core.errors import UserError
 from core.media.kinds import MEDIA, SOUND
 
@@ -236,12 +237,9 @@ def _is_hollow(video: Path) -> bool:
 
 
 def _has_picture(video: Path) -> bool:
-    import av
-
     try:
-        with av.open(f"file:{video}", metadata_errors="replace") as container:
-            return next(container.decode(video=0), None) is not None
-    except (av.error.FFmpegError, OSError, IndexError, ValueError):
+        return media.probe(video, float("inf")).width > 0
+    except (UserError, OSError):
         return False
 
 

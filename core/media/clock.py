@@ -23,7 +23,7 @@ from core.media.shape import AS_IT_IS, Turn, turn_of, upright_size
 from core.text import shown
 
 # Formats that do not say how long they are: FFmpeg guesses from the bit rate of the beginning, or of a few packets.
-_GUESSED = {
+GUESSED = {
     "aac",
     "ac3",
     "eac3",
@@ -65,7 +65,8 @@ class Clock:
         ranked: whether these are of the frames instead, as they are seen: the file does not say which packet is seen when.
         moved: sound track's stream index -> how its packets are moved; empty where one clock runs through.
         ends: stream index -> second at which its last packet ends.
-        names: of codecs, video's and the first sound track's, and of the format.
+        shown: [F] seconds on the clip's clock when the picture's packets are shown, rising.
+        video, pixels, sounds, format: names of codecs, of how pixels lie, and of the format.
     """
 
     start: float
@@ -79,6 +80,7 @@ class Clock:
     ranked: bool = False
     moved: Mapping[int, Shifts] = field(default_factory=dict)
     ends: Mapping[int, float] = field(default_factory=dict)
+    shown: np.ndarray = field(default_factory=lambda: np.zeros(0))
     video: str | None = None
     pixels: str | None = None
     sounds: tuple[str, ...] = ()
@@ -103,7 +105,7 @@ def clock_of(path: Path) -> Clock:
     return _clock(str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _clock(name: str, inode: int, size: int, changed: int) -> Clock:
     path = Path(name)
     with opened(path) as container:
@@ -195,7 +197,7 @@ def _judged(
     shown_only = {index: _shown(track) for index, track in tracks.items()}
     moved = shifts(shown_only, bool(container.format.flags & _PIECES))
     start = _start(container, video, shown_only, moved)
-    header = container.duration / av.time_base if container.duration and not found & _GUESSED else None
+    header = container.duration / av.time_base if container.duration and not found & GUESSED else None
     rate, times, ranked = 0.0, None, False
     if video is not None:
         rate = _rate(video, shown_only[video.index], moved.get(video.index))
@@ -209,6 +211,7 @@ def _judged(
     return Clock(
         start, header if believed and header else measured, header, rate, size, len(look.sizes), look.turn, times, ranked,
         {stream.index: moved[stream.index] for stream in sounds if stream.index in moved}, ends,
+        _seen(times if times is not None else shown_only[video.index].times - start) if video is not None else np.zeros(0),
         video.codec_context.name if video is not None else None,
         video.codec_context.pix_fmt if video is not None else None,
         tuple(stream.codec_context.name for stream in sounds), frozenset(found),
@@ -222,6 +225,12 @@ def _shown(track: Track) -> Track:
         track.places, np.where(np.isinf(track.decoding) | hidden, np.nan, track.decoding),
         np.where(hidden, np.nan, track.times), np.where(hidden, 0, track.lasts),
     )  # fmt: skip
+
+
+def _seen(times: np.ndarray) -> np.ndarray:
+    """Of the picture's packets those that are shown, in order."""
+    found = np.sort(times[np.isfinite(times)])
+    return np.maximum(found[found >= -_SAME], 0.0)
 
 
 def _start(container: Any, video: Any, tracks: Mapping[int, Track], moved: Mapping[int, Shifts]) -> float:

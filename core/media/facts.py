@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
+import av
+
 from core.errors import UserError
-from core.media.clock import Clock, clock_of
-from core.media.files import MAX_SECONDS, SLACK, opened, picture_track, sound_tracks
+from core.media.clock import GUESSED, Clock, clock_of
+from core.media.files import MAX_SECONDS, SLACK, names, opened, picture_track, sound_tracks
 from core.media.sounds import heard_track
 from core.text import shown
 
@@ -82,6 +84,27 @@ def _plays(clock: Clock, sound: str | None, heard: int | None) -> bool:
         and clock.turn.by_browsers
         and abs((clock.header or 0.0) - clock.duration) < _OFF
     )
+
+
+def told_duration(path: Path) -> float | None:
+    """How long a file is as its header says; None where it does not, or guesses.
+
+    Raises:
+        UserError: when it cannot be opened.
+    """
+    with opened(path) as container:
+        return container.duration / av.time_base if container.duration and not names(container) & GUESSED else None
+
+
+def told_frames(path: Path) -> int | None:
+    """How many frames a file has as its header says; None where it does not.
+
+    Raises:
+        UserError: when it cannot be opened.
+    """
+    with opened(path) as container:
+        video = picture_track(container)
+        return video.frames or None if video is not None else None
 
 
 def track_ends(path: Path) -> dict[str, tuple[float, bool]]:

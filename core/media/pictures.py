@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -35,21 +35,13 @@ def read_frames(
                 yield time, picture_of(frame, aspect, clock.size, max_side)
 
 
-def frame_times(path: Path, longest: float = float("inf"), progress: Callable[[float], None] | None = None) -> np.ndarray:
-    """[F] seconds: when each frame of a file is shown, without making pictures of them; empty where it has none."""
-    clock = clock_of(path)
-    found = []
-    with opened(path) as container:
-        video = picture_track(container)
-        if video is not None:
-            video.thread_type = "AUTO"
-        for time, _ in _timed(container, video, clock, 0.0) if video is not None else ():
-            if time > longest:
-                break
-            found.append(time)
-            if progress:
-                progress(min(1.0, time / max(clock.duration, 1e-6)))
-    return np.array(found, float)
+def frame_times(path: Path) -> np.ndarray:
+    """[F] seconds: when each frame of a file is shown, by its packets, without decoding them; empty where it has none.
+
+    Raises:
+        UserError: when it cannot be read.
+    """
+    return clock_of(path).shown
 
 
 def glimpses(path: Path, moments: Sequence[float], max_side: int) -> Iterator[np.ndarray]:
