@@ -43,8 +43,8 @@ GUESSED = {
 # A header may differ from the packets by this much, in seconds, and be right: codecs fill up their last frame.
 _AGREES = 0.3
 _USUAL_RATE, _MOST_RATE = 25.0, 240.0
-# Key frames are looked at for their size: one a second, and with every so many the steps double.
-_LOOKS = 16
+# Key frames are looked at for their size, these seconds apart; with every so many the steps double.
+_STEP, _LOOKS = 0.2, 16
 _SAME = 1e-6
 # Formats whose clocks may jump, by FFmpeg.
 _PIECES = int(av.format.Flags.ts_discont.value)
@@ -128,7 +128,7 @@ class _Look:
         self.aspect = video.sample_aspect_ratio if video is not None else None
         self.sizes: dict[tuple[int, int], None] = {}
         self.turn = AS_IT_IS
-        self.seen, self.step, self.last = 0, 1.0, -np.inf
+        self.seen, self.step, self.last = 0, _STEP, -np.inf
 
     def at(self, packet: av.Packet, moment: float) -> None:
         """Args:

@@ -20,8 +20,8 @@ from core.text import shown
 _HOLE = SAMPLE_RATE // 50
 # What is heard at all: 60 dB under full scale.
 _AUDIBLE = 1e-3
-# Channels of two microphones add up to 0.7 of one, those of opposite signs to nothing: 26 dB less than the louder one.
-_CANCELLED = 0.05
+# Channels of two microphones add up to 0.7 of one, those of opposite signs to nothing: 20 dB less than the louder one.
+_CANCELLED = 0.1
 _CHANNELS = ("left", "right")
 
 
