@@ -18,7 +18,7 @@ import numpy as np
 
 from core.errors import UserError
 from core.media.epochs import Shifts, Track, shifts
-from core.media.files import Failures, names, opened, packets, picture_track, pictures_of, sound_tracks
+from core.media.files import Failures, check_size, names, opened, packets, picture_track, pictures_of, sound_tracks
 from core.media.shape import AS_IT_IS, Turn, turn_of, upright_size
 from core.text import shown
 
@@ -112,6 +112,8 @@ def _clock(name: str, inode: int, size: int, changed: int) -> Clock:
         video, sounds = picture_track(container), sound_tracks(container)
         if video is None and not sounds:
             raise UserError(f"{shown(path.name, 200)} holds neither picture nor sound: choose a video file.")
+        if video is not None:
+            check_size(video.codec_context)
         look = _Look(video)
         streams = [*([video] if video is not None else []), *sounds]
         tracks = _packets(container, streams, look)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import av
 from av.error import FFmpegError
@@ -107,9 +108,16 @@ def pictures_of(packet: av.Packet) -> list[av.VideoFrame]:
     """
     frames = packet.decode()
     for frame in frames:
-        if frame.width * frame.height > MAX_PIXELS:
-            raise UserError(f"The video is {frame.width}x{frame.height} pixels: scale it to 4096x2304 or less.")
+        check_size(frame)
     return frames
+
+
+def check_size(picture: Any) -> None:
+    """Raises:
+    UserError: when a frame, or a codec's frames, are too large.
+    """
+    if picture.width * picture.height > MAX_PIXELS:
+        raise UserError(f"The video is {picture.width}x{picture.height} pixels: scale it to 4096x2304 or less.")
 
 
 class Failures:

@@ -40,14 +40,14 @@ def prepare() -> None:
 
 
 _KINDS = {
-    "b.mp4": "-c:v libx264 -bf 2 -c:a aac -movflags frag_keyframe+empty_moov", "a.mov": "-c copy", "a.webm": "-c:v libvpx -c:a libopus",
-    "b.webm": "-c:v libvpx-vp9 -c:a libvorbis", "a.mkv": "-c:v libx264 -bf 2 -c:a ac3", "b.mkv": "-c:v ffv1 -c:a flac",
-    "a.avi": "-c:v mpeg4 -bf 2 -c:a pcm_s16le", "b.avi": "-c:v libx264 -bf 2 -c:a mp3", "c.avi": "-c:v mjpeg -c:a pcm_u8",
-    "a.ts": "-c copy", "b.ts": "-c:v mpeg2video -c:a mp2", "a.mpg": "-c:v mpeg2video -c:a mp2", "a.ogv": "-c:v libtheora -c:a libvorbis",
-    "a.flv": "-c:v flv -ar 22050 -c:a mp3", "a.wmv": "-c:v wmv2 -c:a wmav2", "a.wav": "-vn", "a.mp3": "-vn", "a.ogg": "-vn -c:a libvorbis",
-    "a.opus": "-vn -c:a libopus", "a.flac": "-vn", "a.aac": "-vn -c copy", "a.aiff": "-vn", "a.h264": "-an -c copy",
-    "b.h264": "-an -c:v libx264 -bf 2", "a.m4v": "-an -c:v mpeg4 -f m4v", "a.mjpeg": "-an -c:v mjpeg", "a.ivf": "-an -c:v libvpx",
-    "a.nut": "-c:v mpeg4 -c:a mp2", "a.3gp": "-c copy",
+    "b.mp4": "-c:v libx264 -bf 2 -c:a aac -movflags frag_keyframe+empty_moov", "a.mov": "-c copy", "a.3gp": "-c copy",
+    "a.webm": "-c:v libvpx -c:a libopus", "b.webm": "-c:v libvpx-vp9 -c:a libvorbis", "a.mkv": "-c:v libx264 -bf 2 -c:a ac3",
+    "b.mkv": "-c:v ffv1 -c:a flac", "a.avi": "-c:v mpeg4 -bf 2 -c:a pcm_s16le", "b.avi": "-c:v libx264 -bf 2 -c:a mp3",
+    "c.avi": "-c:v mjpeg -c:a pcm_u8", "a.ts": "-c copy", "b.ts": "-c:v mpeg2video -c:a mp2",
+    "a.mpg": "-c:v mpeg2video -c:a mp2", "a.ogv": "-c:v libtheora -c:a libvorbis", "a.flv": "-c:v flv -ar 22050 -c:a mp3",
+    "a.wmv": "-c:v wmv2 -c:a wmav2", "a.wav": "-vn", "a.mp3": "-vn", "a.ogg": "-vn -c:a libvorbis", "a.opus": "-vn -c:a libopus",
+    "a.flac": "-vn", "a.aac": "-vn -c copy", "a.aiff": "-vn", "a.h264": "-an -c copy", "b.h264": "-an -c:v libx264 -bf 2",
+    "a.m4v": "-an -c:v mpeg4 -f m4v", "a.mjpeg": "-an -c:v mjpeg", "a.ivf": "-an -c:v libvpx", "a.nut": "-c:v mpeg4 -c:a mp2",
 }  # fmt: skip
 
 
@@ -238,7 +238,15 @@ def _noise(random: Random, base: str) -> bytes:
 
 
 _MAKERS: dict[str, Callable[[Random, str], bytes]] = {
-    "bits flipped": _flipped, "numbers made extreme": _bytes_set, "cut short": _truncated, "a hole": _holed, "files joined": _joined,
-    "one file's head on another": _swapped, "a part repeated": _repeated, "MP4 boxes edited": _box, "lists of other files": _list,
-    "references to other files": _reference, "noise": _noise,
-}  # fmt: skip
+    "bits flipped": _flipped,
+    "numbers made extreme": _bytes_set,
+    "cut short": _truncated,
+    "a hole": _holed,
+    "files joined": _joined,
+    "one file's head on another": _swapped,
+    "a part repeated": _repeated,
+    "MP4 boxes edited": _box,
+    "lists of other files": _list,
+    "references to other files": _reference,
+    "noise": _noise,
+}
