@@ -51,7 +51,7 @@ def clip(*models: str | None) -> services.Clip | None:
     if selection.clip:
         chosen = services.clip(selection.corpus, selection.clip)
         if all(services.covers(name, chosen) for name in limited):
-            return chosen
+            return services.heard(chosen, session.option(session.TRACK))
     elif selection.corpus and not services.corpus_here(selection.corpus):
         st.warning(f"The address names a corpus that is not here: {services.corpus_name()} is shown.")
     of = next(iter(limited or names), None)
@@ -63,7 +63,7 @@ def clip(*models: str | None) -> services.Clip | None:
         st.info("Drop a video file into the sidebar to begin.")
         return None
     source = services.corpus_of(of) if of else services.corpus()
-    return services.clip(source.name, _first(table, limited))
+    return services.heard(services.clip(source.name, _first(table, limited)), session.option(session.TRACK))
 
 
 def _first(table: pd.DataFrame, limited: list[str]) -> str:

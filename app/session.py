@@ -44,7 +44,8 @@ _SOURCE = "lane."
 _OPTION = "o."
 _PAGE = "page"
 # What was drawn on a clip's lanes says nothing of another's.
-_OF_ONE_CLIP = "masking.spans"
+TRACK = "clip.track"
+_OF_ONE_CLIP = ("masking.spans", TRACK)
 _PLACES = ("corpus", "clip", "model", "explain")
 
 
@@ -167,7 +168,7 @@ def update(*, time: float = STRONGEST, head: str = "", **changes: Any) -> Select
         selection = replace(
             selection, explain=changes.get("explain", ""), view=_chosen(selection.view, time=time, stay=False, **shown)
         )
-        selection = replace(selection, options={k: v for k, v in selection.options.items() if k != _OF_ONE_CLIP})
+        selection = replace(selection, options={k: v for k, v in selection.options.items() if k not in _OF_ONE_CLIP})
     elif selection.model != before.model and "view" not in changes:
         selection = replace(selection, view=_chosen(selection.view, stay=_stays(selection.view)))
     if any(getattr(selection, place) != getattr(before, place) for place in ("corpus", "clip", "model")):

@@ -20,10 +20,12 @@ from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION, SETS, Extrac
 from core.features.faces import cut_crops
 from core.features.store import FeatureStore, content_hash, key_of, of_clip
 from core.lanes import build_lanes, build_matrices, head_title, truth_events
+from core.media import hearing, reading
 from core.models.base import ModelOutput, ModelSpec, over_clip
 from core.models.inputs import model_streams
 from core.perturbation import Perturbation, gaps, perturb
 from core.streams import Batch, Stream
+from core.text import shown
 from core.timeline import Event, Heatmap, Timeline
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ _CHUNK_FRAMES = 60_000
 # A strip of spans shows no more than a screen has columns.
 _MOST_SPANS = 1500
 _KEPT_CROPS = 1500
+_LONGEST_TITLE = 200
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,19 @@ class Analyzer:
         self._turn = threading.Lock()
         self._last_crops: tuple[str, torch.Tensor] | None = None
 
-    def key(self, media: Path, explain: str | None = None, truth: bool = False, perturbation: Perturbation | None = None) -> str:
+    def key(
+        self,
+        media: Path,
+        explain: str | None = None,
+        truth: bool = False,
+        perturbation: Perturbation | None = None,
+        track: int | None = None,
+    ) -> str:
         """What ``analyze`` will call its answer, known before the work is done; it begins as all that is made from the clip."""
         model = self.checkpoint.digest or f"in memory {id(self)}"
         changed = [perturbation.facts()] if perturbation and not perturbation.whole else []
-        content = content_hash(media)
-        asked = key_of(ANALYSIS_VERSION, EXTRACTION_VERSION, content, model, explain, truth, can_hear(), *changed)
+        content, read = content_hash(media), (*reading(media), *hearing(media, track))
+        asked = key_of(ANALYSIS_VERSION, EXTRACTION_VERSION, content, model, explain, truth, can_hear(), *changed, *read)
         return of_clip(content, asked)
 
     def analyze(
@@ -117,6 +127,7 @@ class Analyzer:
         truth: Truth | None = None,
         explain: str | None = None,
         perturbation: Perturbation | None = None,
+        track: int | None = None,
         progress: Progress | None = None,
     ) -> Analysis:
         """Predict, explain and draw one clip.
@@ -125,13 +136,14 @@ class Analyzer:
             truth: what a corpus knows of the clip, for the truth lanes.
             explain: the class that the heatmaps explain; None takes each head's own answer.
             perturbation: what is taken from the clip before the model is asked; see ``core.perturbation``.
+            track: the sound track that is heard, counted from 1; the first with sound if left out.
             progress: called with a stage's name and its share done, 0..1.
 
         Raises:
             UserError: when the file cannot be played, or cannot be changed as asked.
         """
         report = progress or (lambda stage, share: None)
-        extraction = extract(media, self.store, report, self.sets)
+        extraction = extract(media, self.store, report, self.sets, track)
         report("Asking the model", 0.0)
         crops = self._crops(media, extraction)
         whole = streams = self.streams(extraction)
@@ -148,10 +160,10 @@ class Analyzer:
             report("Explaining", 0.6)
             seen = replace(whole["visual"], present=kept["visual"])
             still = kept["visual"][whole["visual"].present]
-            shown = crops[torch.from_numpy(still)] if len(still) == len(crops) else crops
-            heatmaps, explained = self._heatmaps(shown, seen, batch, output.predictions, explain)
+            faces = crops[torch.from_numpy(still)] if len(still) == len(crops) else crops
+            heatmaps, explained = self._heatmaps(faces, seen, batch, output.predictions, explain)
         if not all(torch.isfinite(logits).all() for logits in output.predictions.values()):
-            raise UserError(f"The model's answer to {media.name} is not a number: its features or weights are damaged.")
+            raise UserError(f"The model's answer to {shown(media.name)} is not a number: its features or weights are damaged.")
         spec = self.checkpoint.spec
         labels = spec.labels
         answers = {**{h: output.predictions[h] for h in spec.heads}, "decision": self.checkpoint.model.decide(output)}
@@ -164,10 +176,10 @@ class Analyzer:
             lanes=build_lanes(extraction, streams, batch, output, spec, over_time, truth),
             matrices=build_matrices(streams, output, spec),
             events=truth_events(truth) + _removed(whole, kept),
-            title=media.stem,
+            title=shown(media.stem, _LONGEST_TITLE),
             classes=labels,
             notices=extraction.notices,
-            blind=self._blind(extraction, len(shown) > 0),
+            blind=self._blind(extraction, len(faces) > 0),
         )
         report("Done", 1.0)
         return Analysis(
@@ -176,7 +188,7 @@ class Analyzer:
             explained,
             timeline,
             extraction.notices,
-            self.key(media, explain, truth is not None, perturbation),
+            self.key(media, explain, truth is not None, perturbation, track),
             {k: v[0].numpy() for k, v in output.embeddings.items()},
         )
 

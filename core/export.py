@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import cv2
@@ -16,6 +17,7 @@ from proglog import ProgressBarLogger
 from core.errors import UserError
 from core.media import SAMPLE_RATE, probe, read_frames, read_sound
 from core.sheet import NO_FACTS, Facts, Sheet
+from core.text import shown
 from core.timeline import Heatmap, Timeline
 
 if TYPE_CHECKING:
@@ -37,12 +39,14 @@ def overlay(
     opacity: float = 0.65,
     threshold: float = 0.2,
     progress: Callable[[float], None] | None = None,
+    track: int | None = None,
 ) -> Path:
     """Write the sheet (core/sheet.py) at every frame of the clip, as an MP4 with its sound, 1280 pixels wide.
 
     Args:
         facts: what stands around the picture.
         heatmap: id of the heatmap to draw, or of a pair of them, side by side; "" takes the first.
+        track: the sound track that is heard, counted from 1; the first with sound if left out.
 
     Raises:
         UserError: when the clip cannot be played.
@@ -51,29 +55,33 @@ def overlay(
 
     painter = _Painter(media, timeline, facts, heatmap, opacity, threshold)
     clip = VideoClip(painter.at, duration=max(timeline.duration, 1 / painter.fps))
-    audio = _sound(media)
+    audio = _sound(media, track)
     if audio is not None:
         clip = clip.with_audio(audio.with_duration(min(audio.duration, clip.duration)))
-    clip.write_videofile(
-        str(out),
-        fps=painter.fps,
-        codec="libx264",
-        audio_codec="aac",
-        preset="veryfast",
-        threads=1,
-        temp_audiofile_path=str(out.parent),
-        ffmpeg_params=["-pix_fmt", "yuv420p", "-movflags", "+faststart", "-crf", "20"],
-        logger=_Report(progress),
-    )
-    clip.close()
+    # FFmpeg would take some names for options or protocols: the file gets its own when it is done.
+    with TemporaryDirectory(dir=out.parent.absolute(), prefix=".overlay-") as folder:
+        made = Path(folder) / "overlay.mp4"
+        clip.write_videofile(
+            str(made),
+            fps=painter.fps,
+            codec="libx264",
+            audio_codec="aac",
+            preset="veryfast",
+            threads=1,
+            temp_audiofile_path=folder,
+            ffmpeg_params=["-pix_fmt", "yuv420p", "-movflags", "+faststart", "-crf", "20"],
+            logger=_Report(progress),
+        )
+        clip.close()
+        made.replace(out)
     return out
 
 
-def _sound(media: Path) -> AudioClip | None:
+def _sound(media: Path, track: int | None) -> AudioClip | None:
     """The samples that were analysed, for moviepy, with silence before them where they begin late."""
     from moviepy.audio.AudioClip import AudioArrayClip
 
-    sound = read_sound(media)
+    sound = read_sound(media, track=track)
     if sound is None:
         return None
     samples = np.concatenate([np.zeros(round(sound.start * SAMPLE_RATE), np.float32), sound.samples])
@@ -107,7 +115,7 @@ def frame_png(
     for number, (_, picture) in enumerate(read_frames(media)):
         if number == index:
             return _png(np.hstack([paint(picture, timeline, index, one, opacity, threshold) for one in _find(timeline, heatmap)]))
-    raise UserError(f"{media.name} has no frame at {time:.2f} s.")
+    raise UserError(f"{shown(media.name)} has no frame at {time:.2f} s.")
 
 
 def lanes_csv(timeline: Timeline) -> str:

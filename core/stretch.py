@@ -12,10 +12,13 @@ import numpy as np
 
 from core import media
 from core.errors import UserError
+from core.text import shown
 
 SHORTEST = 0.5
 LONGEST = media.MAX_SECONDS
 _MAX_SIDE = 1280
+# File systems allow 255 bytes, and a character takes up to four.
+_LONGEST_NAME = 50
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,3}):)?(\d+(?:\.\d*)?)", re.ASCII)
 
 Report = Callable[[float], None]
@@ -64,16 +67,19 @@ def checked(start: float, end: float, duration: float, name: str) -> tuple[float
     return start, end
 
 
-def cut(path: Path, out: Path, start: float, end: float, progress: Report | None = None) -> Path:
+def cut(path: Path, out: Path, start: float, end: float, progress: Report | None = None, track: int | None = None) -> Path:
     """Write the stretch as a file of its own that browsers play: its clock starts at 0, and sound and picture stay in step.
 
     Its frames are those whose times lie in ``start <= time < end``, seconds on the file's clock.
+
+    Args:
+        track: the sound track that is heard, counted from 1; the first with sound if left out. It is the only one in the cut.
 
     Raises:
         UserError: when the file cannot be read, has nothing there, or ``checked`` refuses the stretch.
     """
     info = media.probe(path, inf)
-    start, end = checked(start, end, info.duration, path.name)
+    start, end = checked(start, end, info.duration, shown(path.name))
 
     def frames() -> Iterator[tuple[float, np.ndarray]]:
         for time, picture in media.read_frames(path, _MAX_SIDE, end - media.ROUNDING, start):
@@ -81,18 +87,19 @@ def cut(path: Path, out: Path, start: float, end: float, progress: Report | None
                 progress(min(1.0, (time - start) / (end - start)))
             yield max(0.0, time - start), picture
 
-    media.encode(out, frames(), _sound(path, start, end), info.fps or 25)
+    media.encode(out, frames(), _sound(path, start, end, track), info.fps or 25)
     return out
 
 
 def of_file(
-    path: Path, start: str | None, end: str | None, out: Path, progress: Report | None = None
+    path: Path, start: str | None, end: str | None, out: Path, progress: Report | None = None, track: int | None = None
 ) -> tuple[Path, tuple[str, ...]]:
     """The file to analyse, as a terminal asks for it, and what to say of it.
 
     Args:
         start, end: times as ``seconds_of`` reads them; the file's beginning, and a minute or the file's end later, if left out.
         out: the folder where the stretch goes, as a file that says which one it is.
+        track: the sound track that is heard, counted from 1; the first with sound if left out.
 
     Raises:
         UserError: when the file is long and no stretch was chosen, or there is no such stretch.
@@ -100,16 +107,18 @@ def of_file(
     duration = media.probe(path, inf).duration
     if start is None and end is None:
         if duration > LONGEST + media.SLACK:
-            raise UserError(f"{path.name} lasts {clock(duration)}: choose up to {LONGEST} s of it, as --start 0:30 --end 1:10.")
+            raise UserError(
+                f"{shown(path.name)} lasts {clock(duration)}: choose up to {LONGEST} s of it, as --start 0:30 --end 1:10."
+            )
         return path, ()
     begin = seconds_of(start) if start is not None else 0.0
     until = seconds_of(end) if end is not None else min(begin + LONGEST, duration)
-    chosen = checked(begin, until, duration, path.name)
+    chosen = checked(begin, until, duration, shown(path.name))
     out.mkdir(parents=True, exist_ok=True)
     # Not every disk takes a colon.
-    name = f"{path.stem} {clock(chosen[0])}-{clock(chosen[1])}.mp4".replace(":", ".")
-    made = cut(path, out / name, *chosen, progress)
-    return made, (f"This is {named(chosen, path.name)}, kept as {name}: times count from {clock(begin)}.",)
+    name = f"{shown(path.stem, _LONGEST_NAME)} {clock(chosen[0])}-{clock(chosen[1])}.mp4".replace(":", ".")
+    made = cut(path, out / name, *chosen, progress, track)
+    return made, (f"This is {named(chosen, shown(path.name))}, kept as {name}: times count from {clock(begin)}.",)
 
 
 def strip(path: Path, duration: float, count: int, side: int, progress: Report | None = None) -> np.ndarray | None:
@@ -130,8 +139,8 @@ def _tile(picture: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(picture[top : top + short, left : left + short], (side, side), interpolation=cv2.INTER_AREA)
 
 
-def _sound(path: Path, start: float, end: float) -> media.Sound | None:
-    sound = media.read_sound(path, end, start)
+def _sound(path: Path, start: float, end: float, track: int | None) -> media.Sound | None:
+    sound = media.read_sound(path, end, start, track)
     if sound is None or sound.start >= end:
         return None
     rest = round((end - sound.start) * media.SAMPLE_RATE)

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import choose, export, notebook, services, session
+from app import choose, export, notebook, services, session, tracks
 from app.own import parts as own
 from app.own import stretches
 from app.verdict import heading, verdict
@@ -40,6 +40,7 @@ try:
         with place("clip", *about(clip, model)):
             heading(clip.title, choose.facts(clip), choose.caution(model))
             own.menu(clip, model)
+            tracks.menu(clip)
             if stretches.wanted(clip):
                 stretches.choose(clip)
             elif said := services.without_media(clip, model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from fractions import Fraction
 from pathlib import Path
+from typing import IO
 
 import av
 import imageio_ffmpeg
@@ -32,9 +33,18 @@ def clip(path: Path, frames: int = 20, fps: float = 20, sound: media.Sound | Non
     return path
 
 
-def ffmpeg(*arguments: object) -> None:
+def ffmpeg(*arguments: object, out: IO[bytes] | int = subprocess.PIPE) -> None:
+    """Args:
+    out: where what goes to ``pipe:1`` is written.
+    """
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *map(str, arguments)]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, stdout=out, stderr=subprocess.PIPE)
+
+
+def joined(out: Path, *parts: Path) -> Path:
+    """One file's bytes after the other's."""
+    out.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return out
 
 
 def raw_container(path: Path, codec: str, times: list[float], pixels: str = "yuv420p", size=(48, 64)) -> Path:

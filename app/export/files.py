@@ -87,7 +87,9 @@ def write_video(case: Case, progress: jobs.Progress) -> None:
         progress("Writing the video", share)
 
     def write(part: Path) -> None:
-        export.overlay(case.clip.media, case.timeline, part, facts=case.facts, progress=report, **case.heat)
+        export.overlay(
+            case.clip.media, case.timeline, part, facts=case.facts, progress=report, track=case.clip.track, **case.heat
+        )
 
     write_atomically(video_path(case), write)
 

@@ -61,13 +61,13 @@ def answers(item: services.Clip, model: str, change: Perturbation) -> Mapping[st
 
 
 def _read(item: services.Clip, model: str) -> tuple[dict[str, Stream], float]:
-    return _streams(str(item.media), content_hash(item.media), model, services.analyzer(model).checkpoint.digest)
+    return _streams(str(item.media), content_hash(item.media), item.track, model, services.analyzer(model).checkpoint.digest)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _streams(media: str, content: str, model: str, digest: str) -> tuple[dict[str, Stream], float]:
+def _streams(media: str, content: str, track: int | None, model: str, digest: str) -> tuple[dict[str, Stream], float]:
     analyzer = services.analyzer(model)
-    extraction = extract(Path(media), analyzer.store, sets=analyzer.sets)
+    extraction = extract(Path(media), analyzer.store, sets=analyzer.sets, track=track)
     return analyzer.streams(extraction), extraction.duration
 
 
@@ -76,14 +76,14 @@ def _grid_path(item: services.Clip, model: str, change: Perturbation) -> Path:
     asked = replace(change, keep=dict.fromkeys(services.analyzer(model).checkpoint.spec.inputs, 0), spans={})
     if asked.pattern == "drawn":
         asked = replace(asked, pattern="random")
-    key = services.analyzer(model).key(item.media, None)
+    key = services.analyzer(model).key(item.media, None, track=item.track)
     return cache_root() / "grids" / f"{of_clip(key, key_of(GRID_VERSION, key, asked.facts()))}.json"
 
 
 def _write_grid(item: services.Clip, model: str, change: Perturbation, path: Path, progress: jobs.Progress) -> None:
     services.prepare(item, progress)
     analyzer = services.analyzer(model)
-    extract(item.media, analyzer.store, progress, analyzer.sets)
+    extract(item.media, analyzer.store, progress, analyzer.sets, item.track)
     streams, duration = _read(item, model)
 
     def report(share: float) -> None:

@@ -4,6 +4,7 @@
             <id>.<kind>         the file as it came
             <id>.cut-<...>.mp4  of a long file the stretch that is analysed
             <id>.browser.mp4    a copy for browsers where they cannot play the file itself; <id>.playable.json names it
+            <id>.<how>.…        the same two of another sound track, or of a file that is not read simply as its frames say
 
 The id is a hash of the file's content, so a file that comes twice is one clip. All that belongs to a clip begins with its id.
 """
@@ -25,7 +26,7 @@ from typing import Any, BinaryIO
 
 from core import media
 from core.errors import UserError
-from core.features.store import cache_root, write_atomically
+from core.features.store import cache_root, key_of, write_atomically
 from core.text import shown
 
 _LONGEST_NAME = 120
@@ -134,26 +135,37 @@ def relabel(clip_id: str, label: str | None) -> None:
     _change(clip_id, label=shown((label or "").strip(), _LONGEST_NAME) or None)
 
 
-def playable(clip_id: str) -> Path | None:
-    """What browsers can play of what is analysed, once ``make_playable`` has run."""
+def playable(clip_id: str, track: int | None = None) -> Path | None:
+    """What browsers can play of what is analysed, once ``make_playable`` has run.
+
+    Args:
+        track: the sound track that is heard, counted from 1; the first with sound if left out.
+    """
     clip = _clip(clip_id)
     if clip is None or clip.file is None:
         return None
     if clip.file != clip.original:
         return clip.file
-    facts = _read(clip_id, ".playable.json")
+    facts = _read(clip_id, _playable_name(clip.file, track))
     path = _folder() / facts["file"] if facts else None
     return path if path and path.is_file() else None
 
 
-def make_playable(clip_id: str, path: Path, progress: Callable[[float], None]) -> None:
+def make_playable(clip_id: str, path: Path, progress: Callable[[float], None], track: int | None = None) -> None:
     """Re-encode what browsers cannot play; name what they can."""
-    copy = path.with_name(f"{clip_id}.browser.mp4")
-    if media.probe(path).browser_playable:
+    name = _playable_name(path, track)
+    copy = path.with_name(f"{clip_id}{name.replace('.playable.json', '.browser.mp4')}")
+    if media.probe(path, track=track).browser_playable:
         copy = path
     else:
-        write_atomically(copy, lambda part: media.browser_copy(path, part, progress))
-    _write(path.with_name(f"{clip_id}.playable.json"), {"file": copy.name})
+        write_atomically(copy, lambda part: media.browser_copy(path, part, progress, track=track))
+    _write(path.with_name(f"{clip_id}{name}"), {"file": copy.name})
+
+
+def _playable_name(path: Path, track: int | None) -> str:
+    """What the note of the playable file is called: another for another track, and for a file that was read otherwise before."""
+    read = (*media.reading(path), *media.hearing(path, track))
+    return f".{key_of(*read)[:8]}.playable.json" if read else ".playable.json"
 
 
 def files(clip_id: str) -> list[Path]:

@@ -52,17 +52,19 @@ def analyse(item: Clip, model: str, explain: str | None, change: Perturbation | 
 def _analyse(item: Clip, model: str, explain: str | None, change: Perturbation | None, progress: jobs.Progress) -> None:
     prepare(item, progress)
     if known := imported(model):
-        analysis = known.analyze(item.id, item.media, progress)
+        analysis = known.analyze(item.id, item.media, progress, item.track)
     else:
         truth = opened(item.corpus).truth(item.id) if truth_known(item) else None
-        analysis = analyzer(model).analyze(item.media, truth=truth, explain=explain, perturbation=change, progress=progress)
+        analysis = analyzer(model).analyze(
+            item.media, truth=truth, explain=explain, perturbation=change, track=item.track, progress=progress
+        )
     _keep(analysis, _key(item, model, explain, change))
 
 
 def _key(item: Clip, model: str, explain: str | None, change: Perturbation | None = None) -> str:
     if known := imported(model):
-        return known.key(item.id, item.media)
-    return analyzer(model).key(item.media, explain, truth=truth_known(item), perturbation=change)
+        return known.key(item.id, item.media, item.track)
+    return analyzer(model).key(item.media, explain, truth=truth_known(item), perturbation=change, track=item.track)
 
 
 def _keep(analysis: Analysis, key: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from app.services.browsing import DEMO, corpus, corpus_names, opened
 from app.services.known import corpus_of, corpus_of_table, imported
 from core import corpora, media
 from core.errors import UserError
-from core.features.store import cache_root, content_hash, write_atomically
+from core.features.store import cache_root, content_hash, key_of, of_clip, write_atomically
 from core.imports import shelf as imports
 from core.imports.clips import ImportedCorpus
 from core.stretch import clock, named
@@ -29,6 +30,7 @@ class Clip:
 
     Attributes:
         file: its media; None where there are none, and ``missing`` says why in one sentence.
+        track: the sound track that is heard, counted from 1; the first with sound where nobody chose.
     """
 
     corpus: str
@@ -38,6 +40,7 @@ class Clip:
     label: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     missing: str = ""
+    track: int | None = None
 
     @property
     def media(self) -> Path:
@@ -68,6 +71,14 @@ def clip(corpus_name: str, clip_id: str) -> Clip:
         missing = str(error)
     facts = {k: v for k, v in source.table.loc[clip_id].items() if pd.notna(v) and k != "path"}
     return Clip(source.name, clip_id, clip_id, file, facts.get("label"), facts, missing)
+
+
+def heard(item: Clip, track: str) -> Clip:
+    """The clip with another of its sound tracks, as an address says it; what is no number of one says nothing."""
+    if item.file is None or not (track.isascii() and track.isdigit()):
+        return item
+    number = int(track[:6])
+    return replace(item, track=number) if 1 <= number <= media.probe(item.file, inf).sound_tracks else item
 
 
 def _own(clip_id: str) -> Clip:
@@ -125,6 +136,8 @@ def truth_known(item: Clip) -> bool:
 def media_url(item: Clip) -> str:
     """Where the browser finds the clip, in the form that browsers play."""
     name = _own_name(item.media) if item.corpus == UPLOADS else item.id
+    # Another track is another file.
+    name = f"{name}.sound{item.track}" if item.track else name
     return shelf.lend("clips", f"{item.corpus}.{name}", media_file(item))
 
 
@@ -141,8 +154,8 @@ def _own_name(path: Path) -> str:
 def playable(item: Clip) -> Path | None:
     """What browsers can play of the clip; None where that has yet to be made."""
     if item.corpus == UPLOADS:
-        return store.playable(item.id)
-    if item.corpus == DEMO or media.probe(item.media).browser_playable:
+        return store.playable(item.id, item.track)
+    if item.corpus == DEMO or media.probe(item.media, track=item.track).browser_playable:
         return item.media
     copy = browser_copy(item)
     return copy if copy.is_file() else None
@@ -156,13 +169,14 @@ def prepare(item: Clip, progress: Callable[[str, float], None]) -> None:
 
 def make_playable(item: Clip, progress: Callable[[float], None]) -> None:
     if item.corpus == UPLOADS:
-        store.make_playable(item.id, item.media, progress)
+        store.make_playable(item.id, item.media, progress, item.track)
     else:
-        write_atomically(browser_copy(item), lambda part: media.browser_copy(item.media, part, progress))
+        write_atomically(browser_copy(item), lambda part: media.browser_copy(item.media, part, progress, track=item.track))
 
 
 def browser_copy(item: Clip) -> Path:
-    return cache_root() / "browser" / f"{content_hash(item.media)}.mp4"
+    content, read = content_hash(item.media), (*media.reading(item.media), *media.hearing(item.media, item.track))
+    return cache_root() / "browser" / f"{of_clip(content, key_of(*read)) if read else content}.mp4"
 
 
 def thumb_url(corpus_name: str, clip_id: str, path: Path) -> str:

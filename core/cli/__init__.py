@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from core.cli.common import remarks
+from core.cli.common import printable, remarks
 from core.cli.convert import convert
 from core.cli.corpus import corpus_app
 from core.cli.dashboard import open_app
@@ -38,7 +38,7 @@ def main() -> None:
         app()
     except UserError as error:
         remarks.print("[bold red]Error:[/] ", end="")
-        remarks.print(str(error), markup=False, soft_wrap=True)
+        remarks.print(printable(str(error)), markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         remarks.print("Stopped.")

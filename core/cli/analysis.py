@@ -1,39 +1,181 @@
-"""What `affectscope analyze` writes."""
+"""`affectscope analyze`: one clip or many, and what is written of each."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import typer
 
-from core import export
+from core import export, stretch
 from core.analyzer import Analysis, Analyzer
 from core.answers import Answers, answers
+from core.checkpoints import Checkpoint
+from core.cli.common import printable, progress_bar, remarks, show
 from core.errors import UserError
 from core.features.extract import Progress
 from core.features.store import write_atomically
 from core.sheet import Facts
+from core.text import shown, unlike
+
+_COLUMNS = ("file", "seconds", "says", "probability")
+_LONGEST_TITLE = 200
+# File systems allow 255 bytes; an ending is added.
+_LONGEST_NAME = 200
 
 
-def write_files(analyzer: Analyzer, media: Path, analysis: Analysis, out: Path, video: bool, report: Progress) -> None:
-    """analysis.json, heatmaps.npz and, where wanted, overlay.mp4 in the folder ``out``."""
+@dataclass(frozen=True)
+class Asked:
+    """What a command line wants of each clip."""
+
+    out: Path | None
+    html: Path | None
+    explain: str | None = None
+    video: bool = True
+    start: str | None = None
+    end: str | None = None
+    track: int | None = None
+
+    @property
+    def places(self) -> str:
+        return " and ".join(str(path) for path in (self.out, self.html) if path)
+
+
+def one(loaded: Checkpoint, file: Path, asked: Asked, as_json: bool) -> None:
+    """Analyse a clip and print what each head says.
+
+    Raises:
+        UserError: when the file cannot be played, or what is made of it cannot be written.
+    """
+    with progress_bar() as report:
+        file, analysis, notices = _analysed(Analyzer(loaded), file, asked, report)
+    for notice in notices:
+        remarks.print(f"Note: {printable(notice)}", markup=False)
+    _caution(loaded)
+    rows: list[dict[str, Any]] = []
+    for head, said in analysis.predictions.items():
+        evidence = analysis.evidence.get(head, any(analysis.evidence.values()))
+        rows.append({"head": head, "says": max(said, key=said.__getitem__), "evidence": evidence, **said})
+    show(rows, as_json, f"{file.name}: written to {asked.places}")
+
+
+def each(loaded: Checkpoint, places: Sequence[Path], asked: Asked, as_json: bool) -> None:
+    """Analyse files, and the media in folders, one after the other; a broken one has its sentence in its row.
+
+    Raises:
+        UserError: when a stretch is asked for, or there is no file.
+        typer.Exit: with status 1 when one was broken.
+    """
+    if asked.start is not None or asked.end is not None:
+        raise UserError("--start and --end are for one file: analyse the long ones one by one.")
+    files = [file for place in places for file in _files(place)]
+    if not files:
+        raise UserError(f"There are no media in {', '.join(map(str, places))}: name files, or a folder with some in it.")
+    analyzer, rows, taken = Analyzer(loaded), list[dict[str, Any]](), set[str]()
+    with progress_bar() as report:
+        for number, file in enumerate(files, 1):
+            name = unlike(_name(file), taken)
+            taken.add(name)
+
+            def told(stage: str, share: float, before: str = f"{number} of {len(files)}: ") -> None:
+                report(before + stage, share)
+
+            rows.append(_row(analyzer, file, name, asked, told))
+    _caution(loaded)
+    # A terminal has room for one sentence.
+    table = [{name: row[name] for name in _COLUMNS} | {"remarks": row["error"] or row["notes"]} for row in rows]
+    show(rows if as_json else table, as_json, f"{len(files)} files: written to {asked.places}")
+    if any(row["error"] for row in rows):
+        raise typer.Exit(1)
+
+
+def _row(analyzer: Analyzer, file: Path, name: str, asked: Asked, report: Progress) -> dict[str, Any]:
+    own = replace(asked, out=asked.out and asked.out / name, html=asked.html and asked.html / f"{name}.html")
+    row: dict[str, Any] = {"file": printable(str(file)), "written": "", "seconds": None, "says": "", "probability": None}
+    try:
+        _, analysis, notices = _analysed(analyzer, file, own, report)
+    except UserError as error:
+        return {**row, "notes": "", "error": printable(str(error))}
+    said = analysis.predictions["decision"]
+    best = max(said, key=said.__getitem__)
+    row |= {"written": printable(name), "seconds": round(analysis.timeline.duration, 3), "says": best, "probability": said[best]}
+    return {**row, "notes": printable(" ".join(notices)), "error": ""}
+
+
+def _files(place: Path) -> list[Path]:
+    if not place.is_dir():
+        return [place]
+    said: list[str] = []
+    # pandas with it.
+    from core.corpora.tables import media_paths
+
+    found = [place / inside for inside in media_paths(place, said)]
+    for sentence in said:
+        remarks.print(f"Note: {printable(sentence)}", markup=False)
+    return found
+
+
+def _name(file: Path) -> str:
+    return os.fsdecode(os.fsencode(file.stem)[:_LONGEST_NAME])
+
+
+def _caution(loaded: Checkpoint) -> None:
+    if loaded.card.get("synthetic_training"):
+        remarks.print("Note: this model was trained on rendered faces and synthetic voices; it has never seen a person.")
+
+
+def _analysed(analyzer: Analyzer, file: Path, asked: Asked, report: Progress) -> tuple[Path, Analysis, tuple[str, ...]]:
+    """The file that was analysed, what was made of it, and what is to be said of it."""
+    folder, track = asked.out if asked.out is not None else Path(asked.html or file).parent, asked.track
+    source = file
+    file, origin = stretch.of_file(
+        source, asked.start, asked.end, folder, lambda share: report("Cutting the stretch out", share), track
+    )
+    # A cut holds the one track that was asked for.
+    track = track if file == source else None
+    analysis = analyzer.analyze(file, explain=asked.explain, track=track, progress=report)
+    try:
+        if asked.out is not None:
+            write_files(analyzer, file, analysis, asked.out, asked.video, report, track)
+    except OSError as error:
+        raise UserError(f"{asked.out} cannot be written ({error.strerror or error}): choose another folder.") from error
+    if asked.html is not None:
+        write_page(analyzer, file, analysis, asked.html, report, track)
+    return file, analysis, (*origin, *analysis.notices)
+
+
+def write_files(
+    analyzer: Analyzer, media: Path, analysis: Analysis, out: Path, video: bool, report: Progress, track: int | None = None
+) -> None:
+    """analysis.json, heatmaps.npz and, where wanted, overlay.mp4 in the folder ``out``.
+
+    Args:
+        track: the sound track that is heard; the first with sound if left out.
+    """
     out.mkdir(parents=True, exist_ok=True)
     (out / "analysis.json").write_text(analysis.to_json())
     arrays = {h.id: h.values.reshape(-1, h.height, h.width) for h in analysis.timeline.heatmaps}
     arrays |= {"times": analysis.timeline.frame_times, "boxes": analysis.timeline.boxes}
     np.savez_compressed(out / "heatmaps.npz", **arrays)  # type: ignore[arg-type]
     if video:
-        facts = Facts(media.stem, (_said(analyzer, analysis),))
+        facts = Facts(shown(media.stem, _LONGEST_TITLE), (_said(analyzer, analysis),))
         export.overlay(
             media,
             analysis.timeline,
             out / "overlay.mp4",
             facts=facts,
             progress=lambda share: report("Writing overlay.mp4", share),
+            track=track,
         )
 
 
-def write_page(analyzer: Analyzer, media: Path, analysis: Analysis, out: Path, report: Progress) -> None:
+def write_page(
+    analyzer: Analyzer, media: Path, analysis: Analysis, out: Path, report: Progress, track: int | None = None
+) -> None:
     """The one HTML file of ``core.takehome``.
 
     Raises:
@@ -44,11 +186,12 @@ def write_page(analyzer: Analyzer, media: Path, analysis: Analysis, out: Path, r
     from core.cards import read_card
 
     path = analyzer.checkpoint.path
-    grid = takehome.clip_grid(analyzer, media, progress=report).to_json()
+    grid = takehome.clip_grid(analyzer, media, progress=report, track=track).to_json()
     model = takehome.Model(_said(analyzer, analysis), read_card(path) if path else None, grid)
-    clip = takehome.compact(media, report)
-    home = takehome.Home(media.stem, clip, takehome.light(analysis.timeline), (model,), analysis.explained)
-    report(f"Writing {out.name}", 0.9)
+    clip = takehome.compact(media, report, track)
+    title = shown(media.stem, _LONGEST_TITLE)
+    home = takehome.Home(title, clip, takehome.light(analysis.timeline), (model,), analysis.explained)
+    report("Writing the page", 0.9)
     try:
         write_atomically(out, lambda part: part.write_text(takehome.page(home), encoding="utf-8"))
     except OSError as error:

@@ -42,9 +42,14 @@ def progress_bar() -> Iterator[Callable[[str, float], None]]:
         yield lambda stage, share: bar.update(task, description=stage, completed=share)
 
 
+def printable(text: str) -> str:
+    """A text as a terminal can print it: names of files may be no Unicode."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def regret(broken: list[str]) -> None:
     for why in broken[:5]:
-        remarks.print(why, markup=False, soft_wrap=True)
+        remarks.print(printable(why), markup=False, soft_wrap=True)
     if len(broken) > 5:
         remarks.print(f"{len(broken) - 5} more clips could not be read.")
 
@@ -54,12 +59,15 @@ def show(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
         print(json.dumps(rows, indent=1))
         return
     # Names out of files may hold what rich would take for markup.
-    table = Table(title=escape(title))
+    table = Table(title=escape(printable(title)))
     for column in rows[0] if rows else ():
         table.add_column(escape(column), justify="left" if isinstance(rows[0][column], str) else "right")
     for row in rows:
-        cells = (f"{v:.3f}" if isinstance(v, float) else f"{v:,}" if type(v) is int else str(v) for v in row.values())
-        table.add_row(*map(escape, cells))
+        cells = (
+            "" if v is None else f"{v:.3f}" if isinstance(v, float) else f"{v:,}" if type(v) is int else str(v)
+            for v in row.values()
+        )
+        table.add_row(*(escape(printable(cell)) for cell in cells))
     output.print(table)
 
 

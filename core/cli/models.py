@@ -20,12 +20,16 @@ app = typer.Typer(
 
 @app.command()
 def analyze(
-    file: Annotated[Path, typer.Argument(help="The clip: any video, or sound, that FFmpeg reads.")],
+    files: Annotated[list[Path], typer.Argument(help="Clips: any video, or sound, that FFmpeg reads; or folders of them.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for analysis.json, heatmaps.npz and overlay.mp4.")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for analysis.json, heatmaps.npz and overlay.mp4; of several clips, of theirs."),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(help="Write one page that plays the clip with all of it, without a server or a network.")
+        Path | None,
+        typer.Option(
+            help="Write a page that plays the clip with all of it, without a server or a network; of several, a folder."
+        ),
     ] = None,
     checkpoint: CheckpointOption = "auxformer",
     explain: Annotated[
@@ -37,38 +41,24 @@ def analyze(
         typer.Option("--start", "--from", help="Of a long file, where the stretch begins: 750 or 12:30."),
     ] = None,
     end: Annotated[str | None, typer.Option("--end", "--to", help="Where it ends; at most a minute later.")] = None,
+    audio_track: Annotated[
+        int | None, typer.Option(min=1, help="Which sound track is heard, from 1; the first with sound if left out.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Analyse one clip, or a stretch of a long one: what the model says, where it looked, when it listened."""
-    from core import stretch
-    from core.analyzer import Analyzer
-    from core.cli.analysis import write_files, write_page
+    """Analyse clips, or a stretch of a long one: what the model says, where it looked, when it listened."""
+    from core.cli import analysis
 
     if out is None and html is None:
         raise UserError("Say where the analysis goes: --out FOLDER, --html FILE, or both.")
     loaded = load(checkpoint)
     if explain is not None and explain not in loaded.spec.labels:
         raise UserError(f"The model knows no class {explain!r}; choose one of {', '.join(loaded.spec.labels)}.")
-    with progress_bar() as report:
-        folder = out if out is not None else Path(html or file).parent
-        file, origin = stretch.of_file(file, start, end, folder, lambda share: report("Cutting the stretch out", share))
-        analyzer = Analyzer(loaded)
-        analysis = analyzer.analyze(file, explain=explain, progress=report)
-        if out is not None:
-            write_files(analyzer, file, analysis, out, video, report)
-        if html is not None:
-            write_page(analyzer, file, analysis, html, report)
-    for notice in (*origin, *analysis.notices):
-        remarks.print(f"Note: {notice}", markup=False)
-    if loaded.card.get("synthetic_training"):
-        remarks.print("Note: this model was trained on rendered faces and synthetic voices; it has never seen a person.")
-    rows: list[dict[str, Any]] = []
-    for head, probabilities in analysis.predictions.items():
-        evidence = analysis.evidence.get(head, any(analysis.evidence.values()))
-        rows.append(
-            {"head": head, "says": max(probabilities, key=probabilities.__getitem__), "evidence": evidence, **probabilities}
-        )
-    show(rows, as_json, f"{file.name}: written to {' and '.join(str(path) for path in (out, html) if path)}")
+    asked = analysis.Asked(out, html, explain, video, start, end, audio_track)
+    if len(files) > 1 or files[0].is_dir():
+        analysis.each(loaded, files, asked, as_json)
+    else:
+        analysis.one(loaded, files[0], asked, as_json)
 
 
 @app.command()

@@ -4,8 +4,8 @@ Layout, as its owners send it: ``VA_Estimation_Challenge/Train_Set`` and ``.../V
 ``VA_Set/Training_Set``; ``Test_Set`` where one has it), each with ``<video>.txt``: a first line ``valence,arousal`` and then
 one line a frame, both in -1..1, -5 where nobody labelled it. Where two people are in a video, they have a file each,
 ``<video>_left.txt`` and ``<video>_right.txt``, or ``<video>.txt`` and one of these. Videos lie anywhere beside them
-(``batch1``, ``batch2``). Frame i of the file is frame i of the video; 30 frames a second (003, section 4.1) where the video is
-not there to say. The speaker is the video, so that the people of one stay together.
+(``batch1``, ``batch2``). Line i of the file is frame i of the video, and lies at that frame's own time; 30 frames a second (003,
+section 4.1) where the video is not there to say. The speaker is the video, so that the people of one stay together.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ import numpy as np
 import pandas as pd
 
 from core.corpora.base import Corpus
-from core.corpora.lengths import frame_rate
+from core.corpora.lengths import frame_counts, frame_times
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import VIDEO, matched, media_files, read_text
+from core.corpora.tables import matched, media_files, read_text
 from core.errors import UserError
+from core.media.kinds import VIDEO
 
 if TYPE_CHECKING:
     from core.streams import Stream
 
 UNLABELLED = -5.0
 FRAME_RATE = 30.0
+_NAMED = 3
 _SETS = {
     "train_set": "train", "training_set": "train", "validation_set": "development", "val_set": "development", "test_set": "test",
 }  # fmt: skip
@@ -75,6 +77,7 @@ def read(path: Path, options: Options) -> Corpus:
     people = {clip: found[_video(clip, found)] for clip in table.index if _video(clip, found) in found}
     strangers = {name: place for name, place in found.items() if place not in set(people.values())}
     table.insert(0, "path", matched(table.index, people | strangers, remarks))
+    _count(table, path, remarks)
     table["speaker"] = [_video(clip, found) for clip in table.index]
     absent = [part for part in ("train", "development") if part not in set(table["split"])]
     if absent:
@@ -83,17 +86,46 @@ def read(path: Path, options: Options) -> Corpus:
 
 
 def read_course(root: Path, row: pd.Series) -> Mapping[str, Stream]:
-    """Valence and arousal by frame, absent where nobody labelled them."""
+    """Valence and arousal by frame, absent where nobody labelled them; lines beyond the video's last frame are left out."""
     from core.streams import Stream
 
     values = _values(root / row["annotation"], [])
-    rate = (frame_rate(root / row["path"]) if row["path"] else None) or FRAME_RATE
-    times = (np.arange(len(values)) + 0.5) / rate
+    times = _times(root / row["path"]) if row["path"] else None
+    if times is None:
+        times = (np.arange(len(values)) + 0.5) / FRAME_RATE
+    values = values.iloc[: len(times)]
+    times = times[: len(values)]
     known = _labelled(values)
     return {
         name: Stream(np.where(known, values[name], 0).astype(np.float32)[:, None], times, known.to_numpy())
         for name in _ATTRIBUTES
     }
+
+
+def _times(video: Path) -> np.ndarray | None:
+    try:
+        found = frame_times(video)
+    except (UserError, OSError):
+        return None
+    return found if len(found) else None
+
+
+def _count(table: pd.DataFrame, root: Path, remarks: list[str]) -> None:
+    """Say which annotations have another number of lines than their videos have frames: a lost frame moves all behind it."""
+    there = table.index[table["path"] != ""]
+    counts = frame_counts(pd.Series([root / place for place in table.loc[there, "path"]], there, dtype=object))
+    odd = []
+    for clip in there[(counts.notna() & (counts != table.loc[there, "frames"])).to_numpy()]:
+        # Headers may count otherwise; what is shown counts.
+        times = _times(root / table.at[clip, "path"])
+        if times is not None and len(times) != table.at[clip, "frames"]:
+            odd.append(f"{clip}: {table.at[clip, 'frames']:,} for {len(times):,}")
+    if odd:
+        named = "; ".join(odd[:_NAMED]) + ("; …" if len(odd) > _NAMED else "")
+        remarks.append(
+            f"{len(odd):,} annotation{'s have' if len(odd) > 1 else ' has'} another number of lines than the video has frames "
+            f"({named}): frames without a line have no label, lines without a frame are left out."
+        )
 
 
 def _folders(path: Path) -> list[Path]:

@@ -24,9 +24,10 @@ import pandas as pd
 
 from core.corpora.base import Corpus
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import MEDIA, expect, hollow_videos, is_sound, matched, media_files, numbers, once, read_table, read_text
+from core.corpora.tables import expect, hollow_videos, is_sound, matched, media_files, numbers, once, read_table, read_text
 from core.corpora.votes import TIES, settled, shares, winners
 from core.errors import UserError
+from core.media.kinds import MEDIA
 from core.models.labels import EMOTIONS
 
 _CLIP = re.compile(r"(\d{4})_([A-Z]{3})_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)")

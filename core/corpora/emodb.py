@@ -15,8 +15,9 @@ import pandas as pd
 from core.corpora.base import Corpus
 from core.corpora.folder import clip_tables
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import SOUND, expect, media_files
+from core.corpora.tables import expect, media_files
 from core.errors import UserError
+from core.media.kinds import SOUND
 
 EMOTIONS = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
 _LETTERS = {

@@ -18,8 +18,9 @@ import pandas as pd
 
 from core.corpora.base import Corpus
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import MEDIA, NOUNS, columns_of, is_sound, matched, media_paths, numbers, once, read_table
+from core.corpora.tables import NOUNS, columns_of, is_sound, matched, media_paths, numbers, once, read_table
 from core.errors import UserError
+from core.media.kinds import MEDIA
 
 _CLIP = ("clip", "path", "file", "filename", "file_name", "name", "id", "video", "audio")
 _OTHER = {

@@ -1,59 +1,81 @@
-"""How long media are, as their headers say."""
+"""How long media are, and when their frames are shown; what was found out is kept while the files do not change."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from core.features.store import cache_root, key_of, write_atomically
+from core import media
+from core.errors import UserError
+from core.features.store import FeatureStore, cache_root, key_of, write_atomically
+
+Progress = Callable[[int, int], None]
 
 
 def length(path: Path) -> float | None:
-    """A file's length in seconds as its header says; None where it says none, or cannot be read."""
-    import av
-
+    """A file's length in seconds, by its header where it has one that knows; None where it cannot be read."""
     try:
-        with av.open(str(path)) as container:
-            if container.duration is not None:
-                return container.duration / av.time_base
-            stream = next(iter(container.streams), None)
-            return float(stream.duration * stream.time_base) if stream and stream.duration and stream.time_base else None
-    except (av.error.FFmpegError, OSError):
+        return media.told_duration(path) or media.probe(path, float("inf")).duration
+    except (UserError, OSError):
         return None
 
 
-def frame_rate(path: Path) -> float | None:
-    """A video's frames a second, None where it has no picture or cannot be read."""
-    import av
-
+def frame_count(path: Path) -> int | None:
+    """How many frames a video has, by its header where that says so; None where it cannot be read."""
     try:
-        with av.open(str(path)) as container:
-            rate = container.streams.video[0].average_rate if container.streams.video else None
-            return float(rate) if rate else None
-    except (av.error.FFmpegError, OSError):
+        return media.told_frames(path) or len(frame_times(path))
+    except (UserError, OSError):
         return None
 
 
-def lengths(paths: pd.Series, progress: Callable[[int, int], None] | None = None) -> pd.Series:
-    """The lengths of many files in seconds; what was found out is kept while they do not change.
+def frame_times(path: Path) -> np.ndarray:
+    """[F] seconds when a video's frames are shown, as ``core.media.frame_times``; a long video is looked through once.
+
+    Raises:
+        UserError: when it cannot be read.
+    """
+    store = FeatureStore(cache_root() / "frames")
+    return store.get_or_make(_key([path]), lambda: {"times": media.frame_times(path)})["times"]
+
+
+def lengths(paths: pd.Series, progress: Progress | None = None) -> pd.Series:
+    """``length`` of many files.
 
     Args:
         paths: clip -> file.
     """
-    stats = [(str(path), path.stat()) for path in paths]
-    key = key_of([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
-    file = cache_root() / "lengths" / f"{key}.json"
+    return _each("lengths", length, paths, progress)
+
+
+def frame_counts(paths: pd.Series, progress: Progress | None = None) -> pd.Series:
+    """``frame_count`` of many files.
+
+    Args:
+        paths: clip -> file.
+    """
+    return _each("frames", frame_count, paths, progress)
+
+
+def _each(kind: str, find: Callable[[Path], Any], paths: pd.Series, progress: Progress | None) -> pd.Series:
+    file = cache_root() / kind / f"{_key(list(paths))}.json"
     try:
         return pd.Series(json.loads(file.read_text(encoding="utf-8")), dtype=float).reindex(paths.index)
     except (OSError, ValueError):
         pass
-    found: dict[str, float | None] = {}
+    found: dict[str, Any] = {}
     for clip, path in paths.items():
-        found[str(clip)] = length(path)
+        found[str(clip)] = find(path)
         if progress:
             progress(len(found), len(paths))
     write_atomically(file, lambda part: part.write_text(json.dumps(found), encoding="utf-8"))
     return pd.Series(found, dtype=float)
+
+
+def _key(paths: list[Path]) -> str:
+    stats = [(str(path), path.stat()) for path in paths]
+    return key_of([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])

@@ -25,9 +25,10 @@ import pandas as pd
 
 from core.corpora.base import Corpus
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import SOUND, VIDEO, expect, hollow_videos, matched, media_files, read_text
+from core.corpora.tables import expect, hollow_videos, matched, media_files, read_text
 from core.corpora.votes import shares
 from core.errors import UserError
+from core.media.kinds import SOUND, VIDEO
 from core.models.labels import FOUR_EMOTIONS
 
 _TURN = re.compile(r"(?:MSP|UTD)-IMPROV-(S\d{2}[AHNS]-[FM]\d{2}-[PRST]-[FM]{1,2}\d{2,3})(?:\.\w+)?", re.IGNORECASE)

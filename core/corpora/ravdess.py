@@ -17,8 +17,9 @@ import pandas as pd
 from core.corpora.base import Corpus
 from core.corpora.folder import clip_tables
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import MEDIA, expect, media_files
+from core.corpora.tables import expect, media_files
 from core.errors import UserError
+from core.media.kinds import MEDIA
 
 EMOTIONS = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 _CLIP = re.compile(r"0[123]-0[12]-0[1-8]-0[12]-0[12]-0[12]-(?:0[1-9]|1\d|2[0-4])")

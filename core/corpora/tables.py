@@ -13,15 +13,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from core import media
 from core.errors import UserError
+from core.media.kinds import MEDIA, SOUND
 
-VIDEO = frozenset({".mp4", ".flv", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
-SOUND = frozenset({".wav", ".flac", ".mp3", ".m4a", ".ogg", ".aac"})
 # How some corpora call emotions that others, and the models here, call by their nouns.
 NOUNS = {
     "angry": "anger", "sad": "sadness", "happy": "happiness", "fearful": "fear", "disgusted": "disgust", "surprised": "surprise",
 }  # fmt: skip
-MEDIA = VIDEO | SOUND
 # What git-lfs leaves in place of a file that it did not fetch.
 _POINTER, _POINTER_SIZE = b"version https://git-lfs", 1024
 # UTF-32's marks begin with UTF-16's.
@@ -238,12 +237,9 @@ def _is_hollow(video: Path) -> bool:
 
 
 def _has_picture(video: Path) -> bool:
-    import av
-
     try:
-        with av.open(f"file:{video}", metadata_errors="replace") as container:
-            return next(container.decode(video=0), None) is not None
-    except (av.error.FFmpegError, OSError, IndexError, ValueError):
+        return media.probe(video, float("inf")).width > 0
+    except (UserError, OSError):
         return False
 
 

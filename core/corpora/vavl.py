@@ -26,8 +26,9 @@ from core.corpora.base import Corpus, Given
 from core.corpora.counts import crossings, parts, speakers
 from core.corpora.lengths import length
 from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import NOUNS, SOUND, VIDEO, columns_of, matched, media_files, numbers, once, read_table
+from core.corpora.tables import NOUNS, columns_of, matched, media_files, numbers, once, read_table
 from core.errors import UserError
+from core.media.kinds import SOUND, VIDEO
 
 if TYPE_CHECKING:
     from core.streams import Stream

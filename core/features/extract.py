@@ -56,23 +56,25 @@ def extract(
     store: FeatureStore | None = None,
     progress: Progress | None = None,
     sets: Mapping[str, str] = DEFAULT_SETS,
+    track: int | None = None,
 ) -> Extraction:
     """Read a file's faces and sound, from the store where it has them.
 
     Args:
         sets: modality -> feature set.
+        track: the sound track that is heard, counted from 1; the first with sound if left out.
 
     Raises:
-        UserError: when the file cannot be played.
+        UserError: when the file cannot be played, or has no such track.
     """
     report = progress or (lambda stage, share: None)
-    info = media.probe(path)
+    info = media.probe(path, track=track)
     store = store or FeatureStore()
-    content = content_hash(path)
-    visual = store.get_or_make(_key("visual", content), lambda: _visual(path, info.duration, report))
+    content, seen, heard = content_hash(path), media.reading(path), media.hearing(path, track)
+    visual = store.get_or_make(_key("visual", content, *seen), lambda: _visual(path, info.duration, report))
     silent_why = ""
     try:
-        audio = store.get_or_make(_key("audio", content), lambda: _audio(path, report))
+        audio = _heard(store, _key("audio", content, *seen, *heard), lambda: _audio(path, report, track))
     except UserError as error:
         audio, silent_why = _no_audio(), str(error)
     streams = {
@@ -83,8 +85,12 @@ def extract(
     for modality, name in sets.items():
         if name != DEFAULT_SETS[modality]:
             report(f"Reading {name}", 0.0)
-            streams[modality] = _other(name, path, faces, store, content)
-    notices = _notices(info, streams, faces, audio, silent_why)
+            streams[modality] = _other(name, path, faces, store, content, track)
+    notices = (
+        *_notices(info, streams, faces, audio, silent_why),
+        *map(str, audio.get("notices", ())),
+        *media.remarks(path, track),
+    )
     return Extraction(streams, faces, audio["envelope"], audio["envelope_times"], info.duration, notices)
 
 
@@ -106,28 +112,41 @@ def _visual(path: Path, duration: float, report: Progress) -> Arrays:
     return {"times": track.times, "boxes": track.boxes, "values": values}
 
 
-def _audio(path: Path, report: Progress) -> Arrays:
+def _heard(store: FeatureStore, key: str, make: Callable[[], Arrays]) -> Arrays:
+    """The sound's features, from the store where it has them. Silence without ``notices`` was stored before channels that cancel
+    each other were heard: it is made again."""
+    found = store.get(key)
+    if found is None or not (found["present"].any() or "notices" in found):
+        found = make()
+        store.put(key, found)
+    return found
+
+
+def _audio(path: Path, report: Progress, track: int | None) -> Arrays:
     report("Reading the sound", 0.0)
-    sound = media.read_sound(path)
+    sound = media.read_sound(path, track=track)
     stream = opensmile.extract_llds(sound)
     arrays = {"values": stream.values, "times": stream.times, "present": stream.present}
-    return arrays | envelope(sound) | {"track": np.array(sound is not None)}
+    notices = np.array(sound.notices if sound is not None else (), str)
+    return arrays | envelope(sound) | {"track": np.array(sound is not None), "notices": notices}
 
 
-def _other(name: str, path: Path, faces: FaceTrack, store: FeatureStore, content: str) -> Stream:
+def _other(name: str, path: Path, faces: FaceTrack, store: FeatureStore, content: str, track: int | None) -> Stream:
     one = FEATURE_SETS[name]
     weights = one.check(None)
 
     def make() -> Arrays:
         if one.needs == "sound":
-            sound = media.read_sound(path)
+            sound = media.read_sound(path, track=track)
             found = {"sound": sound.samples, "sound_start": np.array(sound.start)} if sound is not None else {}
         else:
             found = {"times": faces.times, "boxes": faces.boxes, one.needs: stages.cut(one.needs, path, faces)}
         stream = one.encode(found, one.load(weights))
         return {"values": stream.values, "times": stream.times, "present": stream.present}
 
-    settings = [one.settings(weights)] if one.weights else ["bytes"] if one.pixels else []
+    settings: list[object] = [one.settings(weights)] if one.weights else ["bytes"] if one.pixels else []
+    settings += media.reading(path)
+    settings += media.hearing(path, track) if one.needs == "sound" else ()
     return one.as_stream(store.get_or_make(_key(name, content, *settings), make))
 
 

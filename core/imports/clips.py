@@ -15,11 +15,9 @@ from core.corpora import Corpus
 from core.errors import UserError
 from core.imports.layout import CLIP, LABEL, PATH, Layout
 from core.imports.read import Problem, Table
+from core.media.kinds import MEDIA, SOUND
 from core.text import shown
 
-# What a path must end in before anybody looks at the file.
-_SOUND = frozenset((".wav", ".flac", ".mp3", ".m4a", ".ogg"))
-MEDIA = frozenset((*media.EXTENSIONS, ".m4v", ".mpg", ".mpeg", ".flv")) | _SOUND
 LONGEST_FACT = 200
 _MOST_FILES = 500_000
 
@@ -178,7 +176,7 @@ def _index(folder: Path) -> dict[str, str]:
             raise UserError(f"{shown(str(folder), 200)} holds more than {_MOST_FILES:,} files: name a folder inside it.")
     found: dict[str, str] = {}
     # Of a clip's video and its sound alone, the video is the clip.
-    for path in sorted(files, key=lambda path: (path.suffix.lower() in _SOUND, path)):
+    for path in sorted(files, key=lambda path: (path.suffix.lower() in SOUND, path)):
         inside = path.relative_to(folder)
         for alias in (path.stem, path.name, str(inside.with_suffix("")), str(inside)):
             found.setdefault(alias, str(path.absolute()))

@@ -16,6 +16,7 @@ from core.features.store import content_hash, key_of
 from core.imports.shelf import IMPORT_VERSION, Entry, attention_of
 from core.models.base import ModelSpec
 from core.surveyed import Survey
+from core.text import shown
 from core.timeline import Lane, Timeline
 
 UNASKED = "This model was imported as predictions: its weights are not here, so it cannot be asked anything new."
@@ -47,9 +48,18 @@ class Imported:
             raise UserError("The predictions of this model are no longer stored: import its table again.")
         return found
 
-    def key(self, clip: str, file: Path) -> str:
+    def key(self, clip: str, file: Path, track: int | None = None) -> str:
         """What ``analyze`` will call its answer."""
-        return key_of("imported", IMPORT_VERSION, self.entry.id, self.entry.added, clip, content_hash(file))
+        return key_of(
+            "imported",
+            IMPORT_VERSION,
+            self.entry.id,
+            self.entry.added,
+            clip,
+            content_hash(file),
+            *media.reading(file),
+            *media.hearing(file, track),
+        )
 
     def answers(self, clip: str) -> tuple[dict[str, dict[str, float]], dict[str, bool]]:
         """Probabilities by head and class, and which heads had something to answer from.
@@ -63,7 +73,13 @@ class Imported:
         said = {h: dict(zip(self.spec.labels, map(float, rows[place]), strict=True)) for h, rows in self.survey.answers.items()}
         return said, dict.fromkeys(self.spec.heads, True) or {"decision": True}
 
-    def analyze(self, clip: str, file: Path, progress: Callable[[str, float], None] = lambda stage, share: None) -> Analysis:
+    def analyze(
+        self,
+        clip: str,
+        file: Path,
+        progress: Callable[[str, float], None] = lambda stage, share: None,
+        track: int | None = None,
+    ) -> Analysis:
         """What the table says of a clip, with its attention on the clip's clock.
 
         Raises:
@@ -71,11 +87,11 @@ class Imported:
         """
         said, evidence = self.answers(clip)
         place = int(self.survey.table.index.get_loc(clip))
-        duration = media.probe(file).duration
+        duration = media.probe(file, track=track).duration
         progress("Reading the picture", 0.2)
         times = np.array([time for time, _ in media.read_frames(file, _SMALL)])
         progress("Reading the sound", 0.7)
-        heard = envelope(media.read_sound(file))
+        heard = envelope(media.read_sound(file, track=track))
         wave = Lane(
             "wave", "Sound", "wave", heard["envelope_times"], heard["envelope"], ("low", "high"), "audio",
             "Smallest and largest sample in each 10 ms.",
@@ -83,10 +99,10 @@ class Imported:
         lanes = [_lane(*one, duration) for one in attention_of(self.entry, place) if len(one[2])]
         notices = (NO_HEATMAPS,) if lanes else (f"{NO_HEATMAPS} The table holds no attention of this clip either.",)
         timeline = Timeline(
-            duration, times, np.full((len(times), 4), np.nan, np.float32), lanes=(wave, *lanes), title=file.stem,
+            duration, times, np.full((len(times), 4), np.nan, np.float32), lanes=(wave, *lanes), title=shown(file.stem, 200),
             classes=self.spec.labels, notices=notices,
         )  # fmt: skip
-        return Analysis(said, evidence, {}, timeline, notices, self.key(clip, file))
+        return Analysis(said, evidence, {}, timeline, notices, self.key(clip, file, track))
 
 
 def _lane(modality: str, name: str, weights: np.ndarray, rate: float, duration: float) -> Lane:

@@ -23,17 +23,24 @@ _HEAVY = 3 << 20
 _CELLS = 96
 
 
-def clip_grid(analyzer: Analyzer, media: Path, change: Perturbation | None = None, progress: Progress | None = None) -> Grid:
+def clip_grid(
+    analyzer: Analyzer,
+    media: Path,
+    change: Perturbation | None = None,
+    progress: Progress | None = None,
+    track: int | None = None,
+) -> Grid:
     """The model's answers to a clip at every share of sound and picture.
 
     Args:
         change: which frames go and what stands in their place; at random and absent if left out.
+        track: the sound track that is heard, counted from 1; the first with sound if left out.
 
     Raises:
         UserError: when the file cannot be played.
     """
     report = progress or (lambda stage, share: None)
-    extraction = extract(media, analyzer.store, report, analyzer.sets)
+    extraction = extract(media, analyzer.store, report, analyzer.sets, track)
 
     def asking(share: float) -> None:
         report("Asking the model at every share of sound and picture", share)
@@ -42,12 +49,12 @@ def clip_grid(analyzer: Analyzer, media: Path, change: Perturbation | None = Non
     return response_grid(analyzer.checkpoint, streams, extraction.duration, change or Perturbation(), progress=asking)
 
 
-def compact(media: Path, progress: Progress | None = None) -> bytes:
+def compact(media: Path, progress: Progress | None = None, track: int | None = None) -> bytes:
     """The clip as browsers play it, as bytes; a large one at 960 pixels a side where that is smaller."""
     report = progress or (lambda stage, share: None)
     with TemporaryDirectory() as folder:
         playable = browser_copy(
-            media, Path(folder) / "clip.mp4", lambda share: report("Preparing the clip for the browser", share)
+            media, Path(folder) / "clip.mp4", lambda share: report("Preparing the clip for the browser", share), track=track
         )
         data = playable.read_bytes()
         info = probe(playable)

@@ -21,7 +21,7 @@ from typing import Any
 
 from tests.fuzz.door import Outcome, through
 
-KINDS = ("checkpoints",)
+KINDS = ("checkpoints", "media")
 
 
 def main() -> int:

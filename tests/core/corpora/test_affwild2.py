@@ -53,7 +53,7 @@ def test_the_course_is_on_the_videos_clock_and_both_people_share_the_video(tmp_p
     }  # fmt: skip
     course = found.read_course(found.root, found.table.loc["video5_right"])
     assert course["valence"].values[:, 0].tolist() == [0.25, 0.75]
-    assert course["valence"].times.tolist() == pytest.approx([0.05, 0.15])
+    assert course["valence"].times.tolist() == pytest.approx([0, 0.1])
     course = found.read_course(found.root, found.table.loc["10-60"])
     assert course["arousal"].present.tolist() == [True, False, True]
     assert course["arousal"].times.tolist() == pytest.approx([0.5 / 30, 1.5 / 30, 2.5 / 30])

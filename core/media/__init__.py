@@ -1,0 +1,13 @@
+"""Decode and encode video and sound with PyAV. Every time is in seconds on the clip's own clock, which starts at 0."""
+
+from core.media.facts import MediaInfo, hearing, probe, reading, remarks, told_duration, told_frames, track_ends
+from core.media.files import MAX_PIXELS, MAX_SECONDS, ROUNDING, SAMPLE_RATE, SLACK
+from core.media.pictures import frame_times, glimpses, read_frames
+from core.media.sounds import Sound, SoundTrack, heard_track, listed_tracks, loudness, read_sound
+from core.media.write import browser_copy, encode, frame_jpeg
+
+__all__ = [
+    "MAX_PIXELS", "MAX_SECONDS", "ROUNDING", "SAMPLE_RATE", "SLACK", "MediaInfo", "Sound", "SoundTrack", "browser_copy", "encode",
+    "frame_jpeg", "frame_times", "glimpses", "heard_track", "hearing", "listed_tracks", "loudness", "probe", "read_frames",
+    "read_sound", "reading", "remarks", "told_duration", "told_frames", "track_ends",
+]  # fmt: skip

@@ -1,0 +1,138 @@
+"""Opening files of media: which demuxers may look at them, which of their streams count, and packets to frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import av
+from av.error import FFmpegError
+
+from core.errors import UserError
+from core.text import shown
+
+SAMPLE_RATE = 16_000
+# Attention weights grow with the square of the length: a minute at 10 ms takes some 2 GB.
+MAX_SECONDS = 60
+# A recorder told to stop after a minute stops a little later, and codecs fill up their last frame.
+SLACK = 0.5
+MAX_PIXELS = 4096 * 2304
+# Times in files are rounded, to milliseconds in many.
+ROUNDING = 1e-3
+# Seconds to wind back further, so that codecs have settled where a stretch begins.
+RUN_UP = 1.0
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpeg,mpegts,mpegvideo,asf,ogg,wav,w64,aiff,au,caf,mp3,flac,aac,ac3,eac3,amr,"
+    "amrnb,amrwb,mxf,nut,h264,hevc,ivf,obu,m4v,mjpeg,dv"
+)
+# Formats with an index of their key frames: others are read from their beginning.
+_INDEXED = {"mp4", "matroska"}
+_MOST_FAILURES = 50
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[av.container.InputContainer]:
+    """A file, whatever it is called.
+
+    Raises:
+        UserError: when there is none, or it is no media; also for what FFmpeg says while it is open.
+    """
+    path = Path(path)
+    try:
+        there = path.is_file()
+    except OSError:
+        there = False
+    if not there:
+        raise UserError(f"There is no file {shown(str(path), 300)}: check the path.")
+    # Files only, and no list in disguise that names others; "file:" keeps a colon in a name from being a protocol.
+    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+    try:
+        with av.open(f"file:{path}", metadata_errors="replace", options=options) as container:
+            yield container
+    except FFmpegError as error:
+        raise UserError(f"{shown(path.name, 200)} cannot be read as a video: it is damaged or of another kind.") from error
+
+
+def names(container: av.container.InputContainer) -> set[str]:
+    """What FFmpeg calls the format: a file may be "mov,mp4,m4a,3gp,3g2,mj2"."""
+    return set(container.format.name.split(","))
+
+
+def picture_track(container: av.container.InputContainer) -> av.video.stream.VideoStream | None:
+    streams = [s for s in container.streams if s.type == "video" and s.codec_context is not None]
+    # A cover picture is a video stream of one frame; it is no moving picture.
+    return next((s for s in streams if not s.disposition & av.stream.Disposition.attached_pic), None)
+
+
+def sound_tracks(container: av.container.InputContainer) -> list[av.audio.stream.AudioStream]:
+    return [s for s in container.streams if s.type == "audio" and s.codec_context is not None]
+
+
+def indexed(container: av.container.InputContainer) -> bool:
+    return bool(_INDEXED & names(container))
+
+
+def wind(container: av.container.InputContainer, moment: float, start: float) -> None:
+    """Go to a key frame somewhat before the moment, where the format has an index of them.
+
+    Args:
+        start: the container's own time at which the clip's clock reads 0.
+    """
+    if moment > RUN_UP and indexed(container):
+        with suppress(FFmpegError):
+            container.seek(round((moment - RUN_UP + start) * av.time_base), backward=True)
+
+
+def packets(container: av.container.InputContainer, *streams: av.stream.Stream) -> Iterator[av.Packet]:
+    """Packets until the file ends or only breaks; at the end one for each stream that is empty and drains its codec."""
+    found = container.demux(*streams)
+    while True:
+        try:
+            packet = next(found, None)
+        except FFmpegError:
+            # What was cut off in a packet's middle is played to there.
+            return
+        if packet is None:
+            return
+        yield packet
+
+
+def pictures_of(packet: av.Packet) -> list[av.VideoFrame]:
+    """The packet's frames.
+
+    Raises:
+        UserError: when they are too large.
+        FFmpegError: when it is damaged.
+    """
+    frames = packet.decode()
+    for frame in frames:
+        check_size(frame)
+    return frames
+
+
+def check_size(picture: Any) -> None:
+    """Raises:
+    UserError: when a frame, or a codec's frames, are too large.
+    """
+    if picture.width * picture.height > MAX_PIXELS:
+        raise UserError(f"The video is {picture.width}x{picture.height} pixels: scale it to 4096x2304 or less.")
+
+
+class Failures:
+    """Lets a number of damaged packets pass."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @contextmanager
+    def passed(self) -> Iterator[None]:
+        try:
+            yield
+        except FFmpegError:
+            self.count += 1
+
+    @property
+    def many(self) -> bool:
+        return self.count >= _MOST_FAILURES

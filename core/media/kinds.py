@@ -1,0 +1,14 @@
+"""What files of media are called. Only a first sieve, for folders and tables: what a file is, its content decides."""
+
+from __future__ import annotations
+
+VIDEO = frozenset({
+    ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".flv", ".f4v", ".wmv", ".asf", ".mpg",
+    ".mpeg", ".vob", ".ts", ".m2ts", ".mts", ".m2t", ".ogv", ".mxf", ".dv", ".h264", ".264", ".hevc", ".h265", ".265", ".ivf",
+    ".mjpeg", ".mjpg", ".nut",
+})  # fmt: skip
+SOUND = frozenset({
+    ".wav", ".flac", ".mp3", ".m4a", ".ogg", ".oga", ".opus", ".aac", ".wma", ".amr", ".aif", ".aiff", ".mka", ".ac3", ".caf",
+    ".au", ".w64",
+})  # fmt: skip
+MEDIA = VIDEO | SOUND

@@ -1,0 +1,295 @@
+"""Sound of a file: which track is heard, as mono samples at 16 kHz, each in its place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import av
+import numpy as np
+
+from core.errors import UserError
+from core.media.clock import Clock, clock_of
+from core.media.files import MAX_SECONDS, RUN_UP, SAMPLE_RATE, Failures, opened, packets, sound_tracks, wind
+from core.text import shown
+
+# Rounding and codec delay leave gaps of a few samples that are none.
+_HOLE = SAMPLE_RATE // 50
+# What is heard at all: 60 dB under full scale.
+_AUDIBLE = 1e-3
+# Channels of two microphones add up to 0.7 of one, those of opposite signs to nothing: 20 dB less than the louder one.
+_CANCELLED = 0.1
+_CHANNELS = ("left", "right")
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Mono samples at 16 kHz in -1..1.
+
+    Attributes:
+        start: the time of the first one, which need not be 0.
+        notices: one sentence each, about what was made of channels.
+    """
+
+    samples: np.ndarray
+    start: float
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SoundTrack:
+    """One of a file's sound tracks, as it says of itself; ``number`` counts from 1."""
+
+    number: int
+    codec: str
+    channels: int
+    language: str
+    title: str
+
+    def __str__(self) -> str:
+        said = ", ".join(part for part in (self.title, self.language, self.codec, _channels(self.channels)) if part)
+        return f"{self.number}: {said}"
+
+
+def _channels(count: int) -> str:
+    return {1: "mono", 2: "stereo"}.get(count, f"{count} channels")
+
+
+def listed_tracks(path: Path) -> tuple[SoundTrack, ...]:
+    """All sound tracks of a file.
+
+    Raises:
+        UserError: when it cannot be read.
+    """
+    with opened(path) as container:
+        return tuple(
+            SoundTrack(
+                number,
+                track.codec_context.name,
+                track.codec_context.channels,
+                _word(track.metadata.get("language", "")),
+                _word(track.metadata.get("title", "")),
+            )
+            for number, track in enumerate(sound_tracks(container), 1)
+        )
+
+
+def _word(text: str) -> str:
+    return "" if text == "und" else shown(text, 40)
+
+
+def heard_track(path: Path, wanted: int | None = None) -> int | None:
+    """The number of the sound track that is heard: the one that is wanted, or the first with sound; None where there is none.
+
+    Raises:
+        UserError: when there is no such track.
+    """
+    count = len(clock_of(path).sounds)
+    if wanted is not None and not 1 <= wanted <= count:
+        there = {0: "no sound track", 1: "one sound track"}.get(count, f"{count} sound tracks, 1 to {count}")
+        raise UserError(f"{shown(Path(path).name, 200)} has {there}: there is no track {wanted}; choose another.")
+    if wanted is not None or count < 2:
+        return wanted or count or None
+    stat = os.stat(path)
+    return _first_with_sound(str(path), count, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _first_with_sound(name: str, count: int, inode: int, size: int, changed: int) -> int:
+    return next((number for number in range(1, count + 1) if _sounds(Path(name), number)), 1)
+
+
+def _sounds(path: Path, number: int) -> bool:
+    """Whether anything is heard on a track, on whichever channel."""
+    with opened(path) as container:
+        ear = _Ear(None)
+        for _, frame in _decoded(container, sound_tracks(container)[number - 1], clock_of(path)):
+            ear.hear(frame)
+            if max(ear.peaks, default=0.0) > _AUDIBLE:
+                return True
+    return False
+
+
+def read_sound(path: Path, longest: float = MAX_SECONDS, begin: float = 0.0, track: int | None = None) -> Sound | None:
+    """A sound track as mono at 16 kHz, or None when there is no track or nothing in it decodes.
+
+    Where the track has a hole, silence keeps what follows in its place. What comes before ``begin`` or after ``longest`` seconds
+    is left out. Where channels cancel each other, the loudest alone is taken.
+
+    Args:
+        track: counted from 1; the first with sound if left out.
+
+    Raises:
+        UserError: when the file cannot be read, or has no such track.
+    """
+    number = heard_track(path, track)
+    if number is None:
+        return None
+    sound, ear = _read(path, number, longest, begin, None)
+    if sound is None or not ear.cancels(sound.samples):
+        return sound
+    channel = ear.loudest
+    sound, _ = _read(path, number, longest, begin, channel)
+    name = _CHANNELS[channel] if ear.count == 2 else f"{channel + 1}."
+    said = f"The sound's channels cancel each other when they are mixed to one: the {name} channel alone is heard."
+    return replace(sound, notices=(said,)) if sound is not None else None
+
+
+def _read(path: Path, number: int, longest: float, begin: float, channel: int | None) -> tuple[Sound | None, _Ear]:
+    clock = clock_of(path)
+    with opened(path) as container:
+        track, ear, place = sound_tracks(container)[number - 1], _Ear(channel), _Placed()
+        if clock.plain:
+            wind(container, begin, clock.start)
+        for time, frame in _decoded(container, track, clock):
+            if time > longest:
+                break
+            if time + frame.samples / frame.sample_rate < begin - RUN_UP:
+                continue
+            place.at(time)
+            for samples in ear.hear(frame):
+                place.put(samples)
+        for samples in ear.drained():
+            place.put(samples)
+    return place.sound(begin), ear
+
+
+def loudness(
+    path: Path, count: int, duration: float, progress: Callable[[float], None] | None = None, track: int | None = None
+) -> np.ndarray:
+    """The largest sample, 0..1, in each of ``count`` equal parts of the file: [count]; zeros without sound."""
+    peaks = np.zeros(count, np.float32)
+    number = heard_track(path, track)
+    if number is None:
+        return peaks
+    with opened(path) as container:
+        ear = _Ear(None)
+        for time, frame in _decoded(container, sound_tracks(container)[number - 1], clock_of(path)):
+            for samples in ear.hear(frame):
+                places = (time + np.arange(len(samples)) / SAMPLE_RATE) * (count / duration)
+                np.maximum.at(peaks, places.astype(int).clip(0, count - 1), np.abs(samples))
+            if progress:
+                progress(min(1.0, max(0.0, time / duration)))
+    return np.clip(peaks, 0, 1)
+
+
+def _decoded(
+    container: av.container.InputContainer, track: av.audio.stream.AudioStream, clock: Clock
+) -> Iterator[tuple[float, av.AudioFrame]]:
+    """Frames with seconds on the clip's clock; one that tells none, or none later than the one before, goes on from there."""
+    failures, moved, count = Failures(), clock.moved.get(track.index), 0
+    last, expected = -np.inf, 0.0
+    for packet in packets(container, track):
+        if packet.size:
+            if moved is not None and packet.pts is not None and track.time_base:
+                packet.pts += round(moved.at(count) / track.time_base)
+            count += 1
+        with failures.passed():
+            for frame in packet.decode():
+                if not frame.samples or not frame.sample_rate:
+                    continue
+                time = frame.time - clock.start if frame.time is not None else -np.inf
+                time, last = (time, time) if time > last else (expected, last)
+                expected = time + frame.samples / frame.sample_rate
+                yield time, frame
+        if failures.many:
+            return
+
+
+class _Ear:
+    """Mixes frames of any format, which may change from one to the next, to mono at 16 kHz, or takes one channel of them."""
+
+    def __init__(self, channel: int | None) -> None:
+        self.channel = channel
+        self.format: tuple[str, str, int] | None = None
+        self.mixing, self.apart = av.AudioResampler(), av.AudioResampler()
+        self.energies: list[float] = []
+        self.peaks: list[float] = []
+
+    @property
+    def count(self) -> int:
+        return len(self.energies)
+
+    @property
+    def loudest(self) -> int:
+        return int(np.argmax(self.energies))
+
+    def cancels(self, mixed: np.ndarray) -> bool:
+        """Whether hardly anything is left of an audible channel in what was mixed of all."""
+        if self.count < 2 or max(self.peaks) < _AUDIBLE:
+            return False
+        return float(np.square(mixed, dtype=np.float64).sum()) < _CANCELLED**2 * max(self.energies)
+
+    def hear(self, frame: av.AudioFrame) -> list[np.ndarray]:
+        """Samples [N] that are ready."""
+        ready = []
+        form = frame.format.name, frame.layout.name, frame.sample_rate
+        if form != self.format:
+            ready = self.drained()
+            self.format = form
+            self.mixing = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
+            self.apart = av.AudioResampler(format="fltp", layout=frame.layout, rate=SAMPLE_RATE)
+        return ready + self._pulled(frame)
+
+    def drained(self) -> list[np.ndarray]:
+        """What the resampler still holds."""
+        return self._pulled(None)
+
+    def _pulled(self, frame: av.AudioFrame | None) -> list[np.ndarray]:
+        apart = [_finite(out) for out in self.apart.resample(frame)]
+        for samples in apart:
+            self._weigh(samples)
+        if self.channel is not None:
+            return [samples[min(self.channel, len(samples) - 1)] for samples in apart]
+        if apart and len(apart[0]) == 1:
+            return [samples[0] for samples in apart]
+        return [_finite(out)[0] for out in self.mixing.resample(frame)]
+
+    def _weigh(self, samples: np.ndarray) -> None:
+        missing = len(samples) - self.count
+        self.energies += [0.0] * missing
+        self.peaks += [0.0] * missing
+        for channel, own in enumerate(samples):
+            self.energies[channel] += float(np.square(own, dtype=np.float64).sum())
+            self.peaks[channel] = max(self.peaks[channel], float(np.abs(own).max(initial=0.0)))
+
+
+def _finite(frame: av.AudioFrame) -> np.ndarray:
+    """[channels, N] float32."""
+    return np.clip(np.nan_to_num(frame.to_ndarray()), -1, 1).astype(np.float32)
+
+
+class _Placed:
+    """Samples in their places: silence in holes, and what overlaps with samples that are there already is left out."""
+
+    def __init__(self) -> None:
+        self.chunks: list[np.ndarray] = []
+        self.first: float | None = None
+        self.count, self.skip = 0, 0
+
+    def at(self, time: float) -> None:
+        """Say when the next samples are heard."""
+        if self.first is None:
+            self.first = time
+        hole = round((time - self.first) * SAMPLE_RATE) - self.count
+        if hole > _HOLE:
+            self._add(np.zeros(hole, np.float32))
+        elif hole < -_HOLE:
+            self.skip = -hole
+
+    def put(self, samples: np.ndarray) -> None:
+        left, self.skip = samples[self.skip :], max(0, self.skip - len(samples))
+        self._add(left)
+
+    def sound(self, begin: float) -> Sound | None:
+        if self.first is None or not self.chunks:
+            return None
+        samples = np.concatenate(self.chunks)[max(0, round((begin - self.first) * SAMPLE_RATE)) :]
+        return Sound(samples, max(self.first, begin)) if len(samples) or not begin else None
+
+    def _add(self, samples: np.ndarray) -> None:
+        self.chunks.append(samples)
+        self.count += len(samples)

@@ -1,0 +1,98 @@
+"""Encoding: what browsers play."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+
+from core.errors import UserError
+from core.media.facts import probe
+from core.media.files import MAX_SECONDS, SAMPLE_RATE
+from core.media.pictures import read_frames
+from core.media.sounds import Sound, read_sound
+
+_TIME_BASE = Fraction(1, 90_000)
+
+
+def encode(
+    out: Path, frames: Iterable[tuple[float, np.ndarray]], sound: Sound | None = None, fps: float = 25, crf: int = 20
+) -> None:
+    """Write H.264 (yuv420p) with AAC into an MP4 that browsers play; frames are (time, RGB) and keep their times.
+
+    Odd sizes lose their last row or column, since yuv420p needs even ones.
+    """
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None and sound is None:
+        raise UserError("There is nothing to encode: neither a frame nor a sample.")
+    # "file:" keeps a colon in a name from being a protocol.
+    with av.open(f"file:{out}", "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        video = None
+        if first is not None:
+            height, width = (side - side % 2 for side in first[1].shape[:2])
+            options = {"crf": str(crf), "preset": "veryfast"}
+            video = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
+            video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+            video.codec_context.time_base = _TIME_BASE
+        track = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if sound is not None else None
+        if video is not None and first is not None:
+            for time, picture in chain([first], frames):
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format="rgb24")
+                frame.pts, frame.time_base = round(time / _TIME_BASE), _TIME_BASE
+                container.mux(video.encode(frame))
+            container.mux(video.encode(None))
+        if track is not None and sound is not None:
+            _encode_sound(container, track, sound)
+
+
+def browser_copy(
+    path: Path,
+    out: Path,
+    progress: Callable[[float], None] | None = None,
+    max_side: int = 1280,
+    track: int | None = None,
+) -> Path:
+    """A file that every browser plays on the same clock: ``path`` itself where it already is one, else ``out``.
+
+    Args:
+        track: the sound track that is heard, counted from 1; the first with sound if left out.
+    """
+    info = probe(path, track=track)
+    if info.browser_playable:
+        return path
+
+    def watched() -> Iterator[tuple[float, np.ndarray]]:
+        for time, picture in read_frames(path, max_side):
+            if progress:
+                progress(min(1.0, time / max(info.duration, 1e-6)))
+            yield time, picture
+
+    encode(out, watched(), read_sound(path, MAX_SECONDS, track=track), info.fps or 25)
+    return out
+
+
+def frame_jpeg(picture: np.ndarray, side: int) -> bytes:
+    """A small JPEG of an RGB picture, at most ``side`` pixels wide and high."""
+    from PIL import Image
+
+    image = Image.fromarray(picture)
+    image.thumbnail((side, side))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=82)
+    return buffer.getvalue()
+
+
+def _encode_sound(container: av.container.OutputContainer, track: av.AudioStream, sound: Sound) -> None:
+    silence = np.zeros(round(sound.start * SAMPLE_RATE), np.float32)
+    samples = np.concatenate([silence, sound.samples])
+    for start in range(0, len(samples), 1024):
+        frame = av.AudioFrame.from_ndarray(samples[None, start : start + 1024], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, start, Fraction(1, SAMPLE_RATE)
+        container.mux(track.encode(frame))
+    container.mux(track.encode(None))
