@@ -72,7 +72,7 @@ def play(clip: services.Clip, found: services.Result, key: str) -> None:
     """
     if session.moved_on():
         st.rerun()
-    url = services.timeline_url(found)
+    url = services.timeline_url(found, clip)
     explain = session.current().explain
     seen = player(
         services.media_url(clip),

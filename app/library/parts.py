@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from app import jobs, reports, services, session
+from app.gate.terms import base
 from app.library import Sheet, asking, data, drops, sheets, view, zone
 from app.progress import finished
 from core import devices, library
@@ -34,7 +35,7 @@ def drop() -> None:
         st.session_state[_TICKET] = drops.ticket()
     known = devices.devices()
     device = st.session_state.get("library.device", devices.CPU)
-    zone(f"/drops/{st.session_state[_TICKET]}", key="library-zone", dropped=_dropped)
+    zone(f"{base()}/drops/{st.session_state[_TICKET]}", key="library-zone", dropped=_dropped)
     left, right = st.columns([1, 2], vertical_alignment="bottom")
     left.selectbox("Device", list(known), format_func=lambda d: known[d], key="library.device", help="Where the model will run.")
     with right.form("library-path", border=False, enter_to_submit=True):

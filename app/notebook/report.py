@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from app import jobs
+from app.gate.visitors import bound
 from app.notebook import cases
 from app.progress import finished
 from core import __version__
@@ -38,7 +39,7 @@ def downloads(notes: Sequence[Note], key: str) -> None:
     with st.container(horizontal=True):
         for label, make, name, mime in kinds:
             st.download_button(
-                label, partial(make, tuple(notes), root), name, mime, key=f"{key}-{label}", on_click="ignore",
+                label, bound(partial(make, tuple(notes), root)), name, mime, key=f"{key}-{label}", on_click="ignore",
                 icon=":material/download:",
             )  # fmt: skip
 

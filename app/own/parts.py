@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app import services, session
+from app.gate.terms import base
 from app.library import drops
 from app.own import arrive, removal, store
 from core import player as browser
@@ -53,7 +54,7 @@ def _url() -> str:
     ticket = st.session_state.get(_TICKET, "")
     if not drops.known(ticket):
         ticket = st.session_state[_TICKET] = drops.ticket()
-    return f"/own/{ticket}"
+    return f"{base()}/own/{ticket}"
 
 
 def _arrived(key: str) -> None:

@@ -65,8 +65,8 @@ def _picker(own: store.OwnClip) -> None:
     data = {
         "id": own.id, "name": own.name, "duration": own.seconds, "start": start, "end": end, "tiles": _tiles(own),
         "shortest": stretch.SHORTEST, "longest": stretch.LONGEST,
-        "peaks": shelf.lend("strips", _peaks_path(own).name, _peaks_path(own)),
-        "strip": shelf.lend("strips", strip.name, strip) if strip.is_file() else "",
+        "peaks": shelf.lend("strips", _peaks_path(own).name, _peaks_path(own), own.owner),
+        "strip": shelf.lend("strips", strip.name, strip, own.owner) if strip.is_file() else "",
     }  # fmt: skip
     _PICKER(key="own_picker", data=data, on_chosen_change=_choose)
 

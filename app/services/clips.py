@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from app import shelf
+from app.gate import visitors
 from app.own import store
 from app.services.browsing import DEMO, corpus, corpus_names, opened
 from app.services.known import corpus_of, corpus_of_table, imported
@@ -125,7 +126,12 @@ def truth_known(item: Clip) -> bool:
 def media_url(item: Clip) -> str:
     """Where the browser finds the clip, in the form that browsers play."""
     name = _own_name(item.media) if item.corpus == UPLOADS else item.id
-    return shelf.lend("clips", f"{item.corpus}.{name}", media_file(item))
+    return shelf.lend("clips", f"{item.corpus}.{name}", media_file(item), owner_of(item.corpus))
+
+
+def owner_of(corpus_name: str) -> str:
+    """Whose browser alone may have what belongs to a clip: whoever sees somebody's own clip is its owner. "" for everybody."""
+    return visitors.current() if corpus_name == UPLOADS else ""
 
 
 def media_file(item: Clip) -> Path:
@@ -168,7 +174,7 @@ def browser_copy(item: Clip) -> Path:
 def thumb_url(corpus_name: str, clip_id: str, path: Path) -> str:
     """Where the browser finds a picture of the clip; the file itself is not lent with it."""
     name = _own_name(path) if corpus_name == UPLOADS else clip_id
-    return shelf.lend("pictures", f"{corpus_name}.{name}", path).replace("/pictures/", "/thumbs/", 1)
+    return shelf.lend("pictures", f"{corpus_name}.{name}", path, owner_of(corpus_name))
 
 
 def pictures(model: str, clips: Iterable[str], of: corpora.Corpus | None = None) -> list[str | None]:
