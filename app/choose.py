@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import reports, services, session
+from app import address, reports, services, session
 from app.clips import Own, clips, columns
 from app.own import store
 from app.own.parts import uploader
@@ -37,7 +37,7 @@ def model() -> str | None:
         return None
     chosen = session.current().model
     if chosen and chosen not in names:
-        st.warning(f"The address names a model that is not here: {names[0]} is shown.")
+        address.doubt("a model", names[0])
     return chosen if chosen in names else names[0]
 
 
@@ -53,7 +53,7 @@ def clip(*models: str | None) -> services.Clip | None:
         if all(services.covers(name, chosen) for name in limited):
             return chosen
     elif selection.corpus and not services.corpus_here(selection.corpus):
-        st.warning(f"The address names a corpus that is not here: {services.corpus_name()} is shown.")
+        address.doubt("a corpus", services.corpus_name())
     of = next(iter(limited or names), None)
     table = services.clips_of(of)
     if table.empty:

@@ -15,6 +15,7 @@ from app.embeddings import data
 from core.analysis import picking
 from core.analysis.atlas import Drawing
 from core.analysis.projection import METHODS
+from core.text import markdown
 
 _PAGE = "embeddings"
 _SHAPES_UP_TO = 6
@@ -166,7 +167,16 @@ def _method() -> None:
                     title, low, high, step, note = _SLIDERS[name]
                     own = reports.shows(f"{_PAGE}_{name}", _number(name))
                     default = getattr(Drawing(), name)
-                    st.slider(title, low, high, step=step, key=own, help=note, on_change=_keep, args=(name, default, own))
+                    st.slider(
+                        markdown(title),
+                        low,
+                        high,
+                        step=step,
+                        key=own,
+                        help=markdown(note),
+                        on_change=_keep,
+                        args=(name, default, own),
+                    )
 
 
 def _shapes(of: data.Clips) -> list[str]:
@@ -175,7 +185,16 @@ def _shapes(of: data.Clips) -> list[str]:
 
 def _select(title: str, name: str, options: Sequence[str], say: Callable[[str], str] = str, help: str | None = None) -> None:
     key = reports.shows(f"{_PAGE}_{name}", _option(name, options))
-    st.selectbox(title, options, key=key, format_func=say, on_change=_keep, args=(name, options[0], key), help=help, width=136)
+    st.selectbox(
+        markdown(title),
+        options,
+        key=key,
+        format_func=say,
+        on_change=_keep,
+        args=(name, options[0], key),
+        help=help and markdown(help),
+        width=136,
+    )
 
 
 def _keep(name: str, default: Any, key: str) -> None:

@@ -80,7 +80,9 @@ def show(title: str, table: pd.DataFrame, looked: Looked, card: Callable[[str, p
     cards(title, shown, key="cases", act=lambda clip, action: _act(clip, action, looked, table), empty=empty)
     if len(table) > count:
         more = min(2 * PAGE, len(table) - count)
-        st.button(f"Show {more} more of {len(table)}", on_click=session.choose_option, args=("failures.count", str(count + more)))
+        st.button(
+            f"Show {more:d} more of {len(table)}", on_click=session.choose_option, args=("failures.count", str(count + more))
+        )
 
 
 def class_card(clip: str, row: pd.Series, looked: Looked) -> Card:

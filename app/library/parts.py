@@ -17,6 +17,7 @@ from core import devices, library
 from core.errors import UserError
 from core.layouts import LAYOUTS
 from core.spreadsheet import csv_of
+from core.text import markdown
 
 _TICKET = "library.ticket"
 _ARRIVING = "library.arriving"
@@ -243,7 +244,9 @@ def _actions(name: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label, help_text = ("Look at a clip" if imported else "Ask it"), "Open the Clip page."
         wanted = bool(unfit) and not imported
-        if st.button(label, key=f"ask-{name}", icon=":material/smart_display:", disabled=wanted, help=help_text):
+        if st.button(
+            markdown(label), key=f"ask-{name}", icon=":material/smart_display:", disabled=wanted, help=markdown(help_text)
+        ):
             session.update(model=name)
             session.go("clip")
         if imported and st.button("Failures", key=f"failures-{name}", icon=":material/rule:", help="Open the Failures page."):
@@ -332,9 +335,9 @@ def corpora(model: str | None) -> None:
     with st.container(horizontal=True):
         for name in names:
             if name != services.corpus_name():
-                st.button(f"Look at {name}", key=f"look-{name}", on_click=services.look_at, args=(name,))
+                st.button(f"Look at {markdown(name)}", key=f"look-{name}", on_click=services.look_at, args=(name,))
         if folder and folder not in names and read:
-            st.button(f"Add {data.name_for(folder)}", on_click=_add, args=(folder,), type="primary")
+            st.button(f"Add {markdown(data.name_for(folder))}", on_click=_add, args=(folder,), type="primary")
     key = reports.shows("library.folder", folder)
     st.text_input(
         "Another corpus: its folder, or its table of clips, on the machine that runs the app",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import choose, jobs, reports, services, session
+from app import choose, jobs, reports, say, services, session
 from app.masking import data, figure
 from app.pick import pick
 from app.progress import finished
@@ -42,7 +42,7 @@ def section(model: str) -> None:
         _measure([name for name in names if name not in tables], asked, len(source.table))
         _draw(tables, names, metric, title, picture)
     except UserError as error:
-        st.error(str(error))
+        say.error(error)
 
 
 def _models(model: str) -> list[str]:
@@ -75,7 +75,7 @@ def _measure(missing: list[str], asked: Curves, clips: int) -> None:
     running = [name for name in missing if jobs.find(data.curves_job(name, asked))]
     waiting = [name for name in missing if name not in running]
     if waiting and st.button(
-        f"Measure {len(waiting)} {'model' if len(waiting) == 1 else 'models'} on {clips} clips", type="primary"
+        f"Measure {len(waiting)} {'model' if len(waiting) == 1 else 'models'} on {clips:d} clips", type="primary"
     ):
         for name in waiting:
             data.ask_curves(name, asked)
@@ -91,7 +91,9 @@ def _draw(tables: dict[str, pd.DataFrame], names: list[str], metric: str, title:
     without = [name for name, table in tables.items() if metric not in table]
     tables = {name: table for name, table in tables.items() if metric in table}
     if without:
-        st.info(f"Not measured by {title}: {len(without)} of the models answer another kind of question; choose another measure.")
+        say.info(
+            f"Not measured by {title}: {len(without)} of the models answer another kind of question; choose another measure."
+        )
     if not tables:
         return
     places = {name: i for i, name in enumerate(names)}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app import jobs, services, session, shelf
+from app import jobs, say, services, session, shelf
 from app.own import parts, removal, store
 from app.progress import finished
 from core import media, stretch
@@ -40,7 +40,7 @@ def choose(clip: services.Clip) -> None:
                 _look(own)
             return
         # Another one may do.
-        st.error(job.error)
+        say.error(job.error)
         jobs.forget(job.id)
         st.session_state.pop(_CHOSEN, None)
     if not _peaks_path(own).is_file():
