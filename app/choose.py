@@ -48,9 +48,11 @@ def clip(*models: str | None) -> services.Clip | None:
     """
     selection, names = session.current(), [name for name in models if name]
     limited = [name for name in names if services.unasked(name)]
+    lost = False
     if selection.clip:
-        chosen = services.clip(selection.corpus, selection.clip)
-        if all(services.covers(name, chosen) for name in limited):
+        lost = address.told("clip", selection.clip) and not services.clip_here(selection.corpus, selection.clip)
+        chosen = None if lost else services.clip(selection.corpus, selection.clip)
+        if chosen and all(services.covers(name, chosen) for name in limited):
             return chosen
     elif selection.corpus and not services.corpus_here(selection.corpus):
         address.doubt("a corpus", services.corpus_name())
@@ -63,7 +65,10 @@ def clip(*models: str | None) -> services.Clip | None:
         st.info("Drop a video file into the sidebar to begin.")
         return None
     source = services.corpus_of(of) if of else services.corpus()
-    return services.clip(source.name, _first(table, limited))
+    first = _first(table, limited)
+    if lost:
+        address.doubt("a clip", first)
+    return services.clip(source.name, first)
 
 
 def _first(table: pd.DataFrame, limited: list[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import streamlit as st
 
-from app import reports, session
+from app import address, reports, session
 from core.text import markdown
 
 
@@ -30,7 +30,7 @@ def pick(
         help: behind a question mark.
     """
     default = default or next(iter(options))
-    key, chosen = _show(name, options, default, turn)
+    key, chosen = _show(label, name, options, default, turn)
     st.selectbox(
         markdown(label), list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default, key),
         width=width, help=help and markdown(help),
@@ -41,7 +41,7 @@ def pick(
 def tabs(label: str, name: str, options: Mapping[str, str], default: str = "") -> str:
     """As ``pick``, as a row of buttons."""
     default = default or next(iter(options))
-    key, chosen = _show(name, options, default)
+    key, chosen = _show(label, name, options, default)
     st.segmented_control(
         markdown(label), list(options), key=key, format_func=lambda v: markdown(options[v]), on_change=_keep,
         args=(name, default, key), required=True, label_visibility="collapsed",
@@ -49,9 +49,11 @@ def tabs(label: str, name: str, options: Mapping[str, str], default: str = "") -
     return chosen
 
 
-def _show(name: str, options: Mapping[str, str], default: str, turn: str = "") -> tuple[str, str]:
-    chosen = session.option(name, default)
-    chosen = chosen if chosen in options else default
+def _show(label: str, name: str, options: Mapping[str, str], default: str, turn: str = "") -> tuple[str, str]:
+    asked = session.option(name, default)
+    chosen = asked if asked in options else default
+    if asked != chosen and address.told(f"o.{name}", asked):
+        address.doubt(f"a choice of “{label}”", options[chosen])
     return reports.shows(f"pick.{name}.{turn}" if turn else f"pick.{name}", chosen), chosen
 
 

@@ -32,7 +32,7 @@ def table(clip: services.Clip, model: str) -> None:
         with left:
             board(
                 url,
-                state.for_browser(change),
+                state.for_browser(change, ("decision", *spec.heads), spec.labels),
                 data.answers(clip, model, change) if url else None,
                 key=BOARD,
                 subject=subject,

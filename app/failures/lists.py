@@ -169,4 +169,4 @@ def _act(clip: str, action: str, looked: Looked, table: pd.DataFrame) -> None:
 
 def _count() -> int:
     said = session.option("failures.count")
-    return min(int(said), 2000) if said.isascii() and said.isdigit() and int(said) > 0 else PAGE
+    return min(int(said), 2000) if said.isascii() and said.isdigit() and len(said) < 9 and int(said) > 0 else PAGE

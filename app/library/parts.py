@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import jobs, reports, services, session
+from app import address, jobs, reports, services, session
 from app.gate.terms import base
 from app.library import Sheet, asking, data, drops, sheets, view, zone
 from app.progress import finished
@@ -212,12 +212,11 @@ def _queue(job_id: str, names: list[str], left: int) -> None:
 
 
 def _shown(names: list[str]) -> list[str]:
-    try:
-        wanted = json.loads(session.option(_SHOWN, "[]"))
-    except ValueError:
-        wanted = []
+    wanted = address.parsed(session.option(_SHOWN))
     shown = [name for name in names if isinstance(wanted, list) and name in wanted][:_MOST_SHOWN]
     current = session.current().model
+    if wanted and not shown and address.told(f"o.{_SHOWN}", session.option(_SHOWN)):
+        address.doubt("a model", current if current in names else names[0])
     return shown or [current if current in names else names[0]]
 
 
@@ -317,7 +316,8 @@ def _restore(entry: data.Removable) -> None:
 
 def corpora(model: str | None) -> None:
     """Those that have a name, and one in a folder on the machine that runs the app."""
-    folder, names = session.option(_CORPUS), services.corpus_names()
+    # Not in the address: a link must not have the server look into a folder.
+    folder, names = str(st.session_state.get(_CORPUS, "")), services.corpus_names()
     found, read = [], False
     for place in dict.fromkeys([*names, folder]):
         if place:
@@ -350,13 +350,13 @@ def corpora(model: str | None) -> None:
 
 def _keep_folder(key: str) -> None:
     if reports.news(key, st.session_state[key]):
-        session.choose_option(_CORPUS, st.session_state[key].strip())
+        st.session_state[_CORPUS] = st.session_state[key].strip()
 
 
 def _add(folder: str) -> None:
     """Remember the corpus in a folder by the folder's name, and look at it."""
     try:
         services.look_at(data.add_corpus(folder))
-        session.choose_option(_CORPUS, "")
+        st.session_state[_CORPUS] = ""
     except UserError as error:
         st.session_state[_UNADDED] = str(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import choose, jobs, reports, say, services, session
+from app import address, choose, jobs, reports, say, services, session
 from app.masking import data, figure
 from app.pick import pick
 from app.progress import finished
@@ -47,7 +47,10 @@ def section(model: str) -> None:
 
 def _models(model: str) -> list[str]:
     known = services.askable()
-    wanted = [name for name in session.option(_MODELS).split(",") if name in known] or [model]
+    asked = [name for name in session.option(_MODELS).split(",") if name]
+    wanted = [name for name in asked if name in known] or [model]
+    if set(asked) - set(known) and address.told(f"o.{_MODELS}", session.option(_MODELS)):
+        address.doubt("a model", ", ".join(wanted))
     key = reports.shows("masking_models", wanted)
 
     def keep() -> None:

@@ -99,6 +99,14 @@ def corpus_here(name: str) -> bool:
     return name == UPLOADS or name in corpus_names() or any(entry.corpus == name for entry in imports.entries().values())
 
 
+def clip_here(corpus_name: str, clip_id: str) -> bool:
+    """Whether there is a clip of that name; of uploads, and of a corpus that cannot be read, ``clip`` says what is wrong."""
+    try:
+        return corpus_name == UPLOADS or clip_id in _named(corpus_name, clip_id).table.index
+    except UserError:
+        return True
+
+
 def clips_of(model: str | None) -> pd.DataFrame:
     """The table of the clips that a model's answers are about; empty where it is not there."""
     try:

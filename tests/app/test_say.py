@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from core.text import markdown
+
 ROOT = Path(__file__).parents[2]
 # What Streamlit shows as Markdown: the first argument of these, and some arguments of all.
 SPOKEN = {
