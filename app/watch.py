@@ -116,6 +116,6 @@ def _known_view(found: services.Result, clip: services.Clip) -> dict[str, Any]:
 def _names(timeline: Path) -> dict[str, set[str]]:
     """What a timeline has to choose from."""
     read = Timeline.from_bytes(timeline.read_bytes())
-    maps = {one.id for one in (*read.heatmaps, *read.pairs)}
+    maps = {one.id for one in read.heatmaps} | {one.id for one in read.pairs}
     matrices, lanes = {one.id for one in read.matrices}, {one.id for one in read.lanes}
     return {"map": maps, "matrix": matrices, "lanes": lanes, "explain": set(read.classes)}
