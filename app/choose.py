@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import reports, services, session
+from app import address, reports, services, session
 from app.clips import Own, clips, columns
 from app.own import store
 from app.own.parts import uploader
@@ -37,7 +37,7 @@ def model() -> str | None:
         return None
     chosen = session.current().model
     if chosen and chosen not in names:
-        st.warning(f"The address names a model that is not here: {names[0]} is shown.")
+        address.doubt("a model", names[0])
     return chosen if chosen in names else names[0]
 
 
@@ -48,12 +48,14 @@ def clip(*models: str | None) -> services.Clip | None:
     """
     selection, names = session.current(), [name for name in models if name]
     limited = [name for name in names if services.unasked(name)]
+    lost = False
     if selection.clip:
-        chosen = services.clip(selection.corpus, selection.clip)
-        if all(services.covers(name, chosen) for name in limited):
+        lost = address.told("clip", selection.clip) and not services.clip_here(selection.corpus, selection.clip)
+        chosen = None if lost else services.clip(selection.corpus, selection.clip)
+        if chosen and all(services.covers(name, chosen) for name in limited):
             return services.heard(chosen, session.option(session.TRACK))
     elif selection.corpus and not services.corpus_here(selection.corpus):
-        st.warning(f"The address names a corpus that is not here: {services.corpus_name()} is shown.")
+        address.doubt("a corpus", services.corpus_name())
     of = next(iter(limited or names), None)
     table = services.clips_of(of)
     if table.empty:
@@ -63,7 +65,10 @@ def clip(*models: str | None) -> services.Clip | None:
         st.info("Drop a video file into the sidebar to begin.")
         return None
     source = services.corpus_of(of) if of else services.corpus()
-    return services.heard(services.clip(source.name, _first(table, limited)), session.option(session.TRACK))
+    first = _first(table, limited)
+    if lost:
+        address.doubt("a clip", first)
+    return services.heard(services.clip(source.name, first), session.option(session.TRACK))
 
 
 def _first(table: pd.DataFrame, limited: list[str]) -> str:

@@ -15,7 +15,7 @@ from core.compare import COMPARE_VERSION, agreement, disagreements, merged
 from core.features.store import cache_root, key_of, of_clip, write_atomically
 from core.spreadsheet import csv_of
 from core.surveyed import Survey
-from core.text import percent
+from core.text import markdown, percent
 
 _ASKED = "compare_asked"
 _MOST = 60  # In the row of clips on which they differ; the table has all.
@@ -189,7 +189,7 @@ def _table(table: pd.DataFrame, of: str) -> None:
         height=min(420, 40 + 35 * len(table)),
         selection_mode="single-row",
         on_select=partial(_open, key, services.corpus_of(of).name, [str(clip) for clip in table.index]),
-        column_config={"apart": st.column_config.NumberColumn(format="%.2f", help=table.attrs["apart"])},
+        column_config={"apart": st.column_config.NumberColumn(format="%.2f", help=markdown(table.attrs["apart"]))},
     )
     st.download_button(
         "Table (CSV)", csv_of(table).encode(), "differences.csv", "text/csv", on_click="ignore", icon=":material/download:"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
+from app.gate.visitors import bound
 from core.errors import UserError
 from core.threads import fit_thread_pools
 
@@ -62,7 +63,7 @@ def ensure(job_id: str, work: Work, pool: str = "analysis") -> Job:
         _JOBS[job_id] = job
         for old in [i for i, j in _JOBS.items() if j.done][:-_KEPT]:
             del _JOBS[old]
-        job.future = _POOLS[pool].submit(_run, job, work)
+        job.future = _POOLS[pool].submit(_run, job, bound(work))
         return job
 
 

@@ -7,7 +7,8 @@ from typing import Literal
 
 import streamlit as st
 
-from app import reports, session
+from app import address, reports, session
+from core.text import markdown
 
 
 def pick(
@@ -26,31 +27,33 @@ def pick(
         options: value -> what a person reads.
         default: "" takes the first.
         turn: another one where the same options are to be read anew: a closed box keeps the words that it had.
-        help: behind a question mark; Markdown, so the app's own words only.
+        help: behind a question mark.
     """
     default = default or next(iter(options))
-    key, chosen = _show(name, options, default, turn)
+    key, chosen = _show(label, name, options, default, turn)
     st.selectbox(
-        label, list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default, key), width=width,
-        help=help,
+        markdown(label), list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default, key),
+        width=width, help=help and markdown(help),
     )  # fmt: skip
     return chosen
 
 
 def tabs(label: str, name: str, options: Mapping[str, str], default: str = "") -> str:
-    """As ``pick``, as a row of buttons; for the app's own words only: a label here is Markdown."""
+    """As ``pick``, as a row of buttons."""
     default = default or next(iter(options))
-    key, chosen = _show(name, options, default)
+    key, chosen = _show(label, name, options, default)
     st.segmented_control(
-        label, list(options), key=key, format_func=lambda v: options[v], on_change=_keep, args=(name, default, key),
-        required=True, label_visibility="collapsed",
+        markdown(label), list(options), key=key, format_func=lambda v: markdown(options[v]), on_change=_keep,
+        args=(name, default, key), required=True, label_visibility="collapsed",
     )  # fmt: skip
     return chosen
 
 
-def _show(name: str, options: Mapping[str, str], default: str, turn: str = "") -> tuple[str, str]:
-    chosen = session.option(name, default)
-    chosen = chosen if chosen in options else default
+def _show(label: str, name: str, options: Mapping[str, str], default: str, turn: str = "") -> tuple[str, str]:
+    asked = session.option(name, default)
+    chosen = asked if asked in options else default
+    if asked != chosen and address.told(f"o.{name}", asked):
+        address.doubt(f"a choice of “{label}”", options[chosen])
     return reports.shows(f"pick.{name}.{turn}" if turn else f"pick.{name}", chosen), chosen
 
 

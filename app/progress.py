@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import jobs
+from app import jobs, say
 
 _PATIENCE = 1.5  # Seconds in which work may end before the page shows a bar.
 _STEP = 0.1
@@ -41,10 +41,10 @@ def _bar(job_id: str) -> None:
     if job is None or job.done:
         st.rerun()
     else:
-        st.progress(job.fraction, text=f"{job.stage} …")
+        say.progress(job.fraction, f"{job.stage} …")
         st.button("Cancel", key=f"cancel-{job_id}", on_click=jobs.cancel, args=(job,), type="tertiary")
 
 
 def _refused(job: jobs.Job) -> None:
-    st.error(job.error or "")
+    say.error(job.error or "")
     st.button("Try again", key=f"again-{job.id}", on_click=jobs.forget, args=(job.id,))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import services, session
+from app import address, say, services, session
 from core.compare import apart
 from core.errors import UserError
 from core.survey import Survey
@@ -24,6 +24,8 @@ def of(model: str) -> str | None:
     names = [name for name in services.models() if name != model]
     chosen, ours = session.option(OPTION), st.session_state.get(_OURS)
     place = (model, services.corpus_name())
+    if chosen and chosen not in names and chosen != model and address.told(f"o.{OPTION}", chosen):
+        say.warning("The address names a second model that is not here: another is shown.")
     if chosen in names and (ours is None or ours[1] != chosen or ours[0] == place):
         return chosen
     if ours is None or ours[0] != place or ours[1] not in names:

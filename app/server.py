@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from mimetypes import guess_type
 from pathlib import Path
 from threading import Thread
 
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from app import shelf, skeleton, starting
 from app.doorway import announce
+from app.gate import Gate, headers, visitors
+from app.gate.terms import base
 from app.places import FIRST, PAGES
 
 # Ids of timelines and thumbnails are hashes of their content: what was fetched once stays true.
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _CHECK = {"Cache-Control": "private, no-cache"}
+_PLAYED = ("audio", "video", "image")
 
 
 def page(request: Request) -> Response:
     """A page of the app, before its script has run."""
-    return HTMLResponse(skeleton.document(request.url.path.strip("/") or FIRST), headers={"Cache-Control": "no-cache"})
+    here = request.url.path.removeprefix(base()).strip("/")
+    return HTMLResponse(skeleton.document(here or FIRST), headers={"Cache-Control": "no-cache"})
 
 
 def clip(request: Request) -> Response:
     """A clip's media, streamed from disk by byte ranges."""
-    path = shelf.find("clips", request.path_params["name"])
-    return FileResponse(path, headers=_CHECK, content_disposition_type="inline") if path else _nothing()
+    path = _lent(request, "clips")
+    if path is None:
+        return _nothing()
+    # Whatever a person's file is called, it is no page.
+    kind = guess_type(path.name)[0] or ""
+    kind = kind if kind.split("/")[0] in _PLAYED and "xml" not in kind else "application/octet-stream"
+    return FileResponse(path, headers=_CHECK, media_type=kind, content_disposition_type="inline")
 
 
 def timeline(request: Request) -> Response:
     """A timeline's bytes, as core/timeline.py lays them out."""
-    path = shelf.find("timelines", request.path_params["name"])
+    path = _lent(request, "timelines")
     if path is None:
         return _nothing()
     starting.first_shown.set()
@@ -43,19 +54,19 @@ def timeline(request: Request) -> Response:
 
 def grid(request: Request) -> Response:
     """A clip's answers at every share of sound and picture, JSON."""
-    path = shelf.find("grids", request.path_params["name"])
+    path = _lent(request, "grids")
     return FileResponse(path, headers=_FOREVER, media_type="application/json") if path else _nothing()
 
 
 def listed(request: Request) -> Response:
     """A corpus's clips in columns, JSON, as app/clips/columns.py lays them out."""
-    path = shelf.find("lists", request.path_params["name"])
+    path = _lent(request, "lists")
     return FileResponse(path, headers=_FOREVER, media_type="application/json") if path else _nothing()
 
 
 def points(request: Request) -> Response:
     """A map's points, or its columns, as core/analysis/{atlas,columns}.py lay them out."""
-    path = shelf.find("maps", request.path_params["name"])
+    path = _lent(request, "maps")
     return FileResponse(path, headers=_FOREVER, media_type="application/octet-stream") if path else _nothing()
 
 
@@ -63,8 +74,7 @@ def thumb(request: Request) -> Response:
     """A small picture of a clip; of one that has none, a sign for sound."""
     from app import thumbs
 
-    name = request.path_params["name"]
-    path = shelf.find("pictures", name) or shelf.find("clips", name)
+    path = _lent(request, "pictures") or _lent(request, "clips")
     if path is None:
         return _nothing()
     picture = thumbs.thumb(path) or Path(__file__).with_name("no_picture.svg")
@@ -73,7 +83,7 @@ def thumb(request: Request) -> Response:
 
 def strip(request: Request) -> Response:
     """What a long file looks and sounds like from afar: pictures side by side, or the sound's peaks as bytes."""
-    path = shelf.find("strips", request.path_params["name"])
+    path = _lent(request, "strips")
     return FileResponse(path, headers=_CHECK) if path else _nothing()
 
 
@@ -90,6 +100,10 @@ async def own(request: Request) -> Response:
     from app.own.arrive import receive
 
     return await receive(request)
+
+
+def _lent(request: Request, name: shelf.Shelf) -> Path | None:
+    return shelf.find(name, request.path_params["name"], visitors.of(request.scope))
 
 
 def _nothing() -> Response:
@@ -110,6 +124,11 @@ ROUTES = (
 )
 # Not among what the tests' servers share: those have pages of their own.
 _DOCUMENTS = tuple(Route("/" if name == FIRST else f"/{name}", page) for name in PAGES)
+
+
+def moved(routes: Iterable[Route]) -> tuple[Route, ...]:
+    """Routes where ``server.baseUrlPath`` has Streamlit's own."""
+    return tuple(Route(f"{base()}{one.path}", one.endpoint, methods=list(one.methods or ())) for one in routes)
 
 
 @asynccontextmanager
@@ -133,6 +152,18 @@ def apologise(_: BaseException) -> bool:
     return True
 
 
+def failed(request: Request, _: Exception) -> Response:
+    """What a browser is told of a fault of ours, outside the gate."""
+    said = PlainTextResponse("Something went wrong inside the app; the server's log has the details.", 500)
+    said.raw_headers.extend(headers.headers(request.url.path.removeprefix(base()), headers.of_pages(())))
+    return said
+
+
 app = st.App(
-    Path(__file__).resolve().with_name("main.py"), routes=(*_DOCUMENTS, *ROUTES), lifespan=lifespan, on_script_error=apologise
+    Path(__file__).resolve().with_name("main.py"),
+    routes=moved((*_DOCUMENTS, *ROUTES)),
+    middleware=(Middleware(Gate, scripts=headers.inline(skeleton.script())),),
+    lifespan=lifespan,
+    on_script_error=apologise,
+    exception_handlers={500: failed},
 )

@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from app import address
+
 STRONGEST = -1.0
 """As the player's time: the moment that the heatmap makes most of."""
 _STATE = "selection"
@@ -85,6 +87,7 @@ def current() -> Selection:
 
 
 def _take(query: dict[str, str]) -> None:
+    address.came(query)
     before, selection = st.session_state.get(_STATE), from_query(query)
     st.session_state[_STATE] = replace(selection, view=_numbered(selection.view, before.view)) if before else selection
     st.session_state[_TURN] = turn() + 1
@@ -221,6 +224,7 @@ def keep_view(reported: dict[str, Any] | None, timeline: str) -> bool:
 
 def from_query(query: dict[str, str]) -> Selection:
     """Read a URL's parameters; what is missing or makes no sense is left at its default."""
+    query = address.readable(query)
     view: dict[str, Any] = {}
     for name, (short, default) in _VIEW.items():
         if short in query:
@@ -247,13 +251,11 @@ def to_query(selection: Selection) -> dict[str, str]:
 def _read(name: str, text: str, default: Any) -> Any:
     if isinstance(default, str):
         return text
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return default
+    value = address.parsed(text)
     if isinstance(default, bool) or isinstance(value, bool):
         return value if isinstance(default, bool) and isinstance(value, bool) else default
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    # Of a whole number, however long, Python can tell what is less; not whether it is finite.
+    if not isinstance(value, int | float) or (isinstance(value, float) and not math.isfinite(value)):
         return default
     low, high = _RANGES[name]
     return type(default)(min(max(value, low), high))

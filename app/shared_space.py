@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import reports, services, session
+from app import address, reports, say, services, session
 from app.cards import Action, Answer, Card, cards
 from app.failures.figures import CONFIG, QUIET, RIGHT, WRONG, plain
 from app.pick import pick
@@ -38,11 +38,10 @@ def able() -> tuple[list[str], list[str]]:
 
 def choose(names: list[str], preferred: str) -> list[str]:
     """The models to look at side by side; at first the selected one, or the first that can be."""
-    try:
-        said = json.loads(session.option("shared.models"))
-        wanted = [name for name in names if name in said]
-    except (ValueError, TypeError):
-        wanted = []
+    said = address.parsed(session.option("shared.models"))
+    wanted = [name for name in names if name in said] if isinstance(said, list) else []
+    if isinstance(said, list) and len(wanted) < len(said) and address.told("o.shared.models", session.option("shared.models")):
+        address.doubt("a model", ", ".join(wanted) or preferred)
     wanted = wanted or [preferred if preferred in names else names[0]]
     key = reports.shows("shared-models", wanted)
     st.multiselect("Models", names, key=key, on_change=_keep_models, args=(key,), placeholder="Choose models")
@@ -116,6 +115,8 @@ def ends(model: str, found: pd.DataFrame, stage: str) -> None:
     at = session.option("shared.clip")
     part = outliers(found, stage)
     chosen = found[(found["stage"] == stage) & (found["clip"] == at)]
+    if not len(chosen) and address.told("o.shared.clip", at):
+        say.warning("The address names a clip that is not here: none is marked.")
     shown = pd.concat([chosen, part[part["clip"] != at]])
     title = f"{model}, {stage}: the farthest apart first, then the nearest"
     title += f"; {at} was chosen in the chart" if len(chosen) else ""

@@ -12,6 +12,7 @@ from streamlit.navigation.page import StreamlitPage
 from app import session
 from core.features.store import write_atomically
 from core.notes import data_root
+from core.text import markdown
 
 _OPTION = "tour.step"
 
@@ -71,7 +72,7 @@ def show(here: str, pages: Mapping[str, StreamlitPage]) -> None:
     if step.page != here:
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="tour"):
-        st.markdown(f"**{number + 1} of {len(STEPS)} · {step.title}.** {step.text}", width="stretch")
+        st.markdown(f"**{number + 1:d} of {len(STEPS)} · {markdown(step.title)}.** {step.text}", width="stretch")
         if number and st.button("Back", key="tour_back"):
             _go(number - 1, here, pages)
         if number + 1 < len(STEPS) and st.button("Next", key="tour_next", type="primary"):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import services, session
+from app import address, say, services, session
 from app.player import player
 from app.progress import finished
 from core.errors import UserError
 from core.perturbation import Perturbation
+from core.text import shown
+from core.timeline import Timeline
 
 # Enough that no spot comes round again before the browser has heard that it is empty.
 _SPOTS = 6
@@ -72,16 +76,46 @@ def play(clip: services.Clip, found: services.Result, key: str) -> None:
     """
     if session.moved_on():
         st.rerun()
-    url = services.timeline_url(found)
+    url = services.timeline_url(found, clip)
+    view = _known_view(found, clip)
     explain = session.current().explain
     seen = player(
         services.media_url(clip),
         url,
         key=key,
         title=clip.title,
-        view=session.view(),
+        view=view,
         truth=clip.label,
         explained=found.explained,
     )
     if session.keep_view(seen, url) and session.current().explain != explain:
         st.rerun()
+
+
+def _known_view(found: services.Result, clip: services.Clip) -> dict[str, Any]:
+    """What the player is to show. What only the address names and this clip does not have gives way to what is shown at first."""
+    view = session.view()
+    named = {"explain": "explain", "map": "map", "matrix": "matrix"}
+    asked = {name: view[field] for name, field in named.items() if view.get(field) and address.told(name, str(view[field]))}
+    lanes = {group: lane for group, lane in view.get("sources", {}).items() if address.told(f"lane.{group}", lane)}
+    if not asked and not lanes:
+        return view
+    names = _names(found.timeline)
+    names["explain"] = {*names["explain"], *found.explained.values()}
+    for name, what in (("explain", "a class"), ("map", "a heatmap"), ("matrix", "a matrix")):
+        if name in asked and asked[name] not in names[name]:
+            view[name] = ""
+            say.warning(f"The address names {what} that {shown(clip.title)} does not have: what is shown at first is shown.")
+    strange = [group for group, lane in lanes.items() if lane not in names["lanes"]]
+    if strange:
+        view["sources"] = {group: lane for group, lane in view["sources"].items() if group not in strange}
+        say.warning(f"The address names a lane that {shown(clip.title)} does not have: what is shown at first is shown.")
+    return view
+
+
+def _names(timeline: Path) -> dict[str, set[str]]:
+    """What a timeline has to choose from."""
+    read = Timeline.from_bytes(timeline.read_bytes())
+    maps = {one.id for one in read.heatmaps} | {one.id for one in read.pairs}
+    matrices, lanes = {one.id for one in read.matrices}, {one.id for one in read.lanes}
+    return {"map": maps, "matrix": matrices, "lanes": lanes, "explain": set(read.classes)}

@@ -22,6 +22,24 @@ def spreadsheet_cell(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
+# Markdown as the pages' own renderer reads it. What it makes of a text after parsing (addresses, :signs:, arrows) no backslash
+# keeps it from: there an invisible joiner parts what belongs together.
+_PARTED = re.compile(
+    r"(?i)\bhttps?(?=://)|\bwww(?=\.)|(?<=[\w.+-])@(?=\w)"
+    r"|:(?=(?:100|1234|[\w+/-]*[a-z_+/-][\w+/-]*):)|(?:^|(?<=\s))[-<>~](?=(?:-|=|>|->)(?:\s|$))"
+)
+_MARKUP = re.compile(
+    r"[\\`*\[<$~]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|:(?=[A-Za-z])"
+    r"|^(?:[-+>]|#+|=+|-+)(?=\s|$)|^>|(?<=^\d)[.)](?=\s)|(?<=^\d\d)[.)](?=\s)"
+)
+
+
+def markdown(text: str) -> str:
+    """A text as Markdown that shows just this text, on one line: names, labels, addresses and errors are no markup."""
+    parted = _PARTED.sub(lambda found: f"{found[0]}\N{WORD JOINER}", " ".join(text.split()))
+    return _MARKUP.sub(lambda found: f"\\{found[0]}", parted)
+
+
 def percent(share: float, decimals: int = 0) -> str:
     """A share, 0 to 1, as all displays write it: "79 %", with a space that ends no line. Its twin: core/player/text.js."""
     return f"{100 * share:.{decimals}f}\N{NO-BREAK SPACE}%"

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import choose, export, notebook, services, session, tracks
+from app import choose, export, notebook, say, services, session, tracks
 from app.own import parts as own
 from app.own import stretches
 from app.verdict import heading, verdict
@@ -45,10 +45,10 @@ try:
                 stretches.choose(clip)
             elif said := services.without_media(clip, model):
                 verdict(services.verdicts(said, model), clip.label)
-                st.info(clip.missing, icon=":material/videocam_off:")
+                say.info(clip.missing, icon=":material/videocam_off:")
             elif result := answered(clip, model, choose.explained(model)):
                 verdict(services.verdicts(result, model), clip.label, look=partial(show_head, result))
                 microscope(clip, model, result)
         settle("clip", *about(clip, model))
 except UserError as error:
-    st.error(str(error))
+    say.error(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, compare, differ, export, second, services
+from app import choose, compare, differ, export, say, second, services
 from app.verdict import heading
 from app.watch import about, place, play, settle
 from core.errors import UserError
@@ -46,7 +46,7 @@ try:
         for name in ("compare_top", "compare_below"):
             settle(name, *about(clip, a, b))
 except UserError as error:
-    st.error(str(error))
+    say.error(error)
 
 if a and b and services.unasked(b):
     choose.list_clips_of(b)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, services, session
+from app import choose, say, services, session
 from app.embeddings import choices, data, parts
 from app.embeddings.choices import Side
 from app.progress import finished
@@ -30,7 +30,7 @@ def explorer(model: str) -> None:
     try:
         explore(model)
     except UserError as error:
-        st.error(str(error))
+        say.error(error)
 
 
 def explore(model: str) -> None:
@@ -79,4 +79,4 @@ if model:
         session.current()
         explorer(model)
     except UserError as error:
-        st.error(str(error))
+        say.error(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, notebook, services
+from app import choose, notebook, say, services
 from app.failures import views
 from app.notebook.shelf import notebook as all_notes
 from app.pick import tabs
@@ -35,4 +35,4 @@ try:
                 views.show(view, model, survey, row)
         notebook.dialogs()
 except UserError as error:
-    st.error(str(error))
+    say.error(error)

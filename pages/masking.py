@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, notebook, pick, services, session
+from app import choose, notebook, pick, say, services, session
 from app.masking import bench, board, curves, data, state
 from app.progress import finished
 from app.verdict import heading
@@ -32,7 +32,7 @@ def table(clip: services.Clip, model: str) -> None:
         with left:
             board(
                 url,
-                state.for_browser(change),
+                state.for_browser(change, ("decision", *spec.heads), spec.labels),
                 data.answers(clip, model, change) if url else None,
                 key=BOARD,
                 subject=subject,
@@ -51,7 +51,7 @@ def table(clip: services.Clip, model: str) -> None:
             watch(clip, model, change, found)
     except UserError as error:
         with foot:
-            st.error(str(error))
+            say.error(error)
 
 
 def masked(clip: services.Clip, model: str, change: Perturbation) -> services.Result | None:
@@ -108,8 +108,8 @@ model = choose.model()
 try:
     if model and (sentence := services.unasked(model)):
         heading("Masking", [model])
-        st.info(sentence)
+        say.info(sentence)
     elif model:
         look(model)
 except UserError as error:
-    st.error(str(error))
+    say.error(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, services, session, shared_space
+from app import choose, say, services, session, shared_space
 from app.progress import finished
 from app.verdict import heading
 from core.errors import UserError
@@ -46,4 +46,4 @@ try:
                 last = of if of in found else next(iter(found))
                 shared_space.ends(last, found[last], stages[last])
 except UserError as error:
-    st.error(str(error))
+    say.error(error)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.gate.terms import base
 from core import player as browser
 
 _HERE = Path(__file__).parent
@@ -61,7 +62,7 @@ def clips(corpus: str, columns_url: str, own: Sequence[Own], chosen: tuple[str, 
             choose(str(said.get("corpus", "")), str(said.get("id", "")))
 
     data = {
-        "corpus": corpus, "url": columns_url, "own": [asdict(one) for one in own], "chosen": list(chosen),
+        "corpus": corpus, "url": columns_url, "own": [asdict(one) for one in own], "base": base(), "chosen": list(chosen),
         "heard": st.session_state.get(_HEARD, 0),
     }  # fmt: skip
     _CLIPS(key=KEY, data=data, on_chose_change=pressed)

@@ -41,7 +41,7 @@ function follow(c, data) {
   const moved = chosen !== c.chosen
   const own = JSON.stringify(data.own)
   const same = own === c.own && data.url === c.url && data.corpus === c.corpus
-  Object.assign(c, { chosen, own, corpus: data.corpus, ownRows: data.own })
+  Object.assign(c, { chosen, own, corpus: data.corpus, ownRows: data.own, base: data.base ?? "" })
   if (data.url !== c.url) load(c, data.url)
   else if (!same) renew(c)
   else if (moved) {
@@ -68,7 +68,7 @@ async function load(c, url) {
 
 function renew(c) {
   const before = c.rows.length
-  c.rows = makeRows(c.ownRows, c.corpus, c.columns)
+  c.rows = makeRows(c.ownRows, c.corpus, c.columns, c.base)
   for (const element of c.drawn.values()) element.remove()
   c.drawn.clear()
   fillFilters(c)

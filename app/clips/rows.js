@@ -2,7 +2,7 @@
 
 const NONE = "–"
 
-function makeRows(own, corpus, columns) {
+function makeRows(own, corpus, columns, base = "") {
   const rows = own.map((one) => row({ ...one, own: true, right: truth(one.label, one.predicted) }))
   if (!columns) return rows
   const read = (name, i) => {
@@ -13,7 +13,7 @@ function makeRows(own, corpus, columns) {
   columns.ids.forEach((id, i) => rows.push(row({
     corpus, id, name: id, label: read("label", i), predicted: read("predicted", i), speaker: read("speaker", i),
     intensity: read("intensity", i), confidence: columns.confidence?.[i] ?? -1, right: columns.right?.[i] ?? -1,
-    picture: unseen.has(i) ? null : `/thumbs/${encodeURIComponent(`${corpus}.${id}`)}`,
+    picture: unseen.has(i) ? null : `${base}/thumbs/${encodeURIComponent(`${corpus}.${id}`)}`,
   })))
   return rows
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.gate.terms import base
 from core import player
 
 _HERE = Path(__file__).parent
@@ -103,7 +104,7 @@ def scatter(
             "points": points_url, "table": columns_url, "title": title, "subtitle": subtitle, "alt": alt, "map": map,
             "corpus": corpus, "colour": colour, "shape": shape, "facts": list(facts), "chosen": chosen, "picked": picked,
             "outline": outline, "current": current, "neighbours": list(neighbours), "own": [asdict(one) for one in own],
-            "height": height,
+            "height": height, "base": base(),
         },
         on_pick_change=pick,
         on_open_change=lambda: clip("open", True),

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app import reports, services, session
+from app import address, reports, services, session
 from app.embeddings import data
 from core.analysis import picking
 from core.analysis.atlas import Drawing
 from core.analysis.projection import METHODS
+from core.text import markdown
 
 _PAGE = "embeddings"
 _SHAPES_UP_TO = 6
@@ -59,7 +60,7 @@ class Pick:
     def from_text(cls, text: str) -> Pick:
         """What ``to_text`` wrote; of nonsense, nothing."""
         try:
-            kind, *rest = json.loads(text)
+            kind, *rest = address.parsed(text)
             if kind == "values":
                 return cls("values", column=str(rest[0]), values=tuple(map(str, rest[1])))
             model, embedding, drawing, flat = rest
@@ -156,7 +157,7 @@ def controls(of: data.Clips, other: data.Clips | None) -> None:
 
 def _method() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", width="content", gap="xxsmall"):
-        now = _option("map", METHODS)
+        now = _doubted("Map", "map", METHODS)
         key = reports.shows(f"{_PAGE}_map", now)
         st.segmented_control("Map", METHODS, key=key, on_change=_keep, args=("map", METHODS[0], key), required=True)
         wanted = list(Drawing(method=now).options())
@@ -166,7 +167,16 @@ def _method() -> None:
                     title, low, high, step, note = _SLIDERS[name]
                     own = reports.shows(f"{_PAGE}_{name}", _number(name))
                     default = getattr(Drawing(), name)
-                    st.slider(title, low, high, step=step, key=own, help=note, on_change=_keep, args=(name, default, own))
+                    st.slider(
+                        markdown(title),
+                        low,
+                        high,
+                        step=step,
+                        key=own,
+                        help=markdown(note),
+                        on_change=_keep,
+                        args=(name, default, own),
+                    )
 
 
 def _shapes(of: data.Clips) -> list[str]:
@@ -174,8 +184,17 @@ def _shapes(of: data.Clips) -> list[str]:
 
 
 def _select(title: str, name: str, options: Sequence[str], say: Callable[[str], str] = str, help: str | None = None) -> None:
-    key = reports.shows(f"{_PAGE}_{name}", _option(name, options))
-    st.selectbox(title, options, key=key, format_func=say, on_change=_keep, args=(name, options[0], key), help=help, width=136)
+    key = reports.shows(f"{_PAGE}_{name}", _doubted(title, name, options, say))
+    st.selectbox(
+        markdown(title),
+        options,
+        key=key,
+        format_func=say,
+        on_change=_keep,
+        args=(name, options[0], key),
+        help=help and markdown(help),
+        width=136,
+    )
 
 
 def _keep(name: str, default: Any, key: str) -> None:
@@ -188,6 +207,14 @@ def _option(name: str, options: Sequence[str]) -> Any:
     """The choice in the URL, if it is one of those that there are; else the first."""
     value = session.option(f"{_PAGE}.{name}", options[0])
     return value if value in options else options[0]
+
+
+def _doubted(title: str, name: str, options: Sequence[str], say: Callable[[str], str] = str) -> Any:
+    """As ``_option``, which says where the address names another."""
+    asked, chosen = session.option(f"{_PAGE}.{name}", options[0]), _option(name, options)
+    if asked != chosen and address.told(f"o.{_PAGE}.{name}", asked):
+        address.doubt(f"a choice of “{title}”", say(chosen))
+    return chosen
 
 
 def _number(name: str) -> Any:

@@ -187,7 +187,7 @@ function showTip(m, { row, own, x, y }) {
   const picture = make("img")
   picture.alt = ""
   picture.onerror = () => picture.remove()
-  picture.src = `/thumbs/${encodeURIComponent(`${own ? own.corpus : m.data.corpus}.${own ? own.id : m.table.ids[row]}`)}`
+  picture.src = `${m.data.base ?? ""}/thumbs/${encodeURIComponent(`${own ? own.corpus : m.data.corpus}.${own ? own.id : m.table.ids[row]}`)}`
   const text = make("div")
   text.append(make("b", "", own ? own.title : m.table.ids[row]))
   const facts = make("dl")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import jobs, services, session
+from app import jobs, say, services, session
 from app.embeddings import Figure, Near, Own, choices, data, scatter, strip
 from app.embeddings import figures as row_of_figures
 from app.embeddings.choices import Pick, Side
@@ -268,7 +268,7 @@ def _table(of: data.Clips, rows: pd.DataFrame) -> None:
         table["confidence"] *= 100
     table.insert(0, "picture", services.pictures(of.model, ids))
     order = "; the surest mistakes first" if "correct" in rows else ""
-    st.caption(
+    say.caption(
         f"{'The first ' if len(rows) > _ROWS else ''}{len(ids):,} of {len(rows):,} clips{order}. Choose a row for its neighbours."
     )
     turn = st.session_state.setdefault("embeddings_turn", 0)

@@ -11,6 +11,7 @@ import streamlit as st
 from app import jobs, services, session
 from app.export import files
 from app.progress import finished
+from core.text import markdown
 
 _PAGE = "One HTML file that plays the clip with heatmap, lanes, answers, masking and the model's card, without a server."
 _VIDEO = "The clip with heatmap, answers by head, all classes and the lanes, to be shown to others."
@@ -54,9 +55,11 @@ def _made(label: str, hint: str, out: Path, work: Callable[[jobs.Progress], None
     """A file that takes a while: a press makes it, and then it can be saved."""
     if not out.is_file():
         wanted = f"export-{out.name}"
-        if jobs.find(wanted) is None and not st.button(label, width="stretch", key=f"make-{out.suffix}", help=hint):
+        if jobs.find(wanted) is None and not st.button(
+            markdown(label), width="stretch", key=f"make-{out.suffix}", help=markdown(hint)
+        ):
             return
         if not finished(jobs.ensure(wanted, work, "export")):
             return
     mime = "video/mp4" if out.suffix == ".mp4" else "text/html"
-    st.download_button(f"Save: {label}", out.read_bytes, name, mime, on_click="ignore", type="primary", width="stretch")
+    st.download_button(f"Save: {markdown(label)}", out.read_bytes, name, mime, on_click="ignore", type="primary", width="stretch")

@@ -80,7 +80,9 @@ def show(title: str, table: pd.DataFrame, looked: Looked, card: Callable[[str, p
     cards(title, shown, key="cases", act=lambda clip, action: _act(clip, action, looked, table), empty=empty)
     if len(table) > count:
         more = min(2 * PAGE, len(table) - count)
-        st.button(f"Show {more} more of {len(table)}", on_click=session.choose_option, args=("failures.count", str(count + more)))
+        st.button(
+            f"Show {more:d} more of {len(table)}", on_click=session.choose_option, args=("failures.count", str(count + more))
+        )
 
 
 def class_card(clip: str, row: pd.Series, looked: Looked) -> Card:
@@ -167,4 +169,4 @@ def _act(clip: str, action: str, looked: Looked, table: pd.DataFrame) -> None:
 
 def _count() -> int:
     said = session.option("failures.count")
-    return min(int(said), 2000) if said.isascii() and said.isdigit() and int(said) > 0 else PAGE
+    return min(int(said), 2000) if said.isascii() and said.isdigit() and len(said) < 9 and int(said) > 0 else PAGE

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import reports, services, session
+from app import address, reports, services, session
 from app.failures import data, figures, lists
 from app.failures.lists import Looked
 from app.matrix import matrix
@@ -222,11 +222,8 @@ def _choose_slice(key: str) -> None:
 
 def _pair(name: str) -> tuple[str, str] | None:
     """An option that holds two texts."""
-    try:
-        first, second = json.loads(session.option(name))
-    except (ValueError, TypeError):
-        return None
-    return str(first), str(second)
+    said = address.parsed(session.option(name))
+    return (str(said[0]), str(said[1])) if isinstance(said, list) and len(said) == 2 else None
 
 
 def _modalities(model: str) -> dict[str, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from app.library import Sheet, data, sheets
 from core.admit import Report
 from core.choices import KINDS, Question, answered
 from core.errors import UserError
+from core.text import markdown
 
 _NUMBER = 160
 _WORDS = 480
@@ -35,11 +36,11 @@ def form(one: data.Arriving, report: Report, begin: Callable[[data.Arriving, dat
 def _field(question: Question, key: str) -> str:
     name = f"answer-{question.field}-{key}"
     if not question.options:
-        return st.text_input(question.title, question.default, key=name, width=_WORDS, help="Separated by commas.")
+        return st.text_input(markdown(question.title), question.default, key=name, width=_WORDS, help="Separated by commas.")
     at = question.options.index(question.default) if question.default in question.options else None
     width = _NUMBER if question.field in ("heads", "causal") else _WORDS // 2
     chosen = st.selectbox(
-        question.title, question.options, at, key=name, width=width,
+        markdown(question.title), question.options, at, key=name, width=width,
         format_func=lambda option: KINDS.get(option, option or "the file itself"),
     )  # fmt: skip
     return chosen or ""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import streamlit as st
 
-from app import reports, session
+from app import reports
 from core.corpora import folder
 
 _COLUMNS = "library.columns"
@@ -16,13 +14,8 @@ _WIDTH = 190
 
 
 def chosen(place: str) -> dict[str, str]:
-    """Field -> column, as chosen for the table at a place; nothing where nobody chose, or chose for another place."""
-    try:
-        found = json.loads(session.option(_COLUMNS, "{}"))
-        own = found.get(place, {})
-        return {field: own[field] for field in _FIELDS if isinstance(own.get(field), str) and own[field]}
-    except (ValueError, AttributeError):
-        return {}
+    """Field -> column, as chosen for the table at a place; nothing where nobody chose."""
+    return dict(st.session_state.get(_COLUMNS, {}).get(place, {}))
 
 
 def offered(place: str) -> bool:
@@ -51,5 +44,6 @@ def _called(column: str) -> str:
 
 def _choose(place: str, field: str, key: str) -> None:
     if reports.news(key, st.session_state[key]):
-        own = {name: column for name, column in (chosen(place) | {field: st.session_state[key]}).items() if column}
-        session.choose_option(_COLUMNS, json.dumps({place: own}) if own else "{}", "{}")
+        own = chosen(place) | {field: st.session_state[key]}
+        # Not in the address, as the folder is not.
+        st.session_state[_COLUMNS] = {place: {name: column for name, column in own.items() if column}}

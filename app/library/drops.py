@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from app.gate import visitors
 from core import library
 from core.errors import UserError
 from core.filekinds import HEAD, TABLES, fault_of
@@ -33,6 +34,8 @@ _CHUNK = 4 << 20
 _MOST_WAITING = 32
 _MOST_TICKETS = 1000
 _FORGOTTEN = 3600.0
+# A page that is open for longer gets another address when it is used.
+_LAPSES = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -44,37 +47,52 @@ class Arrival:
     at: float
 
 
-# Ticket -> id -> file.
-_TICKETS: dict[str, dict[str, Arrival]] = {}
+@dataclass
+class _Ticket:
+    """For whom it is and since when, and id -> file of what came with it."""
+
+    owner: str
+    at: float
+    arrived: dict[str, Arrival] = field(default_factory=dict)
+
+
+_TICKETS: dict[str, _Ticket] = {}
 _LOCK = threading.Lock()
 
 
 def ticket() -> str:
-    """A new address to send files to; the oldest ones lapse."""
+    """A new address to send files to, for the browser whose page it stands on; the oldest ones lapse."""
     made = secrets.token_urlsafe(24)
     with _LOCK:
-        _TICKETS[made] = {}
+        _TICKETS[made] = _Ticket(visitors.current(), time.monotonic())
         for old in list(_TICKETS)[:-_MOST_TICKETS]:
-            for arrival in _TICKETS.pop(old).values():
+            for arrival in _TICKETS.pop(old).arrived.values():
                 shutil.rmtree(arrival.path.parent, ignore_errors=True)
     return made
 
 
-def known(made: str) -> bool:
-    return made in _TICKETS
+def known(made: str, by: str | None = None) -> bool:
+    """Whether files may be sent to it.
+
+    Args:
+        by: the browser that would send them; that whose page is being made if left out.
+    """
+    one = _TICKETS.get(made)
+    return one is not None and time.monotonic() - one.at < _LAPSES and one.owner == (visitors.current() if by is None else by)
 
 
 def take(made: str, told: Any) -> list[Arrival]:
     """The files that a browser says it has sent, each once. What it says of files that never came is passed over."""
     ids = [one.get("id") for one in told if isinstance(one, Mapping)] if isinstance(told, Sequence) else []
     with _LOCK:
-        arrived = _TICKETS.get(made, {})
+        arrived = _TICKETS[made].arrived if known(made) else {}
         return [arrived.pop(one) for one in ids if isinstance(one, str) and one in arrived]
 
 
 async def receive(request: Request) -> Response:
     """``PUT /drops/{ticket}?name=…``: write the body to disk; stop as soon as it is too large."""
-    arrived = _TICKETS.get(request.path_params["ticket"])
+    made = request.path_params["ticket"]
+    arrived = _TICKETS[made].arrived if known(made, visitors.of(request.scope)) else None
     name = shown(Path(request.query_params.get("name", "")).name or "file")
     if arrived is None:
         return _refused("This page is too old to take files: reload it.", 403)

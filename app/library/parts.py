@@ -9,13 +9,15 @@ from typing import Any
 
 import streamlit as st
 
-from app import jobs, reports, services, session
+from app import address, jobs, reports, services, session
+from app.gate.terms import base
 from app.library import Sheet, asking, columns, data, drops, sheets, view, zone
 from app.progress import finished
 from core import devices, library
 from core.errors import UserError
 from core.layouts import LAYOUTS
 from core.spreadsheet import csv_of
+from core.text import markdown
 
 _TICKET = "library.ticket"
 _ARRIVING = "library.arriving"
@@ -34,7 +36,7 @@ def drop() -> None:
         st.session_state[_TICKET] = drops.ticket()
     known = devices.devices()
     device = st.session_state.get("library.device", devices.CPU)
-    zone(f"/drops/{st.session_state[_TICKET]}", key="library-zone", dropped=_dropped)
+    zone(f"{base()}/drops/{st.session_state[_TICKET]}", key="library-zone", dropped=_dropped)
     left, right = st.columns([1, 2], vertical_alignment="bottom")
     left.selectbox("Device", list(known), format_func=lambda d: known[d], key="library.device", help="Where the model will run.")
     with right.form("library-path", border=False, enter_to_submit=True):
@@ -210,12 +212,11 @@ def _queue(job_id: str, names: list[str], left: int) -> None:
 
 
 def _shown(names: list[str]) -> list[str]:
-    try:
-        wanted = json.loads(session.option(_SHOWN, "[]"))
-    except ValueError:
-        wanted = []
+    wanted = address.parsed(session.option(_SHOWN))
     shown = [name for name in names if isinstance(wanted, list) and name in wanted][:_MOST_SHOWN]
     current = session.current().model
+    if wanted and not shown and address.told(f"o.{_SHOWN}", session.option(_SHOWN)):
+        address.doubt("a model", current if current in names else names[0])
     return shown or [current if current in names else names[0]]
 
 
@@ -242,7 +243,9 @@ def _actions(name: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label, help_text = ("Look at a clip" if imported else "Ask it"), "Open the Clip page."
         wanted = bool(unfit) and not imported
-        if st.button(label, key=f"ask-{name}", icon=":material/smart_display:", disabled=wanted, help=help_text):
+        if st.button(
+            markdown(label), key=f"ask-{name}", icon=":material/smart_display:", disabled=wanted, help=markdown(help_text)
+        ):
             session.update(model=name)
             session.go("clip")
         if imported and st.button("Failures", key=f"failures-{name}", icon=":material/rule:", help="Open the Failures page."):
@@ -313,7 +316,8 @@ def _restore(entry: data.Removable) -> None:
 
 def corpora(model: str | None) -> None:
     """Those that have a name, and one in a folder on the machine that runs the app."""
-    folder, names = session.option(_CORPUS), services.corpus_names()
+    # Not in the address: a link must not have the server look into a folder.
+    folder, names = str(st.session_state.get(_CORPUS, "")), services.corpus_names()
     found, read = [], False
     for place in dict.fromkeys([*names, folder]):
         if place:
@@ -334,9 +338,9 @@ def corpora(model: str | None) -> None:
     with st.container(horizontal=True):
         for name in names:
             if name != services.corpus_name():
-                st.button(f"Look at {name}", key=f"look-{name}", on_click=services.look_at, args=(name,))
+                st.button(f"Look at {markdown(name)}", key=f"look-{name}", on_click=services.look_at, args=(name,))
         if folder and folder not in names and read:
-            st.button(f"Add {data.name_for(folder)}", on_click=_add, args=(folder,), type="primary")
+            st.button(f"Add {markdown(data.name_for(folder))}", on_click=_add, args=(folder,), type="primary")
     key = reports.shows("library.folder", folder)
     st.text_input(
         "Another corpus: its folder, or its table of clips, on the machine that runs the app",
@@ -349,13 +353,13 @@ def corpora(model: str | None) -> None:
 
 def _keep_folder(key: str) -> None:
     if reports.news(key, st.session_state[key]):
-        session.choose_option(_CORPUS, st.session_state[key].strip())
+        st.session_state[_CORPUS] = st.session_state[key].strip()
 
 
 def _add(folder: str) -> None:
     """Remember the corpus in a folder by the folder's name, and look at it."""
     try:
         services.look_at(data.add_corpus(folder, columns.chosen(folder)))
-        session.choose_option(_CORPUS, "")
+        st.session_state[_CORPUS] = ""
     except UserError as error:
         st.session_state[_UNADDED] = str(error)

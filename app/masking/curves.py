@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import choose, jobs, reports, services, session
+from app import address, choose, jobs, reports, say, services, session
 from app.masking import data, figure
 from app.pick import pick
 from app.progress import finished
@@ -42,12 +42,15 @@ def section(model: str) -> None:
         _measure([name for name in names if name not in tables], asked, len(source.table))
         _draw(tables, names, metric, title, picture)
     except UserError as error:
-        st.error(str(error))
+        say.error(error)
 
 
 def _models(model: str) -> list[str]:
     known = services.askable()
-    wanted = [name for name in session.option(_MODELS).split(",") if name in known] or [model]
+    asked = [name for name in session.option(_MODELS).split(",") if name]
+    wanted = [name for name in asked if name in known] or [model]
+    if set(asked) - set(known) and address.told(f"o.{_MODELS}", session.option(_MODELS)):
+        address.doubt("a model", ", ".join(wanted))
     key = reports.shows("masking_models", wanted)
 
     def keep() -> None:
@@ -75,7 +78,7 @@ def _measure(missing: list[str], asked: Curves, clips: int) -> None:
     running = [name for name in missing if jobs.find(data.curves_job(name, asked))]
     waiting = [name for name in missing if name not in running]
     if waiting and st.button(
-        f"Measure {len(waiting)} {'model' if len(waiting) == 1 else 'models'} on {clips} clips", type="primary"
+        f"Measure {len(waiting)} {'model' if len(waiting) == 1 else 'models'} on {clips:d} clips", type="primary"
     ):
         for name in waiting:
             data.ask_curves(name, asked)
@@ -91,7 +94,9 @@ def _draw(tables: dict[str, pd.DataFrame], names: list[str], metric: str, title:
     without = [name for name, table in tables.items() if metric not in table]
     tables = {name: table for name, table in tables.items() if metric in table}
     if without:
-        st.info(f"Not measured by {title}: {len(without)} of the models answer another kind of question; choose another measure.")
+        say.info(
+            f"Not measured by {title}: {len(without)} of the models answer another kind of question; choose another measure."
+        )
     if not tables:
         return
     places = {name: i for i, name in enumerate(names)}

@@ -32,7 +32,7 @@ def spec(model: str) -> ModelSpec:
 def grid_url(item: services.Clip, model: str, change: Perturbation) -> str:
     """Where the browser finds the answers at every share; empty while nobody has reckoned them."""
     path = _grid_path(item, model, change)
-    return shelf.lend("grids", path.stem, path) if path.is_file() else ""
+    return shelf.lend("grids", path.stem, path, services.owner_of(item.corpus)) if path.is_file() else ""
 
 
 def grid_soon(item: services.Clip, model: str, change: Perturbation) -> str:

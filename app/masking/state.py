@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import streamlit as st
 
-from app import session
+from app import address, say, session
 from core.errors import UserError
 from core.perturbation import FILLINGS, PATTERNS, WHOLE, Perturbation, Spans
 
@@ -42,13 +42,22 @@ def read(options: Mapping[str, str], modalities: Mapping[str, Any]) -> Perturbat
         return Perturbation()
 
 
-def shown() -> dict[str, str]:
+def shown(heads: Collection[str], labels: Collection[str]) -> dict[str, str]:
     """Which head's answer and which class the page looks at; empty for the first and the predicted one."""
-    return {name: session.option(_PREFIX + name) for name in ("head", "class")}
+    asked = {name: session.option(_PREFIX + name) for name in ("head", "class")}
+    known = {"head": heads, "class": labels}
+    for name, value in asked.items():
+        if value not in known[name] and address.told(f"o.{_PREFIX}{name}", value):
+            say.warning(f"The address names a {name} that the model does not have: its first choice is shown.")
+    return {name: value if value in known[name] else "" for name, value in asked.items()}
 
 
-def for_browser(change: Perturbation) -> dict[str, Any]:
-    """The state as the board speaks of it, with its own mark where it is what the board itself reported last."""
+def for_browser(change: Perturbation, heads: Collection[str], labels: Collection[str]) -> dict[str, Any]:
+    """The state as the board speaks of it, with its own mark where it is what the board itself reported last.
+
+    Args:
+        heads, labels: those that the model has.
+    """
     state = {
         "keep": dict(change.keep),
         "pattern": change.pattern,
@@ -56,7 +65,7 @@ def for_browser(change: Perturbation) -> dict[str, Any]:
         "seed": change.seed,
         "burst": change.burst,
         "spans": {m: [list(span) for span in spans] for m, spans in change.spans.items()},
-        **shown(),
+        **shown(heads, labels),
     }
     stamp, options = st.session_state.get(_ECHO, ("", None))
     return state | {"stamp": stamp if options == _own() else ""}

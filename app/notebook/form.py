@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from app import services, session
+from app import say, services, session
 from app.notebook import report
 from app.verdict import Verdict
 from core import notes
@@ -69,7 +69,7 @@ def _dialog(corpus: str, clip_id: str, model: str) -> None:
     try:
         case = known or _from_survey(services.clip(corpus, clip_id), model)
     except UserError as error:
-        st.error(str(error))
+        say.error(error)
         return
     if _write(case):
         st.session_state.pop(_NOTING, None)
@@ -110,7 +110,7 @@ def _write(case: Note) -> bool:
         written = replace(base, text=text, tags=tuple(map(str, tags)), page=seen.page, link=seen.link, facts=seen.facts)
         saved = notes.save(written)
     except UserError as error:
-        st.error(str(error))
+        say.error(error)
         return False
     except OSError:
         st.error("The note could not be written: the disk is full, or its folder may not be written to.")

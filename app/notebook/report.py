@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from app import jobs
+from app.gate.visitors import bound
 from app.notebook import cases
 from app.progress import finished
 from core import __version__
@@ -18,6 +19,7 @@ from core import report as files
 from core.features.store import key_of
 from core.notes import Note
 from core.report import Entry
+from core.text import markdown
 
 TITLE = "Notes on cases"
 _CLIPS = "Clips show people: put them in only if all who will read the report may see them."
@@ -38,7 +40,7 @@ def downloads(notes: Sequence[Note], key: str) -> None:
     with st.container(horizontal=True):
         for label, make, name, mime in kinds:
             st.download_button(
-                label, partial(make, tuple(notes), root), name, mime, key=f"{key}-{label}", on_click="ignore",
+                markdown(label), bound(partial(make, tuple(notes), root)), name, mime, key=f"{key}-{label}", on_click="ignore",
                 icon=":material/download:",
             )  # fmt: skip
 

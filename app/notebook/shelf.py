@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import services, session
+from app import say, services, session
 from app.cards import Action, Card, cards
 from app.notebook import form, report
 from app.pick import pick
@@ -20,7 +20,7 @@ def notebook() -> None:
     """The notes and their report."""
     known, broken = notes.find_all()
     if broken:
-        st.warning(f"{len(broken)} of the files in {notes.data_root() / 'notes'} cannot be read and were left as they are.")
+        say.warning(f"{len(broken)} of the files in {notes.data_root() / 'notes'} cannot be read and were left as they are.")
     _undo()
     tags = notes.tags_of(known)
     shown = known
@@ -78,4 +78,4 @@ def _bring_back(note_id: str) -> None:
     try:
         notes.restore(note_id)
     except UserError as error:
-        st.toast(str(error))
+        say.toast(error)

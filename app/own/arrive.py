@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from app.gate import visitors
 from app.library import drops
 from app.own import store
 from core.errors import UserError
@@ -20,12 +21,13 @@ LIMIT_MB = 4096
 async def receive(request: Request) -> Response:
     """``PUT /own/{ticket}?name=…``: the id of the clip that was stored, or one sentence that says why none was."""
     name = shown(Path(request.query_params.get("name", "")).name or "clip")
-    if not drops.known(request.path_params["ticket"]):
+    owner = visitors.of(request.scope)
+    if not drops.known(request.path_params["ticket"], owner):
         return _refused("This page is too old to take files: reload it.", 403)
     path = store.incoming()
     try:
         await drops.write(request, path, name, LIMIT_MB)
-        return JSONResponse({"id": await run_in_threadpool(store.keep, path, name)})
+        return JSONResponse({"id": await run_in_threadpool(store.keep, path, name, owner)})
     except UserError as error:
         return _refused(str(error), 422)
     except (ClientDisconnect, OSError):

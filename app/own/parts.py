@@ -7,7 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from app import services, session
+from app import say, services, session
+from app.gate.terms import base
 from app.library import drops
 from app.own import arrive, removal, store
 from core import player as browser
@@ -53,7 +54,7 @@ def _url() -> str:
     ticket = st.session_state.get(_TICKET, "")
     if not drops.known(ticket):
         ticket = st.session_state[_TICKET] = drops.ticket()
-    return f"/own/{ticket}"
+    return f"{base()}/own/{ticket}"
 
 
 def _arrived(key: str) -> None:
@@ -70,14 +71,14 @@ def _who_can_look() -> str:
     chosen, others = session.current().model, services.askable()
     if chosen not in services.models() or not services.unasked(chosen) or not others:
         return chosen
-    st.toast(f"{chosen} was imported and cannot look at new clips: {others[0]} looks at yours.")
+    say.toast(f"{chosen} was imported and cannot look at new clips: {others[0]} looks at yours.")
     return others[0]
 
 
 def menu(clip: services.Clip, model: str) -> None:
     """What its owner can do with a clip: nothing where it is not a person's own."""
     if told := st.session_state.pop(_DELETED, ""):
-        st.toast(told, duration="long")
+        say.toast(told, duration="long")
     own = store.find(clip.id) if clip.corpus == services.UPLOADS else None
     if own is None:
         return

@@ -6,7 +6,8 @@
             <id>.browser.mp4    a copy for browsers where they cannot play the file itself; <id>.playable.json names it
             <id>.<how>.…        the same two of another sound track, or of a file that is not read simply as its frames say
 
-The id is a hash of the file's content, so a file that comes twice is one clip. All that belongs to a clip begins with its id.
+The id is a hash of the file's content and owner, so a file that comes twice is one clip. All that belongs to a clip begins with
+its id.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from app.gate import visitors
 from core import media
 from core.errors import UserError
 from core.features.store import cache_root, key_of, write_atomically
@@ -45,7 +47,7 @@ class OwnClip:
         seconds: its length; 0 where it was not noted.
         stretch: (start, end) in seconds of the original; None where all of it is analysed, or nothing was chosen yet.
         added: when it came, seconds since the epoch.
-        owner: whose it is; "" for everybody who uses this server.
+        owner: the browser that sent it, as ``app.gate.visitors`` names it; "" for this machine's own.
     """
 
     id: str
@@ -65,8 +67,8 @@ class OwnClip:
 
 
 def visible(clip: OwnClip) -> bool:
-    """Whether whoever asks may know of the clip. The one place that a server of several people has to change."""
-    return clip.owner == ""
+    """Whether whoever asks may know of the clip: where others than this machine's own come, only the browser that sent it."""
+    return clip.owner == visitors.current()
 
 
 def listed() -> list[OwnClip]:
@@ -101,7 +103,9 @@ def keep(arrived: Path, name: str, owner: str = "") -> str:
     try:
         info = _probe(arrived, name)
         with arrived.open("rb") as file:
-            clip_id = hashlib.file_digest(file, "sha256").hexdigest()[:24]
+            digest = hashlib.file_digest(file, "sha256")
+        digest.update(owner.encode())
+        clip_id = digest.hexdigest()[:24]
         stored = f"{clip_id}{_kind(name, info)}"
         with _LOCK:
             before = _read(clip_id, ".json") or {}
@@ -115,13 +119,13 @@ def keep(arrived: Path, name: str, owner: str = "") -> str:
     return clip_id
 
 
-def save(name: str, data: BinaryIO) -> str:
+def save(name: str, data: BinaryIO, owner: str = "") -> str:
     """``keep`` of an open file's content."""
     part = incoming()
     with part.open("wb") as out:
         data.seek(0)
         shutil.copyfileobj(data, out)
-    return keep(part, name)
+    return keep(part, name, owner)
 
 
 def rename(clip_id: str, name: str) -> None:

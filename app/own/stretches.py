@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app import jobs, services, session, shelf
+from app import jobs, say, services, session, shelf
 from app.own import parts, removal, store
 from app.progress import finished
 from core import media, stretch
@@ -40,7 +40,7 @@ def choose(clip: services.Clip) -> None:
                 _look(own)
             return
         # Another one may do.
-        st.error(job.error)
+        say.error(job.error)
         jobs.forget(job.id)
         st.session_state.pop(_CHOSEN, None)
     if not _peaks_path(own).is_file():
@@ -65,8 +65,8 @@ def _picker(own: store.OwnClip) -> None:
     data = {
         "id": own.id, "name": own.name, "duration": own.seconds, "start": start, "end": end, "tiles": _tiles(own),
         "shortest": stretch.SHORTEST, "longest": stretch.LONGEST,
-        "peaks": shelf.lend("strips", _peaks_path(own).name, _peaks_path(own)),
-        "strip": shelf.lend("strips", strip.name, strip) if strip.is_file() else "",
+        "peaks": shelf.lend("strips", _peaks_path(own).name, _peaks_path(own), own.owner),
+        "strip": shelf.lend("strips", strip.name, strip, own.owner) if strip.is_file() else "",
     }  # fmt: skip
     _PICKER(key="own_picker", data=data, on_chosen_change=_choose)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app import jobs, shelf
 from app.services.browsing import opened
-from app.services.clips import Clip, playable, prepare, truth_known
+from app.services.clips import Clip, owner_of, playable, prepare, truth_known
 from app.services.known import analyzer, heads, imported, spec
 from app.verdict import Verdict
 from core.analyzer import Analysis
@@ -93,8 +93,8 @@ def timeline(found: Result) -> Timeline:
     return Timeline.from_bytes(found.timeline.read_bytes())
 
 
-def timeline_url(result: Result) -> str:
-    return shelf.lend("timelines", result.key, result.timeline)
+def timeline_url(result: Result, item: Clip) -> str:
+    return shelf.lend("timelines", result.key, result.timeline, owner_of(item.corpus))
 
 
 def without_media(item: Clip, model: str) -> Said | None:

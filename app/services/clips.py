@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from app import shelf
+from app.gate import visitors
 from app.own import store
 from app.services.browsing import DEMO, corpus, corpus_names, opened
 from app.services.known import corpus_of, corpus_of_table, imported
@@ -109,6 +110,14 @@ def corpus_here(name: str) -> bool:
     return name == UPLOADS or name in corpus_names() or any(entry.corpus == name for entry in imports.entries().values())
 
 
+def clip_here(corpus_name: str, clip_id: str) -> bool:
+    """Whether there is a clip of that name; of uploads, and of a corpus that cannot be read, ``clip`` says what is wrong."""
+    try:
+        return corpus_name == UPLOADS or clip_id in _named(corpus_name, clip_id).table.index
+    except UserError:
+        return True
+
+
 def clips_of(model: str | None) -> pd.DataFrame:
     """The table of the clips that a model's answers are about; empty where it is not there."""
     try:
@@ -138,7 +147,12 @@ def media_url(item: Clip) -> str:
     name = _own_name(item.media) if item.corpus == UPLOADS else item.id
     # Another track is another file.
     name = f"{name}.sound{item.track}" if item.track else name
-    return shelf.lend("clips", f"{item.corpus}.{name}", media_file(item))
+    return shelf.lend("clips", f"{item.corpus}.{name}", media_file(item), owner_of(item.corpus))
+
+
+def owner_of(corpus_name: str) -> str:
+    """Whose browser alone may have what belongs to a clip: whoever sees somebody's own clip is its owner. "" for everybody."""
+    return visitors.current() if corpus_name == UPLOADS else ""
 
 
 def media_file(item: Clip) -> Path:
@@ -182,7 +196,7 @@ def browser_copy(item: Clip) -> Path:
 def thumb_url(corpus_name: str, clip_id: str, path: Path) -> str:
     """Where the browser finds a picture of the clip; the file itself is not lent with it."""
     name = _own_name(path) if corpus_name == UPLOADS else clip_id
-    return shelf.lend("pictures", f"{corpus_name}.{name}", path).replace("/pictures/", "/thumbs/", 1)
+    return shelf.lend("pictures", f"{corpus_name}.{name}", path, owner_of(corpus_name))
 
 
 def pictures(model: str, clips: Iterable[str], of: corpora.Corpus | None = None) -> list[str | None]:

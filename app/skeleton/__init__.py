@@ -51,7 +51,12 @@ def _shell(here: str) -> str:
     )
     nav = f'<nav aria-label="Pages">{links}</nav>'
     shell = f'<div id="shell"><aside><p>AffectScope</p></aside><main>{nav}{_frame(_AT_FIRST)}</main></div>'
-    return f'{_style()}{shell}<script type="module">{_read("shell.js")}</script>'
+    return f'{_style()}{shell}<script type="module">{script()}</script>'
+
+
+def script() -> str:
+    """The page's own script; the browser is told which may run."""
+    return _read("shell.js")
 
 
 def _frame(said: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import services, session
+from app import say, services, session
 from app.training import outlook
 from core.errors import UserError
 from core.models.base import MODELS
+from core.text import markdown
 from core.training.background import devices, regimes, start
 from core.training.recipes import recipe
 from core.training.runs import Order
@@ -28,7 +29,7 @@ def new_run(opened: bool) -> str:
             try:
                 name = start(order, services.models())
             except UserError as error:
-                st.error(str(error))
+                say.error(error)
                 return order.system
             session.choose_option("train.run", name)
             st.rerun()
@@ -78,7 +79,7 @@ def _order() -> Order:
 
 def _corpus() -> str:
     named = {BUNDLED: services.DEMO, **{name: name for name in services.corpus_names() if name != services.DEMO}}
-    kind = st.radio("Corpus", [*named, FOLDER], horizontal=True, key="train_corpus")
+    kind = st.radio("Corpus", [*named, FOLDER], format_func=markdown, horizontal=True, key="train_corpus")
     if kind in named:
         return named[kind]
     return st.text_input(

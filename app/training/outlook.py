@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from app import jobs
+from app import jobs, say
 from app.progress import finished
 from core.corpora import Corpus, is_named, open_corpus
 from core.errors import UserError
@@ -30,7 +30,7 @@ def show(order: Order) -> None:
             st.text(remark)
     if expected(order) is None and not finished(_ask(order)):
         return
-    st.caption(words(order, forecast.counts(split)))
+    say.caption(words(order, forecast.counts(split)))
 
 
 def expected(order: Order) -> float | None:

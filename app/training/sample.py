@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import services
+from app import say, services
 from app.training import curves
 from core import checkpoints
 from core.errors import UserError
@@ -31,7 +31,7 @@ def show(system: str) -> None:
         if (scores := curves.scores(rows, best)) is not None:
             with second:
                 st.plotly_chart(scores, key="sample_scores", config=config, alt="Accuracy on the development set, by head")
-        st.caption(curves.words(rows, best))
+        say.caption(curves.words(rows, best))
 
 
 def _about(name: str) -> str:

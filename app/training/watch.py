@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from app import choose, services, session
+from app import choose, say, services, session
 from app.training import curves, outlook
 from core.cards import held_out
 from core.errors import UserError
@@ -69,7 +69,7 @@ def _both(name: str, known: dict[str, Run]) -> None:
 
 def _show(run: Run) -> None:
     if error := st.session_state.pop(_ERROR, ""):
-        st.error(error)
+        say.error(error)
     _standing(run)
     _buttons(run)
     _curves(run)
@@ -80,19 +80,17 @@ def _show(run: Run) -> None:
 
 def _standing(run: Run) -> None:
     if run.state == "waiting":
-        st.info(run.why)
+        say.info(run.why)
     elif run.state == "running":
-        st.progress(
-            min(1.0, max(0.0, run.share if run.history else 0.0)),
-            text=doing(run, None if run.history else outlook.expected(run.order)),
-        )
+        share = min(1.0, max(0.0, run.share if run.history else 0.0))
+        say.progress(share, doing(run, None if run.history else outlook.expected(run.order)))
     elif run.state == "stopped":
         st.info(f"Stopped after {outlook.count(len(run.history), 'epoch')}. What these brought is kept: it can go on from there.")
     elif run.state == "failed":
-        st.error(run.why)
+        say.error(run.why)
     else:
         early = "" if len(run.history) >= run.order.epochs else ", then nothing better came"
-        st.success(f"Done: {outlook.count(len(run.history), 'epoch')}{early}. It is among the models of all pages as {run.id}.")
+        say.success(f"Done: {outlook.count(len(run.history), 'epoch')}{early}. It is among the models of all pages as {run.id}.")
 
 
 def doing(run: Run, expected: float | None = None) -> str:
@@ -150,7 +148,7 @@ def _curves(run: Run) -> None:
     if scores is not None:
         with second:
             st.plotly_chart(scores, key="train_scores", config=curves.config(picture, f"{run.id}-accuracy"))
-    st.caption(said)
+    say.caption(said)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.download_button(
             "Curves (CSV)", csv_of(curves.table(run.history)).encode(), f"{run.id}.csv", "text/csv", on_click="ignore",
@@ -165,10 +163,10 @@ def _result(run: Run) -> None:
     try:
         card = services.card(run.id)
     except UserError as error:
-        st.error(str(error))
+        say.error(error)
         return
     if caution := choose.caution(run.id):
-        st.warning(caution, icon=":material/warning:")
+        say.warning(caution, icon=":material/warning:")
     metrics = card.get("metrics", {})
     rows = [{"head": head} | {k: v for k, v in one.items() if isinstance(v, int | float)} for head, one in metrics.items()]
     if rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -14,11 +15,17 @@ import typer
 
 from core.cli.models import app
 from core.errors import UserError
+from core.text import shown
 
 _ROOT = Path(__file__).parents[2]
 _SERVER = _ROOT / "app" / "server.py"
 # Folders that a person may have named from where they stand, which the server does not.
 _FOLDERS = ("AFFECTSCOPE_CACHE", "AFFECTSCOPE_DATA")
+# What the server (app/gate) takes its terms from.
+_TOKEN, _HOSTS = "AFFECTSCOPE_TOKEN", "AFFECTSCOPE_ALLOWED_HOSTS"
+_SHORTEST_TOKEN = 16
+_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*|\[?[0-9A-Fa-f:]+\]?")
+_BASE_PATH = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*(/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)*")
 
 
 @app.command(name="app")
@@ -28,10 +35,27 @@ def open_app(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 8501,
     browser: Annotated[bool, typer.Option(help="Open the browser, where there is a desktop.")] = True,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Another name that it is reached under, as that of a reverse proxy; several times for several."),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help=f"A file with the link's token; ${_TOKEN} does the same. Without either, one is made."),
+    ] = None,
+    base_path: Annotated[str, typer.Option(help="What stands before every path, as in /affect behind a reverse proxy.")] = "",
 ) -> None:
-    """Open the dashboard, on this machine only unless --host says otherwise."""
+    """Open the dashboard, on this machine only unless --host says otherwise.
+
+    Others need the link that is printed: with --host or --allow-host it holds a token.
+    """
     _check_free(host, port)
     options = {"server.address": host, "server.port": str(port)} | ({} if browser else {"server.headless": "true"})
+    options |= {"server.baseUrlPath": _path(base_path)} if base_path else {}
+    # Through the environment: a command line can be read by everybody on this machine.
+    os.environ.update({_HOSTS: ",".join(map(_name, allow_host))} if allow_host else {})
+    os.environ.update({_TOKEN: _read(token_file)} if token_file else {})
+    _check_token(os.environ.get(_TOKEN, ""))
     command = [sys.executable, "-m", "streamlit", "run", str(_SERVER), *(f"--{name}={value}" for name, value in options.items())]
     # Streamlit finds its settings, and Python the app, from the project's folder.
     os.environ.update({name: str(Path(os.environ[name]).absolute()) for name in _FOLDERS if os.environ.get(name)})
@@ -40,6 +64,37 @@ def open_app(
         raise typer.Exit(subprocess.call(command))
     # In place of this process: whoever stops that stops the server.
     os.execv(sys.executable, command)
+
+
+def _name(host: str) -> str:
+    """Raises:
+    UserError: when it is no host name, as an address with http:// or a port.
+    """
+    if not _HOST_NAME.fullmatch(host):
+        raise UserError(f"{shown(host)} is no host name: give the name alone, as in --allow-host emotion.example.org.")
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _path(base: str) -> str:
+    if not _BASE_PATH.fullmatch(base.strip("/")):
+        raise UserError(f"{shown(base)} is no path of a web address: use letters, digits and slashes, as in --base-path /affect.")
+    return base.strip("/")
+
+
+def _read(token_file: Path) -> str:
+    try:
+        token = token_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{token_file} cannot be read: give a text file with the token alone.") from error
+    if not token:
+        raise UserError(f"{token_file} is empty: write a token of {_SHORTEST_TOKEN} characters or more into it.")
+    return token
+
+
+def _check_token(token: str) -> None:
+    """What ``app.gate.terms`` would refuse, before anything is started."""
+    if token and (len(token) < _SHORTEST_TOKEN or not token.isprintable()):
+        raise UserError(f"The link's token could be guessed or not be typed: take {_SHORTEST_TOKEN} letters and digits or more.")
 
 
 def _check_free(host: str, port: int) -> None:

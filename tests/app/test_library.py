@@ -254,17 +254,6 @@ def test_a_table_with_headings_of_its_own_has_its_columns_chosen(page, tmp_path:
     assert sorted(services.opened("interviews").table["label"]) == ["anger", "joy"]
 
 
-def test_columns_of_a_link_that_are_not_there_are_one_sentence(page, tmp_path: Path) -> None:
-    folder = tmp_path / "interviews"
-    folder.mkdir()
-    (folder / "clips.csv").write_text("clip,mood\nc1,anger\n", encoding="utf-8")
-    page.query_params["o.library.corpus"] = str(folder)
-    page.query_params["o.library.columns"] = json.dumps({str(folder): {"label": "![x](y)", "clip": 7}})
-    page.run()
-    assert not page.exception
-    assert "has no column" in sheets(page)[str(folder)]["lines"][0]
-
-
 @pytest.mark.parametrize("wanted", ["[", "7", '["gone"]', '{"a": 1}', "[[1]]"])
 def test_a_link_to_models_that_are_not_here_shows_the_first(page, wanted: str) -> None:
     page.query_params["o.library.shown"] = wanted
