@@ -8,6 +8,7 @@ from then on.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -82,7 +83,7 @@ def admit(
     report = out.with_name(out.name + ".report.json")
     told = json.dumps(asdict(choices) if choices else None)
     try:
-        arguments = [str(source.resolve()), str(out.resolve()), str(report.resolve()), layout, told]
+        arguments = [*map(os.path.abspath, (source, out, report)), layout, told]
         guard.run("core.admit", arguments, _MEMORY + _COPIES * size, seconds, check)
         return report_of(json.loads(report.read_text(encoding="utf-8")))
     except (OSError, ValueError):

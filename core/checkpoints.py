@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
@@ -24,7 +24,7 @@ from core import foreign
 from core.choices import NO_CHOICES, Choices
 from core.errors import UserError
 from core.features.store import content_hash, write_atomically
-from core.filling import check_sizes, fill, try_out
+from core.filling import LONGEST_LABEL, check_labels, check_sizes, fill, try_out
 from core.layouts import LAYOUTS
 from core.models import catalogue  # noqa: F401  (registers the systems)
 from core.models.base import MODELS, AVModel, ModelSpec
@@ -33,9 +33,8 @@ from core.tensorfiles import read_tensors
 from core.text import shown
 
 FORMAT = "affectscope-1"
-# Of a header's text, a class's name and a size in a config: far above what any model needs.
+# Of a header's text and a size in a config: far above what any model needs.
 LONGEST_HEADER = 4 << 20
-LONGEST_LABEL = 100
 LARGEST = 10**7
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
 # The checkpoint that is asked where nobody chose one.
@@ -156,21 +155,6 @@ def _described(name: str, metadata: Mapping[str, str], tensors: int) -> tuple[AV
     check_labels(model.spec.labels, name)
     check_labels(model.spec.heads, name)
     return model, card
-
-
-def check_labels(labels: Sequence[str], name: str) -> None:
-    """Refuse labels that a person could not tell apart, or that no line could hold.
-
-    Raises:
-        UserError: which names the first of them.
-    """
-    for label in labels:
-        if not label.strip() or not label.isprintable() or len(label) > LONGEST_LABEL:
-            raise UserError(
-                f"{name} calls a class {shown(label, 30)!r}: name each in plain text of at most {LONGEST_LABEL} characters."
-            )
-    if len(set(labels)) != len(labels):
-        raise UserError(f"{name} has two classes of one name: name each differently.")
 
 
 def _build(system: str, config: Mapping[str, Any], most_layers: int) -> AVModel:

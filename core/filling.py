@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ from core.models.base import AVModel
 from core.streams import Batch
 from core.text import shown
 
+# Of a class's name: far above what any model needs.
+LONGEST_LABEL = 100
 # Frames of each modality that a new model is asked about.
 _FRAMES = 2
 
@@ -99,3 +101,18 @@ def _numbers(value: object) -> list[int | float]:
     if isinstance(value, tuple):
         return [number for one in value for number in _numbers(one)]
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else []
+
+
+def check_labels(labels: Sequence[str], name: str) -> None:
+    """Refuse labels that a person could not tell apart, or that no line could hold.
+
+    Raises:
+        UserError: which names the first of them.
+    """
+    for label in labels:
+        if not label.strip() or not label.isprintable() or len(label) > LONGEST_LABEL:
+            raise UserError(
+                f"{name} calls a class {shown(label, 30)!r}: name each in plain text of at most {LONGEST_LABEL} characters."
+            )
+    if len(set(labels)) != len(labels):
+        raise UserError(f"{name} has two classes of one name: name each differently.")

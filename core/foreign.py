@@ -15,7 +15,7 @@ from torch import Tensor
 from core.choices import NO_CHOICES, Choices, Question, questions, settle
 from core.errors import UserError
 from core.filekinds import HEAD, fault_of
-from core.filling import check_sizes, fill, try_out
+from core.filling import check_labels, check_sizes, fill, try_out
 from core.layouts import LAYOUTS, VAVL_FILES, VAVL_NEEDED, is_vavl_part, own, recognise, vavl_part
 from core.models.auxformer import AuxFormer, AuxFormerConfig
 from core.models.base import AVModel
@@ -181,6 +181,8 @@ def read(path: Path, layout: str = "", choices: Choices = NO_CHOICES) -> Foreign
     """
     draft, name = ask(path, layout, choices.weights), shown(Path(path).name)
     config, assumed, answered = settle(draft.layout, draft.config, choices, name)
+    for named in (config.labels, getattr(config, "asked", ())):
+        check_labels(named, name)
     try:
         check_sizes(dataclasses.asdict(config))
     except UserError as error:

@@ -35,7 +35,9 @@ def convert(
 
     if out.suffix != ".safetensors":
         raise UserError(f"{out.name} does not end in .safetensors: name the file so.")
-    if not (source.exists() or source.is_symlink()):
+    if source.is_symlink() and not source.exists():
+        raise UserError(f"{source} is a link that leads to no file: choose the checkpoint itself.")
+    if not source.exists():
         raise UserError(f"There is no {source}: check the path.")
     if layout:
         LAYOUTS[layout]

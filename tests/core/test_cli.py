@@ -84,3 +84,11 @@ def test_a_users_error_is_one_sentence_without_a_traceback(tmp_path, monkeypatch
 def test_core_does_not_import_streamlit():
     code = "import sys, core.analyzer, core.cli, core.export, core.training.run; sys.exit('streamlit' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_analyze_imports_what_it_runs():
+    heavy = "{'pandas', 'scipy', 'sklearn', 'umap', 'plotly', 'torchmetrics', 'lightning', 'moviepy', 'streamlit'}"
+    imports = "import sys, core.checkpoints, core.analyzer, core.cli.analysis, core.stretch"
+    code = f"{imports}; sys.exit(repr({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stderr.strip() == "set()"

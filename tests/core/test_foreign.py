@@ -425,6 +425,8 @@ def test_four_pairs_of_outputs_are_four_answers(tmp_path: Path) -> None:
     named = foreign.read(path, choices=Choices(labels=("a", "b", "c", "d"))).model
     assert named.spec.heads == ("a", "b", "c", "d")
     assert "4 questions, and 3 names" in refused(path, choices=Choices(labels=("a", "b", "c")))
+    assert "two classes of one name" in refused(path, choices=Choices(labels=("a", "b", "c", "a")))
+    assert "plain text" in refused(path, choices=Choices(labels=("a", "b", "c", "d\n")))
 
 
 def test_heads_and_mask_are_asked_for_and_stand_on_the_card(tmp_path: Path) -> None:
