@@ -18,7 +18,8 @@ from tests.media_files import clip, ffmpeg, tone
 
 NAMES = [
     "12:30 interview.mp4", "50 %d.mp4", "-dash.mp4", "pipe:0", "pipe:0.mp4", "concat:a|b.mp4", "file:x.mp4",
-    "subfile,,start,0,,:x.mp4", "a?b#c&d.mp4", "new\nline.mp4", "[bold]x.mp4", "é漢🙂.mp4", os.fsdecode(b"not \xff unicode.mp4"), 251 * "l" + ".mp4",
+    "subfile,,start,0,,:x.mp4", "a?b#c&d.mp4", "new\nline.mp4", "[bold]x.mp4", "é漢🙂.mp4",
+    os.fsdecode(b"not \xff unicode.mp4"), 251 * "l" + ".mp4",
     125 * "ä" + ".mp4", "no ending", ".mp4", "text.csv",
 ]  # fmt: skip
 
@@ -75,7 +76,8 @@ KINDS = {
     ".wmv": "-c:v wmv2 -c:a wmav2", ".asf": "-c:v wmv2 -c:a wmav2", ".3gp": "-c copy", ".3g2": "-c copy", ".m2ts": "-c copy",
     ".mts": "-c copy", ".ts": "-c copy", ".ogv": "-c:v libtheora -c:a libvorbis", ".flv": "-c copy", ".m4v": "-c copy",
     ".mpg": "-c:v mpeg2video -c:a mp2 -r 25", ".vob": "-c:v mpeg2video -c:a mp2 -r 25", ".mov": "-c copy",
-    ".f4v": "-c copy", ".mka": "-vn -c copy", ".wma": "-vn -c:a wmav2", ".opus": "-vn -c:a libopus", ".oga": "-vn -c:a libvorbis", ".aiff": "-vn",
+    ".f4v": "-c copy", ".mka": "-vn -c copy",
+    ".wma": "-vn -c:a wmav2", ".opus": "-vn -c:a libopus", ".oga": "-vn -c:a libvorbis", ".aiff": "-vn",
     ".amr": "",
 }  # fmt: skip
 
