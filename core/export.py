@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from moviepy import AudioClip
 
 MAX_SIDE = 960
+# Frames that come sooner than this share of the usual time come at irregular ones.
+_REGULAR, _MOST_RATE = 0.8, 60
 # The ramp of a signed map, from 1 (B more) over 128 (alike) to 255 (A more).
 _DIVERGING = ("053061", "2166ac", "4393c3", "a6cee3", "f4f4f4", "fdc47a", "f08a24", "d95f02", "8a3a00")
 _INK = (235, 238, 242)
@@ -181,7 +183,7 @@ class _Painter:
         self.picture: np.ndarray | None
         self.index, (_, self.picture) = next(self.frames, (-1, (0.0, None)))
         self.upcoming = next(self.frames, None)
-        self.fps = probe(media).fps or 25
+        self.fps = _rate(timeline.frame_times, probe(media).fps or 25)
         titles = [one.title if one else "" for one in self.heatmaps]
         shape = None if self.picture is None else self.picture.shape[:2]
         self.sheet = Sheet(timeline, facts, titles, shape, scale)
@@ -199,6 +201,13 @@ class _Painter:
         boxes = self.timeline.boxes
         face = not 0 <= self.index < len(boxes) or bool(np.isfinite(boxes[self.index]).all())
         return self.sheet.at(time, self.painted[1], face)
+
+
+def _rate(times: np.ndarray, usual: float) -> float:
+    """Frames a second that leave none of a clip's out, where they come at irregular times."""
+    steps = np.diff(times)
+    shortest = float(np.percentile(steps, 10)) if len(steps) else 0.0
+    return min(_MOST_RATE, round(1 / shortest)) if shortest > 0 and shortest * usual < _REGULAR else usual
 
 
 def _find(timeline: Timeline, heatmap: str) -> list[Heatmap | None]:

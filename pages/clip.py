@@ -40,7 +40,7 @@ try:
         with place("clip", *about(clip, model)):
             heading(clip.title, choose.facts(clip), choose.caution(model))
             own.menu(clip, model)
-            tracks.menu(clip)
+            tracks.menu(clip.id, clip.file)
             if stretches.wanted(clip):
                 stretches.choose(clip)
             elif said := services.without_media(clip, model):

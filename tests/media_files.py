@@ -47,6 +47,15 @@ def joined(out: Path, *parts: Path) -> Path:
     return out
 
 
+def two_tracks(path: Path, first: media.Sound, second: media.Sound) -> Path:
+    """A video with two sound tracks."""
+    ffmpeg(
+        "-i", clip(path.with_name("p.mp4")), "-i", clip(path.with_name("1.mp4"), sound=first),
+        "-i", clip(path.with_name("2.mp4"), sound=second), "-map", "0:v", "-map", "1:a", "-map", "2:a", "-c", "copy", path,
+    )  # fmt: skip
+    return path
+
+
 def raw_container(path: Path, codec: str, times: list[float], pixels: str = "yuv420p", size=(48, 64)) -> Path:
     """Frames at any times in any container, by PyAV directly."""
     with av.open(str(path), "w") as container:

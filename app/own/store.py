@@ -46,6 +46,7 @@ class OwnClip:
         original: the file as it came.
         seconds: its length; 0 where it was not noted.
         stretch: (start, end) in seconds of the original; None where all of it is analysed, or nothing was chosen yet.
+        track: of the stretch, the sound track that was chosen; None for the first with sound.
         added: when it came, seconds since the epoch.
         owner: the browser that sent it, as ``app.gate.visitors`` names it; "" for this machine's own.
     """
@@ -59,6 +60,7 @@ class OwnClip:
     stretch: tuple[float, float] | None
     added: float
     owner: str
+    track: int | None = None
 
     @property
     def long(self) -> bool:
@@ -194,27 +196,29 @@ def _clip(clip_id: str) -> OwnClip | None:
         added = float(facts.get("added") or original.stat().st_mtime)
         seconds = float(facts.get("seconds") or 0)
         stretch = (float(facts["stretch"][0]), float(facts["stretch"][1])) if facts.get("stretch") else None
+        track = int(facts["track"]) if facts.get("track") else None
     except (OSError, ValueError, TypeError, IndexError, KeyError):
         return None
     name, label, owner = str(facts.get("name") or clip_id), facts.get("label"), str(facts.get("owner") or "")
-    clip = OwnClip(clip_id, name, label and str(label), original, original, seconds, stretch, added, owner)
+    clip = OwnClip(clip_id, name, label and str(label), original, original, seconds, stretch, added, owner, track)
     if not clip.long and not stretch:
         return clip
-    cut = cut_path(clip_id, stretch) if stretch else None
+    cut = cut_path(clip_id, stretch, track) if stretch else None
     return replace(clip, file=cut if cut and cut.is_file() else None)
 
 
-def cut_path(clip_id: str, stretch: tuple[float, float]) -> Path:
-    """Where a stretch of a clip lies once it is cut: another one is another file."""
+def cut_path(clip_id: str, stretch: tuple[float, float], track: int | None = None) -> Path:
+    """Where a stretch of a clip, with one sound track, lies once it is cut: another one is another file."""
     start, end = (round(1000 * moment) for moment in stretch)
-    return _folder() / f"{clip_id}.cut-{start}-{end}.mp4"
+    heard = f"-track-{track}" if track else ""
+    return _folder() / f"{clip_id}.cut-{start}-{end}{heard}.mp4"
 
 
-def keep_stretch(clip_id: str, stretch: tuple[float, float]) -> None:
+def keep_stretch(clip_id: str, stretch: tuple[float, float], track: int | None = None) -> None:
     """Have a stretch that was cut be the one that is analysed; the one before is deleted."""
-    _change(clip_id, stretch=list(stretch))
+    _change(clip_id, stretch=list(stretch), track=track)
     for path in files(clip_id):
-        if path.name.startswith(f"{clip_id}.cut-") and path != cut_path(clip_id, stretch):
+        if path.name.startswith(f"{clip_id}.cut-") and path != cut_path(clip_id, stretch, track):
             path.unlink(missing_ok=True)
 
 

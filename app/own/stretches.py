@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app import jobs, say, services, session, shelf
+from app import jobs, say, services, session, shelf, tracks
 from app.own import parts, removal, store
 from app.progress import finished
 from core import media, stretch
@@ -33,8 +33,9 @@ def choose(clip: services.Clip) -> None:
     own = store.find(clip.id)
     if own is None:
         return
-    if chosen := _chosen(own):
-        job = jobs.ensure(f"cut-{store.cut_path(own.id, chosen).stem}", partial(_cut, own, chosen), "export")
+    if found := _chosen(own):
+        chosen, track = found
+        job = jobs.ensure(f"cut-{store.cut_path(own.id, chosen, track).stem}", partial(_cut, own, chosen, track), "export")
         if not (job.done and job.error):
             if finished(job):
                 _look(own)
@@ -47,6 +48,7 @@ def choose(clip: services.Clip) -> None:
         if finished(jobs.ensure(f"afar-{own.id}", partial(_survey, own), "export")):
             st.rerun()
         return
+    tracks.menu(own.id, own.original)
     _picker(own)
     if own.file and st.button("Keep the stretch as it is", type="tertiary", on_click=parts.stay):
         st.rerun()
@@ -74,28 +76,30 @@ def _picker(own: store.OwnClip) -> None:
 def _choose() -> None:
     said = st.session_state["own_picker"].get("chosen") or {}
     try:
-        st.session_state[_CHOSEN] = str(said["id"]), (round(float(said["start"]), 1), round(float(said["end"]), 1))
+        stretch = round(float(said["start"]), 1), round(float(said["end"]), 1)
+        st.session_state[_CHOSEN] = str(said["id"]), (stretch, tracks.chosen(store.find(str(said["id"]))))
     except (KeyError, TypeError, ValueError):
         return
 
 
-def _chosen(own: store.OwnClip) -> tuple[float, float] | None:
-    """What was pressed for; or the stretch that is known and whose file is gone."""
+def _chosen(own: store.OwnClip) -> tuple[tuple[float, float], int | None] | None:
+    """The stretch that was pressed for, and the sound track; or those that are known and whose file is gone."""
     clip_id, chosen = st.session_state.get(_CHOSEN, ("", None))
     if clip_id == own.id:
         return chosen
-    return own.stretch if own.file is None else None
+    return (own.stretch, own.track) if own.file is None and own.stretch else None
 
 
-def _cut(own: store.OwnClip, chosen: tuple[float, float], progress: jobs.Progress) -> None:
-    out = store.cut_path(own.id, chosen)
+def _cut(own: store.OwnClip, chosen: tuple[float, float], track: int | None, progress: jobs.Progress) -> None:
+    out = store.cut_path(own.id, chosen, track)
     if not out.is_file():
         write_atomically(
-            out, lambda part: stretch.cut(own.original, part, *chosen, lambda done: progress("Cutting it out", done))
+            out,
+            lambda part: stretch.cut(own.original, part, *chosen, lambda done: progress("Cutting it out", done), track),
         )
     if own.file and own.file not in (out, own.original):
         removal.forget([own.file])
-    store.keep_stretch(own.id, chosen)
+    store.keep_stretch(own.id, chosen, track)
 
 
 def _survey(own: store.OwnClip, progress: jobs.Progress) -> None:

@@ -95,5 +95,6 @@ def _alike(own: tuple[int, int], size: tuple[int, int]) -> bool:
 def _drawn(frame: av.VideoFrame, turn: Turn, height: int, width: int) -> np.ndarray:
     if turn.swapped:
         height, width = width, height
-    picture = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
+    # By default each frame starts threads of its own, which takes longer than the work, and hundreds at once exhaust the system.
+    picture = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA", threads=1)
     return turn.apply(picture) if turn != AS_IT_IS else picture

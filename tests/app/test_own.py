@@ -164,7 +164,7 @@ def test_another_stretch_forgets_the_one_before(app, cache: Path, tmp_path: Path
     film = fake.clip(tmp_path / "film.mp4", seconds=2, size=(64, 64))
     clip_id = store.save("film.mp4", io.BytesIO(film.read_bytes()))
     for chosen in ((0.0, 1.0), (0.5, 1.7)):
-        stretches._cut(store.find(clip_id), chosen, lambda stage, share: None)
+        stretches._cut(store.find(clip_id), chosen, None, lambda stage, share: None)
         own = store.find(clip_id)
         assert (own.stretch, own.file.name) == (chosen, f"{clip_id}.cut-{round(1000 * chosen[0])}-{round(1000 * chosen[1])}.mp4")
         assert len(list(media.read_frames(own.file))) == round(25 * (chosen[1] - chosen[0]))

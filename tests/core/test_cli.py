@@ -11,8 +11,9 @@ import torch
 from typer.testing import CliRunner
 
 from core import checkpoints, cli
+from core.media import read_sound
 from core.models.auxformer import AuxFormer
-from tests.media_files import clip, tone
+from tests.media_files import clip, tone, two_tracks
 
 run = CliRunner()
 
@@ -48,6 +49,53 @@ def test_analyze_writes_one_page(random_checkpoint, tmp_path):
     assert {"data-clip", "data-timeline", "data-grid-0"} <= set(re.findall(r'id="(data-[\w-]+)"', text))
     assert "it has never seen a person" in text
     assert [path.name for path in out.parent.iterdir()] == ["home.html"]
+
+
+def test_several_clips_are_a_row_each_and_a_broken_one_stops_none(random_checkpoint, tmp_path):
+    folder = tmp_path / "clips"
+    (folder / "inner").mkdir(parents=True)
+    clip(folder / "12:30.mp4", sound=tone(1))
+    clip(folder / "inner" / "12:30.mp4", sound=tone(1))
+    (folder / "broken.mp4").write_text("no film")
+    (folder / "notes.txt").write_text("no media")
+    loud = clip(tmp_path / "loud.mkv.mp4", sound=tone(1))
+    out, pages = tmp_path / "out", tmp_path / "pages"
+    words = [
+        "analyze",
+        str(loud),
+        str(folder),
+        str(tmp_path / "nowhere.mp4"),
+        "-c",
+        str(random_checkpoint),
+        "--no-video",
+        "--json",
+    ]
+    result = run.invoke(cli.app, [*words, "-o", str(out), "--html", str(pages)])
+    assert result.exit_code == 1, result.output
+    rows = {row["file"]: row for row in json.loads(result.stdout)}
+    assert list(rows) == [str(loud), *(str(folder / name) for name in ("12:30.mp4", "broken.mp4", "inner/12:30.mp4")),
+                          str(tmp_path / "nowhere.mp4")]  # fmt: skip
+    assert rows[str(folder / "broken.mp4")]["error"] == "broken.mp4 cannot be read as a video: it is damaged or of another kind."
+    assert "There is no file" in rows[str(tmp_path / "nowhere.mp4")]["error"]
+    good = [row for row in rows.values() if not row["error"]]
+    assert [row["seconds"] for row in good] == pytest.approx([1.0] * 3, abs=0.06)
+    assert all(0 <= row["probability"] <= 1 and row["says"] for row in good)
+    assert sorted(path.name for path in out.iterdir()) == ["12:30", "12:30 (2)", "loud.mkv"]
+    assert sorted(path.name for path in pages.iterdir()) == ["12:30 (2).html", "12:30.html", "loud.mkv.html"]
+
+
+def test_a_sound_track_is_chosen(random_checkpoint, tmp_path):
+    path = two_tracks(tmp_path / "a.mkv", tone(1, 0.0), tone(1))
+    words = ["analyze", str(path), "-c", str(random_checkpoint), "-o", str(tmp_path / "out"), "--json"]
+    told = {}
+    for track in ((), ("--audio-track", "1")):
+        result = run.invoke(cli.app, [*words, *track])
+        assert result.exit_code == 0, result.output
+        told[track] = {row["head"]: row["evidence"] for row in json.loads(result.stdout)}["audio"]
+        assert "2 sound tracks" in result.stderr
+    assert list(told.values()) == [True, False]
+    assert np.abs(read_sound(tmp_path / "out" / "overlay.mp4").samples).max() < 0.01
+    assert run.invoke(cli.app, [*words, "--audio-track", "3"]).exception is not None
 
 
 def test_models_lists_the_published_count():

@@ -11,7 +11,7 @@ from core.features.extract import extract
 from core.features.store import FeatureStore
 from core.stretch import cut
 from core.timeline import Timeline
-from tests.media_files import clip, ffmpeg, joined, tone
+from tests.media_files import clip, ffmpeg, joined, tone, two_tracks
 
 
 def stereo(path, left, right, rate=16000):
@@ -19,14 +19,6 @@ def stereo(path, left, right, rate=16000):
     with wave.open(str(path), "wb") as out:
         out.setparams((2, 2, rate, len(samples), "NONE", ""))
         out.writeframes(samples.tobytes())
-    return path
-
-
-def two_tracks(path, first, second):
-    ffmpeg(
-        "-i", clip(path.with_name("p.mp4")), "-i", clip(path.with_name("1.mp4"), sound=first),
-        "-i", clip(path.with_name("2.mp4"), sound=second), "-map", "0:v", "-map", "1:a", "-map", "2:a", "-c", "copy", path,
-    )  # fmt: skip
     return path
 
 
