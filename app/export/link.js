@@ -9,6 +9,7 @@ export default function ({ parentElement, data }) {
   // A press belongs to the data of the last run, not to those that the button was mounted with.
   root.here = data.here
   root.tunnel = data.tunnel
+  root.terms = { token: data.token, others: data.others }
   if (wired.has(root)) return
   wired.add(root)
   el.copy.onclick = () => copy(root, el)
@@ -18,7 +19,13 @@ async function copy(root, el) {
   const url = new URL(window.location.href)
   for (const [name, value] of Object.entries(root.here)) if (!url.searchParams.has(name)) url.searchParams.set(name, value)
   el.address.value = url.href
-  const local = LOCAL.test(url.hostname)
+  const local = LOCAL.test(url.hostname) && !root.terms.others
+  el.token.hidden = !root.terms.token
+  // Named by this machine's own name, others would look for it on theirs.
+  if (LOCAL.test(url.hostname) && root.terms.others) {
+    url.hostname = root.tunnel.host
+    el.address.value = url.href
+  }
   const { user, host, port } = root.tunnel
   el.local.hidden = !local
   el.file.hidden = !local

@@ -78,7 +78,8 @@ def test_nobody_else_sees_or_fetches_a_clip_or_what_belongs_to_it(act, clips: Pa
     assert status == 200
     clip_id = json.loads(said)["id"]
     own = store.find(clip_id)
-    assert own and own.owner == named("anna")
+    assert own
+    assert own.owner == named("anna")
     item = services.clip(services.UPLOADS, clip_id)
     store.make_playable(clip_id, own.original, lambda share: None)
     found = services.Result({}, {}, "made-of-it", {}, own.original)
