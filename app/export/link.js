@@ -21,12 +21,12 @@ async function copy(root, el) {
   el.address.value = url.href
   const local = LOCAL.test(url.hostname) && !root.terms.others
   el.token.hidden = !root.terms.token
-  // Named by this machine's own name, others would look for it on theirs.
-  if (LOCAL.test(url.hostname) && root.terms.others) {
-    url.hostname = root.tunnel.host
+  const { user, host, port } = root.tunnel
+  // By the name localhost, others would look for it on their own machine. A forwarded port leads to nobody but who forwards it.
+  if (LOCAL.test(url.hostname) && root.terms.others && Number(url.port) === port) {
+    url.hostname = host
     el.address.value = url.href
   }
-  const { user, host, port } = root.tunnel
   el.local.hidden = !local
   el.file.hidden = !local
   el.tunnel.textContent = `ssh -L ${port}:127.0.0.1:${port} ${user}@${host}`

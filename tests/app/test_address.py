@@ -29,7 +29,8 @@ EXAMPLES = int(os.environ.get("AFFECTSCOPE_EXAMPLES", "2"))
 NAMES = (
     "corpus", "clip", "model", "explain", "t", "map", "heat", "opacity", "below", "speed", "loop", "muted", "layer", "head",
     "matrix", "lane.audio", "lane.visual", "lane.prediction", "o.corpus", "o.compare.with", "o.tour.step", "o.train.run",
-    "o.library.shown", "o.library.corpus", "o.failures.view", "o.failures.head", "o.failures.attribute", "o.failures.show", "o.failures.order",
+    "o.library.shown", "o.library.corpus", "o.failures.view", "o.failures.head", "o.failures.attribute", "o.failures.show",
+    "o.failures.order",
     "o.failures.count", "o.failures.cell", "o.failures.slice", "o.failures.tag", "o.embeddings.of", "o.embeddings.map",
     "o.embeddings.colour", "o.embeddings.shape", "o.embeddings.beside", "o.embeddings.beside_of", "o.embeddings.pick",
     "o.embeddings.perplexity", "o.embeddings.neighbours", "o.embeddings.min_dist", "o.embeddings.seed", "o.shared.models",
