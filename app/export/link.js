@@ -9,6 +9,7 @@ export default function ({ parentElement, data }) {
   // A press belongs to the data of the last run, not to those that the button was mounted with.
   root.here = data.here
   root.tunnel = data.tunnel
+  root.terms = { token: data.token, others: data.others }
   if (wired.has(root)) return
   wired.add(root)
   el.copy.onclick = () => copy(root, el)
@@ -18,8 +19,14 @@ async function copy(root, el) {
   const url = new URL(window.location.href)
   for (const [name, value] of Object.entries(root.here)) if (!url.searchParams.has(name)) url.searchParams.set(name, value)
   el.address.value = url.href
-  const local = LOCAL.test(url.hostname)
+  const local = LOCAL.test(url.hostname) && !root.terms.others
+  el.token.hidden = !root.terms.token
   const { user, host, port } = root.tunnel
+  // By the name localhost, others would look for it on their own machine. A forwarded port leads to nobody but who forwards it.
+  if (LOCAL.test(url.hostname) && root.terms.others && Number(url.port) === port) {
+    url.hostname = host
+    el.address.value = url.href
+  }
   el.local.hidden = !local
   el.file.hidden = !local
   el.tunnel.textContent = `ssh -L ${port}:127.0.0.1:${port} ${user}@${host}`

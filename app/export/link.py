@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import services
+from app.gate.terms import terms
 
 _HERE = Path(__file__).parent
 _LINK = st.components.v2.component(
@@ -26,8 +27,11 @@ def copy_link(clip: services.Clip, model: str) -> None:
         clip, model: go into the link where the address leaves them to a default that may change.
     """
     here = {"corpus": clip.corpus, "clip": clip.id, "model": model}
+    on = terms()
     tunnel = {"user": _user(), "host": socket.gethostname(), "port": int(st.get_option("server.port"))}
-    _LINK(key="copy-link", data={"here": here, "tunnel": tunnel}, width="content")
+    # The token itself stays where it is: who is to have it is told by whoever started the server.
+    data = {"here": here, "tunnel": tunnel, "token": bool(on.token), "others": on.everywhere}
+    _LINK(key="copy-link", data=data, width="content")
 
 
 def _user() -> str:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,15 +27,20 @@ def chromium() -> str | None:
 
 
 @contextmanager
-def serving(script: str, cache: Path | None = None) -> Iterator[str]:
-    """The URL of a server that runs ``script`` until the block ends."""
+def serving(script: str, cache: Path | None = None, *options: str, **set: str) -> Iterator[str]:
+    """The URL of a server that runs ``script`` until the block ends.
+
+    Args:
+        options: of the server, beside the usual ones.
+        set: in its environment.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), "--server.headless", "true"]
     # Tests are run while people edit: the server must not reload half-way through.
-    command += ["--server.fileWatcherType", "none"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command += ["--server.fileWatcherType", "none", *options]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | set
     environment |= {"AFFECTSCOPE_CACHE": str(cache), "AFFECTSCOPE_DATA": str(cache / "data")} if cache else {}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
@@ -56,6 +62,9 @@ def _wait(url: str, process: subprocess.Popen[str], seconds: float = 300) -> Non
         try:
             with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2):
                 return
+        except urllib.error.HTTPError:
+            # It answers, if only that it lets nobody in.
+            return
         except OSError:
             time.sleep(0.05)
     raise RuntimeError(f"the server did not answer within {seconds:.0f} s")
