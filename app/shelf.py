@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from core.features import sealed
+
 Shelf = Literal["clips", "pictures", "timelines", "grids", "maps", "strips", "lists"]
 
 _LENT: dict[tuple[str, str], Path] = {}
@@ -15,6 +17,12 @@ def lend(shelf: Shelf, name: str, path: Path) -> str:
     """Let browsers fetch ``path`` and return its URL."""
     _LENT[shelf, name] = path
     return f"/{shelf}/{quote(name, safe='')}"
+
+
+def content(shelf: Shelf, name: str) -> bytes | None:
+    """What a browser is sent of a file that we made ourselves; None where it is gone, or damaged."""
+    path = _LENT.get((shelf, name))
+    return sealed.read(path) if path is not None else None
 
 
 def find(shelf: Shelf, name: str) -> Path | None:

@@ -8,6 +8,7 @@ header, the system, its config and its card as JSON. Nothing is ever unpickled: 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,9 @@ from core.tensorfiles import read_tensors
 from core.text import shown
 
 FORMAT = "affectscope-1"
+# Of a header's text and of all tensors; files from before there were sums, and other people's, have none.
+_SUMS = "sums"
+_DAMAGED = "is damaged: copy it again from where it was made, or train it again"
 # Of a header's text, a class's name and a size in a config: far above what any model needs.
 LONGEST_HEADER = 4 << 20
 LONGEST_LABEL = 100
@@ -94,7 +98,8 @@ def save(path: Path, model: AVModel, normaliser: Normaliser, card: Mapping[str, 
         tensors |= {f"normaliser.{kind}.{k}": v.contiguous().cpu() for k, v in getattr(normaliser, kind).items()}
     config = dataclasses.asdict(model.config)  # type: ignore[call-overload]
     header = {"system": model.spec.system, "config": config, "card": dict(card)}
-    metadata = {"format": FORMAT, "affectscope": json.dumps(header)}
+    text = json.dumps(header)
+    metadata = {"format": FORMAT, "affectscope": text, _SUMS: f"{_sum_of_text(text)} {_sum_of_tensors(tensors)}"}
     write_atomically(path, lambda temporary: safetensors.torch.save_file(tensors, temporary, metadata))
 
 
@@ -106,6 +111,8 @@ def load(path: Path) -> Checkpoint:
     """
     tensors, metadata = read_tensors(path)
     name = shown(Path(path).name)
+    if _SUMS in metadata and metadata[_SUMS].split(" ")[-1] != _sum_of_tensors(tensors):
+        raise UserError(f"{name} {_DAMAGED}.")
     model, card = _described(name, metadata, len(tensors))
     state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     fill(model, state, name)
@@ -167,6 +174,8 @@ def _described(name: str, metadata: Mapping[str, str], tensors: int) -> tuple[AV
     try:
         if len(metadata["affectscope"]) > LONGEST_HEADER:
             raise ValueError("the header is too long")
+        if _SUMS in metadata and metadata[_SUMS].split(" ")[0] != _sum_of_text(metadata["affectscope"]):
+            raise ValueError("the header is damaged")
         header = json.loads(metadata["affectscope"])
         model, card = _build(header["system"], header["config"], tensors), dict(header["card"])
     except UserError as error:
@@ -209,6 +218,18 @@ def _build(system: str, config: Mapping[str, Any], most_layers: int) -> AVModel:
     check_sizes(values)
     with torch.device("meta"):
         return kind(kind.config_type(**values))  # type: ignore[call-arg]
+
+
+def _sum_of_text(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _sum_of_tensors(tensors: Mapping[str, Tensor]) -> str:
+    found = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
 
 
 def _as_tuple(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """A person's own clips on disk, under ids of ours: uploads and recordings.
 
-    uploads/<id>.json           the facts: name, label, stretch, when it came; written atomically
+    uploads/<id>.json           the facts: name, label, stretch, when it came; the version before in <id>.json.previous
             <id>.<kind>         the file as it came
             <id>.cut-<...>.mp4  of a long file the stretch that is analysed
             <id>.browser.mp4    a copy for browsers where they cannot play the file itself; <id>.playable.json names it
@@ -11,11 +11,8 @@ The id is a hash of the file's content, so a file that comes twice is one clip. 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
-import tempfile
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,12 +22,13 @@ from typing import Any, BinaryIO
 
 from core import media
 from core.errors import UserError
-from core.features.store import cache_root, write_atomically
+from core.features import sealed
+from core.features.disk import locked, owned
+from core.features.store import cache_root, content_hash
 from core.text import shown
 
 _LONGEST_NAME = 120
 _DAY = 24 * 3600.0
-_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -85,9 +83,10 @@ def find(clip_id: str) -> OwnClip | None:
 
 def incoming() -> Path:
     """A new file to write to; ``keep`` takes it over, or it is deleted by whoever asked for it."""
-    handle, part = tempfile.mkstemp(dir=_folder(), prefix=".incoming-")
-    os.close(handle)
-    return Path(part)
+    part = _folder() / f".incoming-{owned()}"
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.touch(0o600)
+    return part
 
 
 def keep(arrived: Path, name: str, owner: str = "") -> str:
@@ -102,13 +101,14 @@ def keep(arrived: Path, name: str, owner: str = "") -> str:
         with arrived.open("rb") as file:
             clip_id = hashlib.file_digest(file, "sha256").hexdigest()[:24]
         stored = f"{clip_id}{_kind(name, info)}"
-        with _LOCK:
-            before = _read(clip_id, ".json") or {}
-            if not before or not (_folder() / str(before.get("file"))).is_file():
+        with locked(_folder()):
+            before = _read(clip_id) or {}
+            # One that was damaged on the disk is replaced by what has arrived, whose content is its name.
+            if not before or not intact(clip_id, _folder() / str(before.get("file"))):
                 arrived.replace(_folder() / stored)
                 before = {**before, "file": stored}
             facts = {**before, "name": name, "seconds": info.duration, "added": time.time(), "owner": owner}
-            _write(_facts_path(clip_id), facts)
+            sealed.write_kept(_facts_path(clip_id), facts)
     finally:
         arrived.unlink(missing_ok=True)
     return clip_id
@@ -121,6 +121,25 @@ def save(name: str, data: BinaryIO) -> str:
         data.seek(0)
         shutil.copyfileobj(data, out)
     return keep(part, name)
+
+
+def intact(clip_id: str, path: Path) -> bool:
+    """Whether a clip's file, as it came, is what came: its id is of its content."""
+    try:
+        return content_hash(path).startswith(clip_id)
+    except OSError:
+        return False
+
+
+def remarks() -> list[str]:
+    """What a person should know of clips that the disk has damaged, a sentence each."""
+    found = {path.name.removesuffix(".json"): sealed.read_kept(path) for path in sorted(_folder().glob("*.json"))}
+    facts = {name: one for name, one in found.items() if "." not in name}
+    lost = sum(known is None for known, _ in facts.values())
+    old = [str((known or {}).get("name") or name) for name, (known, before) in facts.items() if before]
+    told = [f"What was noted of {shown(name)} was damaged on the disk: its name and label are as before the last change."
+            for name in old]  # fmt: skip
+    return told + ([f"What was noted of {lost} of your clips is damaged on the disk: choose their files again."] if lost else [])
 
 
 def rename(clip_id: str, name: str) -> None:
@@ -141,9 +160,11 @@ def playable(clip_id: str) -> Path | None:
         return None
     if clip.file != clip.original:
         return clip.file
-    facts = _read(clip_id, ".playable.json")
+    facts = sealed.read_json(_folder() / f"{clip_id}.playable.json")
     path = _folder() / facts["file"] if facts else None
-    return path if path and path.is_file() else None
+    if path == clip.original:
+        return path
+    return path if path and sealed.good(path) else None
 
 
 def make_playable(clip_id: str, path: Path, progress: Callable[[float], None]) -> None:
@@ -152,8 +173,8 @@ def make_playable(clip_id: str, path: Path, progress: Callable[[float], None]) -
     if media.probe(path).browser_playable:
         copy = path
     else:
-        write_atomically(copy, lambda part: media.browser_copy(path, part, progress))
-    _write(path.with_name(f"{clip_id}.playable.json"), {"file": copy.name})
+        sealed.fill(copy, lambda part: media.browser_copy(path, part, progress), video=True)
+    sealed.keep_json(path.with_name(f"{clip_id}.playable.json"), {"file": copy.name})
 
 
 def files(clip_id: str) -> list[Path]:
@@ -163,14 +184,14 @@ def files(clip_id: str) -> list[Path]:
 
 def remove(clip_id: str) -> None:
     """Delete a clip's files; what was derived from them is deleted by ``app.own.removal``."""
-    with _LOCK:
+    with locked(_folder()):
         # Whatever asks meanwhile finds no clip before it finds no file.
         for path in [_facts_path(clip_id), *files(clip_id)]:
             path.unlink(missing_ok=True)
 
 
 def _clip(clip_id: str) -> OwnClip | None:
-    facts = _read(clip_id, ".json")
+    facts = _read(clip_id)
     if not facts or not isinstance(facts.get("file"), str):
         return None
     original = _folder() / Path(facts["file"]).name
@@ -185,7 +206,7 @@ def _clip(clip_id: str) -> OwnClip | None:
     if not clip.long and not stretch:
         return clip
     cut = cut_path(clip_id, stretch) if stretch else None
-    return replace(clip, file=cut if cut and cut.is_file() else None)
+    return replace(clip, file=cut if cut and sealed.good(cut) else None)
 
 
 def cut_path(clip_id: str, stretch: tuple[float, float]) -> Path:
@@ -203,11 +224,11 @@ def keep_stretch(clip_id: str, stretch: tuple[float, float]) -> None:
 
 
 def _change(clip_id: str, **facts: Any) -> None:
-    with _LOCK:
-        known = _read(clip_id, ".json")
+    with locked(_folder()):
+        known = _read(clip_id)
         if known is None:
             raise UserError("That clip is no longer stored here: choose the file again.")
-        _write(_facts_path(clip_id), {**known, **facts})
+        sealed.write_kept(_facts_path(clip_id), {**known, **facts})
 
 
 def _probe(path: Path, name: str) -> media.MediaInfo:
@@ -227,9 +248,7 @@ def _kind(name: str, info: media.MediaInfo) -> str:
 
 
 def _folder() -> Path:
-    folder = cache_root() / "uploads"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return cache_root() / "uploads"
 
 
 def _facts_path(clip_id: str) -> Path:
@@ -240,18 +259,8 @@ def _fine(clip_id: str) -> bool:
     return clip_id.isascii() and clip_id.isalnum()
 
 
-def _read(clip_id: str, suffix: str) -> dict[str, Any] | None:
-    if not _fine(clip_id):
-        return None
-    try:
-        facts = json.loads((_folder() / f"{clip_id}{suffix}").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return facts if isinstance(facts, dict) else None
-
-
-def _write(path: Path, facts: dict[str, Any]) -> None:
-    write_atomically(path, lambda part: part.write_text(json.dumps(facts), encoding="utf-8"))
+def _read(clip_id: str) -> dict[str, Any] | None:
+    return sealed.read_kept(_facts_path(clip_id))[0] if _fine(clip_id) else None
 
 
 def _renew(path: Path) -> None:

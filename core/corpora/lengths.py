@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
-from core.features.store import cache_root, key_of, write_atomically
+from core.features import sealed
+from core.features.store import cache_root, key_of
 
 
 def length(path: Path) -> float | None:
@@ -46,14 +46,12 @@ def lengths(paths: pd.Series, progress: Callable[[int, int], None] | None = None
     stats = [(str(path), path.stat()) for path in paths]
     key = key_of([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
     file = cache_root() / "lengths" / f"{key}.json"
-    try:
-        return pd.Series(json.loads(file.read_text(encoding="utf-8")), dtype=float).reindex(paths.index)
-    except (OSError, ValueError):
-        pass
+    if (known := sealed.read_json(file)) is not None:
+        return pd.Series(known, dtype=float).reindex(paths.index)
     found: dict[str, float | None] = {}
     for clip, path in paths.items():
         found[str(clip)] = length(path)
         if progress:
             progress(len(found), len(paths))
-    write_atomically(file, lambda part: part.write_text(json.dumps(found), encoding="utf-8"))
+    sealed.keep_json(file, found)
     return pd.Series(found, dtype=float)

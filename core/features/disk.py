@@ -22,6 +22,7 @@ _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 _TURN = threading.RLock()
 _SWEPT: set[Path] = set()
 _TROUBLES: dict[str, None] = {}
+_SAID: set[str] = set()
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -78,8 +79,14 @@ def trouble(error: OSError) -> None:
     """Say once, in the terminal and to whoever asks ``troubles``, that what is made cannot be kept."""
     said = sentence_of(error) or f"The cache cannot be written to: {error}."
     sentence = f"{said} Until then, what is made is kept in memory only."
-    if sentence not in _TROUBLES:
-        _TROUBLES[sentence] = None
+    _TROUBLES[sentence] = None
+    say_once(sentence)
+
+
+def say_once(sentence: str) -> None:
+    """Tell whoever looks at the terminal, once."""
+    if sentence not in _SAID:
+        _SAID.add(sentence)
         _LOG.warning("%s", sentence)
 
 

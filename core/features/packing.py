@@ -186,8 +186,11 @@ def _kept_whole(path: Path) -> bool:
 
 
 def _first_two(path: Path) -> list[tuple[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return [(row[0], row[1]) if len(row) > 1 else ("", "") for row in csv.reader(file)]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [(row[0], row[1]) if len(row) > 1 else ("", "") for row in csv.reader(file)]
+    except (ValueError, csv.Error):
+        return []
 
 
 def _csv(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -17,7 +17,7 @@ import re
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,6 +27,7 @@ from core.features.disk import write_atomically
 _MARK = b"\nsealed-1 "
 _DIGITS = 32
 LENGTH = len(_MARK) + _DIGITS + 1
+_BOX = struct.pack(">I4s", 8 + LENGTH, b"free")
 _JSON = re.compile(rb'\A\{"sealed": "([0-9a-f]{32})",?')
 _PIECE = 1 << 20
 _MOST_HELD = 256 << 20
@@ -62,9 +63,8 @@ def fill(path: Path, make: Callable[[Path], object], video: bool = False) -> Non
             digest = hashlib.file_digest(file, _hash)
             file.seek(0, os.SEEK_END)
             if video:
-                box = struct.pack(">I4s", 8 + LENGTH, b"free")
-                digest.update(box)
-                file.write(box)
+                digest.update(_BOX)
+                file.write(_BOX)
             file.write(_seal(digest))
 
     write_atomically(path, sealed)
@@ -98,7 +98,7 @@ def read(path: Path, old: bool = False) -> bytes | None:
     if content is None:
         _WHOLE.pop(path, None)
         return data if old and data and not _is_sealed(data) else None
-    return content
+    return content.removesuffix(_BOX) if path.suffix == ".mp4" else content
 
 
 def good(path: Path, old: bool = False) -> bool:
@@ -119,6 +119,18 @@ def good(path: Path, old: bool = False) -> bool:
             _WHOLE.clear()
         _WHOLE[path] = mark
     return whole
+
+
+def mark(path: Path) -> Hashable:
+    """Something else whenever ``read`` may give something else; None where there is no file. For who remembers what was read."""
+    held = _HELD.get(path)
+    if held is not None:
+        return id(held)
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def write_json(path: Path, content: Mapping[str, Any], through: bool = False) -> None:
