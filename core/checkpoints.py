@@ -8,7 +8,6 @@ header, the system, its config and its card as JSON. Nothing is ever unpickled: 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from torch import Tensor
 from core import foreign
 from core.choices import NO_CHOICES, Choices
 from core.errors import UserError
+from core.features.stamps import unchanged
 from core.features.store import content_hash, write_atomically
 from core.filling import check_sizes, fill, try_out
 from core.layouts import LAYOUTS
@@ -34,9 +34,7 @@ from core.tensorfiles import read_tensors
 from core.text import shown
 
 FORMAT = "affectscope-1"
-# Of a header's text and of all tensors; files from before there were sums, and other people's, have none.
-_SUMS = "sums"
-_DAMAGED = "is damaged: copy it again from where it was made, or train it again"
+_DAMAGED = "was damaged on the disk: drop its file in again, or train it again"
 # Of a header's text, a class's name and a size in a config: far above what any model needs.
 LONGEST_HEADER = 4 << 20
 LONGEST_LABEL = 100
@@ -98,8 +96,7 @@ def save(path: Path, model: AVModel, normaliser: Normaliser, card: Mapping[str, 
         tensors |= {f"normaliser.{kind}.{k}": v.contiguous().cpu() for k, v in getattr(normaliser, kind).items()}
     config = dataclasses.asdict(model.config)  # type: ignore[call-overload]
     header = {"system": model.spec.system, "config": config, "card": dict(card)}
-    text = json.dumps(header)
-    metadata = {"format": FORMAT, "affectscope": text, _SUMS: f"{_sum_of_text(text)} {_sum_of_tensors(tensors)}"}
+    metadata = {"format": FORMAT, "affectscope": json.dumps(header)}
     write_atomically(path, lambda temporary: safetensors.torch.save_file(tensors, temporary, metadata))
 
 
@@ -111,7 +108,7 @@ def load(path: Path) -> Checkpoint:
     """
     tensors, metadata = read_tensors(path)
     name = shown(Path(path).name)
-    if _SUMS in metadata and metadata[_SUMS].split(" ")[-1] != _sum_of_tensors(tensors):
+    if not unchanged(Path(path)):
         raise UserError(f"{name} {_DAMAGED}.")
     model, card = _described(name, metadata, len(tensors))
     state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
@@ -165,6 +162,8 @@ def peek(path: Path) -> tuple[AVModel, dict[str, Any]]:
             metadata, count = file.metadata() or {}, len(file.keys())
     except (safetensors.SafetensorError, OSError) as error:
         raise UserError(f"{shown(path.name)} is damaged or no checkpoint: copy it again from where it was made.") from error
+    if not unchanged(path, header=True):
+        raise UserError(f"{shown(path.name)} {_DAMAGED}.")
     return _described(shown(path.name), metadata, count)
 
 
@@ -174,8 +173,6 @@ def _described(name: str, metadata: Mapping[str, str], tensors: int) -> tuple[AV
     try:
         if len(metadata["affectscope"]) > LONGEST_HEADER:
             raise ValueError("the header is too long")
-        if _SUMS in metadata and metadata[_SUMS].split(" ")[0] != _sum_of_text(metadata["affectscope"]):
-            raise ValueError("the header is damaged")
         header = json.loads(metadata["affectscope"])
         model, card = _build(header["system"], header["config"], tensors), dict(header["card"])
     except UserError as error:
@@ -218,18 +215,6 @@ def _build(system: str, config: Mapping[str, Any], most_layers: int) -> AVModel:
     check_sizes(values)
     with torch.device("meta"):
         return kind(kind.config_type(**values))  # type: ignore[call-arg]
-
-
-def _sum_of_text(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _sum_of_tensors(tensors: Mapping[str, Tensor]) -> str:
-    found = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(tensors.items()):
-        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
-    return found.hexdigest()
 
 
 def _as_tuple(value: Any) -> Any:

@@ -16,6 +16,7 @@ from core.choices import NO_CHOICES, Choices
 from core.errors import UserError
 from core.features import sealed
 from core.features.disk import abandoned, locked, owned
+from core.features.stamps import stamp
 from core.features.store import cache_root, content_hash, key_of
 from core.text import shown, unlike
 
@@ -108,6 +109,7 @@ def take_in(
         name = unlike(_plain(Path(called).stem), {*taken, *entries()})
         entry = Entry(digest, name, shown(Path(called).name), report.layout, size, datetime.now(UTC).isoformat())
         sealed.write_kept(part / "facts.json", asdict(entry))
+        stamp(part / "model.safetensors")
         shutil.rmtree(root() / digest, ignore_errors=True)
         part.replace(root() / digest)
         return entry, report

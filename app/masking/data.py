@@ -51,8 +51,9 @@ def ask_grid(item: services.Clip, model: str, change: Perturbation) -> jobs.Job:
 def grid_text(item: services.Clip, model: str, change: Perturbation, progress: jobs.Progress) -> str:
     """The same answers as JSON, reckoned here where nobody has yet; for other jobs."""
     path = _grid_path(item, model, change)
-    found = sealed.read(path)
-    return (found or _write_grid(item, model, change, path, progress)).decode()
+    if not sealed.good(path):
+        _write_grid(item, model, change, path, progress)
+    return (sealed.read(path) or b"").decode()
 
 
 def answers(item: services.Clip, model: str, change: Perturbation) -> Mapping[str, list[float]]:
@@ -80,7 +81,7 @@ def _grid_path(item: services.Clip, model: str, change: Perturbation) -> Path:
     return cache_root() / "grids" / f"{of_clip(key, key_of(GRID_VERSION, key, asked.facts()))}.json"
 
 
-def _write_grid(item: services.Clip, model: str, change: Perturbation, path: Path, progress: jobs.Progress) -> bytes:
+def _write_grid(item: services.Clip, model: str, change: Perturbation, path: Path, progress: jobs.Progress) -> None:
     services.prepare(item, progress)
     analyzer = services.analyzer(model)
     extract(item.media, analyzer.store, progress, analyzer.sets)
@@ -90,9 +91,7 @@ def _write_grid(item: services.Clip, model: str, change: Perturbation, path: Pat
         progress("Asking the model at every share of sound and picture", share)
 
     grid = response_grid(analyzer.checkpoint, streams, duration, change, progress=report)
-    made = grid.to_json().encode()
-    sealed.keep(path, made)
-    return made
+    sealed.keep(path, grid.to_json().encode())
 
 
 def curves(model: str, asked: Curves) -> pd.DataFrame | None:

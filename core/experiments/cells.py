@@ -29,6 +29,7 @@ from core.experiments.plan import Data, Run
 from core.features import sealed
 from core.features.disk import locked
 from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
+from core.features.stamps import stamp
 from core.features.store import cache_root, key_of
 from core.models import catalogue
 from core.models.base import MODELS, AVModel
@@ -136,6 +137,7 @@ def _train(
     card = {"parameters": catalogue.count(model), "seconds_an_epoch": seconds / max(1, len(history)), "epochs": len(history)}
     with explained(path):
         checkpoints.save(path, model, normaliser, card | {"unreadable": unreadable})
+        stamp(path)
     forget(path)
 
 

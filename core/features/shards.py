@@ -127,20 +127,20 @@ class Shard:
         into = [out.data.cast("B")] if out.size else []
         return Reading(self._descriptor, into, self._begins[place], out.nbytes, self, place)
 
-    def check(self, place: int, values: np.ndarray | memoryview) -> None:
+    def check(self, place: int, values: np.ndarray | memoryview | bytes) -> None:
         """Compare what was read of a clip with its checksum; once, as that takes as long as reading.
 
         Raises:
             UserError: when it is not what was written.
         """
         if not self._known[place]:
-            if zlib.crc32(values) != self._sums[place]:
+            if zlib.crc32(values) != self._sums[place]:  # type: ignore[arg-type]
                 raise UserError(f"{self.path} is damaged: run `affectscope features extract` again.")
             self._known[place] = 1
 
     def whole_row(self, place: int) -> bool:
         """Whether what is stored of a clip is what was written."""
-        return zlib.crc32(np.ascontiguousarray(self.values[self.frames(place)])) == self._sums[place]
+        return _sum_of(self.values[self.frames(place)]) == self._sums[place]
 
     def expect(self, place: int) -> None:
         """Let the system begin to read a clip that will be asked for soon."""
@@ -159,7 +159,7 @@ def write_shard(path: Path, rows: Sequence[Row]) -> None:
         "duration": np.array([row.duration for row in rows], np.float64),
         "content": np.array([list(bytes.fromhex(row.content)) for row in rows], np.uint8),
         "broken": np.array([row.broken for row in rows], bool),
-        "sums": np.array([zlib.crc32(np.ascontiguousarray(row.values)) for row in rows], np.uint32),
+        "sums": np.array([_sum_of(row.values) for row in rows], np.uint32),
     }
     tensors["head"] = np.array([_sum_of_head(tensors)], np.uint32)
     # safetensors writes memory as it lies, whatever its order.
@@ -167,11 +167,15 @@ def write_shard(path: Path, rows: Sequence[Row]) -> None:
     write_atomically(path, lambda part: part.write_bytes(content))
 
 
+def _sum_of(array: np.ndarray, before: int = 0) -> int:
+    return zlib.crc32(np.ascontiguousarray(array), before)  # type: ignore[arg-type]
+
+
 def _sum_of_head(arrays: Mapping[str, np.ndarray]) -> int:
     """CRC-32 of all but the values themselves, of which their kind and shape are part."""
     found = zlib.crc32(repr([(name, arrays[name].dtype.str, arrays[name].shape) for name in ("values", *_HEAD)]).encode())
     for name in _HEAD:
-        found = zlib.crc32(np.ascontiguousarray(arrays[name]), found)
+        found = _sum_of(arrays[name], found)
     return found
 
 

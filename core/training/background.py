@@ -20,6 +20,7 @@ import psutil
 
 from core.errors import UserError
 from core.features import sealed
+from core.features.stamps import stamp
 from core.training import runs
 from core.training.runs import Order, Run
 
@@ -220,6 +221,8 @@ def _train(order: Order, folder: Path) -> int:
         cli.main()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    if out.is_file():
+        stamp(out)
     return 0
 
 
