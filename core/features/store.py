@@ -140,6 +140,9 @@ def read_arrays(path: Path, old: bool = False) -> Arrays | None:
         with zipfile.ZipFile(io.BytesIO(content)) as file:
             # Read to the end, each part's checksum is compared; NumPy alone stops short of it.
             parts = {name.removesuffix(".npy"): file.read(name) for name in file.namelist()}
+        # A length in the zip's list of parts that is damaged can swallow parts; their number stands at its end.
+        if not parts or len(parts) != int.from_bytes(content[-12:-10], "little"):
+            return None
         return {name: np.lib.format.read_array(io.BytesIO(part), allow_pickle=False) for name, part in parts.items()}
     except (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, SyntaxError, zipfile.BadZipFile, zlib.error):
         return None

@@ -91,7 +91,7 @@ def entries() -> dict[str, Entry]:
 def remarks() -> list[str]:
     """What a person should know of imports that the disk has damaged, a sentence each."""
     lost = sum(_entry_at(facts) is None for facts in root().glob("[!.]*/[0-9]*/facts.json"))
-    hurt = [one.name for one in entries().values() if not sealed.good(one.survey, old=True)]
+    hurt = [one.name for one in entries().values() if not _good(one.survey)]
     told = [f"The predictions of {name} are damaged on the disk: import their table again." for name in hurt]
     return told + ([f"{lost} imported models are damaged on the disk: import their tables again."] if lost else [])
 
@@ -119,13 +119,14 @@ def attention_of(entry: Entry, place: int) -> list[tuple[str, str, np.ndarray, f
     path = entry.folder / "attention.h5"
     if not path.exists():
         return []
-    if not sealed.good(path, old=True):
-        raise UserError(f"The stored attention of {entry.name} was damaged on the disk: import its table again.")
+    damaged = f"The stored attention of {entry.name} was damaged on the disk: import its table again."
+    if not _good(path):
+        raise UserError(damaged)
     try:
         with h5py.File(path, "r") as file:
             return [_lane(file[str(k)], place) for k in range(len(file))]
-    except (OSError, KeyError, IndexError, ValueError):
-        return []
+    except (OSError, KeyError, IndexError, ValueError, RuntimeError) as error:
+        raise UserError(damaged) from error
 
 
 def remove(entry: Entry) -> None:
@@ -161,6 +162,11 @@ def sweep(seconds: float = _KEPT_SECONDS) -> None:
     for folder in (path for path in root().glob("[!.]*") if path.is_dir()):
         if not any(folder.glob("*/facts.json")) and not any(folder.glob(".removed-*/facts.json")):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _good(path: Path) -> bool:
+    """Whether a file beside a model's facts is whole. Imports from before there were seals have none anywhere."""
+    return sealed.good(path, old=sealed.read_json(path.parent / "facts.json") is None)
 
 
 def _lane(group: Any, place: int) -> tuple[str, str, np.ndarray, float]:
