@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core.admit import Report, admit
 from core.choices import NO_CHOICES, Choices
-from core.errors import UserError
+from core.errors import UserError, sentence_of
 from core.features import sealed
 from core.features.disk import abandoned, locked, owned
 from core.features.stamps import stamp
@@ -114,7 +114,8 @@ def take_in(
         part.replace(root() / digest)
         return entry, report
     except OSError as error:
-        raise UserError(f"There is no room to keep {shown(called)}: {error.strerror or 'the disk refuses'}.") from error
+        said = sentence_of(error) or f"There is no room to keep {shown(called)}: {error.strerror or 'the disk refuses'}."
+        raise UserError(said) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

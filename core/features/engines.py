@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from core.errors import NO_ROOM, UserError
+from core.errors import NO_ROOM, UserError, sentence_of
 from core.features import stages
 from core.features.shards import mapped_arrays
 from core.features.stages import MOST_PICTURES, Task
@@ -56,7 +56,7 @@ def attempt(stage: Callable[..., Any], *args: Any) -> Any:
         return str(error)
     # Whatever a made-up file does to a decoder, it is the file's fault.
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
+        return sentence_of(error) or f"{type(error).__name__}: {error}"
 
 
 def inline(tasks: Iterable[Task]) -> Iterator[tuple[Task, Made]]:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from core.corpora import Corpus
-from core.errors import UserError
+from core.errors import UserError, sentence_of
 from core.features import sealed
 from core.features.disk import owned
 from core.features.store import content_hash, key_of
@@ -172,7 +172,8 @@ def _keep(
         shutil.rmtree(root() / mark, ignore_errors=True)
         part.replace(root() / mark)
     except OSError as error:
-        raise UserError(f"There is no room to keep {shown(file)}: {error.strerror or 'the disk refuses'}.") from error
+        said = sentence_of(error) or f"There is no room to keep {shown(file)}: {error.strerror or 'the disk refuses'}."
+        raise UserError(said) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
