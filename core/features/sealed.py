@@ -212,7 +212,7 @@ def line(content: Mapping[str, Any]) -> str:
 
 def read_line(text: str) -> dict[str, Any] | None:
     """What ``line`` wrote; None where it is cut off or damaged."""
-    return _parsed(text.encode(), old=True)
+    return _parsed(text.strip().encode(), old=True)
 
 
 def _json(content: Mapping[str, Any], indent: int | None = 1) -> bytes:
