@@ -172,8 +172,8 @@ def _keep(
         shutil.rmtree(root() / mark, ignore_errors=True)
         part.replace(root() / mark)
     except OSError as error:
-        said = sentence_of(error) or f"There is no room to keep {shown(file)}: {error.strerror or 'the disk refuses'}."
-        raise UserError(said) from error
+        sentence = sentence_of(error) or f"There is no room to keep {shown(file)}: {error.strerror or 'the disk refuses'}."
+        raise UserError(sentence) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
