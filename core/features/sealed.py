@@ -186,7 +186,7 @@ def write_kept(path: Path, content: Mapping[str, Any]) -> None:
     known = _parsed(before, old=True)
     aside = _json(content if known is None else known)
     # A damaged file must not take the place of the version before it.
-    if known is not None or not path.exists() or read_json(previous(path)) is None:
+    if known is not None or not os.path.exists(path) or read_json(previous(path)) is None:
         write_atomically(previous(path), lambda part: _through(part, aside))
     write_json(path, content, through=True)
 
@@ -194,7 +194,8 @@ def write_kept(path: Path, content: Mapping[str, Any]) -> None:
 def read_kept(path: Path) -> tuple[dict[str, Any] | None, bool]:
     """What ``write_kept`` wrote, and whether that is the version before, as the file is damaged; None where neither is whole."""
     found = read_json(path, old=True)
-    if found is not None or not path.exists():
+    # Not the path's own question, which a name that is too long for the disk makes an error.
+    if found is not None or not os.path.exists(path):
         return found, False
     before = read_json(previous(path))
     return before, before is not None
