@@ -13,7 +13,7 @@ PORT ?= 8501
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help app test e2e fuzz setup corpus-tools lint format typecheck lock bench docs corpus checkpoints clean
+.PHONY: help app test e2e fuzz stress setup corpus-tools lint format typecheck lock bench docs corpus checkpoints clean
 
 help: ## List the commands.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ e2e: $(VENV)/.dev ## Only the tests that drive a real browser.
 
 fuzz: $(VENV)/.dev ## Send a thousand damaged and hostile files through the doors that uploads take (minutes).
 	@OMP_NUM_THREADS=1 nice $(PY) -W ignore -m tests.fuzz
+
+stress: $(VENV)/.dev ## Kill processes at random moments, and have two at once on one cache (minutes).
+	@OMP_NUM_THREADS=1 nice $(PY) -m tests.killed 50 && OMP_NUM_THREADS=1 nice $(PY) -m tests.two_servers 120
 
 setup: $(VENV)/.dev ## Only set up, without starting anything.
 

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import address, reports, services, session
+from app import address, reports, services, session, troubles
 from app.clips import Own, clips, columns
 from app.own import store
 from app.own.parts import uploader
@@ -116,6 +116,7 @@ def sidebar(below: DeltaGenerator) -> None:
     chosen = session.current().model
     model_name = chosen if chosen in names else next(iter(names), None)
     with below:
+        troubles.show()
         if model_name and len(names) > 1:
             key = reports.shows("choose_model", model_name)
             st.selectbox("Model", names, key=key, on_change=_choose_model, args=(key,))

@@ -12,7 +12,8 @@ from app import choose, differ, reports, second, services, session
 from app.progress import finished
 from app.verdict import verdict
 from core.compare import COMPARE_VERSION, agreement, disagreements, merged
-from core.features.store import cache_root, key_of, of_clip, write_atomically
+from core.features import sealed
+from core.features.store import cache_root, key_of, of_clip
 from core.spreadsheet import csv_of
 from core.surveyed import Survey
 from core.text import markdown, percent
@@ -72,9 +73,8 @@ def together(a: services.Result, b: services.Result) -> services.Result:
     """Both analyses as one, for the player and for what is exported from it."""
     key = of_clip(a.key, key_of(COMPARE_VERSION, a.key, b.key))
     path = cache_root() / "compared" / f"{key}.aft"
-    if not path.is_file():
-        data = merged(services.timeline(a), services.timeline(b)).to_bytes()
-        write_atomically(path, lambda part: part.write_bytes(data))
+    if not sealed.good(path):
+        sealed.keep(path, merged(services.timeline(a), services.timeline(b)).to_bytes())
     # What the player opens with comes first, as in every result.
     explained = dict.fromkeys([pair.id for pair in services.timeline(services.Result({}, {}, key, {}, path)).pairs][:1], "")
     explained |= {f"{side}.{head}": name for side, one in (("A", a), ("B", b)) for head, name in one.explained.items()}

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from app.gate.visitors import bound
-from core.errors import UserError
+from core.errors import sentence_of
 from core.threads import fit_thread_pools
 
 Progress = Callable[[str, float], None]
@@ -105,8 +105,8 @@ def _run(job: Job, work: Work) -> None:
         work(progress)
     except Cancelled:
         job.error = _CANCELLED
-    except UserError as error:
-        job.error = str(error)
-    except Exception:
-        _LOG.exception("job %s failed", job.id)
-        job.error = "Something went wrong inside the app; the server's log has the details."
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is None:
+            _LOG.exception("job %s failed", job.id)
+        job.error = sentence or "Something went wrong inside the app; the server's log has the details."

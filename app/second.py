@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 
 import streamlit as st
@@ -9,6 +10,7 @@ import streamlit as st
 from app import address, say, services, session
 from core.compare import apart
 from core.errors import UserError
+from core.features import sealed
 from core.survey import Survey
 
 OPTION = "compare.with"
@@ -50,7 +52,7 @@ def better(a: str, b: str) -> tuple[str, float, float] | None:
 def seek(a: str, b: str) -> None:
     """Ask the others of the same classes in the background, where that is soon done, so that ``better`` can tell."""
     corpus = services.corpus()
-    left = [name for name in alike(a) if not services.unasked(name) and not services.path_on_disk(name).is_file()]
+    left = [name for name in alike(a) if not services.unasked(name) and not sealed.good(services.path_on_disk(name), old=True)]
     if _unchosen(b) and left and len(corpus.table) <= QUICK and not services.unasked(a):
         services.ask_each(f"second-{a}", left, corpus)
 
@@ -83,12 +85,12 @@ def _apart(a: str, b: str) -> float | None:
     """How far two models' answers to the corpus at hand are apart, of surveys on disk; None where one has none."""
     try:
         first, second = services.path_on_disk(a), services.path_on_disk(b)
-        return _measured(str(first), first.stat().st_mtime_ns, str(second), second.stat().st_mtime_ns)
-    except (UserError, OSError):
+        return _measured(str(first), sealed.mark(first), str(second), sealed.mark(second))
+    except UserError:
         return None
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
-def _measured(first: str, first_changed: int, second: str, second_changed: int) -> float | None:
+def _measured(first: str, first_changed: Hashable, second: str, second_changed: Hashable) -> float | None:
     a, b = Survey.load(Path(first)), Survey.load(Path(second))
     return apart(a, b) if a and b else None

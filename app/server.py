@@ -19,6 +19,8 @@ from app.doorway import announce
 from app.gate import Gate, headers, visitors
 from app.gate.terms import base
 from app.places import FIRST, PAGES
+from core.errors import sentence_of
+from core.features import sealed
 
 # Ids of timelines and thumbnails are hashes of their content: what was fetched once stays true.
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
@@ -45,29 +47,23 @@ def clip(request: Request) -> Response:
 
 def timeline(request: Request) -> Response:
     """A timeline's bytes, as core/timeline.py lays them out."""
-    path = _lent(request, "timelines")
-    if path is None:
-        return _nothing()
     starting.first_shown.set()
-    return FileResponse(path, headers=_FOREVER, media_type="application/octet-stream")
+    return _made(request, "timelines", "application/octet-stream")
 
 
 def grid(request: Request) -> Response:
     """A clip's answers at every share of sound and picture, JSON."""
-    path = _lent(request, "grids")
-    return FileResponse(path, headers=_FOREVER, media_type="application/json") if path else _nothing()
+    return _made(request, "grids", "application/json")
 
 
 def listed(request: Request) -> Response:
     """A corpus's clips in columns, JSON, as app/clips/columns.py lays them out."""
-    path = _lent(request, "lists")
-    return FileResponse(path, headers=_FOREVER, media_type="application/json") if path else _nothing()
+    return _made(request, "lists", "application/json")
 
 
 def points(request: Request) -> Response:
     """A map's points, or its columns, as core/analysis/{atlas,columns}.py lay them out."""
-    path = _lent(request, "maps")
-    return FileResponse(path, headers=_FOREVER, media_type="application/octet-stream") if path else _nothing()
+    return _made(request, "maps", "application/octet-stream")
 
 
 def thumb(request: Request) -> Response:
@@ -77,14 +73,17 @@ def thumb(request: Request) -> Response:
     path = _lent(request, "pictures") or _lent(request, "clips")
     if path is None:
         return _nothing()
-    picture = thumbs.thumb(path) or Path(__file__).with_name("no_picture.svg")
-    return FileResponse(picture, headers=_CHECK)
+    place = thumbs.thumb(path)
+    picture = sealed.read(place) if place else None
+    if picture is None:
+        return FileResponse(Path(__file__).with_name("no_picture.svg"), headers=_CHECK)
+    return Response(picture, headers=_CHECK, media_type="image/jpeg")
 
 
 def strip(request: Request) -> Response:
     """What a long file looks and sounds like from afar: pictures side by side, or the sound's peaks as bytes."""
-    path = _lent(request, "strips")
-    return FileResponse(path, headers=_CHECK) if path else _nothing()
+    kind = "image/jpeg" if request.path_params["name"].endswith(".jpg") else "application/octet-stream"
+    return _made(request, "strips", kind, _CHECK)
 
 
 async def drop(request: Request) -> Response:
@@ -104,6 +103,12 @@ async def own(request: Request) -> Response:
 
 def _lent(request: Request, name: shelf.Shelf) -> Path | None:
     return shelf.find(name, request.path_params["name"], visitors.of(request.scope))
+
+
+def _made(request: Request, which: shelf.Shelf, kind: str, headers: dict[str, str] = _FOREVER) -> Response:
+    """A file of ours; what is damaged is not sent."""
+    content = shelf.content(which, request.path_params["name"], visitors.of(request.scope))
+    return _nothing() if content is None else Response(content, headers=headers, media_type=kind)
 
 
 def _nothing() -> Response:
@@ -146,9 +151,9 @@ def _warm_up() -> None:
     services.warm_up()
 
 
-def apologise(_: BaseException) -> bool:
-    """A traceback on the page is a bug; Streamlit has logged it already."""
-    st.error("Something went wrong inside the app; the server's log has the details.")
+def apologise(error: BaseException) -> bool:
+    """A traceback on the page is a bug; Streamlit has logged it already. A disk or a memory that refuses is not."""
+    st.error(sentence_of(error) or "Something went wrong inside the app; the server's log has the details.")
     return True
 
 

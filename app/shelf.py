@@ -7,6 +7,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from app.gate.terms import base
+from core.features import sealed
 
 Shelf = Literal["clips", "pictures", "timelines", "grids", "maps", "strips", "lists"]
 # Where browsers find them, where that is not the shelf's own name.
@@ -36,3 +37,9 @@ def find(shelf: Shelf, name: str, visitor: str = "") -> Path | None:
     path, owners = _LENT.get((shelf, name), (None, frozenset()))
     mine = not visitor or "" in owners or visitor in owners
     return path if mine and path is not None and path.is_file() else None
+
+
+def content(shelf: Shelf, name: str, visitor: str = "") -> bytes | None:
+    """What a browser is sent of a file that we made ourselves; None where it is gone, or damaged, or not this visitor's."""
+    path = find(shelf, name, visitor)
+    return sealed.read(path) if path is not None else None

@@ -8,16 +8,17 @@ from pathlib import Path
 
 from core import media
 from core.errors import UserError
-from core.features.store import cache_root, key_of, write_atomically
+from core.features import sealed
+from core.features.store import cache_root, key_of
 
 SIDE = 96
 _FRAME = 30  # Faces are at rest in the first frames of a clip.
 
 
 def thumb(path: Path) -> Path | None:
-    """A JPEG of the clip on disk, or None where it has no picture."""
+    """Where a sealed JPEG of the clip lies, or None where it has no picture."""
     out = place(path)
-    if out.exists():
+    if sealed.good(out):
         return out
     try:
         media.probe(path, longest=inf)
@@ -26,7 +27,7 @@ def thumb(path: Path) -> Path | None:
         return None
     if not frames:
         return None
-    write_atomically(out, lambda part: part.write_bytes(media.frame_jpeg(frames[-1][1], SIDE)))
+    sealed.keep(out, media.frame_jpeg(frames[-1][1], SIDE))
     return out
 
 

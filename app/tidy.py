@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from core.features import disk
 from core.features.store import cache_root
 
 MADE_AGAIN = ("analyses", "browser", "compared", "exports", "grids", "lists", "maps", "notes", "thumbs")
@@ -16,13 +17,16 @@ _DAY = 24 * 3600
 
 
 def tidy() -> None:
-    """Leaves alone what was made or opened within a day: somebody may be looking at it."""
+    """Leaves alone what was made or opened within a day: somebody may be looking at it. What was half-written goes."""
+    for folder in (cache_root(), *(path for path in cache_root().glob("*/") if path.is_dir())):
+        disk.sweep(folder)
     made = [path for name in MADE_AGAIN for path in (cache_root() / name).glob("*") if path.is_file()]
     room = MOST_BYTES
     for changed, size, path in sorted(_facts(made), reverse=True):
         room -= size
         if room < 0 and time.time() - changed > _DAY:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
     _expire()
 
 
@@ -41,8 +45,9 @@ def _expire() -> None:
             removal.remove(clip_id)
     for path in files:
         # What was on its way when a server was stopped.
-        if not _clip(path) and time.time() - path.stat().st_mtime > _DAY:
-            path.unlink(missing_ok=True)
+        if path.name.startswith(".incoming-") and disk.abandoned(path):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _clip(path: Path) -> str:

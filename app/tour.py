@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,4 +120,6 @@ def _seen() -> Path:
 
 def _remember() -> None:
     if not _seen().exists():
-        write_atomically(_seen(), lambda part: part.touch())
+        # Offered again another time, where it cannot be noted.
+        with suppress(OSError):
+            write_atomically(_seen(), lambda part: part.touch())

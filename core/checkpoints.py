@@ -23,6 +23,7 @@ import torch
 from core import foreign
 from core.choices import NO_CHOICES, Choices
 from core.errors import UserError
+from core.features.stamps import unchanged
 from core.features.store import content_hash, write_atomically
 from core.filling import LONGEST_LABEL, check_labels, check_sizes, fill, try_out
 from core.layouts import LAYOUTS
@@ -33,6 +34,7 @@ from core.tensorfiles import read_tensors
 from core.text import shown
 
 FORMAT = "affectscope-1"
+_DAMAGED = "was damaged on the disk: drop its file in again, or train it again"
 # Of a header's text and a size in a config: far above what any model needs.
 LONGEST_HEADER = 4 << 20
 LARGEST = 10**7
@@ -84,6 +86,8 @@ def load(path: Path) -> Checkpoint:
     """
     tensors, metadata = read_tensors(path)
     name = shown(Path(path).name)
+    if not unchanged(Path(path)):
+        raise UserError(f"{name} {_DAMAGED}.")
     model, card = _described(name, metadata, len(tensors))
     state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     fill(model, state, name)
@@ -136,6 +140,8 @@ def peek(path: Path) -> tuple[AVModel, dict[str, Any]]:
             metadata, count = file.metadata() or {}, len(file.keys())
     except (safetensors.SafetensorError, OSError) as error:
         raise UserError(f"{shown(path.name)} is damaged or no checkpoint: copy it again from where it was made.") from error
+    if not unchanged(path, header=True):
+        raise UserError(f"{shown(path.name)} {_DAMAGED}.")
     return _described(shown(path.name), metadata, count)
 
 

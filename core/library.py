@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import time
-import uuid
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,8 +13,11 @@ from pathlib import Path
 
 from core.admit import Report, admit
 from core.choices import NO_CHOICES, Choices
-from core.errors import UserError
-from core.features.store import cache_root, content_hash, key_of, write_atomically
+from core.errors import UserError, sentence_of
+from core.features import sealed
+from core.features.disk import abandoned, locked, owned
+from core.features.stamps import stamp
+from core.features.store import cache_root, content_hash, key_of
 from core.text import shown, unlike
 
 _ID = re.compile(r"[0-9a-f]{24}")
@@ -59,9 +60,16 @@ def entries() -> dict[str, Entry]:
     return {one.name: one for one in sorted(found, key=lambda one: (one.added, one.id))}
 
 
+def remarks() -> list[str]:
+    """What a person should know of models that the disk has damaged, a sentence each."""
+    folders = [folder for folder in root().glob("*/") if _ID.fullmatch(folder.name)]
+    lost = sum(_read(folder / "facts.json") is None for folder in folders)
+    return [f"{lost} of the models that were dropped in are damaged on the disk: drop their files in again."] if lost else []
+
+
 def incoming() -> Path:
     """A fresh folder for files on their way in, on the disk where they will stay."""
-    folder = root() / f".incoming-{uuid.uuid4().hex}"
+    folder = root() / f".incoming-{owned()}"
     folder.mkdir(parents=True)
     return folder
 
@@ -94,7 +102,7 @@ def take_in(
     known = _read(root() / digest / "facts.json")
     if known is not None:
         return known, Report(layout=known.layout)
-    part = root() / f".part-{uuid.uuid4().hex}"
+    part = root() / f".part-{owned()}"
     try:
         part.mkdir(parents=True)
         report = admit(source, part / "model.safetensors", layout, check, choices=choices)
@@ -103,12 +111,14 @@ def take_in(
         size = sum(file.stat().st_size for file in _files(source))
         name = unlike(_plain(Path(called).stem), {*taken, *entries()})
         entry = Entry(digest, name, shown(Path(called).name), report.layout, size, datetime.now(UTC).isoformat())
-        (part / "facts.json").write_text(json.dumps(asdict(entry)), encoding="utf-8")
+        sealed.write_kept(part / "facts.json", asdict(entry))
+        stamp(part / "model.safetensors")
         shutil.rmtree(root() / digest, ignore_errors=True)
         part.replace(root() / digest)
         return entry, report
     except OSError as error:
-        raise UserError(f"There is no room to keep {shown(called)}: {error.strerror or 'the disk refuses'}.") from error
+        said = sentence_of(error) or f"There is no room to keep {shown(called)}: {error.strerror or 'the disk refuses'}."
+        raise UserError(said) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -139,7 +149,8 @@ def restore(entry: Entry) -> None:
 def sweep(seconds: float = _KEPT_SECONDS) -> None:
     """Delete what was removed long ago, and what stopped half-way."""
     for folder in root().glob(".*"):
-        if folder.is_dir() and time.time() - folder.stat().st_mtime > seconds:
+        half = folder.name.startswith((".incoming-", ".part-")) and abandoned(folder)
+        if folder.is_dir() and (half or time.time() - folder.stat().st_mtime > seconds):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -203,16 +214,14 @@ def device(name: str) -> str:
 
 def choose_device(name: str, chosen: str) -> None:
     """Remember where a model is to run."""
-    known = {k: v for k, v in _devices().items() if k != name} | ({name: chosen} if chosen != "cpu" else {})
-    write_atomically(root() / "devices.json", lambda part: part.write_text(json.dumps(known), encoding="utf-8"))
+    with locked(root()):
+        known = {k: v for k, v in _devices().items() if k != name} | ({name: chosen} if chosen != "cpu" else {})
+        sealed.write_kept(root() / "devices.json", known)
 
 
 def _devices() -> dict[str, str]:
-    try:
-        found = json.loads((root() / "devices.json").read_text(encoding="utf-8"))
-        return {str(k): str(v) for k, v in found.items()}
-    except (OSError, ValueError, AttributeError):
-        return {}
+    found, _ = sealed.read_kept(root() / "devices.json")
+    return {str(k): str(v) for k, v in (found or {}).items()}
 
 
 def _removed(entry_id: str) -> Path:
@@ -237,7 +246,7 @@ def _plain(text: str) -> str:
 
 def _read(facts: Path) -> Entry | None:
     try:
-        entry = Entry(**json.loads(facts.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        entry = Entry(**sealed.read_kept(facts)[0] or {})
+    except TypeError:
         return None
     return entry if _ID.fullmatch(entry.id) and facts.parent.name == entry.id and entry.path.is_file() else None

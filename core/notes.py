@@ -1,14 +1,13 @@
 """A person's notes on cases: one small JSON file each, in a folder that no cleaning of caches touches.
 
 A case is a clip as one model sees it. A note is written whole or not at all; two people who write on the same case do not
-overwrite each other: the second is told. What is removed moves aside and can be brought back.
+overwrite each other: the second is told. What is removed moves aside and can be brought back. The version before stays beside
+each note (``core.features.sealed``): it is read where the disk has damaged the note, and ``Note.recovered`` says so.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,14 +17,14 @@ from typing import Any
 import platformdirs
 
 from core.errors import UserError
-from core.features.store import key_of, write_atomically
+from core.features import sealed
+from core.features.disk import locked
+from core.features.store import key_of
 
 LONGEST = 10_000
 MOST_TAGS = 20
 LONGEST_TAG = 60
 _REMOVED = "removed"
-# Compare and write must be one step; all sessions live in one process.
-_TURN = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,7 @@ class Note:
         page: where it was seen, as the URL names the page; "" is the Clip page.
         created, changed: ISO times, UTC.
         revision: 0 for a note that was never saved; one more with each saving.
+        recovered: whether this is the version before, as the last one was damaged on the disk; it is not stored.
     """
 
     corpus: str
@@ -54,6 +54,7 @@ class Note:
     created: str = ""
     changed: str = ""
     revision: int = 0
+    recovered: bool = False
 
     @property
     def id(self) -> str:
@@ -92,14 +93,16 @@ def save(note: Note) -> Note:
     tags = tuple(dict.fromkeys(tag.strip() for tag in note.tags if tag.strip()))
     if len(note.text) > LONGEST or len(tags) > MOST_TAGS or any(len(tag) > LONGEST_TAG for tag in tags):
         raise UserError(f"A note holds {LONGEST} characters and {MOST_TAGS} tags of {LONGEST_TAG} at most: shorten it.")
-    with _TURN:
+    with locked(_folder()):
         known = find(note.id)
         if (known.revision if known else 0) != note.revision:
             raise UserError("Somebody has changed this note meanwhile: copy what you wrote, and open the note again.")
         now = datetime.now(UTC).isoformat(timespec="seconds")
         saved = replace(note, tags=tags, created=note.created or now, changed=now, revision=note.revision + 1)
-        content = json.dumps(asdict(saved), ensure_ascii=False, indent=1)
-        write_atomically(_folder() / f"{saved.id}.json", lambda part: _write_through(part, content))
+        saved = replace(saved, recovered=False)
+        facts = asdict(saved)
+        del facts["recovered"]
+        sealed.write_kept(_folder() / f"{saved.id}.json", facts)
     return saved
 
 
@@ -109,10 +112,12 @@ def remove(note: str) -> None:
         return
     aside = _folder() / _REMOVED
     aside.mkdir(parents=True, exist_ok=True)
-    with _TURN:
+    with locked(_folder()):
         path = _folder() / f"{note}.json"
-        if path.is_file():
-            os.replace(path, aside / path.name)
+        # The version before goes first: it must never be alone where the note was.
+        for one in (sealed.previous(path), path):
+            if one.is_file():
+                os.replace(one, aside / one.name)
 
 
 def restore(note: str) -> None:
@@ -123,7 +128,7 @@ def restore(note: str) -> None:
     """
     if not _is_id(note):
         raise UserError("There is no such note to bring back.")
-    with _TURN:
+    with locked(_folder()):
         path = _folder() / f"{note}.json"
         aside = path.parent / _REMOVED / path.name
         if path.exists():
@@ -131,6 +136,8 @@ def restore(note: str) -> None:
         if not aside.is_file():
             raise UserError("There is no such note to bring back.")
         os.replace(aside, path)
+        if sealed.previous(aside).is_file():
+            os.replace(sealed.previous(aside), sealed.previous(path))
 
 
 def tags_of(notes: Iterable[Note]) -> list[str]:
@@ -148,20 +155,15 @@ def _is_id(note: str) -> bool:
 
 
 def _read(path: Path) -> Note | None:
+    content, recovered = sealed.read_kept(path)
+    if content is None:
+        return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         fields: dict[str, Any] = {n: str(content[n]) for n in ("corpus", "clip", "model", "title", "text", "created", "changed")}
         fields |= {name: {str(k): str(v) for k, v in content[name].items()} for name in ("link", "facts")}
         fields["page"] = str(content.get("page", ""))
-        note = Note(**fields, tags=tuple(map(str, content["tags"])), revision=int(content["revision"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        note = Note(**fields, tags=tuple(map(str, content["tags"])), revision=int(content["revision"]), recovered=recovered)
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     # Somebody may have copied a file by hand: a case has one note, under its own name.
     return note if note.id == path.stem else None
-
-
-def _write_through(path: Path, content: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

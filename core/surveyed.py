@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.features.store import read_arrays, write_atomically
+from core.features import sealed
+from core.features.store import packed_arrays, read_arrays
 
 DECISION = "decision"
 
@@ -47,23 +48,30 @@ class Survey:
     broken: tuple[str, ...] = ()
 
     def save(self, path: Path) -> None:
+        """
+        Raises:
+            OSError: when the disk refuses.
+        """
+        sealed.write(path, self._packed())
+
+    def keep(self, path: Path) -> None:
+        """As ``save``; in memory, where the disk refuses."""
+        sealed.keep(path, self._packed())
+
+    def _packed(self) -> bytes:
         facts = {
             "system": self.system, "task": self.task, "outputs": self.outputs, "heads": self.heads, "shared": self.shared,
             "broken": self.broken, "table": self.table.to_json(orient="table"),
         }  # fmt: skip
         arrays = {f"answers:{k}": v for k, v in self.answers.items()} | {f"present:{k}": v for k, v in self.present.items()}
         arrays |= {f"embeddings:{k}": v for k, v in self.embeddings.items()}
-
-        def write(part: Path) -> None:
-            with part.open("wb") as file:
-                np.savez_compressed(file, facts=np.array(json.dumps(facts)), **arrays)  # type: ignore[arg-type]
-
-        write_atomically(path, write)
+        return packed_arrays({"facts": np.array(json.dumps(facts)), **arrays})
 
     @classmethod
     def load(cls, path: Path) -> Survey | None:
-        """A saved survey, or None where there is none that can be read."""
-        arrays = read_arrays(path)
+        """A saved survey, or None where there is none, or it is damaged."""
+        # Imports from before there were seals have the checksums of a zip.
+        arrays = read_arrays(path, old=True)
         if arrays is None:
             return None
         try:

@@ -14,7 +14,8 @@ import streamlit as st
 
 from app import jobs, services, shelf
 from core.corpora import Corpus
-from core.features.store import cache_root, write_atomically
+from core.features import sealed
+from core.features.store import cache_root
 from core.survey import Survey
 
 _NAMED = ("label", "speaker", "intensity")
@@ -30,8 +31,8 @@ def url(model: str | None) -> tuple[str, str]:
     said = services.survey(model) if model else None
     which = (source.name, len(source.table), id(source), services.survey_id(model) if model and said else "")
     found = _written(which, source, said)
-    if not found.is_file():
-        # Swept away with what nobody had opened for a while.
+    if not sealed.good(found):
+        # Damaged, or swept away with what nobody had opened for a while.
         _written.clear(which, source, said)
         found = _written(which, source, said)
     return source.name, shelf.lend("lists", found.stem, found)
@@ -42,7 +43,7 @@ def _written(which: tuple[str, int, int, str], _source: Corpus, _said: Survey | 
     """``which`` names the corpus, and what the model said of it: nothing yet, where its last is empty."""
     content = json.dumps(columns(_source.table, _said), separators=(",", ":")).encode()
     path = cache_root() / "lists" / f"{sha256(content).hexdigest()[:24]}.json"
-    write_atomically(path, lambda part: part.write_bytes(content))
+    sealed.keep(path, content)
     _lend(_source, [str(clip) for clip in _source.table.index])
     return path
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,8 @@ from core.analysis import atlas, columns, neighbours, picking
 from core.analysis.aside import Draughtsman
 from core.analysis.atlas import Drawing
 from core.corpora import Corpus
-from core.features.store import cache_root, content_hash, key_of, of_clip, write_atomically
+from core.features import sealed
+from core.features.store import cache_root, content_hash, key_of, of_clip
 from core.survey import Survey
 from core.survey import survey as ask_every_clip
 
@@ -63,7 +63,14 @@ class Measures:
 def clips(model: str) -> Clips | None:
     """None while nobody has asked the model about every clip (``services.ask_all``)."""
     found = services.survey(model)
-    return _clips(model, found) if found is not None else None
+    if found is None:
+        return None
+    made = _clips(model, found)
+    if not sealed.good(made.packed):
+        # Damaged, or swept away with what nobody had opened for a while.
+        _clips.clear(model, found)
+        made = _clips(model, found)
+    return made
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Survey: id})
@@ -74,8 +81,8 @@ def _clips(model: str, survey: Survey) -> Clips:
     ids = tuple(str(clip) for clip in table.index)
     data = columns.pack(ids, list(made.values()))
     path = cache_root() / "maps" / f"{key_of(data.hex())}.columns"
-    if not path.is_file():
-        write_atomically(path, lambda part: part.write_bytes(data))
+    if not sealed.good(path):
+        sealed.keep(path, data)
     return Clips(model, survey, ids, table, made, path, picking.judge(table))
 
 
@@ -86,13 +93,14 @@ def points(of: Clips, embedding: str, drawing: Drawing) -> np.ndarray | None:
         UserError: where no map can be drawn.
     """
     path = of.path(embedding, drawing)
-    if drawing.method == "PCA" and not path.is_file():
+    if drawing.method == "PCA" and not sealed.good(path):
         atlas.draw(of.survey.embeddings[embedding], drawing, path)
-    return _points(str(path), len(of.ids)) if path.is_file() else None
+    changed = sealed.mark(path)
+    return _points(str(path), len(of.ids), changed) if changed else None
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _points(path: str, count: int) -> np.ndarray | None:
+def _points(path: str, count: int, changed: Hashable) -> np.ndarray | None:
     return atlas.load(Path(path), count)
 
 
@@ -155,11 +163,12 @@ def own_survey(model: str, clip: str) -> Survey | None:
     if services.unasked(model):
         return None
     path = _own_path(model, clip)
-    return _own(str(path)) if path.is_file() else None
+    changed = sealed.mark(path)
+    return _own(str(path), changed) if changed else None
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _own(path: str) -> Survey | None:
+def _own(path: str, changed: Hashable) -> Survey | None:
     return Survey.load(Path(path))
 
 
@@ -171,7 +180,7 @@ def _ask_own(model: str, clip: str, progress: jobs.Progress) -> None:
     item, asked = services.clip(services.UPLOADS, clip), services.analyzer(model)
     table = pd.DataFrame({"path": [item.media.name]}, index=pd.Index([clip], name="clip"))
     alone = Corpus(services.UPLOADS, item.media.parent, table, asked.checkpoint.spec.labels)
-    ask_every_clip(asked.checkpoint, alone, asked.store, progress).save(_own_path(model, clip))
+    ask_every_clip(asked.checkpoint, alone, asked.store, progress).keep(_own_path(model, clip))
 
 
 def _own_path(model: str, clip: str) -> Path:
@@ -184,11 +193,8 @@ def _own_path(model: str, clip: str) -> Path:
 
 def own_place(of: Clips, embedding: str, drawing: Drawing, clip: str) -> np.ndarray | None:
     """Where the map would have the clip, [2], or None while nobody has sought it (``place_own``)."""
-    try:
-        x, y = json.loads(_own_spot(of, embedding, drawing, clip).read_text(encoding="utf-8"))
-        return np.array([x, y], np.float32)
-    except (OSError, ValueError, TypeError):
-        return None
+    found = sealed.read_json(_own_spot(of, embedding, drawing, clip))
+    return np.array([found["x"], found["y"]], np.float32) if found else None
 
 
 def place_own(of: Clips, embedding: str, drawing: Drawing, clip: str, drawn: np.ndarray, vector: np.ndarray) -> jobs.Job:
@@ -199,7 +205,7 @@ def place_own(of: Clips, embedding: str, drawing: Drawing, clip: str, drawn: np.
             progress("Placing your clip on the map", 0.5)
 
         x, y = _ASIDE.place(of.survey.embeddings[embedding], drawing, drawn, vector[None], report)[0].tolist()
-        write_atomically(spot, lambda part: part.write_text(json.dumps([x, y]), encoding="utf-8"))
+        sealed.keep_json(spot, {"x": x, "y": y})
 
     return jobs.ensure(f"place-{spot.stem}", work, "maps")
 

@@ -17,7 +17,8 @@ from app.masking import data as grids
 from app.masking import state
 from core import export, takehome
 from core.answers import Answers, answers
-from core.features.store import cache_root, key_of, of_clip, write_atomically
+from core.features import sealed
+from core.features.store import cache_root, key_of, of_clip
 from core.perturbation import Perturbation
 from core.sheet import Facts
 from core.timeline import Timeline
@@ -91,7 +92,7 @@ def write_video(case: Case, progress: jobs.Progress) -> None:
             case.clip.media, case.timeline, part, facts=case.facts, progress=report, track=case.clip.track, **case.heat
         )
 
-    write_atomically(video_path(case), write)
+    sealed.fill(video_path(case), write, video=True)
 
 
 def masking(case: Case) -> dict[str, Perturbation]:
@@ -132,7 +133,7 @@ def write_page(case: Case, asked: Mapping[str, Perturbation], out: Path, progres
         _view(case),
     )
     progress("Writing the page", 0.9)
-    write_atomically(out, lambda part: part.write_text(takehome.page(home), encoding="utf-8"))
+    sealed.keep(out, takehome.page(home).encode())
 
 
 def _view(case: Case) -> dict[str, Any]:

@@ -11,6 +11,8 @@ import streamlit as st
 from app import jobs, services, session
 from app.export import files
 from app.progress import finished
+from core.errors import UserError
+from core.features import sealed
 from core.text import markdown
 
 _PAGE = "One HTML file that plays the clip with heatmap, lanes, answers, masking and the model's card, without a server."
@@ -53,7 +55,7 @@ def popover(clip: services.Clip, shown: services.Result, models: Mapping[str, se
 
 def _made(label: str, hint: str, out: Path, work: Callable[[jobs.Progress], None], name: str) -> None:
     """A file that takes a while: a press makes it, and then it can be saved."""
-    if not out.is_file():
+    if not sealed.good(out):
         wanted = f"export-{out.name}"
         if jobs.find(wanted) is None and not st.button(
             markdown(label), width="stretch", key=f"make-{out.suffix}", help=markdown(hint)
@@ -62,4 +64,13 @@ def _made(label: str, hint: str, out: Path, work: Callable[[jobs.Progress], None
         if not finished(jobs.ensure(wanted, work, "export")):
             return
     mime = "video/mp4" if out.suffix == ".mp4" else "text/html"
-    st.download_button(f"Save: {markdown(label)}", out.read_bytes, name, mime, on_click="ignore", type="primary", width="stretch")
+    st.download_button(
+        f"Save: {markdown(label)}", partial(_read, out), name, mime, on_click="ignore", type="primary", width="stretch"
+    )
+
+
+def _read(out: Path) -> bytes:
+    content = sealed.read(out)
+    if content is None:
+        raise UserError("The file was damaged just now: press the button again, and it is made again.")
+    return content

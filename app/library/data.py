@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from core.corpora import Corpus, open_corpus
 from core.corpora.known import Known, known, remember
 from core.corpora.readers import read, recognise
 from core.errors import UserError
+from core.features import sealed
 from core.features.store import content_hash, key_of
 from core.filekinds import TABLES
 from core.imports import shelf as imports
@@ -202,14 +203,14 @@ def _judged(name: str) -> tuple[dict[str, dict[str, float]], int] | None:
         return None
     try:
         path = services.path_on_disk(name)
-        return _judgement(str(path), path.stat().st_mtime_ns)
-    except (UserError, OSError):
+        return _judgement(str(path), sealed.mark(path))
+    except UserError:
         return None
 
 
 # A table of all models asks for all of them at every run of the page, each a file to unpack and count.
 @st.cache_data(max_entries=256, show_spinner=False)
-def _judgement(path: str, changed: int) -> tuple[dict[str, dict[str, float]], int] | None:
+def _judgement(path: str, changed: Hashable) -> tuple[dict[str, dict[str, float]], int] | None:
     found = Survey.load(Path(path))
     return (cards.measured(found), cards.strange(found)) if found else None
 

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.gate import visitors
 from core import library
-from core.errors import UserError
+from core.errors import UserError, sentence_of
 from core.filekinds import HEAD, TABLES, fault_of
 from core.imports.read import LIMIT_MB as TABLE_MB
 from core.tensorfiles import SUFFIXES
@@ -99,7 +99,10 @@ async def receive(request: Request) -> Response:
     _forget(arrived)
     if len(arrived) >= _MOST_WAITING:
         return _refused("Too many files are waiting: reload the page.", 429)
-    folder = library.incoming()
+    try:
+        folder = library.incoming()
+    except OSError as error:
+        return _refused(sentence_of(error) or f"{name} did not arrive: send it again.", 507)
     suffix = Path(name).suffix.lower()
     path = folder / f"dropped{suffix if suffix in (*SUFFIXES, *TABLES) else ''}"
     try:
@@ -111,9 +114,12 @@ async def receive(request: Request) -> Response:
     except UserError as error:
         shutil.rmtree(folder, ignore_errors=True)
         return _refused(str(error), 413)
-    except (ClientDisconnect, OSError):
+    except ClientDisconnect:
         shutil.rmtree(folder, ignore_errors=True)
         return _refused(f"{name} did not arrive: send it again.", 400)
+    except (OSError, MemoryError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        return _refused(sentence_of(error) or f"{name} did not arrive: send it again.", 507)
     mark = secrets.token_hex(12)
     arrived[mark] = Arrival(path, name, time.monotonic())
     return JSONResponse({"id": mark})

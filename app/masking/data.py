@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,9 @@ from core.corpora import Corpus
 from core.evaluation import robustness
 from core.evaluation.grid import GRID_VERSION, answer_to, response_grid
 from core.evaluation.robustness import Curves, curves_key, measure
+from core.features import sealed
 from core.features.extract import extract
-from core.features.store import cache_root, content_hash, key_of, of_clip, write_atomically
+from core.features.store import cache_root, content_hash, key_of, of_clip
 from core.models.base import ModelSpec
 from core.perturbation import Perturbation
 from core.streams import Stream
@@ -32,7 +33,7 @@ def spec(model: str) -> ModelSpec:
 def grid_url(item: services.Clip, model: str, change: Perturbation) -> str:
     """Where the browser finds the answers at every share; empty while nobody has reckoned them."""
     path = _grid_path(item, model, change)
-    return shelf.lend("grids", path.stem, path, services.owner_of(item.corpus)) if path.is_file() else ""
+    return shelf.lend("grids", path.stem, path, services.owner_of(item.corpus)) if sealed.good(path) else ""
 
 
 def grid_soon(item: services.Clip, model: str, change: Perturbation) -> str:
@@ -50,9 +51,9 @@ def ask_grid(item: services.Clip, model: str, change: Perturbation) -> jobs.Job:
 def grid_text(item: services.Clip, model: str, change: Perturbation, progress: jobs.Progress) -> str:
     """The same answers as JSON, reckoned here where nobody has yet; for other jobs."""
     path = _grid_path(item, model, change)
-    if not path.is_file():
+    if not sealed.good(path):
         _write_grid(item, model, change, path, progress)
-    return path.read_text(encoding="utf-8")
+    return (sealed.read(path) or b"").decode()
 
 
 def answers(item: services.Clip, model: str, change: Perturbation) -> Mapping[str, list[float]]:
@@ -90,13 +91,14 @@ def _write_grid(item: services.Clip, model: str, change: Perturbation, path: Pat
         progress("Asking the model at every share of sound and picture", share)
 
     grid = response_grid(analyzer.checkpoint, streams, duration, change, progress=report)
-    write_atomically(path, lambda part: part.write_text(grid.to_json(), encoding="utf-8"))
+    sealed.keep(path, grid.to_json().encode())
 
 
 def curves(model: str, asked: Curves) -> pd.DataFrame | None:
     """The model's robustness curves over the corpus, or None while nobody has measured them."""
     path = _curves_path(model, asked)
-    return _curves(str(path), path.stat().st_mtime_ns) if path.is_file() else None
+    changed = sealed.mark(path)
+    return _curves(str(path), changed) if changed else None
 
 
 def curves_job(model: str, asked: Curves) -> str:
@@ -111,7 +113,7 @@ def ask_curves(model: str, asked: Curves) -> jobs.Job:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _curves(path: str, changed: int) -> pd.DataFrame | None:
+def _curves(path: str, changed: Hashable) -> pd.DataFrame | None:
     return robustness.load(Path(path))
 
 

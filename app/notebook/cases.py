@@ -15,7 +15,8 @@ from core import report as files
 from core.answers import CAUTION
 from core.errors import UserError
 from core.evaluation.grid import DECISION
-from core.features.store import cache_root, key_of, of_clip, write_atomically
+from core.features import sealed
+from core.features.store import cache_root, key_of, of_clip
 from core.notes import Note
 from core.perturbation import Perturbation
 from core.removed import removed
@@ -134,12 +135,13 @@ def _picture(
 ) -> tuple[bytes | None, str]:
     """The frame at which the explanation is strongest, and what to say of it."""
     path = cache_root() / "notes" / f"{of_clip(found.key, key_of('picture 3', found.key, heatmap))}.png"
-    if not path.is_file():
+    picture = sealed.read(path)
+    if picture is None:
         try:
             picture = export.frame_png(item.media, timeline, time, heatmap)
         except UserError as error:
             return None, f"No picture: {error}"
-        write_atomically(path, lambda part: part.write_bytes(picture))
+        sealed.keep(path, picture)
     why = f", where the explanation of {found.explained[heatmap]} is strongest" if heatmap in found.explained else ""
     gone = removed(change_of(note))
-    return path.read_bytes(), f"{note.title} at {time:.2f} s{why}" + (f"; {gone}" if gone else "")
+    return picture, f"{note.title} at {time:.2f} s{why}" + (f"; {gone}" if gone else "")

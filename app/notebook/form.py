@@ -12,7 +12,7 @@ from app import say, services, session
 from app.notebook import report
 from app.verdict import Verdict
 from core import notes
-from core.errors import UserError
+from core.errors import UserError, sentence_of
 from core.lanes import head_title
 from core.notes import Note
 from core.text import percent
@@ -95,6 +95,8 @@ def _from_survey(clip: services.Clip, model: str) -> Note:
 def _write(case: Note) -> bool:
     """The form; True in the run in which the note was saved. What is typed belongs to the note as it was when the form opened."""
     base: Note = st.session_state.setdefault(_base(case.id), notes.find(case.id) or case)
+    if base.recovered:
+        st.warning("This note was damaged on the disk: this is the version before its last change.")
     with st.form(f"form-{case.id}-{base.revision}", border=False):
         text = st.text_area(
             "What is there to see?", base.text, max_chars=notes.LONGEST, height=140,
@@ -109,11 +111,8 @@ def _write(case: Note) -> bool:
         seen = case if case.revision == 0 else base
         written = replace(base, text=text, tags=tuple(map(str, tags)), page=seen.page, link=seen.link, facts=seen.facts)
         saved = notes.save(written)
-    except UserError as error:
-        say.error(error)
-        return False
-    except OSError:
-        st.error("The note could not be written: the disk is full, or its folder may not be written to.")
+    except (UserError, OSError) as error:
+        say.error(sentence_of(error) or "The note could not be written: see to the disk that it lies on.")
         return False
     st.session_state[_base(case.id)] = saved
     return True

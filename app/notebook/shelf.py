@@ -21,6 +21,9 @@ def notebook() -> None:
     known, broken = notes.find_all()
     if broken:
         say.warning(f"{len(broken)} of the files in {notes.data_root() / 'notes'} cannot be read and were left as they are.")
+    if again := sum(note.recovered for note in known):
+        which = "note was" if again == 1 else "notes were"
+        say.warning(f"{again} {which} damaged on the disk: the version before the last change is shown, and its card says so.")
     _undo()
     tags = notes.tags_of(known)
     shown = known
@@ -38,7 +41,13 @@ def notebook() -> None:
 
 
 def _card(note: Note) -> Card:
-    facts = (f"model {note.model}", *(f"{name} {value}" for name, value in note.facts.items()), f"changed {note.changed[:10]}")
+    recovered = ("damaged on the disk: the version before its last change",) if note.recovered else ()
+    facts = (
+        *recovered,
+        f"model {note.model}",
+        *(f"{name} {value}" for name, value in note.facts.items()),
+        f"changed {note.changed[:10]}",
+    )
     try:
         item = services.clip(note.corpus, note.clip)
         picture = services.thumb_url(item.corpus, item.id, item.media)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
@@ -11,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from app.gate import visitors
 from app.library import drops
 from app.own import store
-from core.errors import UserError
+from core.errors import UserError, sentence_of
 from core.text import shown
 
 # An hour and a half as phones film; more would be a matter of disks.
@@ -24,16 +25,21 @@ async def receive(request: Request) -> Response:
     owner = visitors.of(request.scope)
     if not drops.known(request.path_params["ticket"], owner):
         return _refused("This page is too old to take files: reload it.", 403)
-    path = store.incoming()
+    path: Path | None = None
     try:
+        path = store.incoming()
         await drops.write(request, path, name, LIMIT_MB)
         return JSONResponse({"id": await run_in_threadpool(store.keep, path, name, owner)})
     except UserError as error:
         return _refused(str(error), 422)
-    except (ClientDisconnect, OSError):
+    except ClientDisconnect:
         return _refused(f"{name} did not arrive: send it again.", 400)
+    except (OSError, MemoryError) as error:
+        return _refused(sentence_of(error) or f"{name} did not arrive: send it again.", 507)
     finally:
-        path.unlink(missing_ok=True)
+        if path:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _refused(sentence: str, status: int) -> Response:

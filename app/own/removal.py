@@ -20,6 +20,7 @@ from core.imports import shelf as imports
 _PATIENCE = 20.0
 _WORDS = {"uploads": "file", "features": "set of features", "analyses": "analysis", "thumbs": "picture", "exports": "export"}
 _OTHER = "other file"
+_FACTS = (".json", ".previous")
 _PLURALS = {"set of features": "sets of features", "analysis": "analyses"}
 
 
@@ -46,13 +47,13 @@ class Removed:
 
 def remove(clip_id: str) -> Removed:
     """Delete a clip: its file and copies, and everything that was made from them."""
-    media = [path for path in store.files(clip_id) if path.suffix != ".json"]
+    media = [path for path in store.files(clip_id) if path.suffix not in _FACTS]
     doomed, shared = _made_from(media)
     doomed += store.files(clip_id)
     sizes = {path: _size(path) for path in dict.fromkeys(doomed)}
     store.remove(clip_id)
     _unlink(sizes)
-    counts = Counter(_WORDS.get(path.parent.name, _OTHER) for path in sizes if path.suffix != ".json" or _told(path))
+    counts = Counter(_WORDS.get(path.parent.name, _OTHER) for path in sizes if path.suffix not in _FACTS or _told(path))
     # What a person brought comes before what we made of it.
     ordered = {word: counts[word] for word in (*_WORDS.values(), _OTHER) if counts[word]}
     return Removed(ordered, sum(sizes.values()), shared)
@@ -64,7 +65,7 @@ def forget(media: Iterable[Path]) -> None:
 
 
 def _told(path: Path) -> bool:
-    """An analysis is two files, and the facts of a clip are none that a person put here."""
+    """An analysis is two files, and the facts of a clip, and those before, are none that a person put here."""
     return path.parent.name not in ("uploads", "analyses")
 
 

@@ -1,6 +1,6 @@
 """A person's own clips on disk, under ids of ours: uploads and recordings.
 
-    uploads/<id>.json           the facts: name, label, stretch, when it came; written atomically
+    uploads/<id>.json           the facts: name, label, stretch, when it came; the version before in <id>.json.previous
             <id>.<kind>         the file as it came
             <id>.cut-<...>.mp4  of a long file the stretch that is analysed
             <id>.browser.mp4    a copy for browsers where they cannot play the file itself; <id>.playable.json names it
@@ -12,12 +12,8 @@ its id.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
-import tempfile
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,12 +24,13 @@ from typing import Any, BinaryIO
 from app.gate import visitors
 from core import media
 from core.errors import UserError
-from core.features.store import cache_root, key_of, write_atomically
+from core.features import sealed
+from core.features.disk import locked, owned
+from core.features.store import cache_root, content_hash, key_of
 from core.text import shown
 
 _LONGEST_NAME = 120
 _DAY = 24 * 3600.0
-_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -90,9 +87,10 @@ def find(clip_id: str) -> OwnClip | None:
 
 def incoming() -> Path:
     """A new file to write to; ``keep`` takes it over, or it is deleted by whoever asked for it."""
-    handle, part = tempfile.mkstemp(dir=_folder(), prefix=".incoming-")
-    os.close(handle)
-    return Path(part)
+    part = _folder() / f".incoming-{owned()}"
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.touch(0o600)
+    return part
 
 
 def keep(arrived: Path, name: str, owner: str = "") -> str:
@@ -104,18 +102,16 @@ def keep(arrived: Path, name: str, owner: str = "") -> str:
     name = shown(Path(name.strip()).name or "clip", _LONGEST_NAME)
     try:
         info = _probe(arrived, name)
-        with arrived.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
-        digest.update(owner.encode())
-        clip_id = digest.hexdigest()[:24]
+        clip_id = _id_of(arrived, owner)
         stored = f"{clip_id}{_kind(name, info)}"
-        with _LOCK:
-            before = _read(clip_id, ".json") or {}
-            if not before or not (_folder() / str(before.get("file"))).is_file():
+        with locked(_folder()):
+            before = _read(clip_id) or {}
+            # One that was damaged on the disk is replaced by what has arrived, whose content is its name.
+            if not before or not intact(clip_id, _folder() / str(before.get("file")), owner):
                 arrived.replace(_folder() / stored)
                 before = {**before, "file": stored}
             facts = {**before, "name": name, "seconds": info.duration, "added": time.time(), "owner": owner}
-            _write(_facts_path(clip_id), facts)
+            sealed.write_kept(_facts_path(clip_id), facts)
     finally:
         arrived.unlink(missing_ok=True)
     return clip_id
@@ -128,6 +124,29 @@ def save(name: str, data: BinaryIO, owner: str = "") -> str:
         data.seek(0)
         shutil.copyfileobj(data, out)
     return keep(part, name, owner)
+
+
+def intact(clip_id: str, path: Path, owner: str = "") -> bool:
+    """Whether a clip's file, as it came, is what came: its id is of its content and its owner."""
+    try:
+        return _id_of(path, owner) == clip_id
+    except OSError:
+        return False
+
+
+def _id_of(path: Path, owner: str) -> str:
+    return key_of(content_hash(path), owner)[:24] if owner else content_hash(path)[:24]
+
+
+def remarks() -> list[str]:
+    """What a person should know of clips that the disk has damaged, a sentence each."""
+    found = {path.name.removesuffix(".json"): sealed.read_kept(path) for path in sorted(_folder().glob("*.json"))}
+    facts = {name: one for name, one in found.items() if "." not in name}
+    lost = sum(known is None for known, _ in facts.values())
+    old = [str((known or {}).get("name") or name) for name, (known, before) in facts.items() if before]
+    told = [f"What was noted of {shown(name)} was damaged on the disk: its name and label are as before the last change."
+            for name in old]  # fmt: skip
+    return told + ([f"What was noted of {lost} of your clips is damaged on the disk: choose their files again."] if lost else [])
 
 
 def rename(clip_id: str, name: str) -> None:
@@ -152,9 +171,11 @@ def playable(clip_id: str, track: int | None = None) -> Path | None:
         return None
     if clip.file != clip.original:
         return clip.file
-    facts = _read(clip_id, _playable_name(clip.file, track))
+    facts = sealed.read_json(_folder() / f"{clip_id}{_playable_name(clip.file, track)}")
     path = _folder() / facts["file"] if facts else None
-    return path if path and path.is_file() else None
+    if path == clip.original:
+        return path
+    return path if path and sealed.good(path) else None
 
 
 def make_playable(clip_id: str, path: Path, progress: Callable[[float], None], track: int | None = None) -> None:
@@ -164,8 +185,8 @@ def make_playable(clip_id: str, path: Path, progress: Callable[[float], None], t
     if media.probe(path, track=track).browser_playable:
         copy = path
     else:
-        write_atomically(copy, lambda part: media.browser_copy(path, part, progress, track=track))
-    _write(path.with_name(f"{clip_id}{name}"), {"file": copy.name})
+        sealed.fill(copy, lambda part: media.browser_copy(path, part, progress, track=track), video=True)
+    sealed.keep_json(path.with_name(f"{clip_id}{name}"), {"file": copy.name})
 
 
 def _playable_name(path: Path, track: int | None) -> str:
@@ -181,14 +202,14 @@ def files(clip_id: str) -> list[Path]:
 
 def remove(clip_id: str) -> None:
     """Delete a clip's files; what was derived from them is deleted by ``app.own.removal``."""
-    with _LOCK:
+    with locked(_folder()):
         # Whatever asks meanwhile finds no clip before it finds no file.
         for path in [_facts_path(clip_id), *files(clip_id)]:
             path.unlink(missing_ok=True)
 
 
 def _clip(clip_id: str) -> OwnClip | None:
-    facts = _read(clip_id, ".json")
+    facts = _read(clip_id)
     if not facts or not isinstance(facts.get("file"), str):
         return None
     original = _folder() / Path(facts["file"]).name
@@ -204,7 +225,7 @@ def _clip(clip_id: str) -> OwnClip | None:
     if not clip.long and not stretch:
         return clip
     cut = cut_path(clip_id, stretch, track) if stretch else None
-    return replace(clip, file=cut if cut and cut.is_file() else None)
+    return replace(clip, file=cut if cut and sealed.good(cut) else None)
 
 
 def cut_path(clip_id: str, stretch: tuple[float, float], track: int | None = None) -> Path:
@@ -223,11 +244,11 @@ def keep_stretch(clip_id: str, stretch: tuple[float, float], track: int | None =
 
 
 def _change(clip_id: str, **facts: Any) -> None:
-    with _LOCK:
-        known = _read(clip_id, ".json")
+    with locked(_folder()):
+        known = _read(clip_id)
         if known is None:
             raise UserError("That clip is no longer stored here: choose the file again.")
-        _write(_facts_path(clip_id), {**known, **facts})
+        sealed.write_kept(_facts_path(clip_id), {**known, **facts})
 
 
 def _probe(path: Path, name: str) -> media.MediaInfo:
@@ -247,9 +268,7 @@ def _kind(name: str, info: media.MediaInfo) -> str:
 
 
 def _folder() -> Path:
-    folder = cache_root() / "uploads"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return cache_root() / "uploads"
 
 
 def _facts_path(clip_id: str) -> Path:
@@ -260,18 +279,8 @@ def _fine(clip_id: str) -> bool:
     return clip_id.isascii() and clip_id.isalnum()
 
 
-def _read(clip_id: str, suffix: str) -> dict[str, Any] | None:
-    if not _fine(clip_id):
-        return None
-    try:
-        facts = json.loads((_folder() / f"{clip_id}{suffix}").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return facts if isinstance(facts, dict) else None
-
-
-def _write(path: Path, facts: dict[str, Any]) -> None:
-    write_atomically(path, lambda part: part.write_text(json.dumps(facts), encoding="utf-8"))
+def _read(clip_id: str) -> dict[str, Any] | None:
+    return sealed.read_kept(_facts_path(clip_id))[0] if _fine(clip_id) else None
 
 
 def _renew(path: Path) -> None:

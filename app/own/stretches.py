@@ -12,7 +12,8 @@ from app import jobs, say, services, session, shelf, tracks
 from app.own import parts, removal, store
 from app.progress import finished
 from core import media, stretch
-from core.features.store import write_atomically
+from core.errors import UserError
+from core.features import sealed
 
 _PICKER = parts.component("picker")
 _SIDE = 64
@@ -44,7 +45,7 @@ def choose(clip: services.Clip) -> None:
         say.error(job.error)
         jobs.forget(job.id)
         st.session_state.pop(_CHOSEN, None)
-    if not _peaks_path(own).is_file():
+    if not sealed.good(_peaks_path(own)):
         if finished(jobs.ensure(f"afar-{own.id}", partial(_survey, own), "export")):
             st.rerun()
         return
@@ -68,7 +69,7 @@ def _picker(own: store.OwnClip) -> None:
         "id": own.id, "name": own.name, "duration": own.seconds, "start": start, "end": end, "tiles": _tiles(own),
         "shortest": stretch.SHORTEST, "longest": stretch.LONGEST,
         "peaks": shelf.lend("strips", _peaks_path(own).name, _peaks_path(own), own.owner),
-        "strip": shelf.lend("strips", strip.name, strip, own.owner) if strip.is_file() else "",
+        "strip": shelf.lend("strips", strip.name, strip, own.owner) if sealed.good(strip) else "",
     }  # fmt: skip
     _PICKER(key="own_picker", data=data, on_chosen_change=_choose)
 
@@ -92,10 +93,13 @@ def _chosen(own: store.OwnClip) -> tuple[tuple[float, float], int | None] | None
 
 def _cut(own: store.OwnClip, chosen: tuple[float, float], track: int | None, progress: jobs.Progress) -> None:
     out = store.cut_path(own.id, chosen, track)
-    if not out.is_file():
-        write_atomically(
+    if not sealed.good(out):
+        if not store.intact(own.id, own.original, own.owner):
+            raise UserError(f"{own.name} was damaged on the disk: choose its file again.")
+        sealed.fill(
             out,
             lambda part: stretch.cut(own.original, part, *chosen, lambda done: progress("Cutting it out", done), track),
+            video=True,
         )
     if own.file and own.file not in (out, own.original):
         removal.forget([own.file])
@@ -106,11 +110,11 @@ def _survey(own: store.OwnClip, progress: jobs.Progress) -> None:
     picture = stretch.strip(own.original, own.seconds, _tiles(own), _SIDE, lambda done: progress("Looking through it", done / 2))
     if picture is not None:
         data = media.frame_jpeg(picture, max(picture.shape[:2]))
-        write_atomically(_strip_path(own), lambda part: part.write_bytes(data))
+        sealed.keep(_strip_path(own), data)
     count = int(min(_MOST_PEAKS, max(1, own.seconds * _PEAKS)))
     peaks = media.loudness(own.original, count, own.seconds, lambda done: progress("Listening through it", 0.5 + done / 2))
     loud = np.round(255 * np.sqrt(peaks / max(float(peaks.max(initial=0)), 1e-6))).astype(np.uint8)
-    write_atomically(_peaks_path(own), lambda part: part.write_bytes(loud.tobytes()))
+    sealed.keep(_peaks_path(own), loud.tobytes())
 
 
 def _tiles(own: store.OwnClip) -> int:

@@ -117,7 +117,8 @@ _NOBODY_COMES, _PLAYER_STANDS = 10.0, 2.0
 def warm_up() -> None:
     """Answer the clip that the first page opens with; once it is shown, load the rest, and ask about all other clips."""
     fit_thread_pools()
-    with suppress(UserError):
+    # What the disk refuses is said where somebody asks for it.
+    with suppress(UserError, OSError):
         source = opened(DEMO)
         first = list(models())[:1]
         for name in first:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +13,9 @@ from app.services.clips import Clip, owner_of, playable, prepare, truth_known
 from app.services.known import analyzer, heads, imported, spec
 from app.verdict import Verdict
 from core.analyzer import Analysis
-from core.features.store import cache_root, write_atomically
+from core.errors import UserError
+from core.features import sealed
+from core.features.store import cache_root
 from core.lanes import head_title
 from core.perturbation import Perturbation
 from core.timeline import Timeline
@@ -74,23 +75,27 @@ def _keep(analysis: Analysis, key: str) -> None:
         "evidence": dict(analysis.evidence),
         "explained": dict(analysis.explained),
     }
-    write_atomically(folder / f"{key}.aft", lambda part: part.write_bytes(analysis.timeline.to_bytes()))
-    write_atomically(folder / f"{key}.json", lambda part: part.write_text(json.dumps(facts), encoding="utf-8"))
+    sealed.keep(folder / f"{key}.aft", analysis.timeline.to_bytes())
+    sealed.keep_json(folder / f"{key}.json", facts)
 
 
 def _read(key: str) -> Result | None:
     path = cache_root() / "analyses" / f"{key}.json"
     timeline_path = path.with_suffix(".aft")
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        found = Result(facts["predictions"], facts["evidence"], key, facts["explained"], timeline_path)
-    except (OSError, ValueError, KeyError):
+    facts = sealed.read_json(path)
+    if facts is None or not sealed.good(timeline_path):
         return None
-    return found if timeline_path.is_file() else None
+    return Result(facts["predictions"], facts["evidence"], key, facts["explained"], timeline_path)
 
 
 def timeline(found: Result) -> Timeline:
-    return Timeline.from_bytes(found.timeline.read_bytes())
+    """Raises:
+    UserError: when it was damaged, or taken away, since it was found.
+    """
+    content = sealed.read(found.timeline)
+    if content is None:
+        raise UserError("The stored analysis of this clip was damaged just now: reload the page, and it is made again.")
+    return Timeline.from_bytes(content)
 
 
 def timeline_url(result: Result, item: Clip) -> str:

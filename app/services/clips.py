@@ -17,7 +17,8 @@ from app.services.browsing import DEMO, corpus, corpus_names, opened
 from app.services.known import corpus_of, corpus_of_table, imported
 from core import corpora, media
 from core.errors import UserError
-from core.features.store import cache_root, content_hash, key_of, of_clip, write_atomically
+from core.features import sealed
+from core.features.store import cache_root, content_hash, key_of, of_clip
 from core.imports import shelf as imports
 from core.imports.clips import ImportedCorpus
 from core.stretch import clock, named
@@ -86,6 +87,8 @@ def _own(clip_id: str) -> Clip:
     found = store.find(clip_id)
     if found is None:
         raise UserError("That upload is no longer stored here: choose the file again.")
+    if found.file == found.original and not store.intact(found.id, found.original, found.owner):
+        raise UserError(f"{found.name} was damaged on the disk: choose its file again.")
     missing = "" if found.file else f"{found.name} lasts {clock(found.seconds)}: choose a stretch of it on the Clip page."
     title = named(found.stretch, found.name) if found.stretch and found.file else found.name
     return Clip(UPLOADS, clip_id, title, found.file, found.label, missing=missing)
@@ -172,7 +175,7 @@ def playable(item: Clip) -> Path | None:
     if item.corpus == DEMO or media.probe(item.media, track=item.track).browser_playable:
         return item.media
     copy = browser_copy(item)
-    return copy if copy.is_file() else None
+    return copy if sealed.good(copy) else None
 
 
 def prepare(item: Clip, progress: Callable[[str, float], None]) -> None:
@@ -185,7 +188,7 @@ def make_playable(item: Clip, progress: Callable[[float], None]) -> None:
     if item.corpus == UPLOADS:
         store.make_playable(item.id, item.media, progress, item.track)
     else:
-        write_atomically(browser_copy(item), lambda part: media.browser_copy(item.media, part, progress, track=item.track))
+        sealed.fill(browser_copy(item), lambda part: media.browser_copy(item.media, part, progress, track=item.track), video=True)
 
 
 def browser_copy(item: Clip) -> Path:

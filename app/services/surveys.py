@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from app.services.browsing import corpus
 from app.services.known import analyzer, imported, models
 from core.corpora import Corpus
 from core.errors import UserError
+from core.features import sealed
 from core.features.store import cache_root, content_hash, key_of
 from core.survey import Survey, key_of_survey
 from core.survey import survey as ask_every_clip
@@ -24,14 +25,12 @@ _MOST_REFUSED = 3
 
 def survey(model: str, of: Corpus | None = None) -> Survey | None:
     """What the model says of every clip of a corpus, the session's if left out, or None while nobody has asked (``ask_all``)."""
-    path = survey_path(model, of)
-    return _survey(str(path), path.stat().st_mtime_ns) if path.is_file() else None
+    return _loaded(survey_path(model, of))
 
 
 def survey_on_disk(model: str, of: Corpus | None = None) -> Survey | None:
     """As ``survey``, for those who look at many models: none is loaded to know what its survey is called."""
-    path = path_on_disk(model, of)
-    return _survey(str(path), path.stat().st_mtime_ns) if path.is_file() else None
+    return _loaded(path_on_disk(model, of))
 
 
 def path_on_disk(model: str, of: Corpus | None = None) -> Path:
@@ -53,7 +52,7 @@ def _ask_all(model: str, source: Corpus, path: Path, progress: jobs.Progress) ->
             time.sleep(0.1)
         progress(stage, share)
 
-    ask_every_clip(analyzer(model).checkpoint, source, analyzer(model).store, patient).save(path)
+    ask_every_clip(analyzer(model).checkpoint, source, analyzer(model).store, patient).keep(path)
 
 
 def queue_id(called: str, of: Corpus) -> str:
@@ -124,8 +123,13 @@ def _surveys() -> Path:
     return cache_root() / "surveys"
 
 
+def _loaded(path: Path) -> Survey | None:
+    changed = sealed.mark(path)
+    return _survey(str(path), changed) if changed else None
+
+
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _survey(path: str, changed: int) -> Survey | None:
+def _survey(path: str, changed: Hashable) -> Survey | None:
     return Survey.load(Path(path))
 
 

@@ -1,7 +1,8 @@
 """Maps drawn in a process of its own: what draws them compiles and computes for seconds with the interpreter's lock held,
 and no page could be served meanwhile. The process stays for the next map, ends when it is idle, and is killed to cancel.
 
-A request is a line of JSON; so are the answers: {"share": 0..1}, {"done": result}, {"error": sentence}.
+A request is a line of JSON; so are the answers: {"share": 0..1}, {"done": true}, {"error": sentence}. What was made lies beside
+the arrays that were asked about.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ import numpy as np
 
 from core.analysis import atlas
 from core.analysis.atlas import Drawing
-from core.errors import UserError
+from core.analysis.projection import project
+from core.errors import UserError, sentence_of
 
 Progress = Callable[[float], None]
 
 _IDLE = 600  # Seconds after which the process ends by itself.
 _LISTEN = 0.25
+_MADE = "made.npy"
 _BROKEN = "The map could not be drawn; the server's log has the details."
 
 
@@ -42,16 +45,15 @@ class Draughtsman:
 
     def draw(self, vectors: np.ndarray, drawing: Drawing, path: Path, progress: Progress, workers: int = 1) -> None:
         """As ``atlas.draw``. ``progress`` is called all the time; what it raises cancels the work at once."""
-        self._ask(
-            {"do": "draw", "path": str(path), "workers": workers, "drawing": asdict(drawing)}, {"vectors": vectors}, progress
-        )
+        request = {"do": "draw", "workers": workers, "drawing": asdict(drawing)}
+        atlas.keep(self._ask(request, {"vectors": vectors}, progress), path)
 
     def place(
         self, vectors: np.ndarray, drawing: Drawing, points: np.ndarray, others: np.ndarray, progress: Progress
     ) -> np.ndarray:
         """Where others would lie on a map that was drawn before: [M, D] -> [M, 2]."""
         arrays = {"vectors": vectors, "points": points, "others": others}
-        return np.array(self._ask({"do": "place", "drawing": asdict(drawing)}, arrays, progress), np.float32)
+        return self._ask({"do": "place", "drawing": asdict(drawing)}, arrays, progress)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -59,17 +61,18 @@ class Draughtsman:
             self._process.wait()
             self._process = None
 
-    def _ask(self, request: dict[str, Any], arrays: dict[str, np.ndarray], progress: Progress) -> Any:
+    def _ask(self, request: dict[str, Any], arrays: dict[str, np.ndarray], progress: Progress) -> np.ndarray:
         with self._lock, tempfile.TemporaryDirectory(prefix="affectscope-map-") as folder:
             for name, array in arrays.items():
                 np.save(Path(folder) / f"{name}.npy", np.ascontiguousarray(array, np.float32))
             try:
-                return self._converse(json.dumps(request | {"arrays": folder}), progress)
+                self._converse(json.dumps(request | {"arrays": folder}), progress)
+                return np.load(Path(folder) / _MADE)
             except BaseException:
                 self.stop()
                 raise
 
-    def _converse(self, request: str, progress: Progress) -> Any:
+    def _converse(self, request: str, progress: Progress) -> None:
         if self._process is None or self._process.poll() is not None:
             command = [sys.executable, "-m", "core.analysis.aside"]
             home = str(Path(__file__).parents[2])
@@ -93,7 +96,7 @@ class Draughtsman:
                 if "error" in answer:
                     raise UserError(answer["error"])
                 if "done" in answer:
-                    return answer["done"]
+                    return
                 share = answer["share"]
                 # Its end may come in the same breath.
                 progress(share)
@@ -113,18 +116,22 @@ def serve() -> None:
         if not line:
             return
         try:
-            say(done=_work(json.loads(line), lambda share: say(share=share)))
-        except UserError as error:
-            say(error=str(error))
+            _work(json.loads(line), lambda share: say(share=share))
+            say(done=True)
+        except Exception as error:
+            if (sentence := sentence_of(error)) is None:
+                raise
+            say(error=sentence)
 
 
-def _work(request: dict[str, Any], progress: Progress) -> Any:
+def _work(request: dict[str, Any], progress: Progress) -> None:
     folder, drawing = Path(request["arrays"]), Drawing(**request["drawing"])
     vectors = np.load(folder / "vectors.npy")
     if request["do"] == "draw":
-        atlas.draw(vectors, drawing, Path(request["path"]), request["workers"], progress)
-        return None
-    return atlas.reopen(vectors, drawing, np.load(folder / "points.npy")).place(np.load(folder / "others.npy")).tolist()
+        made = project(vectors, drawing.method, **drawing.options(), workers=request["workers"], progress=progress).points
+    else:
+        made = atlas.reopen(vectors, drawing, np.load(folder / "points.npy")).place(np.load(folder / "others.npy"))
+    np.save(folder / _MADE, np.asarray(made, np.float32))
 
 
 if __name__ == "__main__":

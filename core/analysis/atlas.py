@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from core.analysis.projection import METHODS, Method, Projection, project, restore
-from core.features.store import cache_root, key_of, write_atomically
+from core.features import sealed
+from core.features.store import cache_root, key_of
 
 # Part of every key: raise it whenever a map changes.
 _VERSION = 1
@@ -64,10 +65,10 @@ def place_of(vectors_digest: str, drawing: Drawing) -> Path:
 
 def load(path: Path, count: int) -> np.ndarray | None:
     """The points [count, 2] of a map, or None where there is none that can be read."""
-    try:
-        points = np.fromfile(path, "<f4")
-    except OSError:
+    content = sealed.read(path)
+    if content is None or len(content) % 4:
         return None
+    points = np.frombuffer(content, "<f4")
     return points.reshape(count, 2) if points.size == 2 * count and np.isfinite(points).all() else None
 
 
@@ -80,8 +81,13 @@ def draw(
         UserError: where no map can be drawn; see ``project``.
     """
     made = project(vectors, drawing.method, **drawing.options(), workers=workers, progress=progress)
-    write_atomically(path, lambda part: part.write_bytes(made.points.astype("<f4").tobytes()))
+    keep(made.points, path)
     return made
+
+
+def keep(points: np.ndarray, path: Path) -> None:
+    """Keep the points of a map; in memory, where the disk refuses."""
+    sealed.keep(path, points.astype("<f4").tobytes())
 
 
 def reopen(vectors: np.ndarray, drawing: Drawing, points: np.ndarray) -> Projection:

@@ -14,7 +14,7 @@ from core.cli.experiment import experiment_app
 from core.cli.features import features_app
 from core.cli.models import app
 from core.cli.predictions import import_predictions
-from core.errors import UserError
+from core.errors import sentence_of
 
 __all__ = ["app", "import_predictions", "main", "open_app"]
 
@@ -36,13 +36,16 @@ def main() -> None:
         fit_thread_pools()
     try:
         app()
-    except UserError as error:
-        remarks.print("[bold red]Error:[/] ", end="")
-        remarks.print(printable(str(error)), markup=False, soft_wrap=True)
-        sys.exit(1)
     except KeyboardInterrupt:
         remarks.print("Stopped.")
         sys.exit(130)
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is None:
+            raise
+        remarks.print("[bold red]Error:[/] ", end="")
+        remarks.print(printable(sentence), markup=False, soft_wrap=True)
+        sys.exit(1)
 
 
 def is_heavy(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:

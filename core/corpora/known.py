@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import platformdirs
 
 from core.errors import UserError
-from core.features.store import write_atomically
+from core.features import sealed
+from core.features.disk import locked, say_once
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
@@ -42,12 +44,14 @@ def known() -> dict[str, Known]:
     Raises:
         UserError: when the list on disk is damaged.
     """
-    try:
-        listed = json.loads(_file().read_text(encoding="utf-8"))
-        return {name: Known(**entry) for name, entry in listed.items()}
-    except FileNotFoundError:
+    if not _file().exists():
         return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    listed, before = sealed.read_kept(_file())
+    if before:
+        say_once(f"{_file()}, the list of added corpora, was damaged on the disk: it is read as before its last change.")
+    try:
+        return {name: Known(**entry) for name, entry in (listed or {"": None}).items()}
+    except TypeError as error:
         raise UserError(f"{_file()}, the list of added corpora, is damaged: delete it and add them again.") from error
 
 
@@ -66,7 +70,8 @@ def remember(name: str, entry: Known) -> None:
         UserError: when the name cannot be one, or the list cannot be written.
     """
     check_name(name)
-    _write(known() | {name: entry})
+    with _alone():
+        _write(known() | {name: entry})
 
 
 def forget(name: str) -> None:
@@ -75,10 +80,11 @@ def forget(name: str) -> None:
     Raises:
         UserError: when it is not on it.
     """
-    listed = known()
-    if name not in listed:
-        raise UserError(f"No corpus was added by the name {name!r}: `affectscope corpus list` names them.")
-    _write({one: entry for one, entry in listed.items() if one != name})
+    with _alone():
+        listed = known()
+        if name not in listed:
+            raise UserError(f"No corpus was added by the name {name!r}: `affectscope corpus list` names them.")
+        _write({one: entry for one, entry in listed.items() if one != name})
 
 
 def _file() -> Path:
@@ -86,9 +92,15 @@ def _file() -> Path:
 
 
 def _write(listed: dict[str, Known]) -> None:
-    content = json.dumps({name: asdict(entry) for name, entry in sorted(listed.items())}, indent=1)
+    sealed.write_kept(_file(), {name: asdict(entry) for name, entry in sorted(listed.items())})
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Nobody else changes the list meanwhile, and what the disk refuses is one sentence."""
     try:
-        write_atomically(_file(), lambda part: part.write_text(content, encoding="utf-8"))
+        with locked(data_root()):
+            yield
     except OSError as error:
         raise UserError(
             f"{_file()} cannot be written ({error.strerror}): make room or name a folder in $AFFECTSCOPE_DATA."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import pandas as pd
 
 from core import media
 from core.errors import UserError
-from core.features.store import FeatureStore, cache_root, key_of, write_atomically
+from core.features import sealed
+from core.features.store import FeatureStore, cache_root, key_of
 
 Progress = Callable[[int, int], None]
 
@@ -63,16 +63,14 @@ def frame_counts(paths: pd.Series, progress: Progress | None = None) -> pd.Serie
 
 def _each(kind: str, find: Callable[[Path], Any], paths: pd.Series, progress: Progress | None) -> pd.Series:
     file = cache_root() / kind / f"{_key(list(paths))}.json"
-    try:
-        return pd.Series(json.loads(file.read_text(encoding="utf-8")), dtype=float).reindex(paths.index)
-    except (OSError, ValueError):
-        pass
+    if (known := sealed.read_json(file)) is not None:
+        return pd.Series(known, dtype=float).reindex(paths.index)
     found: dict[str, Any] = {}
     for clip, path in paths.items():
         found[str(clip)] = find(path)
         if progress:
             progress(len(found), len(paths))
-    write_atomically(file, lambda part: part.write_text(json.dumps(found), encoding="utf-8"))
+    sealed.keep_json(file, found)
     return pd.Series(found, dtype=float)
 
 

@@ -5,6 +5,7 @@ What was read is kept in the cache as plain arrays, from which single segments a
 
 from __future__ import annotations
 
+import io
 import math
 import re
 from collections.abc import Mapping
@@ -18,7 +19,8 @@ import pandas as pd
 from core.corpora.base import Given
 from core.corpora.picklefiles import read_pickle
 from core.errors import UserError
-from core.features.store import cache_root, key_of, write_atomically
+from core.features import sealed
+from core.features.store import cache_root, key_of
 
 if TYPE_CHECKING:
     from core.streams import Stream
@@ -40,8 +42,11 @@ def read(file: Path, remarks: list[str]) -> tuple[pd.DataFrame, dict[str, Given]
     """
     folder = _unpacked(file)
     try:
-        table = pd.read_json(folder / "segments.json", orient="split", dtype={"speaker": str}, convert_axes=False)
-    except (OSError, ValueError) as error:
+        content = sealed.read(folder / "segments.json")
+        if content is None:
+            raise ValueError("it is gone or damaged")
+        table = pd.read_json(io.BytesIO(content), orient="split", dtype={"speaker": str}, convert_axes=False)
+    except ValueError as error:
         raise UserError(f"{folder} is damaged: delete it, and {file.name} is read again.") from error
     table.index = pd.Index([str(name) for name in table.index], name="clip")
     given = {}
@@ -59,7 +64,7 @@ def read(file: Path, remarks: list[str]) -> tuple[pd.DataFrame, dict[str, Given]
 def _unpacked(file: Path) -> Path:
     stat = file.stat()
     folder = cache_root() / "pickles" / key_of(_VERSION, str(file.resolve()), stat.st_size, stat.st_mtime_ns)
-    if (folder / "segments.json").is_file():
+    if sealed.good(folder / "segments.json") and all(map(sealed.good, folder.glob("*.npy"))):
         return folder
     content = read_pickle(file)
     if not isinstance(content, dict) or not (parts := [name for name in _PARTS if isinstance(content.get(name), dict)]):
@@ -83,12 +88,12 @@ def _unpacked(file: Path) -> Path:
                 raise UserError(
                     f"{file.name} has {name} of {part} that is no array [segments, frames, features]: export it again."
                 )
-            write_atomically(folder / f"{part}.{modality}.npy", partial(_save, values))
+            sealed.fill(folder / f"{part}.{modality}.npy", partial(_save, values))
     table = pd.concat(tables)
     if table.index.has_duplicates:
         raise UserError(f"{file.name} has segment {table.index[table.index.duplicated()][0]} twice: export it again.")
     # Last: a folder that has it is whole.
-    write_atomically(folder / "segments.json", lambda part: part.write_text(table.to_json(orient="split"), encoding="utf-8"))
+    sealed.write(folder / "segments.json", table.to_json(orient="split").encode())
     return folder
 
 
@@ -168,8 +173,14 @@ def _stream(folder: str, modality: str, dim: int, root: Path, row: pd.Series) ->
 
 
 def _arrays(folder: Path, part: str, place: int) -> dict[str, np.ndarray]:
-    """Modality -> [T, D] of a segment, padded as it lies there."""
+    """Modality -> [T, D] of a segment, padded as it lies there.
+
+    Raises:
+        UserError: when a file was damaged since the corpus was opened.
+    """
     files = {modality: folder / f"{part}.{modality}.npy" for modality in _MODALITIES.values()}
+    if damaged := [file for file in files.values() if file.is_file() and not sealed.good(file)]:
+        raise UserError(f"{damaged[0]} is damaged: open the corpus again, and its pickle is read again.")
     return {modality: np.array(np.load(file, mmap_mode="r")[place]) for modality, file in files.items() if file.is_file()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +13,11 @@ from core.checkpoints import Checkpoint
 from core.corpora import Corpus
 from core.evaluation.masking import Pattern
 from core.evaluation.sweep import sweep
+from core.features import sealed
 from core.features.clips import load_clips, packed_clips
 from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
 from core.features.packed import packed_for
-from core.features.store import FeatureStore, key_of, write_atomically
+from core.features.store import FeatureStore, key_of
 from core.models.base import ModelSpec
 from core.training.data import Batches
 
@@ -70,15 +72,16 @@ def measure(
 
 
 def save(table: pd.DataFrame, path: Path) -> None:
-    write_atomically(path, lambda part: table.to_csv(part, index=False))
+    """Keep curves; in memory, where the disk refuses."""
+    sealed.keep(path, table.to_csv(index=False).encode())
 
 
 def load(path: Path) -> pd.DataFrame | None:
     """Saved curves, or None where there are none that can be read."""
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError):
+    content = sealed.read(path)
+    if content is None:
         return None
+    table = pd.read_csv(io.BytesIO(content))
     return table if set(table.columns) >= _COLUMNS else None
 
 

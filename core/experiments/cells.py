@@ -6,7 +6,6 @@ after everything that the numbers depend on.
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -27,9 +26,12 @@ from core.evaluation.answers import collect
 from core.evaluation.metrics import evaluate
 from core.evaluation.sweep import sweep
 from core.experiments.plan import Data, Run
+from core.features import sealed
 from core.features.clips import load_clips
+from core.features.disk import locked
 from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
-from core.features.store import cache_root, key_of, write_atomically
+from core.features.stamps import stamp
+from core.features.store import cache_root, key_of
 from core.models import catalogue
 from core.models.base import MODELS, AVModel
 from core.streams import Clip, Stream
@@ -66,10 +68,7 @@ class Cell:
 
     def measured(self) -> Measured:
         """What has been measured so far."""
-        try:
-            return json.loads((self.folder() / "measured.json").read_text())
-        except (OSError, ValueError):
-            return {}
+        return sealed.read_json(self.folder() / "measured.json") or {}
 
 
 def fill(cell: Cell, conditions: Iterable[str], workers: int = 1) -> Measured:
@@ -89,18 +88,29 @@ def fill(cell: Cell, conditions: Iterable[str], workers: int = 1) -> Measured:
     corpus, clips, unreadable = _clips(cell.corpus, tuple(sorted(sets.items())), cell.run.data.step, workers)
     split = parted(corpus.table.loc[[clip.id for clip in clips]], cell.seed, cell.run.training.split)
     parts = {name: [c for c in clips if split[c.id] == name] for name in ("train", "development", "test")}
-    if not path.is_file():
+    loaded = _trained(path)
+    if loaded is None:
         _train(cell, corpus, parts, {**changes, **cell.run.changes}, sets, path, unreadable)
-    loaded = checkpoints.load(path)
+        loaded = checkpoints.load(path)
     batches = Batches(parts["test"], loaded.spec, loaded.normaliser, 64)
     for condition in missing:
         if condition == "cost":
             measured[condition] = {"decision": dict(loaded.card) | _cost(path, loaded.model, batches, len(parts["test"]))}
         else:
             measured[condition] = measure(loaded.model, batches, condition, cell.seed)
-    with explained(path):
-        write_atomically(path.with_name("measured.json"), lambda part: part.write_text(json.dumps(measured)))
+    with explained(path), locked(path.parent):
+        # Another process may have measured something else meanwhile.
+        measured = cell.measured() | measured
+        sealed.write_json(path.with_name("measured.json"), measured)
     return measured
+
+
+def _trained(path: Path) -> checkpoints.Checkpoint | None:
+    """The cell's model; None where there is none, or it was damaged on the disk."""
+    try:
+        return checkpoints.load(path)
+    except UserError:
+        return None
 
 
 def _train(
@@ -128,6 +138,7 @@ def _train(
     card = {"parameters": catalogue.count(model), "seconds_an_epoch": seconds / max(1, len(history)), "epochs": len(history)}
     with explained(path):
         checkpoints.save(path, model, normaliser, card | {"unreadable": unreadable})
+        stamp(path)
     forget(path)
 
 

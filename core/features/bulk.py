@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 
 from core.corpora import Corpus
-from core.errors import UserError
+from core.errors import NO_ROOM, UserError
 from core.features import engines
-from core.features.engines import NO_ROOM, Made
+from core.features.engines import Made
 from core.features.packing import Packing
 from core.features.sets import FEATURE_SETS
 from core.features.shards import UNREAD

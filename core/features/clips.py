@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 
 from core.corpora import Corpus, Truth
-from core.errors import UserError
+from core.errors import NO_ROOM, UserError
 from core.features.extract import DEFAULT_SETS, SETS, extract
 from core.features.packed import PackedSet, PackedStreams
 from core.features.store import FeatureStore
@@ -22,8 +21,6 @@ from core.streams import Clip, Stream
 
 Extracted = tuple[Clip | None, str]
 Job = tuple[Corpus, str, FeatureStore, Mapping[str, str]]
-# No clip's fault: the next one would meet the same.
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 def load_clips(
@@ -46,7 +43,7 @@ def load_clips(
     """
     if corpus.table.empty:
         raise UserError(f"The corpus {corpus.name} is empty: its table names no clip.")
-    store = store or FeatureStore(shipped=[corpus.features] if corpus.features else [])
+    store = store or FeatureStore(shipped=[corpus.features] if corpus.features else [], strict=True)
     # Each with its own row: another process is sent no more than that.
     jobs = [(replace(corpus, table=corpus.table.loc[[clip]], facts={}), clip, store, sets) for clip in corpus.table.index]
     results: list[Extracted] = []
@@ -137,7 +134,7 @@ def _load(job: Job) -> Extracted:
     except UserError as error:
         return None, f"{clip}: {error}"
     except OSError as error:
-        if error.errno in _NO_ROOM:
+        if error.errno in NO_ROOM:
             raise UserError(
                 f"Features cannot be kept in {store.root} ({error.strerror}): make room and start again; what was read is kept."
             ) from error

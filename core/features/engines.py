@@ -5,7 +5,6 @@ An engine takes tasks and gives, in any order, each with what was made of it or 
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import threading
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from core.errors import UserError
+from core.errors import NO_ROOM, UserError, sentence_of
 from core.features import stages
 from core.features.shards import mapped_arrays
 from core.features.stages import MOST_PICTURES, Task
@@ -29,8 +28,6 @@ from core.features.store import Arrays, key_of
 Made = Mapping[str, Arrays] | str
 Engine = Callable[[Iterable[Task]], Iterator[tuple[Task, Made]]]
 UnderWay = dict[Future, tuple[int, Task]]
-# No clip's fault: the next one would meet the same.
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _CRASHED = "The process that read it was ended by the system: the file is damaged, or takes more memory than there is."
 _STAGES = ("decode", "detect", "encode")
 
@@ -59,7 +56,7 @@ def attempt(stage: Callable[..., Any], *args: Any) -> Any:
         return str(error)
     # Whatever a made-up file does to a decoder, it is the file's fault.
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
+        return sentence_of(error) or f"{type(error).__name__}: {error}"
 
 
 def inline(tasks: Iterable[Task]) -> Iterator[tuple[Task, Made]]:

@@ -115,8 +115,8 @@ def _windowed(window: float, step: float) -> Any:
     text = _HEAD + lines + _TAIL
     path = cache_root() / "opensmile" / f"{key_of(text)}.conf"
     # openSMILE reads it again for every clip.
-    if not path.is_file():
-        write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+    if not path.is_file() or path.read_bytes() != text.encode():
+        write_atomically(path, lambda part: part.write_text(text, encoding="utf-8", newline=""))
     return _smile(str(path))
 
 

@@ -2,7 +2,7 @@
 
     STORE/<feature set>-<settings>/set.json               what the features are and how they were made
                                    clips.csv              clip, SHA-256 of its file, seconds, in the order of the corpus's table
-                                   broken.csv             clips that could not be read, and why
+                                   broken.csv             clips that could not be read, and why; set.json has the sums of both
                                    00000.safetensors ...  shards, ``shard_clips`` clips each, see ``core.features.shards``
 
 Features are addressed by the bytes of a clip and the settings of their extractor. ``clips.csv`` is written last: a set without
@@ -11,7 +11,8 @@ it is not finished. The single clip's road is the cache of ``core.features.store
 
 from __future__ import annotations
 
-import json
+import hashlib
+import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -23,6 +24,7 @@ import pandas as pd
 
 from core.corpora.base import Corpus
 from core.errors import UserError
+from core.features import sealed
 from core.features.shards import Reading, Row, Shard
 from core.features.store import cache_root, key_of
 from core.streams import Stream
@@ -57,8 +59,9 @@ class PackedSet:
         """
         self.folder = folder
         try:
-            about: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-            table = pd.read_csv(folder / CLIPS, dtype={"clip": str, "content": str}, keep_default_na=False)
+            about: dict[str, Any] = sealed.read_json(folder / SETTINGS) or {}
+            self._sums = dict(about["sums"])
+            table = pd.read_csv(self._text(CLIPS), dtype={"clip": str, "content": str}, keep_default_na=False)
             self.name, self.modality, self.dim = str(about["name"]), str(about["modality"]), int(about["dim"])
             self.pixels, self.settings = about["dtype"] == "uint8", dict(about["settings"])
             self._shard_clips = int(about["shard_clips"])
@@ -123,9 +126,27 @@ class PackedSet:
 
     @cached_property
     def broken(self) -> Mapping[str, str]:
-        """Clips that could not be read, and why."""
-        table = pd.read_csv(self.folder / BROKEN, dtype=str, keep_default_na=False)
-        return dict(zip(table["clip"], table["why"], strict=True))
+        """Clips that could not be read, and why.
+
+        Raises:
+            UserError: when the list is damaged.
+        """
+        try:
+            table = pd.read_csv(self._text(BROKEN), dtype=str, keep_default_na=False)
+            return dict(zip(table["clip"], table["why"], strict=True))
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"{self.folder / BROKEN} is damaged: run `affectscope features extract` again.") from error
+
+    def _text(self, name: str) -> io.BytesIO:
+        """A file of the set, as it was written.
+
+        Raises:
+            ValueError: when it is not.
+        """
+        content = (self.folder / name).read_bytes()
+        if sum_of(content) != self._sums[name]:
+            raise ValueError(f"{name} is damaged")
+        return io.BytesIO(content)
 
     def _open(self, number: int) -> Shard:
         path = shard_path(self.folder, number)
@@ -182,11 +203,17 @@ def read(readings: Iterable[Reading]) -> None:
     """Copy from files; Python is left to other threads meanwhile.
 
     Raises:
-        UserError: when a file was damaged since it was opened.
+        UserError: when a file is damaged.
     """
-    for file, into, begin, size in readings:
+    for file, into, begin, size, shard, place in readings:
         if os.preadv(file, into, begin) != size:
             raise UserError("A file of the store was damaged meanwhile: run `affectscope features extract` again.")
+        shard.check(place, into[0] if into else b"")
+
+
+def sum_of(content: bytes) -> str:
+    """A checksum for ``set.json``."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def from_pixels(raw: np.ndarray, out: np.ndarray) -> None:

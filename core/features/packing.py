@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from core.features.packed import BROKEN, CLIPS, SETTINGS, shard_path
+from core.features import sealed
+from core.features.packed import BROKEN, CLIPS, SETTINGS, shard_path, sum_of
 from core.features.sets import FeatureSet
 from core.features.shards import UNREAD, Row, Shard, write_shard
 from core.features.store import Arrays, key_of, write_atomically
@@ -49,7 +49,7 @@ class Packing:
         self._clean()
         self._open = self._unfinished()
         self._uses = Counter(content for number in self._open for content in self._shards[number])
-        self._done = {path.stem for path in self._parts.glob("*.safetensors")}
+        self._done = {path.stem for path in self._parts.glob("*.safetensors") if _kept_whole(path)}
         self.missing = [c for c in dict.fromkeys(contents) if c in self._uses and c not in self._done and c != UNREAD]
         lacking = {*self.missing, UNREAD}
         self.kept = sum(content not in lacking for content in contents)
@@ -73,14 +73,17 @@ class Packing:
             why: clip -> reason, for the clips that are broken.
         """
         self._pack(last=True)
+        broken = _csv(("why",), [(clip, why[clip]) for clip in self._order if clip in why])
+        clips = _csv(("content", "seconds"), self._with_seconds())
         about = {
             "name": self._one.name, "modality": self._one.modality, "dim": self._width(), "settings": self._settings,
             "dtype": "uint8" if self._one.pixels else "float32", "source": self._one.source, "shard_clips": self._size,
+            "sums": {BROKEN: sum_of(broken.encode()), CLIPS: sum_of(clips.encode())},
         }  # fmt: skip
-        _write(self.folder / SETTINGS, json.dumps(about, indent=1, sort_keys=True) + "\n")
-        _write(self.folder / BROKEN, _csv(("why",), [(clip, why[clip]) for clip in self._order if clip in why]))
+        sealed.write_json(self.folder / SETTINGS, dict(sorted(about.items())))
+        _write(self.folder / BROKEN, broken)
         shutil.rmtree(self._parts, ignore_errors=True)
-        _write(self.folder / CLIPS, _csv(("content", "seconds"), self._with_seconds()))
+        _write(self.folder / CLIPS, clips)
 
     def _clean(self) -> None:
         self._parts.mkdir(parents=True, exist_ok=True)
@@ -102,6 +105,7 @@ class Packing:
             number = int(path.stem) if path.stem.isdigit() else -1
             expected = self._shards[number] if 0 <= number < len(self._shards) else []
             retry = any(broken and content != UNREAD for broken, content in zip(shard.broken, shard.content, strict=True))
+            retry = retry or not all(map(shard.whole_row, range(len(shard))))
             (spare if retry or shard.content != expected else whole)[path] = shard
         unfinished = [i for i in range(len(self._shards)) if shard_path(self.folder, i) not in whole]
         if unfinished:
@@ -110,7 +114,7 @@ class Packing:
         for shard in (*spare.values(), *whole.values()):
             self._dim = shard.values.shape[1]
             for place, content in enumerate(shard.content):
-                if content in wanted and not shard.broken[place] and not self._part(content).is_file():
+                if content in wanted and shard.whole_row(place) and not shard.broken[place] and not self._part(content).is_file():
                     self._keep(shard.row(place))
         for path in spare:
             path.unlink()
@@ -172,9 +176,21 @@ def _opened(path: Path) -> Shard | None:
         return None
 
 
+def _kept_whole(path: Path) -> bool:
+    """Whether a part is what was written; a damaged one is removed, and its clip is read again."""
+    part = _opened(path)
+    if part is not None and len(part) == 1 and part.content == [path.stem] and part.whole_row(0):
+        return True
+    path.unlink()
+    return False
+
+
 def _first_two(path: Path) -> list[tuple[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return [(row[0], row[1]) if len(row) > 1 else ("", "") for row in csv.reader(file)]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [(row[0], row[1]) if len(row) > 1 else ("", "") for row in csv.reader(file)]
+    except (ValueError, csv.Error):
+        return []
 
 
 def _csv(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -1,11 +1,11 @@
-"""Derived data on disk: content-addressed, written atomically. A half-written file is never read, a broken one is a miss."""
+"""Derived data on disk: content-addressed, written atomically, sealed. Half a file is never read, a damaged one is a miss."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
-import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,22 @@ from pathlib import Path
 
 import numpy as np
 import platformdirs
+
+from core.features import disk, sealed
+from core.features.disk import write_atomically
+
+__all__ = [
+    "Arrays",
+    "FeatureStore",
+    "cache_root",
+    "content_hash",
+    "derived",
+    "key_of",
+    "of_clip",
+    "packed_arrays",
+    "read_arrays",
+    "write_atomically",
+]
 
 Arrays = dict[str, np.ndarray]
 # Hexadecimal digits of a clip's content that keys begin with.
@@ -57,55 +73,76 @@ def derived(content: str) -> list[Path]:
     return sorted(cache_root().glob(f"*/{of_clip(content, '*')}"))
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then move it into place in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".partial-{uuid.uuid4().hex}{path.suffix}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 class FeatureStore:
     """Arrays by key: one compressed ``.npz`` each under ``root``, with read-only stores consulted after it.
 
     The read-only ones let a corpus ship its features with its clips. What was stored before keys named their clip (``of_clip``),
     and what is shipped, is found by the rest of the key.
+
+    Args:
+        strict: whether a disk that refuses ends the work; else what was made is held in memory, and that is said once.
     """
 
-    def __init__(self, root: Path | None = None, shipped: Sequence[Path] = ()) -> None:
+    def __init__(self, root: Path | None = None, shipped: Sequence[Path] = (), strict: bool = False) -> None:
         self.root = root or cache_root() / "features"
-        self.shipped = tuple(shipped)
+        self.shipped, self.strict = tuple(shipped), strict
 
     def get(self, key: str) -> Arrays | None:
         for folder in (self.root, *self.shipped):
             for name in dict.fromkeys((key, key.rpartition("-")[2])):
-                arrays = read_arrays(folder / f"{name}.npz")
+                # What is shipped has no seal, but the checksums of a zip.
+                arrays = read_arrays(folder / f"{name}.npz", old=folder is not self.root)
                 if arrays is not None:
                     return arrays
         return None
 
     def put(self, key: str, arrays: Mapping[str, np.ndarray]) -> None:
-        def write(path: Path) -> None:
-            with path.open("wb") as file:
-                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-
-        write_atomically(self.root / f"{key}.npz", write)
+        """
+        Raises:
+            OSError: when the disk refuses.
+        """
+        sealed.write(self._place(key), packed_arrays(arrays))
 
     def get_or_make(self, key: str, make: Callable[[], Arrays]) -> Arrays:
         found = self.get(key)
         if found is None:
             found = make()
-            self.put(key, found)
+            try:
+                self.put(key, found)
+            except OSError as error:
+                if self.strict:
+                    raise
+                disk.trouble(error)
+                sealed.hold(self._place(key), packed_arrays(found))
         return found
 
+    def _place(self, key: str) -> Path:
+        return self.root / f"{key}.npz"
 
-def read_arrays(path: Path) -> Arrays | None:
-    """The arrays of an ``.npz``, or None when it is missing or broken. Objects are never unpickled."""
+
+def packed_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays as an ``.npz``'s bytes."""
+    out = io.BytesIO()
+    np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def read_arrays(path: Path, old: bool = False) -> Arrays | None:
+    """The arrays of a sealed ``.npz``, or None when it is missing or damaged. Objects are never unpickled.
+
+    Args:
+        old: whether one without a seal is read too; then its zip's own checksums have to do.
+    """
+    content = sealed.read(path, old)
+    if content is None:
+        return None
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error):
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            # Read to the end, each part's checksum is compared; NumPy alone stops short of it.
+            parts = {name.removesuffix(".npy"): file.read(name) for name in file.namelist()}
+        # A length in the zip's list of parts that is damaged can swallow parts; their number stands at its end.
+        if not parts or len(parts) != int.from_bytes(content[-12:-10], "little"):
+            return None
+        return {name: np.lib.format.read_array(io.BytesIO(part), allow_pickle=False) for name, part in parts.items()}
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, SyntaxError, zipfile.BadZipFile, zlib.error):
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from core import guard
 from core.errors import UserError
+from core.features.disk import owned
 from core.features.store import cache_root
 
 MOST_TOLD = 20
@@ -46,7 +46,7 @@ def take_in_guarded(path: Path, called: str, check: Callable[[], object] = lambd
         check: called a few times a second; what it raises ends the work.
     """
     size = path.stat().st_size
-    report = cache_root() / "imports" / f".report-{uuid.uuid4().hex}.json"
+    report = cache_root() / "imports" / f".report-{owned()}.json"
     report.parent.mkdir(parents=True, exist_ok=True)
     try:
         arguments = [str(path), called, beside, str(report)]

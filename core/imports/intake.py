@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 from core.corpora import Corpus
-from core.errors import UserError
+from core.errors import UserError, sentence_of
+from core.features import sealed
+from core.features.disk import owned
 from core.features.store import content_hash, key_of
 from core.imports.check import Attention, Said, check
 from core.imports.clips import Clips, Source, gather
@@ -139,22 +141,22 @@ def _keep(
     notes: list[str],
     taken: Collection[str],
 ) -> None:
-    part = root() / f".part-{uuid.uuid4().hex}"
+    part = root() / f".part-{owned()}"
     known = {*taken, *entries()}
     corpora = {one.corpus for one in entries().values()}
     corpus_name = over.name if over is not None else unlike(name, {*taken, *corpora})
     now = datetime.now(UTC).isoformat()
     try:
         part.mkdir(parents=True)
-        (part / "clips.json").write_text(clips.table.to_json(orient="split"), encoding="utf-8")
-        (part / "facts.json").write_text(json.dumps({"name": name, "file": shown(file), "added": now}), encoding="utf-8")
+        sealed.write_kept(part / "clips.json", json.loads(clips.table.to_json(orient="split")))
+        sealed.write_kept(part / "facts.json", {"name": name, "file": shown(file), "added": now})
         # The layout's rows and the clips' table part ways where a row names no clip.
         rank = np.cumsum(clips.usable) - 1
         for number, (model, one) in enumerate(said.items()):
             (part / str(number)).mkdir()
             survey = _survey(clips.table.iloc[rank[one.at]], one)
             survey.save(part / str(number) / "survey.npz")
-            _keep_attention(part / str(number) / "attention.h5", one.attention)
+            sealed.fill(part / str(number) / "attention.h5", partial(_write_attention, lanes=one.attention))
             own = unlike(_plain(model), known)
             known.add(own)
             entry = _entry(
@@ -167,12 +169,12 @@ def _keep(
                 one,
                 [*(p for p in shared if p.model in ("", shown(model))), *one.problems],
             )
-            facts = asdict(replace(entry, notes=tuple(notes)))
-            (part / str(number) / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+            sealed.write_kept(part / str(number) / "facts.json", asdict(replace(entry, notes=tuple(notes))))
         shutil.rmtree(root() / mark, ignore_errors=True)
         part.replace(root() / mark)
     except OSError as error:
-        raise UserError(f"There is no room to keep {shown(file)}: {error.strerror or 'the disk refuses'}.") from error
+        sentence = sentence_of(error) or f"There is no room to keep {shown(file)}: {error.strerror or 'the disk refuses'}."
+        raise UserError(sentence) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -205,7 +207,7 @@ def _survey(facts: pd.DataFrame, said: Said) -> Survey:
     return Survey("imported", said.task, outputs, heads, (), table, kept, embeddings, {})
 
 
-def _keep_attention(path: Path, lanes: list[Attention]) -> None:
+def _write_attention(path: Path, lanes: list[Attention]) -> None:
     with h5py.File(path, "w") as file:
         for k, one in enumerate(lanes):
             group = file.create_group(str(k))
@@ -276,13 +278,10 @@ def _listing(name: str, clips: Collection[str]) -> str:
 def _make_room(mark: str, name: str, replace: bool) -> None:
     """Take away the same import of before, and where it is asked for, the one of that name."""
     for folder in root().glob("[!.]*"):
-        try:
-            known = json.loads((folder / "facts.json").read_text(encoding="utf-8")).get("name")
-        except (OSError, ValueError, AttributeError):
-            continue
+        known = (sealed.read_kept(folder / "facts.json")[0] or {}).get("name")
         if folder.name == mark or (replace and known == name):
             # Out of sight in one step: an app that runs sees the import whole, or not at all.
-            folder.replace(aside := root() / f".part-{uuid.uuid4().hex}")
+            folder.replace(aside := root() / f".part-{owned()}")
             shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -10,7 +10,6 @@ MODEL/          a folder a model, numbered
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -25,6 +24,8 @@ import numpy as np
 import pandas as pd
 
 from core.errors import UserError
+from core.features import sealed
+from core.features.disk import abandoned
 from core.features.store import cache_root
 from core.imports.clips import ImportedCorpus, corpus
 from core.imports.layout import CLIP
@@ -89,6 +90,14 @@ def entries() -> dict[str, Entry]:
     return {one.name: one for one in sorted(found, key=lambda one: (one.added, one.id))}
 
 
+def remarks() -> list[str]:
+    """What a person should know of imports that the disk has damaged, a sentence each."""
+    lost = sum(_entry_at(facts) is None for facts in root().glob("[!.]*/[0-9]*/facts.json"))
+    hurt = [one.name for one in entries().values() if not _good(one.survey)]
+    told = [f"The predictions of {name} are damaged on the disk: import their table again." for name in hurt]
+    return told + ([f"{lost} imported models are damaged on the disk: import their tables again."] if lost else [])
+
+
 def corpus_of(entry: Entry) -> ImportedCorpus:
     """The clips of the table that a model came from.
 
@@ -96,20 +105,30 @@ def corpus_of(entry: Entry) -> ImportedCorpus:
         UserError: when they are no longer there.
     """
     try:
-        facts = json.loads((entry.folder.parent / "clips.json").read_text(encoding="utf-8"))
+        facts = sealed.read_kept(entry.folder.parent / "clips.json")[0] or {}
         table = pd.DataFrame(facts["data"], index=pd.Index(map(str, facts["index"]), name=CLIP), columns=facts["columns"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError("The clips of this model are no longer stored: import its table again.") from error
     return corpus(entry.corpus, table, entry.classes)
 
 
 def attention_of(entry: Entry, place: int) -> list[tuple[str, str, np.ndarray, float]]:
-    """Of the clip in that row of the survey: modality, name, weights [T] (NaN where a frame is not there), rate (or NaN)."""
-    try:
-        with h5py.File(entry.folder / "attention.h5", "r") as file:
-            return [_lane(file[str(k)], place) for k in range(len(file))]
-    except (OSError, KeyError, IndexError, ValueError):
+    """Of the clip in that row of the survey: modality, name, weights [T] (NaN where a frame is not there), rate (or NaN).
+
+    Raises:
+        UserError: when the file is damaged.
+    """
+    path = entry.folder / "attention.h5"
+    if not path.exists():
         return []
+    damaged = f"The stored attention of {entry.name} was damaged on the disk: import its table again."
+    if not _good(path):
+        raise UserError(damaged)
+    try:
+        with h5py.File(path, "r") as file:
+            return [_lane(file[str(k)], place) for k in range(len(file))]
+    except (OSError, KeyError, IndexError, ValueError, RuntimeError) as error:
+        raise UserError(damaged) from error
 
 
 def remove(entry: Entry) -> None:
@@ -137,11 +156,19 @@ def restore(entry: Entry) -> None:
 def sweep(seconds: float = _KEPT_SECONDS) -> None:
     """Delete what was removed long ago, and what stopped half-way."""
     for folder in (*root().glob(".*"), *root().glob("*/.removed-*")):
-        if folder.is_dir() and time.time() - folder.stat().st_mtime > seconds:
+        half = folder.name.startswith((".part-", ".report-")) and abandoned(folder)
+        if half and folder.is_file():
+            folder.unlink(missing_ok=True)
+        if folder.is_dir() and (half or time.time() - folder.stat().st_mtime > seconds):
             shutil.rmtree(folder, ignore_errors=True)
-    for folder in root().glob("[!.]*"):
+    for folder in (path for path in root().glob("[!.]*") if path.is_dir()):
         if not any(folder.glob("*/facts.json")) and not any(folder.glob(".removed-*/facts.json")):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _good(path: Path) -> bool:
+    """Whether a file beside a model's facts is whole. Imports from before there were seals have none anywhere."""
+    return sealed.good(path, old=sealed.read_json(path.parent / "facts.json") is None)
 
 
 def _lane(group: Any, place: int) -> tuple[str, str, np.ndarray, float]:
@@ -162,15 +189,17 @@ def _entry_at(facts: Path) -> Entry | None:
 
 @lru_cache(maxsize=500)
 def _read(facts: Path, changed: int) -> Entry | None:
+    found = sealed.read_kept(facts)[0]
+    if found is None:
+        return None
     try:
-        found = json.loads(facts.read_text(encoding="utf-8"))
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
         plain["attention"] = tuple((str(a), str(b)) for a, b in found["attention"])
         plain["heads"] = {str(k): tuple(v) for k, v in found["heads"].items()}
         entry = Entry(**plain)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
     return entry if entry.folder == facts.parent and entry.survey.is_file() else None
 
 
-__all__ = ["IMPORT_VERSION", "Entry", "attention_of", "corpus_of", "entries", "remove", "restore", "root", "sweep"]
+__all__ = ["IMPORT_VERSION", "Entry", "attention_of", "corpus_of", "entries", "remarks", "remove", "restore", "root", "sweep"]

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import runpy
@@ -21,7 +20,8 @@ from pathlib import Path
 import psutil
 
 from core.errors import UserError
-from core.features.store import write_atomically
+from core.features import sealed
+from core.features.stamps import stamp
 from core.training import runs
 from core.training.runs import Order, Run
 
@@ -102,7 +102,7 @@ def start(order: Order, taken: Iterable[str] = ()) -> str:
     if sum(run.alive for run in runs.all_runs().values()) >= _MOST:
         raise UserError(f"{_MOST} runs are under way or waiting: stop one first.")
     folder = _new_folder(order, set(taken))
-    write_atomically(folder / "order.json", lambda part: part.write_text(json.dumps(asdict(order)), encoding="utf-8"))
+    sealed.write_kept(folder / "order.json", asdict(order))
     _launch(folder)
     return folder.name
 
@@ -157,7 +157,7 @@ def noting(path: Path, report: Callable[[str, float], None], every: float = 0.5)
         if stage != told["stage"] or now - float(told["at"]) >= every:
             told.update(stage=stage, at=now)
             with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"stage": stage, "share": share, "at": now}) + "\n")
+                file.write(sealed.line({"stage": stage, "share": share, "at": now}))
 
     return tell
 
@@ -185,8 +185,7 @@ def _launch(folder: Path) -> None:
             cwd=_HOUSE, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     began = psutil.Process(one.pid).create_time()
-    facts = json.dumps({"pid": one.pid, "began": began, "queued": time.time()})
-    write_atomically(folder / "process.json", lambda part: part.write_text(facts, encoding="utf-8"))
+    sealed.write_kept(folder / "process.json", {"pid": one.pid, "began": began, "queued": time.time()})
 
 
 def main(folder: Path) -> int:
@@ -196,7 +195,7 @@ def main(folder: Path) -> int:
         if runs.process(folder) is None and time.monotonic() > until:
             return 1
         time.sleep(_POLL)
-    order = Order(**json.loads((folder / "order.json").read_text(encoding="utf-8")))
+    order = Order(**sealed.read_kept(folder / "order.json")[0] or {})
     device, _, number = order.device.partition(":")
     if device == "cpu":
         # The dashboard and whoever else works here come first.
@@ -210,8 +209,7 @@ def main(folder: Path) -> int:
     try:
         code = _train(order, folder)
     finally:
-        text = json.dumps({"code": code})
-        write_atomically(folder / "end.json", lambda part: part.write_text(text, encoding="utf-8"))
+        sealed.write_kept(folder / "end.json", {"code": code})
     return code
 
 
@@ -222,6 +220,8 @@ def _train(order: Order, folder: Path) -> int:
         runpy.run_module("core.cli", run_name="__main__")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    if out.is_file():
+        stamp(out)
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -15,8 +14,9 @@ import torch
 
 from core.corpora import Corpus, open_corpus
 from core.errors import UserError
+from core.features import sealed
 from core.features.clips import load_clips
-from core.features.store import cache_root, key_of, write_atomically
+from core.features.store import cache_root, key_of
 from core.models.base import MODELS
 from core.training import runs
 from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
@@ -84,8 +84,9 @@ def pace(order: Order, way: Callable[[pd.DataFrame, int, str], pd.Series]) -> Pa
     path = measured_path(order)
     try:
         fresh = time.time() - path.stat().st_mtime < _FRESH
-        return Pace(**json.loads(path.read_text(encoding="utf-8"))) if fresh else None
-    except (OSError, ValueError, TypeError):
+        known = sealed.read_json(path) if fresh else None
+        return Pace(**known) if known else None
+    except (OSError, TypeError):
         return None
 
 
@@ -117,7 +118,7 @@ def measure(order: Order, report: Report = lambda stage, share: None) -> Pace:
         # The first sets up what all others use.
         seconds = float(np.median([_step(model, batches, optimiser, order) for _ in range(_STEPS)][1:]))
     found = Pace(seconds / len(clips), reading, "a step of training that was measured on this machine")
-    write_atomically(measured_path(order), lambda part: part.write_text(json.dumps(asdict(found)), encoding="utf-8"))
+    sealed.keep_json(measured_path(order), asdict(found))
     return found
 
 

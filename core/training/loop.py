@@ -15,7 +15,6 @@ With several processes (``devices``, ``nodes``, or torchrun):
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import pickle
@@ -32,7 +31,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from core.errors import UserError
-from core.features.store import write_atomically
+from core.features import sealed
 from core.models.base import AVModel
 from core.streams import Batch
 from core.training.augment import jitter
@@ -295,6 +294,8 @@ def _stored(files: Path | None, config: TrainConfig) -> Progress | None:
     if files is None or not _resume_file(files).is_file():
         return None
     name = _resume_file(files).name
+    if not sealed.good(_resume_file(files), old=True):
+        raise UserError(f"{name} is damaged: remove it and start again.")
     try:
         stored = Progress(**torch.load(_resume_file(files), map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, EOFError, TypeError, ValueError, LookupError, pickle.UnpicklingError) as error:
@@ -313,10 +314,10 @@ def _stored(files: Path | None, config: TrainConfig) -> Progress | None:
 def _store(files: Path | None, now: Progress) -> None:
     if files is None:
         return
-    history = json.dumps({"config": now.config, "best_epoch": now.best_epoch, "epochs": now.history}, indent=1)
+    history = {"config": now.config, "best_epoch": now.best_epoch, "epochs": now.history}
     with explained(files):
-        write_atomically(_resume_file(files), lambda path: torch.save(vars(now), path))
-        write_atomically(files.with_suffix(".history.json"), lambda path: path.write_text(history))
+        sealed.fill(_resume_file(files), lambda path: torch.save(vars(now), path))
+        sealed.write_json(files.with_suffix(".history.json"), history)
 
 
 @contextmanager

@@ -13,7 +13,6 @@ So whoever looks, also after a restart of the server, finds the same.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, Literal
 
 import psutil
 
+from core.features import sealed
 from core.features.store import cache_root
 
 State = Literal["waiting", "running", "stopped", "done", "failed"]
@@ -181,14 +181,11 @@ def pace(lines: Sequence[Mapping[str, Any]]) -> float | None:
 
 
 def progress_lines(path: Path) -> list[dict[str, Any]]:
-    """What the run's process has told since it began; a line that is still being written is left out."""
+    """What the run's process has told since it began; a line that is still being written, or damaged, is left out."""
     lines: list[dict[str, Any]] = []
     for text in tail(path, 2000):
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict) and {"stage", "share", "at"} <= line.keys():
+        line = sealed.read_line(text)
+        if line is not None and {"stage", "share", "at"} <= line.keys():
             lines = [line] if line["stage"] == "Starting" else [*lines, line]
     return lines
 
@@ -197,7 +194,7 @@ def tail(path: Path, count: int = _LINES) -> tuple[str, ...]:
     """The last lines of a file; none where there is no file."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 200 * count))
+            file.seek(max(0, path.stat().st_size - 300 * count))
             text = file.read().decode(errors="replace")
     except OSError:
         return ()
@@ -210,8 +207,4 @@ def _place(folder: Path) -> tuple[float, str]:
 
 def _json(path: Path) -> dict[str, Any]:
     """A file's object; an empty one where there is none that can be read."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return sealed.read_kept(path)[0] or {}

@@ -16,9 +16,9 @@ def mounted(app) -> dict[str, Any]:
 
 def listed(app) -> dict[str, Any]:
     """The columns that its browser would fetch."""
-    path = shelf.find("lists", mounted(app)["url"].rpartition("/")[2])
-    assert path is not None
-    return json.loads(path.read_text())
+    content = shelf.content("lists", mounted(app)["url"].rpartition("/")[2])
+    assert content is not None
+    return json.loads(content)
 
 
 def named(columns: dict[str, Any], name: str) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from app import second, services
 from app.services import known
 from core import checkpoints
+from core.features import sealed
 from core.timeline import Timeline
 from tests.app import fake
 from tests.app.conftest import FakeAnalyzer
@@ -98,7 +99,7 @@ def test_one_player_gets_both_models_lanes_and_maps(two, tmp_path) -> None:
     assert player["clip_url"] == "/clips/demo.first"
     (file,) = (tmp_path / "compared").glob("*.aft")
     assert player["timeline_url"] == f"/timelines/{file.stem}"
-    both = Timeline.from_bytes(file.read_bytes())
+    both = Timeline.from_bytes(sealed.read(file))
     assert [pair.id for pair in both.pairs] == ["AB.av", "AB.visual"]
     assert {"A.prediction.av", "B.prediction.av", "wave"} <= {lane.id for lane in both.lanes}
     assert player["options"]["explained"] == {

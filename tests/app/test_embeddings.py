@@ -14,6 +14,7 @@ import pytest
 from app import services
 from app.embeddings import choices, data
 from app.embeddings.choices import Pick
+from core.analysis import atlas
 from core.analysis.atlas import Drawing
 from core.survey import Survey
 from tests.app import fake
@@ -148,7 +149,7 @@ def test_vectors_that_are_no_numbers_are_one_sentence(app, monkeypatch: pytest.M
 
 def test_a_better_map_takes_over_from_pca(page, monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(vectors, drawing, path: Path, progress, workers=1) -> None:
-        path.write_bytes(VECTORS[:, ::-1].astype("<f4").tobytes())
+        atlas.keep(VECTORS[:, ::-1], path)
 
     monkeypatch.setattr(data, "_ASIDE", SimpleNamespace(draw=draw))
     page.query_params["o.embeddings.map"] = "t-SNE"

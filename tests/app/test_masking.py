@@ -91,9 +91,9 @@ def page(app, monkeypatch: pytest.MonkeyPatch):
 def grid_of(data: dict) -> dict:
     from app import shelf
 
-    path = shelf.find("grids", data["grid_url"].removeprefix("/grids/"))
-    assert path
-    return json.loads(path.read_text(encoding="utf-8"))
+    content = shelf.content("grids", data["grid_url"].removeprefix("/grids/"))
+    assert content
+    return json.loads(content)
 
 
 def test_the_board_gets_every_share_at_once_and_the_exact_answer(page) -> None:

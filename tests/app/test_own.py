@@ -113,6 +113,7 @@ def test_listed_from_disk_newest_first_with_label_and_name(clips: Path, tmp_path
 def test_facts_of_an_earlier_version_or_broken_ones_do_no_harm(clips: Path, cache: Path) -> None:
     clip_id = kept(clips)
     (cache / f"{clip_id}.json").write_text(f'{{"file": "{clip_id}.mp4", "name": "old.mp4"}}')
+    (cache / f"{clip_id}.json.previous").unlink()
     assert (store.find(clip_id).name, store.find(clip_id).label, store.find(clip_id).long) == ("old.mp4", None, False)
     for broken in ("", "[]", "{}", '{"file": "../../etc/passwd"}', f'{{"file": "{clip_id}.mp4", "stretch": [1]}}', '{"file": 3}'):
         (cache / f"{clip_id}.json").write_text(broken)

@@ -19,6 +19,7 @@ from app.library import drops
 from app.own import store
 from app.server import ROUTES
 from core import media
+from core.features import sealed
 from tests.media_files import tone
 
 
@@ -90,9 +91,18 @@ def test_deleted_file_is_not_found(get: Get, tmp_path: Path) -> None:
 
 def test_timelines_are_kept_by_browsers(get: Get, tmp_path: Path) -> None:
     file = tmp_path / "one.aft"
-    file.write_bytes(b"AFT1")
+    sealed.write(file, b"AFT1")
     reply = get(shelf.lend("timelines", "one", file))
     assert "immutable" in reply.headers["cache-control"]
+    assert reply.content == b"AFT1"
+
+
+def test_what_is_damaged_is_not_sent(get: Get, tmp_path: Path) -> None:
+    file = tmp_path / "one.aft"
+    sealed.write(file, b"AFT1")
+    url = shelf.lend("timelines", "one", file)
+    file.write_bytes(b"AFT2" + file.read_bytes()[4:])
+    assert get(url).status_code == 404
 
 
 def test_a_clip_of_ones_own_is_put_to_disk_and_what_is_none_is_refused(address, get: Get, clips: Path, tmp_path: Path) -> None:

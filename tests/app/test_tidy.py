@@ -43,4 +43,4 @@ def test_uploads_go_when_nobody_has_opened_them_for_long(cache):
     os.utime(folder / "used.json", (time.time() - 31 * DAY,) * 2)
     assert store.find("used").name == "mine.mp4"
     tidy.tidy()
-    assert sorted(path.name for path in folder.iterdir()) == ["used.json", "used.mp4"]
+    assert sorted(path.name for path in folder.glob("[!.]*")) == ["used.json", "used.mp4"]

@@ -12,6 +12,7 @@ import pytest
 
 from app import services
 from app.training import curves, outlook, watch
+from core.features import sealed
 from core.training import background, forecast, runs, splits
 from core.training.runs import Order, Run
 
@@ -44,8 +45,7 @@ def shared(table: pd.DataFrame) -> pd.Series:
 def told(order: Order, report: object = None) -> None:
     """2 s a clip and an epoch, without measuring anything."""
     path = forecast.measured_path(order)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"clip": 2.0, "reading": 0.5, "basis": "a step"}))
+    sealed.keep_json(path, {"clip": 2.0, "reading": 0.5, "basis": "a step"})
 
 
 def process(folder: Path, alive: bool = True) -> None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from core import cli
 from core.errors import UserError
+from core.features import sealed
 from core.training import background, runs
 from core.training import run as training_run
 from core.training.runs import Order
@@ -169,7 +170,7 @@ def test_the_run_leaves_its_exit_status_behind(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(os, "nice", lambda by: by)
     monkeypatch.setattr(sys, "argv", [])
     assert background.main(folder) == code
-    assert json.loads((folder / "end.json").read_text()) == {"code": code}
+    assert sealed.read_json(folder / "end.json") == {"code": code}
 
 
 def test_a_crash_leaves_a_status_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +183,7 @@ def test_a_crash_leaves_a_status_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "nice", lambda by: by)
     with pytest.raises(KeyError):
         background.main(folder)
-    assert json.loads((folder / "end.json").read_text()) == {"code": 1}
+    assert sealed.read_json(folder / "end.json") == {"code": 1}
 
 
 SLEEPER = (

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import shelf
 from app.player import player
+from core.features import sealed
 from core.features.store import cache_root
 from tests.app import fake
 
@@ -20,7 +21,7 @@ names = ("<b>anger</b>", "**joy**", "neutral") if case == "names" else fake.CLAS
 drawn = fake.timeline(face=case != "faceless", sound=case != "silent", names=names)
 if case == "blind":
     drawn = replace(drawn, heatmaps=(), blind={"av": "no heatmap can be drawn through this encoder"})
-timeline.write_bytes(drawn.to_bytes())
+sealed.write(timeline, drawn.to_bytes())
 view = player(
     shelf.lend("clips", "fake", clip),
     shelf.lend("timelines", case, timeline),
