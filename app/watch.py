@@ -48,7 +48,8 @@ def settle(name: str, *subject: str) -> None:
 
 def about(clip: services.Clip, *models: str) -> tuple[str, ...]:
     """The subject of a page, for ``place``: the clip, and the models whose answers have yet to be made."""
-    return clip.corpus, clip.id, *(name for name in models if not _known(clip, name))
+    heard = (f"track {clip.track}",) if clip.track else ()
+    return clip.corpus, clip.id, *heard, *(name for name in models if not _known(clip, name))
 
 
 def _known(clip: services.Clip, model: str) -> bool:

@@ -44,7 +44,7 @@ GUESSED = {
 _AGREES = 0.3
 _USUAL_RATE, _MOST_RATE = 25.0, 240.0
 # Key frames are looked at for their size, these seconds apart; with every so many the steps double.
-_STEP, _LOOKS = 0.2, 16
+_STEP, _LOOKS = 0.2, 8
 _SAME = 1e-6
 # Formats whose clocks may jump, by FFmpeg.
 _PIECES = int(av.format.Flags.ts_discont.value)
@@ -136,11 +136,12 @@ class _Look:
         """Args:
         moment: seconds, NaN where unknown.
         """
-        with self.failures.passed():
-            if self.first is None:
-                if not self.failures.many:
+        if self.first is None:
+            if not self.failures.many:
+                with self.failures.passed():
                     self._take(pictures_of(packet), moment)
-            elif packet.is_keyframe and not 0 <= moment - self.last < self.step:
+        elif packet.is_keyframe and not 0 <= moment - self.last < self.step:
+            with self.failures.passed():
                 context = packet.stream.codec_context
                 context.flush_buffers()
                 frames = pictures_of(packet)

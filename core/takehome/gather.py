@@ -62,7 +62,13 @@ def compact(media: Path, progress: Progress | None = None, track: int | None = N
             return data
         report("Making the clip smaller", 0.0)
         small = Path(folder) / "small.mp4"
-        encode(small, read_frames(playable, _SIDE), read_sound(playable), info.fps or 25, crf=23)
+        encode(
+            small,
+            read_frames(playable, _SIDE),
+            read_sound(playable, track=track if playable == media else None),
+            info.fps or 25,
+            crf=23,
+        )
         return min(data, small.read_bytes(), key=len)
 
 

@@ -28,16 +28,24 @@ class FakeAnalyzer:
         spec = SimpleNamespace(labels=fake.CLASSES, heads=tuple(modalities), modalities=modalities, task="classification")
         self.checkpoint = SimpleNamespace(card={"synthetic_training": True}, spec=spec, digest="made-up")
 
-    def key(self, media: Path, explain: str | None = None, truth: bool = False, perturbation: object = None) -> str:
-        return f"{media.stem}-{explain or 'predicted'}" + ("-masked" if perturbation else "")
+    def key(
+        self,
+        media: Path,
+        explain: str | None = None,
+        truth: bool = False,
+        perturbation: object = None,
+        track: int | None = None,
+    ) -> str:
+        heard = f"-track-{track}" if track else ""
+        return f"{media.stem}-{explain or 'predicted'}" + ("-masked" if perturbation else "") + heard
 
-    def analyze(self, media, *, truth=None, explain=None, perturbation=None, progress=None) -> Analysis:
+    def analyze(self, media, *, truth=None, explain=None, perturbation=None, track=None, progress=None) -> Analysis:
         progress("Asking the model", 0.5)
         row = {name: 0.9 if name == "happiness" else 0.02 for name in fake.CLASSES}
         predictions = dict.fromkeys(("av", "audio", "visual", "decision"), row)
         evidence = {"av": True, "audio": True, "visual": True}
         explained = dict.fromkeys(("av", "visual"), explain or "happiness")
-        return Analysis(predictions, evidence, explained, fake.timeline(1.0), (), self.key(media, explain))
+        return Analysis(predictions, evidence, explained, fake.timeline(1.0), (), self.key(media, explain, track=track))
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
+from app import shelf
 from app.own import store
 from app.services import known
-from core import checkpoints, corpora
+from core import checkpoints, corpora, media
 from core.errors import UserError
 from tests.app import fake
 from tests.app.lists import listed
+from tests.media_files import tone, two_tracks
 
 
 def player_data(app) -> dict:
@@ -117,3 +120,27 @@ def test_upload_is_analysed(app, send, tmp_path) -> None:
     kept = store.find(stored)
     assert kept.name == "my film.MP4"
     assert kept.file.name == f"{stored}.mp4"
+
+
+def test_a_sound_track_is_chosen_kept_in_the_url_and_let_go_with_the_clip(app, send, tmp_path) -> None:
+    app.run()
+    assert "Sound" not in [box.label for box in app.selectbox]
+    send(app, "two.mkv", two_tracks(tmp_path / "two.mkv", tone(1, 0.0), tone(1)))
+    (box,) = [box for box in app.selectbox if box.label == "Sound"]
+    assert box.value == ""
+    auto = player_data(app)
+    box.set_value("1").run()
+    assert not app.exception
+    assert app.query_params["o.clip.track"] == "1"
+    chosen = player_data(app)
+    assert chosen["timeline_url"] == f"{auto['timeline_url']}-track-1"
+    assert chosen["clip_url"] == f"{auto['clip_url']}.sound1"
+    heard = [media.read_sound(shelf.find("clips", data["clip_url"].removeprefix("/clips/"))) for data in (auto, chosen)]
+    assert [float(np.abs(sound.samples).max()) > 0.1 for sound in heard] == [True, False]
+    app.query_params["o.clip.track"] = "7"
+    app.run()
+    assert player_data(app)["timeline_url"] == auto["timeline_url"]
+    app.query_params["o.clip.track"] = "1"
+    app.run()
+    send(app, "mono.mp4", fake.clip(tmp_path / "mono.mp4", seconds=1.0))
+    assert "o.clip.track" not in app.query_params
