@@ -213,7 +213,9 @@ def line(content: Mapping[str, Any]) -> str:
 
 def read_line(text: str) -> dict[str, Any] | None:
     """What ``line`` wrote; None where it is cut off or damaged."""
-    return _parsed(text.strip().encode(), old=True)
+    text = text.strip()
+    # What is no UTF-8 has become a sign of three bytes, where there was one.
+    return _parsed(text.encode(), old=not _alike(text.replace("\ufffd", "?").encode(), _BEGINNING))
 
 
 def _json(content: Mapping[str, Any], indent: int | None = 1) -> bytes:
