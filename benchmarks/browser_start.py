@@ -62,7 +62,7 @@ def start(browser: Browser) -> dict[str, float]:
         page = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
         page.add_init_script(WATCH % {name: selector for name, (selector, _) in MOMENTS.items()})
         page.goto(url, wait_until="commit")
-        page.wait_for_function(f"Object.keys(window.stood).length === {len(MOMENTS)}", timeout=PATIENCE)
+        page.wait_for_function(f"() => Object.keys(window.stood).length === {len(MOMENTS)}", timeout=PATIENCE)
         stood = page.evaluate("window.stood")
         page.context.close()
         return {"server": up, **stood}

@@ -20,6 +20,7 @@ from app.services import known
 from core import checkpoints
 from tests.app.conftest import FakeAnalyzer
 from tests.app.test_embeddings import survey
+from tests.app.test_failures import made as answered
 from tests.app.test_masking import RealGrid, made
 
 ROOT = Path(__file__).parents[2]
@@ -100,22 +101,29 @@ def test_the_watch_sees_what_is_outside(tmp_path: Path) -> None:
 
 @pytest.fixture
 def every(app, monkeypatch: pytest.MonkeyPatch):
-    """The app with something to show on every page."""
-    asked = survey()
-    monkeypatch.setattr(services, "survey", lambda *_: asked)
-    monkeypatch.setattr(services, "survey_on_disk", lambda *_: asked)
+    """Called with a page's file and an address: the app there, with something to show."""
+    surveys = {"embeddings": survey()}
+    monkeypatch.setattr(RealGrid, "asked", [], raising=False)
     monkeypatch.setattr(RealGrid, "analyze", FakeAnalyzer.analyze)
     monkeypatch.setattr(checkpoints, "load", lambda *_, **__: made("auxformer"))
     monkeypatch.setattr(known, "Analyzer", RealGrid)
-    return app
+    app.default_timeout = 120
+
+    def open_page(page: str, **query: str):
+        asked = surveys.get(page) or answered()
+        monkeypatch.setattr(services, "survey", lambda *_: asked)
+        monkeypatch.setattr(services, "survey_on_disk", lambda *_: asked)
+        app.run()
+        for name, value in query.items():
+            app.query_params[name.replace("__", ".")] = value
+        return app.switch_page(f"../pages/{page}.py").run() if page != next(iter(PAGES)) else app.run()
+
+    return open_page
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_address_breaks_a_page_or_leads_out(page: str, every, tmp_path: Path, clips: Path) -> None:
-    app = every
-    app.run()
-    if page != next(iter(PAGES)):
-        app.switch_page(f"../pages/{page}.py").run()
+    app = every(page)
 
     @settings(
         max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
@@ -172,18 +180,14 @@ def test_what_the_address_names_and_is_not_here_gets_a_sentence_and_the_default(
 
 
 def test_so_does_a_choice(every) -> None:
-    every.run()
-    every.query_params["o.failures.order"] = "../nobody"
-    every.switch_page("../pages/failures.py").run()
-    assert not every.exception
-    assert [one.value for one in every.warning] == [
+    app = every("failures", o__failures__order="../nobody")
+    assert not app.exception
+    assert [one.value for one in app.warning] == [
         "The address names a choice of “Order” that is not here: Most confidently wrong first is shown."
     ]
 
 
 def test_a_link_has_the_server_look_into_no_folder(every, tmp_path: Path) -> None:
-    every.run()
-    every.query_params["o.library.corpus"] = str(tmp_path)
-    every.switch_page("../pages/library.py").run()
-    assert not every.exception
-    assert str(tmp_path) not in [field.value for field in every.text_input]
+    app = every("library", o__library__corpus=str(tmp_path))
+    assert not app.exception
+    assert str(tmp_path) not in [field.value for field in app.text_input]

@@ -57,7 +57,10 @@ def ask(path: str, of: str, method: str = "GET", body: bytes = b"") -> tuple[int
     status, answer, left = 0, b"", [body]
 
     async def receive():
-        return {"type": "http.request", "body": left.pop() if left else b"", "more_body": False}
+        if not left:
+            # The browser stays.
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": left.pop(), "more_body": False}
 
     async def send(message) -> None:
         nonlocal status, answer

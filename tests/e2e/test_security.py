@@ -120,7 +120,7 @@ def test_markup_in_the_address_is_text_on_every_page(page: Page, app_url: str, n
     if name not in ("train", "library"):
         expect(page.get_by_text("The address names a model that is not here")).to_be_visible(timeout=60_000)
     page.wait_for_function(
-        "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'", timeout=60_000
+        "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'", timeout=60_000
     )
     assert noted == []
     assert page.locator("img[src*=':9/']").count() == 0
@@ -141,7 +141,7 @@ def test_markup_in_names_labels_and_errors_is_read_letter_by_letter(
     field.press("Enter")
     expect(page.locator(".heading h2")).to_have_text(MARKUP, timeout=60_000)
     page.get_by_role("button", name="Note this case").click()
-    page.get_by_label("Note", exact=False).last.fill(MARKUP)
+    page.locator("textarea").last.fill(MARKUP)
     page.get_by_role("button", name="Save note").click()
     expect(page.get_by_text("Saved.")).to_be_visible(timeout=30_000)
     page.goto(f"{app_url}/failures?o.failures.view=notes")
