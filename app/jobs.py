@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from app.gate.visitors import bound
-from core.errors import sentence_of
+from core.features.refusals import sentence_of
 from core.threads import fit_thread_pools
 
 Progress = Callable[[str, float], None]

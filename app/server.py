@@ -19,8 +19,8 @@ from app.doorway import announce
 from app.gate import Gate, headers, visitors
 from app.gate.terms import base
 from app.places import FIRST, PAGES
-from core.errors import sentence_of
 from core.features import sealed
+from core.features.refusals import sentence_of
 
 # Ids of timelines and thumbnails are hashes of their content: what was fetched once stays true.
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}

@@ -11,8 +11,8 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from app import session
+from core.features.roots import data_root
 from core.features.store import write_atomically
-from core.notes import data_root
 from core.text import markdown
 
 _OPTION = "tour.step"

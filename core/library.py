@@ -13,9 +13,10 @@ from pathlib import Path
 
 from core.admit import Report, admit
 from core.choices import NO_CHOICES, Choices
-from core.errors import UserError, sentence_of
+from core.errors import UserError
 from core.features import sealed
 from core.features.disk import abandoned, locked, owned
+from core.features.refusals import sentence_of
 from core.features.stamps import stamp
 from core.features.store import cache_root, content_hash, key_of
 from core.text import shown, unlike

@@ -14,11 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from core.errors import UserError
 from core.features import sealed
 from core.features.disk import locked
+from core.features.roots import data_root
 from core.features.store import key_of
 
 LONGEST = 10_000
@@ -59,12 +58,6 @@ class Note:
     @property
     def id(self) -> str:
         return note_id(self.corpus, self.clip, self.model)
-
-
-def data_root() -> Path:
-    """Where a person's own work goes: ``$AFFECTSCOPE_DATA``, else the platform's folder for data that is kept."""
-    given = os.environ.get("AFFECTSCOPE_DATA")
-    return Path(given) if given else Path(platformdirs.user_data_dir("affectscope"))
 
 
 def note_id(corpus: str, clip: str, model: str) -> str:

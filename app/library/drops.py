@@ -21,7 +21,8 @@ from starlette.responses import JSONResponse, Response
 
 from app.gate import visitors
 from core import library
-from core.errors import UserError, sentence_of
+from core.errors import UserError
+from core.features.refusals import sentence_of
 from core.filekinds import HEAD, TABLES, fault_of
 from core.imports.read import LIMIT_MB as TABLE_MB
 from core.tensorfiles import SUFFIXES

@@ -12,7 +12,8 @@ from app import say, services, session
 from app.notebook import report
 from app.verdict import Verdict
 from core import notes
-from core.errors import UserError, sentence_of
+from core.errors import UserError
+from core.features.refusals import sentence_of
 from core.lanes import head_title
 from core.notes import Note
 from core.text import percent

@@ -10,6 +10,7 @@ from app.notebook import form, report
 from app.pick import pick
 from core import notes
 from core.errors import UserError
+from core.features.roots import data_root
 from core.notes import Note
 
 _REMOVED = "removed_note"
@@ -20,7 +21,7 @@ def notebook() -> None:
     """The notes and their report."""
     known, broken = notes.find_all()
     if broken:
-        say.warning(f"{len(broken)} of the files in {notes.data_root() / 'notes'} cannot be read and were left as they are.")
+        say.warning(f"{len(broken)} of the files in {data_root() / 'notes'} cannot be read and were left as they are.")
     if again := sum(note.recovered for note in known):
         which = "note was" if again == 1 else "notes were"
         say.warning(f"{again} {which} damaged on the disk: the version before the last change is shown, and its card says so.")

@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, Response
 from app.gate import visitors
 from app.library import drops
 from app.own import store
-from core.errors import UserError, sentence_of
+from core.errors import UserError
+from core.features.refusals import sentence_of
 from core.text import shown
 
 # An hour and a half as phones film; more would be a matter of disks.

@@ -25,7 +25,8 @@ import numpy as np
 from core.analysis import atlas
 from core.analysis.atlas import Drawing
 from core.analysis.projection import project
-from core.errors import UserError, sentence_of
+from core.errors import UserError
+from core.features.refusals import sentence_of
 
 Progress = Callable[[float], None]
 

@@ -14,7 +14,7 @@ from core.cli.experiment import experiment_app
 from core.cli.features import features_app
 from core.cli.models import app
 from core.cli.predictions import import_predictions
-from core.errors import sentence_of
+from core.features.refusals import sentence_of
 
 __all__ = ["app", "import_predictions", "main", "open_app"]
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import platformdirs
-
 from core.errors import UserError
 from core.features import sealed
 from core.features.disk import locked, say_once
+from core.features.roots import data_root
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
@@ -30,12 +28,6 @@ class Known:
     path: str
     kind: str
     options: dict[str, str] = field(default_factory=dict)
-
-
-def data_root() -> Path:
-    """Where what people told the program is kept: ``$AFFECTSCOPE_DATA``, else the platform's data folder."""
-    given = os.environ.get("AFFECTSCOPE_DATA")
-    return Path(given) if given else Path(platformdirs.user_data_dir("affectscope"))
 
 
 def known() -> dict[str, Known]:

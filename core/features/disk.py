@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from core.errors import sentence_of
+from core.features.refusals import sentence_of
 
 _LOG = logging.getLogger(__name__)
 _LEFT_SECONDS = 24 * 3600.0

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from core.errors import NO_ROOM, UserError, sentence_of
+from core.errors import NO_ROOM, UserError
 from core.features import stages
+from core.features.refusals import sentence_of
 from core.features.shards import mapped_arrays
 from core.features.stages import MOST_PICTURES, Task
 from core.features.store import Arrays, key_of

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
 from core.features import disk, sealed
 from core.features.disk import write_atomically
+from core.features.roots import cache_root
 
 __all__ = [
     "Arrays",
@@ -34,12 +33,6 @@ __all__ = [
 Arrays = dict[str, np.ndarray]
 # Hexadecimal digits of a clip's content that keys begin with.
 _BEGINNING = 16
-
-
-def cache_root() -> Path:
-    """Where generated data goes: ``$AFFECTSCOPE_CACHE``, else the platform's cache folder."""
-    given = os.environ.get("AFFECTSCOPE_CACHE")
-    return Path(given) if given else Path(platformdirs.user_cache_dir("affectscope"))
 
 
 def content_hash(path: Path) -> str:

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from core.corpora import Corpus
-from core.errors import UserError, sentence_of
+from core.errors import UserError
 from core.features import sealed
 from core.features.disk import owned
+from core.features.refusals import sentence_of
 from core.features.store import content_hash, key_of
 from core.imports.check import Attention, Said, check
 from core.imports.clips import Clips, Source, gather

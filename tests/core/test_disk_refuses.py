@@ -17,8 +17,9 @@ import torch
 from core import cli, notes
 from core.corpora import known
 from core.corpora.known import Known
-from core.errors import UserError, sentence_of
+from core.errors import UserError
 from core.features import disk, engines, sealed
+from core.features.refusals import sentence_of
 from core.features.store import FeatureStore, cache_root
 from core.notes import Note
 

@@ -1,0 +1,20 @@
+"""The two folders on disk: what can be made again, and what cannot."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def cache_root() -> Path:
+    """Where generated data goes: ``$AFFECTSCOPE_CACHE``, else the platform's cache folder."""
+    given = os.environ.get("AFFECTSCOPE_CACHE")
+    return Path(given) if given else Path(platformdirs.user_cache_dir("affectscope"))
+
+
+def data_root() -> Path:
+    """Where a person's own work goes, which no cleaning touches: ``$AFFECTSCOPE_DATA``, else the platform's data folder."""
+    given = os.environ.get("AFFECTSCOPE_DATA")
+    return Path(given) if given else Path(platformdirs.user_data_dir("affectscope"))
