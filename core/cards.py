@@ -42,7 +42,7 @@ class Card:
         unfit: one sentence where clips are not read into what the model takes; empty where it can be asked.
         imported: of predictions without a model, where they came from, title -> text.
         assumed: what the public layout's file did not say, and what was taken instead, a sentence each.
-        remarks: what else there was in the file.
+        remarks: what else there was in the file, or how an imported table was read.
         problems: what could not be used of an imported table, the first ones of ``count``.
     """
 
@@ -101,7 +101,17 @@ def imported_card(model: Imported) -> Card:
     }  # fmt: skip
     told = {name: shown(text, _LONGEST) for name, text in facts.items() if text}
     return Card(
-        model.spec, 0, own.survey.stat().st_size, {}, {}, {}, unfit=UNASKED, imported=told, problems=own.problems, count=own.count
+        model.spec,
+        0,
+        own.survey.stat().st_size,
+        {},
+        {},
+        {},
+        unfit=UNASKED,
+        imported=told,
+        problems=own.problems,
+        count=own.count,
+        remarks=own.notes,
     )
 
 

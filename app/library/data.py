@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from core.cards import Card
 from core.choices import Choices
 from core.corpora import Corpus, open_corpus
 from core.corpora.known import Known, known, remember
-from core.corpora.readers import recognise
+from core.corpora.readers import read, recognise
 from core.errors import UserError
 from core.features.store import content_hash, key_of
 from core.imports import shelf as imports
@@ -252,8 +252,13 @@ def move(name: str, device: str) -> None:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def corpus(folder: str) -> Corpus:
-    return open_corpus(folder)
+def corpus(folder: str, columns: tuple[tuple[str, str], ...] = ()) -> Corpus:
+    """The corpus in a folder; with columns (field, heading) chosen, by its table.
+
+    Raises:
+        UserError: when it cannot be read.
+    """
+    return read(Path(folder).expanduser(), "folder", dict(columns)) if columns else open_corpus(folder)
 
 
 def name_for(folder: str) -> str:
@@ -261,8 +266,8 @@ def name_for(folder: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(folder).expanduser().resolve().name).strip("._-")
 
 
-def add_corpus(folder: str) -> str:
-    """Remember a corpus by its folder's name, with what its kind leaves to choose at its defaults. Returns the name.
+def add_corpus(folder: str, columns: Mapping[str, str]) -> str:
+    """Remember a corpus by its folder's name, with the columns that were chosen. Returns the name.
 
     Raises:
         UserError: when the folder's name cannot be one, or is another corpus's.
@@ -271,7 +276,7 @@ def add_corpus(folder: str) -> str:
     taken = known().get(name)
     if taken and taken.path != str(path):
         raise UserError(f"Another corpus is called {name}: add this one with `affectscope corpus add NAME {shown(folder)}`.")
-    remember(name, Known(str(path), recognise(path)))
+    remember(name, Known(str(path), "folder" if columns else recognise(path), dict(columns)))
     return name
 
 

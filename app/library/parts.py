@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from app import jobs, reports, services, session
-from app.library import Sheet, asking, data, drops, sheets, view, zone
+from app.library import Sheet, asking, columns, data, drops, sheets, view, zone
 from app.progress import finished
 from core import devices, library
 from core.errors import UserError
@@ -318,16 +318,19 @@ def corpora(model: str | None) -> None:
     for place in dict.fromkeys([*names, folder]):
         if place:
             try:
-                one = services.opened(place) if place in names else data.corpus(place)
+                one = services.opened(place) if place in names else data.corpus(place, tuple(columns.chosen(place).items()))
                 found.append(view.corpus_sheet(one, data.classes(one, model)))
                 read = True
             except (UserError, OSError, ValueError) as error:
-                line = str(error) if isinstance(error, UserError) else "The folder cannot be read as a corpus: check its path."
-                found.append(Sheet(place, [line], tone="wrong"))
+                lines = [str(error) if isinstance(error, UserError) else "The folder cannot be read as a corpus: check its path."]
+                lines += ["Or choose its columns below."] if columns.offered(place) else []
+                found.append(Sheet(place, lines, tone="wrong"))
                 read = False
     if trouble := st.session_state.pop(_UNADDED, ""):
         found.append(Sheet("Not added", [trouble], tone="wrong"))
     sheets(found, key="library-corpora")
+    if folder and folder not in names:
+        columns.form(folder, refused=not read)
     with st.container(horizontal=True):
         for name in names:
             if name != services.corpus_name():
@@ -352,7 +355,7 @@ def _keep_folder(key: str) -> None:
 def _add(folder: str) -> None:
     """Remember the corpus in a folder by the folder's name, and look at it."""
     try:
-        services.look_at(data.add_corpus(folder))
+        services.look_at(data.add_corpus(folder, columns.chosen(folder)))
         session.choose_option(_CORPUS, "")
     except UserError as error:
         st.session_state[_UNADDED] = str(error)

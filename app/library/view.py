@@ -77,9 +77,10 @@ def model_sheet(name: str) -> Sheet:
     else:
         sections.append(Section("Inputs", [(m, _input(card, m)) for m in card.spec.inputs]))
         sections.append(Section("Sizes", list(card.config.items())))
-    if card.assumed or card.remarks:
+    if card.assumed:
         sections.append(Section("What the file does not say", keys=card.assumed))
-        sections.append(Section("What else it holds", keys=card.remarks))
+    if card.remarks:
+        sections.append(Section("How its table was read" if card.imported else "What else the file holds", keys=card.remarks))
     if card.training:
         sections.append(Section("Training", list(card.training.items())))
     if card.metrics:

@@ -78,6 +78,17 @@ def clip_tables(path: Path) -> list[Path]:
     return [file for file in sorted(path.iterdir()) if file.is_file() and _is_table(file)]
 
 
+def headings(place: str) -> list[str]:
+    """The columns of the table that a folder, or a path of a table, is read by; none where there is not one table."""
+    try:
+        path = Path(place).expanduser()
+        tables = [path] if path.is_file() else [file for file in sorted(path.iterdir()) if file.suffix.lower() in _SUFFIXES]
+    except (OSError, ValueError):
+        return []
+    named = [file for file in tables if _is_table(file)] or tables
+    return [name for name in columns_of(named[0]) if name] if len(named) == 1 else []
+
+
 def _wanted(path: Path, named: str) -> Path | None:
     if path.is_file():
         return path

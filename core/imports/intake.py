@@ -118,7 +118,7 @@ def take_in(path: Path, options: Options, taken: Collection[str], called: str = 
     notes += [f"{shown(model)} has no row that can be used, and was left out." for model in said if model not in usable]
     mark = key_of(IMPORT_VERSION, content_hash(path), called, asdict(options), clips.table.to_csv())[:24]
     _make_room(mark, name, options.replace)
-    _keep(mark, name, called, source.corpus, clips, layout.clips, usable, [*layout.problems, *clips.problems], taken)
+    _keep(mark, name, called, source.corpus, clips, layout.clips, usable, [*layout.problems, *clips.problems], notes, taken)
     models = tuple(one for one in entries().values() if one.id.startswith(f"{mark}/"))
     media = int((clips.table["path"] != "").sum())
     return Summary(
@@ -136,6 +136,7 @@ def _keep(
     ids: list[str],
     said: Mapping[str, Said],
     shared: list[Problem],
+    notes: list[str],
     taken: Collection[str],
 ) -> None:
     part = root() / f".part-{uuid.uuid4().hex}"
@@ -166,7 +167,8 @@ def _keep(
                 one,
                 [*(p for p in shared if p.model in ("", shown(model))), *one.problems],
             )
-            (part / str(number) / "facts.json").write_text(json.dumps(asdict(entry)), encoding="utf-8")
+            facts = asdict(replace(entry, notes=tuple(notes)))
+            (part / str(number) / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
         shutil.rmtree(root() / mark, ignore_errors=True)
         part.replace(root() / mark)
     except OSError as error:

@@ -31,7 +31,7 @@ from core.imports.layout import CLIP
 from core.imports.scales import Task
 
 # Part of every key: raise it whenever an import is read in another way.
-IMPORT_VERSION = 2
+IMPORT_VERSION = 3
 _KEPT_SECONDS = 24 * 3600
 
 
@@ -46,6 +46,7 @@ class Entry:
         heads: head -> the modalities that its name says it draws on.
         problems: one sentence each, the first ``MOST_PROBLEMS`` of ``count``.
         attention: (modality, name) of its lanes.
+        notes: how its table was read, where that is not as a matter of course, a sentence each.
         task: whether it answers with classes or with attributes.
     """
 
@@ -66,6 +67,7 @@ class Entry:
     problems: tuple[str, ...] = ()
     count: int = 0
     task: Task = "classification"
+    notes: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:

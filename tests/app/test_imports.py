@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app import services
-from app.library import data, drops
+from app.library import data, drops, view
 from core import notes
 from core.imports import guarded, shelf
 from core.imports.intake import Options, take_in
@@ -188,6 +188,18 @@ def test_a_dropped_table_takes_the_same_road(page, tmp_path: Path, monkeypatch: 
     assert (name, report.error) == ("m", "")
     assert shelf.entries()["m"].corpus == "my run"
     assert data.news("m") == "1 clips are on the Failures and Embeddings pages. 1 problems of its table are listed in its card."
+
+
+def test_how_its_table_was_read_stands_on_the_card(page, tmp_path: Path) -> None:
+    table = tmp_path / "percent.csv"
+    table.write_text("clip,label,m.a,m.b\nc1,a,60,40\nc2,b,45,55\n", encoding="utf-8")
+    made = take_in(table, Options(), (), "percent.csv")
+    (name,) = (one.name for one in made.models)
+    assert made.notes
+    sheet = view.model_sheet(name)
+    (told,) = [section.keys for section in sheet.sections if section.name == "How its table was read"]
+    assert list(told) == list(made.notes)
+    assert any("per cent" in line for line in told)
 
 
 def test_a_table_is_read_in_a_process_with_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from app.library import data, drops, view
 from app.services import surveys
 from core import checkpoints, corpora, devices, library
 from core.admit import Report, examine
+from core.corpora.known import known
 from core.features.store import write_atomically
 from core.models.auxformer import AuxFormer, AuxFormerConfig
 from tests.app.test_failures import made
@@ -233,6 +234,35 @@ def test_a_wrong_corpus_gets_one_sentence(page, text: str) -> None:
     next(t for t in page.text_input if t.label.startswith("Another corpus")).set_value(text).run()
     assert not page.exception
     assert next(s for s in sheets(page).values() if s["tone"] == "wrong")["lines"][0].endswith(".")
+
+
+def test_a_table_with_headings_of_its_own_has_its_columns_chosen(page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFECTSCOPE_DATA", str(tmp_path / "data"))
+    folder = tmp_path / "interviews"
+    folder.mkdir()
+    (folder / "clips.csv").write_text("clip,mood,who\nc1,anger,ann\nc2,joy,bob\n", encoding="utf-8")
+    next(t for t in page.text_input if t.label.startswith("Another corpus")).set_value(str(folder)).run()
+    assert "label" in sheets(page)[str(folder)]["lines"][0]
+    assert not [b for b in page.button if b.label.startswith("Add ")]
+    for field, column in (("Label", "mood"), ("Speaker", "who")):
+        next(s for s in page.selectbox if s.label == field).set_value(column).run()
+    assert not page.exception
+    assert rows(sheets(page)["interviews"], "Size")["Speakers"] == "2"
+    next(b for b in page.button if b.label == "Add interviews").click().run()
+    assert not page.exception
+    assert known()["interviews"].options == {"label": "mood", "speaker": "who"}
+    assert sorted(services.opened("interviews").table["label"]) == ["anger", "joy"]
+
+
+def test_columns_of_a_link_that_are_not_there_are_one_sentence(page, tmp_path: Path) -> None:
+    folder = tmp_path / "interviews"
+    folder.mkdir()
+    (folder / "clips.csv").write_text("clip,mood\nc1,anger\n", encoding="utf-8")
+    page.query_params["o.library.corpus"] = str(folder)
+    page.query_params["o.library.columns"] = json.dumps({str(folder): {"label": "![x](y)", "clip": 7}})
+    page.run()
+    assert not page.exception
+    assert "has no column" in sheets(page)[str(folder)]["lines"][0]
 
 
 @pytest.mark.parametrize("wanted", ["[", "7", '["gone"]', '{"a": 1}', "[[1]]"])

@@ -75,6 +75,34 @@ def test_axe_finds_nothing_serious(page: Page, app_url: str, name: str, scheme: 
     assert not found, "\n".join(found)
 
 
+OPENED = {
+    "keys": ("clip", lambda page: page.get_by_role("button", name="Keyboard shortcuts").click(), ".player dialog"),
+    "note": ("clip", lambda page: page.get_by_role("button", name="Note this case").click(), "[data-testid=stPopoverBody]"),
+    "export": ("clip", lambda page: page.get_by_role("button", name="Export").click(), "[data-testid=stPopoverBody]"),
+    "link": ("clip", lambda page: page.get_by_role("button", name="Copy link").click(), ".link [role=status]"),
+    "recorder": ("clip", lambda page: page.get_by_role("button", name="Record yourself").click(), "[role=dialog]"),
+    "filter": ("clip", lambda page: page.get_by_role("button", name="Filter").click(), ".filters"),
+    "gallery": ("clip", lambda page: page.get_by_role("button", name="Show as a gallery").click(), ".rows"),
+    "case": (
+        "failures",
+        lambda page: page.locator(".cards li").first.get_by_role("button", name="Note").click(),
+        "[role=dialog]",
+    ),
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("name", OPENED)
+def test_axe_finds_nothing_serious_in_what_opens(page: Page, app_url: str, name: str, scheme: str) -> None:
+    where, open_it, there = OPENED[name]
+    opened(page, app_url, where, scheme)
+    open_it(page)
+    page.locator(there).first.wait_for(timeout=PATIENCE)
+    expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning", timeout=PATIENCE)
+    found = grave(page)
+    assert not found, "\n".join(found)
+
+
 def test_axe_looks_into_components(page: Page, app_url: str) -> None:
     """A fault planted in the player is found: the tests above do not pass because they see nothing."""
     opened(page, app_url, "clip", "light")

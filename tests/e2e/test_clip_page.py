@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.places import PAGES
 from tests.app import fake
 from tests.e2e.drive import click_lane, data, open_player, play_undisturbed, ready, settled
 
@@ -113,3 +114,12 @@ def test_broken_upload_gets_one_sentence(page: Page, app_url: str, tmp_path: Pat
 def test_unknown_clip_gets_one_sentence(page: Page, app_url: str) -> None:
     page.goto(f"{app_url}/?corpus=uploads&clip=gone")
     expect(page.get_by_role("alert")).to_contain_text("no longer stored", timeout=30_000)
+
+
+@pytest.mark.parametrize("width", [1280, 1440, 1920])
+def test_all_pages_are_a_click_away(page: Page, app_url: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 720})
+    open_player(page, app_url)
+    for title, _ in PAGES.values():
+        expect(page.get_by_role("link", name=title, exact=False).first).to_be_in_viewport()
+    assert page.get_by_text("more", exact=False).filter(has_text=re.compile(r"^\d+ more$")).count() == 0

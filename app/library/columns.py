@@ -1,0 +1,55 @@
+"""Which columns of a corpus's table say what: a short form for a table with headings of its own."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from app import reports, session
+from core.corpora import folder
+
+_COLUMNS = "library.columns"
+_FIELDS = {"clip": "Clip", "label": "Label", "speaker": "Speaker", "split": "Split"}
+_BY_NAME = ""
+_WIDTH = 190
+
+
+def chosen(place: str) -> dict[str, str]:
+    """Field -> column, as chosen for the table at a place; nothing where nobody chose, or chose for another place."""
+    try:
+        found = json.loads(session.option(_COLUMNS, "{}"))
+        own = found.get(place, {})
+        return {field: own[field] for field in _FIELDS if isinstance(own.get(field), str) and own[field]}
+    except (ValueError, AttributeError):
+        return {}
+
+
+def offered(place: str) -> bool:
+    """Whether there is a table there to choose columns of."""
+    return bool(folder.headings(place))
+
+
+def form(place: str, refused: bool) -> None:
+    """Offer the columns of the table at a place, folded away where it could be read; nothing where there is no table."""
+    headings = folder.headings(place)
+    if not headings:
+        return
+    own = chosen(place)
+    panel = st.expander("Which columns say what", expanded=refused or bool(own), icon=":material/view_column:")
+    with panel.container(horizontal=True, vertical_alignment="bottom"):
+        for field, title in _FIELDS.items():
+            options = list(dict.fromkeys([_BY_NAME, *headings, *([] if field == "clip" else [folder.NONE])]))
+            shown = own.get(field, _BY_NAME)
+            key = reports.shows(f"library.column-{field}", shown if shown in options else _BY_NAME)
+            st.selectbox(title, options, key=key, width=_WIDTH, format_func=_called, on_change=_choose, args=(place, field, key))
+
+
+def _called(column: str) -> str:
+    return {_BY_NAME: "by its name", folder.NONE: "none of them"}.get(column, column)
+
+
+def _choose(place: str, field: str, key: str) -> None:
+    if reports.news(key, st.session_state[key]):
+        own = {name: column for name, column in (chosen(place) | {field: st.session_state[key]}).items() if column}
+        session.choose_option(_COLUMNS, json.dumps({place: own}) if own else "{}", "{}")

@@ -1,0 +1,78 @@
+"""Keys alone, from the first page to a file on disk: choose a clip, play it, switch the head, mask, note, export."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.drive import READY, data, ready
+
+MOST_STOPS = 120
+# What has the focus, inside components too: what it is, and what it is called.
+FOCUSED = """
+() => {
+  let one = document.activeElement
+  while (one?.shadowRoot?.activeElement) one = one.shadowRoot.activeElement
+  const name = one?.getAttribute("aria-label") || one?.innerText || one?.value || ""
+  return `${one?.getAttribute("role") || one?.tagName.toLowerCase()} ${name.trim()} ${one?.className ?? ""}`
+}
+"""
+
+
+def tab_to(page: Page, wanted: str) -> None:
+    """Press Tab until the focus is on what is called so."""
+    seen = []
+    for _ in range(MOST_STOPS):
+        seen.append(page.evaluate(FOCUSED))
+        if wanted in seen[-1]:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{wanted} is not among {seen}")
+
+
+def test_keys_alone_from_choosing_a_clip_to_its_file(page: Page, app_url: str, tmp_path: Path) -> None:
+    page.goto(app_url)
+    root = ready(page)
+    first = data(root)["clip"]
+
+    tab_to(page, "listbox")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(root).not_to_have_attribute("data-clip", first, timeout=READY)
+    ready(page)
+
+    tab_to(page, "button Play")
+    page.keyboard.press("Space")
+    page.wait_for_function("root => !root.querySelector('video').paused", arg=root.element_handle())
+    page.keyboard.press("Space")
+    page.wait_for_function("root => root.querySelector('video').paused", arg=root.element_handle())
+    tab_to(page, "button Visual")
+    page.keyboard.press("Enter")
+    expect(root).to_have_attribute("data-heatmap", re.compile("^visual:"), timeout=READY)
+
+    tab_to(page, "Note this case")
+    page.keyboard.press("Enter")
+    tab_to(page, "What is there to see?")
+    page.keyboard.type("It looks at the brow.")
+    tab_to(page, "Save note")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible(timeout=READY)
+    page.keyboard.press("Escape")
+
+    tab_to(page, "Export")
+    page.keyboard.press("Enter")
+    tab_to(page, "Lanes (CSV)")
+    with page.expect_download(timeout=READY) as download:
+        page.keyboard.press("Enter")
+    download.value.save_as(tmp_path / "lanes.csv")
+    assert (tmp_path / "lanes.csv").read_text(encoding="utf-8").count("\n") > 20
+    page.keyboard.press("Escape")
+
+    tab_to(page, "Mask")
+    page.keyboard.press("Enter")
+    board = page.locator(".board")
+    expect(board).to_have_attribute("data-ready", "true", timeout=READY)
+    page.keyboard.press("s")
+    expect(board).to_have_attribute("data-keep", "audio:0,visual:100")
