@@ -216,11 +216,27 @@ def _list(random: Random, base: str) -> bytes:
 
 
 def _reference(random: Random, base: str) -> bytes:
-    """An MP4 whose pictures lie in another file."""
+    """An MP4 whose pictures lie in another file; the boxes about the reference are as large as they say."""
     content = _BASES["a.mp4"]
-    at = content.index(b"url ")
-    alias = random.choice((b"alis", b"url ", b"urn ")) + b"\0\0\0\0" + str(_CANARY).encode() + b"\0"
-    return content[: at - 4] + struct.pack(">I", 4 + len(alias)) + alias + content[at + 8 :]
+    at = content.index(b"url ") - 4
+    named = random.choice((str(_CANARY), f"file:{_CANARY}", f"file://{_CANARY}")).encode() + b"\0"
+    named += bytes(len(named) % 2)
+    # QuickTime's alias: volume and names of fixed lengths, then what is told by type: 2 is a path, 18 a POSIX path.
+    path = struct.pack(">HH", random.choice((2, 18)), len(named)) + named
+    alias = bytes(150) + path + struct.pack(">HH", 0xFFFF, 0)
+    body = random.choice((b"alis" + bytes(4) + alias, b"url " + bytes(4) + named, b"urn " + bytes(4) + named))
+    box = struct.pack(">I", 4 + len(body)) + body
+    made = bytearray(content[:at] + box + content[at + 12 :])
+    place, size = 0, len(content)
+    # Down the tree, from box to box, to the one that was replaced.
+    while place < at:
+        (size,) = struct.unpack(">I", content[place : place + 4])
+        if place + size <= at:
+            place += size
+            continue
+        made[place : place + 4] = struct.pack(">I", size + len(box) - 12)
+        place += 16 if content[place + 4 : place + 8] == b"dref" else 8
+    return bytes(made)
 
 
 def _noise(random: Random, base: str) -> bytes:
