@@ -29,6 +29,7 @@ _SECONDS = 6.0
 _BYTES_PER_SECOND = 10e6
 # A made-up file may have any number of keys; a person reads the first.
 _LISTED = 200
+_TOO_SLOW = "This file was not read in time, for the machine does much else: try again when it does less."
 _TOO_MUCH = "This file asks for more memory or time than any checkpoint of its size: it is damaged or hostile."
 
 
@@ -84,7 +85,8 @@ def admit(
     told = json.dumps(asdict(choices) if choices else None)
     try:
         arguments = [*map(os.path.abspath, (source, out, report)), layout, told]
-        guard.run("core.admit", arguments, _MEMORY + _COPIES * size, seconds, check)
+        if not guard.run("core.admit", arguments, _MEMORY + _COPIES * size, seconds, check):
+            return Report(_TOO_SLOW)
         return report_of(json.loads(report.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return Report(_TOO_MUCH)

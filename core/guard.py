@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-_PATIENCE = 10
+# Seconds on the clock for each of work: of a busy machine a process gets a small share, and its imports take their time.
+_PATIENCE = 20
 _POLL = 0.1
 
 
