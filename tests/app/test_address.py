@@ -14,14 +14,20 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
-from app import address, services, session
+from app import address, services, session, tour
+from app.embeddings import choices
+from app.embeddings.choices import Drawing, Pick
+from app.failures import lists, views
+from app.masking import state
 from app.places import PAGES
 from app.services import known
 from core import checkpoints
+from core.training import forecast
 from tests.app.conftest import FakeAnalyzer
 from tests.app.test_embeddings import survey
 from tests.app.test_failures import made as answered
 from tests.app.test_masking import RealGrid, made
+from tests.app.test_train_page import told
 
 ROOT = Path(__file__).parents[2]
 # A few in `make test`; AFFECTSCOPE_EXAMPLES=200 for a night.
@@ -107,6 +113,7 @@ def every(app, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(RealGrid, "analyze", FakeAnalyzer.analyze)
     monkeypatch.setattr(checkpoints, "load", lambda *_, **__: made("auxformer"))
     monkeypatch.setattr(known, "Analyzer", RealGrid)
+    monkeypatch.setattr(forecast, "measure", told)
     app.default_timeout = 120
 
     def open_page(page: str, **query: str):
@@ -191,3 +198,19 @@ def test_a_link_has_the_server_look_into_no_folder(every, tmp_path: Path) -> Non
     app = every("library", o__library__corpus=str(tmp_path))
     assert not app.exception
     assert str(tmp_path) not in [field.value for field in app.text_input]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_every_reader_of_the_address_bears_every_hostile_value(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    selection = session.from_query(dict.fromkeys(NAMES, value))
+    monkeypatch.setattr(session, "current", lambda: selection)
+    assert isinstance(choices.drawing(), Drawing)
+    assert isinstance(choices.pick(), Pick)
+    assert 0 < lists._count() <= 2000
+    for name in ("failures.cell", "failures.slice"):
+        pair = views._pair(name)
+        assert pair is None or all(isinstance(one, str) for one in pair)
+    change = state.read(selection.options, {"audio": 1, "visual": 1})
+    assert set(change.keep) | set(change.spans) <= {"audio", "visual"}
+    assert 0.02 <= change.burst <= 10
+    assert tour._number() is None or 0 <= tour._number() < 5
