@@ -147,7 +147,8 @@ def report_of(found: dict[str, Any]) -> Report:
 
 
 def _of(error: UserError, source: Path, out: Path) -> str:
-    return str(error).replace(out.name, source.name)
+    said = str(error)
+    return source.name + said.removeprefix(out.name) if said.startswith(out.name) else said
 
 
 def _card(found: Foreign) -> dict[str, Any]:
