@@ -12,7 +12,6 @@ from math import isfinite
 from pathlib import Path
 from random import Random
 
-import av
 import numpy as np
 
 COUNT = 500
@@ -27,7 +26,6 @@ def prepare() -> None:
     """A second of picture and sound in every container, and a watch on what lies outside."""
     from tests.media_files import clip, ffmpeg, tone
 
-    av.logging.set_level(av.logging.PANIC)
     with tempfile.TemporaryDirectory() as inside:
         folder = Path(inside)
         plain = clip(folder / "a.mp4", 20, 20, tone(1))
