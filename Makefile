@@ -19,7 +19,7 @@ help: ## List the commands.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 app: $(VENV)/.app ## Set everything up and open the dashboard (HOST=0.0.0.0 for other machines too, PORT=number).
-	@$(PY) -m core.cli app --host $(HOST) --port $(PORT)
+	@$(PY) -m affectscope.core.cli app --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.dev ## Set everything up and run all tests (browser tests where a Chromium is found).
 	@OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/e2e -n auto --dist loadfile; status=$$?; \

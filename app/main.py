@@ -6,8 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import session, skeleton, starting, tour
-from app.places import FIRST, PAGES
+from affectscope.app import skeleton
+from affectscope.app.common import session, tour
+from affectscope.app.common.places import FIRST, PAGES
+from affectscope.app.serving import starting
 
 _HERE = Path(__file__).parent
 st.set_page_config(
@@ -38,7 +40,7 @@ if not starting.ready():
     st.rerun()
 
 # It brings all that takes long to import.
-from app import choose  # noqa: E402
+from affectscope.app.common import choose  # noqa: E402
 
 head, below = choose.frame()
 if page.url_path == "":

@@ -14,13 +14,14 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from app import shelf, skeleton, starting
-from app.doorway import announce
-from app.gate import Gate, headers, visitors
-from app.gate.terms import base
-from app.places import FIRST, PAGES
-from core.features import sealed
-from core.features.refusals import sentence_of
+from affectscope.app import skeleton
+from affectscope.app.common.places import FIRST, PAGES
+from affectscope.app.gate import Gate, headers, visitors
+from affectscope.app.gate.terms import base
+from affectscope.app.serving import shelf, starting
+from affectscope.app.serving.doorway import announce
+from affectscope.core.cache import sealed
+from affectscope.core.cache.refusals import sentence_of
 
 # Ids of timelines and thumbnails are hashes of their content: what was fetched once stays true.
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
@@ -46,7 +47,7 @@ def clip(request: Request) -> Response:
 
 
 def timeline(request: Request) -> Response:
-    """A timeline's bytes, as core/timeline.py lays them out."""
+    """A timeline's bytes, as core/timeline/timeline.py lays them out."""
     starting.first_shown.set()
     return _made(request, "timelines", "application/octet-stream")
 
@@ -68,7 +69,7 @@ def points(request: Request) -> Response:
 
 def thumb(request: Request) -> Response:
     """A small picture of a clip; of one that has none, a sign for sound."""
-    from app import thumbs
+    from affectscope.app.serving import thumbs
 
     path = _lent(request, "pictures") or _lent(request, "clips")
     if path is None:
@@ -76,7 +77,7 @@ def thumb(request: Request) -> Response:
     place = thumbs.thumb(path)
     picture = sealed.read(place) if place else None
     if picture is None:
-        return FileResponse(Path(__file__).with_name("no_picture.svg"), headers=_CHECK)
+        return FileResponse(Path(__file__).parent / "serving" / "no_picture.svg", headers=_CHECK)
     return Response(picture, headers=_CHECK, media_type="image/jpeg")
 
 
@@ -89,14 +90,14 @@ def strip(request: Request) -> Response:
 async def drop(request: Request) -> Response:
     """A file that somebody drops into the Library."""
     # What reads checkpoints brings torch, and the server must stand before that is loaded.
-    from app.library.drops import receive
+    from affectscope.app.library.drops import receive
 
     return await receive(request)
 
 
 async def own(request: Request) -> Response:
     """A person's own clip, dropped or recorded."""
-    from app.own.arrive import receive
+    from affectscope.app.own.arrive import receive
 
     return await receive(request)
 
@@ -146,7 +147,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 
 def _warm_up() -> None:
     starting.load()
-    from app import services
+    from affectscope.app import services
 
     services.warm_up()
 

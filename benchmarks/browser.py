@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from playwright.sync_api import Page, expect, sync_playwright
 
-from core import media
-from core.corpora import bundled
+from affectscope.core import media
+from affectscope.core.corpora import bundled
 from tests.e2e.drive import open_player, ready
 from tests.e2e.serve import APP, FLAGS, chromium, serving
 
@@ -41,7 +41,7 @@ CLIP_READY = "find('.heading h2')?.innerText === %s && find('.player[data-ready=
 
 CLIPS = 24
 UPLOADS = 5
-# The clip table, in pixels: see app/choose.py.
+# The clip table, in pixels: see app/common/choose.py.
 ROW_HEIGHT, HEADER_HEIGHT, ROWS_SHOWN = 52, 40, 11
 
 

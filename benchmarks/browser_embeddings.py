@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from affectscope.core.analysis.aside import Draughtsman
+from affectscope.core.analysis.atlas import Drawing
+from affectscope.core.corpora import bundled
 from benchmarks.browser import browser_found, clip_ready, report, timed, waited
-from core.analysis.aside import Draughtsman
-from core.analysis.atlas import Drawing
-from core.corpora import bundled
 from tests.e2e.drive import ready
 from tests.e2e.serve import APP, FLAGS, serving
 

@@ -21,18 +21,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from core.checkpoints import Normaliser
-from core.corpora import Corpus, bundled
-from core.features import engines, stages
-from core.features.bulk import extract_corpus
-from core.features.clips import packed_clips
-from core.features.packed import choose_sets
-from core.features.packing import Packing
-from core.features.sets import FEATURE_SETS
-from core.features.stages import Task
-from core.features.store import Arrays, cache_root
-from core.models.base import ModelSpec
-from core.training.data import Batches, fit_normaliser
+from affectscope.core.cache.store import Arrays, cache_root
+from affectscope.core.checkpoints.saved import Normaliser
+from affectscope.core.corpora import Corpus, bundled
+from affectscope.core.features.bulk import engines, stages
+from affectscope.core.features.bulk.run import extract_corpus
+from affectscope.core.features.bulk.stages import Task
+from affectscope.core.features.clips import packed_clips
+from affectscope.core.features.sets import FEATURE_SETS
+from affectscope.core.features.stored.packed import choose_sets
+from affectscope.core.features.stored.packing import Packing
+from affectscope.core.models.base import ModelSpec
+from affectscope.core.training.data import Batches, fit_normaliser
 
 SETS = ("llds-32-16", "face-maps")
 WORKERS = max(2, os.cpu_count() or 2)

@@ -16,11 +16,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from core.corpora import Corpus, bundled
-from core.features.bulk import extract_corpus
-from core.features.packed import CLIPS
-from core.features.shards import UNREAD, Shard
-from core.features.store import cache_root
+from affectscope.core.cache.store import cache_root
+from affectscope.core.corpora import Corpus, bundled
+from affectscope.core.features.bulk.run import extract_corpus
+from affectscope.core.features.stored.packed import CLIPS
+from affectscope.core.features.stored.shards import UNREAD, Shard
 
 SETS = ("llds-32-16", "face-maps", "faces-96")
 KILLS, COUNT, WORKERS = 10, 12, 2

@@ -19,12 +19,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.models import catalogue
-from core.models.base import MODELS, AVModel
-from core.models.blocks.conformer import Conformer, ConformerConfig
-from core.models.blocks.recurrent import run_present
-from core.models.blocks.transformer import EncoderConfig, TransformerEncoder
-from core.streams import Batch
+from affectscope.core.models import catalogue
+from affectscope.core.models.base import MODELS, AVModel
+from affectscope.core.models.blocks.conformer import Conformer, ConformerConfig
+from affectscope.core.models.blocks.recurrent import run_present
+from affectscope.core.models.blocks.transformer import EncoderConfig, TransformerEncoder
+from affectscope.core.streams import Batch
 
 FRAMES = {"audio": 300, "visual": 75, "text": 20}
 SEQUENCE = 100

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
+from affectscope.core.corpora import bundled
 from benchmarks.browser import browser_found
-from core.corpora import bundled
 from tests.e2e.serve import APP, FLAGS, serving
 
 SESSIONS = int(os.environ.get("SOAK_SESSIONS", 20))

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.evaluation.answers import collect
-from core.evaluation.masking import RATES, Missing, mask
-from core.evaluation.sweep import sweep
-from core.models.auxformer import AuxFormer
-from core.models.base import AVModel
-from core.streams import Batch, Stream
+from affectscope.core.evaluation.masking import RATES, Missing, mask
+from affectscope.core.evaluation.sweep import sweep
+from affectscope.core.metrics.answers import collect
+from affectscope.core.models.auxformer import AuxFormer
+from affectscope.core.models.base import AVModel
+from affectscope.core.streams import Batch, Stream
 
 CLIPS, DRAWS, SIZE = 200, 10, 64
 SECONDS = (2.4, 3.05)

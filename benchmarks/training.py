@@ -17,15 +17,15 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import torch
 
-from core.checkpoints import Normaliser
-from core.models import catalogue
-from core.models.base import MODELS, ModelSpec
-from core.streams import Clip, Stream
-from core.threads import fit_thread_pools
-from core.training.data import Batches
-from core.training.loop import train
-from core.training.recipes import recipe
-from core.training.regimes import REGIMES
+from affectscope.core.checkpoints.saved import Normaliser
+from affectscope.core.models import catalogue
+from affectscope.core.models.base import MODELS, ModelSpec
+from affectscope.core.streams import Clip, Stream
+from affectscope.core.threads import fit_thread_pools
+from affectscope.core.training.data import Batches
+from affectscope.core.training.loop import train
+from affectscope.core.training.recipes import recipe
+from affectscope.core.training.regimes import REGIMES
 
 SECONDS = 3.0
 # Seconds a frame.

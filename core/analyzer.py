@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from core.checkpoints import Checkpoint
-from core.errors import UserError
-from core.explain.gradcam import SIDE, face_heatmaps
-from core.features.encoders import prepare
-from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION, SETS, Extraction, Progress, can_hear, extract
-from core.features.faces import cut_crops
-from core.features.store import FeatureStore, content_hash, key_of, of_clip
-from core.lanes import build_lanes, build_matrices, head_title, truth_events
-from core.media import hearing, reading
-from core.models.base import ModelOutput, ModelSpec, over_clip
-from core.models.inputs import model_streams
-from core.perturbation import Perturbation, gaps, perturb
-from core.streams import Batch, Stream
-from core.text import shown
-from core.timeline import Event, Heatmap, Timeline
+from affectscope.core.cache.store import FeatureStore, content_hash, key_of, of_clip
+from affectscope.core.checkpoints.saved import Checkpoint
+from affectscope.core.errors import UserError
+from affectscope.core.explain.gradcam import SIDE, face_heatmaps
+from affectscope.core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION, SETS, Extraction, Progress, can_hear, extract
+from affectscope.core.features.extractors.encoders import prepare
+from affectscope.core.features.extractors.faces import cut_crops
+from affectscope.core.media import hearing, reading
+from affectscope.core.models.base import ModelOutput, ModelSpec, over_clip
+from affectscope.core.models.inputs import model_streams
+from affectscope.core.perturbation import Perturbation, gaps, perturb
+from affectscope.core.streams import Batch, Stream
+from affectscope.core.text import shown
+from affectscope.core.timeline.lanes import build_lanes, build_matrices, head_title, truth_events
+from affectscope.core.timeline.timeline import Event, Heatmap, Timeline
 
 if TYPE_CHECKING:
     # pandas with it, a second of imports.
-    from core.corpora import Truth
+    from affectscope.core.corpora import Truth
 
 # Part of every key: raise it whenever an analysis changes.
 ANALYSIS_VERSION = 8

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.errors import UserError
-from core.models.base import AVModel, ModelOutput
+from affectscope.core.errors import UserError
+from affectscope.core.models.base import AVModel, ModelOutput
 
 CPU = "cpu"
 

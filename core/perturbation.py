@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.checkpoints import Checkpoint, Normaliser
-from core.errors import UserError
-from core.explain.attention import frame_weights, stack_layers
-from core.streams import Batch, Stream
+from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
+from affectscope.core.errors import UserError
+from affectscope.core.explain.attention import frame_weights, stack_layers
+from affectscope.core.streams import Batch, Stream
 
 Pattern = Literal["random", "burst", "tail", "attended", "drawn"]
 Filling = Literal["absent", "zeros", "mean", "noise", "held"]

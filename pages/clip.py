@@ -6,12 +6,13 @@ from functools import partial
 
 import streamlit as st
 
-from app import choose, export, notebook, say, services, session, tracks
-from app.own import parts as own
-from app.own import stretches
-from app.verdict import heading, verdict
-from app.watch import about, answered, place, play, settle
-from core.errors import UserError
+from affectscope.app import export, notebook, services
+from affectscope.app.common import choose, say, session, tracks
+from affectscope.app.common.watch import about, answered, place, play, settle
+from affectscope.app.own import parts as own
+from affectscope.app.own import stretches
+from affectscope.app.verdict import heading, verdict
+from affectscope.core.errors import UserError
 
 
 @st.fragment

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, compare, differ, export, say, second, services
-from app.verdict import heading
-from app.watch import about, place, play, settle
-from core.errors import UserError
+from affectscope.app import export, services
+from affectscope.app.common import choose, say
+from affectscope.app.common.watch import about, place, play, settle
+from affectscope.app.compare import differ, second
+from affectscope.app.compare import parts as compare
+from affectscope.app.verdict import heading
+from affectscope.core.errors import UserError
 
 
 @st.fragment

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, say, services, session
-from app.embeddings import choices, data, parts
-from app.embeddings.choices import Side
-from app.progress import finished
-from app.verdict import heading
-from core.errors import UserError
+from affectscope.app import services
+from affectscope.app.common import choose, say, session
+from affectscope.app.common.progress import finished
+from affectscope.app.embeddings import choices, data, parts
+from affectscope.app.embeddings.choices import Side
+from affectscope.app.verdict import heading
+from affectscope.core.errors import UserError
 
 
 def asked(model: str) -> data.Clips | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, notebook, say, services
-from app.failures import views
-from app.notebook.shelf import notebook as all_notes
-from app.pick import tabs
-from app.progress import finished
-from app.verdict import heading
-from core.errors import UserError
+from affectscope.app import notebook, services
+from affectscope.app.common import choose, say
+from affectscope.app.common.pick import tabs
+from affectscope.app.common.progress import finished
+from affectscope.app.failures import views
+from affectscope.app.notebook.shelf import notebook as all_notes
+from affectscope.app.verdict import heading
+from affectscope.core.errors import UserError
 
 VIEWS = {"cases": "Cases", "slices": "Slices", "reliability": "Reliability", "notes": "Notebook"}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import services
-from app.library import parts
-from app.verdict import heading
+from affectscope.app import services
+from affectscope.app.library import parts
+from affectscope.app.verdict import heading
 
 count = len(services.models())
 heading("Library", [f"{count} {'model' if count == 1 else 'models'}", f"looking at {services.corpus_name()}"])

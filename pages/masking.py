@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, notebook, pick, say, services, session
-from app.masking import bench, board, curves, data, state
-from app.progress import finished
-from app.verdict import heading
-from app.watch import place, play
-from core.errors import UserError
-from core.lanes import head_title
-from core.perturbation import PATTERNS, Perturbation
-from core.removed import removed
+from affectscope.app import notebook, services
+from affectscope.app.common import choose, pick, say, session
+from affectscope.app.common.progress import finished
+from affectscope.app.common.watch import place, play
+from affectscope.app.masking import bench, board, curves, data, state
+from affectscope.app.verdict import heading
+from affectscope.core.errors import UserError
+from affectscope.core.perturbation import PATTERNS, Perturbation
+from affectscope.core.timeline.lanes import head_title
+from affectscope.core.timeline.removed import removed
 
 BOARD = "masking_board"
 SHOWN = "masking_shown"

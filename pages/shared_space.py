@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choose, say, services, session, shared_space
-from app.progress import finished
-from app.verdict import heading
-from core.errors import UserError
+from affectscope.app import services
+from affectscope.app.common import choose, say, session
+from affectscope.app.common.progress import finished
+from affectscope.app.shared_space import parts as shared_space
+from affectscope.app.verdict import heading
+from affectscope.core.errors import UserError
 
 model = choose.model()
 try:

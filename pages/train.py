@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import pick
-from app.training import form, sample, watch
-from app.verdict import heading
-from core.training import runs
+from affectscope.app.common import pick
+from affectscope.app.training import form, sample, watch
+from affectscope.app.verdict import heading
+from affectscope.core.training import runs
 
 heading("Train")
 known = runs.all_runs()

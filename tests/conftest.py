@@ -1,5 +1,5 @@
 """The same thread pools as the app's, so that tests take the time that users see."""
 
-from core.threads import fit_thread_pools
+from affectscope.core.threads import fit_thread_pools
 
 fit_thread_pools()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.errors import UserError
+from affectscope.core.errors import UserError
 
 FLIPS = 200
 MISS = "a miss"

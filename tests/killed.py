@@ -19,17 +19,18 @@ from pathlib import Path
 
 import numpy as np
 
-from app import tidy
-from app.own import store
-from app.services import analyses
-from core import notes
-from core.analyzer import Analysis
-from core.features import disk, packing
-from core.features.packing import Packing
-from core.features.sets import FEATURE_SETS
-from core.features.store import FeatureStore
-from core.notes import Note
-from core.timeline import Lane, Timeline
+from affectscope.app.own import store
+from affectscope.app.services import analyses
+from affectscope.app.serving import tidy
+from affectscope.core.analyzer import Analysis
+from affectscope.core.cache import disk
+from affectscope.core.cache.store import FeatureStore
+from affectscope.core.features.sets import FEATURE_SETS
+from affectscope.core.features.stored import packing
+from affectscope.core.features.stored.packing import Packing
+from affectscope.core.notebook import notes
+from affectscope.core.notebook.notes import Note
+from affectscope.core.timeline.timeline import Lane, Timeline
 from tests.media_files import clip
 
 Tell = Callable[[str], None]

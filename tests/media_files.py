@@ -11,7 +11,7 @@ import av
 import imageio_ffmpeg
 import numpy as np
 
-from core import media
+from affectscope.core import media
 
 
 def pattern(index: int, height: int = 48, width: int = 64) -> np.ndarray:

@@ -18,16 +18,16 @@ from pathlib import Path
 
 import numpy as np
 
-from app import tidy
-from app.own import store
-from app.services import analyses
-from core import notes
-from core.analysis import atlas
-from core.corpora import known
-from core.corpora.known import Known
-from core.errors import UserError
-from core.features.store import FeatureStore, cache_root
-from core.notes import Note
+from affectscope.app.own import store
+from affectscope.app.services import analyses
+from affectscope.app.serving import tidy
+from affectscope.core.analysis import atlas
+from affectscope.core.cache.store import FeatureStore, cache_root
+from affectscope.core.corpora import known
+from affectscope.core.corpora.known import Known
+from affectscope.core.errors import UserError
+from affectscope.core.notebook import notes
+from affectscope.core.notebook.notes import Note
 from tests.killed import made
 from tests.media_files import clip
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.gate.terms import base
-from core import player as browser
+from affectscope.app.gate.terms import base
+from affectscope.core import player as browser
 
 _HERE = Path(__file__).parent
 KEY = "clips"

@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import jobs, services, shelf
-from core.corpora import Corpus
-from core.features import sealed
-from core.features.store import cache_root
-from core.survey import Survey
+from affectscope.app import services
+from affectscope.app.common import jobs
+from affectscope.app.serving import shelf
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root
+from affectscope.core.corpora import Corpus
+from affectscope.core.inference.survey import Survey
 
 _NAMED = ("label", "speaker", "intensity")
 # More pictures than this are looked for aside: each takes a look at its file.

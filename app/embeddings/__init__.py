@@ -9,8 +9,8 @@ from typing import Any
 
 import streamlit as st
 
-from app.gate.terms import base
-from core import player
+from affectscope.app.gate.terms import base
+from affectscope.core import player
 
 _HERE = Path(__file__).parent
 # One module in the browser: Streamlit takes a single script, and these share its scope.

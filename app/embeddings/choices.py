@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app import address, reports, services, session
-from app.embeddings import data
-from core.analysis import picking
-from core.analysis.atlas import Drawing
-from core.analysis.projection import METHODS
-from core.text import markdown
+from affectscope.app import services
+from affectscope.app.common import address, reports, session
+from affectscope.app.embeddings import data
+from affectscope.core.analysis import picking
+from affectscope.core.analysis.atlas import Drawing
+from affectscope.core.analysis.projection import METHODS
+from affectscope.core.text import markdown
 
 _PAGE = "embeddings"
 _SHAPES_UP_TO = 6

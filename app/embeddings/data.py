@@ -13,15 +13,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import jobs, services, shelf
-from core.analysis import atlas, columns, neighbours, picking
-from core.analysis.aside import Draughtsman
-from core.analysis.atlas import Drawing
-from core.corpora import Corpus
-from core.features import sealed
-from core.features.store import cache_root, content_hash, key_of, of_clip
-from core.survey import Survey
-from core.survey import survey as ask_every_clip
+from affectscope.app import services
+from affectscope.app.common import jobs
+from affectscope.app.serving import shelf
+from affectscope.core.analysis import atlas, columns, neighbours, picking
+from affectscope.core.analysis.aside import Draughtsman
+from affectscope.core.analysis.atlas import Drawing
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root, content_hash, key_of, of_clip
+from affectscope.core.corpora import Corpus
+from affectscope.core.inference.survey import Survey
+from affectscope.core.inference.survey import survey as ask_every_clip
 
 _ASIDE = Draughtsman()
 

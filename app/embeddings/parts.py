@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import jobs, say, services, session
-from app.embeddings import Figure, Near, Own, choices, data, scatter, strip
-from app.embeddings import figures as row_of_figures
-from app.embeddings.choices import Pick, Side
-from app.own import store
-from app.progress import finished
-from core.analysis import picking
-from core.analysis.atlas import Drawing
-from core.spreadsheet import csv_of
-from core.text import percent
+from affectscope.app import services
+from affectscope.app.common import jobs, say, session
+from affectscope.app.common.progress import finished
+from affectscope.app.embeddings import Figure, Near, Own, choices, data, scatter, strip
+from affectscope.app.embeddings import figures as row_of_figures
+from affectscope.app.embeddings.choices import Pick, Side
+from affectscope.app.own import store
+from affectscope.core.analysis import picking
+from affectscope.core.analysis.atlas import Drawing
+from affectscope.core.export.spreadsheet import csv_of
+from affectscope.core.text import percent
 
 PLAY = "embeddings_play"
 _ASKED = "embeddings_asked"

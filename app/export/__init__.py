@@ -1,6 +1,6 @@
 """Take it home: one page that needs no server, an annotated video or picture, the lanes as a table, a link."""
 
-from app.export.link import copy_link
-from app.export.menu import popover
+from affectscope.app.export.link import copy_link
+from affectscope.app.export.menu import popover
 
 __all__ = ["copy_link", "popover"]

@@ -11,17 +11,19 @@ from typing import Any
 
 import pandas as pd
 
-from app import choose, jobs, services
-from app.library import data as library
-from app.masking import data as grids
-from app.masking import state
-from core import export, takehome
-from core.answers import Answers, answers
-from core.features import sealed
-from core.features.store import cache_root, key_of, of_clip
-from core.perturbation import Perturbation
-from core.sheet import Facts
-from core.timeline import Timeline
+from affectscope.app import services
+from affectscope.app.common import choose, jobs
+from affectscope.app.library import data as library
+from affectscope.app.masking import data as grids
+from affectscope.app.masking import state
+from affectscope.core import takehome
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root, key_of, of_clip
+from affectscope.core.export import files as export
+from affectscope.core.export.answers import Answers, answers
+from affectscope.core.export.sheet import Facts
+from affectscope.core.perturbation import Perturbation
+from affectscope.core.timeline.timeline import Timeline
 
 # Part of every key: raise it whenever a file comes out otherwise.
 _VERSION = 1

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import services
-from app.gate.terms import terms
+from affectscope.app import services
+from affectscope.app.gate.terms import terms
 
 _HERE = Path(__file__).parent
 _LINK = st.components.v2.component(

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import jobs, services, session
-from app.export import files
-from app.progress import finished
-from core.errors import UserError
-from core.features import sealed
-from core.text import markdown
+from affectscope.app import services
+from affectscope.app.common import jobs, session
+from affectscope.app.common.progress import finished
+from affectscope.app.export import files
+from affectscope.core.cache import sealed
+from affectscope.core.errors import UserError
+from affectscope.core.text import markdown
 
 _PAGE = "One HTML file that plays the clip with heatmap, lanes, answers, masking and the model's card, without a server."
 _VIDEO = "The clip with heatmap, answers by head, all classes and the lanes, to be shown to others."

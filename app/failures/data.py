@@ -7,10 +7,10 @@ import pandas as pd
 import streamlit as st
 import torch
 
-from app import services
-from core.evaluation import failures, slices
-from core.evaluation.calibration import calibration_error, reliability
-from core.survey import DECISION, Survey
+from affectscope.app import services
+from affectscope.core.evaluation import failures, slices
+from affectscope.core.inference.survey import DECISION, Survey
+from affectscope.core.metrics.calibration import calibration_error, reliability
 
 LABEL = "emotion"
 

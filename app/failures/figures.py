@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.text import percent
+from affectscope.core.text import percent
 
 RIGHT, WRONG, QUIET = "#0072b2", "#d55e00", "#8c8c8c"
 # Saved as it is drawn; the camera saves SVG, the second button PNG.

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import notebook, services, session
-from app.cards import Action, Answer, Card, cards
-from core import notes
-from core.evaluation.failures import evidence
-from core.lanes import head_title
-from core.survey import DECISION, Survey
-from core.text import percent
+from affectscope.app import notebook, services
+from affectscope.app.cards import Action, Answer, Card, cards
+from affectscope.app.common import session
+from affectscope.core.evaluation.failures import evidence
+from affectscope.core.inference.survey import DECISION, Survey
+from affectscope.core.notebook import notes
+from affectscope.core.text import percent
+from affectscope.core.timeline.lanes import head_title
 
 PAGE = 12
 

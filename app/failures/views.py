@@ -10,19 +10,20 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import address, reports, services, session
-from app.failures import data, figures, lists
-from app.failures.lists import Looked
-from app.matrix import matrix
-from app.pick import pick
-from core.cards import strange
-from core.evaluation.calibration import ECE_TITLE
-from core.evaluation.failures import confusion, errors
-from core.evaluation.slices import wilson
-from core.lanes import head_title
-from core.spreadsheet import csv_of
-from core.survey import DECISION, Survey
-from core.text import percent
+from affectscope.app import services
+from affectscope.app.common import address, reports, session
+from affectscope.app.common.pick import pick
+from affectscope.app.failures import data, figures, lists
+from affectscope.app.failures.lists import Looked
+from affectscope.app.matrix import matrix
+from affectscope.core.evaluation.failures import confusion, errors
+from affectscope.core.evaluation.slices import wilson
+from affectscope.core.export.spreadsheet import csv_of
+from affectscope.core.inference.survey import DECISION, Survey
+from affectscope.core.library.cards import strange
+from affectscope.core.metrics.calibration import ECE_TITLE
+from affectscope.core.text import percent
+from affectscope.core.timeline.lanes import head_title
 
 _HEADS = "Decision is the system's overall answer over its heads. A head answers from sound, from the picture, or from both."
 

@@ -11,9 +11,9 @@ from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.gate import headers, hosts, visitors
-from app.gate.terms import Terms, terms
-from core.text import shown
+from affectscope.app.gate import headers, hosts, visitors
+from affectscope.app.gate.terms import Terms, terms
+from affectscope.core.text import shown
 
 FOREIGN = "This was asked for by another site's page, which may not: open the app in a tab of its own."
 NO_KEY = "This AffectScope is open only to those who have its link: ask whoever started it for the address that ends in ?token=…"

@@ -10,8 +10,8 @@ from functools import cache
 
 import streamlit as st
 
-from app.gate import hosts
-from core.errors import UserError
+from affectscope.app.gate import hosts
+from affectscope.core.errors import UserError
 
 TOKEN, HOSTS = "AFFECTSCOPE_TOKEN", "AFFECTSCOPE_ALLOWED_HOSTS"
 SHORTEST = 16

@@ -18,7 +18,7 @@ import streamlit as st
 from starlette.types import Scope
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from app.gate.terms import Terms, terms
+from affectscope.app.gate.terms import Terms, terms
 
 _VISITOR = re.compile(r"[A-Za-z0-9_-]{22}")
 _BYTES = 16

@@ -9,11 +9,11 @@ from typing import Any
 
 import streamlit as st
 
-from app.library.drops import LIMIT_MB
-from core import player as browser
-from core.filekinds import TABLES
-from core.imports.read import LIMIT_MB as TABLE_MB
-from core.tensorfiles import SUFFIXES
+from affectscope.app.library.drops import LIMIT_MB
+from affectscope.core import player as browser
+from affectscope.core.files.kinds import TABLES
+from affectscope.core.files.tensors import SUFFIXES
+from affectscope.core.imports.read import LIMIT_MB as TABLE_MB
 
 _HERE = Path(__file__).parent
 

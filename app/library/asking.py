@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app.library import Sheet, data, sheets
-from core.admit import Report
-from core.choices import KINDS, Question, answered
-from core.errors import UserError
-from core.text import markdown
+from affectscope.app.library import Sheet, data, sheets
+from affectscope.core.checkpoints.admit import Report
+from affectscope.core.checkpoints.choices import KINDS, Question, answered
+from affectscope.core.errors import UserError
+from affectscope.core.text import markdown
 
 _NUMBER = 160
 _WORDS = 480

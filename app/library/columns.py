@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import reports
-from core.corpora import folder
+from affectscope.app.common import reports
+from affectscope.core.corpora import folder
 
 _COLUMNS = "library.columns"
 _FIELDS = {"clip": "Clip", "label": "Label", "speaker": "Speaker", "split": "Split"}

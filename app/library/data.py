@@ -12,24 +12,28 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app import jobs, services
-from app.library.drops import Arrival
-from core import cards, checkpoints, devices, library
-from core.admit import Report
-from core.cards import Card
-from core.choices import Choices
-from core.corpora import Corpus, open_corpus
-from core.corpora.known import Known, known, remember
-from core.corpora.readers import read, recognise
-from core.errors import UserError
-from core.features import sealed
-from core.features.store import content_hash, key_of
-from core.filekinds import TABLES
-from core.imports import shelf as imports
-from core.imports.card import imported_card
-from core.imports.guarded import take_in_guarded
-from core.survey import Survey
-from core.text import shown
+from affectscope.app import services
+from affectscope.app.common import jobs
+from affectscope.app.library.drops import Arrival
+from affectscope.core import devices
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import content_hash, key_of
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.checkpoints.admit import Report
+from affectscope.core.checkpoints.choices import Choices
+from affectscope.core.corpora import Corpus, open_corpus
+from affectscope.core.corpora.known import Known, known, remember
+from affectscope.core.corpora.readers import read, recognise
+from affectscope.core.errors import UserError
+from affectscope.core.files.kinds import TABLES
+from affectscope.core.imports import shelf as imports
+from affectscope.core.imports.card import imported_card
+from affectscope.core.imports.guarded import take_in_guarded
+from affectscope.core.inference.survey import Survey
+from affectscope.core.library import cards
+from affectscope.core.library import dropped as library
+from affectscope.core.library.cards import Card
+from affectscope.core.text import shown
 
 _MOST_OUTCOMES = 200
 _QUEUE = "library"

@@ -19,14 +19,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from app.gate import visitors
-from core import library
-from core.errors import UserError
-from core.features.refusals import sentence_of
-from core.filekinds import HEAD, TABLES, fault_of
-from core.imports.read import LIMIT_MB as TABLE_MB
-from core.tensorfiles import SUFFIXES
-from core.text import shown
+from affectscope.app.gate import visitors
+from affectscope.core.cache.refusals import sentence_of
+from affectscope.core.errors import UserError
+from affectscope.core.files.kinds import HEAD, TABLES, fault_of
+from affectscope.core.files.tensors import SUFFIXES
+from affectscope.core.imports.read import LIMIT_MB as TABLE_MB
+from affectscope.core.library import dropped as library
+from affectscope.core.text import shown
 
 LIMIT_MB = 2048
 # Room that the disk keeps for everything else.

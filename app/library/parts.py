@@ -9,15 +9,17 @@ from typing import Any
 
 import streamlit as st
 
-from app import address, jobs, reports, services, session
-from app.gate.terms import base
-from app.library import Sheet, asking, columns, data, drops, sheets, view, zone
-from app.progress import finished
-from core import devices, library
-from core.errors import UserError
-from core.layouts import LAYOUTS
-from core.spreadsheet import csv_of
-from core.text import markdown
+from affectscope.app import services
+from affectscope.app.common import address, jobs, reports, session
+from affectscope.app.common.progress import finished
+from affectscope.app.gate.terms import base
+from affectscope.app.library import Sheet, asking, columns, data, drops, sheets, view, zone
+from affectscope.core import devices
+from affectscope.core.checkpoints.layouts import LAYOUTS
+from affectscope.core.errors import UserError
+from affectscope.core.export.spreadsheet import csv_of
+from affectscope.core.library import dropped as library
+from affectscope.core.text import markdown
 
 _TICKET = "library.ticket"
 _ARRIVING = "library.arriving"

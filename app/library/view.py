@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from app.choose import CAUTION
-from app.library import Section, Sheet, data
-from core import library
-from core.admit import Report
-from core.cards import METRICS, Card
-from core.corpora import Corpus
-from core.errors import UserError
-from core.evaluation.calibration import ECE_TITLE
-from core.lanes import head_title
-from core.text import shown
+from affectscope.app.common.choose import CAUTION
+from affectscope.app.library import Section, Sheet, data
+from affectscope.core.checkpoints.admit import Report
+from affectscope.core.corpora import Corpus
+from affectscope.core.errors import UserError
+from affectscope.core.library import dropped as library
+from affectscope.core.library.cards import METRICS, Card
+from affectscope.core.metrics.calibration import ECE_TITLE
+from affectscope.core.text import shown
+from affectscope.core.timeline.lanes import head_title
 
 # Columns of numbers, and how they are written.
 FORMATS = {"Parameters": "localized", "Size (MB)": "%.1f", **dict.fromkeys(("Accuracy", "Macro F1", "CCC", "MAE"), "%.3f")}

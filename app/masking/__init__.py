@@ -9,8 +9,8 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core import masking, player
-from core.perturbation import FILLING_MEANINGS, FILLING_TITLES, PATTERN_TITLES
+from affectscope.core import masking, player
+from affectscope.core.perturbation import FILLING_MEANINGS, FILLING_TITLES, PATTERN_TITLES
 
 _HERE = Path(__file__).parent
 

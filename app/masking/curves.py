@@ -5,13 +5,14 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import address, choose, jobs, reports, say, services, session
-from app.masking import data, figure
-from app.pick import pick
-from app.progress import finished
-from core.errors import UserError
-from core.evaluation.robustness import Curves, curve, levels
-from core.spreadsheet import csv_of
+from affectscope.app import services
+from affectscope.app.common import address, choose, jobs, reports, say, session
+from affectscope.app.common.pick import pick
+from affectscope.app.common.progress import finished
+from affectscope.app.masking import data, figure
+from affectscope.core.errors import UserError
+from affectscope.core.export.spreadsheet import csv_of
+from affectscope.core.training.robustness import Curves, curve, levels
 
 _MODELS = "masking.models"
 _CLASSES = {"micro_f1": "Micro-F1 (accuracy)", "macro_f1": "Macro-F1", "uar": "Unweighted recall", "ece": "Calibration error"}

@@ -11,17 +11,19 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app import jobs, services, shelf
-from core.corpora import Corpus
-from core.evaluation import robustness
-from core.evaluation.grid import GRID_VERSION, answer_to, response_grid
-from core.evaluation.robustness import Curves, curves_key, measure
-from core.features import sealed
-from core.features.extract import extract
-from core.features.store import cache_root, content_hash, key_of, of_clip
-from core.models.base import ModelSpec
-from core.perturbation import Perturbation
-from core.streams import Stream
+from affectscope.app import services
+from affectscope.app.common import jobs
+from affectscope.app.serving import shelf
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root, content_hash, key_of, of_clip
+from affectscope.core.corpora import Corpus
+from affectscope.core.evaluation.grid import GRID_VERSION, answer_to, response_grid
+from affectscope.core.features.extract import extract
+from affectscope.core.models.base import ModelSpec
+from affectscope.core.perturbation import Perturbation
+from affectscope.core.streams import Stream
+from affectscope.core.training import robustness
+from affectscope.core.training.robustness import Curves, curves_key, measure
 
 _MOMENT = 1.5  # Seconds.
 

@@ -41,8 +41,8 @@ def curves(
     """One modality goes missing, the others are whole (000, Fig. 5).
 
     Args:
-        shown: model -> ``core.evaluation.robustness.curve``.
-        held: model -> ``core.evaluation.robustness.levels``.
+        shown: model -> ``core.training.robustness.curve``.
+        held: model -> ``core.training.robustness.levels``.
         colours: model -> its place in the palette, the same in every figure.
     """
     figure = go.Figure()

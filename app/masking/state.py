@@ -8,9 +8,9 @@ from typing import Any
 
 import streamlit as st
 
-from app import address, say, session
-from core.errors import UserError
-from core.perturbation import FILLINGS, PATTERNS, WHOLE, Perturbation, Spans
+from affectscope.app.common import address, say, session
+from affectscope.core.errors import UserError
+from affectscope.core.perturbation import FILLINGS, PATTERNS, WHOLE, Perturbation, Spans
 
 _PREFIX = "masking."
 _SEEN = "masking_seen"

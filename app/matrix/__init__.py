@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core import player as browser
+from affectscope.core import player as browser
 
 _HERE = Path(__file__).parent
 _MATRIX = st.components.v2.component(

@@ -8,22 +8,24 @@ from collections.abc import Mapping
 import pandas as pd
 from PIL import Image
 
-from app import services, session
-from app.masking import data, state
-from core import export, takehome
-from core import report as files
-from core.answers import CAUTION
-from core.errors import UserError
-from core.evaluation.grid import DECISION
-from core.features import sealed
-from core.features.store import cache_root, key_of, of_clip
-from core.notes import Note
-from core.perturbation import Perturbation
-from core.removed import removed
-from core.report import Entry, State
-from core.sheet import shown_lanes
-from core.strips import strip
-from core.timeline import Timeline
+from affectscope.app import services
+from affectscope.app.common import session
+from affectscope.app.masking import data, state
+from affectscope.core import takehome
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root, key_of, of_clip
+from affectscope.core.errors import UserError
+from affectscope.core.evaluation.grid import DECISION
+from affectscope.core.export import files as export
+from affectscope.core.export.answers import CAUTION
+from affectscope.core.export.sheet import shown_lanes
+from affectscope.core.notebook import report as files
+from affectscope.core.notebook.notes import Note
+from affectscope.core.notebook.report import Entry, State
+from affectscope.core.perturbation import Perturbation
+from affectscope.core.timeline.removed import removed
+from affectscope.core.timeline.strips import strip
+from affectscope.core.timeline.timeline import Timeline
 
 _LANE = (960, 56)
 _PAPER = (238, 241, 244)

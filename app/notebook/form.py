@@ -8,15 +8,16 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from app import say, services, session
-from app.notebook import report
-from app.verdict import Verdict
-from core import notes
-from core.errors import UserError
-from core.features.refusals import sentence_of
-from core.lanes import head_title
-from core.notes import Note
-from core.text import percent
+from affectscope.app import services
+from affectscope.app.common import say, session
+from affectscope.app.notebook import report
+from affectscope.app.verdict import Verdict
+from affectscope.core.cache.refusals import sentence_of
+from affectscope.core.errors import UserError
+from affectscope.core.notebook import notes
+from affectscope.core.notebook.notes import Note
+from affectscope.core.text import percent
+from affectscope.core.timeline.lanes import head_title
 
 SUGGESTED = ("ambiguous", "mislabelled", "misled by picture", "misled by sound", "face lost", "look again")
 _NOTING = "noting"

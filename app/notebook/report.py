@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from app import jobs
-from app.gate.visitors import bound
-from app.notebook import cases
-from app.progress import finished
-from core import __version__
-from core import report as files
-from core.features.store import key_of
-from core.notes import Note
-from core.report import Entry
-from core.text import markdown
+from affectscope.app.common import jobs
+from affectscope.app.common.progress import finished
+from affectscope.app.gate.visitors import bound
+from affectscope.app.notebook import cases
+from affectscope.core import __version__
+from affectscope.core.cache.store import key_of
+from affectscope.core.notebook import report as files
+from affectscope.core.notebook.notes import Note
+from affectscope.core.notebook.report import Entry
+from affectscope.core.text import markdown
 
 TITLE = "Notes on cases"
 _CLIPS = "Clips show people: put them in only if all who will read the report may see them."

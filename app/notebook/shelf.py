@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import say, services, session
-from app.cards import Action, Card, cards
-from app.notebook import form, report
-from app.pick import pick
-from core import notes
-from core.errors import UserError
-from core.features.roots import data_root
-from core.notes import Note
+from affectscope.app import services
+from affectscope.app.cards import Action, Card, cards
+from affectscope.app.common import say, session
+from affectscope.app.common.pick import pick
+from affectscope.app.notebook import form, report
+from affectscope.core.cache.roots import data_root
+from affectscope.core.errors import UserError
+from affectscope.core.notebook import notes
+from affectscope.core.notebook.notes import Note
 
 _REMOVED = "removed_note"
 _ACTIONS = (Action("open", "Open", "Open the case as it was seen"), Action("edit", "Edit"), Action("remove", "Remove"))

@@ -9,12 +9,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from app.gate import visitors
-from app.library import drops
-from app.own import store
-from core.errors import UserError
-from core.features.refusals import sentence_of
-from core.text import shown
+from affectscope.app.gate import visitors
+from affectscope.app.library import drops
+from affectscope.app.own import store
+from affectscope.core.cache.refusals import sentence_of
+from affectscope.core.errors import UserError
+from affectscope.core.text import shown
 
 # An hour and a half as phones film; more would be a matter of disks.
 LIMIT_MB = 4096

@@ -7,11 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from app import say, services, session
-from app.gate.terms import base
-from app.library import drops
-from app.own import arrive, removal, store
-from core import player as browser
+from affectscope.app import services
+from affectscope.app.common import say, session
+from affectscope.app.gate.terms import base
+from affectscope.app.library import drops
+from affectscope.app.own import arrive, removal, store
+from affectscope.core import player as browser
 
 _HERE = Path(__file__).parent
 _TICKET = "own_ticket"

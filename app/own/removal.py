@@ -9,12 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from app import jobs, thumbs
-from app.own import store
-from app.services.browsing import corpus_names, opened
-from core.errors import UserError
-from core.features.store import content_hash, derived, of_clip
-from core.imports import shelf as imports
+from affectscope.app.common import jobs
+from affectscope.app.own import store
+from affectscope.app.services.browsing import corpus_names, opened
+from affectscope.app.serving import thumbs
+from affectscope.core.cache.store import content_hash, derived, of_clip
+from affectscope.core.errors import UserError
+from affectscope.core.imports import shelf as imports
 
 # Seconds that work on the clip has to stop: what it writes later would outlive the clip.
 _PATIENCE = 20.0

@@ -21,13 +21,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from app.gate import visitors
-from core import media
-from core.errors import UserError
-from core.features import sealed
-from core.features.disk import locked, owned
-from core.features.store import cache_root, content_hash, key_of
-from core.text import shown
+from affectscope.app.gate import visitors
+from affectscope.core import media
+from affectscope.core.cache import sealed
+from affectscope.core.cache.disk import locked, owned
+from affectscope.core.cache.store import cache_root, content_hash, key_of
+from affectscope.core.errors import UserError
+from affectscope.core.text import shown
 
 _LONGEST_NAME = 120
 _DAY = 24 * 3600.0

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app import jobs, say, services, session, shelf, tracks
-from app.own import parts, removal, store
-from app.progress import finished
-from core import media, stretch
-from core.errors import UserError
-from core.features import sealed
+from affectscope.app import services
+from affectscope.app.common import jobs, say, session, tracks
+from affectscope.app.common.progress import finished
+from affectscope.app.own import parts, removal, store
+from affectscope.app.serving import shelf
+from affectscope.core import media
+from affectscope.core.cache import sealed
+from affectscope.core.errors import UserError
+from affectscope.core.media import stretch
 
 _PICKER = parts.component("picker")
 _SIDE = 64

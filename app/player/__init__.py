@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from core import player as browser
+from affectscope.core import player as browser
 
 _HERE = Path(__file__).parent
 _MOUNTING = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("shell.js", "mounting.js"))

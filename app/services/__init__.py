@@ -6,8 +6,7 @@ import gc
 import time
 from contextlib import suppress
 
-from app import starting
-from app.services.analyses import (
+from affectscope.app.services.analyses import (
     Result,
     analyse,
     main_heatmap,
@@ -17,8 +16,8 @@ from app.services.analyses import (
     verdicts,
     without_media,
 )
-from app.services.browsing import DEMO, corpus, corpus_name, corpus_names, keep_looking, look_at, opened
-from app.services.clips import (
+from affectscope.app.services.browsing import DEMO, corpus, corpus_name, corpus_names, keep_looking, look_at, opened
+from affectscope.app.services.clips import (
     UPLOADS,
     Clip,
     clip,
@@ -35,7 +34,7 @@ from app.services.clips import (
     prepare,
     thumb_url,
 )
-from app.services.known import (
+from affectscope.app.services.known import (
     analyzer,
     askable,
     card,
@@ -50,10 +49,20 @@ from app.services.known import (
     unasked,
     unload,
 )
-from app.services.surveys import ask_all, ask_each, path_on_disk, predicted, queue_id, survey, survey_id, survey_on_disk
-from app.tidy import tidy
-from core.errors import UserError
-from core.threads import fit_thread_pools
+from affectscope.app.services.surveys import (
+    ask_all,
+    ask_each,
+    path_on_disk,
+    predicted,
+    queue_id,
+    survey,
+    survey_id,
+    survey_on_disk,
+)
+from affectscope.app.serving import starting
+from affectscope.app.serving.tidy import tidy
+from affectscope.core.errors import UserError
+from affectscope.core.threads import fit_thread_pools
 
 __all__ = [
     "DEMO",

@@ -7,18 +7,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from app import jobs, shelf
-from app.services.browsing import opened
-from app.services.clips import Clip, owner_of, playable, prepare, truth_known
-from app.services.known import analyzer, heads, imported, spec
-from app.verdict import Verdict
-from core.analyzer import Analysis
-from core.errors import UserError
-from core.features import sealed
-from core.features.store import cache_root
-from core.lanes import head_title
-from core.perturbation import Perturbation
-from core.timeline import Timeline
+from affectscope.app.common import jobs
+from affectscope.app.services.browsing import opened
+from affectscope.app.services.clips import Clip, owner_of, playable, prepare, truth_known
+from affectscope.app.services.known import analyzer, heads, imported, spec
+from affectscope.app.serving import shelf
+from affectscope.app.verdict import Verdict
+from affectscope.core.analyzer import Analysis
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root
+from affectscope.core.errors import UserError
+from affectscope.core.perturbation import Perturbation
+from affectscope.core.timeline.lanes import head_title
+from affectscope.core.timeline.timeline import Timeline
 
 
 @dataclass(frozen=True)

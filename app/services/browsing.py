@@ -7,10 +7,10 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from app import session
-from core import corpora
-from core.corpora.known import Known, known
-from core.errors import UserError
+from affectscope.app.common import session
+from affectscope.core import corpora
+from affectscope.core.corpora.known import Known, known
+from affectscope.core.errors import UserError
 
 DEMO = "demo"
 _OPTION = "corpus"

@@ -10,18 +10,18 @@ from typing import Any
 
 import pandas as pd
 
-from app import shelf
-from app.gate import visitors
-from app.own import store
-from app.services.browsing import DEMO, corpus, corpus_names, opened
-from app.services.known import corpus_of, corpus_of_table, imported
-from core import corpora, media
-from core.errors import UserError
-from core.features import sealed
-from core.features.store import cache_root, content_hash, key_of, of_clip
-from core.imports import shelf as imports
-from core.imports.clips import ImportedCorpus
-from core.stretch import clock, named
+from affectscope.app.gate import visitors
+from affectscope.app.own import store
+from affectscope.app.services.browsing import DEMO, corpus, corpus_names, opened
+from affectscope.app.services.known import corpus_of, corpus_of_table, imported
+from affectscope.app.serving import shelf
+from affectscope.core import corpora, media
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root, content_hash, key_of, of_clip
+from affectscope.core.errors import UserError
+from affectscope.core.imports import shelf as imports
+from affectscope.core.imports.clips import ImportedCorpus
+from affectscope.core.media.stretch import clock, named
 
 UPLOADS = "uploads"
 

@@ -10,17 +10,19 @@ from typing import Any
 
 import streamlit as st
 
-from app.services.browsing import DEMO, corpus, opened
-from core import checkpoints, corpora, devices, library
-from core.analyzer import Analyzer
-from core.errors import UserError
-from core.features.store import FeatureStore
-from core.imports import shelf as imports
-from core.imports.clips import ImportedCorpus
-from core.imports.model import UNASKED, Imported
-from core.models.base import ModelSpec
-from core.text import shown
-from core.training import runs
+from affectscope.app.services.browsing import DEMO, corpus, opened
+from affectscope.core import corpora, devices
+from affectscope.core.analyzer import Analyzer
+from affectscope.core.cache.store import FeatureStore
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.errors import UserError
+from affectscope.core.imports import shelf as imports
+from affectscope.core.imports.clips import ImportedCorpus
+from affectscope.core.imports.model import UNASKED, Imported
+from affectscope.core.library import dropped as library
+from affectscope.core.models.base import ModelSpec
+from affectscope.core.text import shown
+from affectscope.core.training import runs
 
 # Models whose weights are in memory, as long as somebody holds them.
 _LOADED: weakref.WeakValueDictionary[str, Analyzer] = weakref.WeakValueDictionary()

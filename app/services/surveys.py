@@ -9,15 +9,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import jobs
-from app.services.browsing import corpus
-from app.services.known import analyzer, imported, models
-from core.corpora import Corpus
-from core.errors import UserError
-from core.features import sealed
-from core.features.store import cache_root, content_hash, key_of
-from core.survey import Survey, key_of_survey
-from core.survey import survey as ask_every_clip
+from affectscope.app.common import jobs
+from affectscope.app.services.browsing import corpus
+from affectscope.app.services.known import analyzer, imported, models
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root, content_hash, key_of
+from affectscope.core.corpora import Corpus
+from affectscope.core.errors import UserError
+from affectscope.core.inference.survey import Survey, key_of_survey
+from affectscope.core.inference.survey import survey as ask_every_clip
 
 _LOOK_EVERY = 0.3
 _MOST_REFUSED = 3

@@ -13,8 +13,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit import file_util
 
-from app import starting
-from app.places import FIRST, PAGES
+from affectscope.app.common.places import FIRST, PAGES
+from affectscope.app.serving import starting
 
 _HERE = Path(__file__).parent
 _ROOT = '<div id="root"></div>'

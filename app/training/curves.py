@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.lanes import head_title
+from affectscope.core.timeline.lanes import head_title
 
 # Okabe and Ito's palette, as everywhere in the app.
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import say, services, session
-from app.training import outlook
-from core.errors import UserError
-from core.models.base import MODELS
-from core.text import markdown
-from core.training.background import devices, regimes, start
-from core.training.recipes import recipe
-from core.training.runs import Order
+from affectscope.app import services
+from affectscope.app.common import say, session
+from affectscope.app.training import outlook
+from affectscope.core.errors import UserError
+from affectscope.core.models.base import MODELS
+from affectscope.core.text import markdown
+from affectscope.core.training.background import devices, regimes, start
+from affectscope.core.training.recipes import recipe
+from affectscope.core.training.runs import Order
 
 SPLITS = {"speaker": "By speaker", "official": "The corpus's own"}
 BUNDLED, FOLDER = "The bundled clips", "A folder"

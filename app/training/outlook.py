@@ -7,12 +7,12 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from app import jobs, say
-from app.progress import finished
-from core.corpora import Corpus, is_named, open_corpus
-from core.errors import UserError
-from core.training import forecast, splits
-from core.training.runs import Order
+from affectscope.app.common import jobs, say
+from affectscope.app.common.progress import finished
+from affectscope.core.corpora import Corpus, is_named, open_corpus
+from affectscope.core.errors import UserError
+from affectscope.core.training import forecast, splits
+from affectscope.core.training.runs import Order
 
 
 @st.fragment

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import say, services
-from app.training import curves
-from core import checkpoints
-from core.errors import UserError
+from affectscope.app import services
+from affectscope.app.common import say
+from affectscope.app.training import curves
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.errors import UserError
 
 
 def show(system: str) -> None:

@@ -9,14 +9,15 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from app import choose, say, services, session
-from app.training import curves, outlook
-from core.cards import held_out
-from core.errors import UserError
-from core.spreadsheet import csv_of
-from core.text import percent
-from core.training import background, runs
-from core.training.runs import Run
+from affectscope.app import services
+from affectscope.app.common import choose, say, session
+from affectscope.app.training import curves, outlook
+from affectscope.core.errors import UserError
+from affectscope.core.export.spreadsheet import csv_of
+from affectscope.core.library.cards import held_out
+from affectscope.core.text import percent
+from affectscope.core.training import background, runs
+from affectscope.core.training.runs import Run
 
 _EVERY = 2.0
 _ERROR = "train_error"

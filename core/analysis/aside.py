@@ -22,11 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from core.analysis import atlas
-from core.analysis.atlas import Drawing
-from core.analysis.projection import project
-from core.errors import UserError
-from core.features.refusals import sentence_of
+from affectscope.core import house
+from affectscope.core.analysis import atlas
+from affectscope.core.analysis.atlas import Drawing
+from affectscope.core.analysis.projection import project
+from affectscope.core.cache.refusals import sentence_of
+from affectscope.core.errors import UserError
 
 Progress = Callable[[float], None]
 
@@ -75,10 +76,8 @@ class Draughtsman:
 
     def _converse(self, request: str, progress: Progress) -> None:
         if self._process is None or self._process.poll() is not None:
-            command = [sys.executable, "-m", "core.analysis.aside"]
-            home = str(Path(__file__).parents[2])
-            environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))}
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+            command = house.python("affectscope.core.analysis.aside")
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=house.environment())
         says, hears = self._process.stdout, self._process.stdin
         assert says
         assert hears

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from core.analysis.projection import METHODS, Method, Projection, project, restore
-from core.features import sealed
-from core.features.store import cache_root, key_of
+from affectscope.core.analysis.projection import METHODS, Method, Projection, project, restore
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root, key_of
 
 # Part of every key: raise it whenever a map changes.
 _VERSION = 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from core.analysis.picking import as_text
+from affectscope.core.analysis.picking import as_text
 
 # More values than this are names of clips rather than classes of them.
 MOST_CLASSES = 250

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from core.errors import UserError
+from affectscope.core.errors import UserError
 
 
 def cosine_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:

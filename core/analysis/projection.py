@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.decomposition import PCA
 
-from core.errors import UserError
+from affectscope.core.errors import UserError
 
 Method = Literal["PCA", "t-SNE", "UMAP"]
 METHODS: tuple[Method, ...] = ("PCA", "t-SNE", "UMAP")

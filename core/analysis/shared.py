@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from core.analysis.distance import by_stage
-from core.survey import Survey
+from affectscope.core.analysis.distance import by_stage
+from affectscope.core.inference.survey import Survey
 
 
 def distances(survey: Survey, seed: int = 0) -> pd.DataFrame:

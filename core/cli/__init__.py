@@ -6,15 +6,15 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from core.cli.common import printable, remarks
-from core.cli.convert import convert
-from core.cli.corpus import corpus_app
-from core.cli.dashboard import open_app
-from core.cli.experiment import experiment_app
-from core.cli.features import features_app
-from core.cli.models import app
-from core.cli.predictions import import_predictions
-from core.features.refusals import sentence_of
+from affectscope.core.cache.refusals import sentence_of
+from affectscope.core.cli.common import printable, remarks
+from affectscope.core.cli.convert import convert
+from affectscope.core.cli.corpus import corpus_app
+from affectscope.core.cli.dashboard import open_app
+from affectscope.core.cli.experiment import experiment_app
+from affectscope.core.cli.features import features_app
+from affectscope.core.cli.models import app
+from affectscope.core.cli.predictions import import_predictions
 
 __all__ = ["app", "import_predictions", "main", "open_app"]
 
@@ -31,7 +31,7 @@ app.add_typer(features_app, name="features")
 def main() -> None:
     """Console entry: a user's error is one sentence."""
     if is_heavy(sys.argv[1:], os.environ):
-        from core.threads import fit_thread_pools
+        from affectscope.core.threads import fit_thread_pools
 
         fit_thread_pools()
     try:

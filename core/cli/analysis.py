@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 import typer
 
-from core import export, stretch
-from core.analyzer import Analysis, Analyzer
-from core.answers import Answers, answers
-from core.checkpoints import Checkpoint
-from core.cli.common import printable, progress_bar, remarks, show
-from core.errors import UserError
-from core.features.extract import Progress
-from core.features.store import write_atomically
-from core.sheet import Facts
-from core.text import shown, unlike
+from affectscope.core.analyzer import Analysis, Analyzer
+from affectscope.core.checkpoints.saved import Checkpoint
+from affectscope.core.cli.common import printable, progress_bar, remarks, show
+from affectscope.core.errors import UserError
+from affectscope.core.export import files as export
+from affectscope.core.export.sheet import Facts
+from affectscope.core.features.extract import Progress
+from affectscope.core.media import stretch
+from affectscope.core.text import shown, unlike
 
 _COLUMNS = ("file", "seconds", "says", "probability")
 _LONGEST_TITLE = 200
@@ -111,7 +110,7 @@ def _files(place: Path) -> list[Path]:
         return [place]
     said: list[str] = []
     # pandas with it.
-    from core.corpora.tables import media_paths
+    from affectscope.core.corpora.tables import media_paths
 
     found = [place / inside for inside in media_paths(place, said)]
     for sentence in said:
@@ -144,6 +143,9 @@ def _analysed(analyzer: Analyzer, file: Path, asked: Asked, report: Progress) ->
     except OSError as error:
         raise UserError(f"{asked.out} cannot be written ({error.strerror or error}): choose another folder.") from error
     if asked.html is not None:
+        # A second of imports that nothing else needs.
+        from affectscope.core.takehome.write import write_page
+
         write_page(analyzer, file, analysis, asked.html, report, track)
     return file, analysis, (*origin, *analysis.notices)
 
@@ -162,7 +164,9 @@ def write_files(
     arrays |= {"times": analysis.timeline.frame_times, "boxes": analysis.timeline.boxes}
     np.savez_compressed(out / "heatmaps.npz", **arrays)  # type: ignore[arg-type]
     if video:
-        facts = Facts(shown(media.stem, _LONGEST_TITLE), (_said(analyzer, analysis),))
+        from affectscope.core.takehome.write import said_of
+
+        facts = Facts(shown(media.stem, _LONGEST_TITLE), (said_of(analyzer, analysis),))
         export.overlay(
             media,
             analysis.timeline,
@@ -171,40 +175,3 @@ def write_files(
             progress=lambda share: report("Writing overlay.mp4", share),
             track=track,
         )
-
-
-def write_page(
-    analyzer: Analyzer, media: Path, analysis: Analysis, out: Path, report: Progress, track: int | None = None
-) -> None:
-    """The one HTML file of ``core.takehome``.
-
-    Raises:
-        UserError: where it cannot be written.
-    """
-    # A second of imports that nothing else needs.
-    from core import takehome
-    from core.cards import read_card
-
-    path = analyzer.checkpoint.path
-    grid = takehome.clip_grid(analyzer, media, progress=report, track=track).to_json()
-    model = takehome.Model(_said(analyzer, analysis), read_card(path) if path else None, grid)
-    clip = takehome.compact(media, report, track)
-    title = shown(media.stem, _LONGEST_TITLE)
-    home = takehome.Home(title, clip, takehome.light(analysis.timeline), (model,), analysis.explained)
-    report("Writing the page", 0.9)
-    try:
-        write_atomically(out, lambda part: part.write_text(takehome.page(home), encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}): choose another file.") from error
-
-
-def _said(analyzer: Analyzer, analysis: Analysis) -> Answers:
-    checkpoint = analyzer.checkpoint
-    return answers(
-        checkpoint.path.stem if checkpoint.path else checkpoint.spec.system,
-        checkpoint.spec,
-        analysis.predictions,
-        analysis.evidence,
-        digest=checkpoint.digest,
-        synthetic=checkpoint.card.get("synthetic_training") is True,
-    )

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from core.errors import UserError
+from affectscope.core.errors import UserError
 
 # Progress and remarks go to stderr: what --json prints stays clean.
 remarks = Console(stderr=True)
@@ -28,7 +28,7 @@ Workers = Annotated[int | None, typer.Option(help="Processes; all cores if left 
 
 
 def load(checkpoint: str) -> Any:
-    from core import checkpoints
+    from affectscope.core.checkpoints import saved as checkpoints
 
     return checkpoints.load(checkpoints.shipped().get(checkpoint, Path(checkpoint)))
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from core.cli.common import AsJson, remarks, show
-from core.errors import UserError
+from affectscope.core.cli.common import AsJson, remarks, show
+from affectscope.core.errors import UserError
 
 
 def convert(
@@ -29,9 +29,9 @@ def convert(
 
     What no state_dict says is taken from the repository, and stands on the checkpoint's card.
     """
-    from core.admit import admit
-    from core.choices import Choices, names
-    from core.layouts import LAYOUTS
+    from affectscope.core.checkpoints.admit import admit
+    from affectscope.core.checkpoints.choices import Choices, names
+    from affectscope.core.checkpoints.layouts import LAYOUTS
 
     if out.suffix != ".safetensors":
         raise UserError(f"{out.name} does not end in .safetensors: name the file so.")
@@ -57,7 +57,7 @@ def convert(
     lines = [*(f"Assumed: {line}" for line in report.assumed), *(f"Note: {line}" for line in report.remarks)]
     for line in lines:
         remarks.print(line, markup=False, soft_wrap=True)
-    from core.cards import read_card
+    from affectscope.core.library.cards import read_card
 
     card = read_card(out)
     row = {

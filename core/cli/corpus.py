@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from core.cli.common import AsJson, Workers, output, pairs, progress_bar, regret, remarks, show
-from core.errors import UserError
+from affectscope.core.cli.common import AsJson, Workers, output, pairs, progress_bar, regret, remarks, show
+from affectscope.core.errors import UserError
 
 corpus_app = typer.Typer(help="Build a demo corpus, or look at the corpora at hand.", no_args_is_help=True)
 
@@ -28,7 +28,7 @@ def corpus_build(
     """Render the demo corpus: talking heads whose truth is known. Goes on where it was stopped."""
     if name != "demo":
         raise UserError(f"There is no corpus {name!r} to build; the only one is demo.")
-    from core.corpora.demo import build
+    from affectscope.core.corpora.demo import build
 
     with progress_bar() as report:
         build(
@@ -60,9 +60,9 @@ def corpus_add(
     as_json: AsJson = False,
 ) -> None:
     """Remember a corpus by name, and say what it holds and what is missing."""
-    from core.corpora.describe import described
-    from core.corpora.known import Known, check_name, remember
-    from core.corpora.readers import read, recognise
+    from affectscope.core.corpora.describe import described
+    from affectscope.core.corpora.known import Known, check_name, remember
+    from affectscope.core.corpora.readers import read, recognise
 
     check_name(name)
     path = path.expanduser().resolve()
@@ -77,7 +77,7 @@ def corpus_add(
 @corpus_app.command("list")
 def corpus_list(as_json: AsJson = False) -> None:
     """Name the corpora that were added."""
-    from core.corpora.known import known
+    from affectscope.core.corpora.known import known
 
     rows = [
         {"name": name, "kind": one.kind, "path": one.path, "options": " ".join(f"{k}={v}" for k, v in one.options.items())}
@@ -89,7 +89,7 @@ def corpus_list(as_json: AsJson = False) -> None:
 @corpus_app.command("remove")
 def corpus_remove(name: Annotated[str, typer.Argument(help="A corpus that was added.")]) -> None:
     """Forget a corpus. Its files stay."""
-    from core.corpora.known import forget
+    from affectscope.core.corpora.known import forget
 
     forget(name)
     remarks.print(f"{name} is forgotten; its files are where they were.", markup=False)
@@ -105,7 +105,7 @@ def corpus_describe(
     as_json: AsJson = False,
 ) -> None:
     """Count a corpus: clips, classes, speakers, splits, durations, what its kind adds, and what is missing."""
-    from core.corpora.describe import describe
+    from affectscope.core.corpora.describe import describe
 
     options = pairs(option) | pairs(columns)
     with progress_bar() as report:
@@ -143,9 +143,9 @@ def corpus_check(
     as_json: AsJson = False,
 ) -> None:
     """Measure a corpus: pooled features with logistic regression, faces found, an independent reader of real faces."""
-    from core.corpora import open_corpus
-    from core.evaluation.corpus_check import check
-    from core.features.clips import load_clips
+    from affectscope.core.corpora import open_corpus
+    from affectscope.core.evaluation.corpus_check import check
+    from affectscope.core.features.clips import load_clips
 
     corpus = open_corpus(name)
     with progress_bar() as report:
@@ -160,9 +160,9 @@ def corpus_features(
     workers: Workers = None,
 ) -> None:
     """Extract a corpus's features into its own folder, so that they travel with the clips."""
-    from core.corpora import open_corpus
-    from core.features.clips import load_clips
-    from core.features.store import FeatureStore
+    from affectscope.core.cache.store import FeatureStore
+    from affectscope.core.corpora import open_corpus
+    from affectscope.core.features.clips import load_clips
 
     corpus = open_corpus(name)
     store = FeatureStore(corpus.root / "features")
@@ -182,9 +182,9 @@ def corpus_cut(
     workers: Workers = None,
 ) -> None:
     """Cut whole recordings into the segments that the corpus labels (CMU-MOSEI). Goes on where it was stopped."""
-    from core.corpora import open_corpus
-    from core.corpora.cut import cut, segments
-    from core.corpora.moseimedia import CUT
+    from affectscope.core.corpora import open_corpus
+    from affectscope.core.corpora.cut import cut, segments
+    from affectscope.core.corpora.mosei.media import CUT
 
     corpus = open_corpus(name)
     found = segments(corpus)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli.common import AsJson, Workers, progress_bar, remarks, show
+from affectscope.core.cli.common import AsJson, Workers, progress_bar, remarks, show
 
 experiment_app = typer.Typer(help="The tables and figures of the papers, on the corpus at hand.", no_args_is_help=True)
 
@@ -15,7 +15,7 @@ experiment_app = typer.Typer(help="The tables and figures of the papers, on the 
 @experiment_app.command("list")
 def experiment_list(as_json: AsJson = False) -> None:
     """Name the experiments, with what they train."""
-    from core.experiments import plan
+    from affectscope.core.experiments import plan
 
     rows: list[dict[str, Any]] = []
     for name in plan.experiments():
@@ -46,8 +46,8 @@ def experiment_run(
     """Train and measure what is missing, and write table (Markdown, CSV) and figure (Plotly). Finished cells are kept."""
     import os
 
-    from core.experiments import plan, report, run
-    from core.training.splits import SEEDS
+    from affectscope.core.experiments import plan, report, run
+    from affectscope.core.training.splits import SEEDS
 
     written: list[dict[str, Any]] = []
     for name in list(plan.experiments()) if names == ["all"] else names:
@@ -67,8 +67,8 @@ def experiment_report(
     html: ExperimentHtml = True,
 ) -> None:
     """Write every experiment that is finished again, and list which are not."""
-    from core.experiments import plan, report, run
-    from core.training.splits import SEEDS
+    from affectscope.core.experiments import plan, report, run
+    from affectscope.core.training.splits import SEEDS
 
     missing = []
     for name in plan.experiments():
@@ -89,9 +89,9 @@ def experiment_claims(
     out: Annotated[Path, typer.Option("--out", "-o", help="The page to write, in Markdown.")] = Path("results/claims.md"),
 ) -> None:
     """Hold what the papers claim against the experiments that are finished, and write the results page."""
-    from core.experiments import claims, plan, run
-    from core.features.store import write_atomically
-    from core.training.splits import SEEDS
+    from affectscope.core.cache.store import write_atomically
+    from affectscope.core.experiments import claims, plan, run
+    from affectscope.core.training.splits import SEEDS
 
     wanted = claims.load()
     plans = {name: plan.load(name) for name in claims.needed(wanted)}

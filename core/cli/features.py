@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from core.cli.common import AsJson, Workers, progress_bar, regret, remarks, show
-from core.errors import UserError
+from affectscope.core.cli.common import AsJson, Workers, progress_bar, regret, remarks, show
+from affectscope.core.errors import UserError
 
 features_app = typer.Typer(help="The features of the papers, for whole corpora.", no_args_is_help=True)
 
@@ -16,7 +16,7 @@ features_app = typer.Typer(help="The features of the papers, for whole corpora."
 @features_app.command("list")
 def features_list(as_json: AsJson = False) -> None:
     """Name the feature sets, with their sizes, sources and weights."""
-    from core.features.sets import FEATURE_SETS
+    from affectscope.core.features.sets import FEATURE_SETS
 
     sets = [FEATURE_SETS[name] for name in FEATURE_SETS]
     rows: list[dict[str, Any]] = [
@@ -41,9 +41,9 @@ def features_extract(
     as_json: AsJson = False,
 ) -> None:
     """Extract the features of every clip into one store. Goes on where it was stopped; broken clips are listed."""
-    from core.corpora import open_corpus
-    from core.features.bulk import extract_corpus
-    from core.features.packed import default_folder
+    from affectscope.core.corpora import open_corpus
+    from affectscope.core.features.bulk.run import extract_corpus
+    from affectscope.core.features.stored.packed import default_folder
 
     opened = open_corpus(corpus)
     folder = out or default_folder(opened.name, opened.root)

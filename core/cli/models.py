@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from core.cli.common import AsJson, CheckpointOption, load, pairs, progress_bar, regret, remarks, show
-from core.errors import UserError
+from affectscope.core.cli.common import AsJson, CheckpointOption, load, pairs, progress_bar, regret, remarks, show
+from affectscope.core.errors import UserError
 
 app = typer.Typer(
     help="A microscope for audio-visual emotion models: analyse a clip, train and evaluate models, open the dashboard.",
@@ -47,7 +47,7 @@ def analyze(
     as_json: AsJson = False,
 ) -> None:
     """Analyse clips, or a stretch of a long one: what the model says, where it looked, when it listened."""
-    from core.cli import analysis
+    from affectscope.core.cli import analysis
 
     if out is None and html is None:
         raise UserError("Say where the analysis goes: --out FOLDER, --html FILE, or both.")
@@ -103,10 +103,10 @@ def train(
 
     What is left out is as published at paper size, and quick at demo size.
     """
-    from core.cards import held_out
-    from core.training.background import noting
-    from core.training.recipes import recipe
-    from core.training.run import train_checkpoint
+    from affectscope.core.library.cards import held_out
+    from affectscope.core.training.background import noting
+    from affectscope.core.training.recipes import recipe
+    from affectscope.core.training.run import train_checkpoint
 
     own = recipe(system, preset)
     given: dict[str, Any] = {
@@ -141,9 +141,9 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure a checkpoint on a corpus, by head. Clips whose label the model lacks are left out, and counted."""
-    from core.corpora import open_corpus
-    from core.evaluation.labelled import labelled_for
-    from core.training.run import evaluate_checkpoint
+    from affectscope.core.corpora import open_corpus
+    from affectscope.core.evaluation.labelled import labelled_for
+    from affectscope.core.training.run import evaluate_checkpoint
 
     if without not in (None, "audio", "visual"):
         raise UserError(f"There is no modality {without!r} to take away: choose audio or visual.")
@@ -162,7 +162,7 @@ def models(
     as_json: AsJson = False, markdown: Annotated[bool, typer.Option(help="Print the table of the docs instead.")] = False
 ) -> None:
     """List the systems, their presets and variants, with their parameter counts."""
-    from core.models import catalogue
+    from affectscope.core.models import catalogue
 
     if markdown:
         print(catalogue.markdown(), end="")
@@ -176,7 +176,8 @@ def list_checkpoints(
     markdown: Annotated[bool, typer.Option(help="Print the page of cards in checkpoints/ instead.")] = False,
 ) -> None:
     """List the shipped checkpoints with their scores on held-out speakers."""
-    from core import checkpoints, shipped
+    from affectscope.core.checkpoints import saved as checkpoints
+    from affectscope.core.library import shipped
 
     if markdown:
         print(shipped.markdown(checkpoints.shipped()), end="")
@@ -191,10 +192,10 @@ def pointing(
     as_json: AsJson = False,
 ) -> None:
     """Mark the heatmaps: how often does their maximum fall where the face moves because of the emotion?"""
-    from core.analyzer import Analyzer
-    from core.corpora import open_corpus
-    from core.evaluation.pointing import pointing_game
-    from core.features.store import FeatureStore
+    from affectscope.core.analyzer import Analyzer
+    from affectscope.core.cache.store import FeatureStore
+    from affectscope.core.corpora import open_corpus
+    from affectscope.core.evaluation.pointing import pointing_game
 
     loaded, opened = load(checkpoint), open_corpus(corpus)
     analyzer = Analyzer(loaded, FeatureStore(shipped=[opened.features] if opened.features else []))

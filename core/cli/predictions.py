@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli.common import AsJson, remarks, show
-from core.cli.models import app
+from affectscope.core.cli.common import AsJson, remarks, show
+from affectscope.core.cli.models import app
 
 _LISTED = 20
 
@@ -29,11 +29,11 @@ def import_predictions(
     as_json: AsJson = False,
 ) -> None:
     """Bring predictions of models that are not ours into the dashboard; one that runs shows them at once."""
-    from core.errors import UserError
-    from core.imports.intake import Options, take_in
-    from core.imports.names import taken
-    from core.imports.scales import SCALES
-    from core.text import percent, shown
+    from affectscope.core.errors import UserError
+    from affectscope.core.imports.intake import Options, take_in
+    from affectscope.core.imports.names import taken
+    from affectscope.core.imports.scales import SCALES
+    from affectscope.core.text import percent, shown
 
     if scale not in SCALES:
         raise UserError(f"There is no scale {shown(scale)}: choose one of {', '.join(SCALES)}.")

@@ -2,21 +2,21 @@
 
 from pathlib import Path
 
-from core.corpora.base import Corpus, Truth
+from affectscope.core.corpora.base import Corpus, Truth
 
 __all__ = ["Corpus", "Truth", "bundled", "is_named", "open_corpus"]
 
 
 def bundled() -> Corpus:
     """The demo corpus's held-out identities, which live in the repository: the app's default."""
-    from core.corpora.demo.read import BUNDLED, read_demo
+    from affectscope.core.corpora.demo.read import BUNDLED, read_demo
 
     return read_demo(BUNDLED, "demo")
 
 
 def is_named(name: str) -> bool:
     """Whether ``open_corpus`` knows a name without looking for a path: ``demo``, and what was added."""
-    from core.corpora.known import known
+    from affectscope.core.corpora.known import known
 
     return name == "demo" or name in known()
 
@@ -27,8 +27,8 @@ def open_corpus(name: str) -> Corpus:
     Raises:
         UserError: when there is none.
     """
-    from core.corpora.known import known
-    from core.corpora.readers import read
+    from affectscope.core.corpora.known import known
+    from affectscope.core.corpora.readers import read
 
     if name == "demo":
         return bundled()

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from core.corpora.base import Corpus
-from core.corpora.lengths import frame_counts, frame_times
-from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import matched, media_files, read_text
-from core.errors import UserError
-from core.media.kinds import VIDEO
+from affectscope.core.corpora.base import Corpus
+from affectscope.core.corpora.lengths import frame_counts, frame_times
+from affectscope.core.corpora.readers import READERS, Options, Reader
+from affectscope.core.corpora.tables import matched, media_files, read_text
+from affectscope.core.errors import UserError
+from affectscope.core.media.kinds import VIDEO
 
 if TYPE_CHECKING:
-    from core.streams import Stream
+    from affectscope.core.streams import Stream
 
 UNLABELLED = -5.0
 FRAME_RATE = 30.0
@@ -87,7 +87,7 @@ def read(path: Path, options: Options) -> Corpus:
 
 def read_course(root: Path, row: pd.Series) -> Mapping[str, Stream]:
     """Valence and arousal by frame, absent where nobody labelled them; lines beyond the video's last frame are left out."""
-    from core.streams import Stream
+    from affectscope.core.streams import Stream
 
     values = _values(root / row["annotation"], [])
     times = _times(root / row["path"]) if row["path"] else None

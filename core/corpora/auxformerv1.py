@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from core.corpora.base import Corpus, Given
-from core.corpora.readers import READERS, Options, Reader
-from core.errors import UserError
-from core.text import shown
+from affectscope.core.corpora.base import Corpus, Given
+from affectscope.core.corpora.readers import READERS, Options, Reader
+from affectscope.core.errors import UserError
+from affectscope.core.text import shown
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from core.streams import Stream
+    from affectscope.core.streams import Stream
 
 _PARTS = {"train_set.dt": "train", "develop_set.dt": "development", "test_set.dt": "test"}
 _TENSORS = {"audio": "audio", "visual": "vision"}
@@ -115,7 +115,7 @@ def _tensors(file: Path) -> dict[str, Tensor]:
 def _loaded(file: Path, size: int, changed: int) -> dict[str, Tensor]:
     import torch
 
-    from core.tensorfiles import load
+    from affectscope.core.files.tensors import load
 
     name = shown(file.name)
     try:
@@ -149,7 +149,7 @@ def _loaded(file: Path, size: int, changed: int) -> dict[str, Tensor]:
 
 def _stream(modality: str, dim: int, root: Path, row: pd.Series) -> Stream:
     """A clip's frames without the padding behind them; a frame of zeros is one where nothing was found."""
-    from core.streams import Stream
+    from affectscope.core.streams import Stream
 
     values = _tensors(root / row["file"])[_TENSORS[modality]][int(row["place"])].float().numpy()
     finite = np.isfinite(values).all(1)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from core.errors import UserError
+from affectscope.core.errors import UserError
 
 if TYPE_CHECKING:
     # Torch comes with it, which those who only count clips need not wait for.
-    from core.streams import Stream
+    from affectscope.core.streams import Stream
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,23 @@ from typing import Any
 
 import pandas as pd
 
-from core.corpora.base import Corpus
-from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import expect, hollow_videos, is_sound, matched, media_files, numbers, once, read_table, read_text
-from core.corpora.votes import TIES, settled, shares, winners
-from core.errors import UserError
-from core.media.kinds import MEDIA
-from core.models.labels import EMOTIONS
+from affectscope.core.corpora.base import Corpus
+from affectscope.core.corpora.readers import READERS, Options, Reader
+from affectscope.core.corpora.tables import (
+    expect,
+    hollow_videos,
+    is_sound,
+    matched,
+    media_files,
+    numbers,
+    once,
+    read_table,
+    read_text,
+)
+from affectscope.core.corpora.votes import TIES, settled, shares, winners
+from affectscope.core.errors import UserError
+from affectscope.core.media.kinds import MEDIA
+from affectscope.core.models.labels import EMOTIONS
 
 _CLIP = re.compile(r"(\d{4})_([A-Z]{3})_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)")
 _LETTERS = dict(zip("ADFHNS", EMOTIONS, strict=True))

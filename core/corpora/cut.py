@@ -12,10 +12,10 @@ from typing import NamedTuple
 import imageio_ffmpeg
 import numpy as np
 
-from core.corpora import moseimedia
-from core.corpora.base import Corpus
-from core.corpora.tables import is_sound, media_paths
-from core.errors import UserError
+from affectscope.core.corpora.base import Corpus
+from affectscope.core.corpora.mosei import media as moseimedia
+from affectscope.core.corpora.tables import is_sound, media_paths
+from affectscope.core.errors import UserError
 
 # FFmpeg at its narrowest: one thread a process, since there are as many processes as cores.
 _ALWAYS = ("-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-threads", "1")

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from core.corpora import open_corpus
-from core.corpora.base import Corpus
-from core.corpora.counts import crossings, parts, speakers
-from core.corpora.known import known
-from core.corpora.lengths import lengths
-from core.corpora.readers import chosen, read, reader, recognise
+from affectscope.core.corpora import open_corpus
+from affectscope.core.corpora.base import Corpus
+from affectscope.core.corpora.counts import crossings, parts, speakers
+from affectscope.core.corpora.known import known
+from affectscope.core.corpora.lengths import lengths
+from affectscope.core.corpora.readers import chosen, read, reader, recognise
 
 _ATTRIBUTES = ("arousal", "valence", "dominance", "sentiment")
 Progress = Callable[[int, int], None]

@@ -12,12 +12,12 @@ from typing import Any
 
 import pandas as pd
 
-from core.corpora.base import Corpus
-from core.corpora.folder import clip_tables
-from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import expect, media_files
-from core.errors import UserError
-from core.media.kinds import SOUND
+from affectscope.core.corpora.base import Corpus
+from affectscope.core.corpora.folder import clip_tables
+from affectscope.core.corpora.readers import READERS, Options, Reader
+from affectscope.core.corpora.tables import expect, media_files
+from affectscope.core.errors import UserError
+from affectscope.core.media.kinds import SOUND
 
 EMOTIONS = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
 _LETTERS = {

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from core.errors import UserError
-from core.features import sealed
-from core.features.disk import locked, say_once
-from core.features.roots import data_root
+from affectscope.core.cache import sealed
+from affectscope.core.cache.disk import locked, say_once
+from affectscope.core.cache.roots import data_root
+from affectscope.core.errors import UserError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core import media
-from core.errors import UserError
-from core.features import sealed
-from core.features.store import FeatureStore, cache_root, key_of
+from affectscope.core import media
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import FeatureStore, cache_root, key_of
+from affectscope.core.errors import UserError
 
 Progress = Callable[[int, int], None]
 

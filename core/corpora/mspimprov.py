@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.corpora.base import Corpus
-from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import expect, hollow_videos, matched, media_files, read_text
-from core.corpora.votes import shares
-from core.errors import UserError
-from core.media.kinds import SOUND, VIDEO
-from core.models.labels import FOUR_EMOTIONS
+from affectscope.core.corpora.base import Corpus
+from affectscope.core.corpora.readers import READERS, Options, Reader
+from affectscope.core.corpora.tables import expect, hollow_videos, matched, media_files, read_text
+from affectscope.core.corpora.votes import shares
+from affectscope.core.errors import UserError
+from affectscope.core.media.kinds import SOUND, VIDEO
+from affectscope.core.models.labels import FOUR_EMOTIONS
 
 _TURN = re.compile(r"(?:MSP|UTD)-IMPROV-(S\d{2}[AHNS]-[FM]\d{2}-[PRST]-[FM]{1,2}\d{2,3})(?:\.\w+)?", re.IGNORECASE)
 _LETTERS = {"A": "anger", "H": "happiness", "N": "neutral", "S": "sadness", "O": "other", "X": ""}

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, ClassVar, Literal
 
 import numpy as np
 
-from core.errors import UserError
+from affectscope.core.errors import UserError
 
 _KINDS = "biufcSU"
 _LARGEST = 1 << 40

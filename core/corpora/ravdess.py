@@ -14,12 +14,12 @@ from typing import Any
 
 import pandas as pd
 
-from core.corpora.base import Corpus
-from core.corpora.folder import clip_tables
-from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import expect, media_files
-from core.errors import UserError
-from core.media.kinds import MEDIA
+from affectscope.core.corpora.base import Corpus
+from affectscope.core.corpora.folder import clip_tables
+from affectscope.core.corpora.readers import READERS, Options, Reader
+from affectscope.core.corpora.tables import expect, media_files
+from affectscope.core.errors import UserError
+from affectscope.core.media.kinds import MEDIA
 
 EMOTIONS = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 _CLIP = re.compile(r"0[123]-0[12]-0[1-8]-0[12]-0[12]-0[12]-(?:0[1-9]|1\d|2[0-4])")

@@ -9,9 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from core.corpora.base import Corpus
-from core.errors import UserError
-from core.registry import Registry
+from affectscope.core.corpora.base import Corpus
+from affectscope.core.errors import UserError
+from affectscope.core.registry import Registry
 
 Options = Mapping[str, str]
 
@@ -38,13 +38,16 @@ READERS: Registry[Reader] = Registry("kind of corpus")
 # In the order in which they are asked: the last takes any folder with media or a table.
 KINDS = ("demo", "crema-d", "ravdess", "emo-db", "msp-improv", "vavl", "auxformer-v1", "cmu-mosei", "aff-wild2", "folder")
 
+# Kinds whose reader lies in a room of its own.
+_ROOMS = {"cmumosei": "mosei.labels"}
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".7z", ".rar")
 
 
 @cache
 def _imported() -> Registry[Reader]:
     for kind in KINDS:
-        import_module("core.corpora.demo.read" if kind == "demo" else f"core.corpora.{kind.replace('-', '')}")
+        name = "demo.read" if kind == "demo" else kind.replace("-", "")
+        import_module(f"affectscope.core.corpora.{_ROOMS.get(name, name)}")
     return READERS
 
 

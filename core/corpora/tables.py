@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from core import media
-from core.errors import UserError
-from core.media.kinds import MEDIA, SOUND
+from affectscope.core import media
+from affectscope.core.errors import UserError
+from affectscope.core.media.kinds import MEDIA, SOUND
 
 # How some corpora call emotions that others, and the models here, call by their nouns.
 NOUNS = {

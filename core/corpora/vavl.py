@@ -22,16 +22,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from core.corpora.base import Corpus, Given
-from core.corpora.counts import crossings, parts, speakers
-from core.corpora.lengths import length
-from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import NOUNS, columns_of, matched, media_files, numbers, once, read_table
-from core.errors import UserError
-from core.media.kinds import SOUND, VIDEO
+from affectscope.core.corpora.base import Corpus, Given
+from affectscope.core.corpora.counts import crossings, parts, speakers
+from affectscope.core.corpora.lengths import length
+from affectscope.core.corpora.readers import READERS, Options, Reader
+from affectscope.core.corpora.tables import NOUNS, columns_of, matched, media_files, numbers, once, read_table
+from affectscope.core.errors import UserError
+from affectscope.core.media.kinds import SOUND, VIDEO
 
 if TYPE_CHECKING:
-    from core.streams import Stream
+    from affectscope.core.streams import Stream
 
 _ATTRIBUTES = {"EmoAct": "arousal", "EmoVal": "valence", "EmoDom": "dominance"}
 _SPLITS = {"train": "train", "development": "development", "test": "test"}
@@ -191,7 +191,7 @@ def _width(folder: Path, clip: str) -> int:
 
 
 def _of_array(folder: str, dim: int, root: Path, row: pd.Series) -> Stream:
-    from core.streams import Stream
+    from affectscope.core.streams import Stream
 
     file = root / folder / f"{row.name}.npy"
     if not file.is_file():
@@ -201,7 +201,7 @@ def _of_array(folder: str, dim: int, root: Path, row: pd.Series) -> Stream:
 
 
 def _of_frames(folder: str, dim: int, root: Path, row: pd.Series) -> Stream:
-    from core.streams import Stream
+    from affectscope.core.streams import Stream
 
     files = sorted((root / folder / str(row.name)).glob("*.npy"), key=_number)
     if not files:
@@ -229,7 +229,7 @@ def _load(file: Path) -> np.ndarray:
 
 def _spread(values: np.ndarray, file: Path, dim: int, root: Path, row: pd.Series) -> Stream:
     """A stream whose frames are spread evenly over the clip."""
-    from core.streams import Stream
+    from affectscope.core.streams import Stream
 
     if values.ndim != 2 or values.shape[1] != dim:
         raise UserError(f"{file.name} is [{', '.join(map(str, values.shape))}], where other clips have {dim} features a frame.")

@@ -11,9 +11,9 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from core.corpora import Corpus
-from core.features.encoders import READER_CLASSES, MiniXception
-from core.streams import Clip
+from affectscope.core.corpora import Corpus
+from affectscope.core.features.extractors.encoders import READER_CLASSES, MiniXception
+from affectscope.core.streams import Clip
 
 
 def pooled_accuracy(clips: Sequence[Clip], modalities: Sequence[str], folds: int = 5) -> float:

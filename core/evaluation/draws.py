@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from core.evaluation.answers import Answers, collect
-from core.evaluation.masking import Missing, mask, repeated
-from core.models.base import AVModel
-from core.streams import Batch
+from affectscope.core.evaluation.masking import Missing, mask, repeated
+from affectscope.core.metrics.answers import Answers, collect
+from affectscope.core.models.base import AVModel
+from affectscope.core.streams import Batch
 
 # Rows asked about at once on a CPU. All draws of one clip lose equally many frames, so together they need no padding, what they
 # keep whole is reckoned once, and they stay in the cache: four clips at a time took half as long again.

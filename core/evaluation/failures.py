@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from core.lanes import head_title
-from core.survey import DECISION, Survey
+from affectscope.core.inference.survey import DECISION, Survey
+from affectscope.core.timeline.lanes import head_title
 
 Modalities = Mapping[str, Sequence[str]]
 

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.checkpoints import Checkpoint
-from core.models.base import ModelSpec, over_clip
-from core.perturbation import Perturbation, attention_by_frame, filled, orders, padded, perturb, stays
-from core.streams import Batch, Stream
+from affectscope.core.checkpoints.saved import Checkpoint
+from affectscope.core.models.base import ModelSpec, over_clip
+from affectscope.core.perturbation import Perturbation, attention_by_frame, filled, orders, padded, perturb, stays
+from affectscope.core.streams import Batch, Stream
 
 # Part of every key: raise it whenever a grid changes.
 GRID_VERSION = 4

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from core.corpora import Corpus
-from core.corpora.tables import NOUNS
-from core.errors import UserError
-from core.models.base import ModelSpec
-from core.text import shown
+from affectscope.core.corpora import Corpus
+from affectscope.core.corpora.tables import NOUNS
+from affectscope.core.errors import UserError
+from affectscope.core.models.base import ModelSpec
+from affectscope.core.text import shown
 
 _NAMED = 8
 

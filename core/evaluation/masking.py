@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.errors import UserError
-from core.streams import Batch
+from affectscope.core.errors import UserError
+from affectscope.core.streams import Batch
 
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 

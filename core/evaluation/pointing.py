@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core.corpora import Corpus, Truth
-from core.timeline import Heatmap, Timeline
+from affectscope.core.corpora import Corpus, Truth
+from affectscope.core.timeline.timeline import Heatmap, Timeline
 
 
 @dataclass(frozen=True)

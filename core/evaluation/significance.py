@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from core.errors import UserError
+from affectscope.core.errors import UserError
 
 # Scores of one run, summed in another order, differ by rounding; a test must not find that they all differ in the same direction.
 _ROUNDING = 1e-12

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from scipy.stats import binomtest, bootstrap
 
-from core.evaluation.metrics import concordance
+from affectscope.core.metrics.metrics import concordance
 
 LEVEL = 0.95
 _FEW = 6  # A number with more values than this is cut into bins.

@@ -10,12 +10,12 @@ import torch
 from joblib import Parallel, delayed
 from torch import Tensor
 
-from core.evaluation.answers import Answers
-from core.evaluation.draws import answers_by_draw
-from core.evaluation.masking import RATES, Missing, Pattern
-from core.evaluation.metrics import by_head
-from core.models.base import AVModel
-from core.streams import Batch
+from affectscope.core.evaluation.draws import answers_by_draw
+from affectscope.core.evaluation.masking import RATES, Missing, Pattern
+from affectscope.core.metrics.answers import Answers
+from affectscope.core.metrics.metrics import by_head
+from affectscope.core.models.base import AVModel
+from affectscope.core.streams import Batch
 
 # Rows from which on a process for each core pays for the seconds that it takes to start. Threads wait for the interpreter's lock
 # between a model's small products: two of them are hardly faster than one, two processes twice as fast.

@@ -16,30 +16,30 @@ from typing import Any
 
 import torch
 
-from core import checkpoints
-from core.analysis.distance import by_stage
-from core.analysis.neighbours import knn_accuracy, silhouette
-from core.analysis.projection import project
-from core.corpora import Corpus, open_corpus
-from core.errors import UserError
-from core.evaluation.answers import collect
-from core.evaluation.metrics import evaluate
-from core.evaluation.sweep import sweep
-from core.experiments.plan import Data, Run
-from core.features import sealed
-from core.features.clips import load_clips
-from core.features.disk import locked
-from core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
-from core.features.stamps import stamp
-from core.features.store import cache_root, key_of
-from core.models import catalogue
-from core.models.base import MODELS, AVModel
-from core.streams import Clip, Stream
-from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
-from core.training.loop import explained, forget, train
-from core.training.regimes import REGIMES
-from core.training.run import balanced, fitted, set_prior
-from core.training.splits import parted
+from affectscope.core.analysis.distance import by_stage
+from affectscope.core.analysis.neighbours import knn_accuracy, silhouette
+from affectscope.core.analysis.projection import project
+from affectscope.core.cache import sealed
+from affectscope.core.cache.disk import locked
+from affectscope.core.cache.stamps import stamp
+from affectscope.core.cache.store import cache_root, key_of
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.corpora import Corpus, open_corpus
+from affectscope.core.errors import UserError
+from affectscope.core.evaluation.sweep import sweep
+from affectscope.core.experiments.plan import Data, Run
+from affectscope.core.features.clips import load_clips
+from affectscope.core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
+from affectscope.core.metrics.answers import collect
+from affectscope.core.metrics.metrics import evaluate
+from affectscope.core.models import catalogue
+from affectscope.core.models.base import MODELS, AVModel
+from affectscope.core.streams import Clip, Stream
+from affectscope.core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
+from affectscope.core.training.loop import explained, forget, train
+from affectscope.core.training.regimes import REGIMES
+from affectscope.core.training.run import balanced, fitted, set_prior
+from affectscope.core.training.splits import parted
 
 # Part of every cell's name: raise it when training or measuring changes so that old numbers no longer hold.
 CELL_VERSION = 2

@@ -21,10 +21,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from core.errors import UserError
-from core.evaluation.significance import matched_pairs
-from core.experiments.plan import FOLDER, Experiment
-from core.experiments.report import Filled, level
+from affectscope.core.errors import UserError
+from affectscope.core.evaluation.significance import matched_pairs
+from affectscope.core.experiments.plan import FOLDER, Experiment
+from affectscope.core.experiments.report import Filled, level
 
 CLAIMS = FOLDER / "claims" / "ten.toml"
 Verdict = Literal["borne out", "not shown", "contradicted", "not measured"]

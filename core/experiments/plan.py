@@ -42,14 +42,15 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from core.errors import UserError
-from core.models import catalogue  # noqa: F401  (registers the systems)
-from core.models.base import MODELS
-from core.training.loop import TrainConfig
-from core.training.recipes import recipe
-from core.training.regimes import REGIMES
+from affectscope.core.errors import UserError
+from affectscope.core.house import ROOT
+from affectscope.core.models import catalogue  # noqa: F401  (registers the systems)
+from affectscope.core.models.base import MODELS
+from affectscope.core.training.loop import TrainConfig
+from affectscope.core.training.recipes import recipe
+from affectscope.core.training.regimes import REGIMES
 
-FOLDER = Path(__file__).parents[2] / "experiments"
+FOLDER = ROOT / "experiments"
 
 Kind = Literal["table", "bars", "curves", "points", "spread", "confusion"]
 Test = Literal["none", "matched", "two-tailed", "fisher-z"]

@@ -13,12 +13,12 @@ import plotly.graph_objects as go
 from plotly import colors
 from plotly.subplots import make_subplots
 
-from core.errors import UserError
-from core.evaluation.significance import Significance, fisher_z, matched_pairs, two_tailed
-from core.experiments.cells import Measured
-from core.experiments.plan import Column, Experiment, Printed, Row
-from core.features.store import write_atomically
-from core.spreadsheet import csv_of
+from affectscope.core.cache.store import write_atomically
+from affectscope.core.errors import UserError
+from affectscope.core.evaluation.significance import Significance, fisher_z, matched_pairs, two_tailed
+from affectscope.core.experiments.cells import Measured
+from affectscope.core.experiments.plan import Column, Experiment, Printed, Row
+from affectscope.core.export.spreadsheet import csv_of
 
 TESTS = {
     "matched": "one-tailed matched-pair t-test",

@@ -7,10 +7,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from typing import Any
 
-from core.errors import UserError
-from core.experiments.cells import Cell, Measured, fill
-from core.experiments.plan import Experiment
-from core.experiments.report import Filled
+from affectscope.core.errors import UserError
+from affectscope.core.experiments.cells import Cell, Measured, fill
+from affectscope.core.experiments.plan import Experiment
+from affectscope.core.experiments.report import Filled
 
 Report = Callable[[str, float], None]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from core.models.base import AttentionMap
+from affectscope.core.models.base import AttentionMap
 
 
 def stack_layers(maps: Sequence[AttentionMap], name: str) -> Tensor:

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.checkpoints import Checkpoint
-from core.features.encoders import MiniXception, load_face_encoder
-from core.streams import Batch, Stream
+from affectscope.core.checkpoints.saved import Checkpoint
+from affectscope.core.features.extractors.encoders import MiniXception, load_face_encoder
+from affectscope.core.streams import Batch, Stream
 
 SIDE = 16
 

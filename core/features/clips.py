@@ -12,12 +12,12 @@ from multiprocessing import get_context
 import numpy as np
 import torch
 
-from core.corpora import Corpus, Truth
-from core.errors import NO_ROOM, UserError
-from core.features.extract import DEFAULT_SETS, SETS, extract
-from core.features.packed import PackedSet, PackedStreams
-from core.features.store import FeatureStore
-from core.streams import Clip, Stream
+from affectscope.core.cache.store import FeatureStore
+from affectscope.core.corpora import Corpus, Truth
+from affectscope.core.errors import NO_ROOM, UserError
+from affectscope.core.features.extract import DEFAULT_SETS, SETS, extract
+from affectscope.core.features.stored.packed import PackedSet, PackedStreams
+from affectscope.core.streams import Clip, Stream
 
 Extracted = tuple[Clip | None, str]
 Job = tuple[Corpus, str, FeatureStore, Mapping[str, str]]
@@ -61,7 +61,7 @@ def packed_clips(corpus: Corpus, sets: Mapping[str, PackedSet]) -> tuple[list[Cl
     """The clips of a corpus with the features of a packed store, in the order of the table. Nothing is read before it is used.
 
     Args:
-        sets: modality -> features, see ``core.features.packed.choose_sets``.
+        sets: modality -> features, see ``core.features.stored.packed.choose_sets``.
 
     Returns:
         The clips that the store has, and one sentence for each that it does not have, or that could not be read.

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from core import media
-from core.errors import UserError
-from core.features import opensmile, stages
-from core.features.encoders import MiniXception
-from core.features.faces import FaceTrack, cut_crops, track_faces
-from core.features.sets import EXTRACTION_VERSION, FEATURE_SETS, encode_faces
-from core.features.store import Arrays, FeatureStore, content_hash, key_of, of_clip
-from core.streams import Stream
-from core.text import percent
+from affectscope.core import media
+from affectscope.core.cache.store import Arrays, FeatureStore, content_hash, key_of, of_clip
+from affectscope.core.errors import UserError
+from affectscope.core.features.bulk import stages
+from affectscope.core.features.extractors import opensmile
+from affectscope.core.features.extractors.encoders import MiniXception
+from affectscope.core.features.extractors.faces import FaceTrack, cut_crops, track_faces
+from affectscope.core.features.sets import EXTRACTION_VERSION, FEATURE_SETS, encode_faces
+from affectscope.core.streams import Stream
+from affectscope.core.text import percent
 
 ENVELOPE_STEP = 0.010
 DEFAULT_SETS = {"audio": "llds", "visual": "face-maps"}

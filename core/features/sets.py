@@ -16,14 +16,14 @@ import cv2
 import numpy as np
 import torch
 
-from core.features import networks, opensmile, spectrogram
-from core.features.encoders import MiniXception, load_face_encoder, prepare
-from core.features.networks import Weights
-from core.features.opensmile import SILENT_FRAME_DB, SILENT_TRACK_DB, frame_levels_db, level_db
-from core.features.store import Arrays
-from core.media import SAMPLE_RATE, Sound
-from core.registry import Registry
-from core.streams import Stream
+from affectscope.core.cache.store import Arrays
+from affectscope.core.features.extractors import networks, opensmile, spectrogram
+from affectscope.core.features.extractors.encoders import MiniXception, load_face_encoder, prepare
+from affectscope.core.features.extractors.networks import Weights
+from affectscope.core.features.extractors.opensmile import SILENT_FRAME_DB, SILENT_TRACK_DB, frame_levels_db, level_db
+from affectscope.core.media import SAMPLE_RATE, Sound
+from affectscope.core.registry import Registry
+from affectscope.core.streams import Stream
 
 # Crops that are taken out of a recording at once: as many as all encoders go by, so that the numbers are those of one go.
 CHUNK = 256
@@ -168,7 +168,7 @@ def _small(arrays: Arrays, side: int) -> Stream:
 
 
 def _snippets(arrays: Arrays) -> Stream:
-    from core.models.blocks.snippets import snippets
+    from affectscope.core.models.blocks.snippets import snippets
 
     present = _present(arrays)
     whole = _pixels(arrays, "rgb-224")

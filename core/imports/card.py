@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from core.cards import Card
-from core.imports.model import UNASKED, Imported
-from core.text import shown
+from affectscope.core.imports.model import UNASKED, Imported
+from affectscope.core.library.cards import Card
+from affectscope.core.text import shown
 
 _LONGEST = 200
 

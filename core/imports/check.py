@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import entr
 
-from core.errors import UserError
-from core.imports import scales
-from core.imports.layout import Answers, Columns, Layout
-from core.imports.read import Problem, Table
-from core.imports.scales import Scale, Task
-from core.surveyed import DECISION
-from core.text import shown
+from affectscope.core.errors import UserError
+from affectscope.core.imports import scales
+from affectscope.core.imports.layout import Answers, Columns, Layout
+from affectscope.core.imports.read import Problem, Table
+from affectscope.core.imports.scales import Scale, Task
+from affectscope.core.inference.table import DECISION
+from affectscope.core.text import shown
 
 # Heads that speak for a system where none is called so.
 _MAIN = ("av", "audio-visual", "audiovisual", "fusion", "fused", "multimodal")
@@ -182,7 +182,7 @@ def _no_weights(cell: np.ndarray) -> str:
 
 
 def _entropy(attention: list[Attention], count: int) -> np.ndarray:
-    """How even it is, 0 to 1: the mean over all maps with two frames or more, as ``core.survey.entropy`` has it."""
+    """How even it is, 0 to 1: the mean over all maps with two frames or more, as ``core.inference.survey.entropy`` has it."""
     found = np.full((len(attention), count), np.nan)
     for k, one in enumerate(attention):
         for i, weights in enumerate(one.weights):

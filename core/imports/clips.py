@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core import media
-from core.corpora import Corpus
-from core.errors import UserError
-from core.imports.layout import CLIP, LABEL, PATH, Layout
-from core.imports.read import Problem, Table
-from core.media.kinds import MEDIA, SOUND
-from core.text import shown
+from affectscope.core import media
+from affectscope.core.corpora import Corpus
+from affectscope.core.errors import UserError
+from affectscope.core.imports.layout import CLIP, LABEL, PATH, Layout
+from affectscope.core.imports.read import Problem, Table
+from affectscope.core.media.kinds import MEDIA, SOUND
+from affectscope.core.text import shown
 
 LONGEST_FACT = 200
 _MOST_FILES = 500_000

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.corpora.tables import decoded
+from affectscope.core.corpora.tables import decoded
 
 DELIMITERS = ",;\t|"
 # What Excel writes in the first line, and reads, so that nobody has to guess.

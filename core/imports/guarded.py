@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import guard
-from core.errors import UserError
-from core.features.disk import owned
-from core.features.store import cache_root
+from affectscope.core.cache.disk import owned
+from affectscope.core.cache.store import cache_root
+from affectscope.core.errors import UserError
+from affectscope.core.files import guard
 
 MOST_TOLD = 20
 _MEMORY = 3 << 30
@@ -50,7 +50,9 @@ def take_in_guarded(path: Path, called: str, check: Callable[[], object] = lambd
     report.parent.mkdir(parents=True, exist_ok=True)
     try:
         arguments = [str(path), called, beside, str(report)]
-        guard.run("core.imports.guarded", arguments, _MEMORY + _COPIES * size, _SECONDS + size / _BYTES_PER_SECOND, check)
+        guard.run(
+            "affectscope.core.imports.guarded", arguments, _MEMORY + _COPIES * size, _SECONDS + size / _BYTES_PER_SECOND, check
+        )
         found = json.loads(report.read_text(encoding="utf-8"))
         models, problems, notes = (tuple(map(str, found[name])) for name in ("models", "problems", "notes"))
         return Outcome(models, problems, int(found["count"]), notes, str(found["error"]))
@@ -62,8 +64,8 @@ def take_in_guarded(path: Path, called: str, check: Callable[[], object] = lambd
 
 def _main() -> None:
     path, called, beside, report, memory, seconds = sys.argv[1:]
-    from core.imports.intake import Options, take_in
-    from core.imports.names import taken
+    from affectscope.core.imports.intake import Options, take_in
+    from affectscope.core.imports.names import taken
 
     guard.limit(int(memory), int(seconds))
     found: dict[str, Any] = {"models": [], "problems": [], "count": 0, "notes": [], "error": ""}

@@ -14,21 +14,21 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from core.corpora import Corpus
-from core.errors import UserError
-from core.features import sealed
-from core.features.disk import owned
-from core.features.refusals import sentence_of
-from core.features.store import content_hash, key_of
-from core.imports.check import Attention, Said, check
-from core.imports.clips import Clips, Source, gather
-from core.imports.labels import spelled, truths
-from core.imports.layout import LABEL, PATH, understand
-from core.imports.read import Problem, read
-from core.imports.scales import Scale
-from core.imports.shelf import IMPORT_VERSION, Entry, entries, root
-from core.surveyed import DECISION, Survey, judged
-from core.text import shown, unlike
+from affectscope.core.cache import sealed
+from affectscope.core.cache.disk import owned
+from affectscope.core.cache.refusals import sentence_of
+from affectscope.core.cache.store import content_hash, key_of
+from affectscope.core.corpora import Corpus
+from affectscope.core.errors import UserError
+from affectscope.core.imports.check import Attention, Said, check
+from affectscope.core.imports.clips import Clips, Source, gather
+from affectscope.core.imports.labels import spelled, truths
+from affectscope.core.imports.layout import LABEL, PATH, understand
+from affectscope.core.imports.read import Problem, read
+from affectscope.core.imports.scales import Scale
+from affectscope.core.imports.shelf import IMPORT_VERSION, Entry, entries, root
+from affectscope.core.inference.table import DECISION, Survey, judged
+from affectscope.core.text import shown, unlike
 
 MOST_PROBLEMS = 1000
 _LONGEST_NAME = 60
@@ -262,7 +262,7 @@ def _untrue(model: str, said: Said, clips: Clips) -> str:
 
 
 def _corpus(name: str) -> Corpus | None:
-    from core.corpora import open_corpus
+    from affectscope.core.corpora import open_corpus
 
     return open_corpus(name) if name else None
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from core.imports.check import Said
-from core.imports.layout import LABEL, TRUTH
-from core.text import shown
+from affectscope.core.imports.check import Said
+from affectscope.core.imports.layout import LABEL, TRUTH
+from affectscope.core.text import shown
 
 _NAMED = 3
 

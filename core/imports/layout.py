@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from core.errors import UserError
-from core.imports.read import Problem, Table
-from core.imports.scales import ATTRIBUTES, DIMENSIONS, Scale
-from core.surveyed import DECISION
-from core.text import shown
+from affectscope.core.errors import UserError
+from affectscope.core.imports.read import Problem, Table
+from affectscope.core.imports.scales import ATTRIBUTES, DIMENSIONS, Scale
+from affectscope.core.inference.table import DECISION
+from affectscope.core.text import shown
 
 CLIP, LABEL, PATH = "clip", "label", "path"
 MOST_MODELS = 50

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from core import media
-from core.analyzer import Analysis
-from core.errors import UserError
-from core.features.extract import envelope
-from core.features.store import content_hash, key_of
-from core.imports.shelf import IMPORT_VERSION, Entry, attention_of
-from core.models.base import ModelSpec
-from core.surveyed import Survey
-from core.text import shown
-from core.timeline import Lane, Timeline
+from affectscope.core import media
+from affectscope.core.analyzer import Analysis
+from affectscope.core.cache.store import content_hash, key_of
+from affectscope.core.errors import UserError
+from affectscope.core.features.extract import envelope
+from affectscope.core.imports.shelf import IMPORT_VERSION, Entry, attention_of
+from affectscope.core.inference.table import Survey
+from affectscope.core.models.base import ModelSpec
+from affectscope.core.text import shown
+from affectscope.core.timeline.timeline import Lane, Timeline
 
 UNASKED = "This model was imported as predictions: its weights are not here, so it cannot be asked anything new."
 NO_HEATMAPS = "There are no heatmaps: this model's predictions were imported, and a heatmap takes its weights."

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from core import library
-from core.training import runs
+from affectscope.core.house import CHECKPOINTS
+from affectscope.core.library import dropped as library
+from affectscope.core.training import runs
 
 # Corpora that every app has.
 _CORPORA = ("demo", "uploads")
-_SHIPPED = Path(__file__).parents[2] / "checkpoints"
 
 
 def taken() -> set[str]:
-    """Names that an import must not get; ``core.checkpoints.shipped`` would import torch, which takes seconds."""
-    return {*_CORPORA, *(path.stem for path in _SHIPPED.glob("*.safetensors")), *runs.finished(), *library.entries()}
+    """Names that an import must not get; ``core.checkpoints.saved.shipped`` would import torch, which takes seconds."""
+    return {*_CORPORA, *(path.stem for path in CHECKPOINTS.glob("*.safetensors")), *runs.finished(), *library.entries()}

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.errors import UserError
-from core.filekinds import TABLES
-from core.imports import csvtext
-from core.text import shown
+from affectscope.core.errors import UserError
+from affectscope.core.files.kinds import TABLES
+from affectscope.core.imports import csvtext
+from affectscope.core.text import shown
 
 LIMIT_MB = 256
 MOST_ROWS = 1_000_000

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from scipy.special import softmax
 
-from core.errors import UserError
-from core.text import shown
+from affectscope.core.errors import UserError
+from affectscope.core.text import shown
 
 Scale = Literal["auto", "probabilities", "percent", "log-probabilities", "logits", "attributes"]
 Task = Literal["classification", "regression"]

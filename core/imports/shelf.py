@@ -4,7 +4,7 @@ facts.json      what was imported from where
 clips.json      the table of clips: media, labels, facts
 MODEL/          a folder a model, numbered
     facts.json      its name, heads, and what could not be used
-    survey.npz      its answers (core/surveyed.py)
+    survey.npz      its answers (core/inference/table.py)
     attention.h5    a group a lane: values end to end [S], where each clip's begin [N+1], rates [N]
 """
 
@@ -23,13 +23,13 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from core.errors import UserError
-from core.features import sealed
-from core.features.disk import abandoned
-from core.features.store import cache_root
-from core.imports.clips import ImportedCorpus, corpus
-from core.imports.layout import CLIP
-from core.imports.scales import Task
+from affectscope.core.cache import sealed
+from affectscope.core.cache.disk import abandoned
+from affectscope.core.cache.store import cache_root
+from affectscope.core.errors import UserError
+from affectscope.core.imports.clips import ImportedCorpus, corpus
+from affectscope.core.imports.layout import CLIP
+from affectscope.core.imports.scales import Task
 
 # Part of every key: raise it whenever an import is read in another way.
 IMPORT_VERSION = 3

@@ -1,10 +1,10 @@
 """Decode and encode video and sound with PyAV. Every time is in seconds on the clip's own clock, which starts at 0."""
 
-from core.media.facts import MediaInfo, hearing, probe, reading, remarks, told_duration, told_frames, track_ends
-from core.media.files import MAX_PIXELS, MAX_SECONDS, ROUNDING, SAMPLE_RATE, SLACK
-from core.media.pictures import frame_times, glimpses, read_frames
-from core.media.sounds import Sound, SoundTrack, heard_track, listed_tracks, loudness, read_sound
-from core.media.write import browser_copy, encode, frame_jpeg
+from affectscope.core.media.facts import MediaInfo, hearing, probe, reading, remarks, told_duration, told_frames, track_ends
+from affectscope.core.media.files import MAX_PIXELS, MAX_SECONDS, ROUNDING, SAMPLE_RATE, SLACK
+from affectscope.core.media.pictures import frame_times, glimpses, read_frames
+from affectscope.core.media.sounds import Sound, SoundTrack, heard_track, listed_tracks, loudness, read_sound
+from affectscope.core.media.write import browser_copy, encode, frame_jpeg
 
 __all__ = [
     "MAX_PIXELS", "MAX_SECONDS", "ROUNDING", "SAMPLE_RATE", "SLACK", "MediaInfo", "Sound", "SoundTrack", "browser_copy", "encode",

@@ -16,11 +16,11 @@ from typing import Any
 import av
 import numpy as np
 
-from core.errors import UserError
-from core.media.epochs import Shifts, Track, shifts
-from core.media.files import Failures, check_size, names, opened, packets, picture_track, pictures_of, sound_tracks
-from core.media.shape import AS_IT_IS, Turn, turn_of, upright_size
-from core.text import shown
+from affectscope.core.errors import UserError
+from affectscope.core.media.epochs import Shifts, Track, shifts
+from affectscope.core.media.files import Failures, check_size, names, opened, packets, picture_track, pictures_of, sound_tracks
+from affectscope.core.media.shape import AS_IT_IS, Turn, turn_of, upright_size
+from affectscope.core.text import shown
 
 # Formats that do not say how long they are: FFmpeg guesses from the bit rate of the beginning, or of a few packets.
 GUESSED = {

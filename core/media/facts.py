@@ -8,11 +8,11 @@ from pathlib import Path
 
 import av
 
-from core.errors import UserError
-from core.media.clock import GUESSED, Clock, clock_of
-from core.media.files import MAX_SECONDS, SLACK, names, opened, picture_track, sound_tracks
-from core.media.sounds import heard_track
-from core.text import shown
+from affectscope.core.errors import UserError
+from affectscope.core.media.clock import GUESSED, Clock, clock_of
+from affectscope.core.media.files import MAX_SECONDS, SLACK, names, opened, picture_track, sound_tracks
+from affectscope.core.media.sounds import heard_track
+from affectscope.core.text import shown
 
 # What Chromium, Firefox and Safari all play; anything else is encoded again before it is shown.
 _BROWSER_VIDEO = {("h264", "yuv420p"), ("h264", "yuvj420p")}

@@ -10,8 +10,8 @@ from typing import Any
 import av
 from av.error import FFmpegError
 
-from core.errors import UserError
-from core.text import shown
+from affectscope.core.errors import UserError
+from affectscope.core.text import shown
 
 SAMPLE_RATE = 16_000
 # Attention weights grow with the square of the length: a minute at 10 ms takes some 2 GB.

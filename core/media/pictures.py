@@ -8,9 +8,19 @@ from pathlib import Path
 import av
 import numpy as np
 
-from core.media.clock import Clock, clock_of
-from core.media.files import MAX_SECONDS, ROUNDING, Failures, indexed, opened, packets, picture_track, pictures_of, wind
-from core.media.shape import picture_of
+from affectscope.core.media.clock import Clock, clock_of
+from affectscope.core.media.files import (
+    MAX_SECONDS,
+    ROUNDING,
+    Failures,
+    indexed,
+    opened,
+    packets,
+    picture_track,
+    pictures_of,
+    wind,
+)
+from affectscope.core.media.shape import picture_of
 
 
 def read_frames(

@@ -11,10 +11,10 @@ from pathlib import Path
 import av
 import numpy as np
 
-from core.errors import UserError
-from core.media.clock import Clock, clock_of
-from core.media.files import MAX_SECONDS, RUN_UP, SAMPLE_RATE, Failures, opened, packets, sound_tracks, wind
-from core.text import shown
+from affectscope.core.errors import UserError
+from affectscope.core.media.clock import Clock, clock_of
+from affectscope.core.media.files import MAX_SECONDS, RUN_UP, SAMPLE_RATE, Failures, opened, packets, sound_tracks, wind
+from affectscope.core.text import shown
 
 # Rounding and codec delay leave gaps of a few samples that are none.
 _HOLE = SAMPLE_RATE // 50

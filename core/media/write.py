@@ -11,11 +11,11 @@ from pathlib import Path
 import av
 import numpy as np
 
-from core.errors import UserError
-from core.media.facts import probe
-from core.media.files import MAX_SECONDS, SAMPLE_RATE
-from core.media.pictures import read_frames
-from core.media.sounds import Sound, read_sound
+from affectscope.core.errors import UserError
+from affectscope.core.media.facts import probe
+from affectscope.core.media.files import MAX_SECONDS, SAMPLE_RATE
+from affectscope.core.media.pictures import read_frames
+from affectscope.core.media.sounds import Sound, read_sound
 
 _TIME_BASE = Fraction(1, 90_000)
 

@@ -42,12 +42,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.models.base import MODELS, AVModel, ModelOutput, ModelSpec, Task
-from core.models.blocks.frames import held, on_one_clock
-from core.models.blocks.recurrent import run_present
-from core.models.blocks.tokens import mean_present
-from core.models.labels import AFFECT
-from core.streams import Batch
+from affectscope.core.models.base import MODELS, AVModel, ModelOutput, ModelSpec, Task
+from affectscope.core.models.blocks.frames import held, on_one_clock
+from affectscope.core.models.blocks.recurrent import run_present
+from affectscope.core.models.blocks.tokens import mean_present
+from affectscope.core.models.labels import AFFECT
+from affectscope.core.streams import Batch
 
 
 @dataclass(frozen=True)

@@ -46,13 +46,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from core.models.base import MODELS, AVModel, ModelOutput, ModelSpec, Task
-from core.models.blocks.crossmodal import CrossModalEncoder, attention_specs
-from core.models.blocks.frames import held, on_one_clock
-from core.models.blocks.tokens import mean_present
-from core.models.blocks.transformer import EncoderConfig
-from core.models.labels import AFFECT
-from core.streams import Batch
+from affectscope.core.models.base import MODELS, AVModel, ModelOutput, ModelSpec, Task
+from affectscope.core.models.blocks.crossmodal import CrossModalEncoder, attention_specs
+from affectscope.core.models.blocks.frames import held, on_one_clock
+from affectscope.core.models.blocks.tokens import mean_present
+from affectscope.core.models.blocks.transformer import EncoderConfig
+from affectscope.core.models.labels import AFFECT
+from affectscope.core.streams import Batch
 
 SEQUENCE = 100
 """Frames in a sequence of 003, section 4.3."""

@@ -59,15 +59,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
-from core.models.blocks.attention import of_present_keys
-from core.models.blocks.heads import ResidualClassifier
-from core.models.blocks.packing import merged, packed
-from core.models.blocks.recurrent import run_present
-from core.models.blocks.tokens import last_place, last_present, mean_present, with_placeholder
-from core.models.blocks.transformer import EncoderConfig, TransformerEncoder, letter_of_000, sinusoidal_positions
-from core.models.labels import EMOTIONS, FOUR_EMOTIONS
-from core.streams import Batch
+from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
+from affectscope.core.models.blocks.attention import of_present_keys
+from affectscope.core.models.blocks.heads import ResidualClassifier
+from affectscope.core.models.blocks.packing import merged, packed
+from affectscope.core.models.blocks.recurrent import run_present
+from affectscope.core.models.blocks.tokens import last_place, last_present, mean_present, with_placeholder
+from affectscope.core.models.blocks.transformer import EncoderConfig, TransformerEncoder, letter_of_000, sinusoidal_positions
+from affectscope.core.models.labels import EMOTIONS, FOUR_EMOTIONS
+from affectscope.core.streams import Batch
 
 AUX_REPEATS = {"paper": 1, "code": 3}
 MODALITIES = ("audio", "visual")

@@ -10,9 +10,9 @@ from typing import Any, Literal, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from core.errors import UserError
-from core.registry import Registry
-from core.streams import Batch
+from affectscope.core.errors import UserError
+from affectscope.core.registry import Registry
+from affectscope.core.streams import Batch
 
 T = TypeVar("T")
 Task = Literal["classification", "regression"]

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from core import models
-from core.models.base import MODELS
-from core.models.blocks.resnet import ResNet3D
+from affectscope.core import models
+from affectscope.core.models.base import MODELS
+from affectscope.core.models.blocks.resnet import ResNet3D
 
 # A file in this room registers its system by its decorator alone.
 for _file in iter_modules(models.__path__):

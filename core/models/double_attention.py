@@ -57,14 +57,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.errors import UserError
-from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
-from core.models.blocks.attention import MultiHeadAttention
-from core.models.blocks.resnet import ResNet2D, ResNet3D
-from core.models.blocks.segments import segments, spread
-from core.models.blocks.snippets import membership, snippets, windows
-from core.models.labels import EMOTIONS
-from core.streams import Batch
+from affectscope.core.errors import UserError
+from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
+from affectscope.core.models.blocks.attention import MultiHeadAttention
+from affectscope.core.models.blocks.resnet import ResNet2D, ResNet3D
+from affectscope.core.models.blocks.segments import segments, spread
+from affectscope.core.models.blocks.snippets import membership, snippets, windows
+from affectscope.core.models.labels import EMOTIONS
+from affectscope.core.streams import Batch
 
 
 @dataclass(frozen=True)

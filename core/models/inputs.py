@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from core.models.base import ModelSpec
-from core.streams import Stream, on_clock
+from affectscope.core.models.base import ModelSpec
+from affectscope.core.streams import Stream, on_clock
 
 
 @dataclass(frozen=True)

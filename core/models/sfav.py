@@ -55,12 +55,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
-from core.models.blocks.attention import attend, attention_weights
-from core.models.blocks.convolution import batch_norm_present
-from core.models.blocks.tokens import mean_present, with_placeholder
-from core.models.labels import EMOTIONS, tasks_of_001
-from core.streams import Batch
+from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
+from affectscope.core.models.blocks.attention import attend, attention_weights
+from affectscope.core.models.blocks.convolution import batch_norm_present
+from affectscope.core.models.blocks.tokens import mean_present, with_placeholder
+from affectscope.core.models.labels import EMOTIONS, tasks_of_001
+from affectscope.core.streams import Batch
 
 OTHER = {"audio": "visual", "visual": "audio"}
 # Audio frames of which the public code's four audio blocks leave one.

@@ -26,12 +26,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
-from core.models.blocks.recurrent import run_present
-from core.models.blocks.tokens import mean_present
-from core.models.blocks.transformer import EncoderConfig, TransformerEncoder
-from core.models.labels import EMOTIONS, tasks_of_001
-from core.streams import Batch
+from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
+from affectscope.core.models.blocks.recurrent import run_present
+from affectscope.core.models.blocks.tokens import mean_present
+from affectscope.core.models.blocks.transformer import EncoderConfig, TransformerEncoder
+from affectscope.core.models.labels import EMOTIONS, tasks_of_001
+from affectscope.core.streams import Batch
 
 OTHER = {"audio": "visual", "visual": "audio"}
 

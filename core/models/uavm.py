@@ -30,11 +30,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
-from core.models.blocks.segments import segments, spread
-from core.models.blocks.transformer import EncoderConfig, TransformerEncoder
-from core.models.labels import EMOTIONS, tasks_of_001
-from core.streams import Batch
+from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
+from affectscope.core.models.blocks.segments import segments, spread
+from affectscope.core.models.blocks.transformer import EncoderConfig, TransformerEncoder
+from affectscope.core.models.labels import EMOTIONS, tasks_of_001
+from affectscope.core.streams import Batch
 
 MODALITIES = ("audio", "visual")
 _EPSILON = 1e-6

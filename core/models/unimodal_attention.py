@@ -19,13 +19,13 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
-from core.models.blocks.attention import of_present_keys
-from core.models.blocks.heads import ResidualClassifier
-from core.models.blocks.tokens import last_present, with_placeholder
-from core.models.blocks.transformer import EncoderConfig, TransformerEncoder, letter_of_000, sinusoidal_positions
-from core.models.labels import EMOTIONS
-from core.streams import Batch
+from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
+from affectscope.core.models.blocks.attention import of_present_keys
+from affectscope.core.models.blocks.heads import ResidualClassifier
+from affectscope.core.models.blocks.tokens import last_present, with_placeholder
+from affectscope.core.models.blocks.transformer import EncoderConfig, TransformerEncoder, letter_of_000, sinusoidal_positions
+from affectscope.core.models.labels import EMOTIONS
+from affectscope.core.streams import Batch
 
 
 @dataclass(frozen=True)

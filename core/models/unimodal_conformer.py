@@ -19,12 +19,12 @@ from typing import Literal
 import torch
 from torch import nn
 
-from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
-from core.models.blocks.attention import of_present_keys
-from core.models.blocks.conformer import Conformer, ConformerConfig
-from core.models.blocks.tokens import mean_present
-from core.models.labels import EMOTIONS, tasks_of_001
-from core.streams import Batch
+from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
+from affectscope.core.models.blocks.attention import of_present_keys
+from affectscope.core.models.blocks.conformer import Conformer, ConformerConfig
+from affectscope.core.models.blocks.tokens import mean_present
+from affectscope.core.models.labels import EMOTIONS, tasks_of_001
+from affectscope.core.streams import Batch
 
 
 @dataclass(frozen=True)

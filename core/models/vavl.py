@@ -38,13 +38,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
-from core.models.blocks.attention import of_present_keys
-from core.models.blocks.conformer import Conformer, ConformerConfig
-from core.models.blocks.heads import prediction_head
-from core.models.blocks.tokens import mean_present
-from core.models.labels import EMOTIONS, tasks_of_001
-from core.streams import Batch
+from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
+from affectscope.core.models.blocks.attention import of_present_keys
+from affectscope.core.models.blocks.conformer import Conformer, ConformerConfig
+from affectscope.core.models.blocks.heads import prediction_head
+from affectscope.core.models.blocks.tokens import mean_present
+from affectscope.core.models.labels import EMOTIONS, tasks_of_001
+from affectscope.core.streams import Batch
 
 
 @dataclass(frozen=True)

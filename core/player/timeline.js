@@ -1,4 +1,4 @@
-// Reading a timeline (core/timeline.py describes its bytes) and finding things in it.
+// Reading a timeline (core/timeline/timeline.py describes its bytes) and finding things in it.
 
 async function loadTimeline(url, signal) {
   const response = await fetch(url, { signal })

@@ -8,12 +8,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from core.analyzer import Analyzer
-from core.evaluation.grid import Grid, response_grid
-from core.features.extract import Progress, extract
-from core.media import browser_copy, encode, probe, read_frames, read_sound
-from core.perturbation import Perturbation
-from core.timeline import Matrix, Timeline
+from affectscope.core.analyzer import Analyzer
+from affectscope.core.evaluation.grid import Grid, response_grid
+from affectscope.core.features.extract import Progress, extract
+from affectscope.core.media import browser_copy, encode, probe, read_frames, read_sound
+from affectscope.core.perturbation import Perturbation
+from affectscope.core.timeline.timeline import Matrix, Timeline
 
 # In base64 a clip grows by a third: beyond this size that alone would be more than a megabyte.
 _LARGE = 3 << 20
@@ -81,7 +81,7 @@ def light(timeline: Timeline) -> bytes:
 
 
 def _fewer_cells(matrix: Matrix) -> Matrix:
-    """Each cell the mean of its neighbours, as in core/lanes.py."""
+    """Each cell the mean of its neighbours, as in core/timeline/lanes.py."""
     rows, columns = len(matrix.query_times), len(matrix.key_times)
     cells = matrix.values.reshape(-1, rows, columns).astype(np.float32)
     cells = _pooled(_pooled(cells, 1), 2)

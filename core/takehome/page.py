@@ -19,11 +19,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from core import __version__, masking, player
-from core.answers import Answers
-from core.cards import METRICS, Card
-from core.lanes import head_title
-from core.perturbation import FILLING_MEANINGS, FILLING_TITLES, PATTERN_TITLES, Perturbation
+from affectscope.core import __version__, masking, player
+from affectscope.core.export.answers import Answers
+from affectscope.core.library.cards import METRICS, Card
+from affectscope.core.perturbation import FILLING_MEANINGS, FILLING_TITLES, PATTERN_TITLES, Perturbation
+from affectscope.core.timeline.lanes import head_title
 
 _HERE = Path(__file__).parent
 _PAGES = Environment(loader=FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True)

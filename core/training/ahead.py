@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from core.checkpoints import Normaliser
-from core.features.packed import PackedStreams, Place, from_pixels, read
-from core.features.shards import Reading
-from core.models.base import ModelSpec
-from core.streams import Batch
+from affectscope.core.checkpoints.saved import Normaliser
+from affectscope.core.features.stored.packed import PackedStreams, Place, from_pixels, read
+from affectscope.core.features.stored.shards import Reading
+from affectscope.core.models.base import ModelSpec
+from affectscope.core.streams import Batch
 
 # Batches that the system is told of before they are read: some ten megabytes each.
 AHEAD = 3

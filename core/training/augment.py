@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from core.streams import Batch
+from affectscope.core.streams import Batch
 
 
 def jitter(batch: Batch, frame: float, clip: float) -> Batch:

@@ -1,6 +1,6 @@
 """Train in the background: start a run, stop it, let it go on. The run outlives whoever started it.
 
-``python -m core.training.background FOLDER`` is that run: it waits for its turn on its device, and then is `affectscope train`.
+``python -m affectscope.core.training.background FOLDER`` waits for its turn on its device, and then is `affectscope train`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pathlib import Path
 
 import psutil
 
-from core.errors import UserError
-from core.features import sealed
-from core.features.stamps import stamp
-from core.training import runs
-from core.training.runs import Order, Run
+from affectscope.core import house
+from affectscope.core.cache import sealed
+from affectscope.core.cache.stamps import stamp
+from affectscope.core.errors import UserError
+from affectscope.core.training import runs
+from affectscope.core.training.runs import Order, Run
 
-_HOUSE = Path(__file__).parents[2]
-_COMMAND = (sys.executable, "-m", "core.training.background")
+_COMMAND = house.python("affectscope.core.training.background")
 _MOST = 8
 _MOST_EPOCHS, _LARGEST_RATE, _LARGEST_SEED = 10_000, 10.0, 2**31 - 1
 _POLL = 1.0
@@ -47,8 +47,8 @@ def regimes(system: str, preset: str) -> tuple[str, ...]:
     """The regimes that a system can be trained by, its own first: others ask for parts that it does not have."""
     import torch
 
-    from core.models.base import MODELS
-    from core.training.recipes import DEMO, PAPER, recipe
+    from affectscope.core.models.base import MODELS
+    from affectscope.core.training.recipes import DEMO, PAPER, recipe
 
     own = [recipe(system, preset).regime] + [known[system].regime for known in (DEMO, PAPER) if system in known]
     with torch.device("meta"):
@@ -62,11 +62,11 @@ def check(order: Order) -> Order:
     Raises:
         UserError: when it names something that there is not, or a setting makes no sense.
     """
-    from core.corpora import is_named, open_corpus
-    from core.models.base import MODELS, choose_preset
-    from core.training.regimes import REGIMES
-    from core.training.run import fitted
-    from core.training.splits import parted
+    from affectscope.core.corpora import is_named, open_corpus
+    from affectscope.core.models.base import MODELS, choose_preset
+    from affectscope.core.training.regimes import REGIMES
+    from affectscope.core.training.run import fitted
+    from affectscope.core.training.splits import parted
 
     choose_preset(MODELS[order.system].presets(), order.preset)
     if not REGIMES[order.regime]:
@@ -178,11 +178,12 @@ def _new_folder(order: Order, taken: set[str]) -> Path:
 
 
 def _launch(folder: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(_HOUSE), "PYTHONUNBUFFERED": "1"}
+    environment = house.environment(PYTHONUNBUFFERED="1")
     with (folder / "log.txt").open("ab") as log:
         one = subprocess.Popen(
             [*_COMMAND, str(folder)],
-            cwd=_HOUSE, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            cwd=house.ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log,
+            stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     began = psutil.Process(one.pid).create_time()
     sealed.write_kept(folder / "process.json", {"pid": one.pid, "began": began, "queued": time.time()})
@@ -217,7 +218,7 @@ def _train(order: Order, folder: Path) -> int:
     out = folder / f"{folder.name}.safetensors"
     sys.argv = ["affectscope", *order.arguments(out), f"--progress={folder / 'progress.jsonl'}", "--resume"]
     try:
-        runpy.run_module("core.cli", run_name="__main__")
+        runpy.run_module("affectscope", run_name="__main__")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     if out.is_file():

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.models.base import ModelOutput, ModelSpec
-from core.training.losses import batch_ccc_loss, ccc_loss, l1_loss, shared_loss
+from affectscope.core.models.base import ModelOutput, ModelSpec
+from affectscope.core.training.losses import batch_ccc_loss, ccc_loss, l1_loss, shared_loss
 
 
 def head_weights(spec: ModelSpec) -> dict[str, float]:

@@ -10,14 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from core.checkpoints import Normaliser
-from core.errors import UserError
-from core.features.encoders import MiniXception
-from core.features.packed import PackedStreams, Place
-from core.models.base import ModelSpec
-from core.models.inputs import model_streams
-from core.streams import Batch, Clip, Stream, clock_times
-from core.training.ahead import AheadLoader, PackedBatches
+from affectscope.core.checkpoints.saved import Normaliser
+from affectscope.core.errors import UserError
+from affectscope.core.features.extractors.encoders import MiniXception
+from affectscope.core.features.stored.packed import PackedStreams, Place
+from affectscope.core.models.base import ModelSpec
+from affectscope.core.models.inputs import model_streams
+from affectscope.core.streams import Batch, Clip, Stream, clock_times
+from affectscope.core.training.ahead import AheadLoader, PackedBatches
 
 # Between rendered and recorded faces the maps shift from person to person as much as from emotion to emotion; the encoder's own
 # probabilities hardly do. At a twentieth of their weight the maps refine an answer and do not make it. Measured with logistic

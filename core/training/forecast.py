@@ -12,19 +12,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from core.corpora import Corpus, open_corpus
-from core.errors import UserError
-from core.features import sealed
-from core.features.clips import load_clips
-from core.features.store import cache_root, key_of
-from core.models.base import MODELS
-from core.training import runs
-from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
-from core.training.loop import frozen
-from core.training.regimes import REGIMES
-from core.training.run import fitted, set_prior
-from core.training.runs import Order
-from core.training.splits import SPLITS
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root, key_of
+from affectscope.core.corpora import Corpus, open_corpus
+from affectscope.core.errors import UserError
+from affectscope.core.features.clips import load_clips
+from affectscope.core.models.base import MODELS
+from affectscope.core.training import runs
+from affectscope.core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
+from affectscope.core.training.loop import frozen
+from affectscope.core.training.regimes import REGIMES
+from affectscope.core.training.run import fitted, set_prior
+from affectscope.core.training.runs import Order
+from affectscope.core.training.splits import SPLITS
 
 FEW_CLIPS, FEW_CLASS_CLIPS, FEW_SPEAKERS, FEW_TESTED = 200, 30, 4, 50
 # Forward alone, against forward and backward.

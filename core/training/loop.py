@@ -30,14 +30,14 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from core.errors import UserError
-from core.features import sealed
-from core.models.base import AVModel
-from core.streams import Batch
-from core.training.augment import jitter
-from core.training.criteria import answer_loss, head_weights
-from core.training.data import Batches
-from core.training.regimes import Regime
+from affectscope.core.cache import sealed
+from affectscope.core.errors import UserError
+from affectscope.core.models.base import AVModel
+from affectscope.core.streams import Batch
+from affectscope.core.training.augment import jitter
+from affectscope.core.training.criteria import answer_loss, head_weights
+from affectscope.core.training.data import Batches
+from affectscope.core.training.regimes import Regime
 
 T = TypeVar("T")
 

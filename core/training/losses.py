@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.errors import UserError
-from core.models.base import ModelOutput
-from core.models.blocks.tokens import mean_present
+from affectscope.core.errors import UserError
+from affectscope.core.models.base import ModelOutput
+from affectscope.core.models.blocks.tokens import mean_present
 
 # 004, section 3.4: the side of neutral on which an emotion lies.
 POLARITY = {

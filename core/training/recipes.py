@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from core.training.loop import TrainConfig
+from affectscope.core.training.loop import TrainConfig
 
 
 @dataclass(frozen=True)

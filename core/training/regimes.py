@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.models.affect_transformer import SEQUENCE
-from core.models.base import AVModel
-from core.registry import Registry
-from core.streams import Batch
-from core.training.criteria import answer_loss, one_loss
-from core.training.losses import emotion_loss, reconstruction_loss, triplet_loss
+from affectscope.core.models.affect_transformer import SEQUENCE
+from affectscope.core.models.base import AVModel
+from affectscope.core.registry import Registry
+from affectscope.core.streams import Batch
+from affectscope.core.training.criteria import answer_loss, one_loss
+from affectscope.core.training.losses import emotion_loss, reconstruction_loss, triplet_loss
 
 MODALITIES = ("audio", "visual")
 

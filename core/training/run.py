@@ -13,21 +13,22 @@ import torch
 from lightning_fabric import seed_everything
 from torch import Tensor
 
-from core import __version__, checkpoints
-from core.checkpoints import Checkpoint
-from core.corpora import Corpus, open_corpus
-from core.errors import UserError
-from core.evaluation.metrics import evaluate
-from core.features.clips import load_clips, packed_clips
-from core.features.extract import DEFAULT_SETS, SETS
-from core.features.packed import PackedSet, choose_sets
-from core.models import catalogue
-from core.models.base import MODELS, AVModel, ModelSpec
-from core.streams import Clip
-from core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
-from core.training.loop import TrainConfig, explained, forget, is_first, train
-from core.training.regimes import REGIMES
-from core.training.splits import parted
+from affectscope.core import __version__
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.checkpoints.saved import Checkpoint
+from affectscope.core.corpora import Corpus, open_corpus
+from affectscope.core.errors import UserError
+from affectscope.core.features.clips import load_clips, packed_clips
+from affectscope.core.features.extract import DEFAULT_SETS, SETS
+from affectscope.core.features.stored.packed import PackedSet, choose_sets
+from affectscope.core.metrics.metrics import evaluate
+from affectscope.core.models import catalogue
+from affectscope.core.models.base import MODELS, AVModel, ModelSpec
+from affectscope.core.streams import Clip
+from affectscope.core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
+from affectscope.core.training.loop import TrainConfig, explained, forget, is_first, train
+from affectscope.core.training.regimes import REGIMES
+from affectscope.core.training.splits import parted
 
 Report = Callable[[str, float], None]
 

@@ -20,8 +20,8 @@ from typing import Any, Literal
 
 import psutil
 
-from core.features import sealed
-from core.features.store import cache_root
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root
 
 State = Literal["waiting", "running", "stopped", "done", "failed"]
 _LINES = 12

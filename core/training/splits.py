@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from core.errors import UserError
+from affectscope.core.errors import UserError
 
 SPLITS = ("train", "development", "test")
 

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 import streamlit as st
 
-from app.own import parts, store
-from core import checkpoints, corpora
-from core.analyzer import Analysis
-from core.corpora import Corpus
+from affectscope.app.own import parts, store
+from affectscope.core import corpora
+from affectscope.core.analyzer import Analysis
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.corpora import Corpus
 from tests.app import fake
 
 MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
@@ -61,7 +62,7 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clips: Path):
     """The app's main script, with everything behind it made up."""
     from streamlit.testing.v1 import AppTest
 
-    from app.services import known
+    from affectscope.app.services import known
 
     table = pd.DataFrame(
         {

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from core.timeline import Event, Heatmap, Lane, Matrix, Timeline
+from affectscope.core.timeline.timeline import Event, Heatmap, Lane, Matrix, Timeline
 
 FPS = 25
 RATE = 16_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from app import shelf
+from affectscope.app.serving import shelf
 
 
 def mounted(app) -> dict[str, Any]:

@@ -14,15 +14,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
-from app import address, services, session, tour
-from app.embeddings import choices
-from app.embeddings.choices import Drawing, Pick
-from app.failures import lists, views
-from app.masking import state
-from app.places import PAGES
-from app.services import known
-from core import checkpoints
-from core.training import forecast
+from affectscope.app import services
+from affectscope.app.common import address, session, tour
+from affectscope.app.common.places import PAGES
+from affectscope.app.embeddings import choices
+from affectscope.app.embeddings.choices import Drawing, Pick
+from affectscope.app.failures import lists, views
+from affectscope.app.masking import state
+from affectscope.app.services import known
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.training import forecast
 from tests.app.conftest import FakeAnalyzer
 from tests.app.test_embeddings import survey
 from tests.app.test_failures import made as answered

@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from app import shelf
-from app.own import store
-from app.services import known
-from core import checkpoints, corpora, media
-from core.errors import UserError
+from affectscope.app.own import store
+from affectscope.app.services import known
+from affectscope.app.serving import shelf
+from affectscope.core import corpora, media
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.errors import UserError
 from tests.app import fake
 from tests.app.lists import listed
 from tests.media_files import tone, two_tracks

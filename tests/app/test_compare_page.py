@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from app import second, services
-from app.services import known
-from core import checkpoints
-from core.features import sealed
-from core.timeline import Timeline
+from affectscope.app import services
+from affectscope.app.compare import second
+from affectscope.app.services import known
+from affectscope.core.cache import sealed
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.timeline.timeline import Timeline
 from tests.app import fake
 from tests.app.conftest import FakeAnalyzer
 from tests.app.test_failures import answers, made

@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from app import jobs, services, session
-from core.corpora.known import Known, remember
-from core.errors import UserError
+from affectscope.app import services
+from affectscope.app.common import jobs, session
+from affectscope.core.corpora.known import Known, remember
+from affectscope.core.errors import UserError
 from tests.app.lists import listed, named
 from tests.app.test_failures import shown
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app import shelf, thumbs
-from app.own import store
-from app.services import analyses
-from core import media
-from core.analyzer import Analysis
-from core.errors import UserError
-from core.features import sealed
-from core.timeline import Lane, Timeline
+from affectscope.app.own import store
+from affectscope.app.services import analyses
+from affectscope.app.serving import shelf, thumbs
+from affectscope.core import media
+from affectscope.core.analyzer import Analysis
+from affectscope.core.cache import sealed
+from affectscope.core.errors import UserError
+from affectscope.core.timeline.timeline import Lane, Timeline
 from tests.app import fake
 from tests.damage import MISS, Read, outcomes, said
 
@@ -122,7 +122,7 @@ def test_a_label_survives_a_fault_and_the_fault_is_said(tmp_path: Path, clips: P
 
 
 def test_a_damaged_clip_of_ones_own_is_one_sentence_and_is_taken_in_again(clips: Path) -> None:
-    from app import services
+    from affectscope.app import services
 
     content = (clips / "first.mp4").read_bytes()
     clip_id = store.save("party.mp4", io.BytesIO(content))

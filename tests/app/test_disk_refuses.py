@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from app import jobs, thumbs
-from app.own import store
-from app.services import known
-from core import notes
-from core.features import disk, sealed
-from core.notes import Note
+from affectscope.app.common import jobs
+from affectscope.app.own import store
+from affectscope.app.services import known
+from affectscope.app.serving import thumbs
+from affectscope.core.cache import disk, sealed
+from affectscope.core.notebook import notes
+from affectscope.core.notebook.notes import Note
 from tests.app.conftest import FakeAnalyzer
 from tests.app.test_clip_page import player_data
 

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app import services
-from app.embeddings import choices, data
-from app.embeddings.choices import Pick
-from core.analysis import atlas
-from core.analysis.atlas import Drawing
-from core.survey import Survey
+from affectscope.app import services
+from affectscope.app.embeddings import choices, data
+from affectscope.app.embeddings.choices import Pick
+from affectscope.core.analysis import atlas
+from affectscope.core.analysis.atlas import Drawing
+from affectscope.core.inference.survey import Survey
 from tests.app import fake
 
 LASSO = Pick("lasso", "m", "shared 1", Drawing("UMAP", 3), ((1, -2), (3, 4), (5, 6)))
@@ -159,7 +159,7 @@ def test_a_better_map_takes_over_from_pca(page, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_own_clip_is_placed_and_not_refitted(page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from app.own import store
+    from affectscope.app.own import store
 
     file = fake.clip(tmp_path / "mine.mp4", seconds=1.0)
     with file.open("rb") as opened:

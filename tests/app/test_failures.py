@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app import services
-from app.services import surveys
-from core import cards, notes
-from core.features.store import cache_root, content_hash
-from core.notes import Note
-from core.survey import Survey, key_of_survey
+from affectscope.app import services
+from affectscope.app.services import surveys
+from affectscope.core.cache.store import cache_root, content_hash
+from affectscope.core.inference.survey import Survey, key_of_survey
+from affectscope.core.library import cards
+from affectscope.core.notebook import notes
+from affectscope.core.notebook.notes import Note
 from tests.app import fake
 
 HEADS = ("av", "audio", "visual")

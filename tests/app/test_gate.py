@@ -10,11 +10,11 @@ from urllib.parse import quote
 import pytest
 from starlette.responses import PlainTextResponse
 
-from app import shelf
-from app.doorway import link
-from app.gate import Gate, headers, hosts, visitors
-from app.gate.terms import Terms
-from app.server import ROUTES
+from affectscope.app.gate import Gate, headers, hosts, visitors
+from affectscope.app.gate.terms import Terms
+from affectscope.app.server import ROUTES
+from affectscope.app.serving import shelf
+from affectscope.app.serving.doorway import link
 
 TOKEN = "a-token-nobody-guesses"
 LOCAL = Terms(frozenset({"127.0.0.1"}), port=8501)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import streamlit as st
 
-from app.gate.terms import HOSTS, Terms, check
-from app.gate.terms import TOKEN as CHOSEN
-from app.gate.terms import terms as read
-from core.cli import dashboard
-from core.errors import UserError
+from affectscope.app.gate.terms import HOSTS, Terms, check
+from affectscope.app.gate.terms import TOKEN as CHOSEN
+from affectscope.app.gate.terms import terms as read
+from affectscope.core.cli import dashboard
+from affectscope.core.errors import UserError
 
 TOKEN = "a-token-nobody-guesses"
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from app import services
-from app.library import data, drops, view
-from core import notes
-from core.imports import guarded, shelf
-from core.imports.intake import Options, take_in
-from core.imports.model import NO_HEATMAPS, UNASKED
-from core.notes import Note
+from affectscope.app import services
+from affectscope.app.library import data, drops, view
+from affectscope.core.imports import guarded, shelf
+from affectscope.core.imports.intake import Options, take_in
+from affectscope.core.imports.model import NO_HEATMAPS, UNASKED
+from affectscope.core.notebook import notes
+from affectscope.core.notebook.notes import Note
 from tests.app import fake
 from tests.app.test_failures import shown
 from tests.app.test_library import send, sheets
@@ -156,7 +156,7 @@ def test_two_models_of_a_table_are_compared(page) -> None:
 
 
 def _merged() -> Path:
-    from core.features.store import cache_root
+    from affectscope.core.cache.store import cache_root
 
     (path,) = (cache_root() / "compared").glob("*.aft")
     return path

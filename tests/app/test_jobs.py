@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from app import jobs
-from core.errors import UserError
+from affectscope.app.common import jobs
+from affectscope.core.errors import UserError
 
 
 def test_work_runs_once_while_it_lasts() -> None:

@@ -13,14 +13,17 @@ import streamlit as st
 import torch
 from starlette.requests import Request
 
-from app import jobs, services
-from app.library import data, drops, view
-from app.services import surveys
-from core import checkpoints, corpora, devices, library
-from core.admit import Report, examine
-from core.corpora.known import known
-from core.features.store import write_atomically
-from core.models.auxformer import AuxFormer, AuxFormerConfig
+from affectscope.app import services
+from affectscope.app.common import jobs
+from affectscope.app.library import data, drops, view
+from affectscope.app.services import surveys
+from affectscope.core import corpora, devices
+from affectscope.core.cache.store import write_atomically
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.checkpoints.admit import Report, examine
+from affectscope.core.corpora.known import known
+from affectscope.core.library import dropped as library
+from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 from tests.app.test_failures import made
 
 PAGE = "../pages/library.py"
@@ -283,7 +286,7 @@ def test_a_refusal_names_what_is_listed_and_counted() -> None:
 
 def test_a_model_elsewhere_is_asked_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """No GPU here: another name for the CPU shows that questions go there and answers come back."""
-    from core.streams import Batch
+    from affectscope.core.streams import Batch
 
     model = AuxFormer(AuxFormerConfig(audio_dim=6, visual_dim=9, **SMALL)).eval()
     batch = Batch.of(audio=torch.randn(2, 4, 6), visual=torch.randn(2, 3, 9))

@@ -9,15 +9,15 @@ import pytest
 import streamlit as st
 import torch
 
-from app import jobs
-from app.masking import figure
-from app.services import known
-from core import checkpoints
-from core.analyzer import Analyzer
-from core.checkpoints import Checkpoint, Normaliser
-from core.evaluation import robustness
-from core.features.extract import DEFAULT_SETS
-from core.models.base import MODELS
+from affectscope.app.common import jobs
+from affectscope.app.masking import figure
+from affectscope.app.services import known
+from affectscope.core.analyzer import Analyzer
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
+from affectscope.core.features.extract import DEFAULT_SETS
+from affectscope.core.models.base import MODELS
+from affectscope.core.training import robustness
 from tests.app import fake
 
 PAGE = "../pages/masking.py"
@@ -89,7 +89,7 @@ def page(app, monkeypatch: pytest.MonkeyPatch):
 
 
 def grid_of(data: dict) -> dict:
-    from app import shelf
+    from affectscope.app.serving import shelf
 
     content = shelf.content("grids", data["grid_url"].removeprefix("/grids/"))
     assert content
@@ -203,7 +203,7 @@ def test_a_mean_that_nobody_knows_is_one_sentence(page, monkeypatch) -> None:
 
 
 def test_curves_wait_for_a_press_and_come_back_from_disk(page, monkeypatch) -> None:
-    from app.masking import data
+    from affectscope.app.masking import data
     from tests.core.evaluation.test_robustness import table
 
     monkeypatch.setattr(data, "measure", lambda *_: table().rename(columns={"accuracy": "micro_f1"}))

@@ -9,11 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from app import services, thumbs
-from app.own import removal, store
-from core import media
-from core.errors import UserError
-from core.features.store import content_hash, of_clip
+from affectscope.app import services
+from affectscope.app.own import removal, store
+from affectscope.app.serving import thumbs
+from affectscope.core import media
+from affectscope.core.cache.store import content_hash, of_clip
+from affectscope.core.errors import UserError
 from tests.app import fake
 from tests.media_files import clip
 
@@ -57,7 +58,7 @@ def test_ids_never_become_paths(clip_id: str) -> None:
 
 
 def test_what_browsers_cannot_play_is_copied(clips: Path, tmp_path: Path) -> None:
-    from core import media
+    from affectscope.core import media
 
     odd = tmp_path / "odd.mkv"
     media.encode(tmp_path / "odd.mp4", media.read_frames(clips / "first.mp4"), None, 25)
@@ -160,7 +161,7 @@ def test_what_a_corpus_shares_stays(app, clips: Path, cache: Path) -> None:
 
 
 def test_another_stretch_forgets_the_one_before(app, cache: Path, tmp_path: Path) -> None:
-    from app.own import stretches
+    from affectscope.app.own import stretches
 
     film = fake.clip(tmp_path / "film.mp4", seconds=2, size=(64, 64))
     clip_id = store.save("film.mp4", io.BytesIO(film.read_bytes()))

@@ -12,13 +12,13 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from app import jobs
-from app.gate import Gate, visitors
-from app.gate.terms import Terms
-from app.library import drops
-from app.own import store
-from app.server import ROUTES
-from core.errors import UserError
+from affectscope.app.common import jobs
+from affectscope.app.gate import Gate, visitors
+from affectscope.app.gate.terms import Terms
+from affectscope.app.library import drops
+from affectscope.app.own import store
+from affectscope.app.server import ROUTES
+from affectscope.core.errors import UserError
 
 ON = Terms(frozenset({"lab"}), everywhere=True, token="a-token-nobody-guesses", port=8501)
 
@@ -72,8 +72,9 @@ def ask(path: str, of: str, method: str = "GET", body: bytes = b"") -> tuple[int
 
 
 def test_nobody_else_sees_or_fetches_a_clip_or_what_belongs_to_it(act, clips: Path) -> None:
-    from app import services, shelf
-    from app.services.analyses import timeline_url
+    from affectscope.app import services
+    from affectscope.app.services.analyses import timeline_url
+    from affectscope.app.serving import shelf
 
     act("anna")
     ticket = drops.ticket()

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from app import jobs
-from app.services import surveys
-from core.errors import UserError
+from affectscope.app.common import jobs
+from affectscope.app.services import surveys
+from affectscope.core.errors import UserError
 
 CORPUS = SimpleNamespace(name="made", table=range(3))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.text import markdown
+from affectscope.core.text import markdown
 
 ROOT = Path(__file__).parents[2]
 # What Streamlit shows as Markdown: the first argument of these, and some arguments of all.
@@ -89,7 +89,9 @@ def modules() -> list[Path]:
 def test_pages_say_nothing_from_outside_as_markdown(path: Path) -> None:
     source = path.read_text(encoding="utf-8").splitlines()
     lines = [f"{path.name}:{line}: {source[line - 1].strip()}" for line in faults("\n".join(source))]
-    assert not lines, "say it through app.say, or escape it with core.text.markdown:\n" + "\n".join(lines)
+    assert not lines, (
+        "say it through affectscope.app.common.say, or escape it with affectscope.core.text.markdown:\n" + "\n".join(lines)
+    )
 
 
 @pytest.mark.parametrize(

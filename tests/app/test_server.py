@@ -14,12 +14,12 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from app import shelf
-from app.library import drops
-from app.own import store
-from app.server import ROUTES
-from core import media
-from core.features import sealed
+from affectscope.app.library import drops
+from affectscope.app.own import store
+from affectscope.app.server import ROUTES
+from affectscope.app.serving import shelf
+from affectscope.core import media
+from affectscope.core.cache import sealed
 from tests.media_files import tone
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.session import STRONGEST, Selection, from_query, to_query
+from affectscope.app.common.session import STRONGEST, Selection, from_query, to_query
 
 FULL = Selection(
     "demo", "clip 7&x", "auxformer", "fear", {"map.method": "t-SNE", "masking.audio": "0.3"},

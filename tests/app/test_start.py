@@ -18,13 +18,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app import skeleton, starting
-from app.doorway import url_of
-from app.places import FIRST, PAGES
+from affectscope.app import skeleton
+from affectscope.app.common.places import FIRST, PAGES
+from affectscope.app.serving import starting
+from affectscope.app.serving.doorway import url_of
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
-APP = ("-m", "core.cli", "app")
+APP = ("-m", "affectscope", "app")
 BARE = ("-m", "streamlit", "run", str(ROOT / "app" / "server.py"))
 
 
@@ -178,12 +179,15 @@ def loaded(code: str, *modules: str) -> list[str]:
 
 
 def test_the_server_stands_before_anything_heavy_is_loaded():
-    code = "import app.server, app.session, app.skeleton, app.tour"
-    assert loaded(code, "app.skeleton", "torch", "pandas", "cv2", "av", "sklearn", "scipy", "app.services") == ["app.skeleton"]
+    code = "import affectscope.app.server, affectscope.app.common.session, affectscope.app.skeleton, affectscope.app.common.tour"
+    assert loaded(
+        code, "affectscope.app.skeleton", "torch", "pandas", "cv2", "av", "sklearn", "scipy", "affectscope.app.services"
+    ) == ["affectscope.app.skeleton"]
 
 
 def test_the_first_clip_needs_none_of_what_takes_seconds_to_import():
-    code = "from app import choose, export, notebook, services, watch; services.analyzer('auxformer')"
+    code = "from affectscope.app import export, notebook, services; from affectscope.app.common import choose, watch; "
+    code += "services.analyzer('auxformer')"
     others = ("torchvision", "sklearn", "torch._dynamo", "umap", "librosa", "lightning_fabric", "matplotlib")
     assert loaded(code, "torch", *others) == ["torch"]
 

@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from app import tidy
-from app.own import store
+from affectscope.app.own import store
+from affectscope.app.serving import tidy
 
 DAY = 24 * 3600
 

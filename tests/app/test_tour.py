@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app import tour
-from app.places import PAGES
+from affectscope.app.common import tour
+from affectscope.app.common.places import PAGES
 
 
 def words(app) -> str:

@@ -10,11 +10,11 @@ import pandas as pd
 import psutil
 import pytest
 
-from app import services
-from app.training import curves, outlook, watch
-from core.features import sealed
-from core.training import background, forecast, runs, splits
-from core.training.runs import Order, Run
+from affectscope.app import services
+from affectscope.app.training import curves, outlook, watch
+from affectscope.core.cache import sealed
+from affectscope.core.training import background, forecast, runs, splits
+from affectscope.core.training.runs import Order, Run
 
 PAGE = "../pages/train.py"
 ORDER = Order("auxformer", "demo", "demo", "optimised", 4, 1.5e-3, 0)

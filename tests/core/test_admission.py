@@ -11,12 +11,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from core import checkpoints, guard
-from core.admit import examine
-from core.cli import app
-from core.errors import UserError
-from core.models.auxformer import AuxFormer, AuxFormerConfig
-from core.models.mult import MulT
+from affectscope.core import house
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.checkpoints.admit import examine
+from affectscope.core.cli import app
+from affectscope.core.errors import UserError
+from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
+from affectscope.core.models.mult import MulT
 from tests import public_states as public
 from tests.reference import SHARED
 
@@ -61,7 +62,7 @@ def test_the_case_of_a_config_that_cannot_run(tmp_path: Path) -> None:
 def test_what_is_tried_in_the_process_that_reads_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     code = (
-        "import os, sys, socket\nfrom pathlib import Path\nfrom core import guard\n"
+        "import os, sys, socket\nfrom pathlib import Path\nfrom affectscope.core.files import guard\n"
         f"guard.confine([Path({str(tmp_path / 'in')!r})], [Path({str(tmp_path / 'out')!r})])\n"
         "def refused(call):\n    try:\n        call()\n    except PermissionError:\n        return True\n"
         f"os.makedirs({str(tmp_path / 'out')!r})\n"
@@ -75,7 +76,7 @@ def test_what_is_tried_in_the_process_that_reads_is_refused(tmp_path: Path) -> N
         "assert refused(lambda: socket.create_connection(('127.0.0.1', 9)))\n"
         f"assert refused(lambda: os.remove({str(tmp_path / 'in')!r}))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=guard.ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=house.ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from core import checkpoints, export, media
-from core.analyzer import Analyzer
-from core.corpora import bundled
-from core.errors import UserError
-from core.evaluation.grid import answer_to
-from core.features.extract import extract
-from core.features.store import FeatureStore
-from core.models.auxformer import AuxFormer
-from core.perturbation import Perturbation
+from affectscope.core import media
+from affectscope.core.analyzer import Analyzer
+from affectscope.core.cache.store import FeatureStore
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.corpora import bundled
+from affectscope.core.errors import UserError
+from affectscope.core.evaluation.grid import answer_to
+from affectscope.core.export import files as export
+from affectscope.core.features.extract import extract
+from affectscope.core.models.auxformer import AuxFormer
+from affectscope.core.perturbation import Perturbation
 from tests.media_files import clip, malformed, tone
 from tests.reference import SHARED
 

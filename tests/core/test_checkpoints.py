@@ -9,10 +9,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from core import checkpoints
-from core.errors import UserError
-from core.models.auxformer import AuxFormer, AuxFormerConfig
-from core.weights import unwrapped
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.errors import UserError
+from affectscope.core.files.weights import unwrapped
+from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 
 SMALL = AuxFormerConfig(audio_dim=6, visual_dim=9, width=8, heads=2, layers=1, aux_hidden=(12, 10))
 

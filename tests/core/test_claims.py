@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core.experiments import claims, plan
-from core.experiments.claims import Claim, Part, Place, compare, overall
-from core.experiments.report import Filled
+from affectscope.core.experiments import claims, plan
+from affectscope.core.experiments.claims import Claim, Part, Place, compare, overall
+from affectscope.core.experiments.report import Filled
 
 # Differences 0.1, 0.2, 0.3: t = 0.2 / (0.1 / sqrt(3)) = 3.46 at 2 degrees of freedom, one-tailed p = 0.037.
 HIGH, LOW = (0.6, 0.8, 1.0), (0.5, 0.6, 0.7)

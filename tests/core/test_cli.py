@@ -10,9 +10,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from core import checkpoints, cli
-from core.media import read_sound
-from core.models.auxformer import AuxFormer
+from affectscope.core import cli
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.media import read_sound
+from affectscope.core.models.auxformer import AuxFormer
 from tests.media_files import clip, tone, two_tracks
 
 run = CliRunner()
@@ -130,13 +131,15 @@ def test_a_users_error_is_one_sentence_without_a_traceback(tmp_path, monkeypatch
 
 
 def test_core_does_not_import_streamlit():
-    code = "import sys, core.analyzer, core.cli, core.export, core.training.run; sys.exit('streamlit' in sys.modules)"
+    rooms = ", ".join(f"affectscope.core.{room}" for room in ("analyzer", "cli", "export.files", "training.run"))
+    code = f"import sys, {rooms}; sys.exit('streamlit' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_analyze_imports_what_it_runs():
     heavy = "{'pandas', 'scipy', 'sklearn', 'umap', 'plotly', 'torchmetrics', 'lightning', 'moviepy', 'streamlit'}"
-    imports = "import sys, core.checkpoints, core.analyzer, core.cli.analysis, core.stretch"
-    code = f"{imports}; sys.exit(repr({heavy} & set(sys.modules)))"
+    rooms = ("checkpoints.saved", "analyzer", "cli.analysis", "media.stretch")
+    imports = ", ".join(f"affectscope.core.{room}" for room in rooms)
+    code = f"import sys, {imports}; sys.exit(repr({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.stderr.strip() == "set()"

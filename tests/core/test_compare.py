@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core import export
-from core.compare import agreement, apart, difference, disagreements, merged
-from core.survey import Survey
-from core.timeline import Heatmap, Lane, Matrix, Timeline
+from affectscope.core.export import files as export
+from affectscope.core.inference.survey import Survey
+from affectscope.core.timeline.compare import agreement, apart, difference, disagreements, merged
+from affectscope.core.timeline.timeline import Heatmap, Lane, Matrix, Timeline
 from tests.media_files import clip
 
 TIMES = np.array([0.0, 0.04])

@@ -14,29 +14,32 @@ import pytest
 import safetensors.numpy
 import torch
 
-from core import checkpoints, library, notes
-from core.analysis import atlas
-from core.checkpoints import Normaliser
-from core.corpora import known, lengths, moseipickles
-from core.corpora.demo.truth import Truth
-from core.corpora.known import Known
-from core.errors import UserError
-from core.evaluation import robustness
-from core.experiments.cells import Cell
-from core.features import packing, sealed, stamps
-from core.features.packed import PackedSet
-from core.features.packing import Packing
-from core.features.sets import FEATURE_SETS
-from core.features.store import FeatureStore, read_arrays
-from core.imports import shelf
-from core.imports.intake import Options, take_in
-from core.imports.model import Imported
-from core.library import Entry
-from core.models.base import MODELS
-from core.surveyed import Survey
-from core.training import background, forecast, loop, runs
-from core.training.loop import Progress, TrainConfig
-from core.training.runs import Order
+from affectscope.core.analysis import atlas
+from affectscope.core.cache import sealed, stamps
+from affectscope.core.cache.store import FeatureStore, read_arrays
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.checkpoints.saved import Normaliser
+from affectscope.core.corpora import known, lengths
+from affectscope.core.corpora.demo.truth import Truth
+from affectscope.core.corpora.known import Known
+from affectscope.core.corpora.mosei import pickles as moseipickles
+from affectscope.core.errors import UserError
+from affectscope.core.experiments.cells import Cell
+from affectscope.core.features.sets import FEATURE_SETS
+from affectscope.core.features.stored import packing
+from affectscope.core.features.stored.packed import PackedSet
+from affectscope.core.features.stored.packing import Packing
+from affectscope.core.imports import shelf
+from affectscope.core.imports.intake import Options, take_in
+from affectscope.core.imports.model import Imported
+from affectscope.core.inference.table import Survey
+from affectscope.core.library import dropped as library
+from affectscope.core.library.dropped import Entry
+from affectscope.core.models.base import MODELS
+from affectscope.core.notebook import notes
+from affectscope.core.training import background, forecast, loop, robustness, runs
+from affectscope.core.training.loop import Progress, TrainConfig
+from affectscope.core.training.runs import Order
 from tests.damage import MISS, Read, outcomes, said
 
 KINDS: dict[str, Callable[[Path], tuple[list[Path], Read]]] = {}

@@ -14,14 +14,16 @@ import numpy as np
 import pytest
 import torch
 
-from core import cli, notes
-from core.corpora import known
-from core.corpora.known import Known
-from core.errors import UserError
-from core.features import disk, engines, sealed
-from core.features.refusals import sentence_of
-from core.features.store import FeatureStore, cache_root
-from core.notes import Note
+from affectscope.core import cli
+from affectscope.core.cache import disk, sealed
+from affectscope.core.cache.refusals import sentence_of
+from affectscope.core.cache.store import FeatureStore, cache_root
+from affectscope.core.corpora import known
+from affectscope.core.corpora.known import Known
+from affectscope.core.errors import UserError
+from affectscope.core.features.bulk import engines
+from affectscope.core.notebook import notes
+from affectscope.core.notebook.notes import Note
 
 
 @pytest.fixture(autouse=True)
@@ -166,7 +168,7 @@ def test_the_terminal_says_one_sentence(name, monkeypatch, capsys):
     def refuse():
         raise FAULTS[name]
 
-    monkeypatch.setattr("core.models.catalogue.rows", refuse)
+    monkeypatch.setattr("affectscope.core.models.catalogue.rows", refuse)
     code, err = command(monkeypatch, capsys, "models")
     assert code == 1
     assert err.startswith("Error: ")

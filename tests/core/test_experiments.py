@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from core.analysis.distance import stage_name
-from core.errors import UserError
-from core.evaluation.metrics import classification_metrics, regression_metrics
-from core.experiments import plan, report
-from core.experiments.cells import broken
-from core.experiments.report import Filled
-from core.features.store import key_of
-from core.models.base import MODELS
-from core.models.labels import EMOTIONS
-from core.streams import Clip, Stream
-from core.training.regimes import REGIMES
-from core.training.run import fitted
+from affectscope.core.analysis.distance import stage_name
+from affectscope.core.cache.store import key_of
+from affectscope.core.errors import UserError
+from affectscope.core.experiments import plan, report
+from affectscope.core.experiments.cells import broken
+from affectscope.core.experiments.report import Filled
+from affectscope.core.metrics.metrics import classification_metrics, regression_metrics
+from affectscope.core.models.base import MODELS
+from affectscope.core.models.labels import EMOTIONS
+from affectscope.core.streams import Clip, Stream
+from affectscope.core.training.regimes import REGIMES
+from affectscope.core.training.run import fitted
 
 CONDITION = re.compile(r"whole|cost|map|shared layers|without (audio|visual)|(random|burst|tail) (audio|visual) (0(\.\d+)?|1)")
 COST = {"parameters", "megabytes", "seconds_an_epoch", "epochs", "milliseconds_a_clip"}

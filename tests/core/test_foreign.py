@@ -19,13 +19,14 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from core import checkpoints, foreign
-from core.admit import examine
-from core.cards import read_card
-from core.choices import NO_CHOICES, Choices, answered
-from core.errors import UserError
-from core.streams import Batch
-from core.tensorfiles import read_weights
+from affectscope.core.checkpoints import foreign
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.checkpoints.admit import examine
+from affectscope.core.checkpoints.choices import NO_CHOICES, Choices, answered
+from affectscope.core.errors import UserError
+from affectscope.core.files.tensors import read_weights
+from affectscope.core.library.cards import read_card
+from affectscope.core.streams import Batch
 from tests import public_states as public
 from tests.reference import golden_input, golden_state, goldens, needs_shared
 

@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from core import cli
-from core.corpora import Corpus
-from core.errors import UserError
-from core.imports import clips as clips_of_tables
-from core.imports import read, shelf
-from core.imports.intake import Options, take_in
-from core.imports.model import NO_HEATMAPS, Imported
-from core.surveyed import Survey
+from affectscope.core import cli
+from affectscope.core.corpora import Corpus
+from affectscope.core.errors import UserError
+from affectscope.core.imports import clips as clips_of_tables
+from affectscope.core.imports import read, shelf
+from affectscope.core.imports.intake import Options, take_in
+from affectscope.core.imports.model import NO_HEATMAPS, Imported
+from affectscope.core.inference.table import Survey
 from tests.app import fake
 from tests.media_files import clip as film
 
@@ -246,7 +246,7 @@ def test_media_by_folder_by_path_and_only_media(tmp_path: Path) -> None:
 def test_a_corpus_gives_labels_facts_and_media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = pd.DataFrame({"path": ["a.mp4", "b.mp4"], "label": ["x", "y"], "sex": ["f", "m"]}, index=["a", "b"])
     (tmp_path / "a.mp4").touch()
-    monkeypatch.setattr("core.corpora.open_corpus", lambda name: Corpus("own", tmp_path, table, ("x", "y")))
+    monkeypatch.setattr("affectscope.core.corpora.open_corpus", lambda name: Corpus("own", tmp_path, table, ("x", "y")))
     made = take_in(write(tmp_path / "t.csv", "clip,m.x,m.y\na,1,0\nb,1,0\nc,1,0\n"), Options(corpus="own"), ())
     assert made.problems == ("Row 3: The corpus own has no clip c: choose one from its table.",)
     assert survey("m").table[["label", "sex", "correct"]].to_dict("list") == {
@@ -258,7 +258,7 @@ def test_a_corpus_gives_labels_facts_and_media(tmp_path: Path, monkeypatch: pyte
 def test_the_corpus_beside_is_joined_where_it_lists_every_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = pd.DataFrame({"path": ["a.mp4", "b.mp4"], "label": ["x", "y"]}, index=pd.Index(["a", "b"], name="clip"))
     known = Corpus("own", tmp_path, table, ("x", "y"))
-    monkeypatch.setattr("core.corpora.open_corpus", lambda name: known)
+    monkeypatch.setattr("affectscope.core.corpora.open_corpus", lambda name: known)
     film(tmp_path / "a.mp4")
     text = "clip,m.x,m.y\na,1,0\nb,1,0\n"
     joined = take_in(write(tmp_path / "t.csv", text), Options(beside="own"), ())

@@ -11,11 +11,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from core import admit, checkpoints, library
-from core.admit import Report, examine
-from core.errors import UserError
-from core.layouts import recognise
-from core.models.auxformer import AuxFormer, AuxFormerConfig
+from affectscope.core.checkpoints import admit
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.checkpoints.admit import Report, examine
+from affectscope.core.checkpoints.layouts import recognise
+from affectscope.core.errors import UserError
+from affectscope.core.library import dropped as library
+from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 from tests.reference import golden_state, needs_shared
 
 SMALL = AuxFormerConfig(audio_dim=6, visual_dim=9, width=8, heads=2, layers=1, aux_hidden=(12, 10))

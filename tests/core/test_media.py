@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from core import media
-from core.errors import UserError
+from affectscope.core import media
+from affectscope.core.errors import UserError
 from tests.media_files import clip, ffmpeg, malformed, pattern, raw_container, tone
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import media
+from affectscope.core import media
 from tests.media_files import clip, ffmpeg, joined, raw_container, tone
 
 

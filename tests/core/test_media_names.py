@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import cli, export, media, stretch
-from core.corpora.lengths import length
-from core.corpora.tables import media_files
-from core.errors import UserError
-from core.imports.clips import MEDIA
-from core.media.kinds import SOUND, VIDEO
-from core.timeline import Timeline
+from affectscope.core import cli, media
+from affectscope.core.corpora.lengths import length
+from affectscope.core.corpora.tables import media_files
+from affectscope.core.errors import UserError
+from affectscope.core.export import files as export
+from affectscope.core.imports.clips import MEDIA
+from affectscope.core.media import stretch
+from affectscope.core.media.kinds import SOUND, VIDEO
+from affectscope.core.timeline.timeline import Timeline
 from tests.media_files import clip, ffmpeg, tone
 
 NAMES = [

@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from app import thumbs
-from core import media
+from affectscope.app.serving import thumbs
+from affectscope.core import media
 from tests.media_files import clip, ffmpeg, joined, pattern, raw_container
 
 # a, b, c, d of x' = a x + c y, y' = b x + d y.

@@ -5,12 +5,13 @@ import wave
 import numpy as np
 import pytest
 
-from core import export, media
-from core.errors import UserError
-from core.features.extract import extract
-from core.features.store import FeatureStore
-from core.stretch import cut
-from core.timeline import Timeline
+from affectscope.core import media
+from affectscope.core.cache.store import FeatureStore
+from affectscope.core.errors import UserError
+from affectscope.core.export import files as export
+from affectscope.core.features.extract import extract
+from affectscope.core.media.stretch import cut
+from affectscope.core.timeline.timeline import Timeline
 from tests.media_files import clip, ffmpeg, joined, tone, two_tracks
 
 

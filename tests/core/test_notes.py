@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from core import notes
-from core.errors import UserError
-from core.features import sealed
-from core.notes import Note
+from affectscope.core.cache import sealed
+from affectscope.core.errors import UserError
+from affectscope.core.notebook import notes
+from affectscope.core.notebook.notes import Note
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from core.checkpoints import Checkpoint, Normaliser
-from core.errors import UserError
-from core.models.auxformer import AuxFormer, AuxFormerConfig
-from core.perturbation import PATTERNS, Perturbation, attention_by_frame, gaps, left_of, orders, perturb
-from core.streams import Stream
+from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
+from affectscope.core.errors import UserError
+from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
+from affectscope.core.perturbation import PATTERNS, Perturbation, attention_by_frame, gaps, left_of, orders, perturb
+from affectscope.core.streams import Stream
 
 SMALL = AuxFormerConfig(("anger", "fear"), audio_dim=2, visual_dim=3, width=8, heads=2, layers=1, aux_hidden=(8, 8))
 

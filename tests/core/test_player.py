@@ -3,8 +3,9 @@ import sys
 
 
 def test_browser_code_is_there_without_streamlit():
-    told = "import sys; from core import player; print(len(player.html()), len(player.css()), 'function follow(' in player.js())"
-    told += "; print('streamlit' in sys.modules, 'app' in sys.modules)"
+    told = "import sys; from affectscope.core import player; "
+    told += "print(len(player.html()), len(player.css()), 'function follow(' in player.js())"
+    told += "; print('streamlit' in sys.modules, 'affectscope.app' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
     assert int(said[0]) > 1000
     assert int(said[1]) > 1000
@@ -12,7 +13,7 @@ def test_browser_code_is_there_without_streamlit():
 
 
 def test_single_scripts_can_be_had():
-    from core import player
+    from affectscope.core import player
 
     assert "function classColour(" in player.js("colours.js")
     assert "function follow(" not in player.js("colours.js", "timeline.js")

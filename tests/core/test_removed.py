@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.perturbation import Perturbation
-from core.removed import removed
+from affectscope.core.perturbation import Perturbation
+from affectscope.core.timeline.removed import removed
 
 
 @pytest.mark.parametrize(

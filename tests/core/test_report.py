@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
-from core.notes import Note
-from core.report import Entry, State, case_url, escaped, html, markdown, markdown_zip, strongest, table_csv
-from core.timeline import Heatmap, Timeline
+from affectscope.core.notebook.notes import Note
+from affectscope.core.notebook.report import Entry, State, case_url, escaped, html, markdown, markdown_zip, strongest, table_csv
+from affectscope.core.timeline.timeline import Heatmap, Timeline
 
 EVIL = '<script>alert("x")</script> **bold** [a](javascript:b) `c` ![i](j) <img src=x onerror=y>'
 NOTE = Note(

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from core import export, media
-from core.answers import Answers, HeadAnswer
-from core.compare import merged
-from core.media import encode, read_frames, read_sound
-from core.sheet import Facts, Sheet, fitted
-from core.timeline import Timeline
+from affectscope.core import media
+from affectscope.core.export import files as export
+from affectscope.core.export.answers import Answers, HeadAnswer
+from affectscope.core.export.sheet import Facts, Sheet, fitted
+from affectscope.core.media import encode, read_frames, read_sound
+from affectscope.core.timeline.compare import merged
+from affectscope.core.timeline.timeline import Timeline
 from tests.app import fake
 
 EIGHT = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise", "contempt")
@@ -104,7 +105,7 @@ def test_the_playhead_moves_over_the_lanes() -> None:
 
 
 def test_a_text_that_fits_stays_and_one_that_does_not_ends_in_an_ellipsis() -> None:
-    from core.sheet import _font
+    from affectscope.core.export.sheet import _font
 
     font = _font(12)
     assert fitted("anger", font, 500) == "anger"

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from core import checkpoints, shipped
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.library import shipped
 
 ROOM = Path(__file__).parents[2] / "checkpoints"
 

@@ -8,8 +8,8 @@ import io
 import pandas as pd
 import pytest
 
-from core.spreadsheet import csv_of
-from core.text import spreadsheet_cell
+from affectscope.core.export.spreadsheet import csv_of
+from affectscope.core.text import spreadsheet_cell
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.streams import Batch, Stream
+from affectscope.core.streams import Batch, Stream
 
 
 def stream(frames: int, dim: int = 2) -> Stream:

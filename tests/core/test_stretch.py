@@ -8,8 +8,9 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from core import media, stretch
-from core.errors import UserError
+from affectscope.core import media
+from affectscope.core.errors import UserError
+from affectscope.core.media import stretch
 from tests.media_files import ffmpeg
 
 FPS, SECONDS, BITS = 20, 75, 11

@@ -7,18 +7,18 @@ import pandas as pd
 import pytest
 import torch
 
-from core.analysis.picking import judge, worst_first
-from core.checkpoints import Checkpoint, Normaliser
-from core.corpora import Corpus
-from core.errors import UserError
-from core.features.extract import Extraction
-from core.features.faces import FaceTrack
-from core.features.packed import default_folder
-from core.features.packing import Packing
-from core.features.sets import FEATURE_SETS
-from core.models.base import MODELS, AttentionMap, ModelOutput, over_clip
-from core.streams import Batch, Stream
-from core.survey import Survey, entropy, survey, survey_key
+from affectscope.core.analysis.picking import judge, worst_first
+from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
+from affectscope.core.corpora import Corpus
+from affectscope.core.errors import UserError
+from affectscope.core.features.extract import Extraction
+from affectscope.core.features.extractors.faces import FaceTrack
+from affectscope.core.features.sets import FEATURE_SETS
+from affectscope.core.features.stored.packed import default_folder
+from affectscope.core.features.stored.packing import Packing
+from affectscope.core.inference.survey import Survey, entropy, survey, survey_key
+from affectscope.core.models.base import MODELS, AttentionMap, ModelOutput, over_clip
+from affectscope.core.streams import Batch, Stream
 
 LABELS = ("anger", "happiness", "sadness")
 
@@ -45,7 +45,7 @@ def few(tmp_path, monkeypatch):
         streams = {"audio": stream(14, 130, seed + 50), "visual": visual}
         return Extraction(streams, faces, np.zeros((2, 0)), np.zeros(0), 2.5, ())
 
-    monkeypatch.setattr("core.features.clips.extract", made)
+    monkeypatch.setattr("affectscope.core.features.clips.extract", made)
     return Corpus("few", tmp_path, table, LABELS)
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core import media
-from core.analyzer import Analyzer
-from core.answers import answers
-from core.checkpoints import Checkpoint, Normaliser
-from core.models.auxformer import AuxFormer
-from core.takehome import Home, Model, clip_grid, compact, light, page
-from core.timeline import Matrix, Timeline
+from affectscope.core import media
+from affectscope.core.analyzer import Analyzer
+from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
+from affectscope.core.export.answers import answers
+from affectscope.core.models.auxformer import AuxFormer
+from affectscope.core.takehome import Home, Model, clip_grid, compact, light, page
+from affectscope.core.timeline.timeline import Matrix, Timeline
 from tests.app import fake
 
 

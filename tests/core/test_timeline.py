@@ -4,7 +4,7 @@ import struct
 import numpy as np
 import pytest
 
-from core.timeline import Event, Heatmap, Lane, Matrix, Timeline
+from affectscope.core.timeline.timeline import Event, Heatmap, Lane, Matrix, Timeline
 
 
 def make() -> Timeline:

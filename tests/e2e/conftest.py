@@ -48,9 +48,9 @@ def app_url(cache: Path) -> Iterator[str]:
     """
     import torch
 
-    from core import checkpoints
-    from core.models.vavl import VAVL
-    from core.training import background, runs
+    from affectscope.core.checkpoints import saved as checkpoints
+    from affectscope.core.models.vavl import VAVL
+    from affectscope.core.training import background, runs
 
     torch.manual_seed(0)
     card = {"system": "vavl", "synthetic_training": True}

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from core import media
+from affectscope.core import media
 from tests.e2e.drive import READY, open_player, ready
 
 

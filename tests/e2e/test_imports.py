@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from typer.testing import CliRunner
 
-from core import cli
+from affectscope.core import cli
 from tests.app import fake
 from tests.e2e.drive import click_lane, data, ready
 

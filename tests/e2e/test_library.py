@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from playwright.sync_api import Browser, Page, expect
 
-from core import checkpoints
+from affectscope.core.checkpoints import saved as checkpoints
 from tests import public_states as public
 from tests.e2e.drive import ready
 

@@ -10,7 +10,7 @@ import av
 import pytest
 from playwright.sync_api import Page, expect
 
-from core import corpora
+from affectscope.core import corpora
 from tests.e2e.drive import READY, data, ready, settled
 from tests.media_files import ffmpeg, joined
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from core import corpora, media
+from affectscope.core import corpora, media
 from tests.app import fake
 from tests.e2e.drive import READY, ready
 from tests.e2e.serve import FLAGS, chromium

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from core import player as browser_code
+from affectscope.core import player as browser_code
 from tests.app import fake
 from tests.e2e.drive import PLAY_TO_END, WATCH, click_lane, data, open_player, play_undisturbed, ready, settled
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from core.answers import Answers, HeadAnswer
-from core.evaluation.grid import Grid, Strip
-from core.takehome import Home, Model, page
+from affectscope.core.evaluation.grid import Grid, Strip
+from affectscope.core.export.answers import Answers, HeadAnswer
+from affectscope.core.takehome import Home, Model, page
 from tests.app import fake
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;"

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from core import checkpoints
-from core.admit import _warm, examine
-from core.models.base import MODELS
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.checkpoints.admit import _warm, examine
+from affectscope.core.models.base import MODELS
 from tests import public_states as public
 
 COUNT = 1000

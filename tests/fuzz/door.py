@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from core import guard
+from affectscope.core.files import guard
 
 SECONDS = 10
 # What the door grants a small file.

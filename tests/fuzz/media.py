@@ -61,9 +61,9 @@ def make(random: Random, folder: Path) -> tuple[str, Path]:
 
 def door(source: Path, out: Path) -> str:
     """What `PUT /own` does once a file has arrived, and then what the pages do: a strip of pictures, all frames, all sound."""
-    from app.own import store
-    from core import media
-    from core.errors import UserError
+    from affectscope.app.own import store
+    from affectscope.core import media
+    from affectscope.core.errors import UserError
 
     os.environ["AFFECTSCOPE_CACHE"] = str(out)
     _opened()

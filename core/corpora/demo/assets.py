@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from core.errors import UserError
+from affectscope.core.errors import UserError
 
 MISSING = "building the demo corpus needs the demo extra: run `make corpus-tools`"
 EYES = {"left": "helper-l-eye", "right": "helper-r-eye"}

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.corpora.demo.identities import Group, Identity, people, roster
-from core.corpora.demo.script import Plan, plan
-from core.corpora.demo.truth import Truth
+from affectscope.core.corpora.demo.identities import Group, Identity, people, roster
+from affectscope.core.corpora.demo.script import Plan, plan
+from affectscope.core.corpora.demo.truth import Truth
 
 if TYPE_CHECKING:
-    from core.corpora.demo.render import Scene
+    from affectscope.core.corpora.demo.render import Scene
 
 VERSION = 3
 COLUMNS = (
@@ -73,8 +73,8 @@ def check_tools() -> None:
     """Raise a `UserError` where the packages that only corpus building needs are missing."""
     import importlib.util
 
-    from core.corpora.demo.assets import MISSING
-    from core.errors import UserError
+    from affectscope.core.corpora.demo.assets import MISSING
+    from affectscope.core.errors import UserError
 
     if any(importlib.util.find_spec(name) is None for name in ("anny", "vtkmodules", "espeakng_loader", "av", "cv2")):
         raise UserError(MISSING)
@@ -114,7 +114,7 @@ def make_clip(out: Path, item: Plan, max_frames: int | None = None) -> str:
     """Make one clip, its video last: a clip whose video is there is finished. `max_frames` cuts it short for tests."""
     import cv2
 
-    from core.corpora.demo import encode, expressions, render, voice
+    from affectscope.core.corpora.demo import encode, expressions, render, voice
 
     cv2.setNumThreads(1)
     identity = person(item.speaker)
@@ -152,7 +152,7 @@ def make_clip(out: Path, item: Plan, max_frames: int | None = None) -> str:
 
 def _scene(identity: Identity) -> "Scene":
     """The process's one stage, with this person on it."""
-    from core.corpora.demo.render import Scene
+    from affectscope.core.corpora.demo.render import Scene
 
     if not _SCENES:
         _SCENES.append(Scene(identity))

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from core.corpora.demo.expressions import FPS
+from affectscope.core.corpora.demo.expressions import FPS
 
 
 def write_clip(path: Path, frames: list[np.ndarray], sound: np.ndarray, rate: int, quality: int = 25) -> None:

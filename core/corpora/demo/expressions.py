@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.corpora.demo.puppet import rig
-from core.corpora.demo.script import Plan
+from affectscope.core.corpora.demo.puppet import rig
+from affectscope.core.corpora.demo.script import Plan
 
 FPS = 25
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.corpora.demo.identities import Identity
+from affectscope.core.corpora.demo.identities import Identity
 
 # How far the shell stands off the scalp, in dm, and how far down the forehead it begins (1: low, -1: high).
 STYLES = {
@@ -28,7 +28,7 @@ def grow(
     identity: Identity, template: np.ndarray, neutral: np.ndarray, normals: np.ndarray, masks: dict[str, np.ndarray]
 ) -> tuple[list[Lock], np.ndarray]:
     """The meshes of a person's hair, in the place of the neutral head, and the vertices [M] of the skin that they hide."""
-    from core.corpora.demo.puppet import hash_name, rig
+    from affectscope.core.corpora.demo.puppet import hash_name, rig
 
     thickness, fringe, extra = STYLES[identity.hair_style]
     rng = np.random.default_rng(hash_name(identity.name))
@@ -69,7 +69,7 @@ def _streaks(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _lock(points: np.ndarray, quads: np.ndarray, identity: Identity, places: np.ndarray, rng: np.random.Generator) -> Lock:
-    from core.corpora.demo.puppet import _incidence, normals
+    from affectscope.core.corpora.demo.puppet import _incidence, normals
 
     shade = 1 + 0.3 * _streaks(places, rng)
     colours = np.clip(np.array(identity.hair) * shade[:, None], 0, 1)

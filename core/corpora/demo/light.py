@@ -3,7 +3,7 @@ every pixel draws in half the time."""
 
 import numpy as np
 
-from core.corpora.demo.script import Look
+from affectscope.core.corpora.demo.script import Look
 
 _AMBIENT = 0.19
 # Skin lets light creep round the edge of its shadow.

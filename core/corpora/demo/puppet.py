@@ -10,8 +10,8 @@ from functools import lru_cache
 import numpy as np
 import scipy.sparse as sp
 
-from core.corpora.demo import assets, hair, light
-from core.corpora.demo.identities import Identity
+from affectscope.core.corpora.demo import assets, hair, light
+from affectscope.core.corpora.demo.identities import Identity
 
 # MakeHuman's units are timid for a picture of 256 pixels: a weight of 1 means a strong movement here.
 GAINS = {

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.corpora import base
-from core.corpora.demo.truth import Truth
-from core.corpora.readers import READERS, Options, Reader
-from core.corpora.tables import columns_of, read_table
-from core.errors import UserError
-from core.models.labels import EMOTIONS
+from affectscope.core.corpora import base
+from affectscope.core.corpora.demo.truth import Truth
+from affectscope.core.corpora.readers import READERS, Options, Reader
+from affectscope.core.corpora.tables import columns_of, read_table
+from affectscope.core.errors import UserError
+from affectscope.core.models.labels import EMOTIONS
 
 BUNDLED = Path(__file__).parent / "bundled"
 

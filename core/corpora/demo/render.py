@@ -3,13 +3,13 @@
 import cv2
 import numpy as np
 
-from core.corpora.demo import puppet as puppets
-from core.corpora.demo import skin
-from core.corpora.demo.identities import Identity
-from core.corpora.demo.light import Lamps
-from core.corpora.demo.script import Look
-from core.corpora.demo.stage import Stage, Surface
-from core.corpora.demo.truth import MASK_SIZE
+from affectscope.core.corpora.demo import puppet as puppets
+from affectscope.core.corpora.demo import skin
+from affectscope.core.corpora.demo.identities import Identity
+from affectscope.core.corpora.demo.light import Lamps
+from affectscope.core.corpora.demo.script import Look
+from affectscope.core.corpora.demo.stage import Stage, Surface
+from affectscope.core.corpora.demo.truth import MASK_SIZE
 
 SIZE = 256
 # Drawn larger and averaged down: cheaper than multisampling in a software renderer, and finer.

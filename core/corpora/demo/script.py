@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.corpora.demo.identities import Group, people
+from affectscope.core.corpora.demo.identities import Group, people
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 INTENSITIES = ("low", "medium", "high")

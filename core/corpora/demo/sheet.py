@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from core.corpora.demo.identities import Group, people
-from core.corpora.demo.script import EMOTIONS
-from core.corpora.demo.truth import Truth
-from core.errors import UserError
+from affectscope.core.corpora.demo.identities import Group, people
+from affectscope.core.corpora.demo.script import EMOTIONS
+from affectscope.core.corpora.demo.truth import Truth
+from affectscope.core.errors import UserError
 
 _MARGIN = 28
 
@@ -70,8 +70,8 @@ def expression_sheet(group: Group, out_png: Path, *, side: int = 128) -> Path:
     """Draw every full expression of a group's identities in even light, without a corpus, and write it as one picture."""
     import cv2
 
-    from core.corpora.demo.expressions import full_expression, vector
-    from core.corpora.demo.render import Scene
+    from affectscope.core.corpora.demo.expressions import full_expression, vector
+    from affectscope.core.corpora.demo.render import Scene
 
     cast = people(group)
     sheet = _empty(side, len(cast))

@@ -11,7 +11,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from core.corpora.demo.identities import Identity
+from affectscope.core.corpora.demo.identities import Identity
 
 LEFT, RIGHT, BOTTOM, TOP = -0.8, 0.8, 6.0, 8.6
 SCALE = 160

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from core.corpora.demo.assets import MISSING
-from core.errors import UserError
+from affectscope.core.corpora.demo.assets import MISSING
+from affectscope.core.errors import UserError
 
 RATE = 22_050
 _RETRIEVAL, _PHONEME_EVENTS, _DO_NOT_EXIT = 1, 0x0001, 0x8000

@@ -5,8 +5,8 @@ PyVista's plotter is passed by: its `screenshot` costs twice what the picture do
 
 import numpy as np
 
-from core.corpora.demo.assets import MISSING
-from core.errors import UserError
+from affectscope.core.corpora.demo.assets import MISSING
+from affectscope.core.errors import UserError
 
 try:
     import vtkmodules.vtkInteractionStyle

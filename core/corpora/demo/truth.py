@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import UserError
-from core.features.store import read_arrays
+from affectscope.core.cache.store import read_arrays
+from affectscope.core.errors import UserError
 
 MASK_SIZE = 64
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter
 
-from core.corpora.demo import speech
-from core.corpora.demo.identities import Identity
-from core.corpora.demo.script import SENTENCES, Plan
+from affectscope.core.corpora.demo import speech
+from affectscope.core.corpora.demo.identities import Identity
+from affectscope.core.corpora.demo.script import SENTENCES, Plan
 
 RATE = speech.RATE
 

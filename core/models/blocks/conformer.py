@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.models.blocks.convolution import batch_norm_present
+from affectscope.core.models.blocks.convolution import batch_norm_present
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from core.models.base import AttentionMap, AttentionSpec
-from core.models.blocks.attention import MultiHeadAttention
-from core.models.blocks.transformer import EncoderConfig, TransformerEncoder, sinusoidal_positions
-from core.streams import Batch
+from affectscope.core.models.base import AttentionMap, AttentionSpec
+from affectscope.core.models.blocks.attention import MultiHeadAttention
+from affectscope.core.models.blocks.transformer import EncoderConfig, TransformerEncoder, sinusoidal_positions
+from affectscope.core.streams import Batch
 
 
 class CrossModalEncoder(nn.Module):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from core.streams import Batch
+from affectscope.core.streams import Batch
 
 
 def on_one_clock(batch: Batch, dims: Mapping[str, int]) -> tuple[Batch, Tensor]:

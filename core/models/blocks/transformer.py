@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.models.blocks.attention import MultiHeadAttention
+from affectscope.core.models.blocks.attention import MultiHeadAttention
 
 
 @dataclass(frozen=True)

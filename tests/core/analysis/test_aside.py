@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from core.analysis import atlas
-from core.analysis.aside import Draughtsman
-from core.analysis.atlas import Drawing
-from core.errors import UserError
+from affectscope.core.analysis import atlas
+from affectscope.core.analysis.aside import Draughtsman
+from affectscope.core.analysis.atlas import Drawing
+from affectscope.core.errors import UserError
 
 VECTORS = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
 

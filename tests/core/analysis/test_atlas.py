@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from core.analysis import atlas
-from core.analysis.atlas import Drawing
+from affectscope.core.analysis import atlas
+from affectscope.core.analysis.atlas import Drawing
 
 VECTORS = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from core.analysis.columns import columns, modalities, pack
+from affectscope.core.analysis.columns import columns, modalities, pack
 
 TABLE = pd.DataFrame(
     {

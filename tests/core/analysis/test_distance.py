@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from core.analysis import distance
-from core.errors import UserError
+from affectscope.core.analysis import distance
+from affectscope.core.errors import UserError
 
 
 def test_distances_by_hand():

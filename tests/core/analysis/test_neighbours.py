@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from core.analysis import neighbours
+from affectscope.core.analysis import neighbours
 
 LINE = np.array([[0.0], [1], [3], [10], [11], [13]])
 

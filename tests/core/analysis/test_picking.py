@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.analysis import picking
+from affectscope.core.analysis import picking
 
 SQUARE = np.array([[0.0, 0], [4, 0], [4, 4], [0, 4]])
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from core.analysis import neighbours
-from core.analysis.projection import METHODS, project, restore
-from core.errors import UserError
+from affectscope.core.analysis import neighbours
+from affectscope.core.analysis.projection import METHODS, project, restore
+from affectscope.core.errors import UserError
 
 
 def clouds(count: int = 90, dim: int = 12) -> tuple[np.ndarray, np.ndarray]:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.analysis.shared import closeness, distances, outliers, summary
-from core.errors import UserError
-from core.survey import Survey
+from affectscope.core.analysis.shared import closeness, distances, outliers, summary
+from affectscope.core.errors import UserError
+from affectscope.core.inference.survey import Survey
 
 SHARED = (("layer 1 audio", "layer 1 visual"), ("layer 2 audio", "layer 2 visual"))
 

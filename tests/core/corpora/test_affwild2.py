@@ -2,10 +2,10 @@
 
 import pytest
 
-from core.corpora.describe import describe
-from core.corpora.readers import read
-from core.errors import UserError
-from core.training.splits import parted
+from affectscope.core.corpora.describe import describe
+from affectscope.core.corpora.readers import read
+from affectscope.core.errors import UserError
+from affectscope.core.training.splits import parted
 from tests.media_files import clip
 
 HEAD = "valence,arousal\n"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from core.corpora.describe import describe
-from core.corpora.readers import read
-from core.errors import UserError
-from core.features.clips import load_clips
+from affectscope.core.corpora.describe import describe
+from affectscope.core.corpora.readers import read
+from affectscope.core.errors import UserError
+from affectscope.core.features.clips import load_clips
 
 
 @pytest.fixture

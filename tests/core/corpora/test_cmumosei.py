@@ -6,15 +6,15 @@ import h5py
 import numpy as np
 import pytest
 
-from core import checkpoints
-from core.corpora import known, open_corpus
-from core.corpora.describe import describe
-from core.corpora.readers import read
-from core.errors import UserError
-from core.features.clips import load_clips
-from core.training.loop import TrainConfig
-from core.training.run import evaluate_checkpoint, train_checkpoint
-from core.training.splits import parted
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.corpora import known, open_corpus
+from affectscope.core.corpora.describe import describe
+from affectscope.core.corpora.readers import read
+from affectscope.core.errors import UserError
+from affectscope.core.features.clips import load_clips
+from affectscope.core.training.loop import TrainConfig
+from affectscope.core.training.run import evaluate_checkpoint, train_checkpoint
+from affectscope.core.training.splits import parted
 from tests.reference import SHARED
 
 TABLE = """,file,index,start,end,label2a,label2b,label6,label7,split

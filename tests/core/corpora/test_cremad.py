@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from core.corpora.describe import describe
-from core.corpora.readers import read, recognise
-from core.errors import UserError
+from affectscope.core.corpora.describe import describe
+from affectscope.core.corpora.readers import read, recognise
+from affectscope.core.errors import UserError
 from tests.reference import SHARED
 
 CLIPS = ("1001_IEO_ANG_HI", "1001_TIE_NEU_XX", "1002_DFA_SAD_XX", "1002_IEO_FEA_LO")

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from core.cli.corpus import corpus_app
-from core.corpora import bundled
-from core.corpora.cut import cut, segments
-from core.corpora.moseimedia import CUT
-from core.corpora.readers import read
-from core.errors import UserError
-from core.media import probe, read_frames, read_sound
+from affectscope.core.cli.corpus import corpus_app
+from affectscope.core.corpora import bundled
+from affectscope.core.corpora.cut import cut, segments
+from affectscope.core.corpora.mosei.media import CUT
+from affectscope.core.corpora.readers import read
+from affectscope.core.errors import UserError
+from affectscope.core.media import probe, read_frames, read_sound
 from tests.core.corpora.test_cmumosei import cache  # noqa: F401
 
 TABLE = """,file,index,start,end,label2a,label2b,label6,label7,split

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.corpora.demo.corpus import build, make_clip
-from core.corpora.demo.identities import people, roster
-from core.corpora.demo.read import read_demo
-from core.corpora.demo.script import EMOTIONS, SENTENCES, plan
-from core.corpora.demo.truth import Truth
-from core.errors import UserError
+from affectscope.core.corpora.demo.corpus import build, make_clip
+from affectscope.core.corpora.demo.identities import people, roster
+from affectscope.core.corpora.demo.read import read_demo
+from affectscope.core.corpora.demo.script import EMOTIONS, SENTENCES, plan
+from affectscope.core.corpora.demo.truth import Truth
+from affectscope.core.errors import UserError
 
 BUNDLED = Path(__file__).parents[3] / "core" / "corpora" / "demo" / "bundled"
 MISSING = [name for name in ("pyvista", "anny", "espeakng_loader") if importlib.util.find_spec(name) is None]
@@ -24,7 +24,7 @@ needs_tools = pytest.mark.skipif(bool(MISSING), reason=f"building the demo corpu
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Six clips: one speaker's six emotions, drawn coarsely for the sake of time."""
-    from core.corpora.demo import render
+    from affectscope.core.corpora.demo import render
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(render, "DRAWN", 128)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.corpora.readers import read, recognise
-from core.errors import UserError
+from affectscope.core.corpora.readers import read, recognise
+from affectscope.core.errors import UserError
 from tests.reference import SHARED
 
 

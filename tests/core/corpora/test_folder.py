@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.corpora.describe import describe
-from core.corpora.readers import read, recognise
-from core.errors import UserError
+from affectscope.core.corpora.describe import describe
+from affectscope.core.corpora.readers import read, recognise
+from affectscope.core.errors import UserError
 
 
 def media(root, *names):

@@ -5,9 +5,9 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from core import cli
-from core.corpora import is_named, known, open_corpus
-from core.errors import UserError
+from affectscope.core import cli
+from affectscope.core.corpora import is_named, known, open_corpus
+from affectscope.core.errors import UserError
 
 run = CliRunner()
 

@@ -4,8 +4,8 @@ import wave
 
 import pytest
 
-from core.corpora.moseimedia import CUT
-from core.corpora.readers import read
+from affectscope.core.corpora.mosei.media import CUT
+from affectscope.core.corpora.readers import read
 from tests.core.corpora.test_cmumosei import cache  # noqa: F401
 
 # Of the video's thirteen pieces seven are labelled, in the order of their numbers as text: 0, 10, 11, 2, 3, 4, 9.

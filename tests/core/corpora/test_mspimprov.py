@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.corpora.describe import describe
-from core.corpora.readers import read
-from core.errors import UserError
+from affectscope.core.corpora.describe import describe
+from affectscope.core.corpora.readers import read
+from affectscope.core.errors import UserError
 
 EVALUATION = """UTD-IMPROV-S01A-F01-P-FM01.avi; N; A:2.500000; V:3.000000; D:3.500000 ; N:4.200000;
 WORKER01; Neutral; Neutral,Concerned,; A:2.000; V:3.000; D:3.000; N:4.000;

@@ -7,8 +7,8 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from core.corpora.picklefiles import read_pickle
-from core.errors import UserError
+from affectscope.core.corpora.picklefiles import read_pickle
+from affectscope.core.errors import UserError
 
 
 class Bomb:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from core.corpora.describe import describe
-from core.corpora.readers import read
-from core.errors import UserError
-from core.features.clips import load_clips
-from core.training.splits import parted
+from affectscope.core.corpora.describe import describe
+from affectscope.core.corpora.readers import read
+from affectscope.core.errors import UserError
+from affectscope.core.features.clips import load_clips
+from affectscope.core.training.splits import parted
 from tests.reference import SHARED
 
 CREMA = """FileName,angry,sad,disgust,fear,neutral,happy,SpkrID,Gender,Split_Set

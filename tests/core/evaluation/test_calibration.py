@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from core.evaluation.calibration import reliability
-from core.evaluation.metrics import classification_metrics
+from affectscope.core.metrics.calibration import reliability
+from affectscope.core.metrics.metrics import classification_metrics
 
 
 def sure(confidence: float) -> list[float]:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.cards import strange
-from core.evaluation.failures import cases, confusion, errors, groups
-from core.survey import Survey
+from affectscope.core.evaluation.failures import cases, confusion, errors, groups
+from affectscope.core.inference.survey import Survey
+from affectscope.core.library.cards import strange
 
 HEADS = {"av": ("audio", "visual"), "audio": ("audio",), "visual": ("visual",)}
 

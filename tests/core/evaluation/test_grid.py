@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.evaluation.grid import answer_to, response_grid
-from core.perturbation import FILLINGS, Perturbation
-from core.streams import Stream
+from affectscope.core.evaluation.grid import answer_to, response_grid
+from affectscope.core.perturbation import FILLINGS, Perturbation
+from affectscope.core.streams import Stream
 from tests.core.test_perturbation import checkpoint, streams
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core.corpora import Corpus
-from core.errors import UserError
-from core.evaluation.labelled import labelled_for
-from core.models.base import ModelSpec
+from affectscope.core.corpora import Corpus
+from affectscope.core.errors import UserError
+from affectscope.core.evaluation.labelled import labelled_for
+from affectscope.core.models.base import ModelSpec
 
 SPEC = ModelSpec("any", {}, ("anger", "sadness", "joy"), ("av",), {"av": ()}, ("av",))
 

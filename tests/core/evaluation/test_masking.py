@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import UserError
-from core.evaluation.masking import RATES, Missing, mask, repeated
-from core.streams import Batch
+from affectscope.core.errors import UserError
+from affectscope.core.evaluation.masking import RATES, Missing, mask, repeated
+from affectscope.core.streams import Batch
 
 LENGTHS = (20, 7, 1, 0, 33, 2)
 

@@ -5,11 +5,18 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import UserError
-from core.evaluation.answers import collect
-from core.evaluation.metrics import by_head, by_presence, classification_metrics, concordance, evaluate, regression_metrics
-from core.models.base import AVModel, ModelOutput, ModelSpec
-from core.streams import Batch
+from affectscope.core.errors import UserError
+from affectscope.core.metrics.answers import collect
+from affectscope.core.metrics.metrics import (
+    by_head,
+    by_presence,
+    classification_metrics,
+    concordance,
+    evaluate,
+    regression_metrics,
+)
+from affectscope.core.models.base import AVModel, ModelOutput, ModelSpec
+from affectscope.core.streams import Batch
 
 CLASSES = ModelSpec(
     "echo",

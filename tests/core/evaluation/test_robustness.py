@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.evaluation.robustness import Curves, curve, curves_key, levels, load, measure, save
-from core.models.auxformer import AuxFormer
+from affectscope.core.models.auxformer import AuxFormer
+from affectscope.core.training.robustness import Curves, curve, curves_key, levels, load, measure, save
 from tests.core.test_perturbation import SMALL, checkpoint
 
 SCORES = {
@@ -56,8 +56,8 @@ def test_curves_come_back_from_disk_and_a_broken_file_is_none(tmp_path):
 def test_curves_of_a_model_over_a_corpus(monkeypatch):
     from types import SimpleNamespace
 
-    from core.evaluation import robustness
-    from core.streams import Clip
+    from affectscope.core.streams import Clip
+    from affectscope.core.training import robustness
     from tests.core.test_perturbation import streams
 
     clips = [Clip(str(i), streams(), 1.0, {"label": label}) for i, label in enumerate(("anger", "fear", "fear"))]
@@ -77,13 +77,13 @@ def test_curves_from_a_store_are_those_of_the_clips_in_processes_too(monkeypatch
 
     import torch
 
-    from core.corpora import Corpus
-    from core.evaluation import robustness
-    from core.evaluation import sweep as sweeping
-    from core.features.packed import default_folder
-    from core.features.packing import Packing
-    from core.features.sets import FEATURE_SETS
-    from core.streams import Clip
+    from affectscope.core.corpora import Corpus
+    from affectscope.core.evaluation import sweep as sweeping
+    from affectscope.core.features.sets import FEATURE_SETS
+    from affectscope.core.features.stored.packed import default_folder
+    from affectscope.core.features.stored.packing import Packing
+    from affectscope.core.streams import Clip
+    from affectscope.core.training import robustness
     from tests.core.test_perturbation import streams
 
     monkeypatch.setenv("AFFECTSCOPE_CACHE", str(tmp_path))

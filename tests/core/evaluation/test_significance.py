@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from core.errors import UserError
-from core.evaluation.significance import fisher_z, matched_pairs, two_tailed
+from affectscope.core.errors import UserError
+from affectscope.core.evaluation.significance import fisher_z, matched_pairs, two_tailed
 
 ALL = [matched_pairs, two_tailed]
 

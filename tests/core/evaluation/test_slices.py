@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.evaluation.slices import _ccc, accuracy, agreement, parts, wilson
+from affectscope.core.evaluation.slices import _ccc, accuracy, agreement, parts, wilson
 
 
 def test_wilson_by_hand():

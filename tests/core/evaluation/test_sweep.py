@@ -2,15 +2,15 @@ import pandas as pd
 import pytest
 import torch
 
-from core.errors import UserError
-from core.evaluation import sweep as sweeping
-from core.evaluation.masking import Missing, mask
-from core.evaluation.metrics import classification_metrics, evaluate
-from core.evaluation.sweep import sweep
-from core.models import catalogue  # noqa: F401  (registers the systems)
-from core.models.auxformer import AuxFormer, AuxFormerConfig
-from core.models.base import MODELS
-from core.streams import Batch
+from affectscope.core.errors import UserError
+from affectscope.core.evaluation import sweep as sweeping
+from affectscope.core.evaluation.masking import Missing, mask
+from affectscope.core.evaluation.sweep import sweep
+from affectscope.core.metrics.metrics import classification_metrics, evaluate
+from affectscope.core.models import catalogue  # noqa: F401  (registers the systems)
+from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
+from affectscope.core.models.base import MODELS
+from affectscope.core.streams import Batch
 
 SMALL = AuxFormerConfig(("anger", "fear"), audio_dim=3, visual_dim=4, width=8, heads=2, layers=1, aux_hidden=(8, 8))
 

@@ -3,14 +3,14 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from core.checkpoints import Checkpoint, Normaliser
-from core.evaluation.pointing import region_in_crop
-from core.explain.attention import frame_weights, stack_layers
-from core.explain.gradcam import SIDE, face_heatmaps, layer_cams, score_of, to_clip_scale
-from core.features.encoders import READER_CLASSES, load_face_encoder, prepare
-from core.models.auxformer import AuxFormer
-from core.models.base import AttentionMap
-from core.streams import Batch, Stream
+from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
+from affectscope.core.evaluation.pointing import region_in_crop
+from affectscope.core.explain.attention import frame_weights, stack_layers
+from affectscope.core.explain.gradcam import SIDE, face_heatmaps, layer_cams, score_of, to_clip_scale
+from affectscope.core.features.extractors.encoders import READER_CLASSES, load_face_encoder, prepare
+from affectscope.core.models.auxformer import AuxFormer
+from affectscope.core.models.base import AttentionMap
+from affectscope.core.streams import Batch, Stream
 
 
 class ReadsOneMap(torch.nn.Module):

@@ -15,21 +15,23 @@ import pytest
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from core.cli.features import features_app
-from core.corpora import Corpus, bundled
-from core.errors import UserError
-from core.features import bulk, engines, packing, stages
-from core.features.bulk import extract_corpus
-from core.features.clips import load_clips
-from core.features.extract import extract
-from core.features.packed import choose_sets
-from core.features.packing import Packing
-from core.features.sets import FEATURE_SETS, FeatureSet
-from core.features.shards import Shard
-from core.features.store import FeatureStore, content_hash
-from core.streams import Stream
-from core.training.recipes import recipe
-from core.training.run import train_checkpoint
+from affectscope.core.cache.store import FeatureStore, content_hash
+from affectscope.core.cli.features import features_app
+from affectscope.core.corpora import Corpus, bundled
+from affectscope.core.errors import UserError
+from affectscope.core.features.bulk import engines, stages
+from affectscope.core.features.bulk import run as bulk
+from affectscope.core.features.bulk.run import extract_corpus
+from affectscope.core.features.clips import load_clips
+from affectscope.core.features.extract import extract
+from affectscope.core.features.sets import FEATURE_SETS, FeatureSet
+from affectscope.core.features.stored import packing
+from affectscope.core.features.stored.packed import choose_sets
+from affectscope.core.features.stored.packing import Packing
+from affectscope.core.features.stored.shards import Shard
+from affectscope.core.streams import Stream
+from affectscope.core.training.recipes import recipe
+from affectscope.core.training.run import train_checkpoint
 from tests.core.features.test_packed import files
 from tests.media_files import clip, tone
 
@@ -279,7 +281,7 @@ def test_the_command_says_what_is_wrong(tmp_path, arguments, says):
 
 
 def test_the_command_prints_what_it_did(corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr("core.corpora.open_corpus", lambda name: corpus)
+    monkeypatch.setattr("affectscope.core.corpora.open_corpus", lambda name: corpus)
     (corpus.root / "4.mp4").write_bytes(b"no film")
     arguments = ["extract", "tiny", "--features", "loud", "--workers", "1", "--out", str(tmp_path / "s"), "--json"]
     result = CliRunner().invoke(features_app, arguments)
@@ -291,7 +293,7 @@ def test_a_model_trained_from_a_store_is_the_one_trained_from_the_clips(tmp_path
     pytest.importorskip("opensmile", reason="openSMILE is not installed")
     corpus = bundled()
     corpus = replace(corpus, table=corpus.table.groupby("speaker").head(1))
-    monkeypatch.setattr("core.training.run.open_corpus", lambda name: corpus)
+    monkeypatch.setattr("affectscope.core.training.run.open_corpus", lambda name: corpus)
     clips, _ = load_clips(corpus, workers=1)
     order = {clip.id: f"{i + 1:064x}" for i, clip in enumerate(clips)}
     for name, modality in (("llds", "audio"), ("face-maps", "visual")):

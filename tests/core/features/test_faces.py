@@ -1,6 +1,6 @@
 import numpy as np
 
-from core.features.faces import Detection, crop, main_tracks
+from affectscope.core.features.extractors.faces import Detection, crop, main_tracks
 
 
 def walk(start: float, end: float, x: float, half: float = 50.0) -> list[Detection]:

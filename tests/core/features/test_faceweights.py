@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import UserError
-from core.features import faceweights
+from affectscope.core.errors import UserError
+from affectscope.core.features.extractors import faceweights
 
 INSTALLED = faceweights.weights_file()
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from core.features.opensmile import DIM, extract_llds, level_db
-from core.media import SAMPLE_RATE, Sound
+from affectscope.core.features.extractors.opensmile import DIM, extract_llds, level_db
+from affectscope.core.media import SAMPLE_RATE, Sound
 from tests.media_files import tone
 
 

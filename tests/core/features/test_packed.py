@@ -5,18 +5,18 @@ import pandas as pd
 import pytest
 import torch
 
-from core.checkpoints import Normaliser
-from core.corpora import Corpus
-from core.errors import UserError
-from core.features import packing
-from core.features.clips import packed_clips
-from core.features.packed import PackedSet, choose_sets, open_sets, read
-from core.features.packing import Packing, shard_clips
-from core.features.sets import FEATURE_SETS
-from core.features.shards import UNREAD, Row, Shard, write_shard
-from core.models.base import ModelSpec
-from core.streams import Clip, Stream
-from core.training.data import Batches, fit_normaliser
+from affectscope.core.checkpoints.saved import Normaliser
+from affectscope.core.corpora import Corpus
+from affectscope.core.errors import UserError
+from affectscope.core.features.clips import packed_clips
+from affectscope.core.features.sets import FEATURE_SETS
+from affectscope.core.features.stored import packing
+from affectscope.core.features.stored.packed import PackedSet, choose_sets, open_sets, read
+from affectscope.core.features.stored.packing import Packing, shard_clips
+from affectscope.core.features.stored.shards import UNREAD, Row, Shard, write_shard
+from affectscope.core.models.base import ModelSpec
+from affectscope.core.streams import Clip, Stream
+from affectscope.core.training.data import Batches, fit_normaliser
 
 LABELS = ("calm", "cross")
 

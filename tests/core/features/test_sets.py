@@ -10,15 +10,16 @@ from torch import nn
 from torchvision.models import efficientnet_b2
 from torchvision.models.vgg import make_layers
 
-from core import media
-from core.corpora import bundled
-from core.errors import UserError
-from core.features import networks, opensmile, stages
-from core.features.networks import _VGG_CONVOLUTIONS, _VGG_MEAN, EfficientNetB2, VggFace, Wav2Vec2, digest
-from core.features.sets import FEATURE_SETS, affect_windows
-from core.features.stages import Task
-from core.media import Sound
-from core.streams import Stream
+from affectscope.core import media
+from affectscope.core.corpora import bundled
+from affectscope.core.errors import UserError
+from affectscope.core.features.bulk import stages
+from affectscope.core.features.bulk.stages import Task
+from affectscope.core.features.extractors import networks, opensmile
+from affectscope.core.features.extractors.networks import _VGG_CONVOLUTIONS, _VGG_MEAN, EfficientNetB2, VggFace, Wav2Vec2, digest
+from affectscope.core.features.sets import FEATURE_SETS, affect_windows
+from affectscope.core.media import Sound
+from affectscope.core.streams import Stream
 from tests.media_files import tone
 
 CROPS = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from core.features.store import FeatureStore, content_hash, key_of, write_atomically
+from affectscope.core.cache.store import FeatureStore, content_hash, key_of, write_atomically
 
 
 def test_what_is_made_once_is_not_made_again(tmp_path):

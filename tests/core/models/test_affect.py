@@ -2,12 +2,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from core.models.affect_rnn import AffectRNN
-from core.models.affect_transformer import AffectTransformer
-from core.models.base import MODELS, AVModel
-from core.models.blocks.frames import held, on_one_clock
-from core.models.catalogue import count
-from core.streams import Batch
+from affectscope.core.models.affect_rnn import AffectRNN
+from affectscope.core.models.affect_transformer import AffectTransformer
+from affectscope.core.models.base import MODELS, AVModel
+from affectscope.core.models.blocks.frames import held, on_one_clock
+from affectscope.core.models.catalogue import count
+from affectscope.core.streams import Batch
 
 SYSTEMS = ("affect-transformer", "affect-rnn")
 

@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 import torch
 
-from core import checkpoints
-from core.models.auxformer import AuxFormer, AuxFormerConfig
-from core.streams import Batch
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
+from affectscope.core.streams import Batch
 from tests.reference import golden_input, golden_state, goldens, needs_shared
 
 SMALL = AuxFormerConfig(audio_dim=6, visual_dim=9, width=8, heads=2, layers=2, aux_hidden=(12, 10))

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from core.models import catalogue
+from affectscope.core.models import catalogue
 
 # The counts that papers print or public code has, by name, preset and variant.
 PUBLISHED = {

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from core import checkpoints
-from core.models import catalogue  # noqa: F401  (registers the systems)
-from core.models.base import MODELS, AVModel, ModelOutput
-from core.streams import Batch
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.models import catalogue  # noqa: F401  (registers the systems)
+from affectscope.core.models.base import MODELS, AVModel, ModelOutput
+from affectscope.core.streams import Batch
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from core.models.blocks.crossmodal import CrossModalEncoder
-from core.models.blocks.transformer import EncoderConfig, sinusoidal_positions
-from core.models.catalogue import count
-from core.models.crossmodal import CrossModal
-from core.streams import Batch
+from affectscope.core.models.blocks.crossmodal import CrossModalEncoder
+from affectscope.core.models.blocks.transformer import EncoderConfig, sinusoidal_positions
+from affectscope.core.models.catalogue import count
+from affectscope.core.models.crossmodal import CrossModal
+from affectscope.core.streams import Batch
 
 
 def bare(residual: bool) -> CrossModalEncoder:

@@ -7,12 +7,12 @@ import torch
 import torchvision
 from torch import Tensor
 
-from core.errors import UserError
-from core.models import catalogue
-from core.models.blocks.resnet import ResNet2D, ResNet3D
-from core.models.blocks.snippets import membership, snippets, windows
-from core.models.double_attention import DoubleAttention, fuse
-from core.streams import Batch
+from affectscope.core.errors import UserError
+from affectscope.core.models import catalogue
+from affectscope.core.models.blocks.resnet import ResNet2D, ResNet3D
+from affectscope.core.models.blocks.snippets import membership, snippets, windows
+from affectscope.core.models.double_attention import DoubleAttention, fuse
+from affectscope.core.streams import Batch
 
 
 def built(**changes: Any) -> DoubleAttention:

@@ -1,8 +1,8 @@
 import torch
 
-from core import checkpoints
-from core.models.mult import MulT, MulTConfig
-from core.streams import Batch
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.models.mult import MulT, MulTConfig
+from affectscope.core.streams import Batch
 from tests.reference import golden_input, golden_state, goldens, needs_shared
 
 TRIMODAL = MulTConfig(inputs=(("text", 300), ("audio", 74), ("visual", 35)), labels=("sentiment",))

@@ -1,6 +1,6 @@
 import torch
 
-from core.models.blocks.packing import merged, packed
+from affectscope.core.models.blocks.packing import merged, packed
 
 PRESENT = torch.tensor([[0, 1, 1, 0, 1], [0, 0, 0, 0, 0], [0, 0, 0, 1, 0]], dtype=torch.bool)
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from core.models.blocks.convolution import batch_norm_present
-from core.models.sfav import SFAV, ConvolutionBlock, Gate, SFAVConfig
-from core.streams import Batch
+from affectscope.core.models.blocks.convolution import batch_norm_present
+from affectscope.core.models.sfav import SFAV, ConvolutionBlock, Gate, SFAVConfig
+from affectscope.core.streams import Batch
 from tests.reference import SHARED, needs_shared
 
 SMALL = SFAVConfig(audio_dim=5, visual_dim=6, audio_channels=(8, 8, 12, 8), visual_channels=(6, 6, 8, 8))

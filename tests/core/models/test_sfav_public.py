@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core import foreign
-from core.streams import Batch
+from affectscope.core.checkpoints import foreign
+from affectscope.core.streams import Batch
 from tests import public_states as public
 from tests.reference import golden_state, needs_shared
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from core.models.tlstm import TLSTM, TLSTMConfig
-from core.streams import Batch
+from affectscope.core.models.tlstm import TLSTM, TLSTMConfig
+from affectscope.core.streams import Batch
 
 SMALL = TLSTMConfig(audio_dim=5, visual_dim=6, width=8, heads=2, layers=1, recurrent=7)
 

@@ -5,9 +5,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from core import checkpoints
-from core.models.uavm import UAVM, UAVMConfig
-from core.streams import Batch
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.models.uavm import UAVM, UAVMConfig
+from affectscope.core.streams import Batch
 from tests.reference import golden_input, golden_state, needs_shared
 
 SMALL = UAVMConfig(audio_dim=5, visual_dim=8, width=8, heads=2, layers=1, shared_layers=2, steps=6)

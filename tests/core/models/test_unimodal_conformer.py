@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 import torch
 
-from core.models.unimodal_conformer import UnimodalConformer, UnimodalConformerConfig
-from core.models.vavl import VAVL
-from core.streams import Batch
+from affectscope.core.models.unimodal_conformer import UnimodalConformer, UnimodalConformerConfig
+from affectscope.core.models.vavl import VAVL
+from affectscope.core.streams import Batch
 
 SMALL = UnimodalConformerConfig(audio_dim=5, visual_dim=6, projected=4, width=8, heads=2, layers=2, kernel=3, hidden=8)
 

@@ -3,10 +3,10 @@ import dataclasses
 import pytest
 import torch
 
-from core import checkpoints
-from core.layouts import VAVL_FILES
-from core.models.vavl import VAVL, VAVLConfig
-from core.streams import Batch
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.checkpoints.layouts import VAVL_FILES
+from affectscope.core.models.vavl import VAVL, VAVLConfig
+from affectscope.core.streams import Batch
 from tests.reference import SHARED, golden_input, golden_state, goldens, needs_shared, weight
 
 SMALL = VAVLConfig(audio_dim=5, visual_dim=6, projected=4, width=8, heads=2, layers=1, shared_layers=1, kernel=3, hidden=(8, 6))

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from core.training.ahead import AHEAD, AheadLoader, Memory
+from affectscope.core.training.ahead import AHEAD, AheadLoader, Memory
 
 
 class Counted:

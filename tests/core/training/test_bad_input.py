@@ -17,18 +17,19 @@ import pandas as pd
 import pytest
 import torch
 
-from core import checkpoints, cli
-from core.errors import UserError
-from core.experiments import cells
-from core.experiments.plan import Run
-from core.features.extract import EXTRACTION_VERSION, extract
-from core.features.store import FeatureStore, cache_root, content_hash, key_of
-from core.models.auxformer import AuxFormer
-from core.models.labels import EMOTIONS
-from core.streams import Stream
-from core.training.loop import TrainConfig
-from core.training.run import train_checkpoint
-from core.training.splits import by_speaker
+from affectscope.core import cli
+from affectscope.core.cache.store import FeatureStore, cache_root, content_hash, key_of
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.errors import UserError
+from affectscope.core.experiments import cells
+from affectscope.core.experiments.plan import Run
+from affectscope.core.features.extract import EXTRACTION_VERSION, extract
+from affectscope.core.models.auxformer import AuxFormer
+from affectscope.core.models.labels import EMOTIONS
+from affectscope.core.streams import Stream
+from affectscope.core.training.loop import TrainConfig
+from affectscope.core.training.run import train_checkpoint
+from affectscope.core.training.splits import by_speaker
 from tests.media_files import clip, tone
 
 SPEAKERS = 5
@@ -351,7 +352,7 @@ def test_libraries_that_really_cannot_write_are_one_sentence_too(corpus, tmp_pat
     """torch and safetensors tell a full disk each in its own way, and neither as an OSError."""
     if what == "checkpoint":
         # The progress, several times as large, was written before.
-        monkeypatch.setattr("core.training.loop._store", lambda *_: None)
+        monkeypatch.setattr("affectscope.core.training.loop._store", lambda *_: None)
     out, config = tmp_path / "model.safetensors", TrainConfig(epochs=1)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     # No file of this process may grow beyond it: to what writes, a disk that is full.
@@ -396,7 +397,7 @@ def test_settings_that_cannot_be_are_one_sentence(corpus, tmp_path, monkeypatch,
 
 def test_a_folder_that_cannot_be_made_is_told_before_training(corpus, tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("core.training.run.train", no_room)
+    monkeypatch.setattr("affectscope.core.training.run.train", no_room)
     code, _, err = affectscope(
         *("train", "-o", tmp_path / "file" / "out.safetensors", "--corpus", corpus.root, "--workers", 1),
         monkeypatch=monkeypatch,

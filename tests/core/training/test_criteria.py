@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from core.models.base import ModelOutput, ModelSpec
-from core.training.criteria import answer_loss, head_weights, one_loss
+from affectscope.core.models.base import ModelOutput, ModelSpec
+from affectscope.core.training.criteria import answer_loss, head_weights, one_loss
 
 HEADS = ("av", "audio", "visual")
 SPEC = ModelSpec("made up", {"audio": 1, "visual": 1}, ("anger", "fear"), HEADS, {}, HEADS)

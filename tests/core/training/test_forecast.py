@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core.corpora import Corpus, bundled
-from core.training import forecast, runs, splits
-from core.training.forecast import Pace, counts, remarks
-from core.training.runs import Order, Run
+from affectscope.core.corpora import Corpus, bundled
+from affectscope.core.training import forecast, runs, splits
+from affectscope.core.training.forecast import Pace, counts, remarks
+from affectscope.core.training.runs import Order, Run
 
 ORDER = Order("auxformer", "demo", "demo", "optimised", 4, 1.5e-3, 0)
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.errors import UserError
-from core.models.labels import EMOTIONS
-from core.training.losses import (
+from affectscope.core.errors import UserError
+from affectscope.core.models.labels import EMOTIONS
+from affectscope.core.training.losses import (
     batch_ccc_loss,
     ccc_loss,
     emotion_loss,

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from core import checkpoints
-from core.models.vavl import VAVL
-from core.streams import Batch
-from core.training.loop import _Step
-from core.training.regimes import VersatileTraining
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.models.vavl import VAVL
+from affectscope.core.streams import Batch
+from affectscope.core.training.loop import _Step
+from affectscope.core.training.regimes import VersatileTraining
 from tests.core.training.test_bad_input import Corpus
 from tests.media_files import clip, tone
 

@@ -3,13 +3,13 @@ import math
 import pytest
 import torch
 
-from core.models.auxformer import AuxFormer
-from core.models.base import ModelOutput, ModelSpec
-from core.models.uavm import UAVM
-from core.models.vavl import VAVL
-from core.streams import Batch
-from core.training.recipes import recipe
-from core.training.regimes import (
+from affectscope.core.models.auxformer import AuxFormer
+from affectscope.core.models.base import ModelOutput, ModelSpec
+from affectscope.core.models.uavm import UAVM
+from affectscope.core.models.vavl import VAVL
+from affectscope.core.streams import Batch
+from affectscope.core.training.recipes import recipe
+from affectscope.core.training.regimes import (
     REGIMES,
     MetricLearning,
     ModalityDropout,

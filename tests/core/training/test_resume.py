@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.errors import UserError
-from core.models.auxformer import AuxFormer
-from core.training.loop import TrainConfig, forget, train
-from core.training.regimes import Optimised
+from affectscope.core.errors import UserError
+from affectscope.core.models.auxformer import AuxFormer
+from affectscope.core.training.loop import TrainConfig, forget, train
+from affectscope.core.training.regimes import Optimised
 from tests.core.training.test_training import SMALL, batches, make_clips
 
 CONFIG = TrainConfig(epochs=4, learning_rate=5e-3, frame_noise=0.1, seed=3)

@@ -13,12 +13,12 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from core import cli
-from core.errors import UserError
-from core.features import sealed
-from core.training import background, runs
-from core.training import run as training_run
-from core.training.runs import Order
+from affectscope.core import cli
+from affectscope.core.cache import sealed
+from affectscope.core.errors import UserError
+from affectscope.core.training import background, runs
+from affectscope.core.training import run as training_run
+from affectscope.core.training.runs import Order
 
 ORDER = Order("auxformer", "demo", "demo", "optimised", 4, 1.5e-3, 7)
 

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from core.checkpoints import Normaliser
-from core.corpora.readers import read
-from core.errors import UserError
-from core.models.auxformer import AuxFormer, AuxFormerConfig
-from core.models.base import ModelSpec
-from core.streams import Batch, Clip, Stream
-from core.training.criteria import one_loss
-from core.training.data import Batches, votes_of
-from core.training.loop import TrainConfig
-from core.training.regimes import REGIMES
-from core.training.run import balanced, set_prior, train_checkpoint
+from affectscope.core.checkpoints.saved import Normaliser
+from affectscope.core.corpora.readers import read
+from affectscope.core.errors import UserError
+from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
+from affectscope.core.models.base import ModelSpec
+from affectscope.core.streams import Batch, Clip, Stream
+from affectscope.core.training.criteria import one_loss
+from affectscope.core.training.data import Batches, votes_of
+from affectscope.core.training.loop import TrainConfig
+from affectscope.core.training.regimes import REGIMES
+from affectscope.core.training.run import balanced, set_prior, train_checkpoint
 
 LABELS = ("anger", "happiness", "neutral")
 SPEC = ModelSpec("none", {"audio": 2}, LABELS, ("a",), {"a": ("audio",)}, ("a",))

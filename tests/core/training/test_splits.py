@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import UserError
-from core.training.splits import SEEDS, SPLITS, by_speaker, folds, official, parted
+from affectscope.core.errors import UserError
+from affectscope.core.training.splits import SEEDS, SPLITS, by_speaker, folds, official, parted
 
 
 def layout(seed: int) -> pd.DataFrame:

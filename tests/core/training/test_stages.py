@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 
-from core.checkpoints import Normaliser
-from core.models.vavl import VAVL
-from core.training import loop
-from core.training.data import Batches
-from core.training.loop import TrainConfig, train
-from core.training.regimes import VersatileTraining
+from affectscope.core.checkpoints.saved import Normaliser
+from affectscope.core.models.vavl import VAVL
+from affectscope.core.training import loop
+from affectscope.core.training.data import Batches
+from affectscope.core.training.loop import TrainConfig, train
+from affectscope.core.training.regimes import VersatileTraining
 from tests.core.training.test_training import LABELS, make_clips
 
 CONFIG = TrainConfig(epochs=2, learning_rate=5e-3, frame_noise=0.1, seed=3)

@@ -5,16 +5,16 @@ import pandas as pd
 import pytest
 import torch
 
-from core.checkpoints import Normaliser
-from core.errors import UserError
-from core.evaluation.metrics import classification_metrics, evaluate
-from core.models.auxformer import AuxFormer, AuxFormerConfig
-from core.streams import Batch, Clip, Stream
-from core.training.augment import jitter
-from core.training.data import Batches, fit_normaliser
-from core.training.loop import TrainConfig, train
-from core.training.regimes import Optimised, Regime
-from core.training.splits import by_speaker
+from affectscope.core.checkpoints.saved import Normaliser
+from affectscope.core.errors import UserError
+from affectscope.core.metrics.metrics import classification_metrics, evaluate
+from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
+from affectscope.core.streams import Batch, Clip, Stream
+from affectscope.core.training.augment import jitter
+from affectscope.core.training.data import Batches, fit_normaliser
+from affectscope.core.training.loop import TrainConfig, train
+from affectscope.core.training.regimes import Optimised, Regime
+from affectscope.core.training.splits import by_speaker
 
 LABELS = ("anger", "fear")
 SMALL = AuxFormerConfig(LABELS, audio_dim=3, visual_dim=4, width=8, heads=2, layers=1, aux_hidden=(8, 8), encoder_dropout=0.0)

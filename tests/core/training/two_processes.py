@@ -9,15 +9,15 @@ from pathlib import Path
 
 import torch
 
-from core import cli
-from core.checkpoints import Normaliser
-from core.errors import UserError
-from core.models.vavl import VAVL
-from core.streams import Batch, Clip, Stream
-from core.training import loop
-from core.training.data import Batches
-from core.training.loop import TrainConfig, train
-from core.training.regimes import VersatileTraining
+from affectscope.core import cli
+from affectscope.core.checkpoints.saved import Normaliser
+from affectscope.core.errors import UserError
+from affectscope.core.models.vavl import VAVL
+from affectscope.core.streams import Batch, Clip, Stream
+from affectscope.core.training import loop
+from affectscope.core.training.data import Batches
+from affectscope.core.training.loop import TrainConfig, train
+from affectscope.core.training.regimes import VersatileTraining
 from tests.core.training.test_training import LABELS, make_clips
 
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import shelf
-from app.player import player
-from core.features import sealed
-from core.features.store import cache_root
+from affectscope.app.player import player
+from affectscope.app.serving import shelf
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root
 from tests.app import fake
 
 st.set_page_config(layout="wide")

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import choose, services, session
-from core.corpora import Corpus
-from core.features.store import cache_root
-from core.survey import Survey
+from affectscope.app import services
+from affectscope.app.common import choose, session
+from affectscope.core.cache.store import cache_root
+from affectscope.core.corpora import Corpus
+from affectscope.core.inference.survey import Survey
 from tests.app import fake
 
 SIZES = {"made-up 7442": 7442, "made-up 100000": 100_000}

@@ -4,6 +4,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.server import ROUTES
+from affectscope.app.server import ROUTES
 
 app = st.App(Path(__file__).with_name("many.py"), routes=ROUTES)

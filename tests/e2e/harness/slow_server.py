@@ -12,12 +12,13 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app.server import ROUTES
-from app.services import known
-from core import checkpoints, corpora
-from core.analyzer import Analysis
-from core.corpora import Corpus
-from core.features.store import cache_root
+from affectscope.app.server import ROUTES
+from affectscope.app.services import known
+from affectscope.core import corpora
+from affectscope.core.analyzer import Analysis
+from affectscope.core.cache.store import cache_root
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.corpora import Corpus
 from tests.app import fake
 from tests.app.conftest import FakeAnalyzer
 from tests.e2e.harness.slow import class_of

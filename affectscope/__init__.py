@@ -1,0 +1,64 @@
+"""A microscope for audio-visual emotion models: the names that other people's code imports.
+
+>>> import affectscope as afs
+>>> model = afs.load("auxformer")
+>>> result = model.analyze(afs.corpus("demo").media("held_s2026_00000"))
+>>> result.decision
+'anger'
+
+Every name below is loaded when it is first used. What lies in ``affectscope.core`` and ``affectscope.app`` may change.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from affectscope.analysis import Analysis, Heatmap
+    from affectscope.core.errors import UserError
+    from affectscope.many import Corpus, corpora, corpus, embed, evaluate, project
+    from affectscope.model import Model, load, mask, models
+
+_HOMES = {
+    "Analysis": "affectscope.analysis",
+    "Corpus": "affectscope.many",
+    "Heatmap": "affectscope.analysis",
+    "Model": "affectscope.model",
+    "UserError": "affectscope.core.errors",
+    "corpora": "affectscope.many",
+    "corpus": "affectscope.many",
+    "embed": "affectscope.many",
+    "evaluate": "affectscope.many",
+    "load": "affectscope.model",
+    "mask": "affectscope.model",
+    "models": "affectscope.model",
+    "project": "affectscope.many",
+}
+
+__all__ = [
+    "Analysis",
+    "Corpus",
+    "Heatmap",
+    "Model",
+    "UserError",
+    "corpora",
+    "corpus",
+    "embed",
+    "evaluate",
+    "load",
+    "mask",
+    "models",
+    "project",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # PyTorch takes seconds to import, and `affectscope --help` needs none of it.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'affectscope' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

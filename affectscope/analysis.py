@@ -1,0 +1,170 @@
+"""What a model makes of one clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from affectscope.core.analyzer import Analysis as CoreAnalysis
+from affectscope.core.timeline.timeline import Lane, Timeline
+
+if TYPE_CHECKING:
+    from affectscope.model import Model
+
+_FRAME = 'width="100%" height="{height}" style="border:0" sandbox="allow-scripts allow-downloads" title="{title}"'
+_HEIGHT = 920
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """Where a head looked, frame by frame, inside the face box.
+
+    Attributes:
+        values: [F, height, width] float32, 0 to 1; 1 is the clip's strong value, or above it.
+        times: [F] seconds, the video's frames.
+        boxes: [F, 4] left, top, right and bottom of the face in fractions of the picture; NaN where there is no face.
+        explains: the class that the map explains.
+    """
+
+    values: np.ndarray
+    times: np.ndarray
+    boxes: np.ndarray
+    explains: str
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.values, dtype=dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What a model makes of one clip. In a notebook it shows itself: the player, with heatmap and lanes, playing offline.
+
+    Attributes:
+        model: which was asked.
+        media: the clip's file.
+
+    >>> import affectscope as afs
+    >>> result = afs.load("auxformer").analyze(afs.corpus("demo").media("held_s2026_00000"))
+    >>> result.predictions.shape
+    (4, 6)
+    >>> result.heatmaps["visual"].shape[1:]
+    (16, 16)
+    """
+
+    model: Model
+    media: Path
+    _core: CoreAnalysis
+
+    @property
+    def decision(self) -> str:
+        """The class that the system names; of a model that answers with attributes, the values as text."""
+        said = self._core.predictions["decision"]
+        if self.model.task == "regression":
+            return ", ".join(f"{name} {value:+.2f}" for name, value in said.items())
+        return max(said, key=lambda name: said[name])
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """A row a head, "decision" first, a column a class (probabilities) or an attribute (values)."""
+        said = self._core.predictions
+        return pd.DataFrame.from_dict({head: said[head] for head in ("decision", *(h for h in said if h != "decision"))}, "index")
+
+    @property
+    def evidence(self) -> Mapping[str, bool]:
+        """Head -> whether the clip had anything that this head draws on; one without it answers with its prior."""
+        return MappingProxyType(dict(self._core.evidence))
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.timeline.duration
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What there is to say of how the file was read, a sentence each."""
+        return self._core.notices
+
+    @property
+    def timeline(self) -> Timeline:
+        """All that the player draws."""
+        return self._core.timeline
+
+    @cached_property
+    def lanes(self) -> pd.DataFrame:
+        """Every lane under the picture: seconds as index, columns (lane, series); NaN where a lane has no frame at that moment.
+
+        Attention lanes hold a series for each layer and head, whose weights sum to 1 over the frames that are there.
+        """
+        parts = [_frame(lane) for lane in self.timeline.lanes]
+        return pd.concat(parts, axis=1).sort_index() if parts else pd.DataFrame(index=pd.Index([], name="seconds"))
+
+    def lane(self, id: str) -> pd.DataFrame:
+        """One lane on its own frames: seconds as index, a column a series.
+
+        Raises:
+            KeyError: when there is no such lane.
+        """
+        known = {lane.id: lane for lane in self.timeline.lanes}
+        if id not in known:
+            raise KeyError(f"There is no lane {id!r}: choose one of {', '.join(known)}.")
+        return _frame(known[id])[id]
+
+    @cached_property
+    def heatmaps(self) -> Mapping[str, Heatmap]:
+        """Head -> heatmap, for every head that looks at the picture."""
+        timeline = self.timeline
+        return MappingProxyType(
+            {
+                one.id: Heatmap(
+                    one.values.reshape(-1, one.height, one.width).astype(np.float32) / 255,
+                    timeline.frame_times,
+                    timeline.boxes,
+                    self._core.explained.get(one.id, ""),
+                )
+                for one in timeline.heatmaps
+            }
+        )
+
+    @property
+    def embeddings(self) -> Mapping[str, np.ndarray]:
+        """Name -> [D] float32, as the model's layers hold the clip."""
+        return self._core.embeddings
+
+    def save_html(self, path: str | Path) -> Path:
+        """One file that plays the clip with everything on it and the masking sliders, without a server or a network.
+
+        Raises:
+            UserError: when it cannot be written.
+        """
+        from affectscope.core.takehome.write import write_page
+
+        out = Path(path)
+        write_page(self.model.analyzer, self.media, self._core, out)
+        return out
+
+    def _repr_html_(self) -> str:
+        from affectscope.core.takehome.write import page_of
+
+        page = page_of(self.model.analyzer, self.media, self._core, masking=False)
+        settings = _FRAME.format(height=_HEIGHT, title=escape(f"{self.media.name}, {self.model.name}", quote=True))
+        return f'<iframe srcdoc="{escape(page, quote=True)}" {settings}></iframe>'
+
+    def __repr__(self) -> str:
+        return f"Analysis({self.media.name!r}, model={self.model.name!r}, decision={self.decision!r})"
+
+
+def _frame(lane: Lane) -> pd.DataFrame:
+    columns = pd.MultiIndex.from_product([[lane.id], lane.series], names=("lane", "series"))
+    return pd.DataFrame(lane.values.T, pd.Index(lane.times, name="seconds"), columns)

@@ -1,0 +1,125 @@
+"""Many clips at once: corpora, metrics, embeddings and maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from affectscope.core.corpora import Corpus, open_corpus
+from affectscope.core.errors import UserError
+from affectscope.model import Model
+
+__all__ = ["Corpus", "corpora", "corpus", "embed", "evaluate", "project"]
+
+
+def corpora() -> list[str]:
+    """The names of the corpora at hand: the bundled clips, and those that were added by `affectscope corpus add`.
+
+    >>> import affectscope as afs
+    >>> afs.corpora()[0]
+    'demo'
+    """
+    from affectscope.core.corpora.known import known
+
+    return ["demo", *known()]
+
+
+def corpus(name: str | Path) -> Corpus:
+    """A corpus by its name, or by the folder that it lies in, whose kind is recognised.
+
+    Its ``table`` is a DataFrame with a row a clip, ``labels`` are its classes, and ``media(clip)`` is a clip's file.
+
+    Raises:
+        UserError: when nothing is there, or nothing that is known.
+
+    >>> import affectscope as afs
+    >>> demo = afs.corpus("demo")
+    >>> len(demo.table), demo.synthetic
+    (48, True)
+    """
+    return open_corpus(str(name))
+
+
+def evaluate(model: Model, over: Corpus, alias: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Metrics on the clips of a corpus, a row a head. Clips whose label the model lacks are left out.
+
+    Args:
+        alias: label of the corpus -> the model's class that it is.
+
+    Returns:
+        Rows are heads, "decision" among them; columns are metrics. ``attrs["remarks"]`` has a sentence for whatever was left out.
+
+    Raises:
+        UserError: when no clip can be read, or no label is the model's.
+
+    >>> import affectscope as afs
+    >>> table = afs.evaluate(afs.load("auxformer"), afs.corpus("demo"))
+    >>> "accuracy" in table and "decision" in table.index
+    True
+    """
+    from affectscope.core.evaluation.labelled import labelled_for
+    from affectscope.core.training.run import evaluate_checkpoint
+
+    measured, remarks = labelled_for(over, model.checkpoint.spec, dict(alias or {}))
+    metrics, broken = evaluate_checkpoint(model.checkpoint, measured, workers=1)
+    plain = {
+        head: {name: value for name, value in values.items() if isinstance(value, int | float)}
+        for head, values in metrics.items()
+    }
+    table = pd.DataFrame.from_dict(plain, "index")
+    table.index.name = "head"
+    table.attrs["remarks"] = [*remarks, *broken]
+    return table
+
+
+def embed(model: Model, over: Corpus, name: str = "") -> pd.DataFrame:
+    """How a layer of a model holds the clips of a corpus: [N, D], a row a clip that could be read.
+
+    Args:
+        name: one of ``model.embeddings``; the last of them if left out.
+
+    Raises:
+        UserError: when there is no such embedding, or no clip can be read.
+
+    >>> import affectscope as afs
+    >>> vectors = afs.embed(afs.load("auxformer"), afs.corpus("demo"), "fused")
+    >>> len(vectors)
+    48
+    """
+    if not model.embeddings:
+        raise UserError(f"{model.name} declares no embedding.")
+    name = name or model.embeddings[-1]
+    if name not in model.embeddings:
+        raise UserError(f"{model.name} has no embedding {name!r}: choose one of {', '.join(model.embeddings)}.")
+    from affectscope.core.inference.survey import survey
+
+    asked = survey(model.checkpoint, over)
+    return pd.DataFrame(asked.embeddings[name], asked.table.index)
+
+
+def project(vectors: pd.DataFrame | np.ndarray, method: str = "UMAP", seed: int = 0) -> pd.DataFrame:
+    """A map of [N, D] in two dimensions: columns x and y, rows as they came.
+
+    Args:
+        method: "UMAP", "t-SNE" or "PCA".
+
+    Raises:
+        UserError: when there is no such method, or the vectors make no map.
+
+    >>> import affectscope as afs
+    >>> import numpy as np
+    >>> afs.project(np.eye(5), "PCA").shape
+    (5, 2)
+    """
+    from affectscope.core.analysis.projection import METHODS
+    from affectscope.core.analysis.projection import project as draw
+
+    known = next((one for one in METHODS if one.lower() == method.lower()), None)
+    if known is None:
+        raise UserError(f"There is no map {method!r}: choose one of {', '.join(METHODS)}.")
+    rows = vectors.index if isinstance(vectors, pd.DataFrame) else pd.RangeIndex(len(vectors))
+    points = draw(np.asarray(vectors, np.float32), known, seed=seed).points
+    return pd.DataFrame(points, rows, ["x", "y"])

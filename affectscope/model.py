@@ -1,0 +1,172 @@
+"""Models: load one, ask it about a clip, ask it with frames missing."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from affectscope.analysis import Analysis
+from affectscope.core.analyzer import Analyzer
+from affectscope.core.checkpoints import saved
+from affectscope.core.checkpoints.saved import Checkpoint
+from affectscope.core.errors import UserError
+from affectscope.core.perturbation import WHOLE, Filling, Pattern, Perturbation
+from affectscope.core.streams import Batch
+
+__all__ = ["Model", "load", "mask", "models"]
+
+
+class Model:
+    """A checkpoint that is ready to be asked.
+
+    >>> import affectscope as afs
+    >>> model = afs.load("auxformer")
+    >>> model.labels
+    ('anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness')
+    >>> model.heads
+    ('av', 'audio', 'visual')
+    """
+
+    def __init__(self, checkpoint: Checkpoint, name: str) -> None:
+        self.name = name
+        self.checkpoint = checkpoint
+
+    @property
+    def system(self) -> str:
+        """The name of the architecture, as `affectscope models` lists it."""
+        return self.checkpoint.spec.system
+
+    @property
+    def task(self) -> str:
+        """``classification`` or ``regression``."""
+        return self.checkpoint.spec.task
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Classes, or attributes, in the order of the outputs."""
+        return tuple(self.checkpoint.spec.labels)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return tuple(self.checkpoint.spec.heads)
+
+    @property
+    def embeddings(self) -> tuple[str, ...]:
+        """The names that ``embed`` takes."""
+        return tuple(self.checkpoint.spec.embeddings)
+
+    @cached_property
+    def analyzer(self) -> Analyzer:
+        """What reads clips for the model.
+
+        Raises:
+            UserError: when the model takes features that clips are not read into.
+        """
+        return Analyzer(self.checkpoint)
+
+    def analyze(self, clip: str | Path, explain: str | None = None, track: int | None = None) -> Analysis:
+        """Predict, explain and draw one clip.
+
+        Args:
+            clip: a file with picture, sound or both, of at most a minute.
+            explain: the class that the heatmaps explain; each head's own answer if left out.
+            track: the sound track that is heard, counted from 1; the first with sound if left out.
+
+        Raises:
+            UserError: when the file cannot be played, or there is no such class.
+
+        >>> import affectscope as afs
+        >>> clip = afs.corpus("demo").media("held_s2026_00000")
+        >>> afs.load("auxformer").analyze(clip, explain="fear").heatmaps["visual"].explains
+        'fear'
+        """
+        self._check(explain)
+        return Analysis(self, Path(clip), self.analyzer.analyze(Path(clip), explain=explain, track=track))
+
+    def _check(self, explain: str | None) -> None:
+        if explain is not None and explain not in self.labels:
+            raise UserError(f"{self.name} knows no class {explain!r}: choose one of {', '.join(self.labels)}.")
+
+    def __call__(self, batch: Batch) -> pd.DataFrame:
+        """The decision over each clip of a batch: a row a clip, a column a class (probabilities) or an attribute (values)."""
+        spec = self.checkpoint.spec
+        output = self.checkpoint.model(batch)
+        return pd.DataFrame(spec.readable(self.checkpoint.model.decide(output)).detach().numpy(), columns=list(spec.labels))
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}, system={self.system!r}, labels={list(self.labels)})"
+
+
+def models() -> list[str]:
+    """The names of the shipped checkpoints, the default first.
+
+    >>> import affectscope as afs
+    >>> afs.models()[0]
+    'auxformer'
+    """
+    return list(saved.shipped())
+
+
+def load(name: str | Path, layout: str = "") -> Model:
+    """A model by the name of a shipped checkpoint, or by the path of a file.
+
+    Args:
+        layout: the public repository whose layout a foreign file has (`affectscope convert --help` lists them); recognised by its
+            tensors if left out. What such a file does not say is filled in as that repository has it: `affectscope convert`
+            asks. Nothing is ever unpickled.
+
+    Raises:
+        UserError: when there is no such file, or it cannot be used.
+
+    >>> import affectscope as afs
+    >>> afs.load("auxformer")
+    Model('auxformer', system='auxformer', labels=['anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness'])
+    """
+    path = saved.shipped().get(str(name), Path(name).expanduser())
+    if not layout and (not path.exists() or saved.is_ours(path)):
+        return Model(saved.load(path), path.stem)
+    from affectscope.core.checkpoints import foreign
+    from affectscope.core.models.inputs import Normaliser
+
+    found = foreign.read(path, layout)
+    return Model(Checkpoint(found.model, Normaliser(), {"layout": found.layout}, path), path.stem)
+
+
+def mask(
+    model: Model,
+    clip: str | Path,
+    *,
+    sound: float = 1.0,
+    picture: float = 1.0,
+    pattern: Pattern = "random",
+    filling: Filling = "absent",
+    seed: int = 0,
+    explain: str | None = None,
+) -> Analysis:
+    """What a model says of a clip when only a share of its frames is there.
+
+    Args:
+        sound, picture: the share that stays, 0 to 1.
+        pattern: which frames go: "random", "burst" (in runs), "tail" (from the end) or "attended" (most attended first).
+        filling: what stands in their place: "absent" (nothing, and the model knows), "zeros", "mean", "noise", or "held" (the
+            last frame that stayed).
+        seed: of what is drawn at random.
+
+    Raises:
+        UserError: when the clip cannot be played, or a value is out of its range.
+
+    >>> import affectscope as afs
+    >>> clip = afs.corpus("demo").media("held_s2026_00000")
+    >>> silent = afs.mask(afs.load("auxformer"), clip, sound=0.0)
+    >>> silent.evidence["audio"]
+    False
+    """
+    model._check(explain)
+    for name, share in (("sound", sound), ("picture", picture)):
+        if not 0 <= share <= 1:
+            raise UserError(f"The share of {name} that stays is 0 to 1, not {share}.")
+    keep = {"audio": round(WHOLE * sound), "visual": round(WHOLE * picture)}
+    change = Perturbation(keep, pattern=pattern, filling=filling, seed=seed)
+    return Analysis(model, Path(clip), model.analyzer.analyze(Path(clip), explain=explain, perturbation=change))

@@ -1,0 +1,178 @@
+"""What to look at: the model, the clip, the class to explain."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from affectscope.app import services
+from affectscope.app.clips import Own, clips, columns
+from affectscope.app.common import address, reports, session, troubles
+from affectscope.app.own import store
+from affectscope.app.own.parts import uploader
+from affectscope.core.errors import UserError
+
+CAUTION = "This model was trained on rendered faces; it has never seen a person"
+# What a person reads for a column of the corpus's table; "carrier" is the demo corpus's.
+_FACTS = {
+    "speaker": "speaker",
+    "sex": "sex",
+    "age": "age",
+    "intensity": "intensity",
+    "carrier": "emotion in",
+    "sentence": "sentence",
+}
+_LISTED = "sidebar_clips_of"
+_CARRIERS = {
+    "both": "voice and face", "audio": "the voice only", "visual": "the face only", "blend": "voice and face, a blend of two",
+    "conflict": "voice and face, which disagree",
+}  # fmt: skip
+
+
+def model() -> str | None:
+    """The checkpoint to ask: the selected one, else the first."""
+    names = list(services.models())
+    if not names:
+        st.error("There is no checkpoint in the folder checkpoints/: train one, or copy one there.")
+        return None
+    chosen = session.current().model
+    if chosen and chosen not in names:
+        address.doubt("a model", names[0])
+    return chosen if chosen in names else names[0]
+
+
+def clip(*models: str | None) -> services.Clip | None:
+    """The selected clip, else the first that the models' answers are about.
+
+    An imported model has only answered its table's own clips: where it did not answer the selected one, its first is taken.
+    """
+    selection, names = session.current(), [name for name in models if name]
+    limited = [name for name in names if services.unasked(name)]
+    lost = False
+    if selection.clip:
+        lost = address.told("clip", selection.clip) and not services.clip_here(selection.corpus, selection.clip)
+        chosen = None if lost else services.clip(selection.corpus, selection.clip)
+        if chosen and all(services.covers(name, chosen) for name in limited):
+            return services.heard(chosen, session.option(session.TRACK))
+    elif selection.corpus and not services.corpus_here(selection.corpus):
+        address.doubt("a corpus", services.corpus_name())
+    of = next(iter(limited or names), None)
+    table = services.clips_of(of)
+    if table.empty:
+        if services.corpus_name() != services.DEMO:
+            # Says why, where it cannot be read.
+            services.corpus()
+        st.info("Drop a video file into the sidebar to begin.")
+        return None
+    source = services.corpus_of(of) if of else services.corpus()
+    first = _first(table, limited)
+    if lost:
+        address.doubt("a clip", first)
+    return services.heard(services.clip(source.name, first), session.option(session.TRACK))
+
+
+def _first(table: pd.DataFrame, limited: list[str]) -> str:
+    """The first clip, of those with media where there are any, that all these models have answered."""
+    answered = [services.predicted(name) for name in limited]
+    shared = [str(clip) for clip in table.index if all(clip in one for one in answered)] or [str(table.index[0])]
+    return next((clip for clip in shared if table.at[clip, "path"]), shared[0])
+
+
+def facts(item: services.Clip) -> list[str]:
+    """What the corpus knows of the clip, for a person to read."""
+    known = {name: item.facts[name] for name in _FACTS if name in item.facts}
+    return [f"{_FACTS[name]} {_CARRIERS.get(value, value) if name == 'carrier' else value}" for name, value in known.items()]
+
+
+def caution(model_name: str) -> str:
+    return CAUTION if services.card(model_name).get("synthetic_training") else ""
+
+
+def explained(model_name: str) -> str | None:
+    """The class that the heatmaps explain; None for the predicted one."""
+    chosen = session.current().explain
+    return chosen if chosen in services.labels(model_name) else None
+
+
+def list_clips_of(model_name: str) -> None:
+    """Have the sidebar list the clips of another model in this run: of two, the one that was asked about its own only."""
+    st.session_state[_LISTED] = model_name
+
+
+def frame() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """The sidebar, alike on all pages: beside its title, and below. It stands first and is filled last: the player must not
+    wait for it."""
+    with st.sidebar:
+        with st.container(horizontal=True, vertical_alignment="center", height=44, border=False, key="side_head"):
+            st.markdown("**AffectScope**", width="stretch")
+            head = st.container(width="content")
+        return head, st.container()
+
+
+def sidebar(below: DeltaGenerator) -> None:
+    """Where everything is chosen."""
+    listed = st.session_state.pop(_LISTED, None)
+    names = list(services.models())
+    chosen = session.current().model
+    model_name = chosen if chosen in names else next(iter(names), None)
+    with below:
+        troubles.show()
+        if model_name and len(names) > 1:
+            key = reports.shows("choose_model", model_name)
+            st.selectbox("Model", names, key=key, on_change=_choose_model, args=(key,))
+        corpus(listed or model_name)
+        uploader()
+        _list(listed or model_name)
+
+
+def corpus(model_name: str | None) -> None:
+    """Which corpus to look at, where there is more than one; an imported model has its own clips."""
+    names = services.corpus_names()
+    chosen = services.corpus_name()
+    services.keep_looking(chosen)
+    if len(names) > 1 and not (model_name and services.unasked(model_name)):
+        key = reports.shows("choose_corpus", chosen)
+        st.selectbox("Corpus", names, key=key, on_change=_choose_corpus, args=(key,))
+
+
+def _choose_corpus(key: str) -> None:
+    if reports.news(key, st.session_state[key]):
+        services.look_at(st.session_state[key])
+
+
+def _choose_model(key: str) -> None:
+    if reports.news(key, st.session_state[key]):
+        session.update(model=st.session_state[key])
+
+
+def _list(model_name: str | None) -> None:
+    """A person's own files first, then the clips that the model was asked about."""
+    try:
+        name, url = columns.url(model_name)
+    except UserError:
+        # The page says why.
+        name, url = "", ""
+    own = [] if model_name and services.unasked(model_name) else _own_rows()
+    selection = session.current()
+    clips(name, url, own, (selection.corpus or name, selection.clip or _first_of(model_name)), _choose_clip)
+
+
+def _first_of(model_name: str | None) -> str:
+    """The clip that is shown where none was chosen."""
+    table = services.clips_of(model_name)
+    return "" if table.empty else _first(table, [model_name] if model_name and services.unasked(model_name) else [])
+
+
+def _choose_clip(corpus_name: str, clip_id: str) -> None:
+    session.update(corpus=corpus_name, clip=clip_id)
+
+
+def _own_rows() -> list[Own]:
+    return [
+        Own(
+            services.UPLOADS, one.id, one.name, one.label or "",
+            picture=services.thumb_url(services.UPLOADS, one.id, one.file or one.original),
+        )
+        for one in store.listed()
+    ]  # fmt: skip

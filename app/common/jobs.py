@@ -1,0 +1,112 @@
+"""Long work off the script thread: it survives the page, and any page may ask how far it is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from affectscope.app.gate.visitors import bound
+from affectscope.core.cache.refusals import sentence_of
+from affectscope.core.threads import fit_thread_pools
+
+Progress = Callable[[str, float], None]
+Work = Callable[[Progress], None]
+
+_LOG = logging.getLogger(__name__)
+_KEPT = 200
+_CANCELLED = "The work was cancelled."
+
+
+class Cancelled(Exception):
+    """Raised inside the work at its next sign of progress."""
+
+
+@dataclass
+class Job:
+    """One piece of work; its product is a file that the work wrote, so a job holds only how it went."""
+
+    id: str
+    pool: str = "analysis"
+    stage: str = "Waiting for its turn"
+    fraction: float = 0.0
+    error: str | None = None
+    cancelled: bool = False
+    future: Future[None] = field(default_factory=Future, repr=False)
+
+    @property
+    def done(self) -> bool:
+        return self.future.done()
+
+    def wait(self, seconds: float) -> bool:
+        """True when the job ended within ``seconds``: short work needs no progress bar."""
+        return bool(wait([self.future], seconds).done)
+
+
+# One analysis at a time: the models keep every core busy, and two would only slow each other.
+_POOLS = {
+    name: ThreadPoolExecutor(1, name, fit_thread_pools) for name in ("analysis", "corpus", "export", "maps", "library", "queue")
+}
+_JOBS: dict[str, Job] = {}
+_LOCK = threading.Lock()
+
+
+def ensure(job_id: str, work: Work, pool: str = "analysis") -> Job:
+    """The job of that id: the one that waits, runs or was refused, or a new one."""
+    with _LOCK:
+        known = _JOBS.get(job_id)
+        if known and (not known.done or known.error):
+            return known
+        job = Job(job_id, pool)
+        _JOBS[job_id] = job
+        for old in [i for i, j in _JOBS.items() if j.done][:-_KEPT]:
+            del _JOBS[old]
+        job.future = _POOLS[pool].submit(_run, job, bound(work))
+        return job
+
+
+def find(job_id: str) -> Job | None:
+    return _JOBS.get(job_id)
+
+
+def about(mark: str) -> list[Job]:
+    """The jobs that wait or run and whose id has this in it."""
+    return [job for job in list(_JOBS.values()) if mark in job.id and not job.done]
+
+
+def busy() -> bool:
+    """Whether somebody waits for a single clip: what takes long should stand back."""
+    return any(not job.done and job.pool == "analysis" for job in list(_JOBS.values()))
+
+
+def cancel(job: Job) -> None:
+    """Stop the work at its next sign of progress, or before it begins."""
+    job.cancelled = True
+    if job.future.cancel():
+        job.error = _CANCELLED
+
+
+def forget(job_id: str) -> None:
+    """Let the work be tried again."""
+    with _LOCK:
+        _JOBS.pop(job_id, None)
+
+
+def _run(job: Job, work: Work) -> None:
+    def progress(stage: str, fraction: float) -> None:
+        if job.cancelled:
+            raise Cancelled
+        job.stage, job.fraction = stage, min(1.0, max(0.0, fraction))
+
+    try:
+        progress("Starting", 0.0)
+        work(progress)
+    except Cancelled:
+        job.error = _CANCELLED
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is None:
+            _LOG.exception("job %s failed", job.id)
+        job.error = sentence or "Something went wrong inside the app; the server's log has the details."

@@ -1,0 +1,26 @@
+"""Which of a file's sound tracks is heard, where it has several; the choice is in the URL."""
+
+from __future__ import annotations
+
+from math import inf
+from pathlib import Path
+
+from affectscope.app.common import pick, session
+from affectscope.app.own.store import OwnClip
+from affectscope.core import media
+
+
+def menu(clip_id: str, file: Path | None) -> None:
+    """A select box of the sound tracks; nothing where there is one, or none."""
+    if file is None or media.probe(file, inf).sound_tracks < 2:
+        return
+    options = {"": f"The first with sound: track {media.heard_track(file)}"}
+    options |= {str(track.number): f"Track {track}" for track in media.listed_tracks(file)}
+    pick.pick("Sound", session.TRACK, options, turn=clip_id, width=320)
+
+
+def chosen(own: OwnClip | None) -> int | None:
+    """The track that was chosen of a person's own file; None for the first with sound."""
+    said = session.option(session.TRACK)
+    count = media.probe(own.original, inf).sound_tracks if own else 0
+    return int(said[:6]) if said.isascii() and said.isdigit() and 1 <= int(said[:6]) <= count else None

@@ -1,0 +1,1 @@
+"""The server beside Streamlit: what browsers fetch, and how a process starts."""

@@ -1,0 +1,1 @@
+"""The Shared space page."""

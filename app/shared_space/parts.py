@@ -1,0 +1,206 @@
+"""The parts of the Shared space page: which models, the distances kept, the charts, the clips at both ends."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from affectscope.app import services
+from affectscope.app.cards import Action, Answer, Card, cards
+from affectscope.app.common import address, reports, say, session
+from affectscope.app.common.pick import pick
+from affectscope.app.failures.figures import CONFIG, QUIET, RIGHT, WRONG, plain
+from affectscope.core.analysis.shared import Closeness, closeness, distances, outliers, summary
+from affectscope.core.cache.store import content_hash
+from affectscope.core.errors import UserError
+from affectscope.core.export.spreadsheet import csv_of
+from affectscope.core.text import percent
+
+BY = {"": "every layer", "label": "one layer, by class", "outcome": "one layer, right and wrong answers"}
+_COLUMNS = {
+    "stage": "Layer", "group": "Group", "clips": "Clips", "mean": "Mean distance", "low": "95 % from", "high": "95 % to",
+    "sd": "Standard deviation", "mismatched": "Mean, mismatched", "nearer": "Closer than chance",
+}  # fmt: skip
+_NEARER = "Per cent of the clips whose sound is nearer to their own picture than to another clip's; by chance it is 50."
+_POINTS = 2000  # Beyond this many, only both ends are drawn as points.
+_ACTIONS = (Action("play", "Play", "Play the clip with its explanation"), Action("mask", "Mask", "Take frames away"))
+
+
+def able() -> tuple[list[str], list[str]]:
+    """The models that have shared layers, and those that have none; one that cannot be read is among the latter."""
+    names = list(services.models())
+    sharing = [name for name in names if (spec := services.declared(name)) and spec.shared]
+    return sharing, [name for name in names if name not in sharing]
+
+
+def choose(names: list[str], preferred: str) -> list[str]:
+    """The models to look at side by side; at first the selected one, or the first that can be."""
+    said = address.parsed(session.option("shared.models"))
+    wanted = [name for name in names if name in said] if isinstance(said, list) else []
+    if isinstance(said, list) and len(wanted) < len(said) and address.told("o.shared.models", session.option("shared.models")):
+        address.doubt("a model", ", ".join(wanted) or preferred)
+    wanted = wanted or [preferred if preferred in names else names[0]]
+    key = reports.shows("shared-models", wanted)
+    st.multiselect("Models", names, key=key, on_change=_keep_models, args=(key,), placeholder="Choose models")
+    return wanted
+
+
+def options(stages: dict[str, list[str]]) -> tuple[str, dict[str, str]]:
+    """What to part the clips by, and after which layer; a model that has none of that name shows its last."""
+    by = pick("Show", "shared.by", BY, width=300)
+    names = list(dict.fromkeys(stage for one in stages.values() for stage in one))
+    last = next(iter(stages.values()))[-1]
+    wanted = pick("After layer", "shared.stage", {name: name for name in names}, last, width=230)
+    return by, {model: wanted if wanted in own else own[-1] for model, own in stages.items()}
+
+
+def digest(model: str) -> str:
+    """Names a model's file."""
+    return content_hash(services.models()[model])
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def table(model: str, digest: str) -> pd.DataFrame:
+    """Every clip's distances; the digest stands for the survey that they come from."""
+    found = services.survey_on_disk(model)
+    if found is None:
+        raise UserError(f"The answers of {model} are no longer stored: open the page again.")
+    return distances(found)
+
+
+def show(model: str, found: pd.DataFrame, by: str, stage: str, top: float) -> None:
+    """One model's chart, what it says in words, and its table."""
+    by = by if by in found else ""
+    means = summary(found, by)
+    here = means[means["stage"] == stage] if by else means
+    figure = layers_figure(found, top) if not by else groups_figure(found[found["stage"] == stage], by, top)
+    key = f"shared-{model}-{by}-{stage}"
+    words = sentence(closeness(found, stage), stage)
+    st.text(f"{model}: {words}")
+    st.plotly_chart(
+        figure, key=key, on_select=lambda: _choose_point(key, model), selection_mode="points", config=CONFIG,
+        alt=f"Cosine distance between sound and picture of the same clip, {model}: {words}",
+    )  # fmt: skip
+    here = (here if by else here.drop(columns="group")).assign(nearer=100 * here["nearer"]).rename(columns=_COLUMNS)
+    st.dataframe(
+        here, hide_index=True, key=f"{key}-table", alt=f"Mean distances of {model}",
+        column_config={
+            **{name: st.column_config.NumberColumn(format="%.3f") for name in list(_COLUMNS.values())[3:-1]},
+            _COLUMNS["nearer"]: st.column_config.NumberColumn(format="%.1f\N{NO-BREAK SPACE}%%", help=_NEARER),
+        },
+    )  # fmt: skip
+    st.download_button(
+        "Every clip (CSV)", csv_of(found, index=False).encode(), "affectscope-shared-space.csv", "text/csv", key=f"{key}-csv",
+        on_click="ignore", type="tertiary", icon=":material/download:",
+    )  # fmt: skip
+
+
+def sentence(found: Closeness, stage: str) -> str:
+    """Whether sound and picture stand closer than chance, in one sentence with its numbers."""
+    if found.clips < 2:
+        return f"after {stage} there are too few clips with sound and picture to say how close the two stand."
+    stand = {1: "stand closer than chance", 0: "stand no closer than chance", -1: "stand farther apart than chance"}
+    numbers = (
+        f"mean cosine distance {found.matched:.3f} within a clip, {found.mismatched:.3f} between clips; "
+        f"{found.nearer:+.3f} closer, {percent(0.95)} interval {found.low:+.3f} to {found.high:+.3f}, n = {found.clips} clips"
+    ).replace("-", "\N{MINUS SIGN}")
+    return f"after {stage}, sound and picture of a clip {stand[found.verdict]} ({numbers})."
+
+
+def ends(model: str, found: pd.DataFrame, stage: str) -> None:
+    """The clips whose sound and picture stand farthest apart, and those where they are nearest, to play."""
+    at = session.option("shared.clip")
+    part = outliers(found, stage)
+    chosen = found[(found["stage"] == stage) & (found["clip"] == at)]
+    if not len(chosen) and address.told("o.shared.clip", at):
+        say.warning("The address names a clip that is not here: none is marked.")
+    shown = pd.concat([chosen, part[part["clip"] != at]])
+    title = f"{model}, {stage}: the farthest apart first, then the nearest"
+    title += f"; {at} was chosen in the chart" if len(chosen) else ""
+    cards(
+        title,
+        [_card(row, model) for _, row in shown.iterrows()],
+        key="shared-ends",
+        act=lambda clip, act: _open(clip, act, model),
+    )
+
+
+def layers_figure(found: pd.DataFrame, top: float) -> go.Figure:
+    """Own and mismatched pairs after every layer, as halves of a violin, with a point a clip."""
+    stages = list(dict.fromkeys(found["stage"]))
+    figure = _violins([(stage, found[found["stage"] == stage]) for stage in stages], RIGHT)
+    return _framed(figure, stages, top)
+
+
+def groups_figure(part: pd.DataFrame, by: str, top: float) -> go.Figure:
+    """As ``layers_figure`` after one layer, by class or by correctness."""
+    groups = sorted(part[by].dropna().astype(str).unique())
+    figure = _violins([(group, part[part[by].astype(str) == group]) for group in groups], RIGHT)
+    return _framed(figure, groups, top)
+
+
+def _violins(parts: list[tuple[str, pd.DataFrame]], colour: str) -> go.Figure:
+    figure = go.Figure()
+    for place, (_, part) in enumerate(parts):
+        halves = (("distance", "negative", colour, "same clip"), ("mismatched", "positive", QUIET, "mismatched"))
+        for column, side, own, title in halves:
+            figure.add_violin(
+                x0=place, y=part[column], side=side, line_color=own, fillcolor=own, opacity=0.45, width=0.9, points=False,
+                meanline_visible=True, name=title, legendgroup=title, showlegend=place == 0, hoverinfo="skip", spanmode="hard",
+            )  # fmt: skip
+        dots = part if len(part) <= _POINTS else pd.concat([part.nlargest(50, "distance"), part.nsmallest(50, "distance")])
+        shift = [place - 0.06 - 0.12 * ((i * 0.618) % 1) for i in range(len(dots))]
+        colours = [
+            {"wrong": WRONG, "unlabelled": QUIET}.get(one, RIGHT) for one in dots.get("outcome", pd.Series("", dots.index))
+        ]
+        labels = dots.get("label", pd.Series("", dots.index))
+        words = [f"{plain(r.clip)} {plain(label)}: {r.distance:.3f}" for r, label in zip(dots.itertuples(), labels, strict=True)]
+        figure.add_scatter(
+            x=shift, y=dots["distance"], mode="markers", customdata=[[clip] for clip in dots["clip"]], hovertext=words,
+            hoverinfo="text", marker={"size": 6, "color": colours, "opacity": 0.85}, showlegend=False,
+            selected={"marker": {"opacity": 1, "size": 11}}, unselected={"marker": {"opacity": 0.85}},
+        )  # fmt: skip
+    return figure
+
+
+def _framed(figure: go.Figure, names: list[str], top: float) -> go.Figure:
+    figure.update_xaxes(
+        tickvals=list(range(len(names))), ticktext=[plain(name) for name in names], range=[-0.6, len(names) - 0.4]
+    )
+    figure.update_yaxes(title="Cosine distance", range=[min(0.0, -0.02 * top), top], zeroline=False)
+    legend: dict[str, Any] = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    margin = {"l": 8, "r": 8, "t": 40, "b": 8}
+    return figure.update_layout(height=430, margin=margin, legend=legend, violinmode="overlay", dragmode=False)
+
+
+def _card(row: pd.Series, model: str) -> Card:
+    answers = []
+    if "label" in row and not pd.isna(row["label"]):
+        answers = [
+            Answer("decision", str(row["predicted"]), None if row["outcome"] == "unlabelled" else row["outcome"] == "right")
+        ]
+        answers = [Answer("true", str(row["label"])), *answers] if pd.notna(row["label"]) else answers
+    facts = (f"distance {row['distance']:.3f}", f"mismatched {row['mismatched']:.3f}")
+    clip = str(row["clip"])
+    return Card(clip, clip, services.picture_url(model, clip), answers=tuple(answers), facts=facts, actions=_ACTIONS)
+
+
+def _choose_point(key: str, model: str) -> None:
+    points = [point for point in st.session_state[key]["selection"]["points"] if point.get("customdata")]
+    if reports.news(key, points) and points:
+        session.choose_option("shared.clip", str(points[0]["customdata"][0]))
+        session.choose_option("shared.of", model)
+
+
+def _open(clip: str, action: str, model: str) -> None:
+    session.update(corpus=services.corpus().name, clip=clip, model=model)
+    session.go("masking" if action == "mask" else "clip")
+
+
+def _keep_models(key: str) -> None:
+    if reports.news(key, st.session_state[key]):
+        session.choose_option("shared.models", json.dumps(st.session_state[key]))

@@ -1,0 +1,206 @@
+"""Let a checkpoint in that nobody vouches for: it is read in a process of its own, with limits on its memory and its time.
+
+That process unpickles nothing either. But a made-up file can ask a parser for more memory or time than there is, and then the
+process that reads it ends, not the server. What fits its model is written again as one of our own checkpoints; only that is read
+from then on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from shutil import copyfile
+from typing import TYPE_CHECKING, Any
+
+from affectscope.core.checkpoints.choices import NO_CHOICES, Choices, Question
+from affectscope.core.errors import UserError
+from affectscope.core.files import guard
+
+if TYPE_CHECKING:
+    from affectscope.core.checkpoints.foreign import Foreign
+
+_MEMORY = 2 << 30
+_COPIES = 4
+_SECONDS = 6.0
+_BYTES_PER_SECOND = 10e6
+# A made-up file may have any number of keys; a person reads the first.
+_LISTED = 200
+_TOO_SLOW = "This file was not read in time, for the machine does much else: try again when it does less."
+_TOO_MUCH = "This file asks for more memory or time than any checkpoint of its size: it is damaged or hostile."
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a checkpoint at the door.
+
+    Attributes:
+        error: one sentence; empty when it was let in, or when ``asked``.
+        layout: the public layout that it was read as; empty for our own.
+        unknown: True where nobody could tell its layout: it may be tried again with one that a person chooses.
+        missing, unexpected, misshapen: the first keys of each kind, with ``counts`` of all; see ``fit.Mismatch``.
+        asked: True where nothing was written, since ``questions`` want answers first.
+        questions: what a public layout's file leaves open.
+        assumed, answered, remarks: see ``core.checkpoints.foreign.Foreign``.
+    """
+
+    error: str = ""
+    layout: str = ""
+    unknown: bool = False
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    misshapen: tuple[str, ...] = ()
+    counts: tuple[int, int, int] = (0, 0, 0)
+    guess: str = ""
+    asked: bool = False
+    questions: tuple[Question, ...] = ()
+    assumed: tuple[str, ...] = ()
+    answered: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def admit(
+    source: Path,
+    out: Path,
+    layout: str = "",
+    check: Callable[[], object] = lambda: None,
+    seconds: float = _SECONDS,
+    choices: Choices | None = NO_CHOICES,
+) -> Report:
+    """Read ``source`` (a file, or a folder of one layout's files) and write what fits to ``out`` as our own checkpoint.
+
+    Args:
+        layout: the public layout to read it as; empty to tell from its keys.
+        check: called a few times a second; what it raises ends the reading.
+        seconds: of work that reading may take; large files get more.
+        choices: what a public layout's file does not say; None to be asked, with nothing written.
+    """
+    files = list(source.iterdir()) if source.is_dir() else [source]
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    seconds += size / _BYTES_PER_SECOND
+    report = out.with_name(out.name + ".report.json")
+    told = json.dumps(asdict(choices) if choices else None)
+    try:
+        arguments = [*map(os.path.abspath, (source, out, report)), layout, told]
+        if not guard.run("affectscope.core.checkpoints.admit", arguments, _MEMORY + _COPIES * size, seconds, check):
+            return Report(_TOO_SLOW)
+        return report_of(json.loads(report.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return Report(_TOO_MUCH)
+    finally:
+        report.unlink(missing_ok=True)
+
+
+def examine(source: Path, out: Path, layout: str = "", choices: Choices | None = NO_CHOICES) -> Report:
+    """What ``admit`` does, in this process and without limits."""
+    from affectscope.core.checkpoints import foreign
+    from affectscope.core.checkpoints import saved as checkpoints
+    from affectscope.core.checkpoints.fit import Mismatch
+
+    try:
+        if source.is_file() and checkpoints.is_ours(source):
+            # The copy is what is looked at: the original may change under our hands.
+            copyfile(source, out)
+            try:
+                checkpoints.load(out)
+            except BaseException:
+                out.unlink()
+                raise
+            return Report()
+        if choices is None and (open_questions := foreign.ask(source, layout)).questions:
+            return Report(layout=open_questions.layout, asked=True, questions=open_questions.questions)
+        found = foreign.read(source, layout, choices or NO_CHOICES)
+        checkpoints.save(out, found.model, checkpoints.Normaliser(), _card(found))
+        return Report(
+            layout=found.layout,
+            questions=found.questions,
+            assumed=found.assumed,
+            answered=found.answered,
+            remarks=found.remarks,
+        )
+    except foreign.UnknownLayout as error:
+        return Report(_of(error, source, out), layout, unknown=True)
+    except Mismatch as error:
+        shapes = tuple(f"{key}: {_size(given)} instead of {_size(own)}" for key, given, own in error.misshapen)
+        kinds = (tuple(error.missing), tuple(error.unexpected), shapes)
+        listed = [kind[:_LISTED] for kind in kinds]
+        counts = (len(kinds[0]), len(kinds[1]), len(kinds[2]))
+        return Report(_of(error, source, out), layout, False, listed[0], listed[1], listed[2], counts, error.guess)
+    except UserError as error:
+        return Report(_of(error, source, out), layout, unknown=bool(layout))
+
+
+def report_of(found: dict[str, Any]) -> Report:
+    """A report out of JSON.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    try:
+        asked = tuple(Question(**{**one, "options": tuple(one["options"])}) for one in found.pop("questions"))
+        told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+        return Report(**told, questions=asked)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError("this is no report") from error
+
+
+def _of(error: UserError, source: Path, out: Path) -> str:
+    said = str(error)
+    return source.name + said.removeprefix(out.name) if said.startswith(out.name) else said
+
+
+def _card(found: Foreign) -> dict[str, Any]:
+    from affectscope.core.models.catalogue import count
+
+    model = found.model
+    return {
+        "system": model.spec.system,
+        "variant": getattr(model.config, "variant", ""),
+        "parameters": count(model),
+        "task": model.spec.task,
+        "labels": list(model.spec.labels),
+        "layout": found.layout,
+        "assumed": list(found.assumed),
+        "answered": list(found.answered),
+        "remarks": list(found.remarks),
+    }
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "one number"
+
+
+def _warm() -> None:
+    """Have everything imported that reading takes: it counts as what the process has, and torch writes caches as it begins."""
+    import torch
+
+    from affectscope.core.checkpoints.filling import fill, try_out
+    from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
+
+    with torch.device("meta"):
+        model = AuxFormer(AuxFormerConfig(audio_dim=2, visual_dim=2, width=2, heads=1, layers=1, aux_hidden=(2, 2)))
+    fill(model, {k: torch.zeros(v.shape) for k, v in model.state_dict().items()}, "warm")
+    try_out(model, "warm")
+
+
+def _main() -> None:
+    source, out, report, layout, told, memory, seconds = sys.argv[1:]
+    _warm()
+    answers = json.loads(told)
+    choices = Choices(**{**answers, "labels": tuple(answers["labels"])}) if answers else None
+    guard.limit(int(memory), int(seconds))
+    guard.confine([Path(source)], [Path(out).parent])
+    try:
+        found = examine(Path(source), Path(out), layout, choices)
+    except MemoryError:
+        found = Report(_TOO_MUCH)
+    except OSError as error:
+        found = Report(f"{Path(source).name} cannot be read, or written again: {error.strerror or 'the disk refuses'}.")
+    Path(report).write_text(json.dumps(asdict(found)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,276 @@
+"""Public repositories' files as models of ours: whatever wraps their weights, with what was left out and what was assumed."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from affectscope.core.checkpoints.choices import NO_CHOICES, Choices, Question, questions, settle
+from affectscope.core.checkpoints.filling import check_labels, check_sizes, fill, try_out
+from affectscope.core.checkpoints.layouts import LAYOUTS, VAVL_FILES, VAVL_NEEDED, is_vavl_part, own, recognise, vavl_part
+from affectscope.core.errors import UserError
+from affectscope.core.files.kinds import HEAD, fault_of
+from affectscope.core.files.tensors import read_weights
+from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
+from affectscope.core.models.base import AVModel
+from affectscope.core.models.mult import MulT, MulTConfig
+from affectscope.core.models.sfav import SFAV, SFAVConfig
+from affectscope.core.models.uavm import UAVM, UAVMConfig
+from affectscope.core.models.vavl import VAVL, VAVLConfig
+from affectscope.core.text import shown
+
+_KINDS: dict[type, Callable[..., AVModel]] = {
+    AuxFormerConfig: AuxFormer, MulTConfig: MulT, SFAVConfig: SFAV, UAVMConfig: UAVM, VAVLConfig: VAVL,
+}  # fmt: skip
+# Of keys that a sentence names, and of files in a folder that are looked at.
+_NAMED = 6
+_MOST_FILES = 50
+_VAVL_STEMS = {Path(name).stem: name for name in VAVL_FILES}
+# As Hugging Face names the files of one model: which, of how many.
+_SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.[A-Za-z]+)")
+_AWAY = "as they train on many GPUs: run"
+# What other programs leave in a folder, by a file's ending, and what turns it into one file of weights.
+_SPREAD = {
+    ".distcp": f"PyTorch's distributed parts of a checkpoint, {_AWAY} "
+    "`python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER weights.pt`, and load that",
+    "_optim_states.pt": f"DeepSpeed's parts of a checkpoint, {_AWAY} the `zero_to_fp32.py` in it, and load what that writes",
+}
+# What a layout's own files hold beside what is read.
+_NOTES = {
+    "sfav": "Its face network (EfficientFace) is left out: the model takes the features that this network gives for a frame.",
+}
+
+
+class UnknownLayout(UserError):
+    """A file whose layout nobody can tell: a person may."""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A public repository's model.
+
+    Attributes:
+        assumed: what the file does not say, and what was taken instead, a sentence each.
+        answered: what the file does not say, and what a person said instead, a sentence each.
+        remarks: what was left out and which weights were taken, a sentence each.
+        questions: what the file leaves open.
+    """
+
+    model: AVModel
+    layout: str
+    assumed: tuple[str, ...]
+    answered: tuple[str, ...]
+    remarks: tuple[str, ...]
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The tensors of a file or a folder: of VAVL's as ``file:key``."""
+
+    state: Mapping[str, Tensor]
+    places: tuple[str, ...] = ("",)
+    left_out: tuple[str, ...] = ()
+
+
+def contents(path: Path, wanted: str = "") -> Contents:
+    """The tensors of a public repository's file, or of the files of a folder that are one model.
+
+    Args:
+        wanted: where in the file the weights lie; empty to find them.
+
+    Raises:
+        UserError: as ``read_weights``; when a folder holds no checkpoint, or several.
+    """
+    if not path.is_dir():
+        _, number, count = shard(path.name)
+        found = _of_file(path, wanted)
+        if count > 1:
+            raise UserError(f"{shown(path.name)} is file {number} of {count} of a model: name their folder, or drop all of them.")
+        return found
+    files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    parts = {_VAVL_STEMS[stem]: file for file in reversed(files) if (stem := file.name.split(".")[0]) in _VAVL_STEMS}
+    if parts:
+        state: dict[str, Tensor] = {}
+        if missing := [name for name in VAVL_NEEDED if name not in parts]:
+            raise UserError(f"{shown(path.name)} lacks {', '.join(missing)} of VAVL's files: put all of them in one folder.")
+        for name in sorted(parts):
+            state |= vavl_part(name, read_weights(parts[name])[0].state)
+        return Contents(state, left_out=tuple(shown(file.name) for file in files if file not in parts.values()))
+    return _of_folder(path, files, wanted)
+
+
+def is_part(name: str) -> bool:
+    """Whether a file of this name is a part of a model in several files."""
+    return name.split(".")[0] in {*_VAVL_STEMS, "final_wav2vec", "final_head", "final_model"} or is_shard(name)
+
+
+def is_shard(name: str) -> bool:
+    """Whether a file of this name is one of several over which a model's tensors are spread."""
+    return bool(_SHARD.fullmatch(name))
+
+
+def shard(name: str) -> tuple[str, int, int]:
+    """The stem, number and count of such a file; an empty stem where it is none."""
+    match = _SHARD.fullmatch(name)
+    return (match[1] + match[4], int(match[2]), int(match[3])) if match else ("", 0, 0)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A public repository's file whose questions nobody has answered yet."""
+
+    layout: str
+    config: Any
+    state: Mapping[str, Tensor]
+    remarks: tuple[str, ...]
+    questions: tuple[Question, ...]
+
+
+def ask(path: Path, layout: str = "", wanted: str = "") -> Draft:
+    """What a file is of, and what it leaves open.
+
+    Args:
+        layout: which repository's, one of ``core.checkpoints.layouts.LAYOUTS``; empty to tell from the keys.
+        wanted: where in the file the weights lie; empty to find them.
+
+    Raises:
+        UnknownLayout: when its layout cannot be told.
+        UserError: as ``contents``; when the tensors are not those of the layout.
+    """
+    path, name = Path(path), shown(Path(path).name)
+    convert = LAYOUTS[layout] if layout else None
+    found = contents(path, wanted)
+    chosen = layout or recognise(found.state.keys())
+    if not chosen and is_vavl_part(found.state.keys()):
+        raise UserError(f"{name} is one of the files of a VAVL model: name the folder that all of them lie in.")
+    if not chosen:
+        raise UnknownLayout(f"{name} is neither an AffectScope checkpoint nor of a known layout ({', '.join(LAYOUTS)}).")
+    state, foreign_keys, copies = own(chosen, found.state)
+    try:
+        config, state = (convert or LAYOUTS[chosen])(state)
+    except UserError as error:
+        raise UserError(f"{name} cannot be read as {chosen}: {error}") from error
+    except Exception as error:
+        todo = "choose another layout" if layout else "it is incomplete, or of a version that differs"
+        raise UserError(
+            f"{name} does not hold the tensors of {chosen}: {shown(str(error))} is missing or misshapen; {todo}."
+        ) from error
+    if not config.labels:
+        raise UserError(f"{name} has no outputs: its last layer is empty, so there is nothing to ask.")
+    remarks = tuple(_remarks(found, foreign_keys, copies, chosen))
+    return Draft(chosen, config, state, remarks, questions(chosen, config, found.places))
+
+
+def read(path: Path, layout: str = "", choices: Choices = NO_CHOICES) -> Foreign:
+    """The model, in evaluation mode, that gives the same numbers as the public code.
+
+    Args:
+        layout: which repository's; empty to tell from the keys.
+        choices: what the file does not say.
+
+    Raises:
+        UserError: as ``ask``; when a choice does not go with the file, or the model cannot answer.
+    """
+    draft, name = ask(path, layout, choices.weights), shown(Path(path).name)
+    config, assumed, answered = settle(draft.layout, draft.config, choices, name)
+    for named in (config.labels, getattr(config, "asked", ())):
+        check_labels(named, name)
+    try:
+        check_sizes(dataclasses.asdict(config))
+    except UserError as error:
+        raise UserError(f"{name} cannot be read as {draft.layout}: {error}") from error
+    try:
+        with torch.device("meta"):
+            model = _KINDS[type(config)](config)
+    except Exception as error:
+        raise UserError(f"{name} cannot be read as {draft.layout}: its sizes do not go together.") from error
+    fill(model, draft.state, name)
+    try_out(model, name)
+    return Foreign(model, draft.layout, assumed, answered, draft.remarks, draft.questions)
+
+
+def _of_file(path: Path, wanted: str) -> Contents:
+    weights, _ = read_weights(path, wanted, recognise)
+    return Contents(weights.state, (weights.where, *weights.others), weights.beside)
+
+
+def _of_folder(path: Path, files: list[Path], wanted: str) -> Contents:
+    """The one file of a folder whose layout is known, or the files that are one; AuxFormer keeps its wav2vec 2.0 beside it."""
+    if shards := [file for file in files if is_shard(file.name)]:
+        return _of_shards(path, files, shards, wanted)
+    if kind := next((kind for ending, kind in _SPREAD.items() if any(file.name.endswith(ending) for file in files)), ""):
+        raise UserError(f"{shown(path.name)} holds {kind}.")
+    found: dict[Path, Contents] = {}
+    faults: list[UserError] = []
+    for file in [file for file in files if _may_be_weights(file)][:_MOST_FILES]:
+        try:
+            read_one = _of_file(file, wanted)
+        except UserError as error:
+            faults.append(error)
+            continue
+        if recognise(read_one.state.keys()):
+            found[file] = read_one
+    name = shown(path.name)
+    if len(found) > 1:
+        listed = ", ".join(shown(file.name) for file in found)
+        raise UserError(f"{name} holds several models: choose one of its files ({listed}).")
+    if not found:
+        raise faults[0] if faults else UnknownLayout(f"{name} holds no checkpoint of a known layout ({', '.join(LAYOUTS)}).")
+    ((file, one),) = found.items()
+    rest = tuple(shown(other.name) for other in files if other != file)
+    return Contents(one.state, one.places, (*one.left_out, *rest))
+
+
+def _of_shards(path: Path, files: list[Path], shards: Sequence[Path], wanted: str) -> Contents:
+    """The tensors of one model that are spread over files."""
+    parts: dict[tuple[str, int], dict[int, Path]] = {}
+    for file in shards:
+        stem, number, count = shard(file.name)
+        parts.setdefault((stem, count), {})[number] = file
+    name = shown(path.name)
+    if len(parts) > 1:
+        raise UserError(f"{name} holds several models in parts: leave the files of one in the folder.")
+    (((_, count), found),) = parts.items()
+    missing = next((n for n in range(1, count + 1) if n not in found), 0)
+    if missing:
+        raise UserError(f"{name} lacks file {missing} of the {count} of its model: put it beside the others.")
+    state: dict[str, Tensor] = {}
+    for number in sorted(found):
+        state |= read_weights(found[number], wanted)[0].state
+    return Contents(state, left_out=tuple(shown(file.name) for file in files if file not in found.values()))
+
+
+def _may_be_weights(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return not fault_of(opened.read(HEAD))
+
+
+def _remarks(found: Contents, foreign_keys: list[str], copies: list[str], layout: str) -> list[str]:
+    told = []
+    if len(found.places) > 1:
+        taken, *others = (shown(place) or "the file itself" for place in found.places)
+        told.append(f"The weights under {taken} were taken; the file has others under {', '.join(others)} (--weights).")
+    if copies:
+        told.append(f"The file has other weights too, under {', '.join(shown(copy.rstrip('.')) for copy in copies)}.")
+    network = [key for key in foreign_keys if layout == "sfav" and "visual_model." in key]
+    if network:
+        told.append(_NOTES["sfav"])
+    if halves := sorted({str(t.dtype).removeprefix("torch.") for t in found.state.values() if _is_short(t)}):
+        told.append(f"Its weights are kept in {' and '.join(halves)}, and used in float32.")
+    rest = [*(shown(key) for key in foreign_keys if key not in network), *found.left_out]
+    if rest:
+        more = f" and {len(rest) - _NAMED} more" if len(rest) > _NAMED else ""
+        told.append(f"Left out, as no part of {layout}: {', '.join(rest[:_NAMED])}{more}.")
+    return told
+
+
+def _is_short(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.element_size() < 4

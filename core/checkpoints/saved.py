@@ -1,0 +1,203 @@
+"""Save models, load them safely, and import the layouts of public repositories.
+
+A checkpoint is one ``.safetensors`` file: the model's tensors, the statistics that its inputs are normalised with, and, in the
+header, the system, its config and its card as JSON. Nothing is ever unpickled: ``.pt`` and ``.pth`` files are read with
+``weights_only=True``, and a file that needs more than that is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import safetensors
+import safetensors.torch
+import torch
+
+from affectscope.core.cache.stamps import unchanged
+from affectscope.core.cache.store import content_hash, write_atomically
+from affectscope.core.checkpoints import foreign
+from affectscope.core.checkpoints.choices import NO_CHOICES, Choices
+from affectscope.core.checkpoints.filling import LONGEST_LABEL, check_labels, check_sizes, fill, try_out
+from affectscope.core.checkpoints.layouts import LAYOUTS
+from affectscope.core.errors import UserError
+from affectscope.core.files.tensors import read_tensors
+from affectscope.core.house import CHECKPOINTS
+from affectscope.core.models import catalogue  # noqa: F401  (registers the systems)
+from affectscope.core.models.base import MODELS, AVModel, ModelSpec
+from affectscope.core.models.inputs import Normaliser
+from affectscope.core.text import shown
+
+FORMAT = "affectscope-1"
+_DAMAGED = "was damaged on the disk: drop its file in again, or train it again"
+# Of a header's text and a size in a config: far above what any model needs.
+LONGEST_HEADER = 4 << 20
+LARGEST = 10**7
+# The checkpoint that is asked where nobody chose one.
+DEFAULT = "auxformer"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model that is ready to run.
+
+    Attributes:
+        card: what training wrote down: data, seed, commit, metrics by head, ``synthetic_training``.
+        digest: hash of the file as it was when it was read.
+    """
+
+    model: AVModel
+    normaliser: Normaliser
+    card: Mapping[str, Any]
+    path: Path | None = None
+    digest: str = ""
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self.model.spec
+
+
+def shipped() -> dict[str, Path]:
+    """The checkpoints of the repository, by name; the one that is used where none was chosen comes first."""
+    return {
+        path.stem: path for path in sorted(CHECKPOINTS.glob("*.safetensors"), key=lambda path: (path.stem != DEFAULT, path.stem))
+    }
+
+
+def save(path: Path, model: AVModel, normaliser: Normaliser, card: Mapping[str, Any]) -> None:
+    tensors = {f"model.{k}": v.contiguous().cpu() for k, v in model.state_dict().items()}
+    for kind in ("mean", "std"):
+        tensors |= {f"normaliser.{kind}.{k}": v.contiguous().cpu() for k, v in getattr(normaliser, kind).items()}
+    config = dataclasses.asdict(model.config)  # type: ignore[call-overload]
+    header = {"system": model.spec.system, "config": config, "card": dict(card)}
+    metadata = {"format": FORMAT, "affectscope": json.dumps(header)}
+    write_atomically(path, lambda temporary: safetensors.torch.save_file(tensors, temporary, metadata))
+
+
+def load(path: Path) -> Checkpoint:
+    """Read one of our own checkpoints.
+
+    Raises:
+        UserError: when the file is missing, damaged, of another kind, does not fit its model, or holds NaN.
+    """
+    tensors, metadata = read_tensors(path)
+    name = shown(Path(path).name)
+    if not unchanged(Path(path)):
+        raise UserError(f"{name} {_DAMAGED}.")
+    model, card = _described(name, metadata, len(tensors))
+    state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    fill(model, state, name)
+    stats = {
+        kind: {k.split(".", 2)[2]: v for k, v in tensors.items() if k.startswith(f"normaliser.{kind}.")}
+        for kind in ("mean", "std")
+    }
+    for modality, dim in model.spec.inputs.items():
+        known = [stats[kind][modality] for kind in stats if modality in stats[kind]]
+        if any(stat.shape != (dim,) or not torch.isfinite(stat).all() for stat in known) or (known and not (known[-1] > 0).all()):
+            raise UserError(f"{name} carries statistics that do not fit its model's {modality} input: export it again.")
+    # Loaded to be asked, not trained: explanations need no gradient of any weight.
+    model.requires_grad_(False)
+    normaliser = Normaliser(stats["mean"], stats["std"])
+    try_out(model, name, normaliser)
+    return Checkpoint(model, normaliser, card, Path(path), content_hash(Path(path)))
+
+
+def load_foreign(path: Path, layout: str, choices: Choices = NO_CHOICES) -> AVModel:
+    """Read a public repository's state_dict, or a folder of them: the model, in evaluation mode, that gives the same numbers.
+
+    Args:
+        layout: which repository's, one of ``core.checkpoints.layouts.LAYOUTS``.
+        choices: what no state_dict says of its model.
+
+    Raises:
+        UserError: as ``load``.
+    """
+    return foreign.read(path, layout, choices).model
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file says that it is one of our own checkpoints, whatever else is wrong with it."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("format") == FORMAT
+    except (safetensors.SafetensorError, OSError):
+        return False
+
+
+def peek(path: Path) -> tuple[AVModel, dict[str, Any]]:
+    """A checkpoint's model without memory behind its tensors, and its card: what there is to know without reading weights.
+
+    Raises:
+        UserError: when the file is missing, damaged or of another kind.
+    """
+    path = Path(path)
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata, count = file.metadata() or {}, len(file.keys())
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UserError(f"{shown(path.name)} is damaged or no checkpoint: copy it again from where it was made.") from error
+    if not unchanged(path, header=True):
+        raise UserError(f"{shown(path.name)} {_DAMAGED}.")
+    return _described(shown(path.name), metadata, count)
+
+
+def _described(name: str, metadata: Mapping[str, str], tensors: int) -> tuple[AVModel, dict[str, Any]]:
+    if metadata.get("format") != FORMAT:
+        raise UserError(f"{name} is no AffectScope checkpoint: name the public layout it has, one of {', '.join(LAYOUTS)}.")
+    try:
+        if len(metadata["affectscope"]) > LONGEST_HEADER:
+            raise ValueError("the header is too long")
+        header = json.loads(metadata["affectscope"])
+        model, card = _build(header["system"], header["config"], tensors), dict(header["card"])
+    except UserError as error:
+        raise UserError(f"{name} cannot be used: {error}") from error
+    # Whatever a made-up header does to a model's constructor, it is the header's fault.
+    except Exception as error:
+        raise UserError(f"{name} describes its model in a way that cannot be read: export it again.") from error
+    check_labels(model.spec.labels, name)
+    check_labels(model.spec.heads, name)
+    return model, card
+
+
+def _build(system: str, config: Mapping[str, Any], most_layers: int) -> AVModel:
+    """A model without memory behind its tensors: what a header asks for is compared before it is allocated."""
+    if not isinstance(system, str) or len(system) > LONGEST_LABEL:
+        raise ValueError("the system is no name")
+    kind = MODELS[system]
+    hints = get_type_hints(kind.config_type)
+    values = {k: _as_tuple(v) for k, v in config.items() if k in {f.name for f in dataclasses.fields(kind.config_type)}}
+    wrong = [k for k, v in values.items() if not _fits(v, hints[k])]
+    if wrong:
+        raise UserError(f"its config has {wrong[0]} = {shown(repr(values[wrong[0]]), 40)}, and no model has such a value there.")
+    if any(isinstance(v, int) and v > most_layers for k, v in values.items() if "layers" in k):
+        raise UserError("its header asks for more layers than it holds, so it is damaged or hostile.")
+    check_sizes(values)
+    with torch.device("meta"):
+        return kind(kind.config_type(**values))  # type: ignore[call-arg]
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(v) for v in value) if isinstance(value, list) else value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value out of JSON is what a config's field wants; a bool is no number, and a number is finite."""
+    kinds = get_args(hint)
+    if get_origin(hint) is Literal:
+        return value in kinds
+    if get_origin(hint) is tuple and isinstance(value, tuple):
+        kinds = (kinds[0],) * len(value) if kinds[-1] is Ellipsis else kinds
+        return len(kinds) == len(value) and all(map(_fits, value, kinds))
+    if get_origin(hint) in (Union, UnionType):
+        return any(_fits(value, kind) for kind in kinds)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
+    return isinstance(hint, type) and isinstance(value, hint)

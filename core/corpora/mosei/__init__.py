@@ -1,0 +1,1 @@
+"""CMU-MOSEI: its labels, aligned pickles, .csd files and media."""

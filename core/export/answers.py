@@ -1,0 +1,82 @@
+"""What a model says of a clip, ready to be shown: by head, with the model's name and version and what to bear in mind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from affectscope.core.models.base import ModelSpec
+from affectscope.core.text import percent
+from affectscope.core.timeline.lanes import head_title
+
+CAUTION = "This model was trained on rendered faces and synthetic voices; it has never seen a person."
+
+
+@dataclass(frozen=True)
+class HeadAnswer:
+    """One head's answer.
+
+    Attributes:
+        label: a class, or the values of attributes as text.
+        share: the class's probability; None for attributes.
+        evidence: False where the clip had nothing that the head draws on.
+    """
+
+    title: str
+    label: str
+    share: float | None = None
+    evidence: bool = True
+
+    @property
+    def text(self) -> str:
+        if not self.evidence:
+            return "no evidence"
+        return self.label if self.share is None else f"{self.label} {percent(self.share)}"
+
+    def right(self, truth: str | None) -> bool | None:
+        """Whether it is the true label; None where that cannot be said."""
+        return None if truth is None or self.share is None or not self.evidence else self.label == truth
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of one clip, the decision over its heads first.
+
+    Attributes:
+        version: which file of that name it was.
+        caution: what to bear in mind of it, a sentence; empty where there is nothing.
+    """
+
+    model: str
+    heads: tuple[HeadAnswer, ...]
+    version: str = ""
+    caution: str = ""
+
+
+def answers(
+    model: str,
+    spec: ModelSpec,
+    predictions: Mapping[str, Mapping[str, float]],
+    evidence: Mapping[str, bool],
+    *,
+    digest: str = "",
+    synthetic: bool = False,
+) -> Answers:
+    """Put an analysis into words.
+
+    Args:
+        predictions: head -> class -> probability, or attribute -> value; "decision" is the system's own.
+        evidence: head -> whether the clip had anything for it.
+        digest: of the checkpoint's file.
+        synthetic: whether it was trained on rendered faces.
+    """
+
+    def one(head: str, seen: bool) -> HeadAnswer:
+        said = predictions.get(head) or next(iter(predictions.values()))
+        if spec.task == "regression":
+            return HeadAnswer(head_title(head), ", ".join(f"{name} {value:+.2f}" for name, value in said.items()), None, seen)
+        label, share = max(said.items(), key=lambda pair: pair[1])
+        return HeadAnswer(head_title(head), label, share, seen)
+
+    heads = (one("decision", any(evidence.values())), *(one(head, evidence.get(head, True)) for head in spec.heads))
+    return Answers(model, heads, f"version {digest[:8]}" if digest else "", CAUTION if synthetic else "")

@@ -1,0 +1,246 @@
+"""Take an analysis out of the app: an annotated video and picture, one bare frame, the lanes as a table."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from PIL import Image
+from proglog import ProgressBarLogger
+
+from affectscope.core.errors import UserError
+from affectscope.core.export.sheet import NO_FACTS, Facts, Sheet
+from affectscope.core.media import SAMPLE_RATE, probe, read_frames, read_sound
+from affectscope.core.text import shown
+from affectscope.core.timeline.timeline import Heatmap, Timeline
+
+if TYPE_CHECKING:
+    from moviepy import AudioClip
+
+MAX_SIDE = 960
+# Frames that come sooner than this share of the usual time come at irregular ones.
+_REGULAR, _MOST_RATE = 0.8, 60
+# The ramp of a signed map, from 1 (B more) over 128 (alike) to 255 (A more).
+_DIVERGING = ("053061", "2166ac", "4393c3", "a6cee3", "f4f4f4", "fdc47a", "f08a24", "d95f02", "8a3a00")
+_INK = (235, 238, 242)
+
+
+def overlay(
+    media: Path,
+    timeline: Timeline,
+    out: Path,
+    *,
+    facts: Facts = NO_FACTS,
+    heatmap: str = "",
+    opacity: float = 0.65,
+    threshold: float = 0.2,
+    progress: Callable[[float], None] | None = None,
+    track: int | None = None,
+) -> Path:
+    """Write the sheet (core/export/sheet.py) at every frame of the clip, as an MP4 with its sound, 1280 pixels wide.
+
+    Args:
+        facts: what stands around the picture.
+        heatmap: id of the heatmap to draw, or of a pair of them, side by side; "" takes the first.
+        track: the sound track that is heard, counted from 1; the first with sound if left out.
+
+    Raises:
+        UserError: when the clip cannot be played.
+    """
+    from moviepy import VideoClip
+
+    painter = _Painter(media, timeline, facts, heatmap, opacity, threshold)
+    clip = VideoClip(painter.at, duration=max(timeline.duration, 1 / painter.fps))
+    audio = _sound(media, track)
+    if audio is not None:
+        clip = clip.with_audio(audio.with_duration(min(audio.duration, clip.duration)))
+    # FFmpeg would take some names for options or protocols: the file gets its own when it is done.
+    with TemporaryDirectory(dir=out.parent.absolute(), prefix=".overlay-") as folder:
+        made = Path(folder) / "overlay.mp4"
+        clip.write_videofile(
+            str(made),
+            fps=painter.fps,
+            codec="libx264",
+            audio_codec="aac",
+            preset="veryfast",
+            threads=1,
+            temp_audiofile_path=folder,
+            ffmpeg_params=["-pix_fmt", "yuv420p", "-movflags", "+faststart", "-crf", "20"],
+            logger=_Report(progress),
+        )
+        clip.close()
+        made.replace(out)
+    return out
+
+
+def _sound(media: Path, track: int | None) -> AudioClip | None:
+    """The samples that were analysed, for moviepy, with silence before them where they begin late."""
+    from moviepy.audio.AudioClip import AudioArrayClip
+
+    sound = read_sound(media, track=track)
+    if sound is None:
+        return None
+    samples = np.concatenate([np.zeros(round(sound.start * SAMPLE_RATE), np.float32), sound.samples])
+    return AudioArrayClip(np.stack([samples, samples], 1), fps=SAMPLE_RATE)
+
+
+def sheet_png(
+    media: Path,
+    timeline: Timeline,
+    time: float,
+    *,
+    facts: Facts = NO_FACTS,
+    heatmap: str = "",
+    opacity: float = 0.65,
+    threshold: float = 0.2,
+) -> bytes:
+    """The sheet at ``time`` as a PNG, 1920 pixels wide.
+
+    Raises:
+        UserError: when the clip cannot be played.
+    """
+    painter = _Painter(media, timeline, facts, heatmap, opacity, threshold, scale=1.5)
+    return _png(painter.at(time))
+
+
+def frame_png(
+    media: Path, timeline: Timeline, time: float, heatmap: str = "", opacity: float = 0.65, threshold: float = 0.2
+) -> bytes:
+    """The frame shown at ``time`` with its heatmap and face box and nothing else, as a PNG in the video's own size."""
+    index = int(np.abs(timeline.frame_times - time).argmin()) if len(timeline.frame_times) else 0
+    for number, (_, picture) in enumerate(read_frames(media)):
+        if number == index:
+            return _png(np.hstack([paint(picture, timeline, index, one, opacity, threshold) for one in _find(timeline, heatmap)]))
+    raise UserError(f"{shown(media.name)} has no frame at {time:.2f} s.")
+
+
+def lanes_csv(timeline: Timeline) -> str:
+    """Every lane in long form: lane, series, seconds, value; absent values are left out."""
+    import pandas as pd
+
+    from affectscope.core.export.spreadsheet import csv_of
+
+    parts = []
+    for lane in timeline.lanes:
+        for name, values in zip(lane.series, lane.values, strict=True):
+            parts.append(pd.DataFrame({"lane": lane.id, "series": name, "seconds": lane.times, "value": values}))
+    columns = ["lane", "series", "seconds", "value"]
+    table = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
+    return csv_of(table.dropna(), index=False, float_format="%.6g")
+
+
+def paint(
+    picture: np.ndarray, timeline: Timeline, index: int, heatmap: Heatmap | None, opacity: float, threshold: float = 0.0
+) -> np.ndarray:
+    """An RGB picture [H, W, 3] with frame ``index``'s heatmap and box on it."""
+    box = timeline.boxes[index] if index < len(timeline.boxes) else np.full(4, np.nan)
+    if not np.isfinite(box).all():
+        return picture
+    height, width = picture.shape[:2]
+    left, top, right, bottom = (round(float(v)) for v in box * (width, height, width, height))
+    painted = picture.copy()
+    if heatmap is not None and right > left and bottom > top:
+        values = heatmap.values[index].reshape(heatmap.height, heatmap.width)
+        warm = cv2.resize(values, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+        if heatmap.signed:
+            colour, strength = _diverging()[warm], np.abs(warm.astype(np.float32) - 128) / 127
+        else:
+            colour = cv2.cvtColor(cv2.applyColorMap(warm, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
+            strength = warm / 255
+        # As the player lets the picture through, core/player/overlay.js.
+        cover = np.clip(0.15 + 1.1 * np.sqrt(strength), 0, 1) * (strength > 0)
+        alpha = (opacity * cover * (strength >= threshold))[..., None]
+        rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
+        inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+        below = painted[rows, columns]
+        painted[rows, columns] = (below * (1 - alpha[inside]) + colour[inside] * alpha[inside]).astype(np.uint8)
+    cv2.rectangle(painted, (left, top), (right, bottom), _INK, max(1, width // 480))
+    return painted
+
+
+class _Painter:
+    """Hands moviepy the sheet for any time, as long as times do not go back."""
+
+    def __init__(
+        self,
+        media: Path,
+        timeline: Timeline,
+        facts: Facts,
+        heatmap: str,
+        opacity: float,
+        threshold: float,
+        scale: float = 1.0,
+    ) -> None:
+        self.timeline, self.opacity, self.threshold = timeline, opacity, threshold
+        self.heatmaps = _find(timeline, heatmap)
+        self.frames = enumerate(read_frames(media, MAX_SIDE))
+        self.picture: np.ndarray | None
+        self.index, (_, self.picture) = next(self.frames, (-1, (0.0, None)))
+        self.upcoming = next(self.frames, None)
+        self.fps = _rate(timeline.frame_times, probe(media).fps or 25)
+        titles = [one.title if one else "" for one in self.heatmaps]
+        shape = None if self.picture is None else self.picture.shape[:2]
+        self.sheet = Sheet(timeline, facts, titles, shape, scale)
+        self.painted: tuple[int, list[np.ndarray]] = (-2, [])
+
+    def at(self, time: float) -> np.ndarray:
+        while self.upcoming is not None and self.upcoming[1][0] <= time + 0.25 / self.fps:
+            self.index, (_, self.picture) = self.upcoming
+            self.upcoming = next(self.frames, None)
+        if self.picture is not None and self.painted[0] != self.index:
+            self.painted = (
+                self.index,
+                [paint(self.picture, self.timeline, self.index, one, self.opacity, self.threshold) for one in self.heatmaps],
+            )
+        boxes = self.timeline.boxes
+        face = not 0 <= self.index < len(boxes) or bool(np.isfinite(boxes[self.index]).all())
+        return self.sheet.at(time, self.painted[1], face)
+
+
+def _rate(times: np.ndarray, usual: float) -> float:
+    """Frames a second that leave none of a clip's out, where they come at irregular times."""
+    steps = np.diff(times)
+    shortest = float(np.percentile(steps, 10)) if len(steps) else 0.0
+    return min(_MOST_RATE, round(1 / shortest)) if shortest > 0 and shortest * usual < _REGULAR else usual
+
+
+def _find(timeline: Timeline, heatmap: str) -> list[Heatmap | None]:
+    """The heatmap of that id, or the two of a pair; as in the player, what is not there gives way to the first."""
+    maps = {one.id: one for one in timeline.heatmaps}
+    pairs = {one.id: one for one in timeline.pairs}
+    chosen = heatmap if heatmap in maps or heatmap in pairs else next(iter((*pairs, *maps)), "")
+    ids = (pairs[chosen].left, pairs[chosen].right) if chosen in pairs else (chosen,)
+    return [maps.get(one) for one in ids]
+
+
+def _png(picture: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@cache
+def _diverging() -> np.ndarray:
+    """[256, 3] uint8, RGB."""
+    stops = np.array([list(bytes.fromhex(colour)) for colour in _DIVERGING], np.float32)
+    places = np.linspace(0, len(stops) - 1, 256)
+    return np.stack([np.interp(places, range(len(stops)), channel) for channel in stops.T], 1).astype(np.uint8)
+
+
+class _Report(ProgressBarLogger):
+    """moviepy's progress as a share done."""
+
+    def __init__(self, progress: Callable[[float], None] | None) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def bars_callback(self, bar: str, attr: str, value: float, old_value: float | None = None) -> None:
+        total = self.bars[bar]["total"]
+        if self._progress and bar == "frame_index" and attr == "index" and total:
+            self._progress(min(1.0, value / total))

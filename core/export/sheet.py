@@ -1,0 +1,325 @@
+"""The sheet: picture and heatmap, answers by head, every class and the lanes as one image that can be shown to others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from affectscope.core import __version__
+from affectscope.core.export.answers import Answers
+from affectscope.core.text import percent
+from affectscope.core.timeline.colours import class_colour
+from affectscope.core.timeline.strips import strip
+from affectscope.core.timeline.timeline import Lane, Timeline
+
+WIDTH = 1280
+# What a landscape, a pair and a portrait need.
+HEIGHT, PAIR_HEIGHT, TALL_HEIGHT = 720, 840, 960
+_MARGIN, _SIDE, _LABEL, _HEADER, _FOOTER = 24, 304, 184, 62, 38
+_PAPER, _WELL, _LINE = (18, 22, 28), (8, 9, 11), (52, 58, 66)
+_INK, _FAINT, _AMBER = (235, 238, 242), (160, 168, 178), (255, 196, 92)
+_RIGHT, _WRONG = (110, 205, 130), (255, 138, 120)
+_SHARE = 48
+# Beyond so many classes the list has two columns.
+_COLUMN = 10
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What stands around the picture.
+
+    Attributes:
+        said: one model's answers, or two models'.
+        truth: the true label, where it is known.
+    """
+
+    title: str = ""
+    said: tuple[Answers, ...] = ()
+    truth: str | None = None
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one.caution for one in self.said if one.caution))
+
+
+NO_FACTS = Facts()
+
+
+class Sheet:
+    """Draws the sheet at any time of a clip.
+
+    Args:
+        titles: of the pictures that stand side by side, one or two.
+        shape: a picture's height and width; None where the clip has none.
+        scale: pixels a unit; the sheet is 1280 units wide and at least 720 high.
+    """
+
+    def __init__(
+        self, timeline: Timeline, facts: Facts, titles: Sequence[str], shape: tuple[int, int] | None, scale: float = 1.0
+    ) -> None:
+        self.timeline, self.facts, self.scale = timeline, facts, scale
+        self.titles = list(titles)
+        tall = shape is not None and shape[0] > 1.15 * shape[1] and len(titles) == 1
+        self.height = PAIR_HEIGHT if len(titles) > 1 else TALL_HEIGHT if tall else HEIGHT
+        self.answers = answer_lanes(timeline)
+        self.lanes = shown_lanes(timeline)
+        self.lane_height = 46 if len(self.lanes) <= 4 else 38
+        self.lanes_top = self.height - _FOOTER - 20 - self.lane_height * len(self.lanes)
+        self.track = _MARGIN + _LABEL, WIDTH - _MARGIN
+        room = WIDTH - 2 * _MARGIN - _SIDE - 20, self.lanes_top - _HEADER - 16
+        self.places = _places(shape, len(titles), room)
+        self.size = self._px(WIDTH), self._px(self.height)
+        self.rows = self._rows()
+        self.still = self._still()
+
+    def at(self, time: float, pictures: Sequence[np.ndarray], face: bool = True) -> np.ndarray:
+        """The sheet at ``time``, RGB [H, W, 3] uint8.
+
+        Args:
+            pictures: RGB, as many as there are titles; none where the clip has none.
+            face: whether there is a face in the frame.
+        """
+        image = self.still.copy()
+        pen = _Pen(image, self.scale)
+        for picture, title, place in zip(pictures, self.titles, self.places, strict=False):
+            left, top, width, height = (self._px(v) for v in place)
+            image.paste(
+                Image.fromarray(np.ascontiguousarray(picture)).resize((width, height), Image.Resampling.BILINEAR), (left, top)
+            )
+            pen.tag(place[0] + 8, place[1] + 8, title, place[2] - 16)
+            if not face:
+                pen.tag(place[0] + 8, place[1] + place[3] - 32, "no face in this frame", place[2] - 16)
+        self._classes(pen, time)
+        start, end = self.track
+        x = start + (end - start) * min(1.0, time / max(self.timeline.duration, 1e-6))
+        pen.box(x - 1, self.lanes_top - 6, 2, self.lane_height * len(self.lanes) + 8, _INK)
+        said = f"{time:.2f} s"
+        pen.text(min(max(x, start + 20), end - 20), self.height - _FOOTER - 18, said, 11, _INK, anchor="ma", bold=True)
+        return np.asarray(image)
+
+    def _px(self, units: float) -> int:
+        return round(units * self.scale)
+
+    def _still(self) -> Image.Image:
+        """What does not move."""
+        image = Image.new("RGB", self.size, _PAPER)
+        pen = _Pen(image, self.scale)
+        pen.text(_MARGIN, 20, self.facts.title or self.timeline.title, 20, _INK, WIDTH - 2 * _MARGIN - 220, bold=True)
+        pen.text(WIDTH - _MARGIN, 25, f"AffectScope {__version__}", 13, _FAINT, 200, anchor="ra")
+        pen.box(_MARGIN, _HEADER, WIDTH - 2 * _MARGIN - _SIDE - 20, self.lanes_top - _HEADER - 16, _WELL)
+        if not self.places:
+            pen.text(_MARGIN + 16, _HEADER + 16, "This clip has no picture.", 14, _FAINT)
+        for top, height, draw in self.rows:
+            draw(pen, top, height)
+        for number, lane in enumerate(self.lanes):
+            self._lane(image, pen, lane, self.lanes_top + number * self.lane_height)
+        pen.text(self.track[0], self.height - _FOOTER - 18, "0 s", 11, _FAINT)
+        pen.text(self.track[1], self.height - _FOOTER - 18, f"{self.timeline.duration:.2f} s", 11, _FAINT, anchor="ra")
+        caution = " ".join(self.facts.cautions)
+        pen.text(_MARGIN, self.height - 27, caution, 13, _AMBER, WIDTH - 2 * _MARGIN)
+        return image
+
+    def _rows(self) -> list[tuple[float, float, _Draw]]:
+        """The side's rows with their tops, heights and what draws them; all are squeezed alike where there are many."""
+        wanted: list[tuple[float, _Draw]] = []
+        for one, side in zip(self.facts.said, "AB" if len(self.facts.said) > 1 else " ", strict=False):
+            wanted.append((24, _model(f"{side}  {one.model}".strip(), 15, True)))
+            wanted += [(18, _model(one.version, 11, False))] if one.version else []
+            wanted += [(21, _head(head.title, head.text, head.right(self.facts.truth))) for head in one.heads] + [(8, _nothing)]
+        if self.facts.truth is not None:
+            wanted += [(22, _head("True label", self.facts.truth, None)), (8, _nothing)]
+        names = self.class_names
+        columns = 1 if len(names) <= _COLUMN else 2
+        self.columns = columns
+        class_rows = -(-len(names) // columns)
+        wanted += [(22, _nothing), *[(21.0, _nothing)] * class_rows] if names else []
+        room, asked = self.lanes_top - _HEADER - 16, sum(height for height, _ in wanted)
+        squeeze = min(1.0, room / asked) if asked else 1.0
+        tops = np.cumsum([0.0, *(height * squeeze for height, _ in wanted)])[:-1] + _HEADER
+        rows = [(float(top), height * squeeze, draw) for top, (height, draw) in zip(tops, wanted, strict=True)]
+        self.class_rows = [(top, height) for top, height, _ in rows[len(rows) - class_rows :]] if names else []
+        self.clock_row = rows[len(rows) - class_rows - 1][:2] if names else (0.0, 0.0)
+        return rows
+
+    @property
+    def class_names(self) -> list[str]:
+        return list(dict.fromkeys(name for lane in self.answers for name in lane.series))
+
+    def _classes(self, pen: _Pen, time: float) -> None:
+        """Every class with its share at the playhead: the legend of the running answer."""
+        if not self.class_rows:
+            return
+        left = WIDTH - _MARGIN - _SIDE
+        top, height = self.clock_row
+        pen.text(left, top + height * 0.2, f"Answer so far, at {time:.2f} s", height * 0.56, _FAINT)
+        if len(self.answers) > 1:
+            for place, side in enumerate("AB"):
+                pen.text(WIDTH - _MARGIN - _SHARE * (1 - place), top + height * 0.2, side, height * 0.56, _FAINT, anchor="ra")
+        now = [_at(lane, time) for lane in self.answers]
+        width = (_SIDE - 12 * (self.columns - 1)) / self.columns
+        for index, name in enumerate(self.class_names):
+            column, row = divmod(index, len(self.class_rows))
+            x, (top, height) = left + column * (width + 12), self.class_rows[row]
+            said = [values.get(name) for values in now]
+            self._class(pen, x, top, width, height, name, index, said)
+
+    def _class(
+        self, pen: _Pen, x: float, top: float, width: float, height: float, name: str, index: int, said: list[float | None]
+    ) -> None:
+        colour, size = class_colour(name, index), height * 0.58
+        shares = width - 22 - _SHARE * len(said)
+        whole = self.answers[0].kind == "probability"
+        bar = shares * 0.46 if whole and self.columns == 1 else 0.0
+        pen.box(x, top + height * 0.22, 12, height * 0.55, colour)
+        pen.text(x + 18, top + height * 0.16, name, size, _INK, shares - bar - 8)
+        if bar:
+            pen.box(x + 18 + shares - bar, top + height * 0.3, bar, height * 0.4, _LINE)
+            pen.box(x + 18 + shares - bar, top + height * 0.3, bar * (said[0] or 0), height * 0.4, colour)
+        for place, value in enumerate(said):
+            text = "–" if value is None or not np.isfinite(value) else percent(value) if whole else f"{value:+.2f}"
+            right = x + width - _SHARE * (len(said) - 1 - place)
+            pen.text(right, top + height * 0.16, text, size, _INK, _SHARE, anchor="ra")
+
+    def _lane(self, image: Image.Image, pen: _Pen, lane: Lane, top: float) -> None:
+        title, _, rest = lane.title.partition(", ")
+        pen.text(_MARGIN, top + 4, title, 12, _INK, _LABEL - 10)
+        pen.text(_MARGIN, top + 20, rest, 11, _FAINT, _LABEL - 10)
+        start, end = self.track
+        left, width, height = self._px(start), self._px(end) - self._px(start), self._px(self.lane_height - 8)
+        image.paste(Image.fromarray(strip(lane, self.timeline.duration, width, height)), (left, self._px(top)))
+
+
+def answer_lanes(timeline: Timeline) -> list[Lane]:
+    """The running answer of the first head that has one; of two models, of each."""
+    found: dict[str, Lane] = {}
+    for lane in timeline.lanes:
+        if lane.group.split(".")[-1] == "prediction":
+            found.setdefault(lane.group, lane)
+    return [found[group] for group in sorted(found)]
+
+
+def shown_lanes(timeline: Timeline) -> list[Lane]:
+    """Sound, the first attention lane of each modality and model, and the running answers."""
+    weights: dict[str, Lane] = {}
+    for lane in timeline.lanes:
+        if lane.kind == "weights":
+            weights.setdefault(lane.group, lane)
+    wave = [lane for lane in timeline.lanes if lane.kind == "wave" and np.isfinite(lane.values).any()]
+    answers = answer_lanes(timeline)
+    return [*(wave[:1] if len(answers) < 2 else []), *weights.values(), *answers]
+
+
+def _at(lane: Lane, time: float) -> dict[str, float]:
+    if not len(lane.times):
+        return {}
+    return dict(zip(lane.series, lane.values[:, int(np.abs(lane.times - time).argmin())].tolist(), strict=True))
+
+
+def _places(shape: tuple[int, int] | None, count: int, room: tuple[float, float]) -> list[tuple[float, float, float, float]]:
+    """Left, top, width, height of each picture, as large as the room allows."""
+    if shape is None:
+        return []
+    wide, high = (room[0] - 8 * (count - 1)) / count, room[1]
+    grow = min(wide / shape[1], high / shape[0])
+    width, height = shape[1] * grow, shape[0] * grow
+    left = _MARGIN + (room[0] - count * width - 8 * (count - 1)) / 2
+    return [(left + i * (width + 8), _HEADER + (high - height) / 2, width, height) for i in range(count)]
+
+
+class _Pen:
+    """Draws in units; no text is wider than it may be."""
+
+    def __init__(self, image: Image.Image, scale: float) -> None:
+        self.draw, self.scale = ImageDraw.Draw(image), scale
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        size: float,
+        colour: _Colour,
+        width: float = WIDTH,
+        anchor: str = "la",
+        bold: bool = False,
+    ) -> None:
+        font = _font(max(8, round(size * self.scale)), bold)
+        self.draw.text((x * self.scale, y * self.scale), fitted(text, font, width * self.scale), colour, font, anchor)
+
+    def box(self, x: float, y: float, width: float, height: float, colour: _Colour) -> None:
+        if width > 0 and height > 0:
+            right, bottom = (x + width) * self.scale - 1, (y + height) * self.scale - 1
+            left, top = min(x * self.scale, right), min(y * self.scale, bottom)
+            self.draw.rectangle((left, top, right, bottom), colour)
+
+    def tag(self, x: float, y: float, text: str, width: float) -> None:
+        """Text on a dark plate, over a picture."""
+        if not text or width < 40:
+            return
+        font = _font(max(8, round(13 * self.scale)))
+        said = fitted(text, font, (width - 16) * self.scale)
+        self.box(x, y, font.getlength(said) / self.scale + 16, 24, (8, 9, 11))
+        self.draw.text(((x + 8) * self.scale, (y + 4) * self.scale), said, _INK, font)
+
+
+def fitted(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+    """Text on one line, its end an ellipsis where it would be wider than ``width`` pixels."""
+    text = " ".join(text.split())
+    if font.getlength(text) <= width:
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if font.getlength(f"{text[:middle].rstrip()}…") <= width:
+            low = middle
+        else:
+            high = middle - 1
+    return f"{text[:low].rstrip()}…"
+
+
+@cache
+def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which knows most alphabets. It lies in matplotlib, which need not be imported for that."""
+    found = find_spec("matplotlib")
+    folder = Path(found.origin).parent if found and found.origin else Path()
+    return ImageFont.truetype(str(folder / "mpl-data" / "fonts" / "ttf" / f"DejaVuSans{'-Bold' if bold else ''}.ttf"), size)
+
+
+def _nothing(pen: _Pen, top: float, height: float) -> None:
+    """A gap."""
+
+
+def _model(text: str, size: float, bold: bool) -> _Draw:
+    def draw(pen: _Pen, top: float, height: float) -> None:
+        pen.text(WIDTH - _MARGIN - _SIDE, top, text, min(size, height * 0.66), _INK if bold else _FAINT, _SIDE, bold=bold)
+
+    return draw
+
+
+def _head(title: str, text: str, right: bool | None) -> _Draw:
+    def draw(pen: _Pen, top: float, height: float) -> None:
+        left, size = WIDTH - _MARGIN - _SIDE, height * 0.6
+        pen.text(left, top + height * 0.12, title, size, _FAINT, 104)
+        pen.text(left + 110, top + height * 0.12, text, size, _INK, _SIDE - 110 - (0 if right is None else 24), bold=True)
+        if right is not None:
+            pen.text(
+                WIDTH - _MARGIN,
+                top + height * 0.12,
+                "✓" if right else "✗",
+                size,
+                _RIGHT if right else _WRONG,
+                anchor="ra",
+                bold=True,
+            )
+
+    return draw
+
+
+_Colour = tuple[int, int, int]
+_Draw = Callable[[_Pen, float, float], None]

@@ -1,0 +1,31 @@
+"""Tables as CSV that a spreadsheet may open: names out of files stay text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from affectscope.core.text import spreadsheet_cell
+
+
+def csv_of(table: pd.DataFrame, **how: Any) -> str:
+    """``table.to_csv(**how)``, with every text in cells, index and titles behind ``spreadsheet_cell``."""
+    safe = table.copy(deep=False)
+    for i, dtype in enumerate(safe.dtypes):
+        if not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_datetime64_any_dtype(dtype)):
+            safe.isetitem(i, safe.iloc[:, i].astype(object).map(_cell))
+    safe.columns = _labels(safe.columns)
+    safe.index = _labels(safe.index)
+    return safe.to_csv(**how)
+
+
+def _labels(index: pd.Index) -> pd.Index:
+    named = index.set_names([_cell(name) for name in index.names])
+    if isinstance(named, pd.MultiIndex):
+        return named.map(lambda parts: tuple(map(_cell, parts)))
+    return named if pd.api.types.is_numeric_dtype(named.dtype) else named.astype(object).map(_cell)
+
+
+def _cell(value: Any) -> Any:
+    return spreadsheet_cell(value) if isinstance(value, str) else value

@@ -1,0 +1,106 @@
+"""The stages on a Ray cluster, an existing one or one of this machine: Ray places them on its CPUs and GPUs."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from affectscope.core.cache.store import Arrays
+from affectscope.core.errors import UserError
+from affectscope.core.features.bulk import stages
+from affectscope.core.features.bulk.engines import Made, attempt
+from affectscope.core.features.bulk.stages import Task
+
+
+def check() -> None:
+    """
+    Raises:
+        UserError: when Ray is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError("The engine `ray` needs Ray: run `pip install 'affectscope[ray]'`.") from error
+    assert ray
+
+
+def ray_engine(tasks: Iterable[Task], workers: int | None, address: str | None = None) -> Iterator[tuple[Task, Made]]:
+    """Each stage a Ray task; what one hands to the next stays in Ray's object store.
+
+    Clips must be found under the same path on every machine, and weights too.
+
+    Args:
+        workers: CPUs that a cluster of this machine gets.
+        address: of an existing cluster; without one, ``$RAY_ADDRESS``, else a cluster of this machine, for as long as it takes.
+
+    Raises:
+        UserError: when the cluster cannot be reached.
+    """
+    import ray
+
+    mine = not ray.is_initialized()
+    if mine:
+        _connect(workers, address)
+    try:
+        yield from _run(tasks)
+    finally:
+        if mine:
+            ray.shutdown()
+
+
+def _connect(workers: int | None, address: str | None) -> None:
+    import ray
+
+    more: dict[str, Any] = {} if address or os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **more)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        raise UserError(f"No Ray cluster answers at {address or 'this machine'}: see that it runs (`ray status`).") from error
+
+
+def _run(tasks: Iterable[Task]) -> Iterator[tuple[Task, Made]]:
+    import ray
+
+    decode, detect, encode = (_remote(stage) for stage in (_decode, _detect, _encode))
+    on_gpu = encode.options(num_gpus=1)
+    ahead = 2 * int(ray.cluster_resources().get("CPU", 1)) + 2
+    under_way: dict[Any, Task] = {}
+    left = iter(tasks)
+    while True:
+        while len(under_way) < ahead and (task := next(left, None)) is not None:
+            last = on_gpu if task.device.startswith("cuda") else encode
+            under_way[last.remote(task, detect.remote(task, decode.remote(task)))] = task
+        if not under_way:
+            return
+        for reference in ray.wait(list(under_way), num_returns=1)[0]:
+            task = under_way.pop(reference)
+            try:
+                yield task, ray.get(reference)
+            except ray.exceptions.RayTaskError as error:
+                # What the stages let pass is no clip's fault.
+                raise error.as_instanceof_cause() from error
+            except ray.exceptions.RayError as error:
+                yield task, f"Ray gave it up: {type(error).__name__}."
+
+
+def _remote(stage: Callable[..., Any]) -> Any:
+    import ray
+
+    return ray.remote(num_cpus=1)(stage)
+
+
+def _decode(task: Task) -> Arrays | str:
+    with stages.one_thread():
+        return attempt(stages.decode, task)
+
+
+def _detect(task: Task, arrays: Arrays | str) -> Arrays | str:
+    with stages.one_thread():
+        return arrays if isinstance(arrays, str) else attempt(stages.detect, task, arrays)
+
+
+def _encode(task: Task, arrays: Arrays | str) -> Made:
+    with stages.one_thread():
+        return arrays if isinstance(arrays, str) else attempt(stages.encode, task, arrays)

@@ -1,0 +1,1 @@
+"""What turns sound and picture into features."""

@@ -1,0 +1,1 @@
+"""Features on disk: a cache of single clips, and packed stores of whole corpora."""

@@ -1,0 +1,133 @@
+"""What a file is by its first bytes, whatever its name ends in, and what to say of one that is no checkpoint."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from affectscope.core.errors import UserError
+from affectscope.core.text import shown
+
+Kind = Literal["safetensors", "zip", "legacy", "pickle"]
+
+# Endings of tables of predictions, which are no checkpoints.
+TABLES = (".csv", ".tsv", ".parquet")
+# How many bytes tell.
+HEAD = 512
+_ZIP = b"PK\x03\x04"
+# torch.save's magic number as a pickle of its own, before torch 1.6.
+_LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
+# What its tar archives begin with.
+_OLD_TAR = tuple(name + b"\0" for name in (b"sys_info", b"pickle", b"storages", b"tensors"))
+_BLANK = b"\xef\xbb\xbf \t\r\n\0"
+_OTHERS: Mapping[bytes, str] = {
+    b"\x1f\x8b": "is packed with gzip: unpack it, and choose the checkpoint inside",
+    b"BZh": "is packed with bzip2: unpack it, and choose the checkpoint inside",
+    b"\xfd7zXZ\0": "is packed with xz: unpack it, and choose the checkpoint inside",
+    b"\x28\xb5\x2f\xfd": "is packed with zstd: unpack it, and choose the checkpoint inside",
+    b"7z\xbc\xaf": "is a 7z archive: unpack it, and choose the checkpoint inside",
+    b"Rar!": "is a RAR archive: unpack it, and choose the checkpoint inside",
+    b"\x89HDF": "is an HDF5 file, as Keras and MATLAB write them: choose one that PyTorch wrote",
+    b"GGUF": "is a GGUF file: choose one that PyTorch wrote",
+    b"\x93NUMPY": "is a single NumPy array: choose a checkpoint with all weights of a model",
+    b"\x89PNG": "is a picture: choose the checkpoint itself",
+    b"\xff\xd8\xff": "is a picture: choose the checkpoint itself",
+    b"%PDF": "is a PDF: choose the checkpoint itself",
+}
+
+
+def kind_of(path: Path) -> Kind:
+    """Which reader a checkpoint wants.
+
+    Raises:
+        UserError: one sentence that says what the file is instead, and what to do.
+        OSError: when it cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    name, size = shown(path.name), path.stat().st_size
+    if fault := fault_of(head):
+        raise UserError(f"{name} {fault}.")
+    if head.startswith(_ZIP):
+        return "zip"
+    if head[8:9] == b"{":
+        if 8 + struct.unpack("<Q", head[:8])[0] > size:
+            raise UserError(f"{name} is damaged or cut off: download it again, or copy it again from where it was made.")
+        return "safetensors"
+    return "legacy" if head[2:].startswith(_LEGACY) else "pickle"
+
+
+def fault_of(head: bytes) -> str:
+    """Why a file that begins so is no checkpoint, to follow its name; empty where it may be one."""
+    begin = head.lstrip(_BLANK)
+    if not head:
+        return "is empty: download it again"
+    if begin.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer and not the weights themselves: run `git lfs pull` where it came from, or download it again"
+    if begin.lower().startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<script", b"<body")):
+        return "is a web page and no checkpoint: download it again, by the address of the file itself"
+    for magic, fault in _OTHERS.items():
+        if head.startswith(magic):
+            return fault
+    if head.startswith(_OLD_TAR):
+        return "is in the format of PyTorch before 0.2: load it there, save the model's state_dict in a newer one, and load that"
+    if head[257:262] == b"ustar":
+        return "is a tar archive: unpack it, and choose the checkpoint inside"
+    if head[4:8] == b"ftyp" or head.startswith((b"\x1aE\xdf\xa3", b"RIFF", b"OggS", b"ID3")):
+        return "is a recording: choose it on the Clip page"
+    if head.startswith(_ZIP) or (head[8:9] == b"{" and len(head) > 8) or (head[:1] == b"\x80" and len(head) > 1):
+        return ""
+    if head.startswith(b"\x08") and (b"pytorch" in head[:64] or b"onnx" in head[:64].lower()):
+        return "is an ONNX graph: save the state_dict of the model that it was made from, and load that"
+    if begin.startswith(b"{") and b'"weight_map"' in head:
+        return "is the index of a model in several files: name the folder that they lie in"
+    if _is_text(head):
+        return "is damaged or no checkpoint, for it holds text: download it again"
+    return "is damaged or no checkpoint: download it again, or copy it again from where it was made"
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        # The last character may be cut.
+        if error.start < len(head) - 4:
+            return False
+        text = head[: error.start].decode()
+    return all(c.isprintable() or c.isspace() for c in text)
+
+
+def check_archive(path: Path) -> str:
+    """The name of the pickle in a zip archive that torch.save wrote: uncompressed, so that its size says what it holds.
+
+    Raises:
+        UserError: when it is damaged, cut off, packed, a program, or holds something else.
+    """
+    name = shown(path.name)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
+        raise UserError(f"{name} is damaged or cut off: download it again, or copy it again from where it was made.") from error
+    names = [entry.filename for entry in entries]
+    if any(one.endswith(("constants.pkl", "serialized_exported_program.json", "models/model.json")) for one in names):
+        raise UserError(
+            f"{name} is a program (TorchScript or torch.export), which is never run: save the model's state_dict and load that."
+        )
+    if names and all(one.endswith(".npy") for one in names):
+        raise UserError(
+            f"{name} is an archive of NumPy arrays: run `torch.save(dict(numpy.load({name!r})), 'weights.pt')`, and load that."
+        )
+    if "model.weights.h5" in names:
+        raise UserError(f"{name} is a model of Keras: choose one that PyTorch wrote.")
+    pickles = [entry.filename for entry in entries if entry.filename.split("/")[1:] == ["data.pkl"]]
+    if not pickles:
+        raise UserError(f"{name} is a zip archive without a checkpoint's data: unpack it, and choose the checkpoint inside.")
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or (
+        sum(entry.file_size for entry in entries) > path.stat().st_size
+    ):
+        raise UserError(f"{name} is packed in a way that no checkpoint is: save it again with torch.save.")
+    return pickles[0]

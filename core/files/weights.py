@@ -1,0 +1,181 @@
+"""The weights among what a training script wrote, wherever it put them and whatever it wrapped them in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from affectscope.core.errors import UserError
+from affectscope.core.files.pickles import Array
+from affectscope.core.text import shown
+
+# What DataParallel, torch.compile and Lightning put before every key.
+_WRAPPERS = ("module.", "_orig_mod.", "model.")
+# What FSDP, DeepSpeed, activation checkpoints and torch.compile put anywhere in it.
+_SEGMENTS = frozenset(
+    {"_orig_mod", "_fsdp_wrapped_module", "_forward_module", "_checkpoint_wrapped_module", "_dp_wrapped_module"}
+)
+# Keys under which copies of the weights lie that nobody means by "the weights", and what optimisers keep for each of them.
+_COPY = re.compile(
+    r"(^|[^a-z])(ema|swa|avg|averaged?|averages?|averaging|exp|shadow|teacher|target|momentum|polyak)([^a-z]|$)"
+    r"|(model|net|network|weights)(ema|swa|avg)"
+)
+# Keys that say of a dict that it is the weights.
+_NAMED = re.compile(r"(^|[^a-z])(model|module|net|network|state|weights|params|parameters)([^a-z]|$)|generator|state_?dict")
+_NO_WEIGHTS = ("optim", "sched", "scaler", "rng", "amp", "grad")
+# Bookkeeping of fairseq's encoder, of thop, and of extra states.
+_BOOKKEEPING = (".version", "._float_tensor", "_extra_state", "total_ops", "total_params", "n_averaged")
+_DEEPEST = 6
+_MOST_DICTS = 2000
+_MOST_PREFIXES = 50
+# Of a list: models of an ensemble, or a state_dict's pairs.
+_MOST_ITEMS = 5000
+# Layers may share a tensor, so a file may hold less than its tensors add up to; not less than a quarter.
+_SHARED = 4
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A state_dict out of a file.
+
+    Attributes:
+        where: the keys that lead to it, joined by dots; empty where the file is the state_dict.
+        others: where other state_dicts lie that could have been meant.
+        beside: what else the file holds, left out.
+    """
+
+    state: Mapping[str, Tensor]
+    where: str = ""
+    others: tuple[str, ...] = ()
+    beside: tuple[str, ...] = field(default=())
+
+
+def choose(
+    content: Any, name: str, size: int, wanted: str = "", known: Callable[[Collection[str]], object] = lambda keys: None
+) -> Weights:
+    """The one dict whose values are tensors; of several what is ``wanted``, or known, no average, called weights, largest.
+
+    Args:
+        size: of the file in bytes, which its tensors cannot exceed.
+        wanted: where the dict lies, as ``Weights.where`` has it.
+        known: whether keys are those of a layout.
+
+    Raises:
+        UserError: when there is none, or it claims more than the file holds.
+    """
+    found = list(_dicts(content))
+    if not found:
+        raise UserError(f"{name} holds no state_dict: save `model.state_dict()` and load that.")
+    if wanted and wanted not in [where for where, _ in found]:
+        listed = ", ".join(shown(where) or "the file itself" for where, _ in found[:8])
+        raise UserError(f"{name} has no weights under {shown(wanted)}: choose one of {listed}.")
+    ranks = {where: (bool(known(state)), not _is_copy(where), _is_named(where), _numbers(state)) for where, state in found}
+    taken = wanted or max(ranks, key=lambda where: ranks[where])
+    others = [w for w in ranks if w != taken and ranks[w][0] == ranks[taken][0] and 2 * ranks[w][3] >= ranks[taken][3]]
+    state = dict(found)[taken]
+    _check(state, name, size)
+    return Weights(state, taken, tuple(others), tuple(one for one in _beside(content, taken) if one not in others))
+
+
+def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state without what a wrapper put before every key."""
+    found = dict(state)
+    while wrapper := next((w for w in _WRAPPERS if found and all(key.startswith(w) for key in found)), ""):
+        found = {key.removeprefix(wrapper): value for key, value in found.items()}
+    return {key.removeprefix("module."): value for key, value in found.items()}
+
+
+def plain(key: str) -> str:
+    """A key without what wrappers put in its middle."""
+    if "_" not in key:
+        return key
+    return ".".join(part for part in key.split(".") if part not in _SEGMENTS)
+
+
+def prefixes(keys: Collection[str], marks: Sequence[str]) -> list[str]:
+    """What stands before the keys of a layout, the likeliest first: each begins keys that go on as every mark does."""
+    first = f".{marks[0]}"
+    found = {key[:at] for key in keys if (at := f".{key}".find(first)) >= 0}
+    few = sorted(found, key=lambda prefix: (_is_copy(prefix), len(prefix), prefix))[:_MOST_PREFIXES]
+    return [p for p in few if all(any(key.startswith(p + mark) for key in keys) for mark in marks)]
+
+
+def is_bookkeeping(key: str) -> bool:
+    return key.endswith(_BOOKKEEPING)
+
+
+def _dicts(content: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Every dict of tensors, arrays taken for tensors, with the keys that lead to it; none inside optimisers."""
+    waiting: list[tuple[str, Any, int]] = [("", content, 0)]
+    for _ in range(_MOST_DICTS):
+        if not waiting:
+            return
+        where, one, depth = waiting.pop(0)
+        entries = _entries(one)
+        tensors = {k: t for k, v in entries if isinstance(k, str) and (t := _tensor(v)) is not None}
+        # Counters and scores beside the weights are tensors too, now and then.
+        if any(_shape(t) for t in tensors.values()):
+            yield where, tensors
+        if depth < _DEEPEST:
+            inner = ((str(k), v) for k, v in entries if isinstance(v, Mapping | list | tuple))
+            fitting = ((k, v) for k, v in inner if not k.lower().startswith(_NO_WEIGHTS))
+            waiting.extend((f"{where}.{k}" if where else k, v, depth + 1) for k, v in fitting)
+
+
+def _entries(one: Any) -> list[tuple[str | int, Any]]:
+    """What a dict has under names and numbers, a list by place; pairs of a name and a tensor are a dict."""
+    if isinstance(one, Mapping):
+        return [(k, v) for k, v in one.items() if type(k) in (str, int)]
+    if not isinstance(one, list | tuple) or len(one) > _MOST_ITEMS:
+        return []
+    pairs = [item for item in one if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)]
+    if len(pairs) == len(one):
+        return [(k, v) for k, v in pairs if _tensor(v) is not None]
+    return list(enumerate(one))
+
+
+def _tensor(value: Any) -> Tensor | None:
+    if isinstance(value, Array):
+        return value.tensor()
+    return value if isinstance(value, Tensor) else None
+
+
+def _shape(tensor: Tensor) -> bool:
+    return tensor.is_nested or tensor.ndim > 0
+
+
+def _numbers(state: Mapping[str, Tensor]) -> int:
+    return sum(t.numel() for t in state.values() if not t.is_nested)
+
+
+def _is_copy(where: str) -> bool:
+    return bool(_COPY.search(where.lower()))
+
+
+def _is_named(where: str) -> bool:
+    return not where or bool(_NAMED.search(where.lower()))
+
+
+def _beside(content: Any, taken: str) -> Iterator[str]:
+    """What lies beside the taken dict on the way to it, and in it, that is no tensor."""
+    one, left, where = content, taken, ""
+    while entries := _entries(one):
+        at = next((k for k, _ in entries if left and (left == str(k) or left.startswith(f"{k}."))), None)
+        if at is None:
+            yield from (shown(f"{where}{k}") for k, v in entries if _tensor(v) is None)
+            return
+        yield from (shown(f"{where}{k}") for k, _ in entries if k != at)
+        one, left, where = dict(entries)[at], left[len(str(at)) :].removeprefix("."), f"{where}{at}."
+
+
+def _check(state: Mapping[str, Tensor], name: str, size: int) -> None:
+    if any(t.layout != torch.strided or t.is_meta or t.is_quantized or t.is_nested for t in state.values()):
+        raise UserError(f"{name} holds tensors without plain numbers: save the state_dict of the model in float32.")
+    sizes = [t.numel() * t.element_size() for t in state.values()]
+    if any(one > size for one in sizes) or sum(sizes) > _SHARED * size:
+        raise UserError(f"{name} claims larger tensors than it holds: save the model's state_dict again.")

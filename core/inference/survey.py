@@ -1,0 +1,114 @@
+"""A model asked about every clip of a corpus: one table and one set of vectors, for the pages that look at many clips at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from affectscope.core.cache.store import FeatureStore, key_of
+from affectscope.core.checkpoints.saved import Checkpoint
+from affectscope.core.corpora import Corpus
+from affectscope.core.errors import UserError
+from affectscope.core.features.clips import read_streams
+from affectscope.core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
+from affectscope.core.features.stored.packed import PackedSet, PackedStreams, packed_for
+from affectscope.core.inference.table import DECISION, Survey, judged
+from affectscope.core.models.base import AttentionMap, ModelOutput, over_clip
+from affectscope.core.models.inputs import model_streams
+from affectscope.core.streams import Batch, Stream
+
+__all__ = ["DECISION", "Survey", "entropy", "key_of_survey", "survey", "survey_key"]
+
+# Part of every key: raise it whenever a survey changes.
+SURVEY_VERSION = 2
+
+
+def survey_key(checkpoint: Checkpoint, corpus: Corpus) -> str:
+    """What a survey will be called, known before the work is done."""
+    return key_of_survey(checkpoint.digest, corpus)
+
+
+def key_of_survey(digest: str, corpus: Corpus) -> str:
+    """As ``survey_key``, by the hash of the checkpoint's file."""
+    return key_of(SURVEY_VERSION, EXTRACTION_VERSION, digest, corpus.name, corpus.table.to_csv())
+
+
+@torch.inference_mode()
+def survey(
+    checkpoint: Checkpoint,
+    corpus: Corpus,
+    store: FeatureStore | None = None,
+    progress: Callable[[str, float], None] = lambda stage, share: None,
+) -> Survey:
+    """Ask a model about every clip. Clips are read one after the other, from
+    the corpus's packed features where there are any; a broken one is noted and left out.
+
+    Raises:
+        UserError: when no clip can be read.
+    """
+    model, spec = checkpoint.model, checkpoint.spec
+    store = store or FeatureStore(shipped=[corpus.features] if corpus.features else [])
+    sets = DEFAULT_SETS | {m: spec.features[m] for m in spec.inputs if m in spec.features}
+    packed = packed_for(corpus, {m: sets[m] for m in spec.inputs if m in sets})
+    rows: list[dict[str, Any]] = []
+    vectors: dict[str, list[Tensor]] = {}
+    present: dict[str, list[bool]] = {m: [] for m in spec.inputs}
+    answers: dict[str, list[Tensor]] = {}
+    broken: list[str] = []
+    for done, clip in enumerate(map(str, corpus.table.index)):
+        progress(f"Asking about clip {done + 1} of {len(corpus.table)}", done / len(corpus.table))
+        try:
+            given, duration = _packed(packed, clip) or read_streams(corpus, clip, store, sets)
+        except UserError as error:
+            broken.append(f"{clip}: {error}")
+            continue
+        streams = model_streams(given, spec, checkpoint.normaliser)
+        batch = Batch.collate([streams], spec.inputs).to(model.prior.device)
+        output = model(batch, attention=True)
+        facts = {str(k): v for k, v in corpus.table.loc[clip].items() if k != "path" and pd.notna(v) and v != ""}
+        rows.append({"clip": clip, **facts, "duration": duration, "attention_entropy": entropy(output, batch)})
+        for head, logits in {**output.predictions, DECISION: model.decide(output)}.items():
+            answers.setdefault(head, []).append(over_clip(spec.readable(logits), batch)[0].cpu())
+        for name in spec.embeddings:
+            vectors.setdefault(name, []).append(output.embeddings[name][0].cpu())
+        for m in spec.inputs:
+            present[m].append(bool(batch.present[m].any()))
+    if not rows:
+        raise UserError(f"No clip of {corpus.name} can be read; the first says: {broken[0] if broken else 'it is empty.'}")
+    said = {head: torch.stack(values).numpy() for head, values in answers.items()}
+    table = pd.DataFrame(rows).set_index("clip")
+    table = pd.concat([table, judged(table, said, spec.labels, spec.heads, spec.task)], axis=1)
+    return Survey(
+        spec.system, spec.task, tuple(spec.labels), tuple(spec.heads), tuple(spec.shared), table, said,
+        {name: torch.stack(values).numpy() for name, values in vectors.items()},
+        {m: np.array(values) for m, values in present.items()}, tuple(broken),
+    )  # fmt: skip
+
+
+def _packed(sets: Mapping[str, PackedSet], clip: str) -> tuple[Mapping[str, Stream], float] | None:
+    """What the store has of a clip, or None where it has not all of it."""
+    if not sets or any(clip not in one or clip in one.broken for one in sets.values()):
+        return None
+    return PackedStreams(sets, clip), next(iter(sets.values())).durations[clip]
+
+
+def entropy(output: ModelOutput, batch: Batch) -> float:
+    """How evenly the model attends, 0 to 1: the mean over all maps with two keys or more; NaN where there is none."""
+    found = [_spread(one, batch) for one in output.attention]
+    known = [value for value in found if value is not None]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _spread(one: AttentionMap, batch: Batch) -> float | None:
+    weights = one.weights[0]
+    asked = weights.sum(-1) > 0
+    keys = int((weights.sum((0, 1)) > 0).sum())
+    if keys < 2 or not bool(asked.any()):
+        return None
+    rows = weights[asked]
+    return float((torch.special.entr(rows).sum(-1) / np.log(keys)).mean())

@@ -1,0 +1,1 @@
+"""The checkpoints that are at hand: shipped and dropped in, and what is known of each."""

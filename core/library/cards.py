@@ -1,0 +1,178 @@
+"""What there is to know of a checkpoint or a corpus without running anything: read tolerantly, for a card is anybody's JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from affectscope.core.analyzer import unfit
+from affectscope.core.checkpoints.saved import peek
+from affectscope.core.corpora import Corpus
+from affectscope.core.inference.survey import Survey
+from affectscope.core.metrics.metrics import classification_metrics, regression_metrics
+from affectscope.core.models.base import ModelSpec
+from affectscope.core.models.catalogue import count
+from affectscope.core.text import shown
+
+# Metrics that a table has room for, with their titles.
+METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "uar": "UAR", "ece": "ECE", "ccc": "CCC", "mae": "MAE"}
+_LONGEST = 200
+_MOST_SENTENCES = 20
+
+
+@dataclass(frozen=True)
+class Card:
+    """A checkpoint as people know it.
+
+    Attributes:
+        parameters: counted, whatever the card says.
+        config: the sizes, field -> value.
+        training: what training wrote down, title -> text.
+        metrics: head -> metric of ``METRICS`` -> value, on the clips that training held out.
+        synthetic: trained on rendered faces.
+        layout: the public layout that it came in; empty for our own.
+        unfit: one sentence where clips are not read into what the model takes; empty where it can be asked.
+        imported: of predictions without a model, where they came from, title -> text.
+        assumed, answered: what the public layout's file did not say, and what was taken instead, or said by a person.
+        remarks: what else there was in the file, or how an imported table was read.
+        problems: what could not be used of an imported table, the first ones of ``count``.
+    """
+
+    spec: ModelSpec
+    parameters: int
+    bytes: int
+    config: Mapping[str, str]
+    training: Mapping[str, str]
+    metrics: Mapping[str, Mapping[str, float]]
+    synthetic: bool = False
+    layout: str = ""
+    unfit: str = ""
+    imported: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    count: int = 0
+    assumed: tuple[str, ...] = ()
+    answered: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def held_out(card: Mapping[str, Any]) -> str:
+    """What a checkpoint was measured on, by its card."""
+    return "Held-out speakers" if card.get("speakers", {}).get("test") else "Held-out clips, speakers not known"
+
+
+def read_card(path: Path) -> Card:
+    """Read a checkpoint's header; its weights stay where they are.
+
+    Raises:
+        UserError: when the file is missing, damaged or of another kind.
+    """
+    model, card = peek(path)
+    return Card(
+        model.spec,
+        count(model),
+        path.stat().st_size,
+        _config(model.config),
+        _training(card),
+        _metrics(card.get("metrics")),
+        card.get("synthetic_training") is True,
+        _text(card.get("layout")),
+        unfit(model.spec),
+        assumed=_sentences(card.get("assumed")),
+        answered=_sentences(card.get("answered")),
+        remarks=_sentences(card.get("remarks")),
+    )
+
+
+def measured(survey: Survey) -> dict[str, dict[str, float]]:
+    """Head -> metric -> value over the clips of a survey whose label the model knows; empty where there is none."""
+    if survey.task == "regression":
+        known = [name for name in survey.outputs if name in survey.table]
+        target = torch.full((len(survey.table), len(survey.outputs)), math.nan)
+        for i, name in enumerate(survey.outputs):
+            if name in known:
+                target[:, i] = torch.from_numpy(survey.table[name].astype(float).to_numpy(np.float32, copy=True))
+        if not bool(target.isfinite().any()):
+            return {}
+        return {h: _known(regression_metrics(torch.from_numpy(v), target, survey.outputs)) for h, v in survey.answers.items()}
+    if "label" not in survey.table:
+        return {}
+    classes = {name: i for i, name in enumerate(survey.outputs)}
+    index = survey.table["label"].map(classes).to_numpy(float)
+    there = np.isfinite(index)
+    if not there.any():
+        return {}
+    target = torch.from_numpy(index[there].astype(np.int64))
+    return {h: _known(classification_metrics(torch.from_numpy(v[there]).log(), target)) for h, v in survey.answers.items()}
+
+
+def strange(survey: Survey) -> int:
+    """How many clips have a label that the model does not know, and can never be right about."""
+    if survey.task != "classification" or "label" not in survey.table:
+        return 0
+    labels = survey.table["label"].dropna()
+    return int((~labels.isin(survey.outputs)).sum())
+
+
+def classes(corpus: Corpus, durations: Mapping[str, float] | None = None) -> pd.DataFrame:
+    """A corpus by label: clips, speakers, and mean seconds where durations (clip id -> seconds) are known."""
+    table = corpus.table.assign(seconds=pd.Series(dict(durations or {}), dtype=float).reindex(corpus.table.index))
+    order = [label for label in corpus.labels if label in set(table["label"])]
+    order += sorted(set(table["label"]) - set(order))
+    by_label = table.groupby("label").agg(clips=("speaker", "size"), speakers=("speaker", "nunique"), seconds=("seconds", "mean"))
+    return by_label.loc[order]
+
+
+def _config(config: Any) -> dict[str, str]:
+    return {name: _text(value) for name, value in vars(config).items() if name != "labels"}
+
+
+def _training(card: Mapping[str, Any]) -> dict[str, str]:
+    config = card["config"] if isinstance(card.get("config"), dict) else {}
+    clips = card["clips"] if isinstance(card.get("clips"), dict) else {}
+    speakers = card["speakers"] if isinstance(card.get("speakers"), dict) else {}
+    sizes = [
+        f"{part} {_text(number)}" + (f" ({len(speakers[part])} speakers)" if isinstance(speakers.get(part), list) else "")
+        for part, number in clips.items()
+    ]
+    epochs = " of ".join(_text(n) for n in (card.get("epochs_run"), config.get("epochs")) if n is not None)
+    found = {
+        "Corpus": card.get("corpus"), "Clips": ", ".join(sizes), "Regime": card.get("regime"), "Epochs": epochs,
+        "Seed": config.get("seed"), "Learning rate": config.get("learning_rate"), "Batch": config.get("batch_size"),
+        "Preset": card.get("preset"), "Commit": card.get("commit"), "Date": card.get("date"), "Device": card.get("device"),
+    }  # fmt: skip
+    return {name: text for name, value in found.items() if (text := _text(value))}
+
+
+def _metrics(found: Any) -> dict[str, dict[str, float]]:
+    heads = found.items() if isinstance(found, dict) else ()
+    return {shown(head, 40): _known(values) for head, values in heads if isinstance(values, dict)}
+
+
+def _sentences(found: Any) -> tuple[str, ...]:
+    return (
+        tuple(shown(line, 2 * _LONGEST) for line in found[:_MOST_SENTENCES] if isinstance(line, str))
+        if isinstance(found, list)
+        else ()
+    )
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        name: float(values[name]) for name in METRICS if isinstance(values.get(name), int | float) and math.isfinite(values[name])
+    }
+
+
+def _text(value: Any) -> str:
+    """A value out of a card as one line; what is no plain value has none."""
+    if isinstance(value, tuple | list):
+        return shown(", ".join(map(_text, value[:20])), _LONGEST)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return shown(str(value), _LONGEST) if isinstance(value, str | int) else ""

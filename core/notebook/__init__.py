@@ -1,0 +1,1 @@
+"""What a person notes of cases, and the report made of it."""

@@ -1,0 +1,211 @@
+"""The notebook as something to send: a page of HTML, Markdown with its pictures in a zip, a table.
+
+Names, labels and notes are text: none of them becomes markup in any of the three.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from affectscope.core.notebook.notes import Note
+from affectscope.core.text import percent, spreadsheet_cell
+from affectscope.core.timeline.colours import class_hex
+from affectscope.core.timeline.timeline import Timeline
+
+_STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
+_STYLE_HASH = base64.b64encode(sha256(_STYLE.encode()).digest()).decode()
+_POLICY = (
+    f"default-src 'none'; img-src data:; media-src data:; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
+)
+_PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+# What CommonMark, and GitHub's extensions of it, read as markup: anywhere, and where a line begins.
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>|~$&#!:@^]|(?<=www)\.)")
+_START = re.compile(r"^(\d*)([-+=.)])")
+
+
+@dataclass(frozen=True)
+class State:
+    """The clip in one state, and what the system's decision is then.
+
+    Attributes:
+        title: what was taken away, in words.
+        said: class -> probability, or attribute -> value.
+    """
+
+    title: str
+    said: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A note with what the report adds.
+
+    Attributes:
+        url: where the case opens.
+        picture: a PNG, or None.
+        caption: what the picture shows, or why there is none.
+        states: the clip whole, and with something taken away.
+        classes: whether the states hold probabilities.
+        truth: the true label, where it is known.
+        strips: the lanes, title and PNG.
+        clip: the clip itself, an MP4, where it is to be part of the report.
+        caution: what to bear in mind of the model.
+    """
+
+    note: Note
+    url: str
+    picture: bytes | None = None
+    caption: str = ""
+    states: tuple[State, ...] = ()
+    classes: bool = True
+    truth: str | None = None
+    strips: tuple[tuple[str, bytes], ...] = ()
+    clip: bytes | None = field(default=None, repr=False)
+    caution: str = ""
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        return [("Corpus", self.note.corpus), ("Model", self.note.model), *self.note.facts.items()]
+
+    @property
+    def needs(self) -> str:
+        """What must be there for the link to open the case."""
+        return (
+            f"The link needs the corpus {self.note.corpus or 'of that name'} and the model {self.note.model} where the app runs."
+        )
+
+    @property
+    def image(self) -> str:
+        return _data_url("image/png", self.picture)
+
+    @property
+    def video(self) -> str:
+        return _data_url("video/mp4", self.clip)
+
+    @property
+    def lanes(self) -> list[tuple[str, str]]:
+        return [(title, _data_url("image/png", data)) for title, data in self.strips]
+
+    @property
+    def bars(self) -> list[tuple[str, str, list[tuple[str, float, bool]]]]:
+        """A row a class or attribute: name, colour, and for each state its text, its share of the bar, and whether it leads."""
+        names = list(self.states[0].said) if self.states else []
+        return [
+            (name, f"#{class_hex(name, i)}", [self._bar(state.said, name) for state in self.states])
+            for i, name in enumerate(names)
+        ]
+
+    def _bar(self, said: Mapping[str, float], name: str) -> tuple[str, float, bool]:
+        if not self.classes:
+            return f"{said[name]:+.2f}", 0.0, False
+        return percent(said[name]), 100 * said[name], said[name] == max(said.values())
+
+
+def case_url(root: str, note: Note) -> str:
+    """The address that opens a case: the app's own, with the selection in it."""
+    return f"{root.rstrip('/')}/{quote(note.page, safe='')}?{urlencode(note.link)}"
+
+
+def strongest(timeline: Timeline, heatmap: str) -> float:
+    """The time at which a heatmap is strongest, of those with a face; the middle of the clip where there is no heatmap."""
+    found = next((one for one in timeline.heatmaps if one.id == heatmap), None)
+    faces = np.isfinite(timeline.boxes).all(1) if len(timeline.boxes) else np.zeros(0, bool)
+    if found is None or not faces.any():
+        return timeline.duration / 2
+    strength = np.where(faces, found.values.mean(1), -1.0)
+    return float(timeline.frame_times[int(strength.argmax())])
+
+
+def html(entries: Sequence[Entry], title: str, lead: str = "", local: bool = False) -> str:
+    """One page that needs no other file and runs no script.
+
+    Args:
+        local: whether the links lead to the machine that writes the report, and work there only.
+    """
+    cautions = list(dict.fromkeys(entry.caution for entry in entries if entry.caution))
+    return _PAGES.get_template("report.html").render(
+        entries=entries, title=title, lead=lead, local=local, cautions=cautions, policy=_POLICY, style=Markup(_STYLE)
+    )
+
+
+def markdown(entries: Sequence[Entry], title: str, lead: str = "") -> str:
+    """CommonMark; picture number N is ``pictures/N.png``, counted from 1."""
+    lines = [f"# {escaped(title)}", "", escaped(lead), ""]
+    for number, entry in enumerate(entries, 1):
+        note = entry.note
+        lines += [f"## {escaped(note.title or note.clip)}", ""]
+        if entry.picture:
+            lines += [f"![{escaped(entry.caption)}](pictures/{number}.png)", ""]
+        if entry.caption:
+            lines += [escaped(entry.caption), ""]
+        lines += [f"> {line}".rstrip() for line in _quoted(note.text)]
+        lines += [""] if note.text else []
+        lines += [f"Tags: {', '.join(map(escaped, note.tags))}", ""] if note.tags else []
+        lines += [f"- {escaped(name)}: {escaped(value)}" for name, value in entry.facts]
+        lines += [f"- Decision, {escaped(state.title)}: {escaped(_in_words(entry, state))}" for state in entry.states]
+        lines += ["", escaped(entry.caution)] if entry.caution else []
+        lines += ["", escaped(entry.needs)]
+        lines += ["", f"[Open this case in AffectScope](<{entry.url}>), changed {escaped(note.changed)}", ""]
+    return "\n".join(lines)
+
+
+def markdown_zip(entries: Sequence[Entry], title: str, lead: str = "") -> bytes:
+    """``report.md`` and its pictures."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as box:
+        box.writestr("report.md", markdown(entries, title, lead))
+        for number, entry in enumerate(entries, 1):
+            if entry.picture:
+                box.writestr(f"pictures/{number}.png", entry.picture)
+    return buffer.getvalue()
+
+
+def table_csv(entries: Sequence[Entry]) -> str:
+    """A row a note. A text that a spreadsheet would take for a formula is put behind an apostrophe."""
+    names = list(dict.fromkeys(name for entry in entries for name in entry.note.facts))
+    columns = ["title", "corpus", "clip", "model", "tags", "note", *names, "created", "changed", "link"]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(map(spreadsheet_cell, columns))
+    for entry in entries:
+        note = entry.note
+        own = [note.title, note.corpus, note.clip, note.model, "; ".join(note.tags), note.text]
+        writer.writerow(
+            map(spreadsheet_cell, [*own, *(note.facts.get(name, "") for name in names), note.created, note.changed, entry.url])
+        )
+    return buffer.getvalue()
+
+
+def escaped(text: str) -> str:
+    """Text on one line of Markdown, none of it markup."""
+    return _START.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", " ".join(text.split())))
+
+
+def _in_words(entry: Entry, state: State) -> str:
+    if entry.classes:
+        label, share = max(state.said.items(), key=lambda pair: pair[1])
+        return f"{label} {percent(share)}"
+    return ", ".join(f"{name} {value:+.2f}" for name, value in state.said.items())
+
+
+def _data_url(mime: str, data: bytes | None) -> str:
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}" if data else ""
+
+
+def _quoted(text: str) -> list[str]:
+    """A backslash at its end keeps a line's break; at a paragraph's end it would be seen."""
+    lines = [escaped(line) for line in text.splitlines()]
+    return [f"{line}\\" if line and following else line for line, following in zip(lines, [*lines[1:], ""], strict=True)]

@@ -1,0 +1,73 @@
+"""The file of one model's analysis, from the clip to the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from affectscope.core.analyzer import Analysis, Analyzer
+from affectscope.core.cache.store import write_atomically
+from affectscope.core.errors import UserError
+from affectscope.core.export.answers import Answers, answers
+from affectscope.core.features.extract import Progress
+from affectscope.core.library.cards import read_card
+from affectscope.core.takehome.gather import clip_grid, compact, light
+from affectscope.core.takehome.page import Home, Model, page
+from affectscope.core.text import shown
+
+_LONGEST_TITLE = 200
+
+
+def page_of(
+    analyzer: Analyzer,
+    media: Path,
+    analysis: Analysis,
+    *,
+    masking: bool = True,
+    report: Progress = lambda stage, share: None,
+    track: int | None = None,
+) -> str:
+    """The page as text.
+
+    Args:
+        masking: whether it holds the masking sliders, for which the model is asked at every share of sound and picture.
+        track: the sound track that is heard; the first with sound if left out.
+    """
+    path = analyzer.checkpoint.path
+    grid = clip_grid(analyzer, media, progress=report, track=track).to_json() if masking else ""
+    model = Model(said_of(analyzer, analysis), read_card(path) if path else None, grid)
+    clip = compact(media, report, track)
+    report("Writing the page", 0.9)
+    return page(Home(shown(media.stem, _LONGEST_TITLE), clip, light(analysis.timeline), (model,), analysis.explained))
+
+
+def write_page(
+    analyzer: Analyzer,
+    media: Path,
+    analysis: Analysis,
+    out: Path,
+    report: Progress = lambda stage, share: None,
+    track: int | None = None,
+) -> None:
+    """As ``page_of``, in a file.
+
+    Raises:
+        UserError: where it cannot be written.
+    """
+    text = page_of(analyzer, media, analysis, report=report, track=track)
+    try:
+        write_atomically(out, lambda part: part.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror}): choose another file.") from error
+
+
+def said_of(analyzer: Analyzer, analysis: Analysis) -> Answers:
+    """What the model says, with its version and what to bear in mind of it."""
+    checkpoint = analyzer.checkpoint
+    return answers(
+        checkpoint.path.stem if checkpoint.path else checkpoint.spec.system,
+        checkpoint.spec,
+        analysis.predictions,
+        analysis.evidence,
+        digest=checkpoint.digest,
+        synthetic=checkpoint.card.get("synthetic_training") is True,
+    )

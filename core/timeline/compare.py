@@ -1,0 +1,185 @@
+"""Two models on one clip: their timelines as one, so that one player shows both under one playhead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from affectscope.core.inference.survey import DECISION, Survey
+from affectscope.core.timeline.lanes import head_title
+from affectscope.core.timeline.timeline import Heatmap, Lane, Pair, Timeline
+
+# Part of every key of a merged timeline: raise it whenever merging changes.
+COMPARE_VERSION = 2
+A, B = "A", "B"
+# A signed heatmap's zero; 1 and 255 are the ends.
+ZERO = 128
+_REACH = 127
+
+
+def merged(a: Timeline, b: Timeline) -> Timeline:
+    """One timeline of both: what the clip has (sound, truth, events) once; what a model says twice, with ids of ``A.`` or ``B.``.
+
+    Heatmaps come as pairs to be shown side by side, one by one, and as signed differences: those of heads that both models
+    have, else those of each model's first.
+
+    Raises:
+        ValueError: when the two are not of the same clip.
+    """
+    if a.frame_times.shape != b.frame_times.shape or not np.allclose(a.frame_times, b.frame_times, atol=1e-3):
+        raise ValueError("two timelines to be compared must be of one clip")
+    couples = _couples(a.heatmaps, b.heatmaps)
+    return replace(
+        a,
+        # Predictions that were imported come without anybody's having looked for a face.
+        boxes=a.boxes if np.isfinite(a.boxes).any() else b.boxes,
+        pairs=tuple(_pair(one, other) for one, other in couples),
+        heatmaps=(
+            *(_sided(A, one) for one in a.heatmaps),
+            *(_sided(B, one) for one in b.heatmaps),
+            *(difference(one, other) for one, other in couples),
+        ),
+        lanes=_lanes(a.lanes, b.lanes),
+        matrices=tuple(
+            replace(one, id=f"{side}.{one.id}", title=f"{side}: {one.title}")
+            for side, timeline in ((A, a), (B, b))
+            for one in timeline.matrices
+        ),
+        events=a.events or b.events,
+        blind={f"{side}.{head}": why for side, one in ((A, a), (B, b)) for head, why in one.blind.items()},
+        classes=tuple(dict.fromkeys((*a.classes, *b.classes))),
+        notices=_notices(a, b),
+    )
+
+
+def difference(a: Heatmap, b: Heatmap) -> Heatmap:
+    """Where A looked more than B, frame by frame: 128 where both are alike, 255 where only A looked, 1 where only B did.
+
+    Each map is scaled by its own clip's strong value, so the difference is one of shares, not of gradients.
+
+    Raises:
+        ValueError: when the maps are of different sizes.
+    """
+    if a.values.shape != b.values.shape:
+        raise ValueError("heatmaps to be compared must be of one size")
+    gap = a.values.astype(np.float32) - b.values.astype(np.float32)
+    values = np.round(ZERO + _REACH * gap / 255).astype(np.uint8)
+    title = f"A minus B: {_explained(a)} minus {_explained(b)}"
+    return Heatmap(f"A-B.{_couple_id(a, b)}", title, values, a.height, a.width, f"A minus B: {_couple_name(a, b)}", True)
+
+
+def agreement(a: Mapping[str, Mapping[str, float]], b: Mapping[str, Mapping[str, float]]) -> dict[str, bool]:
+    """Whether two models answer alike, by each head that both have; empty where their answers are not of one kind.
+
+    Args:
+        a, b: head -> class -> probability.
+    """
+    return {
+        head: max(said, key=said.__getitem__) == max(b[head], key=b[head].__getitem__)
+        for head, said in a.items()
+        if head in b and set(said) == set(b[head])
+    }
+
+
+def disagreements(a: Survey, b: Survey) -> pd.DataFrame | None:
+    """The clips on which two models differ, those first on which they are furthest apart; None where they answer in other terms.
+
+    Returns:
+        A row a clip with ``label``, ``A``, ``B`` and ``apart``: for classes half the sum of what their probabilities differ by
+        (0 alike, 1 certain of something else), for attributes their mean absolute difference, which every clip has.
+        ``attrs`` has ``clips`` (of either), ``common`` (that both could read) and ``apart`` (what that column means).
+    """
+    if (a.task, set(a.outputs)) != (b.task, set(b.outputs)):
+        return None
+    common = [clip for clip in a.table.index if clip in b.table.index]
+    rows_a, rows_b = (one.table.index.get_indexer(common) for one in (a, b))
+    order = [b.outputs.index(name) for name in a.outputs]
+    gaps = np.abs(a.answers[DECISION][rows_a] - b.answers[DECISION][rows_b][:, order])
+    said = {side: one.table.loc[common] for side, one in ((A, a), (B, b))}
+    table = pd.DataFrame({"label": said[A].get("label")}, index=common)
+    if a.task == "classification":
+        table = table.assign(**{side: rows["predicted"] for side, rows in said.items()}, apart=gaps.sum(1) / 2)
+        table = table[table[A] != table[B]]
+        meaning = "Half the sum of what the probabilities differ by: 0 alike, 1 each certain of something else."
+    else:
+        for name in a.outputs:
+            table = table.assign(**{f"{side}: {name}": rows[f"{name}_predicted"] for side, rows in said.items()})
+        table = table.assign(apart=gaps.mean(1))
+        meaning = "The mean absolute difference of the attributes."
+    table = table.sort_values("apart", ascending=False, kind="stable")
+    table.attrs = {"clips": len({*a.table.index, *b.table.index}), "common": len(common), "apart": meaning}
+    return table
+
+
+def apart(a: Survey, b: Survey) -> float | None:
+    """How much two models differ over the clips that both could read; None where there is none, or they answer in other terms.
+
+    For classes the share of clips whose answers differ, 0 to 1; for attributes the mean absolute difference.
+    """
+    table = disagreements(a, b)
+    if table is None or not table.attrs["common"]:
+        return None
+    return len(table) / table.attrs["common"] if a.task == "classification" else float(table["apart"].mean())
+
+
+def _couples(a: tuple[Heatmap, ...], b: tuple[Heatmap, ...]) -> list[tuple[Heatmap, Heatmap]]:
+    theirs = {one.id: one for one in b}
+    shared = [(one, theirs[one.id]) for one in a if one.id in theirs]
+    return shared or list(zip(a[:1], b[:1], strict=False))
+
+
+def _pair(a: Heatmap, b: Heatmap) -> Pair:
+    return Pair(f"AB.{_couple_id(a, b)}", f"A and B: {_couple_name(a, b)}", f"A.{a.id}", f"B.{b.id}")
+
+
+def _couple_id(a: Heatmap, b: Heatmap) -> str:
+    return a.id if a.id == b.id else f"{a.id}-{b.id}"
+
+
+def _couple_name(a: Heatmap, b: Heatmap) -> str:
+    heads = dict.fromkeys((head_title(a.id).lower(), head_title(b.id).lower()))
+    return f"{' and '.join(heads)} head{'s' if len(heads) > 1 else ''}"
+
+
+def _explained(one: Heatmap) -> str:
+    return one.title[0].lower() + one.title[1:] if one.title else one.id
+
+
+def _sided(side: str, one: Heatmap) -> Heatmap:
+    label = f"{side}: {head_title(one.id).lower()} head"
+    return replace(one, id=f"{side}.{one.id}", title=f"{side}: {one.title}", label=label)
+
+
+def _lanes(a: Iterable[Lane], b: Iterable[Lane]) -> tuple[Lane, ...]:
+    """The clip's own lanes as they are, and of each kind of the models' lanes A's and then B's, answers after attention."""
+    shared: dict[str, Lane] = {}
+    models: dict[tuple[bool, str, str], list[Lane]] = {}
+    for side, lanes in ((A, a), (B, b)):
+        for lane in lanes:
+            if lane.kind == "weights" or lane.group == "prediction":
+                models.setdefault((lane.group == "prediction", lane.kind, lane.group), []).append(_sided_lane(side, lane))
+            else:
+                shared.setdefault(lane.id, lane)
+    answers_last = sorted(models, key=lambda row: row[0])
+    return (
+        *(lane for lane in shared.values() if lane.group != "truth"),
+        *(lane for row in answers_last for lane in models[row]),
+        *(lane for lane in shared.values() if lane.group == "truth"),
+    )
+
+
+def _sided_lane(side: str, lane: Lane) -> Lane:
+    note = f"Model {side}. {lane.note}".strip()
+    return replace(lane, id=f"{side}.{lane.id}", title=f"{side}: {lane.title}", group=f"{side}.{lane.group}", note=note)
+
+
+def _notices(a: Timeline, b: Timeline) -> tuple[str, ...]:
+    both = [notice for notice in a.notices if notice in b.notices]
+    own = [f"{side}: {n}" for side, one in ((A, a), (B, b)) for n in one.notices if n not in both]
+    blind = [side for side, one in ((A, a), (B, b)) if not one.heatmaps]
+    if len(blind) == 1:
+        own.append(f"{blind[0]} has no heatmap of this clip: only the other model's is shown.")
+    return (*both, *own)

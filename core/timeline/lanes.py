@@ -1,0 +1,137 @@
+"""What an analysis draws under the video: one function a kind of lane."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from affectscope.core.explain.attention import frame_weights, stack_layers
+from affectscope.core.features.extract import Extraction
+from affectscope.core.models.base import AttentionSpec, ModelOutput, ModelSpec
+from affectscope.core.streams import Batch, Stream
+from affectscope.core.timeline.timeline import Event, Lane, Matrix
+
+if TYPE_CHECKING:
+    from affectscope.core.corpora import Truth
+
+MATRIX_SIDE = 600
+_HEAD_TITLES = {"av": "Audio-visual", "decision": "Decision"}
+ATTENTION_TITLES = {
+    "cross": "cross-modal",
+    "fused": "self (fused)",
+    "auxiliary": "self (own network)",
+}
+
+
+def head_title(head: str) -> str:
+    """What a person reads for a head's name."""
+    return _HEAD_TITLES.get(head, head.capitalize())
+
+
+def build_lanes(
+    extraction: Extraction,
+    streams: Mapping[str, Stream],
+    batch: Batch,
+    output: ModelOutput,
+    spec: ModelSpec,
+    over_time: tuple[np.ndarray, np.ndarray],
+    truth: Truth | None,
+) -> tuple[Lane, ...]:
+    """Waveform, attention by modality, prediction by head, and what the corpus knows."""
+    lanes = [
+        Lane(
+            "wave", "Sound", "wave", extraction.envelope_times, extraction.envelope, ("low", "high"), "audio",
+            "Smallest and largest sample in each 10 ms.",
+        )
+    ]  # fmt: skip
+    for attention in spec.attention:
+        if streams[attention.key].any:
+            lanes.append(_attention_lane(attention, streams, batch, output))
+    times, probabilities = over_time
+    for head, values in zip(spec.heads, probabilities, strict=True):
+        if bool(output.evidence[head][0]):
+            lanes.append(_answer_lane(spec, head, times, values.T))
+    if truth is not None:
+        note = "How strongly the face was made to show the emotion (the demo corpus knows)."
+        values = truth.strength[None].astype(np.float32)
+        lanes.append(Lane("truth.strength", "Emotion shown", "truth", truth.times, values, ("strength",), "truth", note))
+        if spec.task == "regression" and truth.attributes:
+            series = tuple(name for name in spec.labels if name in truth.attributes)
+            values = np.stack([truth.attributes[name] for name in series]).astype(np.float32)
+            note = "The attributes that the clip was made with (the demo corpus knows)."
+            lanes.append(Lane("truth.attributes", _of("True", series), "line", truth.times, values, series, "truth", note))
+    return tuple(lanes)
+
+
+def _answer_lane(spec: ModelSpec, head: str, times: np.ndarray, values: np.ndarray) -> Lane:
+    which = f"{head_title(head).lower()} head"
+    if spec.task == "classification":
+        note = "Probability of each class from everything seen and heard up to this moment."
+        title = f"Answer so far, {which}"
+        return Lane(f"prediction.{head}", title, "probability", times, values, spec.labels, "prediction", note)
+    so_far = "at this frame" if spec.clock else "from everything seen and heard up to this moment"
+    title, note = f"{_of('Predicted', spec.labels)}, {which}", f"{_of('Predicted', spec.labels)} {so_far}."
+    return Lane(f"prediction.{head}", title, "line", times, values, spec.labels, "prediction", note)
+
+
+def _of(what: str, names: tuple[str, ...]) -> str:
+    return f"{what} {' and '.join(names)}"
+
+
+def _attention_lane(spec: AttentionSpec, streams: Mapping[str, Stream], batch: Batch, output: ModelOutput) -> Lane:
+    stream = streams[spec.key]
+    weights = frame_weights(stack_layers(output.attention, spec.name), batch.present[spec.query][0])
+    values = weights[..., : len(stream.times)].flatten(0, 1).numpy().copy()
+    values[:, ~stream.present] = np.nan
+    kind = spec.name.split(".")[0]
+    title = f"{spec.key.capitalize()} attention, {ATTENTION_TITLES.get(kind, kind)}"
+    note = f"Weight of each {spec.key} frame, mean over the {spec.query} frames that ask; sums to 1 over the clip."
+    series = tuple(f"layer {layer + 1}, head {head + 1}" for layer in range(spec.layers) for head in range(spec.heads))
+    name = f"attention.{spec.key}.{kind}"
+    return Lane(name, title, "weights", stream.times, values, series, spec.key, note, spec.layers, spec.heads)
+
+
+def build_matrices(streams: Mapping[str, Stream], output: ModelOutput, spec: ModelSpec) -> tuple[Matrix, ...]:
+    """Cross-modal attention, audio frames against video frames."""
+    matrices = []
+    for attention in spec.attention:
+        query, key = streams[attention.query], streams[attention.key]
+        if attention.query == attention.key or not (query.any and key.any):
+            continue
+        weights = stack_layers(output.attention, attention.name)[..., : len(query.times), : len(key.times)].flatten(0, 1)
+        weights = torch.where(torch.from_numpy(query.present)[None, :, None], weights, 0)
+        weights, query_times, key_times = _shrunk(weights, query.times, key.times)
+        scaled = 255 * weights / weights.amax((1, 2), keepdim=True).clamp(min=1e-12)
+        title = f"{attention.query.capitalize()} frames look at {attention.key} frames"
+        values = scaled.round().to(torch.uint8).flatten(1).numpy()
+        matrices.append(
+            Matrix(
+                attention.name, title, query_times, key_times, values,
+                attention.query, attention.key, attention.layers, attention.heads,
+            )
+        )  # fmt: skip
+    return tuple(matrices)
+
+
+def _shrunk(weights: torch.Tensor, query_times: np.ndarray, key_times: np.ndarray) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+    """At most ``MATRIX_SIDE`` rows and columns, each the mean of its neighbours: no screen shows more, no line carries it."""
+    rows, columns = min(len(query_times), MATRIX_SIDE), min(len(key_times), MATRIX_SIDE)
+    if (rows, columns) == weights.shape[1:]:
+        return weights, query_times, key_times
+
+    def at(times: np.ndarray, count: int) -> np.ndarray:
+        return np.array([part.mean() for part in np.array_split(times, count)])
+
+    return torch.nn.functional.adaptive_avg_pool2d(weights, (rows, columns)), at(query_times, rows), at(key_times, columns)
+
+
+def truth_events(truth: Truth | None) -> tuple[Event, ...]:
+    """Phonemes, and the emotion's onset, apex and offset."""
+    if truth is None:
+        return ()
+    return tuple(Event("phonemes", *phoneme) for phoneme in truth.phonemes) + tuple(
+        Event("emotion", name, start, end) for name, start, end in truth.phases
+    )

@@ -1,0 +1,125 @@
+"""Robustness curves of a checkpoint over a corpus, and the levels that they are held against (000, Fig. 5)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import FeatureStore, key_of
+from affectscope.core.checkpoints.saved import Checkpoint
+from affectscope.core.corpora import Corpus
+from affectscope.core.evaluation.masking import Pattern
+from affectscope.core.evaluation.sweep import sweep
+from affectscope.core.features.clips import load_clips, packed_clips
+from affectscope.core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
+from affectscope.core.features.stored.packed import packed_for
+from affectscope.core.models.base import ModelSpec
+from affectscope.core.training.data import Batches
+
+# Part of every key: raise it whenever a curve changes.
+CURVES_VERSION = 1
+RATES = tuple(i / 10 for i in range(11))
+DECISION = "decision"
+_COLUMNS = {"modality", "rate", "draw", "head"}
+
+
+@dataclass(frozen=True)
+class Curves:
+    """How frames go missing in a corpus; see ``core.evaluation.masking.Missing`` for pattern and length."""
+
+    pattern: Pattern = "random"
+    draws: int = 5
+    seed: int = 0
+    length: int = 10
+
+
+def curves_key(checkpoint: Checkpoint, corpus: Corpus, asked: Curves) -> str:
+    """What the curves will be called, known before the work is done."""
+    return key_of(CURVES_VERSION, EXTRACTION_VERSION, checkpoint.digest, corpus.name, corpus.table.to_csv(), vars(asked))
+
+
+def measure(
+    checkpoint: Checkpoint,
+    corpus: Corpus,
+    asked: Curves,
+    store: FeatureStore | None = None,
+    progress: Callable[[str, float], None] = lambda stage, share: None,
+) -> pd.DataFrame:
+    """The checkpoint at 0 to 100 % of the frames of each of its modalities missing; see ``core.evaluation.sweep.sweep``.
+
+    Raises:
+        UserError: when no clip can be read, or the corpus labels nothing that the model answers.
+    """
+    spec = checkpoint.spec
+    sets = DEFAULT_SETS | {m: spec.features[m] for m in spec.inputs if m in spec.features}
+    packed = packed_for(corpus, {m: sets[m] for m in spec.inputs if m in sets})
+    if packed:
+        # Read once, as the others are: the sweep's threads and processes must not share a store's open files and buffers.
+        clips = [replace(clip, streams=dict(clip.streams)) for clip in packed_clips(corpus, packed)[0]]
+    else:
+        clips, _ = load_clips(corpus, store, 1, lambda done, of: progress(f"Reading clip {done} of {of}", 0.1 * done / of), sets)
+    batches = Batches(clips, spec, checkpoint.normaliser)
+    progress("Asking the model with frames missing", 0.1)
+    return sweep(
+        checkpoint.model, batches, rates=RATES, pattern=asked.pattern, length=asked.length, draws=asked.draws, seed=asked.seed,
+        progress=lambda done, of: progress(f"Asking the model with frames missing, {done} of {of}", 0.1 + 0.9 * done / of),
+    )  # fmt: skip
+
+
+def save(table: pd.DataFrame, path: Path) -> None:
+    """Keep curves; in memory, where the disk refuses."""
+    sealed.keep(path, table.to_csv(index=False).encode())
+
+
+def load(path: Path) -> pd.DataFrame | None:
+    """Saved curves, or None where there are none that can be read."""
+    content = sealed.read(path)
+    if content is None:
+        return None
+    table = pd.read_csv(io.BytesIO(content))
+    return table if set(table.columns) >= _COLUMNS else None
+
+
+def curve(table: pd.DataFrame, modality: str, metric: str) -> pd.DataFrame:
+    """The system's answer by percent of the modality that is there, rising: ``present``, ``mean``, and ``low`` and ``high`` a
+    standard deviation over the draws away from it. Empty where the model does not take the modality, or has no such metric.
+    """
+    if metric not in table:
+        return pd.DataFrame(columns=["present", "mean", "low", "high"])
+    rows = table[(table["modality"] == modality) & (table["head"] == DECISION)]
+    found = rows.groupby("rate")[metric].agg(mean="mean", spread=lambda values: values.std(ddof=0)).reset_index()
+    there = (100 * (1 - found["rate"])).round().astype(int)
+    made = pd.DataFrame(
+        {"present": there, "mean": found["mean"], "low": found["mean"] - found["spread"], "high": found["mean"] + found["spread"]}
+    )
+    return made.sort_values("present", ignore_index=True)
+
+
+def levels(table: pd.DataFrame, spec: ModelSpec, modality: str, metric: str) -> dict[str, float]:
+    """What a curve is held against, each where there is such a thing.
+
+    Returns:
+        "whole": the system with everything there; "without": the system without the modality; "alone": the head that draws on
+        nothing but the other modality. A model that does not take the modality is a unimodal baseline: "baseline", at any share.
+    """
+    if metric not in table:
+        return {}
+    whole = table[table["rate"] == 0]
+
+    def mean(rows: pd.DataFrame, head: str) -> float:
+        return float(rows.loc[rows["head"] == head, metric].mean())
+
+    if modality not in spec.inputs:
+        return {"baseline": mean(whole, DECISION)}
+    found = {"whole": mean(whole, DECISION)}
+    if len(spec.inputs) > 1:
+        found["without"] = mean(table[(table["rate"] == 1) & (table["modality"] == modality)], DECISION)
+    others = [head for head in spec.heads if modality not in spec.modalities[head]]
+    if others:
+        found["alone"] = mean(whole, others[0])
+    return {name: value for name, value in found.items() if value == value}
