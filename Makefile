@@ -13,16 +13,16 @@ PORT ?= 8501
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help app test e2e fuzz stress setup corpus-tools lint format typecheck lock bench docs corpus checkpoints clean
+.PHONY: help app test e2e fuzz stress setup corpus-tools lint format typecheck lock bench docs package corpus checkpoints clean
 
 help: ## List the commands.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 app: $(VENV)/.app ## Set everything up and open the dashboard (HOST=0.0.0.0 for other machines too, PORT=number).
-	@$(PY) -m affectscope.core.cli app --host $(HOST) --port $(PORT)
+	@$(PY) -m affectscope app --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.dev ## Set everything up and run all tests (browser tests where a Chromium is found).
-	@OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/e2e -n auto --dist loadfile; status=$$?; \
+	@OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/e2e --doctest-modules tests affectscope/*.py -n auto --dist loadfile; status=$$?; \
 	$(PY) -m pytest tests/e2e && exit $$status
 
 e2e: $(VENV)/.dev ## Only the tests that drive a real browser.
@@ -48,9 +48,14 @@ typecheck: $(VENV)/.dev ## Check types.
 bench: $(VENV)/.dev ## Measure speed, and say on what machine.
 	@$(PY) -m benchmarks
 
-docs: $(VENV)/.dev ## Write the generated pages of docs/ again.
+docs: $(VENV)/.dev ## Write the generated pages of docs/ again, and build them as a site in build/site.
 	@$(VENV)/bin/affectscope models --markdown > docs/systems.md
 	@$(VENV)/bin/affectscope checkpoints --markdown > checkpoints/README.md
+	@$(PY) -m docs.generate
+	@$(PY) -m mkdocs build --quiet --strict
+
+package: $(VENV)/.dev ## Build the package, and run it in a fresh environment, in a folder with a core.py of its own.
+	@.ci/package
 
 lock: $(VENV)/.dev $(VENV)/.corpus ## Write the versions that are installed now to constraints.txt.
 	@$(PY) -m pip freeze --exclude-editable | grep -v ' @ ' > constraints.txt && wc -l < constraints.txt
@@ -75,7 +80,7 @@ checkpoints: corpus ## Train the shipped checkpoints again, from nothing (about 
 	@$(MAKE) --no-print-directory docs
 
 clean: ## Remove the environment and what the tools left behind.
-	@rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "AffectScope needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": try `make PYTHON=python3.12 ...`.")'
@@ -90,7 +95,7 @@ $(VENV)/.app: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.app
 	@echo "Setting up the tools for development."
-	@$(INSTALL) -e '.[opensmile,dev]'
+	@$(INSTALL) -e '.[opensmile,dev,docs]'
 	@touch $@
 
 $(VENV)/.corpus: $(VENV)/.app

@@ -148,7 +148,8 @@ def mask(
     """What a model says of a clip when only a share of its frames is there.
 
     Args:
-        sound, picture: the share that stays, 0 to 1.
+        sound: the share of its frames that stays, 0 to 1.
+        picture: the same of the picture.
         pattern: which frames go: "random", "burst" (in runs), "tail" (from the end) or "attended" (most attended first).
         filling: what stands in their place: "absent" (nothing, and the model knows), "zeros", "mean", "noise", or "held" (the
             last frame that stayed).

@@ -51,5 +51,5 @@ def run(arguments: Sequence[str], folder: str) -> float:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     environment |= {"XDG_CACHE_HOME": f"{folder}/cache", "PYTHONPYCACHEPREFIX": f"{folder}/compiled"}
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "affectscope.core.cli", *arguments], env=environment, capture_output=True, check=True)
+    subprocess.run([sys.executable, "-m", "affectscope", *arguments], env=environment, capture_output=True, check=True)
     return time.perf_counter() - begun
