@@ -13,7 +13,7 @@ PORT ?= 8501
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help app test e2e fuzz stress setup corpus-tools lint format typecheck lock bench docs package corpus checkpoints clean
+.PHONY: help app test core e2e fuzz stress setup corpus-tools lint format typecheck lock bench docs package corpus checkpoints clean
 
 help: ## List the commands.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ app: $(VENV)/.app ## Set everything up and open the dashboard (HOST=0.0.0.0 for 
 test: $(VENV)/.dev ## Set everything up and run all tests (browser tests where a Chromium is found).
 	@OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/e2e --doctest-modules tests affectscope/*.py -n auto --dist loadfile; status=$$?; \
 	$(PY) -m pytest tests/e2e && exit $$status
+
+core: $(VENV)/.dev ## Only the tests of core.
+	@OMP_NUM_THREADS=1 $(PY) -m pytest tests/core tests/test_architecture.py -n auto --dist loadfile
 
 e2e: $(VENV)/.dev ## Only the tests that drive a real browser.
 	@$(PY) -m pytest tests/e2e
@@ -52,7 +55,7 @@ docs: $(VENV)/.dev ## Write the generated pages of docs/ again, and build them a
 	@$(VENV)/bin/affectscope models --markdown > docs/systems.md
 	@$(VENV)/bin/affectscope checkpoints --markdown > checkpoints/README.md
 	@$(PY) -m docs.generate
-	@$(PY) -m mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
 
 package: $(VENV)/.dev ## Build the package, and run it in a fresh environment, in a folder with a core.py of its own.
 	@.ci/package
