@@ -94,9 +94,10 @@ def embed(model: Model, over: Corpus, name: str = "") -> pd.DataFrame:
     name = name or model.embeddings[-1]
     if name not in model.embeddings:
         raise UserError(f"{model.name} has no embedding {name!r}: choose one of {', '.join(model.embeddings)}.")
-    from affectscope.core.inference.survey import survey
 
-    asked = survey(model.checkpoint, over)
+    from affectscope.core.inference.corpus import infer
+
+    asked = infer(model.checkpoint, over)
     return pd.DataFrame(asked.embeddings[name], asked.table.index)
 
 

@@ -98,7 +98,7 @@ class Analyzer:
     def __init__(self, checkpoint: Checkpoint, store: FeatureStore | None = None) -> None:
         spec = checkpoint.spec
         self.sets = DEFAULT_SETS | {m: spec.features[m] for m in spec.inputs if m in spec.features}
-        if sentence := unfit(spec):
+        if sentence := incompatible_features(spec):
             raise UserError(sentence)
         self.checkpoint = checkpoint
         self.store = store or FeatureStore()
@@ -276,7 +276,7 @@ def _removed(whole: Mapping[str, Stream], kept: Mapping[str, np.ndarray]) -> tup
     return tuple(events)
 
 
-def unfit(spec: ModelSpec) -> str:
+def incompatible_features(spec: ModelSpec) -> str:
     """One sentence where clips are not read into what a model takes; empty where they are."""
     sets = DEFAULT_SETS | dict(spec.features)
     for modality, dim in spec.inputs.items():

@@ -18,7 +18,7 @@ from affectscope.app.serving import shelf
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root
 from affectscope.core.corpora import Corpus
-from affectscope.core.inference.survey import Survey
+from affectscope.core.inference.table import PredictionTable
 
 _NAMED = ("label", "speaker", "intensity")
 # More pictures than this are looked for aside: each takes a look at its file.
@@ -41,7 +41,7 @@ def url(model: str | None) -> tuple[str, str]:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _written(which: tuple[str, int, int, str], _source: Corpus, _said: Survey | None) -> Path:
+def _written(which: tuple[str, int, int, str], _source: Corpus, _said: PredictionTable | None) -> Path:
     """``which`` names the corpus, and what the model said of it: nothing yet, where its last is empty."""
     content = json.dumps(columns(_source.table, _said), separators=(",", ":")).encode()
     path = cache_root() / "lists" / f"{sha256(content).hexdigest()[:24]}.json"
@@ -50,7 +50,7 @@ def _written(which: tuple[str, int, int, str], _source: Corpus, _said: Survey | 
     return path
 
 
-def columns(table: pd.DataFrame, said: Survey | None = None) -> dict[str, Any]:
+def columns(table: pd.DataFrame, said: PredictionTable | None = None) -> dict[str, Any]:
     """A corpus's clips as the list takes them.
 
     Returns:

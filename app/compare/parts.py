@@ -16,7 +16,7 @@ from affectscope.app.verdict import verdict
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, key_of, of_clip
 from affectscope.core.export.spreadsheet import csv_of
-from affectscope.core.inference.table import Survey
+from affectscope.core.inference.table import PredictionTable
 from affectscope.core.text import markdown, percent
 from affectscope.core.timeline.compare import COMPARE_VERSION, agreement, disagreements, merged
 
@@ -142,7 +142,7 @@ def differing(a: str, b: str, at: services.Clip) -> None:
     )  # fmt: skip
 
 
-def _said(row: pd.Series, survey: Survey) -> tuple[str, str, bool | None, bool | None]:
+def _said(row: pd.Series, survey: PredictionTable) -> tuple[str, str, bool | None, bool | None]:
     if survey.task != "classification":
         first, other = (", ".join(f"{name} {row[f'{side}: {name}']:+.2f}" for name in survey.outputs) for side in "AB")
         return first, other, None, None

@@ -11,7 +11,7 @@ from affectscope.app import services
 from affectscope.app.common import address, say, session
 from affectscope.core.cache import sealed
 from affectscope.core.errors import UserError
-from affectscope.core.inference.survey import Survey
+from affectscope.core.inference.table import PredictionTable
 from affectscope.core.timeline.compare import apart
 
 OPTION = "compare.with"
@@ -93,5 +93,5 @@ def _apart(a: str, b: str) -> float | None:
 
 @st.cache_data(max_entries=512, show_spinner=False)
 def _measured(first: str, first_changed: Hashable, second: str, second_changed: Hashable) -> float | None:
-    a, b = Survey.load(Path(first)), Survey.load(Path(second))
+    a, b = PredictionTable.load(Path(first)), PredictionTable.load(Path(second))
     return apart(a, b) if a and b else None

@@ -22,8 +22,8 @@ from affectscope.core.analysis.atlas import Drawing
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, content_hash, key_of, of_clip
 from affectscope.core.corpora import Corpus
-from affectscope.core.inference.survey import Survey
-from affectscope.core.inference.survey import survey as ask_every_clip
+from affectscope.core.inference.corpus import infer as ask_every_clip
+from affectscope.core.inference.table import PredictionTable
 
 _ASIDE = Draughtsman()
 
@@ -39,7 +39,7 @@ class Clips:
     """
 
     model: str
-    survey: Survey
+    survey: PredictionTable
     ids: tuple[str, ...]
     table: pd.DataFrame
     columns: dict[str, columns.Column]
@@ -75,8 +75,8 @@ def clips(model: str) -> Clips | None:
     return made
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Survey: id})
-def _clips(model: str, survey: Survey) -> Clips:
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={PredictionTable: id})
+def _clips(model: str, survey: PredictionTable) -> Clips:
     # An import does not say which modalities its clips have.
     table = survey.table.assign(modality=columns.modalities(survey.present)) if survey.present else survey.table
     made = {column.name: column for column in columns.columns(table, survey.outputs)}
@@ -161,7 +161,7 @@ def lend_thumbs(model: str, survey: str, ids: Sequence[str]) -> jobs.Job:
 # A person's own clips: asked about one by one, and placed on maps that were drawn without them.
 
 
-def own_survey(model: str, clip: str) -> Survey | None:
+def own_survey(model: str, clip: str) -> PredictionTable | None:
     if services.unasked(model):
         return None
     path = _own_path(model, clip)
@@ -170,8 +170,8 @@ def own_survey(model: str, clip: str) -> Survey | None:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _own(path: str, changed: Hashable) -> Survey | None:
-    return Survey.load(Path(path))
+def _own(path: str, changed: Hashable) -> PredictionTable | None:
+    return PredictionTable.load(Path(path))
 
 
 def ask_own(model: str, clip: str) -> jobs.Job:

@@ -259,7 +259,7 @@ def _csv(side: Side, mask: np.ndarray | None, drawing: Drawing) -> bytes:
 
 
 def _table(of: data.Clips, rows: pd.DataFrame) -> None:
-    """The surest mistakes first. A row chooses its clip."""
+    """The most confident errors first. A row chooses its clip."""
     shown = picking.worst_first(rows).head(_ROWS)
     ids = [str(clip) for clip in shown.index]
     source = services.corpus_of(of.model).name
@@ -268,7 +268,7 @@ def _table(of: data.Clips, rows: pd.DataFrame) -> None:
     if "confidence" in table:
         table["confidence"] *= 100
     table.insert(0, "picture", services.pictures(of.model, ids))
-    order = "; the surest mistakes first" if "correct" in rows else ""
+    order = "; the most confident errors first" if "correct" in rows else ""
     say.caption(
         f"{'The first ' if len(rows) > _ROWS else ''}{len(ids):,} of {len(rows):,} clips{order}. Choose a row for its neighbours."
     )

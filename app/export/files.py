@@ -20,7 +20,7 @@ from affectscope.core import takehome
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, key_of, of_clip
 from affectscope.core.export import files as export
-from affectscope.core.export.answers import Answers, answers
+from affectscope.core.export.answers import Predictions, answers
 from affectscope.core.export.sheet import Facts
 from affectscope.core.perturbation import Perturbation
 from affectscope.core.timeline.timeline import Timeline
@@ -63,7 +63,7 @@ class Case:
         return services.timeline(self.shown)
 
 
-def said(model: str, result: services.Result) -> Answers:
+def said(model: str, result: services.Result) -> Predictions:
     """What a model says, with its version and what to bear in mind of it."""
     digest = "" if services.unasked(model) else services.analyzer(model).checkpoint.digest
     synthetic = services.card(model).get("synthetic_training") is True

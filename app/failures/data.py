@@ -9,7 +9,7 @@ import torch
 
 from affectscope.app import services
 from affectscope.core.evaluation import failures, slices
-from affectscope.core.inference.survey import DECISION, Survey
+from affectscope.core.inference.table import DECISION, PredictionTable
 from affectscope.core.metrics.calibration import calibration_error, reliability
 
 LABEL = "emotion"
@@ -21,17 +21,19 @@ def key(model: str) -> str:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def cases(key: str, head: str, modalities: dict[str, tuple[str, ...]], _survey: Survey) -> pd.DataFrame:
+def cases(key: str, head: str, modalities: dict[str, tuple[str, ...]], _survey: PredictionTable) -> pd.DataFrame:
     return failures.cases(_survey, head, modalities)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def groups(key: str, head: str, modalities: dict[str, tuple[str, ...]], _survey: Survey) -> dict[str, tuple[str, np.ndarray]]:
+def groups(
+    key: str, head: str, modalities: dict[str, tuple[str, ...]], _survey: PredictionTable
+) -> dict[str, tuple[str, np.ndarray]]:
     return failures.groups(_survey, head, modalities)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def parts(key: str, known: tuple[str, ...], _survey: Survey) -> pd.DataFrame:
+def parts(key: str, known: tuple[str, ...], _survey: PredictionTable) -> pd.DataFrame:
     """The corpus's columns (``columns``) that part it, the true label and the duration among them."""
     own = {"path", *_survey.outputs} if _survey.task == "regression" else {"path"}
     columns = [name for name in known if name not in own]
@@ -47,7 +49,7 @@ def columns(model: str) -> tuple[str, ...]:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def by_part(
-    key: str, known: tuple[str, ...], head: str, attribute: str, modalities: dict[str, tuple[str, ...]], _survey: Survey
+    key: str, known: tuple[str, ...], head: str, attribute: str, modalities: dict[str, tuple[str, ...]], _survey: PredictionTable
 ) -> pd.DataFrame:
     """Accuracy, or CCC and MAE of an attribute, in every part."""
     part = parts(key, known, _survey)
@@ -60,7 +62,7 @@ def by_part(
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def bins(key: str, head: str, _survey: Survey) -> tuple[pd.DataFrame, float]:
+def bins(key: str, head: str, _survey: PredictionTable) -> tuple[pd.DataFrame, float]:
     """The reliability diagram's bins with Wilson's intervals, and the ECE."""
     truth = _survey.table["label"].map({name: i for i, name in enumerate(_survey.outputs)})
     known = truth.notna().to_numpy()

@@ -13,7 +13,7 @@ from affectscope.app import notebook, services
 from affectscope.app.cards import Action, Answer, Card, cards
 from affectscope.app.common import session
 from affectscope.core.evaluation.failures import evidence
-from affectscope.core.inference.survey import DECISION, Survey
+from affectscope.core.inference.table import DECISION, PredictionTable
 from affectscope.core.notebook import notes
 from affectscope.core.text import percent
 from affectscope.core.timeline.lanes import head_title
@@ -50,7 +50,7 @@ class Looked:
     """What the list needs beside its rows."""
 
     model: str
-    survey: Survey
+    survey: PredictionTable
     head: str
     order: str = "worst"
 

@@ -19,7 +19,7 @@ from affectscope.app.matrix import matrix
 from affectscope.core.evaluation.failures import confusion, errors
 from affectscope.core.evaluation.slices import wilson
 from affectscope.core.export.spreadsheet import csv_of
-from affectscope.core.inference.survey import DECISION, Survey
+from affectscope.core.inference.table import DECISION, PredictionTable
 from affectscope.core.library.cards import strange
 from affectscope.core.metrics.calibration import ECE_TITLE
 from affectscope.core.text import percent
@@ -28,7 +28,7 @@ from affectscope.core.timeline.lanes import head_title
 _HEADS = "Decision is the system's overall answer over its heads. A head answers from sound, from the picture, or from both."
 
 
-def summary(model: str, survey: Survey | None) -> list[str]:
+def summary(model: str, survey: PredictionTable | None) -> list[str]:
     """What a person should know before any list."""
     if survey is None:
         return [f"model {model}"]
@@ -51,12 +51,12 @@ def summary(model: str, survey: Survey | None) -> list[str]:
     return facts
 
 
-def show(view: str, model: str, survey: Survey, row: DeltaGenerator) -> None:
+def show(view: str, model: str, survey: PredictionTable, row: DeltaGenerator) -> None:
     """One view; ``row`` is where its choices go, beside those of the page."""
     attribute = ""
     with row:
         heads = {h: head_title(h) for h in (DECISION, *survey.heads)}
-        head = pick("Answers of", "failures.head", heads, DECISION, width=190, help=_HEADS)
+        head = pick("Predictions of", "failures.head", heads, DECISION, width=190, help=_HEADS)
         if survey.task == "regression":
             attribute = pick("Attribute", "failures.attribute", {name: name for name in survey.outputs}, width=190)
     if survey.task == "regression":

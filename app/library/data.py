@@ -29,7 +29,7 @@ from affectscope.core.files.kinds import TABLES
 from affectscope.core.imports import shelf as imports
 from affectscope.core.imports.card import imported_card
 from affectscope.core.imports.guarded import take_in_guarded
-from affectscope.core.inference.survey import Survey
+from affectscope.core.inference.table import PredictionTable
 from affectscope.core.library import cards
 from affectscope.core.library import dropped as library
 from affectscope.core.library.cards import Card
@@ -158,10 +158,10 @@ def _card(path: str, changed: int) -> Card:
     return cards.read_card(Path(path))
 
 
-def unfit(name: str) -> str:
+def incompatible_features(name: str) -> str:
     """One sentence where the model cannot be asked about clips; empty where it can."""
     try:
-        return card(name).unfit
+        return card(name).incompatible
     except UserError as error:
         return str(error)
 
@@ -171,7 +171,7 @@ def news(name: str) -> str:
     if known := services.imported(name):
         lost = f" {known.entry.count:,} problems of its table are listed in its card." if known.entry.count else ""
         return f"{known.entry.clips:,} clips are on the Failures and Embeddings pages.{lost}"
-    return unfit(name) or "Every page can now ask it."
+    return incompatible_features(name) or "Every page can now ask it."
 
 
 def measured(name: str) -> dict[str, dict[str, float]] | None:
@@ -182,7 +182,7 @@ def measured(name: str) -> dict[str, dict[str, float]] | None:
 
 def unmeasured(names: Sequence[str]) -> list[str]:
     """Of some models those that can be asked about the corpus at hand, and were not."""
-    return [name for name in names if not services.unasked(name) and not unfit(name) and _judged(name) is None]
+    return [name for name in names if not services.unasked(name) and not incompatible_features(name) and _judged(name) is None]
 
 
 def measure_all(names: Sequence[str]) -> jobs.Job:
@@ -203,7 +203,7 @@ def strange(name: str) -> int:
 
 
 def _judged(name: str) -> tuple[dict[str, dict[str, float]], int] | None:
-    if unfit(name) and not services.unasked(name):
+    if incompatible_features(name) and not services.unasked(name):
         return None
     try:
         path = services.path_on_disk(name)
@@ -215,7 +215,7 @@ def _judged(name: str) -> tuple[dict[str, dict[str, float]], int] | None:
 # A table of all models asks for all of them at every run of the page, each a file to unpack and count.
 @st.cache_data(max_entries=256, show_spinner=False)
 def _judgement(path: str, changed: Hashable) -> tuple[dict[str, dict[str, float]], int] | None:
-    found = Survey.load(Path(path))
+    found = PredictionTable.load(Path(path))
     return (cards.measured(found), cards.strange(found)) if found else None
 
 

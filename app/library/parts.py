@@ -241,10 +241,10 @@ def shelf(shown: list[str]) -> None:
 
 
 def _actions(name: str) -> None:
-    unfit, imported = data.unfit(name), bool(services.unasked(name))
+    incompatible, imported = data.incompatible_features(name), bool(services.unasked(name))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label, help_text = ("Look at a clip" if imported else "Ask it"), "Open the Clip page."
-        wanted = bool(unfit) and not imported
+        wanted = bool(incompatible) and not imported
         if st.button(
             markdown(label), key=f"ask-{name}", icon=":material/smart_display:", disabled=wanted, help=markdown(help_text)
         ):
@@ -257,7 +257,7 @@ def _actions(name: str) -> None:
             asked = st.button(
                 "Measure",
                 key=f"measure-{name}",
-                disabled=bool(unfit),
+                disabled=bool(incompatible),
                 help="Ask it about every clip of the corpus that you look at.",
             )
             if asked:
@@ -269,7 +269,7 @@ def _actions(name: str) -> None:
             st.selectbox("Device", options, key=key, format_func=lambda d: known.get(d, d), on_change=_move, args=(name, key))
         if (entry := data.removable(name)) is not None:
             st.button("Remove", key=f"remove-{name}", icon=":material/delete:", on_click=_remove, args=(entry,))
-    if st.session_state.get(f"library.measuring-{name}") and not unfit:
+    if st.session_state.get(f"library.measuring-{name}") and not incompatible:
         _measure(name)
 
 

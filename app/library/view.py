@@ -41,7 +41,7 @@ def _row(name: str, loaded: bool) -> dict[str, object]:
         "Model": name,
         "System": card.spec.system,
         "Parameters": card.parameters or None,
-        "Answers": _answers(card),
+        "Predictions": _answers(card),
         **{METRICS[metric]: decision.get(metric) for metric in ("accuracy", "macro_f1", "ccc", "mae")},
         **{METRICS[metric] + _HELD: held.get(metric) for metric in ("accuracy", "macro_f1", "ccc", "mae")},
         "Inputs": ", ".join(f"{m} {dim}" for m, dim in card.spec.inputs.items()),
@@ -92,7 +92,7 @@ def model_sheet(name: str) -> Sheet:
     if card.problems:
         kind = "problem of its table" if card.count == 1 else "problems of its table"
         sections.append(Section(kind, keys=card.problems[:_MOST_PROBLEMS], count=card.count))
-    return Sheet(name, [card.unfit] if card.unfit else [], CAUTION if card.synthetic else "", sections)
+    return Sheet(name, [card.incompatible] if card.incompatible else [], CAUTION if card.synthetic else "", sections)
 
 
 def _system(card: Card) -> list[tuple[str, str]]:
@@ -101,7 +101,7 @@ def _system(card: Card) -> list[tuple[str, str]]:
         return [("System", card.spec.system), *([("Heads", ", ".join(card.spec.heads))] if card.spec.heads else [])]
     rows = [("System", card.spec.system), ("Parameters", f"{card.parameters:,}"), ("File", f"{card.bytes / 1e6:.1f} MB")]
     rows += [("Read as", f"public layout {card.layout}")] if card.layout else []
-    return [*rows, ("Heads", heads), ("Answers", "frame by frame" if card.spec.clock else "once a clip")]
+    return [*rows, ("Heads", heads), ("Predictions", "frame by frame" if card.spec.clock else "once a clip")]
 
 
 def _input(card: Card, modality: str) -> str:

@@ -1,4 +1,4 @@
-"""Answers to a clip with frames taken away, and robustness curves: cached on disk by content, reckoned as jobs."""
+"""Predictions to a clip with frames taken away, and robustness curves: cached on disk by content, reckoned as jobs."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from affectscope.core.timeline.timeline import Timeline
 
 
 @dataclass(frozen=True)
-class Said:
+class Prediction:
     """What a model says of a clip: probabilities, or values, by head, and which heads had something to answer from."""
 
     predictions: Mapping[str, Mapping[str, float]]
@@ -31,7 +31,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Result(Said):
+class Result(Prediction):
     """A finished analysis: what the page says of it, and where the browser finds the rest."""
 
     key: str
@@ -103,13 +103,13 @@ def timeline_url(result: Result, item: Clip) -> str:
     return shelf.lend("timelines", result.key, result.timeline, owner_of(item.corpus))
 
 
-def without_media(item: Clip, model: str) -> Said | None:
+def without_media(item: Clip, model: str) -> Prediction | None:
     """What is known of a clip that cannot be played: the answers of an imported model, or None."""
     known = imported(model)
-    return Said(*known.answers(item.id)) if known and item.file is None else None
+    return Prediction(*known.answers(item.id)) if known and item.file is None else None
 
 
-def verdicts(found: Said, model: str) -> list[Verdict]:
+def verdicts(found: Prediction, model: str) -> list[Verdict]:
     """What the system and each of its heads say."""
     attributes = spec(model).task == "regression"
 

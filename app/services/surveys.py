@@ -16,19 +16,19 @@ from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, content_hash, key_of
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
-from affectscope.core.inference.survey import Survey, key_of_survey
-from affectscope.core.inference.survey import survey as ask_every_clip
+from affectscope.core.inference.corpus import PredictionTable, inference_key_of
+from affectscope.core.inference.corpus import infer as ask_every_clip
 
 _LOOK_EVERY = 0.3
 _MOST_REFUSED = 3
 
 
-def survey(model: str, of: Corpus | None = None) -> Survey | None:
+def survey(model: str, of: Corpus | None = None) -> PredictionTable | None:
     """What the model says of every clip of a corpus, the session's if left out, or None while nobody has asked (``ask_all``)."""
     return _loaded(survey_path(model, of))
 
 
-def survey_on_disk(model: str, of: Corpus | None = None) -> Survey | None:
+def survey_on_disk(model: str, of: Corpus | None = None) -> PredictionTable | None:
     """As ``survey``, for those who look at many models: none is loaded to know what its survey is called."""
     return _loaded(path_on_disk(model, of))
 
@@ -116,21 +116,21 @@ def survey_path(model: str, of: Corpus | None = None) -> Path:
 # Writing down a table of thousands of clips takes longer than all else that a page does with it.
 @st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Corpus: lambda one: (one.name, id(one), len(one.table))})
 def _key(digest: str, of: Corpus) -> str:
-    return key_of_survey(digest, of)
+    return inference_key_of(digest, of)
 
 
 def _surveys() -> Path:
     return cache_root() / "surveys"
 
 
-def _loaded(path: Path) -> Survey | None:
+def _loaded(path: Path) -> PredictionTable | None:
     changed = sealed.mark(path)
     return _survey(str(path), changed) if changed else None
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _survey(path: str, changed: Hashable) -> Survey | None:
-    return Survey.load(Path(path))
+def _survey(path: str, changed: Hashable) -> PredictionTable | None:
+    return PredictionTable.load(Path(path))
 
 
 def predicted(model: str) -> Mapping[str, str]:

@@ -35,13 +35,13 @@ def show(order: Order) -> None:
 
 def expected(order: Order) -> float | None:
     """Seconds that a run takes if it does not stop early; None where nobody knows."""
-    found, pace = _parted(order), forecast.pace(order, splits.parted)
+    found, pace = _parted(order), forecast.pace(order, splits.split_speakers)
     return None if found is None or pace is None else pace.seconds(order.epochs, forecast.counts(found[1]))
 
 
 def words(order: Order, clips: dict[str, int]) -> str:
     """The time in a sentence, and what it is based on."""
-    pace = forecast.pace(order, splits.parted)
+    pace = forecast.pace(order, splits.split_speakers)
     if pace is None:
         return "The time that it takes can be told after the first epoch."
     epochs, learnt = count(order.epochs, "epoch"), count(clips["train"], "clip")
@@ -69,7 +69,7 @@ def _parted(order: Order) -> tuple[Corpus, pd.Series] | None:
         if not is_named(order.corpus) and not order.corpus.strip():
             return None
         corpus = open_corpus(order.corpus)
-        return corpus, splits.parted(corpus.table, order.seed, order.split)
+        return corpus, splits.split_speakers(corpus.table, order.seed, order.split)
     except (UserError, OSError, ValueError):
         return None
 

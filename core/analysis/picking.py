@@ -65,7 +65,7 @@ def judge(table: pd.DataFrame) -> Judgement:
 
 
 def worst_first(table: pd.DataFrame) -> pd.DataFrame:
-    """The wrong answers first, the surest of them first; by error where the answers are values."""
+    """The wrong answers first, the most confident first; by error where the answers are values."""
     if "error" in table:
         return table.sort_values("error", ascending=False, kind="stable")
     if "correct" in table and "confidence" in table:

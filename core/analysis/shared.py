@@ -9,10 +9,10 @@ import pandas as pd
 from scipy import stats
 
 from affectscope.core.analysis.distance import by_stage
-from affectscope.core.inference.survey import Survey
+from affectscope.core.inference.table import PredictionTable
 
 
-def distances(survey: Survey, seed: int = 0) -> pd.DataFrame:
+def distances(survey: PredictionTable, seed: int = 0) -> pd.DataFrame:
     """A row for each stage and clip that has both sound and picture.
 
     Returns:

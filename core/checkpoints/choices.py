@@ -145,7 +145,7 @@ def questions(layout: str, config: Any, weights: Sequence[str] = ()) -> tuple[Qu
 
 
 def answered(told: dict[str, str]) -> Choices:
-    """Answers to ``questions``, field -> text.
+    """Predictions to ``questions``, field -> text.
 
     Raises:
         UserError: when one cannot be read.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from affectscope.core.evaluation.masking import Missing, mask, repeated
-from affectscope.core.metrics.answers import Answers, collect
+from affectscope.core.metrics.answers import Predictions, collect
 from affectscope.core.models.base import AVModel
 from affectscope.core.streams import Batch
 
@@ -24,7 +24,7 @@ def answers_by_draw(
     draws: int = 1,
     seed: int = 0,
     threads: int | None = None,
-) -> list[Answers]:
+) -> list[Predictions]:
     """The answers of each draw; of one where nothing is left to chance (no frame or every frame goes, or the tail).
 
     Args:

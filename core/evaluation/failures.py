@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from affectscope.core.inference.survey import DECISION, Survey
+from affectscope.core.inference.table import DECISION, PredictionTable
 from affectscope.core.timeline.lanes import head_title
 
 Modalities = Mapping[str, Sequence[str]]
 
 
-def cases(survey: Survey, head: str = DECISION, modalities: Modalities | None = None) -> pd.DataFrame:
+def cases(survey: PredictionTable, head: str = DECISION, modalities: Modalities | None = None) -> pd.DataFrame:
     """Every clip as one head sees it.
 
     Args:
@@ -25,7 +25,7 @@ def cases(survey: Survey, head: str = DECISION, modalities: Modalities | None = 
     Returns:
         A row a clip, by clip id: ``truth`` (missing where the corpus has no labels), ``predicted``, ``correct``, ``confidence``,
         ``margin`` to the second answer, ``truth_share`` (what the true class got), ``disagreement`` and ``attention_entropy``
-        as in ``Survey.table``, and ``evidence``: False where the head has only answered with the prior.
+        as in ``PredictionTable.table``, and ``evidence``: False where the head has only answered with the prior.
     """
     shares, names = survey.answers[head], np.array(survey.outputs)
     ordered = np.sort(shares, 1)
@@ -46,13 +46,13 @@ def cases(survey: Survey, head: str = DECISION, modalities: Modalities | None = 
     return table
 
 
-def evidence(survey: Survey, head: str, modalities: Modalities) -> np.ndarray:
+def evidence(survey: PredictionTable, head: str, modalities: Modalities) -> np.ndarray:
     """[N] bool: whether a clip has anything that the head draws on; the decision draws on everything."""
     there = [survey.present[m] for m in modalities.get(head, tuple(survey.present)) if m in survey.present]
     return np.any(there, axis=0) if there else np.ones(len(survey.table), bool)
 
 
-def groups(survey: Survey, head: str, modalities: Modalities) -> dict[str, tuple[str, np.ndarray]]:
+def groups(survey: PredictionTable, head: str, modalities: Modalities) -> dict[str, tuple[str, np.ndarray]]:
     """Sets of clips worth looking at: id -> what a person reads, and [N] bool.
 
     Beside the head's wrong and right answers: where another head is right and this one wrong, and where of the heads that draw
@@ -83,7 +83,9 @@ def confusion(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(counts, index=order, columns=order)
 
 
-def errors(survey: Survey, head: str = DECISION, attribute: str = "", modalities: Modalities | None = None) -> pd.DataFrame:
+def errors(
+    survey: PredictionTable, head: str = DECISION, attribute: str = "", modalities: Modalities | None = None
+) -> pd.DataFrame:
     """Every clip of a model of attributes: ``truth`` and ``predicted`` of one attribute, and ``error``, its absolute distance.
 
     Clips that nobody labelled are left out.

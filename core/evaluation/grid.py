@@ -45,7 +45,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class Grid:
-    """Answers at every combination of shares.
+    """Predictions at every combination of shares.
 
     Attributes:
         modalities: in the order of the axes; the last one moves fastest.

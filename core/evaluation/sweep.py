@@ -12,7 +12,7 @@ from torch import Tensor
 
 from affectscope.core.evaluation.draws import answers_by_draw
 from affectscope.core.evaluation.masking import RATES, Missing, Pattern
-from affectscope.core.metrics.answers import Answers
+from affectscope.core.metrics.answers import Predictions
 from affectscope.core.metrics.metrics import by_head
 from affectscope.core.models.base import AVModel
 from affectscope.core.streams import Batch
@@ -82,7 +82,7 @@ def sweep(
     return pd.DataFrame(rows)
 
 
-def _flat(answers: Answers) -> list[dict[str, object]]:
+def _flat(answers: Predictions) -> list[dict[str, object]]:
     """A row for each head, of the metrics that are numbers."""
     heads = by_head(answers).items()
     return [{"head": head} | {k: v for k, v in one.items() if isinstance(v, int | float)} for head, one in heads]

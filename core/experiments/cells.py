@@ -38,8 +38,8 @@ from affectscope.core.streams import Clip, Stream
 from affectscope.core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
 from affectscope.core.training.loop import explained, forget, train
 from affectscope.core.training.regimes import REGIMES
-from affectscope.core.training.run import balanced, fitted, set_prior
-from affectscope.core.training.splits import parted
+from affectscope.core.training.run import adapt_preset, balanced, set_prior
+from affectscope.core.training.splits import split_speakers
 
 # Part of every cell's name: raise it when training or measuring changes so that old numbers no longer hold.
 CELL_VERSION = 2
@@ -84,9 +84,9 @@ def fill(cell: Cell, conditions: Iterable[str], workers: int = 1) -> Measured:
     path = cell.folder() / "model.safetensors"
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    changes, sets = fitted(cell.run.system, cell.run.preset, open_corpus(cell.corpus))
+    changes, sets = adapt_preset(cell.run.system, cell.run.preset, open_corpus(cell.corpus))
     corpus, clips, unreadable = _clips(cell.corpus, tuple(sorted(sets.items())), cell.run.data.step, workers)
-    split = parted(corpus.table.loc[[clip.id for clip in clips]], cell.seed, cell.run.training.split)
+    split = split_speakers(corpus.table.loc[[clip.id for clip in clips]], cell.seed, cell.run.training.split)
     parts = {name: [c for c in clips if split[c.id] == name] for name in ("train", "development", "test")}
     loaded = _trained(path)
     if loaded is None:

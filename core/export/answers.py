@@ -13,7 +13,7 @@ CAUTION = "This model was trained on rendered faces and synthetic voices; it has
 
 
 @dataclass(frozen=True)
-class HeadAnswer:
+class HeadPrediction:
     """One head's answer.
 
     Attributes:
@@ -39,7 +39,7 @@ class HeadAnswer:
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """What a model says of one clip, the decision over its heads first.
 
     Attributes:
@@ -48,7 +48,7 @@ class Answers:
     """
 
     model: str
-    heads: tuple[HeadAnswer, ...]
+    heads: tuple[HeadPrediction, ...]
     version: str = ""
     caution: str = ""
 
@@ -61,7 +61,7 @@ def answers(
     *,
     digest: str = "",
     synthetic: bool = False,
-) -> Answers:
+) -> Predictions:
     """Put an analysis into words.
 
     Args:
@@ -71,12 +71,12 @@ def answers(
         synthetic: whether it was trained on rendered faces.
     """
 
-    def one(head: str, seen: bool) -> HeadAnswer:
+    def one(head: str, seen: bool) -> HeadPrediction:
         said = predictions.get(head) or next(iter(predictions.values()))
         if spec.task == "regression":
-            return HeadAnswer(head_title(head), ", ".join(f"{name} {value:+.2f}" for name, value in said.items()), None, seen)
+            return HeadPrediction(head_title(head), ", ".join(f"{name} {value:+.2f}" for name, value in said.items()), None, seen)
         label, share = max(said.items(), key=lambda pair: pair[1])
-        return HeadAnswer(head_title(head), label, share, seen)
+        return HeadPrediction(head_title(head), label, share, seen)
 
     heads = (one("decision", any(evidence.values())), *(one(head, evidence.get(head, True)) for head in spec.heads))
-    return Answers(model, heads, f"version {digest[:8]}" if digest else "", CAUTION if synthetic else "")
+    return Predictions(model, heads, f"version {digest[:8]}" if digest else "", CAUTION if synthetic else "")

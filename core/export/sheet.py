@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from affectscope.core import __version__
-from affectscope.core.export.answers import Answers
+from affectscope.core.export.answers import Predictions
 from affectscope.core.text import percent
 from affectscope.core.timeline.colours import class_colour
 from affectscope.core.timeline.strips import strip
@@ -40,7 +40,7 @@ class Facts:
     """
 
     title: str = ""
-    said: tuple[Answers, ...] = ()
+    said: tuple[Predictions, ...] = ()
     truth: str | None = None
 
     @property
@@ -250,7 +250,7 @@ class _Pen:
         bold: bool = False,
     ) -> None:
         font = _font(max(8, round(size * self.scale)), bold)
-        self.draw.text((x * self.scale, y * self.scale), fitted(text, font, width * self.scale), colour, font, anchor)
+        self.draw.text((x * self.scale, y * self.scale), adapt_preset(text, font, width * self.scale), colour, font, anchor)
 
     def box(self, x: float, y: float, width: float, height: float, colour: _Colour) -> None:
         if width > 0 and height > 0:
@@ -263,12 +263,12 @@ class _Pen:
         if not text or width < 40:
             return
         font = _font(max(8, round(13 * self.scale)))
-        said = fitted(text, font, (width - 16) * self.scale)
+        said = adapt_preset(text, font, (width - 16) * self.scale)
         self.box(x, y, font.getlength(said) / self.scale + 16, 24, (8, 9, 11))
         self.draw.text(((x + 8) * self.scale, (y + 4) * self.scale), said, _INK, font)
 
 
-def fitted(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+def adapt_preset(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     """Text on one line, its end an ellipsis where it would be wider than ``width`` pixels."""
     text = " ".join(text.split())
     if font.getlength(text) <= width:

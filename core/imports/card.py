@@ -27,7 +27,7 @@ def imported_card(model: Imported) -> Card:
         {},
         {},
         {},
-        unfit=UNASKED,
+        incompatible=UNASKED,
         imported=told,
         problems=own.problems,
         count=own.count,

@@ -10,7 +10,7 @@ from scipy.special import entr
 
 from affectscope.core.errors import UserError
 from affectscope.core.imports import scales
-from affectscope.core.imports.layout import Answers, Columns, Layout
+from affectscope.core.imports.layout import Columns, Layout, Predictions
 from affectscope.core.imports.read import Problem, Table
 from affectscope.core.imports.scales import Scale, Task
 from affectscope.core.inference.table import DECISION
@@ -36,7 +36,7 @@ class Attention:
 
 
 @dataclass(frozen=True)
-class Said:
+class ModelPredictions:
     """What can be used of a model.
 
     Attributes:
@@ -61,7 +61,9 @@ class Said:
     task: Task = "classification"
 
 
-def check(table: Table, layout: Layout, model: str, usable: np.ndarray, scale: Scale = "auto", main: str = "") -> Said:
+def check(
+    table: Table, layout: Layout, model: str, usable: np.ndarray, scale: Scale = "auto", main: str = ""
+) -> ModelPredictions:
     """Take what can be used of one model, and note what cannot.
 
     Args:
@@ -103,10 +105,12 @@ def check(table: Table, layout: Layout, model: str, usable: np.ndarray, scale: S
     embeddings.pop(f"{space}, {decision}", None)
     embeddings |= {name: np.stack([rows[layout.at[i]] for i in at]) for name, rows in vectors.items() if len(at)}  # type: ignore[misc]
     classes = next(iter(own.heads.values())).classes
-    return Said(classes, at, answers, heads, decision, found, attention, embeddings, _entropy(attention, len(at)), problems, task)
+    return ModelPredictions(
+        classes, at, answers, heads, decision, found, attention, embeddings, _entropy(attention, len(at)), problems, task
+    )
 
 
-def _kind(said: Answers, column: str) -> Scale:
+def _kind(said: Predictions, column: str) -> Scale:
     """What the table says that its numbers are, or what they look like: a column of probabilities may hold per cents."""
     if said.scale not in ("auto", "probabilities"):
         return said.scale
@@ -119,7 +123,7 @@ def _kind(said: Answers, column: str) -> Scale:
     return found if said.scale == "auto" or found == "percent" else said.scale
 
 
-def _posteriors(said: Answers, scale: Scale) -> tuple[np.ndarray, dict[int, str]]:
+def _posteriors(said: Predictions, scale: Scale) -> tuple[np.ndarray, dict[int, str]]:
     """[R, C] probabilities or values, and by row why there are none."""
     made, wrong = scales.posteriors(said.values, scale)
     count = said.values.shape[1]
@@ -182,7 +186,7 @@ def _no_weights(cell: np.ndarray) -> str:
 
 
 def _entropy(attention: list[Attention], count: int) -> np.ndarray:
-    """How even it is, 0 to 1: the mean over all maps with two frames or more, as ``core.inference.survey.entropy`` has it."""
+    """How even it is, 0 to 1: the mean over all maps with two frames or more, as ``core.inference.corpus.entropy`` has it."""
     found = np.full((len(attention), count), np.nan)
     for k, one in enumerate(attention):
         for i, weights in enumerate(one.weights):

@@ -20,14 +20,14 @@ from affectscope.core.cache.refusals import sentence_of
 from affectscope.core.cache.store import content_hash, key_of
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
-from affectscope.core.imports.check import Attention, Said, check
+from affectscope.core.imports.check import Attention, ModelPredictions, check
 from affectscope.core.imports.clips import Clips, Source, gather
 from affectscope.core.imports.labels import spelled, truths
 from affectscope.core.imports.layout import LABEL, PATH, understand
 from affectscope.core.imports.read import Problem, read
 from affectscope.core.imports.scales import Scale
 from affectscope.core.imports.shelf import IMPORT_VERSION, Entry, entries, root
-from affectscope.core.inference.table import DECISION, Survey, judged
+from affectscope.core.inference.table import DECISION, PredictionTable, score_predictions
 from affectscope.core.text import shown, unlike
 
 MOST_PROBLEMS = 1000
@@ -137,7 +137,7 @@ def _keep(
     over: Corpus | None,
     clips: Clips,
     ids: list[str],
-    said: Mapping[str, Said],
+    said: Mapping[str, ModelPredictions],
     shared: list[Problem],
     notes: list[str],
     taken: Collection[str],
@@ -181,7 +181,14 @@ def _keep(
 
 
 def _entry(
-    mark: str, name: str, corpus_name: str, file: str, now: str, survey: Survey, said: Said, problems: list[Problem]
+    mark: str,
+    name: str,
+    corpus_name: str,
+    file: str,
+    now: str,
+    survey: PredictionTable,
+    said: ModelPredictions,
+    problems: list[Problem],
 ) -> Entry:
     known = "error" if said.task == "regression" else LABEL
     labelled = survey.table[known].notna() if known in survey.table else pd.Series(False, survey.table.index)
@@ -195,17 +202,17 @@ def _entry(
     )  # fmt: skip
 
 
-def _survey(facts: pd.DataFrame, said: Said) -> Survey:
+def _survey(facts: pd.DataFrame, said: ModelPredictions) -> PredictionTable:
     heads = tuple(shown(head, _LONGEST_NAME) for head in said.heads)
     outputs = tuple(shown(name) for name in said.classes)
     answers = {DECISION: said.answers[DECISION]} | {h: said.answers[own] for h, own in zip(heads, said.heads, strict=True)}
     table = facts.drop(columns="path").assign(attention_entropy=said.entropy)
     if said.task == "regression":
         table = truths(table, outputs)
-    table = pd.concat([table, judged(table, answers, outputs, heads, said.task)], axis=1)
+    table = pd.concat([table, score_predictions(table, answers, outputs, heads, said.task)], axis=1)
     embeddings = {shown(name): np.asarray(vectors, np.float32) for name, vectors in said.embeddings.items()}
     kept = {head: np.asarray(values, np.float32) for head, values in answers.items()}
-    return Survey("imported", said.task, outputs, heads, (), table, kept, embeddings, {})
+    return PredictionTable("imported", said.task, outputs, heads, (), table, kept, embeddings, {})
 
 
 def _write_attention(path: Path, lanes: list[Attention]) -> None:
@@ -226,7 +233,7 @@ def _modalities(head: str) -> tuple[str, ...]:
     return (plain,) if plain in ("audio", "visual", "text") else ()
 
 
-def _read_as(model: str, said: Said, asked: Scale) -> list[str]:
+def _read_as(model: str, said: ModelPredictions, asked: Scale) -> list[str]:
     """What the numbers were taken for, where the table does not say and it is not a matter of course."""
     if asked != "auto":
         return []
@@ -236,7 +243,7 @@ def _read_as(model: str, said: Said, asked: Scale) -> list[str]:
     return [f"The numbers of {shown(model)}, head {shown(head)}, are read as {kind}." for head, kind in heads.items()]
 
 
-def _doubts(clips: Clips, said: Mapping[str, Said]) -> list[str]:
+def _doubts(clips: Clips, said: Mapping[str, ModelPredictions]) -> list[str]:
     """What a person probably did not mean."""
     labels = {str(one) for one in clips.table[LABEL].dropna().unique()} if LABEL in clips.table else set()
     doubts = [sentence for model, one in said.items() if (sentence := _untrue(model, one, clips))]
@@ -253,7 +260,7 @@ def _doubts(clips: Clips, said: Mapping[str, Said]) -> list[str]:
     return doubts
 
 
-def _untrue(model: str, said: Said, clips: Clips) -> str:
+def _untrue(model: str, said: ModelPredictions, clips: Clips) -> str:
     """One sentence where a model of attributes has no true values to be compared with."""
     if said.task != "regression" or set(said.classes) & set(truths(clips.table, said.classes)):
         return ""

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from affectscope.core.imports.check import Said
+from affectscope.core.imports.check import ModelPredictions
 from affectscope.core.imports.layout import LABEL, TRUTH
 from affectscope.core.text import shown
 
 _NAMED = 3
 
 
-def spelled(table: pd.DataFrame, said: Mapping[str, Said]) -> tuple[pd.DataFrame, list[str]]:
+def spelled(table: pd.DataFrame, said: Mapping[str, ModelPredictions]) -> tuple[pd.DataFrame, list[str]]:
     """Labels in the spelling of the models' classes, where they differ in nothing but letter case and blanks."""
     if LABEL not in table:
         return table, []

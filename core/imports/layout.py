@@ -31,7 +31,7 @@ _ATTENTION, _EMBEDDING, _RATE = "attention", "embedding", "rate"
 
 
 @dataclass
-class Answers:
+class Predictions:
     """What one head says: values [R, C], NaN where there is none; ``faults`` are rows whose list has a wrong length."""
 
     classes: tuple[str, ...]
@@ -50,7 +50,7 @@ class Columns:
         embeddings: name -> column.
     """
 
-    heads: dict[str, Answers] = field(default_factory=dict)
+    heads: dict[str, Predictions] = field(default_factory=dict)
     attention: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     embeddings: dict[str, str] = field(default_factory=dict)
 
@@ -154,7 +154,7 @@ def _parted(name: str) -> list[str]:
 
 
 def _dotted(groups: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> list[str]:
-    """How names with more dots than two, or with a version's, were parted: nobody else can know which was meant."""
+    """How names with more dots than two, or with a version's, were split_speakers: nobody else can know which was meant."""
     said = dict.fromkeys(model for model, _ in groups if "." in model)
     notes = [f"{shown(model)} is taken for a model's name, its dot for a version's." for model in said]
     for (model, head), columns in groups.items():
@@ -184,21 +184,21 @@ def _without_mixtures(
     return made
 
 
-def _answers(table: Table, columns: Sequence[tuple[str, str]]) -> Answers:
+def _answers(table: Table, columns: Sequence[tuple[str, str]]) -> Predictions:
     names = tuple(one for one, _ in columns)
     values = np.stack([table.numbers(column) for _, column in columns], 1)
     if all(one.casefold() in ATTRIBUTES for one in names):
-        return Answers(tuple(one.lower() for one in names), values, "attributes")
-    return Answers(names, values, "percent" if any(table.in_per_cent(column) for _, column in columns) else "auto")
+        return Predictions(tuple(one.lower() for one in names), values, "attributes")
+    return Predictions(names, values, "percent" if any(table.in_per_cent(column) for _, column in columns) else "auto")
 
 
-def _listed(table: Table, name: str, classes: Sequence[str]) -> Answers:
+def _listed(table: Table, name: str, classes: Sequence[str]) -> Predictions:
     """Posteriors as a list in a cell."""
     if not classes:
         raise UserError(
             f"Column {shown(name)} holds lists: name their classes in order with --classes, or give each class a column."
         )
-    made = Answers(tuple(classes), np.full((len(table.rows), len(classes)), np.nan))
+    made = Predictions(tuple(classes), np.full((len(table.rows), len(classes)), np.nan))
     for i, values in enumerate(table.lists(name)):
         if values is not None and len(values) == len(classes):
             made.values[i] = values
@@ -218,7 +218,7 @@ def _alike(model: str, own: Columns, notes: list[str]) -> Columns:
         if order is None:
             notes.append(f"Head {shown(head)} of {shown(model)} names other classes than its first and was left out.")
             continue
-        kept[head] = Answers(first, said.values[:, order], said.scale, said.faults)
+        kept[head] = Predictions(first, said.values[:, order], said.scale, said.faults)
     own.heads = kept
     return own
 
@@ -263,7 +263,7 @@ def _long(table: Table, called: str) -> Layout:
         if len(order) > MOST_CLASSES:
             raise UserError(f"{shown(model)} has {len(order)} classes, of at most {MOST_CLASSES}: check the column class.")
         if head not in own.heads:
-            own.heads[head] = Answers(tuple(order), np.full((len(rows), len(order)), np.nan), _VALUES[column])
+            own.heads[head] = Predictions(tuple(order), np.full((len(rows), len(order)), np.nan), _VALUES[column])
         cell = own.heads[head].values[place[clip]]
         if not np.isnan(cell[order[said[i]]]):
             problems.append(Problem(table.rows[i], f"{shown(said[i])} comes twice for clip {shown(clip)}", model))

@@ -14,7 +14,7 @@ from affectscope.core.cache.store import content_hash, key_of
 from affectscope.core.errors import UserError
 from affectscope.core.features.extract import envelope
 from affectscope.core.imports.shelf import IMPORT_VERSION, Entry, attention_of
-from affectscope.core.inference.table import Survey
+from affectscope.core.inference.table import PredictionTable
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.text import shown
 from affectscope.core.timeline.timeline import Lane, Timeline
@@ -39,11 +39,11 @@ class Imported:
         )
 
     @cached_property
-    def survey(self) -> Survey:
+    def survey(self) -> PredictionTable:
         """Raises:
         UserError: when it cannot be read.
         """
-        found = Survey.load(self.entry.survey)
+        found = PredictionTable.load(self.entry.survey)
         if found is None:
             raise UserError("The predictions of this model are no longer stored: import its table again.")
         return found

@@ -1,4 +1,4 @@
-"""What a survey holds: a model's answers to every clip of a corpus. Kept apart from the asking (``survey``), so that answers
+"""The table of predictions: a model's answers to every clip of a corpus. Kept apart from the asking (``corpus``), so that answers
 that came from elsewhere are read without torch.
 """
 
@@ -20,7 +20,7 @@ DECISION = "decision"
 
 
 @dataclass(frozen=True)
-class Survey:
+class PredictionTable:
     """What a model says of N clips.
 
     Attributes:
@@ -68,7 +68,7 @@ class Survey:
         return packed_arrays({"facts": np.array(json.dumps(facts)), **arrays})
 
     @classmethod
-    def load(cls, path: Path) -> Survey | None:
+    def load(cls, path: Path) -> PredictionTable | None:
         """A saved survey, or None where there is none, or it is damaged."""
         # Imports from before there were seals have the checksums of a zip.
         arrays = read_arrays(path, old=True)
@@ -91,10 +91,10 @@ class Survey:
         )  # fmt: skip
 
 
-def judged(
+def score_predictions(
     table: pd.DataFrame, answers: Mapping[str, np.ndarray], outputs: Sequence[str], heads: Sequence[str], task: str
 ) -> pd.DataFrame:
-    """The columns of ``Survey.table`` that follow from the answers and from the corpus's own columns."""
+    """The columns of ``PredictionTable.table`` that follow from the answers and from the corpus's own columns."""
     names = np.array(outputs)
     made: dict[str, Any] = {}
     if task == "regression":

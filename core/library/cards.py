@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from affectscope.core.analyzer import unfit
+from affectscope.core.analyzer import incompatible_features
 from affectscope.core.checkpoints.saved import peek
 from affectscope.core.corpora import Corpus
-from affectscope.core.inference.survey import Survey
+from affectscope.core.inference.table import PredictionTable
 from affectscope.core.metrics.metrics import classification_metrics, regression_metrics
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.models.catalogue import count
@@ -38,7 +38,7 @@ class Card:
         metrics: head -> metric of ``METRICS`` -> value, on the clips that training held out.
         synthetic: trained on rendered faces.
         layout: the public layout that it came in; empty for our own.
-        unfit: one sentence where clips are not read into what the model takes; empty where it can be asked.
+        incompatible: one sentence where clips are not read into what the model takes; empty where it can be asked.
         imported: of predictions without a model, where they came from, title -> text.
         assumed, answered: what the public layout's file did not say, and what was taken instead, or said by a person.
         remarks: what else there was in the file, or how an imported table was read.
@@ -53,7 +53,7 @@ class Card:
     metrics: Mapping[str, Mapping[str, float]]
     synthetic: bool = False
     layout: str = ""
-    unfit: str = ""
+    incompatible: str = ""
     imported: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     count: int = 0
@@ -83,14 +83,14 @@ def read_card(path: Path) -> Card:
         _metrics(card.get("metrics")),
         card.get("synthetic_training") is True,
         _text(card.get("layout")),
-        unfit(model.spec),
+        incompatible_features(model.spec),
         assumed=_sentences(card.get("assumed")),
         answered=_sentences(card.get("answered")),
         remarks=_sentences(card.get("remarks")),
     )
 
 
-def measured(survey: Survey) -> dict[str, dict[str, float]]:
+def measured(survey: PredictionTable) -> dict[str, dict[str, float]]:
     """Head -> metric -> value over the clips of a survey whose label the model knows; empty where there is none."""
     if survey.task == "regression":
         known = [name for name in survey.outputs if name in survey.table]
@@ -112,7 +112,7 @@ def measured(survey: Survey) -> dict[str, dict[str, float]]:
     return {h: _known(classification_metrics(torch.from_numpy(v[there]).log(), target)) for h, v in survey.answers.items()}
 
 
-def strange(survey: Survey) -> int:
+def strange(survey: PredictionTable) -> int:
     """How many clips have a label that the model does not know, and can never be right about."""
     if survey.task != "classification" or "label" not in survey.table:
         return 0

@@ -14,7 +14,7 @@ from affectscope.core.streams import Batch
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """What a model said of a set of clips. A row is a clip's answer; for a model with a clock, that of a labelled frame.
 
     Attributes:
@@ -34,11 +34,11 @@ class Answers:
     present: Mapping[str, Tensor]
     embeddings: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def of(self, chosen: Tensor) -> Answers:
+    def of(self, chosen: Tensor) -> Predictions:
         """Those of the clips where ``chosen`` [N] is True."""
         rows = chosen[self.clip]
         place = chosen.cumsum(0) - 1
-        return Answers(
+        return Predictions(
             self.spec,
             {head: values[rows] for head, values in self.predictions.items()},
             self.target[rows],
@@ -52,7 +52,7 @@ class Answers:
 @torch.inference_mode()
 def collect(
     model: AVModel, batches: Iterable[tuple[Batch, Tensor]], without: str | None = None, embeddings: bool = False
-) -> Answers:
+) -> Predictions:
     """Ask the model about every clip.
 
     Args:
@@ -91,7 +91,7 @@ def collect(
     heads, seen, there, embedded = (
         {k: torch.cat(v) for k, v in by_name.items()} for by_name in (predictions, evidence, present, vectors)
     )
-    return Answers(model.spec, heads, torch.cat(targets), torch.cat(clips), seen, there, embedded)
+    return Predictions(model.spec, heads, torch.cat(targets), torch.cat(clips), seen, there, embedded)
 
 
 def _labelled(target: Tensor, by_frame: bool) -> Tensor:

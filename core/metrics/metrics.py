@@ -8,7 +8,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from affectscope.core.metrics.answers import Answers, collect
+from affectscope.core.metrics.answers import Predictions, collect
 from affectscope.core.metrics.calibration import calibration_error
 from affectscope.core.models.base import AVModel
 from affectscope.core.streams import Batch
@@ -76,12 +76,12 @@ def concordance(values: Tensor, target: Tensor) -> float:
     return float(concordance_corrcoef(values, target))
 
 
-def by_head(answers: Answers) -> dict[str, Metrics]:
+def by_head(answers: Predictions) -> dict[str, Metrics]:
     """Metrics by head, and for the system's "decision", over all clips; a head without evidence has answered with the prior."""
     return {head: _of_head(answers, head) for head in answers.predictions}
 
 
-def by_presence(answers: Answers) -> dict[str, dict[str, Metrics]]:
+def by_presence(answers: Predictions) -> dict[str, dict[str, Metrics]]:
     """Metrics by the modalities that a clip has ("audio+visual", "audio", "visual", "none"), and by head.
 
     Groups without a clip are left out, and so are heads that have no evidence in a group.
@@ -99,7 +99,7 @@ def by_presence(answers: Answers) -> dict[str, dict[str, Metrics]]:
     return groups
 
 
-def _of_head(answers: Answers, head: str) -> Metrics:
+def _of_head(answers: Predictions, head: str) -> Metrics:
     if answers.spec.task == "classification":
         counted = classification_metrics(answers.predictions[head], answers.target)
     else:

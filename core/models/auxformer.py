@@ -65,7 +65,7 @@ from affectscope.core.models.blocks.heads import ResidualClassifier
 from affectscope.core.models.blocks.packing import merged, packed
 from affectscope.core.models.blocks.recurrent import run_present
 from affectscope.core.models.blocks.tokens import last_place, last_present, mean_present, with_placeholder
-from affectscope.core.models.blocks.transformer import EncoderConfig, TransformerEncoder, letter_of_000, sinusoidal_positions
+from affectscope.core.models.blocks.transformer import EncoderConfig, TransformerEncoder, as_published, sinusoidal_positions
 from affectscope.core.models.labels import EMOTIONS, FOUR_EMOTIONS
 from affectscope.core.streams import Batch
 
@@ -256,7 +256,7 @@ def _encoder_config(config: AuxFormerConfig) -> EncoderConfig:
     common = EncoderConfig(config.width, config.heads, config.layers, residual_dropout=config.residual_dropout)
     if config.variant == "code":
         return replace(common, causal=config.causal, input_dropout=config.encoder_dropout)
-    return letter_of_000(common)
+    return as_published(common)
 
 
 def _spec(config: AuxFormerConfig) -> ModelSpec:

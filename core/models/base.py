@@ -159,7 +159,7 @@ class AVModel(nn.Module):
 
 
 def over_clip(answer: Tensor, batch: Batch) -> Tensor:
-    """Answers by frame [B, T, outputs] as one a clip, [B, outputs]: the mean over present frames; others as they are."""
+    """Predictions by frame [B, T, outputs] as one a clip, [B, outputs]: the mean over present frames; others as they are."""
     if answer.ndim == 2:
         return answer
     there = torch.stack(list(batch.synchronous().present.values())).any(0)[:, : answer.shape[1]].to(answer.device)

@@ -23,7 +23,7 @@ from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AV
 from affectscope.core.models.blocks.attention import of_present_keys
 from affectscope.core.models.blocks.heads import ResidualClassifier
 from affectscope.core.models.blocks.tokens import last_present, with_placeholder
-from affectscope.core.models.blocks.transformer import EncoderConfig, TransformerEncoder, letter_of_000, sinusoidal_positions
+from affectscope.core.models.blocks.transformer import EncoderConfig, TransformerEncoder, as_published, sinusoidal_positions
 from affectscope.core.models.labels import EMOTIONS
 from affectscope.core.streams import Batch
 
@@ -58,7 +58,7 @@ class UnimodalAttention(AVModel):
         width, outputs = config.width, len(config.labels)
         dim = self.spec.inputs[config.modality]
         self.project = nn.Linear(dim, width, bias=False) if dim != width else nn.Identity()
-        plain = letter_of_000(EncoderConfig(width, config.heads, config.layers, residual_dropout=config.residual_dropout))
+        plain = as_published(EncoderConfig(width, config.heads, config.layers, residual_dropout=config.residual_dropout))
         self.refined = TransformerEncoder(replace(plain, learnable_residual=True))
         self.auxiliary = TransformerEncoder(plain)
         self.main = ResidualClassifier(width, (width,), outputs, config.output_dropout)

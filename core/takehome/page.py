@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from affectscope.core import __version__, masking, player
-from affectscope.core.export.answers import Answers
+from affectscope.core.export.answers import Predictions
 from affectscope.core.library.cards import METRICS, Card
 from affectscope.core.perturbation import FILLING_MEANINGS, FILLING_TITLES, PATTERN_TITLES, Perturbation
 from affectscope.core.timeline.lanes import head_title
@@ -38,7 +38,7 @@ class Model:
         change: which frames go in that grid, and what stands in their place.
     """
 
-    said: Answers
+    said: Predictions
     card: Card | None = None
     grid: str = ""
     change: Perturbation = field(default_factory=Perturbation)

@@ -7,7 +7,7 @@ from pathlib import Path
 from affectscope.core.analyzer import Analysis, Analyzer
 from affectscope.core.cache.store import write_atomically
 from affectscope.core.errors import UserError
-from affectscope.core.export.answers import Answers, answers
+from affectscope.core.export.answers import Predictions, answers
 from affectscope.core.features.extract import Progress
 from affectscope.core.library.cards import read_card
 from affectscope.core.takehome.gather import clip_grid, compact, light
@@ -60,7 +60,7 @@ def write_page(
         raise UserError(f"{out} cannot be written ({error.strerror}): choose another file.") from error
 
 
-def said_of(analyzer: Analyzer, analysis: Analysis) -> Answers:
+def said_of(analyzer: Analyzer, analysis: Analysis) -> Predictions:
     """What the model says, with its version and what to bear in mind of it."""
     checkpoint = analyzer.checkpoint
     return answers(

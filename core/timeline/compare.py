@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from affectscope.core.inference.survey import DECISION, Survey
+from affectscope.core.inference.table import DECISION, PredictionTable
 from affectscope.core.timeline.lanes import head_title
 from affectscope.core.timeline.timeline import Heatmap, Lane, Pair, Timeline
 
@@ -84,7 +84,7 @@ def agreement(a: Mapping[str, Mapping[str, float]], b: Mapping[str, Mapping[str,
     }
 
 
-def disagreements(a: Survey, b: Survey) -> pd.DataFrame | None:
+def disagreements(a: PredictionTable, b: PredictionTable) -> pd.DataFrame | None:
     """The clips on which two models differ, those first on which they are furthest apart; None where they answer in other terms.
 
     Returns:
@@ -114,7 +114,7 @@ def disagreements(a: Survey, b: Survey) -> pd.DataFrame | None:
     return table
 
 
-def apart(a: Survey, b: Survey) -> float | None:
+def apart(a: PredictionTable, b: PredictionTable) -> float | None:
     """How much two models differ over the clips that both could read; None where there is none, or they answer in other terms.
 
     For classes the share of clips whose answers differ, 0 to 1; for attributes the mean absolute difference.

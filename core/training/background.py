@@ -65,8 +65,8 @@ def check(order: Order) -> Order:
     from affectscope.core.corpora import is_named, open_corpus
     from affectscope.core.models.base import MODELS, choose_preset
     from affectscope.core.training.regimes import REGIMES
-    from affectscope.core.training.run import fitted
-    from affectscope.core.training.splits import parted
+    from affectscope.core.training.run import adapt_preset
+    from affectscope.core.training.splits import split_speakers
 
     choose_preset(MODELS[order.system].presets(), order.preset)
     if not REGIMES[order.regime]:
@@ -84,8 +84,8 @@ def check(order: Order) -> Order:
             raise UserError("Name the corpus's folder.")
         order = Order(**asdict(order) | {"corpus": str(Path(order.corpus).expanduser().resolve())})
     corpus = open_corpus(order.corpus)
-    fitted(order.system, order.preset, corpus)
-    parted(corpus.table, order.seed, order.split)
+    adapt_preset(order.system, order.preset, corpus)
+    split_speakers(corpus.table, order.seed, order.split)
     return order
 
 

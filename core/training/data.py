@@ -84,7 +84,7 @@ def target_of(clip: Clip, spec: ModelSpec, times: np.ndarray) -> Tensor:
     return torch.from_numpy(np.concatenate([np.where(c.present[:, None], c.values, np.nan) for c in courses], 1)).float()
 
 
-def votes_of(clip: Clip, spec: ModelSpec) -> Tensor:
+def soft_labels(clip: Clip, spec: ModelSpec) -> Tensor:
     """The share [C] that each class has of a clip's votes for any of them; of a clip that nobody voted on, all its label's.
 
     Raises:
@@ -96,7 +96,7 @@ def votes_of(clip: Clip, spec: ModelSpec) -> Tensor:
 
 
 class Batches:
-    """Shuffled or ordered batches of normalised clips with what is to be answered; see ``target_of``, or ``votes_of``."""
+    """Shuffled or ordered batches of normalised clips with what is to be answered; see ``target_of``, or ``soft_labels``."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Batches:
         streams: Sequence[Mapping[str, Stream]] = packed or [model_streams(clip.streams, spec, normaliser) for clip in clips]
         clocks = [clock_times(one, spec.clock) if spec.clock else np.zeros(0) for one in streams]
         self.targets = [
-            votes_of(clip, spec) if soft_votes else target_of(clip, spec, times)
+            soft_labels(clip, spec) if soft_votes else target_of(clip, spec, times)
             for clip, times in zip(clips, clocks, strict=True)
         ]
         if self.targets and all(torch.isnan(t).all() for t in self.targets):
@@ -153,6 +153,6 @@ def _together(targets: list[Tensor], batch: Batch) -> Tensor:
 
 
 def _padded(targets: Sequence[Tensor], batch: Batch) -> Tensor:
-    """Answers by frame [B, T, n], as long as the longest stream; NaN after a clip's end."""
+    """Predictions by frame [B, T, n], as long as the longest stream; NaN after a clip's end."""
     length = max(v.shape[1] for v in batch.values.values())
     return torch.stack([F.pad(t, (0, 0, 0, length - len(t)), value=torch.nan) for t in targets])

@@ -22,7 +22,7 @@ from affectscope.core.training import runs
 from affectscope.core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
 from affectscope.core.training.loop import frozen
 from affectscope.core.training.regimes import REGIMES
-from affectscope.core.training.run import fitted, set_prior
+from affectscope.core.training.run import adapt_preset, set_prior
 from affectscope.core.training.runs import Order
 from affectscope.core.training.splits import SPLITS
 
@@ -71,7 +71,7 @@ def pace(order: Order, way: Callable[[pd.DataFrame, int, str], pd.Series]) -> Pa
     measured within the last hour.
 
     Args:
-        way: ``core.training.splits.parted``.
+        way: ``core.training.splits.split_speakers``.
     """
     for run in runs.all_runs().values():
         if run.pace is None or len(run.history) < 2 or _kind(run.order) != _kind(order):
@@ -104,7 +104,7 @@ def measure(order: Order, report: Report = lambda stage, share: None) -> Pace:
     corpus = open_corpus(order.corpus)
     report("Reading a few clips", 0.0)
     few = replace(corpus, table=corpus.table.iloc[np.unique(np.linspace(0, len(corpus.table) - 1, _CLIPS).astype(int))])
-    changes, sets = fitted(order.system, order.preset, corpus)
+    changes, sets = adapt_preset(order.system, order.preset, corpus)
     start = time.perf_counter()
     clips, _ = load_clips(few, workers=1, sets=sets)
     reading = (time.perf_counter() - start) / len(few.table) / (os.cpu_count() or 1)

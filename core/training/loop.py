@@ -55,7 +55,7 @@ class TrainConfig:
         soft_votes: learn each class's share of a clip's votes (columns ``share <class>``); what is measured stays the class.
         frame_noise, clip_noise: see ``augment.jitter``; 0 in the papers.
         batch_size: clips a step, of each process.
-        split: how clips are shared out, see ``splits.parted``.
+        split: how clips are shared out, see ``splits.split_speakers``.
         precision, accelerator, devices, nodes: Fabric's; a launcher's environment outweighs the last two.
     """
 

@@ -28,7 +28,7 @@ from affectscope.core.streams import Clip
 from affectscope.core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
 from affectscope.core.training.loop import TrainConfig, explained, forget, is_first, train
 from affectscope.core.training.regimes import REGIMES
-from affectscope.core.training.splits import parted
+from affectscope.core.training.splits import split_speakers
 
 Report = Callable[[str, float], None]
 
@@ -63,13 +63,13 @@ def train_checkpoint(
         out.parent.mkdir(parents=True, exist_ok=True)
     corpus = open_corpus(corpus_name)
     packed = _packed(system, preset, store) if store else {}
-    changes, sets = fitted(system, preset, corpus, {m: (one.name, one.dim) for m, one in packed.items()})
+    changes, sets = adapt_preset(system, preset, corpus, {m: (one.name, one.dim) for m, one in packed.items()})
     if config.soft_votes and not all(f"share {label}" in corpus.table for label in changes.get("labels", [""])):
         raise UserError(
             f"{corpus.name} has no shares of votes for {system}: add it with --option votes=soft, or go without them."
         )
     clips, broken = packed_clips(corpus, packed) if packed else _read(corpus, sets, workers, report)
-    split = parted(corpus.table.loc[[c.id for c in clips]], config.seed, config.split)
+    split = split_speakers(corpus.table.loc[[c.id for c in clips]], config.seed, config.split)
     parts = {name: [c for c in clips if split[c.id] == name] for name in ("train", "development", "test")}
     normaliser = fit_normaliser(
         parts["train"], RENDERED_WEIGHTS if corpus.synthetic and sets.get("visual") == "face-maps" else None
@@ -122,7 +122,7 @@ def train_checkpoint(
     return card
 
 
-def fitted(
+def adapt_preset(
     system: str, preset: str, corpus: Corpus, packed: Mapping[str, tuple[str, int]] | None = None
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """What of a preset changes for a corpus and its features, and the feature set of each modality.

@@ -37,7 +37,7 @@ class Order:
     Attributes:
         corpus: a folder, or ``demo`` for the bundled clips.
         device: ``cpu``, or ``cuda:0`` and so on; runs on one device take turns.
-        split: ``speaker`` or ``official``, see ``core.training.splits.parted``.
+        split: ``speaker`` or ``official``, see ``core.training.splits.split_speakers``.
     """
 
     system: str

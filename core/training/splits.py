@@ -98,7 +98,7 @@ def official(table: pd.DataFrame, needed: Sequence[str] = SPLITS) -> pd.Series:
     return split
 
 
-def parted(table: pd.DataFrame, seed: int, way: str = "speaker") -> pd.Series:
+def split_speakers(table: pd.DataFrame, seed: int, way: str = "speaker") -> pd.Series:
     """The split to train and test by: drawn by speaker, or the corpus's ``official`` one.
 
     Where the official one keeps no test set for everyone (Aff-Wild2's labels are held back), its development set is tested on, as

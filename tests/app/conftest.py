@@ -22,7 +22,7 @@ MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
 
 
 class FakeAnalyzer:
-    """Answers at once, and remembers what it was asked."""
+    """Predictions at once, and remembers what it was asked."""
 
     def __init__(self, checkpoint: object, store: object = None) -> None:
         modalities = {"av": ("audio", "visual"), "audio": ("audio",), "visual": ("visual",)}

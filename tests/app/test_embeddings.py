@@ -16,7 +16,7 @@ from affectscope.app.embeddings import choices, data
 from affectscope.app.embeddings.choices import Pick
 from affectscope.core.analysis import atlas
 from affectscope.core.analysis.atlas import Drawing
-from affectscope.core.inference.survey import Survey
+from affectscope.core.inference.table import PredictionTable
 from tests.app import fake
 
 LASSO = Pick("lasso", "m", "shared 1", Drawing("UMAP", 3), ((1, -2), (3, 4), (5, 6)))
@@ -24,7 +24,7 @@ CLIPS = ("first", "second", "third", "fourth")
 VECTORS = np.array([[-3.0, 0], [3, 0], [0, 1], [0, -1]], np.float32)
 
 
-def survey(embeddings: dict[str, np.ndarray] | None = None) -> Survey:
+def survey(embeddings: dict[str, np.ndarray] | None = None) -> PredictionTable:
     table = pd.DataFrame(
         {
             "label": ["happiness", "*fear*", "*fear*", "happiness"],
@@ -36,7 +36,7 @@ def survey(embeddings: dict[str, np.ndarray] | None = None) -> Survey:
     )
     there = {"audio": np.array([True, True, False, True]), "visual": np.ones(4, bool)}
     vectors = {"fused": VECTORS, "audio": VECTORS[::-1].copy()} if embeddings is None else embeddings
-    return Survey("made-up", "classification", ("happiness", "*fear*"), ("av",), (), table, {}, vectors, there)
+    return PredictionTable("made-up", "classification", ("happiness", "*fear*"), ("av",), (), table, {}, vectors, there)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from affectscope.app import services
 from affectscope.app.services import surveys
 from affectscope.core.cache.store import cache_root, content_hash
-from affectscope.core.inference.survey import Survey, key_of_survey
+from affectscope.core.inference.corpus import PredictionTable, inference_key_of
 from affectscope.core.library import cards
 from affectscope.core.notebook import notes
 from affectscope.core.notebook.notes import Note
@@ -28,7 +28,7 @@ def answers(*rows: int) -> np.ndarray:
     return shares
 
 
-def made(**changes) -> Survey:
+def made(**changes) -> PredictionTable:
     """The first clip is answered rightly, the second (true "*fear*") with disgust by all but the audio head."""
     said = {"decision": answers(3, 1), "av": answers(3, 1), "audio": answers(3, 2), "visual": answers(3, 1)}
     table = pd.DataFrame(
@@ -48,18 +48,18 @@ def made(**changes) -> Survey:
         "shared": (("layer 1 audio", "layer 1 visual"),), "table": table, "answers": said, "embeddings": vectors,
         "present": present,
     }  # fmt: skip
-    return Survey(**facts | changes)
+    return PredictionTable(**facts | changes)
 
 
 @pytest.fixture
 def page(app, monkeypatch: pytest.MonkeyPatch):
     """The app with its clips surveyed; called with a page's file and the URL's options."""
 
-    def open_page(file: str, survey: Survey | None = None, **options: str):
+    def open_page(file: str, survey: PredictionTable | None = None, **options: str):
         app.run()
         survey = survey or made()
         survey.save(surveys.survey_path("demo", services.opened("demo")))
-        disk = key_of_survey(content_hash(services.models()["demo"]), services.opened("demo"))
+        disk = inference_key_of(content_hash(services.models()["demo"]), services.opened("demo"))
         survey.save(cache_root() / "surveys" / f"{disk}.npz")
         app.switch_page(f"../pages/{file}.py")
         for name, value in options.items():

@@ -130,7 +130,7 @@ def test_who_could_not_be_measured_is_said_and_measuring_can_be_stopped(page, mo
 
 
 def test_classes_are_counted_and_the_error_names_its_bins(page) -> None:
-    assert list(page.dataframe[0].value["Answers"]) == ["6 classes"]
+    assert list(page.dataframe[0].value["Predictions"]) == ["6 classes"]
     section = view.metrics_section("x", {"decision": {"ece": 0.1}})
     assert (section.columns, section.note) == (["", "ECE"], "ECE, 15 equal-width bins of the answer's confidence")
 

@@ -28,10 +28,12 @@ HISTORY = [
 @pytest.fixture
 def train(app, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(background, "_launch", lambda folder: process(folder))
-    # The corpus of these tests has two speakers, which cannot be parted in three.
-    parted = splits.parted
+    # The corpus of these tests has two speakers, which cannot be split_speakers in three.
+    split_speakers = splits.split_speakers
     monkeypatch.setattr(
-        splits, "parted", lambda table, seed, way: parted(table, seed, way) if way == "official" else shared(table)
+        splits,
+        "split_speakers",
+        lambda table, seed, way: split_speakers(table, seed, way) if way == "official" else shared(table),
     )
     monkeypatch.setattr(forecast, "measure", told)
     app.run()

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from affectscope.core.export import files as export
-from affectscope.core.inference.survey import Survey
+from affectscope.core.inference.table import PredictionTable
 from affectscope.core.timeline.compare import agreement, apart, difference, disagreements, merged
 from affectscope.core.timeline.timeline import Heatmap, Lane, Matrix, Timeline
 from tests.media_files import clip
@@ -150,14 +150,14 @@ def test_a_pair_is_exported_side_by_side(tmp_path) -> None:
 
 def survey(
     answers: list[list[float]], clips: str, task: str = "classification", outputs: tuple[str, ...] = ("fear", "joy")
-) -> Survey:
+) -> PredictionTable:
     table = pd.DataFrame({"label": ["fear"] * len(clips)}, index=list(clips))
     rows = np.array(answers)
     if task == "classification":
         table["predicted"] = [outputs[i] for i in rows.argmax(1)]
     else:
         table = table.assign(**{f"{name}_predicted": rows[:, i] for i, name in enumerate(outputs)})
-    return Survey("x", task, outputs, ("av",), (), table, {"decision": rows}, {}, {})
+    return PredictionTable("x", task, outputs, ("av",), (), table, {"decision": rows}, {}, {})
 
 
 def test_clips_on_which_two_models_differ_come_by_how_far_apart_they_are() -> None:

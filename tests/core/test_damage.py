@@ -32,7 +32,7 @@ from affectscope.core.features.stored.packing import Packing
 from affectscope.core.imports import shelf
 from affectscope.core.imports.intake import Options, take_in
 from affectscope.core.imports.model import Imported
-from affectscope.core.inference.table import Survey
+from affectscope.core.inference.table import PredictionTable
 from affectscope.core.library import dropped as library
 from affectscope.core.library.dropped import Entry
 from affectscope.core.models.base import MODELS
@@ -92,11 +92,13 @@ def packed(folder):
 @kind
 def survey(folder):
     table = pd.DataFrame({"label": ["a", "b"], "duration": [1.5, 2.5]}, index=pd.Index(["c1", "c2"], name="clip"))
-    one = Survey("s", "classification", ("a", "b"), ("av",), (), table, {"decision": np.eye(2)}, {"e": np.ones((2, 3))}, {})
+    one = PredictionTable(
+        "s", "classification", ("a", "b"), ("av",), (), table, {"decision": np.eye(2)}, {"e": np.ones((2, 3))}, {}
+    )
     one.save(folder / "one.npz")
 
     def read():
-        found = Survey.load(folder / "one.npz")
+        found = PredictionTable.load(folder / "one.npz")
         return found and (found.table.to_dict(), dict(found.answers), dict(found.embeddings), found.outputs, found.broken)
 
     return [folder / "one.npz"], read

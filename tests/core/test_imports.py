@@ -19,7 +19,7 @@ from affectscope.core.imports import clips as clips_of_tables
 from affectscope.core.imports import read, shelf
 from affectscope.core.imports.intake import Options, take_in
 from affectscope.core.imports.model import NO_HEATMAPS, Imported
-from affectscope.core.inference.table import Survey
+from affectscope.core.inference.table import PredictionTable
 from tests.app import fake
 from tests.media_files import clip as film
 
@@ -37,8 +37,8 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def survey(name: str) -> Survey:
-    found = Survey.load(shelf.entries()[name].survey)
+def survey(name: str) -> PredictionTable:
+    found = PredictionTable.load(shelf.entries()[name].survey)
     assert found is not None
     return found
 

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 
 from affectscope.core import media
 from affectscope.core.export import files as export
-from affectscope.core.export.answers import Answers, HeadAnswer
-from affectscope.core.export.sheet import Facts, Sheet, fitted
+from affectscope.core.export.answers import HeadPrediction, Predictions
+from affectscope.core.export.sheet import Facts, Sheet, adapt_preset
 from affectscope.core.media import encode, read_frames, read_sound
 from affectscope.core.timeline.compare import merged
 from affectscope.core.timeline.timeline import Timeline
@@ -21,8 +21,8 @@ from tests.app import fake
 
 EIGHT = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise", "contempt")
 LONG = tuple(f"{name} of a kind that takes a great many words to name" for name in EIGHT)
-HEADS = tuple(HeadAnswer(title, LONG[0], 0.79) for title in ("Decision", "Audio-visual", "Audio", "Visual"))
-SAID = Answers(
+HEADS = tuple(HeadPrediction(title, LONG[0], 0.79) for title in ("Decision", "Audio-visual", "Audio", "Visual"))
+SAID = Predictions(
     "a model with a name that somebody thought about for a long time " * 2, HEADS, "version 0123abcd", "A caution. " * 30
 )
 FACTS = Facts("A clip of a long name " * 12, (SAID,), LONG[0])
@@ -79,7 +79,7 @@ def test_no_text_touches_another_or_leaves_the_sheet(clip, tmp_path, texts, shap
 
 
 def test_every_class_head_and_lane_is_named(clip, texts) -> None:
-    facts = Facts("clip", (Answers("auxformer", HEADS[:1], "version 0123abcd", "It has never seen a person."),), "anger")
+    facts = Facts("clip", (Predictions("auxformer", HEADS[:1], "version 0123abcd", "It has never seen a person."),), "anger")
     export.sheet_png(clip, fake.timeline(1.0, names=EIGHT), 0.5, facts=facts)
     written = {text for text, _ in texts}
     lanes = {"Audio attention", "Visual attention"}
@@ -87,11 +87,11 @@ def test_every_class_head_and_lane_is_named(clip, texts) -> None:
 
 
 def test_an_answer_says_whether_it_is_the_true_label() -> None:
-    assert HeadAnswer("Decision", "anger", 0.5).right("anger") is True
-    assert HeadAnswer("Decision", "anger", 0.5).right("fear") is False
-    assert HeadAnswer("Decision", "anger", 0.5).right(None) is None
-    assert HeadAnswer("Decision", "anger", 0.5, evidence=False).right("anger") is None
-    assert HeadAnswer("Decision", "anger", 0.786).text == "anger 79\N{NO-BREAK SPACE}%"
+    assert HeadPrediction("Decision", "anger", 0.5).right("anger") is True
+    assert HeadPrediction("Decision", "anger", 0.5).right("fear") is False
+    assert HeadPrediction("Decision", "anger", 0.5).right(None) is None
+    assert HeadPrediction("Decision", "anger", 0.5, evidence=False).right("anger") is None
+    assert HeadPrediction("Decision", "anger", 0.786).text == "anger 79\N{NO-BREAK SPACE}%"
 
 
 def test_the_playhead_moves_over_the_lanes() -> None:
@@ -108,11 +108,11 @@ def test_a_text_that_fits_stays_and_one_that_does_not_ends_in_an_ellipsis() -> N
     from affectscope.core.export.sheet import _font
 
     font = _font(12)
-    assert fitted("anger", font, 500) == "anger"
-    cut = fitted("anger " * 50, font, 100)
+    assert adapt_preset("anger", font, 500) == "anger"
+    cut = adapt_preset("anger " * 50, font, 100)
     assert cut.endswith("…")
     assert font.getlength(cut) <= 100
-    assert fitted("two\nlines", font, 500) == "two lines"
+    assert adapt_preset("two\nlines", font, 500) == "two lines"
 
 
 def test_the_video_of_a_clip_without_a_picture_has_its_sound(clip, tmp_path) -> None:

@@ -16,7 +16,7 @@ from affectscope.core.features.extractors.faces import FaceTrack
 from affectscope.core.features.sets import FEATURE_SETS
 from affectscope.core.features.stored.packed import default_folder
 from affectscope.core.features.stored.packing import Packing
-from affectscope.core.inference.survey import Survey, entropy, survey, survey_key
+from affectscope.core.inference.corpus import PredictionTable, entropy, infer, inference_key
 from affectscope.core.models.base import MODELS, AttentionMap, ModelOutput, over_clip
 from affectscope.core.streams import Batch, Stream
 
@@ -57,9 +57,9 @@ def checkpoint(system: str = "auxformer", **changes) -> Checkpoint:
 
 def test_a_clip_without_a_label_is_neither_right_nor_wrong(few, tmp_path):
     few.table.loc["b", "label"] = ""
-    found = survey(checkpoint(labels=LABELS), few)
+    found = infer(checkpoint(labels=LABELS), few)
     found.save(tmp_path / "s.npz")
-    for table in (found.table, Survey.load(tmp_path / "s.npz").table):
+    for table in (found.table, PredictionTable.load(tmp_path / "s.npz").table):
         assert pd.isna(table.at["b", "label"])
         assert table.at["b", "correct"] is None
         wrong = table.index[table["predicted"] != table["label"]].drop("b")
@@ -71,7 +71,7 @@ def test_a_clip_without_a_label_is_neither_right_nor_wrong(few, tmp_path):
 def test_clips_are_read_from_the_corpus_s_store_where_it_has_them(few, tmp_path, monkeypatch):
     monkeypatch.setenv("AFFECTSCOPE_CACHE", str(tmp_path / "cache"))
     ready = checkpoint(labels=LABELS)
-    extracted = survey(ready, few)
+    extracted = infer(ready, few)
     order = {clip: f"{ord(clip):064x}" for clip in "abcd"}
     for name, dim, shift in (("llds", 130, 50), ("face-maps", 135, 0)):
         packing = Packing(default_folder(few.name, few.root), FEATURE_SETS[name], {}, order)
@@ -82,7 +82,7 @@ def test_clips_are_read_from_the_corpus_s_store_where_it_has_them(few, tmp_path,
         for clip in "bd":
             packing.fail(order[clip])
         packing.finish({"b": "broken", "d": "broken"})
-    found = survey(ready, few)
+    found = infer(ready, few)
     # c has no file, and needs none; b and d could not be packed, and are read again.
     assert list(found.table.index) == list("abcd")
     assert found.table["duration"].tolist() == [7.5, 2.5, 7.5, 2.5]
@@ -91,7 +91,7 @@ def test_clips_are_read_from_the_corpus_s_store_where_it_has_them(few, tmp_path,
 
 def test_the_table_says_what_the_model_says(few):
     ready = checkpoint(labels=LABELS)
-    found = survey(ready, few)
+    found = infer(ready, few)
     assert list(found.table.index) == ["a", "b", "d"]
     assert found.broken == (f"c: The file of clip c is missing: {few.root / 'c.mp4'} is named in the table of few.",)
     assert found.present["visual"].tolist() == [True, True, False]
@@ -113,28 +113,28 @@ def test_the_table_says_what_the_model_says(few):
 
 
 def test_a_saved_survey_comes_back(few, tmp_path):
-    found = survey(checkpoint(labels=LABELS), few)
+    found = infer(checkpoint(labels=LABELS), few)
     found.save(tmp_path / "s.npz")
-    back = Survey.load(tmp_path / "s.npz")
+    back = PredictionTable.load(tmp_path / "s.npz")
     assert back is not None
     pd.testing.assert_frame_equal(back.table, found.table, check_dtype=False)
     assert (back.outputs, back.heads, back.shared, back.broken) == (found.outputs, found.heads, found.shared, found.broken)
     np.testing.assert_array_equal(back.embeddings["audio"], found.embeddings["audio"])
     (tmp_path / "s.npz").write_bytes(b"half a file")
-    assert Survey.load(tmp_path / "s.npz") is None
+    assert PredictionTable.load(tmp_path / "s.npz") is None
 
 
 def test_another_checkpoint_or_table_is_another_survey(few):
     ready = checkpoint(labels=LABELS)
     other = Corpus("few", few.root, few.table.assign(label="anger"), LABELS)
-    assert survey_key(ready, few) != survey_key(ready, other)
-    assert survey_key(ready, few) == survey_key(ready, few)
+    assert inference_key(ready, few) != inference_key(ready, other)
+    assert inference_key(ready, few) == inference_key(ready, few)
 
 
 def test_attributes_have_an_error(few):
     table = few.table.assign(arousal=[0.5, -0.5, 0, 1], valence=[0, 0, 0, -1])
     corpus = Corpus("few", few.root, table, LABELS)
-    found = survey(checkpoint("affect-transformer"), corpus)
+    found = infer(checkpoint("affect-transformer"), corpus)
     row = found.table.loc["a"]
     assert row["error"] == pytest.approx((abs(row["arousal_predicted"] - 0.5) + abs(row["valence_predicted"])) / 2)
     assert "predicted" not in found.table
@@ -143,7 +143,7 @@ def test_attributes_have_an_error(few):
 def test_nothing_to_read_is_one_sentence(few):
     few.table["path"] = "gone.mp4"
     with pytest.raises(UserError, match="No clip of few can be read"):
-        survey(checkpoint(labels=LABELS), few)
+        infer(checkpoint(labels=LABELS), few)
 
 
 def test_entropy_by_hand():

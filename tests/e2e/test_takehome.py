@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from affectscope.core.evaluation.grid import Grid, Strip
-from affectscope.core.export.answers import Answers, HeadAnswer
+from affectscope.core.export.answers import HeadPrediction, Predictions
 from affectscope.core.takehome import Home, Model, page
 from tests.app import fake
 
@@ -79,7 +79,7 @@ def test_clip_heatmap_lanes_and_masking_work_from_disk(opened: Page, tmp_path: P
 
 def test_names_labels_and_cards_stay_text(opened: Page, tmp_path: Path) -> None:
     case = home(tmp_path)
-    said = replace(case.models[0].said, model=EVIL, version=EVIL, heads=(HeadAnswer(EVIL, EVIL, 0.5),))
+    said = replace(case.models[0].said, model=EVIL, version=EVIL, heads=(HeadPrediction(EVIL, EVIL, 0.5),))
     show(opened, tmp_path, replace(case, title=EVIL, truth=EVIL, facts=(EVIL,), models=(replace(case.models[0], said=said),)))
     assert opened.title().startswith(EVIL)
     assert opened.locator("h1").inner_text() == EVIL
@@ -116,9 +116,9 @@ def home(folder: Path) -> Home:
         {"audio": frames, "visual": frames},
         1.0,
     )
-    said = Answers(
+    said = Predictions(
         "auxformer",
-        (HeadAnswer("Decision", "neutral", 0.6),),
+        (HeadPrediction("Decision", "neutral", 0.6),),
         "version 0123abcd",
         "It has never seen; it has never seen a person.",
     )

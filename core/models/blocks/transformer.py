@@ -45,7 +45,7 @@ class EncoderConfig:
     relu_dropout: float = 0.1
 
 
-def letter_of_000(config: EncoderConfig) -> EncoderConfig:
+def as_published(config: EncoderConfig) -> EncoderConfig:
     """The encoder as 000 and 002 write it down (Eq. 1 to 4): see the table in ``auxformer``."""
     return replace(config, embed_scale=False, branch_norm=True, final_norm=False, attention_scale="length", input_dropout=0.0)
 

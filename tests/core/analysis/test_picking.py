@@ -37,7 +37,7 @@ def test_judgement_by_hand():
     assert picking.judge(pd.DataFrame({"predicted": ["joy"]})) == picking.Judgement(1)
 
 
-def test_the_surest_mistake_comes_first():
+def test_the_most_confident_error_comes_first():
     table = pd.DataFrame({"correct": [True, False, True, False], "confidence": [0.9, 0.5, 0.4, 0.8]}, index=list("abcd"))
     assert picking.worst_first(table).index.tolist() == ["d", "b", "c", "a"]
     assert picking.worst_first(pd.DataFrame({"error": [0.1, 0.4]})).index.tolist() == [1, 0]

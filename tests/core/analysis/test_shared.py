@@ -8,19 +8,19 @@ import pytest
 
 from affectscope.core.analysis.shared import closeness, distances, outliers, summary
 from affectscope.core.errors import UserError
-from affectscope.core.inference.survey import Survey
+from affectscope.core.inference.table import PredictionTable
 
 SHARED = (("layer 1 audio", "layer 1 visual"), ("layer 2 audio", "layer 2 visual"))
 
 
-def survey(shared=SHARED) -> Survey:
+def survey(shared=SHARED) -> PredictionTable:
     table = pd.DataFrame(
         {"label": ["a", "b", "a"], "predicted": ["a", "a", "a"], "correct": [True, False, True]}, index=list("xyz")
     )
     axes = np.array([[1.0, 0], [0, 1.0], [9, 9]])
     vectors = {"layer 1 audio": axes, "layer 1 visual": axes, "layer 2 audio": axes, "layer 2 visual": -axes}
     present = {"audio": np.array([True, True, True]), "visual": np.array([True, True, False])}
-    return Survey("made", "classification", ("a", "b"), ("av",), shared, table, {}, vectors, present)
+    return PredictionTable("made", "classification", ("a", "b"), ("av",), shared, table, {}, vectors, present)
 
 
 def test_every_stage_and_clip_with_both():

@@ -5,7 +5,7 @@ import pytest
 from affectscope.core.corpora.describe import describe
 from affectscope.core.corpora.readers import read
 from affectscope.core.errors import UserError
-from affectscope.core.training.splits import parted
+from affectscope.core.training.splits import split_speakers
 from tests.media_files import clip
 
 HEAD = "valence,arousal\n"
@@ -60,7 +60,7 @@ def test_the_course_is_on_the_videos_clock_and_both_people_share_the_video(tmp_p
 
 
 def test_the_official_split_tests_on_validation_and_develops_on_videos_of_train(tmp_path):
-    split = parted(read(corpus(tmp_path)).table, 0, "official")
+    split = split_speakers(read(corpus(tmp_path)).table, 0, "official")
     assert split["24-30"] == "test"
     assert split["video5_left"] == split["video5_right"]
     assert sorted({split["10-60"], split["video5_left"]}) == ["development", "train"]

@@ -14,7 +14,7 @@ from affectscope.core.errors import UserError
 from affectscope.core.features.clips import load_clips
 from affectscope.core.training.loop import TrainConfig
 from affectscope.core.training.run import evaluate_checkpoint, train_checkpoint
-from affectscope.core.training.splits import parted
+from affectscope.core.training.splits import split_speakers
 from tests.reference import SHARED
 
 TABLE = """,file,index,start,end,label2a,label2b,label6,label7,split
@@ -65,7 +65,7 @@ def test_the_table_has_segments_folds_and_sentiment(tmp_path):
     table = read(tmp_path).table
     assert table["sentiment"].tolist() == [1, -3, 0, 2, 3]
     assert table["label"].tolist() == ["1", "-3", "0", "2", "3"]
-    assert parted(table, 0, "official").tolist() == ["development", "train", "train", "test", "none"]
+    assert split_speakers(table, 0, "official").tolist() == ["development", "train", "train", "test", "none"]
     assert read(tmp_path, options={"label": "emotion"}).table["label"].tolist() == [
         "happiness",
         "anger",

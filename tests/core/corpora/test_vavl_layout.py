@@ -7,7 +7,7 @@ from affectscope.core.corpora.describe import describe
 from affectscope.core.corpora.readers import read
 from affectscope.core.errors import UserError
 from affectscope.core.features.clips import load_clips
-from affectscope.core.training.splits import parted
+from affectscope.core.training.splits import split_speakers
 from tests.reference import SHARED
 
 CREMA = """FileName,angry,sad,disgust,fear,neutral,happy,SpkrID,Gender,Split_Set
@@ -40,7 +40,7 @@ def test_one_table_has_classes_speakers_and_sets(tmp_path):
     assert corpus.labels == ("anger", "sadness", "disgust", "fear", "neutral", "happiness")
     # Of equal shares the first, as the public code's argmax has it.
     assert corpus.table["label"].tolist() == ["anger", "sadness", "happiness"]
-    assert parted(corpus.table, 0, "official").tolist() == ["train", "development", "test"]
+    assert split_speakers(corpus.table, 0, "official").tolist() == ["train", "development", "test"]
     content = describe(str(tmp_path))
     assert (content["clips"], content["speakers"], content["no_speaker_in_two_sets"]) == (3, 3, True)
 

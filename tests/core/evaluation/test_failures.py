@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from affectscope.core.evaluation.failures import cases, confusion, errors, groups
-from affectscope.core.inference.survey import Survey
+from affectscope.core.inference.table import PredictionTable
 from affectscope.core.library.cards import strange
 
 HEADS = {"av": ("audio", "visual"), "audio": ("audio",), "visual": ("visual",)}
 
 
-def survey(**changes) -> Survey:
+def survey(**changes) -> PredictionTable:
     table = pd.DataFrame({"label": ["a", "b", "a", "b"], "disagreement": 0.5, "attention_entropy": 0.9}, index=list("wxyz"))
     answers = {
         "decision": [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6]],
@@ -26,7 +26,7 @@ def survey(**changes) -> Survey:
         "table": table, "answers": {k: np.array(v) for k, v in answers.items()}, "embeddings": {},
         "present": {"audio": np.ones(4, bool), "visual": np.ones(4, bool)},
     }  # fmt: skip
-    return Survey(**facts | changes)
+    return PredictionTable(**facts | changes)
 
 
 def test_cases_by_hand():

@@ -98,7 +98,7 @@ def assert_same(a: ModelOutput, b: ModelOutput, tolerance: float) -> None:
 
 
 def assert_same_frames(a: torch.Tensor, b: torch.Tensor, tolerance: float) -> None:
-    """Answers by frame may differ in how much padding follows."""
+    """Predictions by frame may differ in how much padding follows."""
     shorter = min(a.shape[1], b.shape[1]) if a.ndim == 3 else None
     torch.testing.assert_close(a[:, :shorter], b[:, :shorter], atol=tolerance, rtol=tolerance)
 

@@ -35,21 +35,21 @@ def test_a_recorded_run_of_this_machine_goes_before_a_measurement(monkeypatch: p
         "mine": Run("mine", Path(), ORDER, "done", history=rows, pace=76.0),
     }
     monkeypatch.setattr(runs, "all_runs", lambda: known)
-    found = forecast.pace(ORDER, splits.parted)
+    found = forecast.pace(ORDER, splits.split_speakers)
     assert found == Pace(2.0, 0.0, "the run mine on this machine")
-    assert found.seconds(4, counts(splits.parted(bundled().table, 0))) == pytest.approx(5 + 4 * 76)
-    assert forecast.pace(dataclasses.replace(ORDER, device="cuda:0"), splits.parted) is None
+    assert found.seconds(4, counts(splits.split_speakers(bundled().table, 0))) == pytest.approx(5 + 4 * 76)
+    assert forecast.pace(dataclasses.replace(ORDER, device="cuda:0"), splits.split_speakers) is None
 
 
 def test_what_is_measured_is_kept_for_an_hour(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AFFECTSCOPE_CACHE", str(tmp_path))
-    assert forecast.pace(ORDER, splits.parted) is None
+    assert forecast.pace(ORDER, splits.split_speakers) is None
     found = forecast.measure(ORDER)
     assert found.clip > 0
-    assert forecast.pace(ORDER, splits.parted) == found
+    assert forecast.pace(ORDER, splits.split_speakers) == found
     path = forecast.measured_path(ORDER)
     os.utime(path, (path.stat().st_mtime - 3601,) * 2)
-    assert forecast.pace(ORDER, splits.parted) is None
+    assert forecast.pace(ORDER, splits.split_speakers) is None
 
 
 def test_small_corpora_are_told_with_their_numbers() -> None:

@@ -13,7 +13,7 @@ from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.streams import Batch, Clip, Stream
 from affectscope.core.training.criteria import one_loss
-from affectscope.core.training.data import Batches, votes_of
+from affectscope.core.training.data import Batches, soft_labels
 from affectscope.core.training.loop import TrainConfig
 from affectscope.core.training.regimes import REGIMES
 from affectscope.core.training.run import balanced, set_prior, train_checkpoint
@@ -28,14 +28,14 @@ def clip(label: str, **votes: float) -> Clip:
 
 
 def test_votes_for_other_words_are_left_out_and_who_got_none_keeps_the_label():
-    assert votes_of(clip("happiness", anger=0.1, happiness=0.5, neutral=0.2, other=0.2), SPEC).tolist() == pytest.approx(
+    assert soft_labels(clip("happiness", anger=0.1, happiness=0.5, neutral=0.2, other=0.2), SPEC).tolist() == pytest.approx(
         [1 / 8, 5 / 8, 2 / 8]
     )
-    assert votes_of(clip("happiness", anger=0.0, happiness=0.0, neutral=0.0), SPEC).tolist() == [0, 1, 0]
-    assert votes_of(clip("happiness", anger=np.nan, happiness=np.nan, neutral=np.nan), SPEC).tolist() == [0, 1, 0]
-    assert votes_of(clip("neutral"), SPEC).tolist() == [0, 0, 1]
+    assert soft_labels(clip("happiness", anger=0.0, happiness=0.0, neutral=0.0), SPEC).tolist() == [0, 1, 0]
+    assert soft_labels(clip("happiness", anger=np.nan, happiness=np.nan, neutral=np.nan), SPEC).tolist() == [0, 1, 0]
+    assert soft_labels(clip("neutral"), SPEC).tolist() == [0, 0, 1]
     with pytest.raises(UserError, match="not in the label space"):
-        votes_of(clip("fear", anger=1.0, happiness=0.0, neutral=0.0), SPEC)
+        soft_labels(clip("fear", anger=1.0, happiness=0.0, neutral=0.0), SPEC)
 
 
 def test_the_loss_is_the_cross_entropy_with_the_shares():

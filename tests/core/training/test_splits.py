@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from affectscope.core.errors import UserError
-from affectscope.core.training.splits import SEEDS, SPLITS, by_speaker, folds, official, parted
+from affectscope.core.training.splits import SEEDS, SPLITS, by_speaker, folds, official, split_speakers
 
 
 def layout(seed: int) -> pd.DataFrame:
@@ -156,8 +156,8 @@ def test_an_official_split_may_lack_a_part_that_nobody_needs_but_no_speaker_may_
 def test_clips_that_the_authors_left_out_are_in_no_part_and_may_cross():
     table = pd.DataFrame({"speaker": ["a", "b", "c", "a"], "split": ["train", "dev", "test", "none"]})
     assert list(official(table)) == ["train", "development", "test", "none"]
-    assert list(parted(table, 3, "official")) == ["train", "development", "test", "none"]
-    assert list(parted(table, 3)) == list(by_speaker(table, 3))
+    assert list(split_speakers(table, 3, "official")) == ["train", "development", "test", "none"]
+    assert list(split_speakers(table, 3)) == list(by_speaker(table, 3))
 
 
 @pytest.mark.parametrize("held", ["validation", "test"])
@@ -166,15 +166,15 @@ def test_what_an_official_split_lacks_is_drawn_from_its_training_speakers(held):
     table = pd.DataFrame({"speaker": np.repeat(np.arange(25), 4)})
     table["split"] = np.where(table["speaker"] < 20, "train", held)
     for seed in SEEDS[:4]:
-        split = parted(table, seed, "official")
+        split = split_speakers(table, seed, "official")
         assert_no_speaker_crosses(table, split)
         assert set(table["speaker"][split == "test"]) == set(range(20, 25))
         assert table["speaker"][split == "development"].nunique() == 3
-    assert not parted(table, 0, "official").equals(parted(table, 1, "official"))
+    assert not split_speakers(table, 0, "official").equals(split_speakers(table, 1, "official"))
 
 
 def test_an_official_split_with_nothing_to_test_on_is_one_sentence():
     with pytest.raises(UserError, match="no clip for development or test"):
-        parted(pd.DataFrame({"speaker": ["a", "b"], "split": ["train", "train"]}), 0, "official")
+        split_speakers(pd.DataFrame({"speaker": ["a", "b"], "split": ["train", "train"]}), 0, "official")
     with pytest.raises(UserError, match="one speaker to train on"):
-        parted(pd.DataFrame({"speaker": ["a", "b"], "split": ["train", "test"]}), 0, "official")
+        split_speakers(pd.DataFrame({"speaker": ["a", "b"], "split": ["train", "test"]}), 0, "official")

@@ -10,7 +10,7 @@ from affectscope.app import services
 from affectscope.app.common import choose, session
 from affectscope.core.cache.store import cache_root
 from affectscope.core.corpora import Corpus
-from affectscope.core.inference.survey import Survey
+from affectscope.core.inference.table import PredictionTable
 from tests.app import fake
 
 SIZES = {"made-up 7442": 7442, "made-up 100000": 100_000}
@@ -19,7 +19,7 @@ PAGE = Path(__file__).parents[3] / "pages" / "embeddings.py"
 
 # The script runs anew for every page: what a plain cache keeps would be gone each time, as it is not in the app.
 @st.cache_resource(show_spinner=False)
-def survey(model: str) -> Survey:
+def survey(model: str) -> PredictionTable:
     count, random = SIZES[model], np.random.default_rng(0)
     label, said = random.integers(0, 6, count), random.integers(0, 6, count)
     right = random.random(count) < 0.7
@@ -43,7 +43,7 @@ def survey(model: str) -> Survey:
     }
     there = {"audio": random.random(count) < 0.95, "visual": np.ones(count, bool)}
     answers = {"decision": np.full((count, 6), 1 / 6, np.float32)}
-    return Survey("made-up", "classification", tuple(names), ("av",), (), table, answers, vectors, there)
+    return PredictionTable("made-up", "classification", tuple(names), ("av",), (), table, answers, vectors, there)
 
 
 @st.cache_resource(show_spinner=False)

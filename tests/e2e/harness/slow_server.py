@@ -29,7 +29,7 @@ FOLDER = cache_root() / "slow"
 
 
 class Slow(FakeAnalyzer):
-    """Answers after a while, what the file's size says."""
+    """Predictions after a while, what the file's size says."""
 
     def __init__(self, checkpoint: object, store: object = None) -> None:
         super().__init__(checkpoint, store)

@@ -17,34 +17,34 @@ from affectscope.core.errors import UserError
 from affectscope.core.features.clips import read_streams
 from affectscope.core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
 from affectscope.core.features.stored.packed import PackedSet, PackedStreams, packed_for
-from affectscope.core.inference.table import DECISION, Survey, judged
+from affectscope.core.inference.table import DECISION, PredictionTable, score_predictions
 from affectscope.core.models.base import AttentionMap, ModelOutput, over_clip
 from affectscope.core.models.inputs import model_streams
 from affectscope.core.streams import Batch, Stream
 
-__all__ = ["DECISION", "Survey", "entropy", "key_of_survey", "survey", "survey_key"]
+__all__ = ["DECISION", "PredictionTable", "entropy", "infer", "inference_key", "inference_key_of"]
 
-# Part of every key: raise it whenever a survey changes.
+# Part of every key: raise it whenever a table of predictions changes.
 SURVEY_VERSION = 2
 
 
-def survey_key(checkpoint: Checkpoint, corpus: Corpus) -> str:
-    """What a survey will be called, known before the work is done."""
-    return key_of_survey(checkpoint.digest, corpus)
+def inference_key(checkpoint: Checkpoint, corpus: Corpus) -> str:
+    """What the table of predictions will be called, known before the work is done."""
+    return inference_key_of(checkpoint.digest, corpus)
 
 
-def key_of_survey(digest: str, corpus: Corpus) -> str:
-    """As ``survey_key``, by the hash of the checkpoint's file."""
+def inference_key_of(digest: str, corpus: Corpus) -> str:
+    """As ``inference_key``, by the hash of the checkpoint's file."""
     return key_of(SURVEY_VERSION, EXTRACTION_VERSION, digest, corpus.name, corpus.table.to_csv())
 
 
 @torch.inference_mode()
-def survey(
+def infer(
     checkpoint: Checkpoint,
     corpus: Corpus,
     store: FeatureStore | None = None,
     progress: Callable[[str, float], None] = lambda stage, share: None,
-) -> Survey:
+) -> PredictionTable:
     """Ask a model about every clip. Clips are read one after the other, from
     the corpus's packed features where there are any; a broken one is noted and left out.
 
@@ -82,8 +82,8 @@ def survey(
         raise UserError(f"No clip of {corpus.name} can be read; the first says: {broken[0] if broken else 'it is empty.'}")
     said = {head: torch.stack(values).numpy() for head, values in answers.items()}
     table = pd.DataFrame(rows).set_index("clip")
-    table = pd.concat([table, judged(table, said, spec.labels, spec.heads, spec.task)], axis=1)
-    return Survey(
+    table = pd.concat([table, score_predictions(table, said, spec.labels, spec.heads, spec.task)], axis=1)
+    return PredictionTable(
         spec.system, spec.task, tuple(spec.labels), tuple(spec.heads), tuple(spec.shared), table, said,
         {name: torch.stack(values).numpy() for name, values in vectors.items()},
         {m: np.array(values) for m, values in present.items()}, tuple(broken),
