@@ -15,6 +15,7 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from affectscope.app import skeleton
+from affectscope.app.common import say
 from affectscope.app.common.places import FIRST, PAGES
 from affectscope.app.gate import Gate, headers, visitors
 from affectscope.app.gate.terms import base
@@ -154,7 +155,7 @@ def _warm_up() -> None:
 
 def apologise(error: BaseException) -> bool:
     """A traceback on the page is a bug; Streamlit has logged it already. A disk or a memory that refuses is not."""
-    st.error(sentence_of(error) or "Something went wrong inside the app; the server's log has the details.")
+    say.error(sentence_of(error) or "Something went wrong inside the app; the server's log has the details.")
     return True
 
 

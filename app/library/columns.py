@@ -6,6 +6,7 @@ import streamlit as st
 
 from affectscope.app.common import reports
 from affectscope.core.corpora import folder
+from affectscope.core.text import markdown
 
 _COLUMNS = "library.columns"
 _FIELDS = {"clip": "Clip", "label": "Label", "speaker": "Speaker", "split": "Split"}
@@ -35,7 +36,9 @@ def form(place: str, refused: bool) -> None:
             options = list(dict.fromkeys([_BY_NAME, *headings, *([] if field == "clip" else [folder.NONE])]))
             shown = own.get(field, _BY_NAME)
             key = reports.shows(f"library.column-{field}", shown if shown in options else _BY_NAME)
-            st.selectbox(title, options, key=key, width=_WIDTH, format_func=_called, on_change=_choose, args=(place, field, key))
+            st.selectbox(
+                markdown(title), options, key=key, width=_WIDTH, format_func=_called, on_change=_choose, args=(place, field, key)
+            )
 
 
 def _called(column: str) -> str:

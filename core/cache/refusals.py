@@ -53,10 +53,12 @@ def _where(error: BaseException) -> tuple[str, str]:
     """The place that an error is about, for people, and what to name instead."""
     named = getattr(error, "filename", None)
     path = Path(os.fsdecode(named)).absolute() if isinstance(named, str | bytes | os.PathLike) and named else cache_root()
-    for root, variable in ((data_root, "AFFECTSCOPE_DATA"), (cache_root, "AFFECTSCOPE_CACHE")):
-        folder = root().absolute()
-        if path == folder or folder in path.parents or path in folder.parents:
-            return str(folder), f"name another folder in ${variable}"
+    roots = {data_root().absolute(): "AFFECTSCOPE_DATA", cache_root().absolute(): "AFFECTSCOPE_CACHE"}
+    # One may lie in the other: the nearest is meant.
+    around = [root for root in roots if path == root or root in path.parents]
+    near = max(around, key=lambda root: len(root.parts)) if around else next((r for r in roots if path in r.parents), None)
+    if near is not None:
+        return str(near), f"name another folder in ${roots[near]}"
     # What is in the way is named itself; of a file it is the folder that refuses.
     folder = path if getattr(error, "errno", None) in _IN_THE_WAY else path.parent
     return str(folder), "choose another folder"

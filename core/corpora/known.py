@@ -42,9 +42,11 @@ def known() -> dict[str, Known]:
     if before:
         say_once(f"{_file()}, the list of added corpora, was damaged on the disk: it is read as before its last change.")
     try:
-        return {name: Known(**entry) for name, entry in (listed or {"": None}).items()}
-    except TypeError as error:
-        raise UserError(f"{_file()}, the list of added corpora, is damaged: delete it and add them again.") from error
+        if listed is not None:
+            return {name: Known(**entry) for name, entry in listed.items()}
+    except TypeError:
+        pass
+    raise UserError(f"{_file()}, the list of added corpora, is damaged: delete it and add them again.")
 
 
 def check_name(name: str) -> None:

@@ -47,7 +47,7 @@ def test_an_analysis_is_shown_though_it_cannot_be_stored_and_that_is_said_once(a
         assert player_data(app)["timeline_url"] == "/timelines/first-predicted"
         (warning,) = [one.value for one in app.warning]
         assert "kept in memory only" in warning
-        assert "AFFECTSCOPE\\_CACHE" in warning
+        assert "AFFECTSCOPE_CACHE" in warning
     assert not list((tmp_path / "analyses").glob("*"))
 
 

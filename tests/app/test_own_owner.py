@@ -18,6 +18,7 @@ from affectscope.app.gate.terms import Terms
 from affectscope.app.library import drops
 from affectscope.app.own import store
 from affectscope.app.server import ROUTES
+from affectscope.core.cache import sealed
 from affectscope.core.errors import UserError
 
 ON = Terms(frozenset({"lab"}), everywhere=True, token="a-token-nobody-guesses", port=8501)
@@ -86,9 +87,11 @@ def test_nobody_else_sees_or_fetches_a_clip_or_what_belongs_to_it(act, clips: Pa
     assert own.owner == named("anna")
     item = services.clip(services.UPLOADS, clip_id)
     store.make_playable(clip_id, own.original, lambda share: None)
-    found = services.Result({}, {}, "made-of-it", {}, own.original)
+    made = clips / "made.aft"
+    sealed.write(made, b"made of it")
+    found = services.Result({}, {}, "made-of-it", {}, made)
     urls = [services.media_url(item), services.thumb_url(item.corpus, item.id, item.media), timeline_url(found, item)]
-    urls += [shelf.lend("strips", own.original.name, own.original, own.owner)]
+    urls += [shelf.lend("strips", made.name, made, own.owner)]
     assert [ask(url, "anna")[0] for url in urls] == [200] * 4
     assert [ask(url, "bert")[0] for url in urls] == [404] * 4
     act("bert")

@@ -47,9 +47,10 @@ def test_a_public_state_loads_and_answers(tmp_path):
     inputs = {"audio": golden_input("audio", [2, 30, 1024]), "visual": golden_input("visual", [2, 30, 1408])}
     with torch.inference_mode():
         predictions = model(Batch.of(**inputs)).predictions
+    # In float32 processors differ: the figures are an Intel's, and an AMD EPYC is 7e-5 off at 3.5.
     for name, expected in PUBLIC.items():
-        torch.testing.assert_close(predictions[name], torch.tensor(expected), atol=2e-5, rtol=0)
-    torch.testing.assert_close(predictions["av"], torch.tensor(list(PUBLIC.values())).mean(0), atol=2e-5, rtol=0)
+        torch.testing.assert_close(predictions[name], torch.tensor(expected), atol=2e-5, rtol=3e-5)
+    torch.testing.assert_close(predictions["av"], torch.tensor(list(PUBLIC.values())).mean(0), atol=2e-5, rtol=3e-5)
 
 
 def test_a_state_of_another_repository_is_one_sentence(tmp_path):

@@ -44,7 +44,7 @@ def test_public_code_is_reproduced(tmp_path):
 @pytest.mark.skipif(not (SHARED / "reference").is_dir(), reason="the shared reference material is not here")
 def test_a_missing_file_is_one_sentence(tmp_path):
     torch.save({"projav1.weight": torch.zeros(2, 2)}, tmp_path / "MLP_a_head.pt")
-    with pytest.raises(checkpoints.UserError, match="vavl"):
+    with pytest.raises(checkpoints.UserError, match="VAVL"):
         checkpoints.load_foreign(tmp_path, layout="vavl")
 
 
