@@ -8,7 +8,7 @@ import streamlit as st
 
 from affectscope.app import skeleton
 from affectscope.app.common import session, tour
-from affectscope.app.common.places import FIRST, PAGES
+from affectscope.app.common.navigation import FIRST, PAGES
 from affectscope.app.serving import starting
 
 _HERE = Path(__file__).parent

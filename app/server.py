@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from affectscope.app import skeleton
 from affectscope.app.common import say
-from affectscope.app.common.places import FIRST, PAGES
+from affectscope.app.common.navigation import FIRST, PAGES
 from affectscope.app.gate import Gate, headers, visitors
 from affectscope.app.gate.terms import base
 from affectscope.app.serving import shelf, starting

@@ -25,7 +25,7 @@ from affectscope.core.models.inputs import model_streams
 from affectscope.core.perturbation import Perturbation, gaps, perturb
 from affectscope.core.streams import Batch, Stream
 from affectscope.core.text import shown
-from affectscope.core.timeline.lanes import build_lanes, build_matrices, head_title, truth_events
+from affectscope.core.timeline.lanes import LANES_VERSION, build_lanes, build_matrices, head_title, truth_events
 from affectscope.core.timeline.timeline import Event, Heatmap, Timeline
 
 if TYPE_CHECKING:
@@ -117,7 +117,9 @@ class Analyzer:
         model = self.checkpoint.digest or f"in memory {id(self)}"
         changed = [perturbation.facts()] if perturbation and not perturbation.whole else []
         content, read = content_hash(media), (*reading(media), *hearing(media, track))
-        asked = key_of(ANALYSIS_VERSION, EXTRACTION_VERSION, content, model, explain, truth, can_hear(), *changed, *read)
+        asked = key_of(
+            ANALYSIS_VERSION, LANES_VERSION, EXTRACTION_VERSION, content, model, explain, truth, can_hear(), *changed, *read
+        )
         return of_clip(content, asked)
 
     def analyze(

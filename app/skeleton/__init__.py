@@ -13,7 +13,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit import file_util
 
-from affectscope.app.common.places import FIRST, PAGES
+from affectscope.app.common.navigation import FIRST, PAGES
 from affectscope.app.serving import starting
 
 _HERE = Path(__file__).parent

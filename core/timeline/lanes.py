@@ -17,6 +17,8 @@ from affectscope.core.timeline.timeline import Event, Lane, Matrix
 if TYPE_CHECKING:
     from affectscope.core.corpora import Truth
 
+# Part of every analysis's key: raise it whenever a lane is added or drawn otherwise.
+LANES_VERSION = 1
 MATRIX_SIDE = 600
 _HEAD_TITLES = {"av": "Audio-visual", "decision": "Decision"}
 ATTENTION_TITLES = {

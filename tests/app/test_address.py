@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 
 from affectscope.app import services
 from affectscope.app.common import address, session, tour
-from affectscope.app.common.places import PAGES
+from affectscope.app.common.navigation import PAGES
 from affectscope.app.embeddings import choices
 from affectscope.app.embeddings.choices import Drawing, Pick
 from affectscope.app.failures import lists, views

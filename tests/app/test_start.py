@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from affectscope.app import skeleton
-from affectscope.app.common.places import FIRST, PAGES
+from affectscope.app.common.navigation import FIRST, PAGES
 from affectscope.app.serving import starting
 from affectscope.app.serving.doorway import url_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from affectscope.app.common import tour
-from affectscope.app.common.places import PAGES
+from affectscope.app.common.navigation import PAGES
 
 
 def words(app) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from affectscope.app.common.places import PAGES
+from affectscope.app.common.navigation import PAGES
 from tests.app import fake
 from tests.e2e.drive import click_lane, data, open_player, play_undisturbed, ready, settled
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, Request, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from affectscope.app.common.places import PAGES
+from affectscope.app.common.navigation import PAGES
 from tests.app import fake
 from tests.e2e.drive import open_player, ready
 from tests.e2e.serve import APP, serving
