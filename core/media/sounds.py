@@ -20,6 +20,8 @@ from affectscope.core.text import shown
 _HOLE = SAMPLE_RATE // 50
 # What is heard at all: 60 dB under full scale.
 _AUDIBLE = 1e-3
+# A codec may keep this many seconds at its end to itself.
+_LOST = 0.5
 # Channels of two microphones add up to 0.7 of one, those of opposite signs to nothing: 20 dB less than the louder one.
 _CANCELLED = 0.1
 _CHANNELS = ("left", "right")
@@ -31,7 +33,7 @@ class Sound:
 
     Attributes:
         start: the time of the first one, which need not be 0.
-        notices: one sentence each, about what was made of channels.
+        notices: one sentence each, about what was made of channels, or could not be decoded.
     """
 
     samples: np.ndarray
@@ -135,7 +137,7 @@ def read_sound(path: Path, longest: float = MAX_SECONDS, begin: float = 0.0, tra
     sound, _ = _read(path, number, longest, begin, channel)
     name = _CHANNELS[channel] if ear.count == 2 else f"{channel + 1}."
     said = f"The sound's channels cancel each other when they are mixed to one: the {name} channel alone is heard."
-    return replace(sound, notices=(said,)) if sound is not None else None
+    return replace(sound, notices=(*sound.notices, said)) if sound is not None else None
 
 
 def _read(path: Path, number: int, longest: float, begin: float, channel: int | None) -> tuple[Sound | None, _Ear]:
@@ -154,7 +156,13 @@ def _read(path: Path, number: int, longest: float, begin: float, channel: int | 
                 place.put(samples)
         for samples in ear.drained():
             place.put(samples)
-    return place.sound(begin), ear
+    sound = place.sound(begin)
+    if sound is None:
+        return None, ear
+    last, end = sound.start + len(sound.samples) / SAMPLE_RATE, min(clock.ends.get(track.index, 0.0), longest)
+    if end - last > _LOST:
+        sound = replace(sound, notices=(f"From {last:.1f} s on the sound cannot be decoded: nothing is heard there.",))
+    return sound, ear
 
 
 def loudness(

@@ -124,3 +124,18 @@ def test_sound_that_begins_late_keeps_its_place_in_exports(tmp_path, kind):
     assert begins(media.read_sound(cut(path, tmp_path / "cut.mp4", 0.2, 1.5))) == pytest.approx(here - 0.2, abs=0.05)
     if kind != "mp4":
         assert begins(media.read_sound(media.browser_copy(path, tmp_path / "copy.mp4"))) == pytest.approx(here, abs=0.05)
+
+
+def test_sound_that_stops_being_decodable_is_said(tmp_path):
+    """MPEG-TS joined by `cat`, whose sound changes its codec on the way."""
+    plain = clip(tmp_path / "plain.mp4", sound=tone(2.0), frames=40)
+    parts = [tmp_path / "mp2.ts", tmp_path / "aac.ts"]
+    for part, codec in zip(parts, ("mp2", "aac"), strict=True):
+        ffmpeg("-i", plain, "-c:v", "copy", "-c:a", codec, "-f", "mpegts", part)
+    found = media.read_sound(joined(tmp_path / "whole.ts", *parts))
+    assert found is not None
+    heard = found.start + len(found.samples) / media.SAMPLE_RATE
+    assert heard > 3.5 or any("cannot be decoded" in notice for notice in found.notices)
+    whole = media.read_sound(parts[0])
+    assert whole is not None
+    assert whole.notices == ()
