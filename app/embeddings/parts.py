@@ -19,6 +19,7 @@ from affectscope.app.own import store
 from affectscope.core.analysis import picking
 from affectscope.core.analysis.atlas import Drawing
 from affectscope.core.export.spreadsheet import csv_of
+from affectscope.core.metrics.metrics import METRICS
 from affectscope.core.text import percent
 
 PLAY = "embeddings_play"
@@ -226,13 +227,11 @@ def selection(side: Side, picked: Pick, mask: np.ndarray | None, drawing: Drawin
     overall = of.judged
     judged = overall if mask is None else picking.judge(rows)
     made = [Figure("Clips", f"{judged.clips:,}", f"of {overall.clips:,}" if mask is not None else "")]
-    for name, here, everywhere, style in (
-        ("Accuracy", judged.accuracy, overall.accuracy, "%"),
-        ("Macro-F1", judged.macro_f1, overall.macro_f1, "%"),
-        ("Mean absolute error", judged.error, overall.error, ".3f"),
-    ):
-        if here is not None and everywhere is not None:
-            made.append(Figure(name, _said(here, style), f"all: {_said(everywhere, style)}" if mask is not None else ""))
+    for name, here in judged.scores.items():
+        metric, everywhere = METRICS[name], overall.scores.get(name)
+        style = "%" if metric.percent else metric.format
+        if everywhere is not None:
+            made.append(Figure(metric.words, _said(here, style), f"all: {_said(everywhere, style)}" if mask is not None else ""))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         title = "The chosen clips" if mask is not None else "All clips"
         with st.container(width="stretch"):
