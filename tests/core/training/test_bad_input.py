@@ -28,6 +28,7 @@ from affectscope.core.models.auxformer import AuxFormer
 from affectscope.core.models.labels import EMOTIONS
 from affectscope.core.streams import Stream
 from affectscope.core.training.loop import TrainConfig
+from affectscope.core.training.recipes import Recipe
 from affectscope.core.training.run import train_checkpoint
 from affectscope.core.training.splits import by_speaker
 from tests.media_files import clip, tone
@@ -359,7 +360,7 @@ def test_libraries_that_really_cannot_write_are_one_sentence_too(corpus, tmp_pat
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
         with pytest.raises(UserError, match="make room"):
-            train_checkpoint("auxformer", "demo", str(corpus.root), "standard", config, out, workers=1)
+            train_checkpoint("auxformer", "demo", str(corpus.root), Recipe("standard", config), out, workers=1)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
