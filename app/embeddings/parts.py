@@ -12,7 +12,7 @@ import streamlit as st
 from affectscope.app import services
 from affectscope.app.common import jobs, say, session
 from affectscope.app.common.progress import finished
-from affectscope.app.embeddings import Figure, Near, Own, choices, data, scatter, strip
+from affectscope.app.embeddings import Figure, Map, Near, Own, choices, data, scatter, strip
 from affectscope.app.embeddings import figures as row_of_figures
 from affectscope.app.embeddings.choices import Pick, Side
 from affectscope.app.own import store
@@ -82,10 +82,9 @@ def draw_map(side: Side, wanted: Drawing, picked: Pick, key: str) -> Shown:
     near = [i for i, _ in data.nearest(of, embedding, row, vector, _NEAR)] if row >= 0 or vector is not None else []
     here = picked.kind == "lasso" and (picked.model, picked.embedding, picked.drawing) == (of.model, embedding, drawing)
     by = of.columns[colour].title if colour in of.columns else "nothing"
-    scatter(
-        data.url(of.path(embedding, drawing)),
-        data.url(of.packed),
-        key=key,
+    shown = Map(
+        points=data.url(of.path(embedding, drawing)),
+        table=data.url(of.packed),
         title=f"{of.model}: {embedding}",
         subtitle=f"{drawing.method} of {len(of.ids):,} clips" + (" for now" if job else ""),
         alt=f"Map of {len(of.ids)} clips by {drawing.method}, coloured by {by}. The table below lists the clips.",
@@ -101,9 +100,8 @@ def draw_map(side: Side, wanted: Drawing, picked: Pick, key: str) -> Shown:
         neighbours=near,
         own=_own(side, drawing, drawn),
         height=_HEIGHT,
-        on_pick=lambda said: choices.keep_pick(said, side, drawing),
-        on_clip=keep_clip,
     )
+    scatter(shown, key=key, on_pick=lambda said: choices.keep_pick(said, side, drawing), on_clip=keep_clip)
     return Shown(side, drawing, drawn, st.container(), job, key)
 
 
