@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,39 +47,46 @@ class Own:
     current: bool = False
 
 
-def scatter(
-    points_url: str,
-    columns_url: str,
-    *,
-    key: str,
-    title: str,
-    subtitle: str,
-    alt: str,
-    map: str,
-    corpus: str,
-    colour: str,
-    shape: str,
-    facts: Sequence[str],
-    chosen: str | None,
-    picked: dict[str, Any] | None,
-    outline: Sequence[Sequence[int]] | None,
-    current: int,
-    neighbours: Sequence[int],
-    own: Sequence[Own],
-    height: int,
-    on_pick: Callable[[dict[str, Any]], None],
-    on_clip: Callable[[str, str, bool], None],
-) -> None:
-    """Mount the map.
+@dataclass(frozen=True)
+class Map:
+    """What the map shows; its fields are what the browser reads.
 
-    Args:
-        points_url, columns_url: where the browser finds what core/analysis/atlas.py and columns.py wrote.
+    Attributes:
+        points, table: where the browser finds what core/analysis/atlas.py and columns.py wrote.
         map: a name of what is drawn, which a test can wait for.
         colour, shape, facts: names of columns.
         chosen: the clips that are chosen, a bit a row in base64; None for all.
         picked: how they were chosen, where by a column: its name and values.
         outline: the lasso in thousandths of the unit square, where it was drawn on this map.
         current, neighbours: rows to ring; -1 for none.
+        height: in pixels.
+    """
+
+    points: str
+    table: str
+    title: str
+    subtitle: str
+    alt: str
+    map: str
+    corpus: str
+    colour: str
+    shape: str
+    facts: Sequence[str]
+    chosen: str | None
+    picked: Mapping[str, Any] | None
+    outline: Sequence[Sequence[int]] | None
+    current: int
+    neighbours: Sequence[int]
+    own: Sequence[Own]
+    height: int
+
+
+def scatter(
+    shown: Map, *, key: str, on_pick: Callable[[dict[str, Any]], None], on_clip: Callable[[str, str, bool], None]
+) -> None:
+    """Mount the map.
+
+    Args:
         on_pick: called with {"kind": "lasso", "corners"}, {"kind": "values", "column", "values"} or {"kind": ""}.
         on_clip: called with corpus, clip, and whether to play it.
     """
@@ -90,7 +97,7 @@ def scatter(
     def pick() -> None:
         said = heard("pick")
         # A lasso round points that another map has taken the place of chose none of these.
-        if said and (said.get("kind") != "lasso" or said.get("on") == points_url):
+        if said and (said.get("kind") != "lasso" or said.get("on") == shown.points):
             on_pick(said)
 
     def clip(name: str, play: bool) -> None:
@@ -100,16 +107,11 @@ def scatter(
 
     _SCATTER(
         key=key,
-        data={
-            "points": points_url, "table": columns_url, "title": title, "subtitle": subtitle, "alt": alt, "map": map,
-            "corpus": corpus, "colour": colour, "shape": shape, "facts": list(facts), "chosen": chosen, "picked": picked,
-            "outline": outline, "current": current, "neighbours": list(neighbours), "own": [asdict(one) for one in own],
-            "height": height, "base": base(),
-        },
+        data=asdict(shown) | {"base": base()},
         on_pick_change=pick,
         on_open_change=lambda: clip("open", True),
         on_choose_change=lambda: clip("choose", False),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ import streamlit as st
 from affectscope.app import services
 from affectscope.app.common import jobs, say, session
 from affectscope.app.common.progress import finished
-from affectscope.app.embeddings import Figure, Near, Own, choices, data, scatter, strip
+from affectscope.app.embeddings import Figure, Map, Near, Own, choices, data, scatter, strip
 from affectscope.app.embeddings import figures as row_of_figures
 from affectscope.app.embeddings.choices import Pick, Side
 from affectscope.app.own import store
 from affectscope.core.analysis import picking
 from affectscope.core.analysis.atlas import Drawing
 from affectscope.core.export.spreadsheet import csv_of
+from affectscope.core.metrics.metrics import METRICS
 from affectscope.core.text import percent
 
 PLAY = "embeddings_play"
@@ -81,10 +82,9 @@ def draw_map(side: Side, wanted: Drawing, picked: Pick, key: str) -> Shown:
     near = [i for i, _ in data.nearest(of, embedding, row, vector, _NEAR)] if row >= 0 or vector is not None else []
     here = picked.kind == "lasso" and (picked.model, picked.embedding, picked.drawing) == (of.model, embedding, drawing)
     by = of.columns[colour].title if colour in of.columns else "nothing"
-    scatter(
-        data.url(of.path(embedding, drawing)),
-        data.url(of.packed),
-        key=key,
+    shown = Map(
+        points=data.url(of.path(embedding, drawing)),
+        table=data.url(of.packed),
         title=f"{of.model}: {embedding}",
         subtitle=f"{drawing.method} of {len(of.ids):,} clips" + (" for now" if job else ""),
         alt=f"Map of {len(of.ids)} clips by {drawing.method}, coloured by {by}. The table below lists the clips.",
@@ -100,9 +100,8 @@ def draw_map(side: Side, wanted: Drawing, picked: Pick, key: str) -> Shown:
         neighbours=near,
         own=_own(side, drawing, drawn),
         height=_HEIGHT,
-        on_pick=lambda said: choices.keep_pick(said, side, drawing),
-        on_clip=keep_clip,
     )
+    scatter(shown, key=key, on_pick=lambda said: choices.keep_pick(said, side, drawing), on_clip=keep_clip)
     return Shown(side, drawing, drawn, st.container(), job, key)
 
 
@@ -226,13 +225,11 @@ def selection(side: Side, picked: Pick, mask: np.ndarray | None, drawing: Drawin
     overall = of.judged
     judged = overall if mask is None else picking.judge(rows)
     made = [Figure("Clips", f"{judged.clips:,}", f"of {overall.clips:,}" if mask is not None else "")]
-    for name, here, everywhere, style in (
-        ("Accuracy", judged.accuracy, overall.accuracy, "%"),
-        ("Macro-F1", judged.macro_f1, overall.macro_f1, "%"),
-        ("Mean absolute error", judged.error, overall.error, ".3f"),
-    ):
-        if here is not None and everywhere is not None:
-            made.append(Figure(name, _said(here, style), f"all: {_said(everywhere, style)}" if mask is not None else ""))
+    for name, here in judged.scores.items():
+        metric, everywhere = METRICS[name], overall.scores.get(name)
+        style = "%" if metric.percent else metric.format
+        if everywhere is not None:
+            made.append(Figure(metric.words, _said(here, style), f"all: {_said(everywhere, style)}" if mask is not None else ""))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         title = "The chosen clips" if mask is not None else "All clips"
         with st.container(width="stretch"):

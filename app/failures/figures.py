@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from affectscope.core.metrics.metrics import METRICS, Metric
 from affectscope.core.text import percent
 
 RIGHT, WRONG, QUIET = "#0072b2", "#d55e00", "#8c8c8c"
@@ -25,11 +26,11 @@ def plain(text: object) -> str:
     return html.escape(str(text), quote=False)
 
 
-def slices_figure(table: pd.DataFrame, measure: str, chosen: tuple[str, str] | None = None) -> go.Figure:
+def slices_figure(table: pd.DataFrame, measure: Metric, chosen: tuple[str, str] | None = None) -> go.Figure:
     """A dot with its interval for every part, under its column's name, the whole as a line; ``customdata``: column, value."""
     whole, rows = table.iloc[0], table.iloc[1:]
     words = [
-        f"{plain(r.column)} {plain(r.value)}: {measure} {r.score:.2f}, {r.count_} clips; 95 %: {r.low:.2f} to {r.high:.2f}"
+        f"{plain(r.column)} {plain(r.value)}: {measure.title} {r.score:.2f}, {r.count_} clips; 95 %: {r.low:.2f} to {r.high:.2f}"
         for r in rows.rename(columns={"count": "count_"}).itertuples()
     ]
     places = list(zip(rows["column"], rows["value"], strict=True))
@@ -57,7 +58,9 @@ def slices_figure(table: pd.DataFrame, measure: str, chosen: tuple[str, str] | N
         tickvals=[-i for i in range(len(ticks))], ticktext=ticks, range=[0.6 - len(ticks), 0.6], automargin=True, showgrid=False,
         zeroline=False, tickfont={"size": 12},
     )  # fmt: skip
-    figure.update_xaxes(title=f"{measure}, 95 % interval", range=None if measure == "CCC" else [-0.02, 1.02], automargin=True)
+    figure.update_xaxes(
+        title=f"{measure.title}, 95 % interval", range=[-0.02, 1.02] if measure.percent else None, automargin=True
+    )
     return figure.update_layout(height=80 + 22 * len(ticks), margin={"l": 8, "r": 8, "t": 30, "b": 8}, dragmode=False)
 
 
@@ -92,7 +95,7 @@ def reliability_figure(bins: pd.DataFrame) -> go.Figure:
         },
     )  # fmt: skip
     figure.update_xaxes(title="Confidence", range=[0, 1], constrain="domain")
-    figure.update_yaxes(title="Accuracy", range=[0, 1.02])
+    figure.update_yaxes(title=METRICS["accuracy"].title, range=[0, 1.02])
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
     return figure.update_layout(height=420, margin={"l": 8, "r": 8, "t": 40, "b": 8}, legend=legend, dragmode=False, bargap=0)
 

@@ -22,6 +22,7 @@ from affectscope.core.export.spreadsheet import csv_of
 from affectscope.core.inference.table import DECISION, PredictionTable
 from affectscope.core.library.cards import strange
 from affectscope.core.metrics.calibration import ECE_TITLE
+from affectscope.core.metrics.metrics import METRICS
 from affectscope.core.text import percent
 from affectscope.core.timeline.lanes import head_title
 
@@ -133,7 +134,7 @@ def _list(title: str, table: pd.DataFrame, looked: Looked, card: object) -> None
 
 
 def _slices(looked: Looked, attribute: str, row: DeltaGenerator) -> None:
-    measure = "CCC" if attribute else "Accuracy"
+    measure = METRICS["ccc" if attribute else "accuracy"]
     table = data.by_part(
         data.key(looked.model), data.columns(looked.model), looked.head, attribute, _modalities(looked.model), looked.survey
     )
@@ -151,10 +152,10 @@ def _slices(looked: Looked, attribute: str, row: DeltaGenerator) -> None:
         st.plotly_chart(
             figures.slices_figure(shown, measure, _pair("failures.slice")), key=key, on_select=lambda: _choose_slice(key),
             selection_mode="points", config=figures.CONFIG,
-            alt=f"{measure} by part of the corpus, lowest for {worst['column']} {worst['value']}",
+            alt=f"{measure.title} by part of the corpus, lowest for {worst['column']} {worst['value']}",
         )  # fmt: skip
     st.dataframe(
-        shown, hide_index=True, alt=f"{measure} by part of the corpus", key="slices-table",
+        shown, hide_index=True, alt=f"{measure.title} by part of the corpus", key="slices-table",
         column_config={name: st.column_config.NumberColumn(format="%.2f") for name in shown.columns[3:] if name != "right"},
     )  # fmt: skip
     st.download_button(

@@ -148,8 +148,7 @@ def models() -> list[str]:
         column_config={
             "Model": st.column_config.TextColumn(pinned=True, width="medium"),
             "Trained on": st.column_config.TextColumn(width="medium"),
-            **{name: st.column_config.NumberColumn(format=form) for name, form in view.FORMATS.items()},
-            **{name: st.column_config.NumberColumn(format="%.3f") for name in table if str(name).endswith(" held out")},
+            **{name: st.column_config.NumberColumn(format=form) for name, form in view.formats().items()},
         },
         alt="All models with their sizes, inputs, training and metrics",
     )

@@ -12,13 +12,11 @@ from affectscope.core.checkpoints.admit import Report
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
 from affectscope.core.library import dropped as library
-from affectscope.core.library.cards import METRICS, Card
-from affectscope.core.metrics.calibration import ECE_TITLE
+from affectscope.core.library.cards import Card
+from affectscope.core.metrics.metrics import METRICS, tabled
 from affectscope.core.text import shown
 from affectscope.core.timeline.lanes import head_title
 
-# Columns of numbers, and how they are written.
-FORMATS = {"Parameters": "localized", "Size (MB)": "%.1f", **dict.fromkeys(("Accuracy", "Macro F1", "CCC", "MAE"), "%.3f")}
 _HELD = " held out"
 _MOST_PROBLEMS = 100
 _REMARKS = 8
@@ -28,6 +26,13 @@ def comparison(names: Iterable[str], loaded: Mapping[str, bool]) -> pd.DataFrame
     """One row a model; a column that no model has anything for is left out."""
     table = pd.DataFrame([_row(name, loaded.get(name, False)) for name in names])
     return table.loc[:, [c for c in table if table[c].notna().any() and (table[c].astype(str) != "").any()]]
+
+
+def formats() -> dict[str, str]:
+    """How the columns of numbers in ``comparison`` are written."""
+    scores = {metric.title: f"%{metric.format}" for metric in METRICS.values() if metric.compared}
+    held = {title + _HELD: form for title, form in scores.items()}
+    return {"Parameters": "localized", "Size (MB)": "%.1f", **scores, **held}
 
 
 def _row(name: str, loaded: bool) -> dict[str, object]:
@@ -42,8 +47,8 @@ def _row(name: str, loaded: bool) -> dict[str, object]:
         "System": card.spec.system,
         "Parameters": card.parameters or None,
         "Predictions": _answers(card),
-        **{METRICS[metric]: decision.get(metric) for metric in ("accuracy", "macro_f1", "ccc", "mae")},
-        **{METRICS[metric] + _HELD: held.get(metric) for metric in ("accuracy", "macro_f1", "ccc", "mae")},
+        **{metric.title: decision.get(key) for key, metric in METRICS.items() if metric.compared},
+        **{metric.title + _HELD: held.get(key) for key, metric in METRICS.items() if metric.compared},
         "Inputs": ", ".join(f"{m} {dim}" for m, dim in card.spec.inputs.items()),
         "Trained on": training.get("Corpus", ""),
         "Imported from": card.imported.get("Table", ""),
@@ -111,13 +116,13 @@ def _input(card: Card, modality: str) -> str:
 
 def metrics_section(title: str, by_head: Mapping[str, Mapping[str, float]]) -> Section:
     """A table: a row a head, a column for each metric that any of them has."""
-    names = [metric for metric in METRICS if any(metric in values for values in by_head.values())]
+    columns = tabled(by_head.values())
     rows = [
-        [head_title(head), *(f"{values[n]:.3f}" if n in values else "" for n in names)]
+        [head_title(head), *(metric.written(values.get(name)) for name, metric in columns.items())]
         for head, values in sorted(by_head.items(), key=lambda pair: pair[0] != "decision")
     ]
-    note = f"{ECE_TITLE} of the answer's confidence" if "ece" in names else ""
-    return Section(title, columns=["", *(METRICS[name] for name in names)], table=rows, note=note)
+    note = "; ".join(metric.note for metric in columns.values() if metric.note)
+    return Section(title, columns=["", *(metric.title for metric in columns.values())], table=rows, note=note)
 
 
 def refusal(called: str, report: Report) -> Sheet:

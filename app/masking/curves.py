@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 import streamlit as st
 
@@ -12,11 +14,11 @@ from affectscope.app.common.progress import finished
 from affectscope.app.masking import data, figure
 from affectscope.core.errors import UserError
 from affectscope.core.export.spreadsheet import csv_of
+from affectscope.core.metrics.metrics import named
+from affectscope.core.models.base import Task
 from affectscope.core.training.robustness import Curves, curve, levels
 
 _MODELS = "masking.models"
-_CLASSES = {"micro_f1": "Micro-F1 (accuracy)", "macro_f1": "Macro-F1", "uar": "Unweighted recall", "ece": "Calibration error"}
-_METRICS = {"classification": _CLASSES, "regression": {"ccc": "CCC", "mae": "Mean absolute error"}}
 _PATTERNS = {"random": "random frames", "burst": "random bursts of ten", "tail": "from the end"}
 _DRAWS = {str(n): str(n) for n in (1, 3, 5, 10, 20)}
 _PICTURES = {"png": "PNG", "svg": "SVG"}
@@ -68,10 +70,15 @@ def _models(model: str) -> list[str]:
 
 
 def _metric(names: list[str]) -> tuple[str, str]:
-    tasks = dict.fromkeys(data.spec(name).task for name in names) or {"classification": None}
-    offered = {metric: title for task in tasks for metric, title in _METRICS[task].items()}
+    tasks: list[Task] = [data.spec(name).task for name in names]
+    offered = measures(dict.fromkeys(tasks or ["classification"]))
     metric = pick("Measure", "masking.metric", offered)
     return metric, offered[metric]
+
+
+def measures(tasks: Iterable[Task]) -> dict[str, str]:
+    """Name and title of what curves can be drawn of."""
+    return {name: metric.words for task in tasks for name, metric in named(task).items() if metric.drawn}
 
 
 def _measure(missing: list[str], asked: Curves, clips: int) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -38,12 +38,10 @@ def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Judgement:
-    """How the model does on some clips; None where it cannot be said."""
+    """How the model does on some clips: metric of ``core.metrics`` -> value, those that can be said."""
 
     clips: int
-    accuracy: float | None = None
-    macro_f1: float | None = None
-    error: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 def judge(table: pd.DataFrame) -> Judgement:
@@ -58,9 +56,9 @@ def judge(table: pd.DataFrame) -> Judgement:
             codes = pd.factorize(pd.concat([known["label"], known["predicted"]]).astype(str))[0]
             true, said = np.split(codes, 2)
             f1 = float(f1_score(true, said, average="macro", zero_division=0))
-            return Judgement(len(table), float(accuracy_score(true, said)), f1)
+            return Judgement(len(table), {"accuracy": float(accuracy_score(true, said)), "macro_f1": f1})
     if "error" in table and table["error"].notna().any():
-        return Judgement(len(table), error=float(table["error"].mean()))
+        return Judgement(len(table), {"mae": float(table["error"].mean())})
     return Judgement(len(table))
 
 

@@ -58,7 +58,7 @@ def try_out(model: AVModel, name: str, normalised: Callable[[str, Tensor], Tenso
         inputs[modality] = normalised(modality, values)
     try:
         with torch.inference_mode():
-            output = model(Batch.of(**inputs))
+            output = model(Batch.of(present=None, **inputs))
             answers = [output.predictions[head] for head in model.spec.heads]
             shapes = {tuple(answer.shape[:: answer.ndim - 1]) for answer in answers}
             finite = all(bool(answer.isfinite().all()) for answer in answers) and bool(model.decide(output).isfinite().all())

@@ -105,7 +105,7 @@ def train(
     """
     from affectscope.core.library.cards import held_out
     from affectscope.core.training.background import noting
-    from affectscope.core.training.recipes import recipe
+    from affectscope.core.training.recipes import Recipe, recipe
     from affectscope.core.training.run import train_checkpoint
 
     own = recipe(system, preset)
@@ -117,7 +117,7 @@ def train(
     config = replace(own.config, seed=seed, **{name: value for name, value in given.items() if value is not None})
     with progress_bar() as report:
         report = noting(progress, report) if progress else report
-        card = train_checkpoint(system, preset, corpus, regime or own.regime, config, out, workers, report, resume, store)
+        card = train_checkpoint(system, preset, corpus, Recipe(regime or own.regime, config), out, workers, report, resume, store)
     if card is None:
         return
     regret(card["unreadable"])

@@ -8,7 +8,7 @@ paper printed. Format, TOML:
                               of the first seed)
     test                      none, matched, two-tailed, fisher-z: the paper's test of significance
     against                   the row that is tested against every other
-    better                    "higher" (default) or "lower"
+    better                    "higher" (default) or "lower", of what ``core.metrics`` does not know
     note                      one sentence, where our setting departs from the paper's
     published                 rows that the paper's table has and this one has not
 

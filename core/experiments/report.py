@@ -19,6 +19,7 @@ from affectscope.core.evaluation.significance import Significance, fisher_z, mat
 from affectscope.core.experiments.cells import Measured
 from affectscope.core.experiments.plan import Column, Experiment, Printed, Row
 from affectscope.core.export.spreadsheet import csv_of
+from affectscope.core.metrics.metrics import METRICS
 
 TESTS = {
     "matched": "one-tailed matched-pair t-test",
@@ -57,7 +58,8 @@ class Filled:
         ours, theirs = self.values.get((other.against, column.name)), self.values.get((other.name, column.name))
         if one.test == "none" or other.name == other.against or ours is None or theirs is None:
             return None
-        sign = -1 if one.better == "lower" else 1
+        known = METRICS.get(column.metric)
+        sign = -1 if (known.better if known else one.better) == "lower" else 1
         try:
             if one.test == "matched":
                 return matched_pairs([sign * v for v in ours], [sign * v for v in theirs])

@@ -193,52 +193,153 @@ def _affect(arrays: Arrays, _: Any) -> Stream:
     return affect_windows(stream)
 
 
-def _add(*args: Any, **more: Any) -> None:
-    one = FeatureSet(*args, **more)
-    FEATURE_SETS.register(one.name)(one)
-
-
-_add("llds", "audio", 130, 100, "sound", "65 LLDs and deltas of ComParE 2016, 20 ms every 10 ms: the demo models'",
-     lambda a, _: opensmile.extract_llds(sound_of(a)))  # fmt: skip
-_add("llds-32-16", "audio", 130, 62.5, "sound", "000 (4.2.2), 002 (4.1.2): 65 LLDs and deltas, 32 ms every 16 ms",
-     lambda a, _: opensmile.extract_windows(sound_of(a), 0.032, 0.016))  # fmt: skip
-_add("llds-25-10", "audio", 65, 100, "sound", "003 (4.2.2): 65 LLDs, 25 ms every 10 ms",
-     lambda a, _: opensmile.extract_windows(sound_of(a), 0.025, 0.010, opensmile.DESCRIPTORS))  # fmt: skip
-_add(
-    "llds-25-10-2s",
-    "audio",
-    AFFECT_DIM,
-    30.3,
-    "sound",
-    "003 (4.3): the 65 LLDs of two seconds side by side, 30 a second",
-    _affect,
-)
-_add("spectrogram-256", "audio", 256, 100, "sound", "004 (4.2): log-spectrograms, 32 ms every 10 ms",
-     lambda a, _: spectrogram.log_spectrogram(sound_of(a), 256))  # fmt: skip
-_add("spectrogram-64", "audio", 64, 100, "sound", "the same, averaged to 64 frequencies: the demo models'",
-     lambda a, _: spectrogram.log_spectrogram(sound_of(a), 64))  # fmt: skip
-_add("wav2vec2", "audio", 1024, 50, "sound", "001 (IV-B): wav2vec2-large-robust, last layer", _wav2vec2,
-     weights=_WAV2VEC2, network=(networks.Wav2Vec2, {}))  # fmt: skip
-_add("face-maps", "visual", MiniXception.dim, 30, "grey-64", "mini-XCEPTION on FER2013: the demo models'",
-     lambda a, _: _faces(a, encode_faces, "grey-64", MiniXception.dim))  # fmt: skip
-_add("vgg-face", "visual", 4096, 30, "rgb-224", "002 (4.1.1), 003 (4.3): VGG-Face fc6",
-     lambda a, e: _faces(a, e, "rgb-224", e.dim), weights=_VGG_FACE, network=(networks.VggFace, {}))  # fmt: skip
-_add("vgg-face-unit", "visual", 4096, 30, "rgb-224", "000 (4.2.1): VGG-Face fc6, fine-tuned on pixels in -1..1",
-     lambda a, e: _faces(a, e, "rgb-224", e.dim), weights=_VGG_FACE_UNIT, network=(networks.VggFace, {"unit": True}))  # fmt: skip
-_add("efficientnet-b2", "visual", 1408, 30, "rgb-224", "001 (IV-B): EfficientNet-B2 before its classifier",
-     lambda a, e: _faces(a, e, "rgb-224", e.dim), weights=_EFFICIENTNET, network=(networks.EfficientNetB2, {}))  # fmt: skip
-_add("faces-48", "visual", 48 * 48, 30, "grey-64", "grey faces: the demo models'", lambda a, _: _small(a, 48), pixels=True)
-_add(
-    "faces-96",
-    "visual",
-    96 * 96 * 3,
-    30,
-    "rgb-96",
-    "003 (4.2.1): faces, 96x96 RGB",
-    lambda a, _: _pixels(a, "rgb-96"),
-    pixels=True,
-)
-_add("faces-224", "visual", 224 * 224 * 3, 30, "rgb-224", "000, 001, 002: faces, 224x224 RGB",
-     lambda a, _: _pixels(a, "rgb-224"), pixels=True)  # fmt: skip
-_add("snippets-224", "visual", 224 * 224 * 3, 32, "rgb-224", "004 (4.2): six snippets of 16 faces, 224x224 RGB",
-     lambda a, _: _snippets(a), pixels=True)  # fmt: skip
+for _one in (
+    FeatureSet(
+        name="llds",
+        modality="audio",
+        dim=130,
+        rate=100,
+        needs="sound",
+        source="65 LLDs and deltas of ComParE 2016, 20 ms every 10 ms: the demo models'",
+        encode=lambda given, _: opensmile.extract_llds(sound_of(given)),
+    ),
+    FeatureSet(
+        name="llds-32-16",
+        modality="audio",
+        dim=130,
+        rate=62.5,
+        needs="sound",
+        source="000 (4.2.2), 002 (4.1.2): 65 LLDs and deltas, 32 ms every 16 ms",
+        encode=lambda given, _: opensmile.extract_windows(sound_of(given), 0.032, 0.016),
+    ),
+    FeatureSet(
+        name="llds-25-10",
+        modality="audio",
+        dim=65,
+        rate=100,
+        needs="sound",
+        source="003 (4.2.2): 65 LLDs, 25 ms every 10 ms",
+        encode=lambda given, _: opensmile.extract_windows(sound_of(given), 0.025, 0.010, opensmile.DESCRIPTORS),
+    ),
+    FeatureSet(
+        name="llds-25-10-2s",
+        modality="audio",
+        dim=AFFECT_DIM,
+        rate=30.3,
+        needs="sound",
+        source="003 (4.3): the 65 LLDs of two seconds side by side, 30 a second",
+        encode=_affect,
+    ),
+    FeatureSet(
+        name="spectrogram-256",
+        modality="audio",
+        dim=256,
+        rate=100,
+        needs="sound",
+        source="004 (4.2): log-spectrograms, 32 ms every 10 ms",
+        encode=lambda given, _: spectrogram.log_spectrogram(sound_of(given), 256),
+    ),
+    FeatureSet(
+        name="spectrogram-64",
+        modality="audio",
+        dim=64,
+        rate=100,
+        needs="sound",
+        source="the same, averaged to 64 frequencies: the demo models'",
+        encode=lambda given, _: spectrogram.log_spectrogram(sound_of(given), 64),
+    ),
+    FeatureSet(
+        name="wav2vec2",
+        modality="audio",
+        dim=1024,
+        rate=50,
+        needs="sound",
+        source="001 (IV-B): wav2vec2-large-robust, last layer",
+        encode=_wav2vec2,
+        weights=_WAV2VEC2,
+        network=(networks.Wav2Vec2, {}),
+    ),
+    FeatureSet(
+        name="face-maps",
+        modality="visual",
+        dim=MiniXception.dim,
+        rate=30,
+        needs="grey-64",
+        source="mini-XCEPTION on FER2013: the demo models'",
+        encode=lambda given, _: _faces(given, encode_faces, "grey-64", MiniXception.dim),
+    ),
+    FeatureSet(
+        name="vgg-face",
+        modality="visual",
+        dim=4096,
+        rate=30,
+        needs="rgb-224",
+        source="002 (4.1.1), 003 (4.3): VGG-Face fc6",
+        encode=lambda given, encoder: _faces(given, encoder, "rgb-224", encoder.dim),
+        weights=_VGG_FACE,
+        network=(networks.VggFace, {}),
+    ),
+    FeatureSet(
+        name="vgg-face-unit",
+        modality="visual",
+        dim=4096,
+        rate=30,
+        needs="rgb-224",
+        source="000 (4.2.1): VGG-Face fc6, fine-tuned on pixels in -1..1",
+        encode=lambda given, encoder: _faces(given, encoder, "rgb-224", encoder.dim),
+        weights=_VGG_FACE_UNIT,
+        network=(networks.VggFace, {"unit": True}),
+    ),
+    FeatureSet(
+        name="efficientnet-b2",
+        modality="visual",
+        dim=1408,
+        rate=30,
+        needs="rgb-224",
+        source="001 (IV-B): EfficientNet-B2 before its classifier",
+        encode=lambda given, encoder: _faces(given, encoder, "rgb-224", encoder.dim),
+        weights=_EFFICIENTNET,
+        network=(networks.EfficientNetB2, {}),
+    ),
+    FeatureSet(
+        name="faces-48",
+        modality="visual",
+        dim=48 * 48,
+        rate=30,
+        needs="grey-64",
+        source="grey faces: the demo models'",
+        encode=lambda given, _: _small(given, 48),
+        pixels=True,
+    ),
+    FeatureSet(
+        name="faces-96",
+        modality="visual",
+        dim=96 * 96 * 3,
+        rate=30,
+        needs="rgb-96",
+        source="003 (4.2.1): faces, 96x96 RGB",
+        encode=lambda given, _: _pixels(given, "rgb-96"),
+        pixels=True,
+    ),
+    FeatureSet(
+        name="faces-224",
+        modality="visual",
+        dim=224 * 224 * 3,
+        rate=30,
+        needs="rgb-224",
+        source="000, 001, 002: faces, 224x224 RGB",
+        encode=lambda given, _: _pixels(given, "rgb-224"),
+        pixels=True,
+    ),
+    FeatureSet(
+        name="snippets-224",
+        modality="visual",
+        dim=224 * 224 * 3,
+        rate=32,
+        needs="rgb-224",
+        source="004 (4.2): six snippets of 16 faces, 224x224 RGB",
+        encode=lambda given, _: _snippets(given),
+        pixels=True,
+    ),
+):
+    FEATURE_SETS.register(_one.name)(_one)

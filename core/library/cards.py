@@ -16,13 +16,11 @@ from affectscope.core.analyzer import incompatible_features
 from affectscope.core.checkpoints.saved import peek
 from affectscope.core.corpora import Corpus
 from affectscope.core.inference.table import PredictionTable
-from affectscope.core.metrics.metrics import classification_metrics, regression_metrics
+from affectscope.core.metrics.metrics import classification_metrics, regression_metrics, tabled
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.models.catalogue import count
 from affectscope.core.text import shown
 
-# Metrics that a table has room for, with their titles.
-METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "uar": "UAR", "ece": "ECE", "ccc": "CCC", "mae": "MAE"}
 _LONGEST = 200
 _MOST_SENTENCES = 20
 
@@ -35,7 +33,7 @@ class Card:
         parameters: counted, whatever the card says.
         config: the sizes, field -> value.
         training: what training wrote down, title -> text.
-        metrics: head -> metric of ``METRICS`` -> value, on the clips that training held out.
+        metrics: head -> metric that tables have -> value, on the clips that training held out.
         synthetic: trained on rendered faces.
         layout: the public layout that it came in; empty for our own.
         incompatible: one sentence where clips are not read into what the model takes; empty where it can be asked.
@@ -165,7 +163,9 @@ def _sentences(found: Any) -> tuple[str, ...]:
 
 def _known(values: Mapping[str, Any]) -> dict[str, float]:
     return {
-        name: float(values[name]) for name in METRICS if isinstance(values.get(name), int | float) and math.isfinite(values[name])
+        name: float(values[name])
+        for name in tabled([values])
+        if isinstance(values[name], int | float) and math.isfinite(values[name])
     }
 
 

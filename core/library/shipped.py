@@ -8,11 +8,9 @@ from typing import Any
 
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.metrics.calibration import BINS
+from affectscope.core.metrics.metrics import MAIN, tabled
 
-# What a table of many checkpoints shows of each: for classes, and for attributes.
-_SCORES = ("accuracy", "macro_f1", "uar", "ece", "ccc_arousal", "ccc_valence", "mae")
 _WITHOUT = {"audio": "without sound", "visual": "without picture"}
-_MAIN = {"classification": "macro_f1", "regression": "ccc"}
 
 
 def rows(paths: Mapping[str, Path]) -> list[dict[str, Any]]:
@@ -21,7 +19,7 @@ def rows(paths: Mapping[str, Path]) -> list[dict[str, Any]]:
 
 
 def _row(name: str, path: Path, card: Mapping[str, Any]) -> dict[str, Any]:
-    score = _MAIN[card.get("task", "classification")]
+    score = MAIN[card.get("task", "classification")]
 
     def of(metrics: Mapping[str, Any]) -> float:
         return float(metrics.get("decision", {}).get(score, float("nan")))
@@ -71,7 +69,11 @@ def _card(card: Mapping[str, Any]) -> list[str]:
         "made": f"{card.get('date')}, commit {card.get('commit')}",
     }
     metrics = card.get("metrics", {})
-    shown = [score for score in _SCORES if any(score in values for values in metrics.values())]
+    shown = [
+        score
+        for name, metric in tabled(metrics.values()).items()
+        for score in ([f"{name}_{label}" for label in card.get("labels", [])] if metric.by_attribute else [name])
+    ]
     lines = [f"- **{name}**: {value}" for name, value in facts.items() if value]
     lines += ["", "| head | " + " | ".join(shown) + " |", "|---|" + "---:|" * len(shown)]
     for head, values in metrics.items():

@@ -1,27 +1,142 @@
-"""How good a model is: by head, and by the modalities that clips have."""
+"""How good a model is: by head, and by the modalities that clips have.
+
+``METRICS`` is the one home of every metric: what it is called, how it is counted and written, which way is better, and where it
+is shown. A new one is an entry there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
+from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from affectscope.core.metrics.answers import Predictions, collect
-from affectscope.core.metrics.calibration import calibration_error
-from affectscope.core.models.base import AVModel
+from affectscope.core.metrics.calibration import ECE_TITLE, calibration_error
+from affectscope.core.models.base import AVModel, Task
 from affectscope.core.streams import Batch
 
 Metrics = dict[str, object]
 
 
-def classification_metrics(logits: Tensor, target: Tensor) -> Metrics:
-    """Accuracy, micro- and macro-F1, unweighted average recall, ECE and confusion.
+@dataclass(frozen=True)
+class Answered:
+    """Rows of one head beside what is true.
 
-    Micro-F1 is accuracy where a clip has one label; both names are here because papers use both. Macro-F1 is the mean over the
-    classes that occur among targets or answers, unweighted recall over those among targets: a class that a split happens not to
-    hold neither helps nor hurts.
+    Attributes:
+        values: [R, C] logits, or [R] values of one attribute.
+        target: [R] class indices, or [R] values.
+        recall, f1: [classes] of those that occur among targets or answers; empty for attributes.
+        occurs: [classes] bool, which of these occur among targets.
+    """
+
+    values: Tensor
+    target: Tensor
+    recall: np.ndarray = field(default_factory=lambda: np.empty(0))
+    f1: np.ndarray = field(default_factory=lambda: np.empty(0))
+    occurs: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
+
+    @property
+    def right(self) -> float:
+        """Share of the rows that are answered with their class."""
+        return float((self.values.argmax(1).numpy() == self.target.numpy()).mean())
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number that says how good answers are.
+
+    Attributes:
+        title: at the head of a column; long: where there is room for words.
+        task: of the models that it measures.
+        count: what it is of ``Answered``; of attributes it is counted for each, and their mean is taken.
+        format: of the number in a table, and ``percent`` whether running text says it in percent.
+        better: which way is.
+        note: a sentence's part that a table of it needs.
+        tabled: whether tables of a model's metrics have it; ``compared`` those of many models, where room is scarce.
+        drawn: whether a curve over missing frames can be drawn of it.
+        by_attribute: whether papers give it for each attribute, not for their mean.
+    """
+
+    title: str
+    task: Task
+    count: Callable[[Answered], float]
+    long: str = ""
+    format: str = ".3f"
+    percent: bool = False
+    better: Literal["higher", "lower"] = "higher"
+    note: str = ""
+    tabled: bool = True
+    compared: bool = False
+    drawn: bool = True
+    by_attribute: bool = False
+
+    def written(self, value: float | None) -> str:
+        """The number as tables have it; empty where there is none."""
+        return "" if value is None else format(value, self.format)
+
+    @property
+    def words(self) -> str:
+        return self.long or self.title
+
+
+def concordance(values: Tensor, target: Tensor) -> float:
+    """Lin's concordance correlation of [N] and [N]; 0 where either never changes, or there is only one."""
+    # Here and below, as in ``calibration``: late, because torchmetrics takes seconds to import.
+    from torchmetrics.functional.regression import concordance_corrcoef
+
+    values, target = values.double(), target.double()
+    if len(values) < 2 or bool((values == values[0]).all()) or bool((target == target[0]).all()):
+        return 0.0
+    return float(concordance_corrcoef(values, target))
+
+
+def _absolute_error(values: Tensor, target: Tensor) -> float:
+    from torchmetrics.functional.regression import mean_absolute_error
+
+    return float(mean_absolute_error(values.double(), target.double()))
+
+
+# By the name that results, cards and files know it by; tables have them in this order. Micro-F1 is accuracy where a clip has one
+# label; both names are here because papers use both, and no place shows both.
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric("Accuracy", "classification", lambda a: a.right, percent=True, compared=True, drawn=False),
+    "micro_f1": Metric("Micro-F1", "classification", lambda a: a.right, "Micro-F1 (accuracy)", percent=True, tabled=False),
+    "macro_f1": Metric("Macro-F1", "classification", lambda a: float(a.f1.mean()), percent=True, compared=True),
+    "uar": Metric("UAR", "classification", lambda a: float(a.recall[a.occurs].mean()), "Unweighted recall", percent=True),
+    "ece": Metric(
+        "ECE", "classification", lambda a: calibration_error(a.values, a.target), "Calibration error", better="lower",
+        note=f"{ECE_TITLE} of the answer's confidence",
+    ),
+    "ccc": Metric("CCC", "regression", lambda a: concordance(a.values, a.target), compared=True, by_attribute=True),
+    "mae": Metric(
+        "MAE", "regression", lambda a: _absolute_error(a.values, a.target), "Mean absolute error", better="lower", compared=True
+    ),
+}  # fmt: skip
+MAIN: Mapping[Task, str] = {"classification": "macro_f1", "regression": "ccc"}
+"""The one score of a model, where there is room for one."""
+
+
+def named(task: Task) -> dict[str, Metric]:
+    """The metrics of models of that kind."""
+    return {name: metric for name, metric in METRICS.items() if metric.task == task}
+
+
+def tabled(heads: Iterable[Mapping[str, object]]) -> dict[str, Metric]:
+    """The columns of a table of metrics: those that any of its heads has."""
+    rows = list(heads)
+    return {name: metric for name, metric in METRICS.items() if metric.tabled and any(name in row for row in rows)}
+
+
+def classification_metrics(logits: Tensor, target: Tensor) -> Metrics:
+    """The metrics of classes, and the confusion.
+
+    Macro-F1 is the mean over the classes that occur among targets or answers, unweighted recall over those among targets: a class
+    that a split happens not to hold neither helps nor hurts.
 
     Args:
         logits: [N, C]; target: [N].
@@ -29,51 +144,36 @@ def classification_metrics(logits: Tensor, target: Tensor) -> Metrics:
     # Its import takes seconds, and cards know these functions without calling them.
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-    classes = logits.shape[1]
     predicted, true = logits.argmax(1).numpy(), target.numpy()
-    right = float((predicted == true).mean())
     _, recall, f1, support = precision_recall_fscore_support(true, predicted, zero_division=0)
+    answered = Answered(logits, target, recall, f1, support > 0)
     return {
         "clips": len(true),
-        "accuracy": right,
-        "micro_f1": right,
-        "macro_f1": float(f1.mean()),
-        "uar": float(recall[support > 0].mean()),
-        "ece": calibration_error(logits, target),
-        "confusion": confusion_matrix(true, predicted, labels=range(classes)).tolist(),
+        **{name: metric.count(answered) for name, metric in named("classification").items()},
+        "confusion": confusion_matrix(true, predicted, labels=range(logits.shape[1])).tolist(),
     }
 
 
 def regression_metrics(values: Tensor, target: Tensor, names: Sequence[str]) -> Metrics:
-    """CCC (001, Eq. 3; 003, Eq. 2) and mean absolute error (001, Eq. 4): their mean over attributes, and each attribute's.
+    """The metrics of attributes, CCC (001, Eq. 3; 003, Eq. 2) and mean absolute error (001, Eq. 4) among them: their mean over
+    attributes, and each attribute's.
 
     Args:
         values: [R, attributes]; target: the same, NaN where nobody labelled. A row is a clip, or a frame of any clip: the CCC
             of answers by frame is that of all frames together, as Aff-Wild2's published figures are.
         names: of the attributes. One that nobody labelled in any row is left out.
     """
-    # Here and below, as in ``calibration``: late, because torchmetrics takes seconds to import.
-    from torchmetrics.functional.regression import mean_absolute_error
-
-    ccc, mae = {}, {}
-    for i, name in enumerate(names):
-        said = target[:, i].isfinite()
-        if not said.any():
-            continue
-        ccc[name] = concordance(values[said, i], target[said, i])
-        mae[name] = float(mean_absolute_error(values[said, i].double(), target[said, i].double()))
-    own = {f"{kind}_{name}": value for kind, by_name in (("ccc", ccc), ("mae", mae)) for name, value in by_name.items()}
-    return {"ccc": sum(ccc.values()) / len(ccc), "mae": sum(mae.values()) / len(mae), **own}
-
-
-def concordance(values: Tensor, target: Tensor) -> float:
-    """Lin's concordance correlation of [N] and [N]; 0 where either never changes, or there is only one."""
-    from torchmetrics.functional.regression import concordance_corrcoef
-
-    values, target = values.double(), target.double()
-    if len(values) < 2 or bool((values == values[0]).all()) or bool((target == target[0]).all()):
-        return 0.0
-    return float(concordance_corrcoef(values, target))
+    labelled = target.isfinite()
+    rows = {
+        name: Answered(values[labelled[:, i], i], target[labelled[:, i], i])
+        for i, name in enumerate(names)
+        if bool(labelled[:, i].any())
+    }
+    each = {
+        kind: {name: metric.count(answered) for name, answered in rows.items()} for kind, metric in named("regression").items()
+    }
+    own = {f"{kind}_{name}": value for kind, by_name in each.items() for name, value in by_name.items()}
+    return {**{kind: sum(by_name.values()) / len(by_name) for kind, by_name in each.items()}, **own}
 
 
 def by_head(answers: Predictions) -> dict[str, Metrics]:
@@ -104,7 +204,7 @@ def _of_head(answers: Predictions, head: str) -> Metrics:
         counted = classification_metrics(answers.predictions[head], answers.target)
     else:
         counted = regression_metrics(answers.predictions[head], answers.target, answers.spec.labels)
-    size = {"clips": len(answers.clip.unique())} | ({"frames": len(answers.clip)} if answers.spec.clock else {})
+    size = {"clips": int((answers.clip.bincount() > 0).sum())} | ({"frames": len(answers.clip)} if answers.spec.clock else {})
     return size | {k: v for k, v in counted.items() if k not in size}
 
 

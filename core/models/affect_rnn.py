@@ -130,7 +130,7 @@ class AffectRNN(AVModel):
     def _gru(self, inputs: int) -> nn.GRU:
         return nn.GRU(inputs, self.config.width, self.config.layers, batch_first=True)
 
-    def _states(self, gru: nn.GRU, x: Tensor, present: Tensor) -> Tensor:
+    def _states(self, gru: nn.Module, x: Tensor, present: Tensor) -> Tensor:
         """What the layer holds after each frame [B, T, width]: a skipped frame leaves it as it was."""
         return held(run_present(gru, x, present), present, x.new_zeros(self.config.width))
 

@@ -71,6 +71,7 @@ from affectscope.core.streams import Batch
 
 AUX_REPEATS = {"paper": 1, "code": 3}
 MODALITIES = ("audio", "visual")
+OTHER = {"audio": "visual", "visual": "audio"}
 
 
 @dataclass(frozen=True)
@@ -152,65 +153,60 @@ class AuxFormer(AVModel):
         }
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
+        """The papers' algorithm, section by section; ``_Frames`` knows how the same comes of less work."""
         batch = batch.completed(self.spec.inputs)
         maps: list[AttentionMap] = []
-        x, present, asks, clips = {}, {}, {}, {}
         embeddings: dict[str, Tensor] = {}
-        # Frames that nobody reads are left out where nobody sees it: maps have a row and a column for each frame, the public code
-        # knows no absence, and in training a seed stands for as many random numbers as there are frames.
+        logits: dict[str, Tensor] = {}
+        tokens: dict[str, Tensor] = {}
+        # Where nobody sees it: maps have a row and a column for each frame, the public code knows no absence, and in training a
+        # seed stands for as many random numbers as there are frames.
         lean = not (attention or self.training or self.config.variant == "code")
-        size = len(batch)
-        for m in MODALITIES:
-            rows = merged(batch.values[m], batch.present[m]) if lean else (batch.values[m], batch.present[m])
-            x[m], present[m], asks[m] = self._embedded(m, *rows)
-            if lean:
-                if len(x[m]) < len(asks[m]):
-                    clips[m] = x[m], asks[m]
-                asks[m], present[m], x[m] = packed(asks[m], present[m], x[m].expand(len(asks[m]), -1, -1))
-
-        def encode(
-            kind: str,
-            m: str,
-            query: Tensor,
-            other: str | None,
-            keys: Tensor,
-            only: Tensor | None = None,
-            states: list[Tensor] | None = None,
-        ) -> Tensor:
-            key = x[other].expand(len(query), -1, -1) if other else None
-            h, weights = getattr(self, kind)[m](query, key, keys, attention, states, only)
-            seen = present[other or m]
-            maps.extend(AttentionMap(f"{kind}.{m}", m, other or m, i, self._of_frames(w, seen)) for i, w in enumerate(weights))
-            return self._encoder_dropout(h)
-
-        tokens = {}
-        for m, other in (("audio", "visual"), ("visual", "audio")):
-            query, asking = x[m].expand(size, -1, -1), asks[m].expand(size, -1)
-            if m in clips and len(present[other]) == 1:
-                # Here no frame sees its neighbours: frames of one clip that look at the same are answered once.
-                query, asking = clips[m]
+        # 3.1: both modalities at one width, with positions.
+        frames = {m: self._frames(batch.values[m], batch.present[m], m, lean) for m in MODALITIES}
+        for m, other in OTHER.items():
+            # 3.2: the frames of each modality query those of the other.
+            query, asks = frames[m].queries(frames[other])
             states: list[Tensor] = []
-            h = encode("cross", m, query, other, present[other], states=states)
-            embeddings |= {f"cross layer {i + 1} {m}": mean_present(state, asking) for i, state in enumerate(states)}
-            if len(h) < size:
-                asking, h = packed(asking, h.expand(size, -1, -1))
+            key, present = frames[other].keys(len(query)), frames[other].present
+            h, weights = self.cross[m](query, key, present, attention, states)
+            h = self._encoder_dropout(h)
+            maps += self._maps("cross", m, other, weights, present)
+            embeddings |= {f"cross layer {i + 1} {m}": mean_present(state, asks) for i, state in enumerate(states)}
+            h, asks = frames[m].rows(h, asks)
+            # 3.3: what came out looks at itself.
+            only = self._only(asks) if lean and self.config.refine == "scaled" else None
             if self.config.refine == "scaled":
-                only = self._only(asking) if lean else None
-                tokens[m] = self._token(encode("fused", m, h, None, asking, only), asking, only)
-            elif self.config.refine == "none":
-                tokens[m] = self._token(h, asking)
-            else:
-                tokens[m] = self._token(run_present(self.fused[m], h, asking), asking)
-        logits = {}
+                h, weights = self.fused[m](h, None, asks, attention, None, only)
+                h = self._encoder_dropout(h)
+                maps += self._maps("fused", m, m, weights, frames[m].present)
+            elif self.config.refine != "none":
+                h = run_present(self.fused[m], h, asks)
+            tokens[m] = self._token(h, asks, only)
+        # 3.4: one time-step of both is classified.
         logits["av"], embeddings["fused"] = self.main(torch.cat([tokens["audio"], tokens["visual"]], 1))
+        # 3.5: each modality alone; both share the classifier.
         for m in MODALITIES if self.config.auxiliary else ():
-            only = self._only(asks[m]) if lean else None
-            h = encode("auxiliary", m, x[m], None, present[m], only)
+            x, present, asks = frames[m].x, frames[m].present, frames[m].asks
+            only = self._only(asks) if lean else None
+            h, weights = self.auxiliary[m](x, None, present, attention, None, only)
+            h = self._encoder_dropout(h)
+            maps += self._maps("auxiliary", m, m, weights, present)
             for _ in range(AUX_REPEATS[self.config.variant] - 1):
-                h = self._encoder_dropout(self.auxiliary[m](h, None, present[m])[0])
-            logits[m], embeddings[m] = (one.expand(size, -1) for one in self.aux(self._token(h, asks[m], only)))
+                h = self._encoder_dropout(self.auxiliary[m](h, None, present)[0])
+            logits[m], embeddings[m] = (one.expand(len(batch), -1) for one in self.aux(self._token(h, asks, only)))
+        # 3.6: the answer is their mean, see ``AVModel.decide``.
         predictions, evidence = self.answers(logits, batch)
         return ModelOutput(predictions, evidence, embeddings, tuple(maps))
+
+    def _frames(self, values: Tensor, present: Tensor, modality: str, lean: bool) -> _Frames:
+        """A modality as the encoders see it; lean: without the frames that nobody reads."""
+        if not lean:
+            return _Frames(*self._embedded(modality, values, present), len(values))
+        x, there, asks = self._embedded(modality, *merged(values, present))
+        clip = (x, asks) if len(x) < len(asks) else None
+        asks, there, x = packed(asks, there, x.expand(len(asks), -1, -1))
+        return _Frames(x, there, asks, len(values), clip)
 
     def _embedded(self, modality: str, x: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the encoders see of a modality [B, T, width], who may be looked at, and who asks [B, T]."""
@@ -240,6 +236,11 @@ class AuxFormer(AVModel):
             return h[:, 0]
         return mean_present(h, asks) if self.config.token == "mean" else last_present(h, asks)
 
+    def _maps(self, kind: str, query: str, key: str, weights: list[Tensor], present: Tensor) -> list[AttentionMap]:
+        """An encoder's weights, one a layer, as maps over the present frames of ``key``."""
+        name = f"{kind}.{query}"
+        return [AttentionMap(name, query, key, i, self._of_frames(layer, present)) for i, layer in enumerate(weights)]
+
     def _of_frames(self, weights: Tensor, present: Tensor) -> Tensor:
         """A prepended token is no frame: what it asks and gets is left out of the maps, and the rest sums to one again."""
         weights = of_present_keys(weights, present)
@@ -250,6 +251,43 @@ class AuxFormer(AVModel):
 
     def _encoder_dropout(self, h: Tensor) -> Tensor:
         return F.dropout(h, self.config.encoder_dropout, self.training and self.config.variant == "paper")
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """The frames of one modality in a batch of ``size`` rows, and what a model that is only asked need not reckon twice.
+
+    Attributes:
+        x: [B, T, width], or [1, T, width] where all rows are the same.
+        present: [B, T] or [1, T], who may be looked at; ``asks`` who asks.
+        clip: where the rows are one clip with one frame or another absent: its frames [1, T, width], and who asks of each row.
+    """
+
+    x: Tensor
+    present: Tensor
+    asks: Tensor
+    size: int
+    clip: tuple[Tensor, Tensor] | None = None
+
+    def queries(self, other: _Frames) -> tuple[Tensor, Tensor]:
+        """What asks ``other`` [B, T, width], and who of it does [B, T].
+
+        Cross layers see no neighbours: frames of one clip that look at the same are answered once, [1, T, width].
+        """
+        if self.clip is not None and len(other.present) == 1:
+            return self.clip
+        return self.x.expand(self.size, -1, -1), self.asks.expand(self.size, -1)
+
+    def keys(self, rows: int) -> Tensor:
+        """What is looked at, for so many rows of queries."""
+        return self.x.expand(rows, -1, -1)
+
+    def rows(self, h: Tensor, asks: Tensor) -> tuple[Tensor, Tensor]:
+        """What ``queries`` were answered, for every row of the batch, and who asked."""
+        if len(h) == self.size:
+            return h, asks
+        asks, h = packed(asks, h.expand(self.size, -1, -1))
+        return h, asks
 
 
 def _encoder_config(config: AuxFormerConfig) -> EncoderConfig:

@@ -219,7 +219,7 @@ class DoubleAttention(AVModel):
             return seen
         places = self._places(_take(values, self._indices("visual", present), rows))
         weights = self.spatial(places, places, need_weights=True)[1].mean((1, 2))
-        return seen.index_copy(0, rows, weights.unflatten(0, (len(rows), -1)).to(seen))
+        return seen.index_copy(0, rows, torch.unflatten(weights, 0, (len(rows), -1)).to(seen))
 
     def _indices(self, modality: str, present: Tensor) -> Tensor:
         """The frames that make up each snippet [B, N, frames]."""
@@ -250,7 +250,7 @@ class DoubleAttention(AVModel):
         pictures = frames.flatten(0, 1).transpose(1, 2)[:, None]
         pictures = F.interpolate(pictures, (self.config.audio_side,) * 2, mode="bilinear")
         h = self.listener(pictures.expand(-1, self.config.audio_channels, -1, -1))
-        return h.mean((2, 3)).unflatten(0, frames.shape[:2])
+        return torch.unflatten(h.mean((2, 3)), 0, frames.shape[:2])
 
     def _seen(self, frames: Tensor) -> Tensor:
         """[R, N, snippet_frames, values] -> [R, N, m]."""
@@ -260,13 +260,14 @@ class DoubleAttention(AVModel):
         if "VC" in self.config.attentions:
             channels = places.transpose(1, 2)
             places = self.channel(channels, channels)[0].transpose(1, 2) + kept * places
-        return places.mean(1).unflatten(0, frames.shape[:2])
+        return torch.unflatten(places.mean(1), 0, frames.shape[:2])
 
     def _places(self, frames: Tensor) -> Tensor:
         """[R, N, snippet_frames, values] -> [R * N, s, m]."""
         side = self.config.side
-        films = frames.flatten(0, 1).unflatten(-1, (self.config.channels, side, side)).transpose(1, 2)
-        return self.watcher(films).mean(2).flatten(2).transpose(1, 2)
+        films = torch.unflatten(frames.flatten(0, 1), -1, (self.config.channels, side, side)).transpose(1, 2)
+        maps: Tensor = self.watcher(films)
+        return maps.mean(2).flatten(2).transpose(1, 2)
 
 
 def fuse(audio: Tensor, visual: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor, Tensor]:

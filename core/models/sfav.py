@@ -250,14 +250,14 @@ def _over_frames(weights: Tensor, above: int, left: int, rows: int, columns: int
     return F.pad(weights[:, :, asked], (left, columns - left - weights.shape[3]))
 
 
-def _through(blocks: nn.ModuleList, x: Tensor, present: Tensor | None) -> Tensor:
-    for block in blocks:
+def _through(blocks: nn.Module, x: Tensor, present: Tensor | None) -> Tensor:
+    for block in blocks.children():
         x = block(x, present)
     return x
 
 
 def _split(x: Tensor, heads: int) -> Tensor:
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return torch.unflatten(x, -1, (heads, -1)).transpose(1, 2)
 
 
 def _spec(config: SFAVConfig) -> ModelSpec:

@@ -95,6 +95,7 @@ class TLSTM(AVModel):
         present = {m: batch.present[m] for m in OTHER}
 
         def encode(kind: str, m: str, query: Tensor, key: Tensor | None, asked: str) -> Tensor:
+            h: Tensor
             h, weights = getattr(self, kind)[m](query, key, present[asked], attention)
             maps.extend(AttentionMap(f"{kind}.{m}", m, asked, i, w) for i, w in enumerate(weights))
             return h

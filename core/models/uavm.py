@@ -74,7 +74,9 @@ class Branch(nn.Module):
         nn.init.trunc_normal_(self.positions, std=0.02)
 
     def forward(self, x: Tensor, need_weights: bool, states: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
-        return self.encoder(self.project(self.norm(x)) + self.positions, need_weights=need_weights, states=states)
+        placed = self.project(self.norm(x)) + self.positions
+        steps, weights = self.encoder(placed, need_weights=need_weights, states=states)
+        return steps, weights
 
 
 @MODELS.register("uavm")

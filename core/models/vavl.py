@@ -157,7 +157,8 @@ class VAVL(AVModel):
         """The public code hands (time, batch) to a conformer that expects (batch, time)."""
         own, _ = self.own[modality](h.transpose(0, 1))
         shared, _ = self.shared(own)
-        return self.shared_norm(own + shared if self.config.shared_residual else shared).mean(0)
+        states: Tensor = self.shared_norm(own + shared if self.config.shared_residual else shared)
+        return states.mean(0)
 
 
 def _stages(config: VAVLConfig) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ from markupsafe import Markup
 
 from affectscope.core import __version__, masking, player
 from affectscope.core.export.answers import Predictions
-from affectscope.core.library.cards import METRICS, Card
+from affectscope.core.library.cards import Card
+from affectscope.core.metrics.metrics import tabled
 from affectscope.core.perturbation import FILLING_MEANINGS, FILLING_TITLES, PATTERN_TITLES, Perturbation
 from affectscope.core.timeline.lanes import head_title
 
@@ -61,10 +62,13 @@ class Model:
     def metrics(self) -> tuple[list[str], list[list[str]]]:
         """Titles of the columns, and a row for each head, the decision first."""
         by_head = self.card.metrics if self.card else {}
-        names = [name for name in METRICS if any(name in values for values in by_head.values())]
+        columns = tabled(by_head.values())
         ordered = sorted(by_head.items(), key=lambda pair: pair[0] != "decision")
-        rows = [[head_title(head), *(f"{v[n]:.3f}" if n in v else "" for n in names)] for head, v in ordered]
-        return [METRICS[name] for name in names], rows
+        rows = [
+            [head_title(head), *(metric.written(values.get(name)) for name, metric in columns.items())]
+            for head, values in ordered
+        ]
+        return [metric.title for metric in columns.values()], rows
 
 
 @dataclass(frozen=True)

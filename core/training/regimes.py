@@ -74,7 +74,7 @@ class Sequences(Regime):
 
         def rows(x: Tensor, fill: float) -> Tensor:
             x = F.pad(x, (*(0, 0) * (x.ndim - 2), 0, count * self.frames - x.shape[1]), value=fill)
-            return x.unflatten(1, (count, self.frames)).flatten(0, 1)
+            return torch.unflatten(x, 1, (count, self.frames)).flatten(0, 1)
 
         present = {m: rows(mask, False) for m, mask in batch.present.items()}
         there = torch.stack(list(present.values())).any(0).any(1)

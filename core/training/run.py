@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,12 @@ from affectscope.core.features.stored.packed import PackedSet, choose_sets
 from affectscope.core.metrics.metrics import evaluate
 from affectscope.core.models import catalogue
 from affectscope.core.models.base import MODELS, AVModel, ModelSpec
+from affectscope.core.models.inputs import Normaliser
 from affectscope.core.streams import Clip
 from affectscope.core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
-from affectscope.core.training.loop import TrainConfig, explained, forget, is_first, train
-from affectscope.core.training.regimes import REGIMES
+from affectscope.core.training.loop import History, TrainConfig, explained, forget, is_first, train
+from affectscope.core.training.recipes import Recipe
+from affectscope.core.training.regimes import REGIMES, Regime
 from affectscope.core.training.splits import split_speakers
 
 Report = Callable[[str, float], None]
@@ -37,8 +39,7 @@ def train_checkpoint(
     system: str,
     preset: str,
     corpus_name: str,
-    regime: str,
-    config: TrainConfig,
+    recipe: Recipe,
     out: Path,
     workers: int | None = None,
     report: Report = lambda stage, share: None,
@@ -58,10 +59,45 @@ def train_checkpoint(
     """
     if out.suffix != ".safetensors":
         raise UserError(f"{out.name} should end in .safetensors, the only format in which checkpoints are written.")
-    kind = REGIMES[regime]
+    kind = REGIMES[recipe.regime]
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    corpus = open_corpus(corpus_name)
+    prepared = _prepare(system, preset, open_corpus(corpus_name), recipe.config, workers, report, store)
+    history = _fit(prepared, kind, recipe.config, out, report, resume)
+    if not is_first():
+        return None
+    card = _card(prepared, recipe, len(history))
+    with explained(out):
+        checkpoints.save(out, prepared.model, prepared.normaliser, card)
+    forget(out)
+    return card
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a training run begins with.
+
+    Attributes:
+        sets: modality -> feature set.
+        parts: "train", "development" and "test" -> clips; ``batches`` the same, as the model takes them.
+        broken: one sentence for each clip that could not be read.
+    """
+
+    system: str
+    preset: str
+    corpus: Corpus
+    model: AVModel
+    normaliser: Normaliser
+    sets: Mapping[str, str]
+    parts: Mapping[str, Sequence[Clip]]
+    batches: Mapping[str, Batches]
+    broken: list[str]
+
+
+def _prepare(
+    system: str, preset: str, corpus: Corpus, config: TrainConfig, workers: int | None, report: Report, store: Path | None
+) -> _Prepared:
+    """Read and split the corpus, and make the model, as random as the seed has it."""
     packed = _packed(system, preset, store) if store else {}
     changes, sets = adapt_preset(system, preset, corpus, {m: (one.name, one.dim) for m, one in packed.items()})
     if config.soft_votes and not all(f"share {label}" in corpus.table for label in changes.get("labels", [""])):
@@ -81,45 +117,49 @@ def train_checkpoint(
         for name, part in parts.items()
     }
     set_prior(model, batches["train"].targets)
-    class_weights = balanced(batches["train"].targets, model.spec) if config.balance else ()
-    history = train(
-        model, batches["train"], batches["development"], kind(class_weights=class_weights), config, out,
-        lambda row: report(f"Epoch {row['epoch'] + 1:.0f}: dev loss {row['dev_loss']:.3f}", (row["epoch"] + 1) / config.epochs),
-        resume,
-    )  # fmt: skip
-    if not is_first():
-        return None
-    card = {
-        "system": system,
-        "preset": preset,
+    return _Prepared(system, preset, corpus, model, normaliser, sets, parts, batches, broken)
+
+
+def _fit(prepared: _Prepared, kind: type[Regime], config: TrainConfig, out: Path, report: Report, resume: bool) -> History:
+    """Train the model; its history, a row an epoch."""
+    learnt = prepared.batches["train"]
+    regime = kind(class_weights=balanced(learnt.targets, prepared.model.spec) if config.balance else ())
+
+    def told(row: dict[str, float]) -> None:
+        report(f"Epoch {row['epoch'] + 1:.0f}: dev loss {row['dev_loss']:.3f}", (row["epoch"] + 1) / config.epochs)
+
+    return train(prepared.model, learnt, prepared.batches["development"], regime, config, out, told, resume)
+
+
+def _card(prepared: _Prepared, recipe: Recipe, epochs: int) -> dict[str, Any]:
+    """What was trained, on what, how, and how good it is on the clips that it has not seen."""
+    model, corpus, parts, unseen = prepared.model, prepared.corpus, prepared.parts, prepared.batches["test"]
+    several = len(model.spec.inputs) > 1
+    return {
+        "system": prepared.system,
+        "preset": prepared.preset,
         "variant": getattr(model.config, "variant", ""),
         "parameters": catalogue.count(model),
         "task": model.spec.task,
         "labels": list(model.spec.labels),
-        "features": sets,
+        "features": prepared.sets,
         "corpus": corpus.name,
         "synthetic_training": corpus.synthetic,
         "clips": {name: len(part) for name, part in parts.items()},
-        "unreadable": broken,
+        "unreadable": prepared.broken,
         "speakers": {name: sorted({str(c.labels["speaker"]) for c in part} - {""}) for name, part in parts.items()},
-        "regime": regime,
-        "config": asdict(config),
-        "epochs_run": len(history),
+        "regime": recipe.regime,
+        "config": asdict(recipe.config),
+        "epochs_run": epochs,
         "commit": _commit(),
         "version": __version__,
         "date": datetime.now(UTC).date().isoformat(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
-        "metrics": evaluate(model, batches["test"]),
+        "metrics": evaluate(model, unseen),
         "metrics_without": {
-            m: _with_evidence(model, evaluate(model, batches["test"], without=m), m)
-            for m in model.spec.inputs
-            if len(model.spec.inputs) > 1
+            m: _with_evidence(model, evaluate(model, unseen, without=m), m) for m in model.spec.inputs if several
         },
     }
-    with explained(out):
-        checkpoints.save(out, model, normaliser, card)
-    forget(out)
-    return card
 
 
 def adapt_preset(

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from affectscope.app import services
 from affectscope.app.common import jobs
 from affectscope.app.library import data, drops, view
+from affectscope.app.masking import curves
 from affectscope.app.services import surveys
 from affectscope.core import corpora, devices
 from affectscope.core.cache.store import write_atomically
@@ -23,6 +24,7 @@ from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.checkpoints.admit import Report, examine
 from affectscope.core.corpora.known import known
 from affectscope.core.library import dropped as library
+from affectscope.core.metrics.metrics import METRICS, Metric
 from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 from tests.app.test_failures import made
 
@@ -133,6 +135,16 @@ def test_classes_are_counted_and_the_error_names_its_bins(page) -> None:
     assert list(page.dataframe[0].value["Predictions"]) == ["6 classes"]
     section = view.metrics_section("x", {"decision": {"ece": 0.1}})
     assert (section.columns, section.note) == (["", "ECE"], "ECE, 15 equal-width bins of the answer's confidence")
+
+
+def test_a_metric_that_is_added_to_their_table_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = Metric("Wrong", "classification", lambda a: 1 - a.right, "Share of errors", ".1f", better="lower", compared=True)
+    monkeypatch.setitem(METRICS, "wrong", wrong)
+    section = view.metrics_section("", {"decision": {"wrong": 1 / 3}})
+    assert (section.columns, section.table[0][1:]) == (["", "Wrong"], ["0.3"])
+    assert (view.formats()["Wrong"], view.formats()["Wrong held out"]) == ("%.1f", "%.1f")
+    assert curves.measures(["classification"])["wrong"] == "Share of errors"
+    assert "wrong" not in curves.measures(["regression"])
 
 
 def test_corpora_are_counted(page) -> None:

@@ -47,13 +47,13 @@ class MultiHeadAttention(nn.Module):
         return self.out_proj(context.transpose(1, 2).flatten(2)), weights
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2)
 
     def _factor(self, q: Tensor, k: Tensor, allowed: Tensor | None) -> Tensor | float:
         if self.scale == "head":
-            return q.shape[-1] ** -0.5
+            return float(q.shape[-1] ** -0.5)
         if allowed is None:
-            return k.shape[-2] ** -0.5
+            return float(k.shape[-2] ** -0.5)
         return allowed.sum(-1, keepdim=True).clamp(min=1).to(q) ** -0.5
 
 

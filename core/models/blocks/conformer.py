@@ -72,7 +72,7 @@ class RelativeAttention(nn.Module):
         return self.out(context.transpose(1, 2).flatten(2)), weights
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.config.heads, -1)).transpose(1, 2)
+        return torch.unflatten(x, -1, (self.config.heads, -1)).transpose(1, 2)
 
     @staticmethod
     def _shift(position: Tensor) -> Tensor:
@@ -105,7 +105,8 @@ class ConvolutionModule(nn.Module):
         if present is not None:
             h = torch.where(present[..., None], h, 0)
         h = self.depthwise(h.transpose(1, 2)).transpose(1, 2)
-        return self.out(F.silu(batch_norm_present(self.batch_norm, h, present)))
+        out: Tensor = self.out(F.silu(batch_norm_present(self.batch_norm, h, present)))
+        return out
 
 
 class FeedForward(nn.Sequential):

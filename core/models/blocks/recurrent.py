@@ -7,14 +7,16 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
-def run_present(rnn: nn.RNNBase, x: Tensor, present: Tensor) -> Tensor:
+def run_present(rnn: nn.Module, x: Tensor, present: Tensor) -> Tensor:
     """Run ``rnn`` (batch first) over ``x`` [B, T, D] as if absent frames had been cut out; those come back as zeros.
 
     Args:
+        rnn: an ``nn.LSTM`` or ``nn.GRU``; torch knows a module of a ``ModuleDict`` by no other type than this.
         present: [B, T] bool.
     """
     if bool(present.all()):
-        return rnn(x)[0]
+        all_of_them: Tensor = rnn(x)[0]
+        return all_of_them
     order = (~present).byte().argsort(dim=1, stable=True)[..., None]
     front = x.gather(1, order.expand_as(x))
     # A row without any frame runs over one of zeros; its answer is blanked below.

@@ -14,7 +14,16 @@ REPEATS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23,
 EXPANSION = {10: 1, 18: 1, 50: 4, 101: 4}
 
 
-class ResNet2D(nn.Module):
+class _Stages(nn.Module):
+    """What ``_stack`` gives a network."""
+
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
+
+
+class ResNet2D(_Stages):
     """Pictures [B, channels, H, W] -> feature maps [B, 8 * width, H / 32, W / 32], rounded up; basic blocks only.
 
     Args:
@@ -34,10 +43,11 @@ class ResNet2D(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return maps
 
 
-class ResNet3D(nn.Module):
+class ResNet3D(_Stages):
     """Films [B, channels, T, H, W] -> feature maps [B, ``features``, T', H', W'], or logits [B, classes].
 
     Depths 10 and 18 begin as torchvision's ``r3d_18``: kernel 3 in time, no pooling, so H' = H / 16. Depths 50 and 101 are those
@@ -59,7 +69,8 @@ class ResNet3D(nn.Module):
         kind = films.Bottleneck if deep else films.BasicBlock
 
         def block(inside: int, planes: int, stride: int, shortcut: nn.Module | None) -> nn.Module:
-            return kind(inside, planes, films.Conv3DSimple, stride, shortcut)
+            made: nn.Module = kind(inside, planes, films.Conv3DSimple, stride, shortcut)
+            return made
 
         _stack(self, depth, width, block, nn.Conv3d, nn.BatchNorm3d)
         self.features = 8 * width * EXPANSION[depth]
@@ -68,15 +79,23 @@ class ResNet3D(nn.Module):
 
     def side(self, side: int) -> int:
         """H' for pictures of ``side`` pixels."""
-        return -(-side // 2**self.halvings)
+        return -(-side >> self.halvings)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.layer4(self.layer3(self.layer2(self.layer1(self.stem(x)))))
-        return x if self.fc is None else self.fc(x.mean((2, 3, 4)))
+        maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(self.stem(x)))))
+        if self.fc is None:
+            return maps
+        logits: Tensor = self.fc(maps.mean((2, 3, 4)))
+        return logits
 
 
 def _stack(
-    trunk: nn.Module, depth: int, width: int, block: Callable[..., nn.Module], conv: type[nn.Module], norm: type[nn.Module]
+    trunk: nn.Module,
+    depth: int,
+    width: int,
+    block: Callable[..., nn.Module],
+    conv: type[nn.Conv2d] | type[nn.Conv3d],
+    norm: type[nn.BatchNorm2d] | type[nn.BatchNorm3d],
 ) -> None:
     """Give ``trunk`` its four stages, and its convolutions the first weights that torchvision gives them."""
     inside = width

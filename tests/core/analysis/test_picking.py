@@ -31,8 +31,8 @@ def test_judgement_by_hand():
     # fear: 1 of 2 found, none told wrongly: precision 1, recall 0.5, F1 2/3. joy: precision 1/2, recall 1: F1 2/3.
     table = pd.DataFrame({"label": ["fear", "fear", "joy", None], "predicted": ["fear", "joy", "joy", "joy"]})
     found = picking.judge(table)
-    assert (found.clips, found.accuracy, found.macro_f1) == (4, pytest.approx(2 / 3), pytest.approx(2 / 3))
-    assert picking.judge(pd.DataFrame({"error": [0.1, 0.3]})).error == pytest.approx(0.2)
+    assert (found.clips, found.scores) == (4, pytest.approx({"accuracy": 2 / 3, "macro_f1": 2 / 3}))
+    assert picking.judge(pd.DataFrame({"error": [0.1, 0.3]})).scores == pytest.approx({"mae": 0.2})
     assert picking.judge(table.iloc[:0]) == picking.Judgement(0)
     assert picking.judge(pd.DataFrame({"predicted": ["joy"]})) == picking.Judgement(1)
 

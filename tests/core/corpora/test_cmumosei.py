@@ -13,6 +13,7 @@ from affectscope.core.corpora.readers import read
 from affectscope.core.errors import UserError
 from affectscope.core.features.clips import load_clips
 from affectscope.core.training.loop import TrainConfig
+from affectscope.core.training.recipes import Recipe
 from affectscope.core.training.run import evaluate_checkpoint, train_checkpoint
 from affectscope.core.training.splits import split_speakers
 from tests.reference import SHARED
@@ -151,7 +152,7 @@ def test_features_that_came_with_the_corpus_are_trained_on_by_its_folds(tmp_path
     known.remember("mosei", known.Known(str(tmp_path), "cmu-mosei", {"label": "sentiment3"}))
     config = TrainConfig(epochs=1, batch_size=4, accelerator="cpu", split="official")
     out = tmp_path / "model.safetensors"
-    card = train_checkpoint("auxformer", "demo", "mosei", "standard", config, out, workers=1)
+    card = train_checkpoint("auxformer", "demo", "mosei", Recipe("standard", config), out, workers=1)
     assert card is not None
     assert card["clips"] == {"train": 6, "development": 6, "test": 6}
     assert card["speakers"] == {"train": ["aaa", "bbb"], "development": ["ccc", "ccd"], "test": ["ddd", "dde"]}

@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ import torch
 from affectscope.core.errors import UserError
 from affectscope.core.metrics.answers import collect
 from affectscope.core.metrics.metrics import (
+    MAIN,
+    METRICS,
+    Metric,
     by_head,
     by_presence,
     classification_metrics,
@@ -213,3 +217,28 @@ def test_nothing_to_measure_is_one_sentence():
     batch, target = frames([[0.1, 0.2]])
     with pytest.raises(UserError, match="no labelled clip"):
         evaluate(Echo(FRAMES), [(batch, torch.full_like(target, math.nan))])
+
+
+def test_a_metric_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted, titled and shown everywhere by what stands in ``METRICS``, and nowhere else."""
+    from affectscope.core.library import cards
+    from affectscope.core.takehome.page import Model
+
+    wrong = Metric("Wrong", "classification", lambda a: 1 - a.right, "Share of errors", ".1f", better="lower", compared=True)
+    monkeypatch.setitem(METRICS, "wrong", wrong)
+    # Two of three are answered with their class.
+    found = classification_metrics(torch.tensor([[2.0, 0], [2, 0], [0, 2]]), torch.tensor([0, 1, 1]))
+    assert found["wrong"] == pytest.approx(1 / 3)
+    assert "wrong" not in regression_metrics(torch.zeros(2, 1), torch.ones(2, 1), ["arousal"])
+    assert cards._metrics({"decision": found})["decision"]["wrong"] == pytest.approx(1 / 3)
+    card = SimpleNamespace(metrics={"decision": {"wrong": 1 / 3}})
+    assert Model(None, card).metrics == (["Wrong"], [["Decision", "0.3"]])
+
+
+def test_each_metric_is_written_in_one_way() -> None:
+    titles = {name: (metric.title, metric.better) for name, metric in METRICS.items()}
+    assert titles == {
+        "accuracy": ("Accuracy", "higher"), "micro_f1": ("Micro-F1", "higher"), "macro_f1": ("Macro-F1", "higher"),
+        "uar": ("UAR", "higher"), "ece": ("ECE", "lower"), "ccc": ("CCC", "higher"), "mae": ("MAE", "lower"),
+    }  # fmt: skip
+    assert {"classification", "regression"} == {METRICS[main].task for main in MAIN.values()} == set(MAIN)

@@ -30,7 +30,7 @@ from affectscope.core.features.stored.packed import choose_sets
 from affectscope.core.features.stored.packing import Packing
 from affectscope.core.features.stored.shards import Shard
 from affectscope.core.streams import Stream
-from affectscope.core.training.recipes import recipe
+from affectscope.core.training.recipes import Recipe, recipe
 from affectscope.core.training.run import train_checkpoint
 from tests.core.features.test_packed import files
 from tests.media_files import clip, tone
@@ -304,10 +304,12 @@ def test_a_model_trained_from_a_store_is_the_one_trained_from_the_clips(tmp_path
     own = recipe("auxformer", "demo")
     config = replace(own.config, epochs=1, batch_size=4)
     for name, store in (("packed", tmp_path / "s"), ("single", None)):
-        card = train_checkpoint("auxformer", "demo", "demo", own.regime, config, tmp_path / f"{name}.safetensors", 1, store=store)
+        card = train_checkpoint(
+            "auxformer", "demo", "demo", Recipe(own.regime, config), tmp_path / f"{name}.safetensors", 1, store=store
+        )
         assert card["features"] == {"audio": "llds", "visual": "face-maps"}
     first, second = (load_file(tmp_path / f"{name}.safetensors") for name in ("packed", "single"))
     assert all(first[key].equal(second[key]) for key in second)
     out = tmp_path / "d.safetensors"
     with pytest.raises(UserError, match="Say which audio"):
-        train_checkpoint("double-attention", "demo", "demo", own.regime, config, out, 1, store=tmp_path / "s")
+        train_checkpoint("double-attention", "demo", "demo", Recipe(own.regime, config), out, 1, store=tmp_path / "s")

@@ -16,8 +16,8 @@ from affectscope.core.models.vavl import VAVL
 from affectscope.core.streams import Batch
 from affectscope.core.training.loop import _Step
 from affectscope.core.training.regimes import VersatileTraining
-from tests.core.training.test_bad_input import Corpus
 from tests.media_files import clip, tone
+from tests.small_corpus import Corpus
 
 pytestmark = pytest.mark.skipif(
     not (torch.distributed.is_available() and torch.distributed.is_gloo_available()), reason="torch was built without gloo"

@@ -147,7 +147,7 @@ def test_the_command_line_takes_the_order_as_it_was_meant(monkeypatch: pytest.Mo
 
     def remember(*arguments: object) -> dict[str, object]:
         asked.append(arguments)
-        arguments[7]("Epoch 1: dev loss 1", 0.25)
+        arguments[6]("Epoch 1: dev loss 1", 0.25)
         return {"unreadable": [], "metrics": {}}
 
     monkeypatch.setattr(training_run, "train_checkpoint", remember)
@@ -155,8 +155,9 @@ def test_the_command_line_takes_the_order_as_it_was_meant(monkeypatch: pytest.Mo
     told = tmp_path / "progress.jsonl"
     result = CliRunner().invoke(cli.app, [*order.arguments(tmp_path / "a.safetensors"), f"--progress={told}", "--resume"])
     assert result.exit_code == 0, result.output
-    system, preset, corpus, regime, config, out, _, _, resume, *_ = asked[0]
-    assert (system, preset, corpus, regime) == ("auxformer", "demo", "--help; $(touch x)", "optimised")
+    system, preset, corpus, recipe, out, _, _, resume, *_ = asked[0]
+    config = recipe.config
+    assert (system, preset, corpus, recipe.regime) == ("auxformer", "demo", "--help; $(touch x)", "optimised")
     assert (config.epochs, config.learning_rate, config.seed, config.accelerator) == (4, 1.5e-3, 7, "cpu")
     assert config.split == "official"
     assert (out, resume) == (tmp_path / "a.safetensors", True)

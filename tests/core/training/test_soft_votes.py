@@ -15,6 +15,7 @@ from affectscope.core.streams import Batch, Clip, Stream
 from affectscope.core.training.criteria import one_loss
 from affectscope.core.training.data import Batches, soft_labels
 from affectscope.core.training.loop import TrainConfig
+from affectscope.core.training.recipes import Recipe
 from affectscope.core.training.regimes import REGIMES
 from affectscope.core.training.run import balanced, set_prior, train_checkpoint
 
@@ -91,7 +92,7 @@ def test_a_model_learns_votes_and_is_measured_by_classes(tmp_path, monkeypatch):
     root = vavl(tmp_path / "corpus")
     assert read(root).labels == ("anger", "happiness")
     config = TrainConfig(epochs=2, batch_size=4, accelerator="cpu", split="official", soft_votes=True)
-    card = train_checkpoint("auxformer", "demo", str(root), "standard", config, tmp_path / "m.safetensors", workers=1)
+    card = train_checkpoint("auxformer", "demo", str(root), Recipe("standard", config), tmp_path / "m.safetensors", workers=1)
     assert card["config"]["soft_votes"] is True
     assert card["clips"] == {"train": 6, "development": 3, "test": 3}
     assert 0 <= card["metrics"]["av"]["accuracy"] <= 1
@@ -100,4 +101,4 @@ def test_a_model_learns_votes_and_is_measured_by_classes(tmp_path, monkeypatch):
 def test_a_corpus_without_votes_is_one_sentence(tmp_path):
     config = TrainConfig(epochs=1, accelerator="cpu", soft_votes=True)
     with pytest.raises(UserError, match="demo has no shares of votes"):
-        train_checkpoint("auxformer", "demo", "demo", "standard", config, tmp_path / "m.safetensors")
+        train_checkpoint("auxformer", "demo", "demo", Recipe("standard", config), tmp_path / "m.safetensors")

@@ -1,0 +1,19 @@
+"""Tables of predictions for tests: written, and what became of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from affectscope.core.imports import shelf
+from affectscope.core.inference.table import PredictionTable
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def survey(name: str) -> PredictionTable:
+    found = PredictionTable.load(shelf.entries()[name].survey)
+    assert found is not None
+    return found
