@@ -1,4 +1,7 @@
+// @ts-check
 // A list of clips, each with its buttons. Arrow keys go from card to card.
+
+import { make } from "../../core/browser/elements.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".cards")
@@ -90,11 +93,4 @@ function step(event, list) {
   event.preventDefault()
   next.focus()
   next.scrollIntoView({ block: "nearest" })
-}
-
-function make(tag, className, text = "") {
-  const element = document.createElement(tag)
-  if (className) element.className = className
-  element.textContent = text
-  return element
 }

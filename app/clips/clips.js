@@ -1,4 +1,10 @@
+// @ts-check
 // The list's life: mount once, fetch the columns once, draw the rows near the view, tell Python which clip was chosen.
+
+import { make, refsIn } from "../../core/browser/elements.js"
+import { percent } from "../../core/browser/text.js"
+import { fillFilters, NOTHING, remembered, wireFilters } from "./filters.js"
+import { chosenRows, keyOf, makeRows, NONE } from "./rows.js"
 
 const lists = new WeakMap()
 const ROW = 52, TILE = 92, UNDER = 24, SPARE = 6, LEAST = 220, UNDER_LIST = 12
@@ -20,7 +26,7 @@ export default function (component) {
 }
 
 function mount(parent) {
-  const el = Object.fromEntries([...parent.querySelectorAll("[data-ref]")].map((one) => [one.dataset.ref, one]))
+  const el = refsIn(parent)
   const c = { el, rows: [], shown: [], drawn: new Map(), at: -1, serial: 0, heard: 0, columns: null, url: "",
     asked: remembered(sessionStorage, NOTHING), look: remembered(localStorage, { look: "list" }).look }
   wireFilters(c)
@@ -80,7 +86,7 @@ function renew(c) {
 }
 
 // Which rows are shown, and where the chosen one is among them.
-function sift(c) {
+export function sift(c) {
   c.shown = chosenRows(c.rows, c.asked)
   const filtered = c.shown.length !== c.rows.length
   const count = (n) => n.toLocaleString("en")
@@ -99,7 +105,7 @@ function mark(c) {
   tellActive(c)
 }
 
-function layOut(c) {
+export function layOut(c) {
   const { rows, space } = c.el
   const wide = rows.clientWidth
   c.across = c.look === "gallery" ? Math.max(1, Math.floor(wide / TILE)) : 1
@@ -246,7 +252,7 @@ function pick(c, i) {
   c.choose(one)
 }
 
-function reveal(c, i) {
+export function reveal(c, i) {
   const { rows } = c.el
   if (i < 0 || !c.tall) return
   const top = Math.floor(i / c.across) * c.tall
@@ -258,7 +264,7 @@ function reveal(c, i) {
 const sidebarOf = (c) => c.el.root.getRootNode().host?.closest("[data-testid=stSidebarContent]")
 
 // The list fills what the sidebar has left, so that there is one thing to scroll.
-function fit(c) {
+export function fit(c) {
   const { root, rows } = c.el, side = sidebarOf(c)
   if (side && side.clientHeight) {
     const box = root.getBoundingClientRect()
@@ -270,11 +276,4 @@ function fit(c) {
     layOut(c)
     reveal(c, c.at)
   } else if (c.tall) draw(c)
-}
-
-function make(tag, className, text = "") {
-  const element = document.createElement(tag)
-  element.className = className
-  if (text) element.textContent = text
-  return element
 }

@@ -1,7 +1,8 @@
+// @ts-check
 // What Python sends, as typed arrays; and the questions that the hand asks of them: who is here, who is inside this line.
 
 // A map's bytes: pairs of float32. They are brought to a square from -1 to 1, as core/analysis/picking.py does.
-function readPoints(buffer) {
+export function readPoints(buffer) {
   const given = new Float32Array(buffer)
   const count = given.length / 2
   let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity]
@@ -23,7 +24,7 @@ function readPoints(buffer) {
 }
 
 // The bytes of core/analysis/columns.py.
-function readColumns(buffer) {
+export function readColumns(buffer) {
   const size = new DataView(buffer).getUint32(0, true)
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, size)))
   const count = header.ids.length
@@ -48,7 +49,7 @@ function readColumns(buffer) {
 }
 
 // By the even-odd rule; `corners` in thousandths.
-function inside(at, corners) {
+export function inside(at, corners) {
   const count = at.length / 2
   const found = new Uint8Array(count)
   const n = corners.length
@@ -69,7 +70,7 @@ function inside(at, corners) {
 }
 
 // Squares that each know their points, so that the one under the pointer is found among a few.
-function makeGrid(at) {
+export function makeGrid(at) {
   const count = at.length / 2
   const side = Math.max(1, Math.min(512, Math.ceil(Math.sqrt(count / 2))))
   const starts = new Uint32Array(side * side + 1)
@@ -87,7 +88,7 @@ function makeGrid(at) {
 }
 
 // The row nearest to (x, y) within `reach`, or -1; those that `skip` says are left out.
-function nearestRow(at, grid, x, y, reach, skip = () => false) {
+export function nearestRow(at, grid, x, y, reach, skip = undefined) {
   const { side, starts, rows, clamp } = grid
   let best = -1, least = reach * reach
   for (let r = clamp(y - reach); r <= clamp(y + reach); r++)
@@ -95,13 +96,13 @@ function nearestRow(at, grid, x, y, reach, skip = () => false) {
       for (let k = starts[r * side + c]; k < starts[r * side + c + 1]; k++) {
         const i = rows[k], dx = at[2 * i] - x, dy = at[2 * i + 1] - y
         const d = dx * dx + dy * dy
-        if (d <= least && !skip(i)) [best, least] = [i, d]
+        if (d <= least && !skip?.(i)) [best, least] = [i, d]
       }
   return best
 }
 
 // A set of rows as Python packs it: one bit a row, the first the highest of its byte.
-function readBits(text, count) {
+export function readBits(text, count) {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0))
   const found = new Uint8Array(count)
   for (let i = 0; i < count; i++) found[i] = (bytes[i >> 3] >> (7 - (i & 7))) & 1

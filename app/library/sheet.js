@@ -1,4 +1,7 @@
+// @ts-check
 // What there is to know of a model, a corpus or a refused file. Everything comes out of files, so everything stays text.
+
+import { make } from "../../core/browser/elements.js"
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".sheets")
@@ -78,11 +81,4 @@ function keyList(name, keys, count) {
   list.append(...keys.map((key) => make("li", "", key)))
   box.append(list)
   return box
-}
-
-function make(tag, className, text = "") {
-  const element = document.createElement(tag)
-  element.className = className
-  element.textContent = text
-  return element
 }

@@ -1,4 +1,8 @@
+// @ts-check
 // Sends dropped files straight to disk on the server, one after the other, and tells the page when all have arrived.
+
+import { make } from "../../core/browser/elements.js"
+import { percent } from "../../core/browser/text.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".zone")
@@ -67,11 +71,4 @@ function row(file) {
   track.append(fill)
   box.append(make("span", "name", file.name), state, track)
   return { box, state, fill }
-}
-
-function make(tag, className, text = "") {
-  const element = document.createElement(tag)
-  element.className = className
-  element.textContent = text
-  return element
 }

@@ -1,4 +1,7 @@
+// @ts-check
 // Streamlit's side of the board: it mounts, hands on what Python says, and sends what a hand did.
+
+import { mountBoard } from "../../core/masking/board.js"
 
 const boards = new WeakMap()
 

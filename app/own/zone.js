@@ -1,4 +1,8 @@
+// @ts-check
 // Sends a person's files straight to disk on the server, one after the other, and tells the page of each that has arrived.
+
+import { make } from "../../core/browser/elements.js"
+import { percent } from "../../core/browser/text.js"
 
 const MARK = "affectscope-recording"
 
@@ -88,11 +92,4 @@ function row(file) {
   track.append(fill)
   box.append(make("span", "name", file.name), state, stop, track)
   return line
-}
-
-function make(tag, className, text = "") {
-  const element = document.createElement(tag)
-  element.className = className
-  element.textContent = text
-  return element
 }

@@ -1,4 +1,8 @@
+// @ts-check
 // The player as a Streamlit component: one player an element, followed by what Python sends.
+
+import { follow, mount, unmount } from "../../core/player/player.js"
+import { presentOnPage } from "./shell.js"
 
 const players = new WeakMap()
 

@@ -1,4 +1,8 @@
+// @ts-check
 // A heading for the clip, and one card a head: class, probability, and whether it agrees with the true label.
+
+import { make } from "../../core/browser/elements.js"
+import { percent } from "../../core/browser/text.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".verdict")
@@ -91,11 +95,4 @@ function item(className, title) {
   head.append(make("span", "", title))
   box.append(head)
   return box
-}
-
-function make(tag, className, text = "") {
-  const element = document.createElement(tag)
-  element.className = className
-  element.textContent = text
-  return element
 }

@@ -1,6 +1,9 @@
+// @ts-check
 // The answers that the server reckoned once, and what lies between them. Shares are whole percents, a list in the axes' order.
 
-function answerAt(grid, head, shares) {
+import { cell } from "../player/timeline.js"
+
+export function answerAt(grid, head, shares) {
   const size = grid.labels.length
   const values = grid.answers[head]
   const said = new Float64Array(size)
@@ -29,33 +32,33 @@ function cellOf(nodes, share) {
   return low === nodes.length - 1 ? [low, 0] : [low, (share - nodes[low]) / (nodes[low + 1] - nodes[low])]
 }
 
-function onNode(grid, shares) {
+export function onNode(grid, shares) {
   return shares.every((share) => grid.shares.includes(share))
 }
 
-function seenAt(grid, head, shares) {
+export function seenAt(grid, head, shares) {
   return cornersOf(grid, shares).some(([node]) => grid.evidence[head][node])
 }
 
-function wholeOf(grid, head) {
+export function wholeOf(grid, head) {
   return answerAt(grid, head, grid.modalities.map(() => 100))
 }
 
 // What an answer comes down to: the likeliest class; for attributes, on which side of zero the one that is looked at lies.
-function verdictOf(grid, said, k) {
+export function verdictOf(grid, said, k) {
   if (grid.task !== "classification") return said[k] < 0 ? 0 : 1
   let best = 0
   for (let i = 1; i < said.length; i++) if (said[i] > said[best]) best = i
   return best
 }
 
-function verdictName(grid, verdict, k) {
+export function verdictName(grid, verdict, k) {
   if (grid.task === "classification") return grid.labels[verdict]
   return verdict ? `${grid.labels[k]} above 0` : `${grid.labels[k]} below 0`
 }
 
 // The verdict at each percent of one modality, 0 to 100, the others held.
-function verdictsAlong(grid, head, shares, axis, k) {
+export function verdictsAlong(grid, head, shares, axis, k) {
   const at = [...shares]
   return Array.from({ length: 101 }, (_, share) => {
     at[axis] = share
@@ -69,7 +72,7 @@ function leftOf(count, share) {
 }
 
 // Which frames of a strip are there: 1 there, 0 taken away, -1 never was.
-function framesLeft(strip, state, modality) {
+export function framesLeft(strip, state, modality) {
   const left = new Int8Array(strip.rank.length)
   if (state.pattern === "drawn") {
     const spans = state.spans[modality] ?? []
@@ -84,7 +87,7 @@ function framesLeft(strip, state, modality) {
 }
 
 // What is gone, as spans in seconds, whole milliseconds; from half-way to the neighbours.
-function spansOf(strip, left, duration) {
+export function spansOf(strip, left, duration) {
   const spans = []
   for (let i = 0; i < left.length; i++) {
     if (left[i] !== 0) continue
@@ -96,16 +99,18 @@ function spansOf(strip, left, duration) {
   return spans
 }
 
-function milli(seconds) {
+export function milli(seconds) {
   return Math.round(seconds * 1000) / 1000
 }
 
-function withSpan(spans, [start, end]) {
+export function withSpan(spans, span) {
+  const [start, end] = span
   const touching = spans.filter(([a, b]) => a <= end && b >= start)
   const joined = [Math.min(start, ...touching.map(([a]) => a)), Math.max(end, ...touching.map(([, b]) => b))]
   return [...spans.filter((one) => !touching.includes(one)), joined].sort((a, b) => a[0] - b[0])
 }
 
-function withoutSpan(spans, [start, end]) {
+export function withoutSpan(spans, span) {
+  const [start, end] = span
   return spans.flatMap(([a, b]) => [[a, Math.min(b, start)], [Math.max(a, end), b]].filter(([from, to]) => to - from > 0.0005))
 }

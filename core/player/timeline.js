@@ -1,13 +1,14 @@
+// @ts-check
 // Reading a timeline (core/timeline/timeline.py describes its bytes) and finding things in it.
 
-async function loadTimeline(url, signal) {
+export async function loadTimeline(url, signal) {
   const response = await fetch(url, { signal })
   if (!response.ok) throw new Error(`The analysis could not be loaded (${response.status}); reload the page.`)
   return decodeTimeline(await response.arrayBuffer())
 }
 
 // ``given``: an ArrayBuffer, or a Uint8Array over one.
-function decodeTimeline(given) {
+export function decodeTimeline(given) {
   const buffer = given instanceof ArrayBuffer ? given : given.slice().buffer
   const bytes = new DataView(buffer)
   if (bytes.getUint32(0) !== 0x41465431) throw new Error("What the server sent is not a timeline; reload the page.")
@@ -25,13 +26,11 @@ function restore(value, buffer, start) {
   }
   const count = value.shape.reduce((a, b) => a * b, 1)
   const kind = value.dtype === "uint8" ? Uint8Array : Float32Array
-  const array = new kind(buffer, start + value.offset, count)
-  array.shape = value.shape
-  return array
+  return Object.assign(new kind(buffer, start + value.offset, count), { shape: value.shape })
 }
 
 // Index of the entry of ``times`` (ascending) that lies nearest to ``t``; -1 when there is none.
-function nearest(times, t) {
+export function nearest(times, t) {
   let low = 0
   let high = times.length - 1
   if (high < 0) return -1
@@ -43,7 +42,7 @@ function nearest(times, t) {
   return Math.abs(times[high] - t) < Math.abs(t - times[low]) ? high : low
 }
 
-function seriesOf(lane, k) {
+export function seriesOf(lane, k) {
   const length = lane.times.length
   return lane.values.subarray(k * length, (k + 1) * length)
 }
@@ -62,7 +61,7 @@ function chosenMaps(source, layer, head) {
 }
 
 // One weight a frame: the mean over the chosen layers and heads, NaN where every one of them is.
-function weightsOf(lane, layer, head) {
+export function weightsOf(lane, layer, head) {
   const maps = chosenMaps(lane, layer, head)
   const mean = new Float32Array(lane.times.length)
   for (let i = 0; i < mean.length; i++) {
@@ -79,7 +78,7 @@ function weightsOf(lane, layer, head) {
 
 // Cross-modal weights [Q*K] as multiples of the average over the present keys, NaN where nobody asks or nothing is there.
 // A row's weights sum to 1, which undoes that each map comes in shades of its own largest weight.
-function matrixOf(matrix, layer, head) {
+export function matrixOf(matrix, layer, head) {
   const maps = chosenMaps(matrix, layer, head)
   const [rows, columns] = [matrix.query_times.length, matrix.key_times.length]
   const mean = new Float32Array(rows * columns)
@@ -99,7 +98,7 @@ function matrixOf(matrix, layer, head) {
 }
 
 // Spans [from, to] in seconds where no series has a value.
-function gapsOf(lane, duration) {
+export function gapsOf(lane, duration) {
   const { times, values } = lane
   const series = values.length / (times.length || 1)
   const gaps = []
@@ -116,7 +115,7 @@ function gapsOf(lane, duration) {
 }
 
 // When these heatmaps have most in them together; the beginning, where there is none.
-function strongestTime({ frame_times }, maps) {
+export function strongestTime({ frame_times }, maps) {
   const sums = Array.from(frame_times, (_, f) => maps.reduce((sum, map) => sum + amountIn(map, f), 0))
   return frame_times[sums.indexOf(Math.max(...sums))] ?? 0
 }
@@ -128,13 +127,13 @@ function amountIn(map, frame) {
 }
 
 // The span that frame ``i`` stands for: half-way to its neighbours.
-function cell(times, i, duration) {
+export function cell(times, i, duration) {
   const before = i > 0 ? (times[i - 1] + times[i]) / 2 : times[0] - (times.length > 1 ? (times[1] - times[0]) / 2 : duration)
   const last = times.length - 1
   const after = i < last ? (times[i] + times[i + 1]) / 2 : times[last] + (last > 0 ? (times[last] - times[last - 1]) / 2 : duration)
   return [Math.max(0, before), Math.min(duration, after)]
 }
 
-function frameStep(times) {
+export function frameStep(times) {
   return times.length > 1 ? (times[times.length - 1] - times[0]) / (times.length - 1) : 0.04
 }

@@ -1,5 +1,6 @@
+// @ts-check
 // Texts as people read them. core/text.py has the twin.
 
-function percent(share, decimals = 0) {
+export function percent(share, decimals = 0) {
   return `${(100 * share).toFixed(decimals)}\u00a0%`
 }
