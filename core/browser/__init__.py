@@ -17,7 +17,7 @@ import json
 import re
 from pathlib import Path
 
-_IMPORT = re.compile(r'import \{ ([\w, ]+) \} from "(\.{1,2}/[^"]+\.js)"')
+_IMPORT = re.compile(r'import \{ (\w+(?:, \w+)*) \} from "(\.{1,2}/[^"]+\.js)"')
 _IMPORT_JSON = re.compile(r'import (\w+) from "(\.{1,2}/[^"]+\.json)" with \{ type: "json" \}')
 _DECLARATION = re.compile(r"(export )?((?:async )?(?:function\*?|const|let|class) (\w+).*)", re.DOTALL)
 _DEFAULT = "export default "
@@ -60,7 +60,7 @@ class _Joined:
         if found := _DECLARATION.fullmatch(line):
             return self._declare(file, found[3], found[2])
         if found := _IMPORT.fullmatch(line):
-            self._import(file, [name.strip() for name in found[1].split(",")], (file.parent / found[2]).resolve())
+            self._import(file, found[1].split(", "), (file.parent / found[2]).resolve())
             return None
         if found := _IMPORT_JSON.fullmatch(line):
             value = json.loads((file.parent / found[2]).read_text(encoding="utf-8"))

@@ -67,7 +67,7 @@ export function verdictsAlong(grid, head, shares, axis, k) {
 }
 
 // Of ``count`` frames, how many stay; core/perturbation.py reckons the same.
-function leftOf(count, share) {
+export function leftOf(count, share) {
   return Math.floor((count * share) / 100 + 0.5)
 }
 

