@@ -1,28 +1,28 @@
 // @ts-check
 // The list's life: mount once, fetch the columns once, draw the rows near the view, tell Python which clip was chosen.
 
-import { make, refsIn } from "../../core/browser/elements.js"
+import { make, refsIn, sign } from "../../core/browser/elements.js"
 import { percent } from "../../core/browser/text.js"
+import { mounting } from "../common/mounting.js"
 import { fillFilters, NOTHING, remembered, wireFilters } from "./filters.js"
 import { chosenRows, keyOf, makeRows, NONE } from "./rows.js"
 
-const lists = new WeakMap()
+const lists = mounting(mount, unmount)
 const ROW = 52, TILE = 92, UNDER = 24, SPARE = 6, LEAST = 220, UNDER_LIST = 12
 const STILL = 8 // pixels that a hand may move within a press
 const AGAIN = [1500, 6000, 20_000] // milliseconds after which a picture that was not there yet is asked for again
 
-export default function (component) {
-  const { parentElement, data, setTriggerValue } = component
-  let c = lists.get(parentElement)
-  if (!c) lists.set(parentElement, (c = mount(parentElement)))
-  c.choose = (one) => setTriggerValue("chose", { corpus: one.corpus, id: one.id, serial: c.serial })
-  follow(c, data)
-  return () => {
-    c.observer.disconnect()
-    c.loading?.abort()
-    removeEventListener("resize", c.fitLater)
-    lists.delete(parentElement)
-  }
+export default function ({ parentElement, data, setTriggerValue }) {
+  return lists(parentElement, (c) => {
+    c.choose = (one) => setTriggerValue("chose", { corpus: one.corpus, id: one.id, serial: c.serial })
+    follow(c, data)
+  })
+}
+
+function unmount(c) {
+  c.observer.disconnect()
+  c.loading?.abort()
+  removeEventListener("resize", c.fitLater)
 }
 
 function mount(parent) {
@@ -166,19 +166,12 @@ function rowElement(one) {
   if (one.own) first.append(make("b", "own", "own"))
   first.append(make("span", "label", one.label || one.name))
   if (one.predicted && one.right !== 1) first.append(make("span", "arrow", "→"), make("span", "predicted", one.predicted))
-  if (one.right >= 0) first.append(sign(one.right))
+  if (one.right >= 0) first.append(one.right ? sign("right", "✓", "right") : sign("wrong", "✕", "wrong"))
   if (one.confidence >= 0) first.append(make("span", "share", percent(one.confidence / 1000)))
   second.append(make("span", "", [one.label ? one.name : "", one.speaker, one.intensity].filter(Boolean).join(" · ") || NONE))
   words.append(first, second)
   element.append(picture(one), words)
   return element
-}
-
-function sign(right) {
-  const made = make("span", right ? "right" : "wrong", right ? "✓" : "✕")
-  made.setAttribute("role", "img")
-  made.setAttribute("aria-label", right ? "right" : "wrong")
-  return made
 }
 
 function picture(one, tries = 0) {

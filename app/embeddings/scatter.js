@@ -3,28 +3,28 @@
 
 import { readTheme } from "../../core/browser/colours.js"
 import { make, refsIn } from "../../core/browser/elements.js"
+import { mounting } from "../common/mounting.js"
 import { fit, setTool, toScreen, wireHand } from "./hand.js"
 import { colouring, drawLegend } from "./look.js"
 import { makeGrid, readBits, readColumns, readPoints } from "./points.js"
 import { radiusFor, raster, rgb, shapePath } from "./raster.js"
 
-const maps = new WeakMap()
+const maps = mounting(mount, unmount)
 const GLIDE = 450 // milliseconds from one map to the next
 const GLIDES_UP_TO = 20_000
 
-export default function (component) {
-  const { parentElement, data, setTriggerValue } = component
-  let m = maps.get(parentElement)
-  if (!m) maps.set(parentElement, (m = mount(parentElement)))
-  m.trigger = setTriggerValue
-  m.theme = readTheme(m.root)
-  follow(m, data)
-  return () => {
-    m.observer.disconnect()
-    m.loading?.abort()
-    cancelAnimationFrame(m.frame)
-    maps.delete(parentElement)
-  }
+export default function ({ parentElement, data, setTriggerValue }) {
+  return maps(parentElement, (m) => {
+    m.trigger = setTriggerValue
+    m.theme = readTheme(m.root)
+    follow(m, data)
+  })
+}
+
+function unmount(m) {
+  m.observer.disconnect()
+  m.loading?.abort()
+  cancelAnimationFrame(m.frame)
 }
 
 function mount(parent) {

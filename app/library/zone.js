@@ -3,6 +3,7 @@
 
 import { make } from "../../core/browser/elements.js"
 import { percent } from "../../core/browser/text.js"
+import { put, takeFiles } from "../common/upload.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".zone")
@@ -16,13 +17,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (root.wired) return
   root.wired = true
   target.removeAttribute("tabindex")
-  input.onchange = () => { send(root, ref("list"), [...input.files]); input.value = "" }
-  for (const kind of ["dragenter", "dragover"]) target.addEventListener(kind, (event) => { event.preventDefault(); target.classList.add("over") })
-  for (const kind of ["dragleave", "drop"]) target.addEventListener(kind, () => target.classList.remove("over"))
-  target.addEventListener("drop", (event) => {
-    event.preventDefault()
-    send(root, ref("list"), [...event.dataTransfer.files])
-  })
+  takeFiles(input, target, (files) => send(root, ref("list"), files))
 }
 
 async function send(root, list, files) {
@@ -32,7 +27,13 @@ async function send(root, list, files) {
   for (const file of files) {
     const line = row(file)
     list.append(line.box)
-    const reply = await put(root.said.data, file, line)
+    const reply = await put(root.said.data, file, {
+      instead: "give its path on the machine that runs the app instead",
+      moved: (share) => {
+        line.fill.style.width = `${100 * share}%`
+        line.state.textContent = percent(share)
+      },
+    })
     if (reply.id) {
       arrived.push({ id: reply.id })
       line.state.textContent = "arrived"
@@ -44,25 +45,6 @@ async function send(root, list, files) {
   root.dataset.arrived = arrived.length
   if (arrived.length) root.said.setTriggerValue("dropped", { files: arrived, at: Date.now() })
   if (arrived.length === files.length) setTimeout(() => list.replaceChildren(), 800)
-}
-
-function put(data, file, line) {
-  if (file.size > data.limit) return { error: `${file.name} is larger than ${data.limit >> 20} MB: give its path on the machine that runs the app instead.` }
-  return new Promise((done) => {
-    const request = new XMLHttpRequest()
-    const failed = () => done({ error: `${file.name} did not arrive: check that the app is still running, and send it again.` })
-    request.open("PUT", `${data.url}?name=${encodeURIComponent(file.name)}`)
-    request.upload.onprogress = (event) => {
-      const share = event.lengthComputable ? event.loaded / event.total : 0
-      line.fill.style.width = `${100 * share}%`
-      line.state.textContent = percent(share)
-    }
-    request.onload = () => {
-      try { done(JSON.parse(request.responseText)) } catch { failed() }
-    }
-    request.onerror = request.onabort = failed
-    request.send(file)
-  })
 }
 
 function row(file) {

@@ -1,7 +1,8 @@
 // @ts-check
 // Records a person with their own camera and microphone, a few seconds long, and sends the clip to the server as a file.
 
-const MARK = "affectscope-recording"
+import { mark } from "./mark.js"
+
 const TYPES = {
   picture: ["video/webm;codecs=vp8,opus", "video/webm", "video/mp4"],
   sound: ["audio/webm;codecs=opus", "audio/webm", "audio/mp4"],
@@ -189,14 +190,6 @@ class Recorder {
 
 function end(stream) {
   for (const track of stream.getTracks()) { track.onended = null; track.stop() }
-}
-
-// Says to the next page that this one is at work; where the mark grows old, its tab was closed meanwhile.
-function mark(at_work) {
-  try {
-    if (at_work) localStorage.setItem(MARK, String(Date.now() + 3000))
-    else localStorage.removeItem(MARK)
-  } catch { /* Without storage nobody is told, and nothing else changes. */ }
 }
 
 function unable() {

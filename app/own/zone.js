@@ -3,8 +3,8 @@
 
 import { make } from "../../core/browser/elements.js"
 import { percent } from "../../core/browser/text.js"
-
-const MARK = "affectscope-recording"
+import { put, takeFiles } from "../common/upload.js"
+import { cutOff } from "./mark.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".own")
@@ -19,10 +19,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     list.replaceChildren(...list.querySelectorAll(".going"))
     for (const file of files) send(root, list, file)
   }
-  input.onchange = () => { take([...input.files]); input.value = "" }
-  for (const kind of ["dragenter", "dragover"]) target.addEventListener(kind, (event) => { event.preventDefault(); target.classList.add("over") })
-  for (const kind of ["dragleave", "drop"]) target.addEventListener(kind, () => target.classList.remove("over"))
-  target.addEventListener("drop", (event) => { event.preventDefault(); take([...event.dataTransfer.files]) })
+  takeFiles(input, target, take)
   ref("record").onclick = () => root.said.setTriggerValue("record", { at: Date.now() })
   if (cutOff()) {
     const line = make("li", "")
@@ -31,22 +28,19 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 }
 
-// The recorder marks every half second that it is at work; a mark that has grown old was left by a tab that is gone.
-function cutOff() {
-  try {
-    const mark = Number(localStorage.getItem(MARK))
-    if (!mark || Date.now() < mark) return false
-    localStorage.removeItem(MARK)
-    return true
-  } catch { return false }
-}
-
 function send(root, list, file) {
   const line = row(file)
   list.append(line.box)
   root.turn = root.turn.then(async () => {
     if (line.given_up) return
-    const reply = await put(root.said.data, file, line)
+    const reply = await put(root.said.data, file, {
+      instead: "cut it, or analyse a stretch of it in a terminal (affectscope analyze --start --end)",
+      begun: (request) => { line.request = request },
+      moved: (share) => {
+        line.fill.style.width = `${100 * share}%`
+        line.state.textContent = share < 1 ? percent(share) : "looking at it"
+      },
+    })
     line.box.classList.remove("going")
     line.stop.remove()
     if (reply.id) {
@@ -59,26 +53,6 @@ function send(root, list, file) {
     const wrong = make("span", "wrong", reply.error)
     wrong.setAttribute("role", "alert")
     line.box.append(wrong)
-  })
-}
-
-function put(data, file, line) {
-  if (file.size > data.limit) return { error: `${file.name} is larger than ${data.limit >> 20} MB: cut it, or analyse a stretch of it in a terminal (affectscope analyze --start --end).` }
-  return new Promise((done) => {
-    const request = new XMLHttpRequest()
-    const failed = () => done({ error: `${file.name} did not arrive: check that the app is still running, and send it again.` })
-    line.request = request
-    request.open("PUT", `${data.url}?name=${encodeURIComponent(file.name)}`)
-    request.upload.onprogress = (event) => {
-      const share = event.lengthComputable ? event.loaded / event.total : 0
-      line.fill.style.width = `${100 * share}%`
-      line.state.textContent = share < 1 ? percent(share) : "looking at it"
-    }
-    request.onload = () => {
-      try { done(JSON.parse(request.responseText)) } catch { failed() }
-    }
-    request.onerror = request.onabort = failed
-    request.send(file)
   })
 }
 

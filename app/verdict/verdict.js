@@ -1,7 +1,7 @@
 // @ts-check
 // A heading for the clip, and one card a head: class, probability, and whether it agrees with the true label.
 
-import { make } from "../../core/browser/elements.js"
+import { make, sign } from "../../core/browser/elements.js"
 import { percent } from "../../core/browser/text.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -79,13 +79,6 @@ function truthCard(truth) {
 
 function mark(right) {
   return right ? sign("mark right", "✓", "agrees with the true label") : sign("mark wrong", "✕", "differs from the true label")
-}
-
-function sign(className, text, meaning) {
-  const one = make("span", className, text)
-  one.setAttribute("role", "img")
-  one.setAttribute("aria-label", meaning)
-  return one
 }
 
 function item(className, title) {

@@ -8,6 +8,14 @@ export function make(tag, className = "", text = "") {
   return element
 }
 
+// A mark that is read aloud as what it means.
+export function sign(className, text, meaning) {
+  const mark = make("span", className, text)
+  mark.setAttribute("role", "img")
+  mark.setAttribute("aria-label", meaning)
+  return mark
+}
+
 // A part of a drawing.
 export function makeSvg(tag, attributes = {}) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag)
