@@ -77,6 +77,7 @@ test("frames that are gone are spans from half-way to half-way", () => {
 
 test("spans that touch are joined, and cut in two", () => {
   assert.deepEqual(grid.withSpan([[0, 0.2], [0.4, 0.5]], [0.2, 0.3]), [[0, 0.3], [0.4, 0.5]])
+  assert.deepEqual(grid.withSpan([[0.3, 0.4]], [0.2, 0.3]), [[0.2, 0.4]])
   assert.deepEqual(grid.withSpan([[0.4, 0.5]], [0.1, 0.2]), [[0.1, 0.2], [0.4, 0.5]])
   assert.deepEqual(grid.withoutSpan([[0, 1]], [0.25, 0.5]), [[0, 0.25], [0.5, 1]])
   assert.deepEqual(grid.withoutSpan([[0.25, 0.5]], [0, 1]), [])
