@@ -50,7 +50,7 @@ def test_scripts_can_be_joined(entry: Path) -> None:
 
 
 def test_imports_point_down() -> None:
-    """Inside ``core`` as Python's do, from ``app`` to ``core`` and ``app/common``, and never from one page's component to another's."""
+    """Inside ``core`` as Python's do; from a component of the app to ``core`` and ``app/common``, never to another component."""
     wrong = []
     for path in FILES:
         top, room, *_ = path.relative_to(ROOT).parts

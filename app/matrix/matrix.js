@@ -2,7 +2,7 @@
 // The confusion matrix as one SVG: what is seen is what is saved. Right answers are blue, wrong ones orange; the share of the
 // row sets the strength.
 
-import { makeSvg } from "../../core/browser/elements.js"
+import { make, makeSvg } from "../../core/browser/elements.js"
 import { save, savePicture } from "../../core/browser/save.js"
 import { percent } from "../../core/browser/text.js"
 
@@ -99,12 +99,10 @@ function key(event, r, c, count, svg, choose) {
 }
 
 function tools(data, svg) {
-  const box = document.createElement("div")
-  box.className = "tools"
+  const box = make("div", "tools")
   const button = (name, run) => {
-    const one = document.createElement("button")
+    const one = make("button", "", name)
     one.type = "button"
-    one.textContent = name
     one.setAttribute("aria-label", `Save the confusion matrix as ${name}`)
     one.onclick = run
     box.append(one)

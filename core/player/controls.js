@@ -94,13 +94,9 @@ function fillKeys(p) {
   for (const [keys, what] of KEYS) {
     const term = make("dt", "")
     for (const one of keys.split(" ")) {
-      const key = document.createElement(one === "–" ? "span" : "kbd")
-      key.textContent = one
-      term.append(key)
+      term.append(make(one === "–" ? "span" : "kbd", "", one))
     }
-    const meaning = make("dd", "")
-    meaning.textContent = what
-    p.el.keyList.append(term, meaning)
+    p.el.keyList.append(term, make("dd", "", what))
   }
 }
 
