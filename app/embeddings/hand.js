@@ -10,6 +10,7 @@ import { choose, drawOver, pick, redraw } from "./scatter.js"
 const NEAR = 9 // pixels from a point that still count as on it
 const STILL = 4 // a press that moves less is a click
 
+/** @type {(m: any, px: number, py: number) => [number, number]} */
 const toMap = (m, px, py) => {
   const { width, height } = m.size
   return [(px - width / 2 - m.view.x) / m.view.k, (height / 2 + m.view.y - py) / m.view.k]

@@ -1,6 +1,7 @@
 // @ts-check
 // Files that a page makes, saved as a download.
 
+/** @type {(name: string, blob: Blob) => void} */
 export function save(name, blob) {
   const link = document.createElement("a")
   link.href = URL.createObjectURL(blob)
@@ -10,6 +11,7 @@ export function save(name, blob) {
 }
 
 // A drawing as a PNG of twice its size; ``size``, where it is not a whole number of pixels.
+/** @type {(name: string, svg: string, size?: number[] | null) => void} */
 export function savePicture(name, svg, size = null) {
   const picture = new Image()
   picture.onload = () => {
@@ -17,8 +19,8 @@ export function savePicture(name, svg, size = null) {
     const canvas = document.createElement("canvas")
     canvas.width = 2 * width
     canvas.height = 2 * height
-    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height)
-    canvas.toBlob((blob) => save(name, blob), "image/png")
+    canvas.getContext("2d")?.drawImage(picture, 0, 0, canvas.width, canvas.height)
+    canvas.toBlob((blob) => { if (blob) save(name, blob) }, "image/png")
   }
   picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`
 }
