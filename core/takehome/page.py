@@ -125,7 +125,7 @@ def page(home: Home, when: datetime | None = None) -> str:
 
 def _browser_facts(home: Home) -> dict[str, Any]:
     """What the page's script reads."""
-    view = {"time": -1.0, **{k: v for k, v in home.view.items() if k not in ("stamp", "serial", "choice", "stay", "explain")}}
+    view = {k: v for k, v in home.view.items() if k not in ("stamp", "serial", "choice", "stay", "explain")}
     boards = [_board(home, number, model) for number, model in enumerate(home.models) if model.grid]
     return {
         "view": view,
