@@ -48,7 +48,7 @@ async function send(root, list, files) {
 }
 
 function row(file) {
-  const box = make("li", "")
+  const box = make("li")
   const state = make("span", "state", percent(0)), track = make("div", "track"), fill = make("div", "fill")
   track.append(fill)
   box.append(make("span", "name", file.name), state, track)

@@ -22,7 +22,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   takeFiles(input, target, take)
   ref("record").onclick = () => root.said.setTriggerValue("record", { at: Date.now() })
   if (cutOff()) {
-    const line = make("li", "")
+    const line = make("li")
     line.append(make("span", "wrong", "A recording was cut off: its tab was closed before it had been sent. Record it again."))
     list.append(line)
   }

@@ -14,7 +14,7 @@ export function buildAnswer(b) {
     const chip = make("button", "chip")
     chip.type = "button"
     chip.setAttribute("role", "radio")
-    const [name, said, share, sign, was] = [make("span", ""), make("b", ""), make("i", ""), make("i", "sign"), make("small", "")]
+    const [name, said, share, sign, was] = [make("span"), make("b"), make("i"), make("i", "sign"), make("small")]
     name.textContent = chip.title = title
     sign.setAttribute("role", "img")
     chip.append(name, said, share, sign, was)

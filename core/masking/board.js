@@ -109,7 +109,7 @@ function buildSliders(b) {
   b.el.sliders.replaceChildren()
   b.sliders = b.grid.modalities.map((modality, axis) => {
     const box = make("label", "slide")
-    const [head, name, amountNow, input] = [make("span", "slide-head"), make("span", ""), make("b", ""), make("input", "")]
+    const [head, name, amountNow, input] = [make("span", "slide-head"), make("span"), make("b"), make("input")]
     const [winners, flip] = [make("div", "winners"), make("span", "flip")]
     name.textContent = `${nameOf(modality)} that is there`
     Object.assign(input, { type: "range", min: 0, max: 100, step: 1 })

@@ -12,7 +12,7 @@ export function buildPresets(b) {
   const offered = modalities.length > 1 ? modalities.map((modality) => presetWithout(b, modality)) : []
   offered.push({ name: "Whole", key: "w", shares: modalities.map(() => 100), about: "All of the sound and the picture" })
   b.presets = offered.map((one) => {
-    const button = make("button", "")
+    const button = make("button")
     button.type = "button"
     button.textContent = button.dataset.text = one.name
     button.title = one.key ? `${one.about}  (${one.key})` : one.about

@@ -22,10 +22,10 @@ export function buildStrips(b) {
     const row = make("div", "strip")
     const [name, left] = [make("div", "strip-name"), make("div", "strip-left")]
     name.textContent = nameOf(modality)
-    const hint = make("small", "")
+    const hint = make("small")
     hint.textContent = !strip.count ? "nothing there" : strip.weight.length ? "height: attention" : ""
     name.append(hint)
-    strip.canvas = make("canvas", "")
+    strip.canvas = make("canvas")
     strip.canvas.tabIndex = strip.count && !b.options.alone ? 0 : -1
     strip.canvas.setAttribute("role", b.options.alone ? "img" : "application")
     strip.left = left

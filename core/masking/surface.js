@@ -63,7 +63,7 @@ function labelSurface(b, cells) {
   const [low, high] = valueRange(b)
   el.low.textContent = amount(grid, low)
   el.high.textContent = amount(grid, high)
-  el.axisX.replaceChildren(...["0", `${across} that is there, % →`, "100"].map((text) => Object.assign(make("span", ""), { textContent: text })))
+  el.axisX.replaceChildren(...["0", `${across} that is there, % →`, "100"].map((text) => Object.assign(make("span"), { textContent: text })))
   el.axisY.textContent = up ? `${up} that is there, % →` : ""
   el.boundary.textContent = flips ? "White line: the answer changes" : "The answer never changes"
   const about = `${el.surfaceTitle.textContent} ${grid.labels[k]} by the share of ${[across, up].filter(Boolean).join(" and ")} that is there.`

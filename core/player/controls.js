@@ -92,7 +92,7 @@ function wireMatrix(p) {
 function fillKeys(p) {
   p.el.keyList.replaceChildren()
   for (const [keys, what] of KEYS) {
-    const term = make("dt", "")
+    const term = make("dt")
     for (const one of keys.split(" ")) {
       term.append(make(one === "–" ? "span" : "kbd", "", one))
     }

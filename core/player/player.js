@@ -112,7 +112,7 @@ async function openTimeline(p, url, bytes) {
 function notify(p, notices) {
   p.el.notices.replaceChildren()
   for (const notice of notices) {
-    const line = make("p", "")
+    const line = make("p")
     line.textContent = notice
     p.el.notices.append(line)
   }
