@@ -13,7 +13,7 @@ PORT ?= 8501
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help app test core e2e fuzz stress setup corpus-tools lint format typecheck lock bench docs package corpus checkpoints clean
+.PHONY: help app test core e2e fuzz stress setup corpus-tools lint lint-js format typecheck lock bench docs package corpus checkpoints clean
 
 help: ## List the commands.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,8 +39,15 @@ stress: $(VENV)/.dev ## Kill processes at random moments, and have two at once o
 
 setup: $(VENV)/.dev ## Only set up, without starting anything.
 
-lint: $(VENV)/.dev ## Check style and formatting.
+lint: $(VENV)/.dev lint-js ## Check style and formatting.
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+
+lint-js: ## Check the browser's code: types and style (where npm is found).
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node_modules/.installed && npm run --silent types && npm run --silent lint; \
+	else echo "npm was not found: the browser's code is not checked."; fi
+
+node_modules/.installed: package.json
+	@npm install --no-audit --no-fund --silent && touch $@
 
 format: $(VENV)/.dev ## Rewrite the sources in the house style.
 	@$(PY) -m ruff check --fix . && $(PY) -m ruff format .
@@ -83,7 +90,7 @@ checkpoints: corpus ## Train the shipped checkpoints again, from nothing (about 
 	@$(MAKE) --no-print-directory docs
 
 clean: ## Remove the environment and what the tools left behind.
-	@rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf $(VENV) node_modules build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "AffectScope needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": try `make PYTHON=python3.12 ...`.")'

@@ -41,7 +41,7 @@ def markdown(text: str) -> str:
 
 
 def percent(share: float, decimals: int = 0) -> str:
-    """A share, 0 to 1, as all displays write it: "79 %", with a space that ends no line. Its twin: core/player/text.js."""
+    """A share, 0 to 1, as all displays write it: "79 %", with a space that ends no line. Its twin: core/browser/text.js."""
     return f"{100 * share:.{decimals}f}\N{NO-BREAK SPACE}%"
 
 

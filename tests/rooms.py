@@ -24,8 +24,9 @@ ROWS = (
     ("features",),
     ("corpora", "devices", "metrics"),
     ("models",),
-    ("cache", "files", "media", "registry"),
-    ("errors", "house", "masking", "player", "streams", "text", "threads"),
+    ("cache", "files", "masking", "media", "registry"),
+    ("errors", "house", "player", "streams", "text", "threads"),
+    ("browser",),
 )  # fmt: skip
 _WIDTH, _ROW, _BOX, _GAP = 1160, 64, 34, 14
 

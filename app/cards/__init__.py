@@ -8,12 +8,14 @@ from pathlib import Path
 
 import streamlit as st
 
+from affectscope.core import browser
+
 _HERE = Path(__file__).parent
 _CARDS = st.components.v2.component(
     "affectscope_cards",
     html='<div class="cards"></div>',
     css=(_HERE / "cards.css").read_text(encoding="utf-8"),
-    js=(_HERE / "cards.js").read_text(encoding="utf-8"),
+    js=browser.script(_HERE / "cards.js"),
 )
 
 

@@ -1,4 +1,7 @@
+// @ts-check
 // A list of clips, each with its buttons. Arrow keys go from card to card.
+
+import { make, sign } from "../../core/browser/elements.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".cards")
@@ -63,10 +66,7 @@ function answers(className, all) {
     const part = make("span", "answer")
     part.append(make("span", "who", one.title), " ", make("span", "label", one.label))
     if (one.right !== null) {
-      const sign = make("span", one.right ? "right" : "wrong", one.right ? "✓" : "✕")
-      sign.setAttribute("role", "img")
-      sign.setAttribute("aria-label", one.right ? "right" : "wrong")
-      part.append(" ", sign)
+      part.append(" ", one.right ? sign("right", "✓", "right") : sign("wrong", "✕", "wrong"))
     }
     if (one.note) part.append(" ", make("span", "who", one.note))
     box.append(part)
@@ -90,11 +90,4 @@ function step(event, list) {
   event.preventDefault()
   next.focus()
   next.scrollIntoView({ block: "nearest" })
-}
-
-function make(tag, className, text = "") {
-  const element = document.createElement(tag)
-  if (className) element.className = className
-  element.textContent = text
-  return element
 }

@@ -9,23 +9,22 @@ from pathlib import Path
 import streamlit as st
 
 from affectscope.app.gate.terms import base
-from affectscope.core import player as browser
+from affectscope.core import browser
 
 _HERE = Path(__file__).parent
 KEY = "clips"
 _HEARD = "clips_heard"
 
 
-def _read(*names: str) -> str:
-    return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in names)
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
 
 
-# One module in the browser: Streamlit takes a single script, and these share its scope.
 _CLIPS = st.components.v2.component(
     "affectscope_clips",
     html=_read("clips.html"),
     css=_read("clips.css"),
-    js="\n".join((browser.js("text.js"), _read("rows.js", "filters.js", "clips.js"))),
+    js=browser.script(_HERE / "clips.js"),
 )
 
 

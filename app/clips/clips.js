@@ -1,26 +1,32 @@
+// @ts-check
 // The list's life: mount once, fetch the columns once, draw the rows near the view, tell Python which clip was chosen.
 
-const lists = new WeakMap()
+import { make, refsIn, sign } from "../../core/browser/elements.js"
+import { percent } from "../../core/browser/text.js"
+import { mounting } from "../common/mounting.js"
+import { fillFilters, NOTHING, remembered, wireFilters } from "./filters.js"
+import { chosenRows, keyOf, makeRows, NONE } from "./rows.js"
+
+const lists = mounting(mount, unmount)
 const ROW = 52, TILE = 92, UNDER = 24, SPARE = 6, LEAST = 220, UNDER_LIST = 12
 const STILL = 8 // pixels that a hand may move within a press
 const AGAIN = [1500, 6000, 20_000] // milliseconds after which a picture that was not there yet is asked for again
 
-export default function (component) {
-  const { parentElement, data, setTriggerValue } = component
-  let c = lists.get(parentElement)
-  if (!c) lists.set(parentElement, (c = mount(parentElement)))
-  c.choose = (one) => setTriggerValue("chose", { corpus: one.corpus, id: one.id, serial: c.serial })
-  follow(c, data)
-  return () => {
-    c.observer.disconnect()
-    c.loading?.abort()
-    removeEventListener("resize", c.fitLater)
-    lists.delete(parentElement)
-  }
+export default function ({ parentElement, data, setTriggerValue }) {
+  return lists(parentElement, (c) => {
+    c.choose = (one) => setTriggerValue("chose", { corpus: one.corpus, id: one.id, serial: c.serial })
+    follow(c, data)
+  })
+}
+
+function unmount(c) {
+  c.observer.disconnect()
+  c.loading?.abort()
+  removeEventListener("resize", c.fitLater)
 }
 
 function mount(parent) {
-  const el = Object.fromEntries([...parent.querySelectorAll("[data-ref]")].map((one) => [one.dataset.ref, one]))
+  const el = refsIn(parent)
   const c = { el, rows: [], shown: [], drawn: new Map(), at: -1, serial: 0, heard: 0, columns: null, url: "",
     asked: remembered(sessionStorage, NOTHING), look: remembered(localStorage, { look: "list" }).look }
   wireFilters(c)
@@ -80,7 +86,7 @@ function renew(c) {
 }
 
 // Which rows are shown, and where the chosen one is among them.
-function sift(c) {
+export function sift(c) {
   c.shown = chosenRows(c.rows, c.asked)
   const filtered = c.shown.length !== c.rows.length
   const count = (n) => n.toLocaleString("en")
@@ -99,7 +105,7 @@ function mark(c) {
   tellActive(c)
 }
 
-function layOut(c) {
+export function layOut(c) {
   const { rows, space } = c.el
   const wide = rows.clientWidth
   c.across = c.look === "gallery" ? Math.max(1, Math.floor(wide / TILE)) : 1
@@ -160,19 +166,12 @@ function rowElement(one) {
   if (one.own) first.append(make("b", "own", "own"))
   first.append(make("span", "label", one.label || one.name))
   if (one.predicted && one.right !== 1) first.append(make("span", "arrow", "→"), make("span", "predicted", one.predicted))
-  if (one.right >= 0) first.append(sign(one.right))
+  if (one.right >= 0) first.append(one.right ? sign("right", "✓", "right") : sign("wrong", "✕", "wrong"))
   if (one.confidence >= 0) first.append(make("span", "share", percent(one.confidence / 1000)))
   second.append(make("span", "", [one.label ? one.name : "", one.speaker, one.intensity].filter(Boolean).join(" · ") || NONE))
   words.append(first, second)
   element.append(picture(one), words)
   return element
-}
-
-function sign(right) {
-  const made = make("span", right ? "right" : "wrong", right ? "✓" : "✕")
-  made.setAttribute("role", "img")
-  made.setAttribute("aria-label", right ? "right" : "wrong")
-  return made
 }
 
 function picture(one, tries = 0) {
@@ -246,7 +245,7 @@ function pick(c, i) {
   c.choose(one)
 }
 
-function reveal(c, i) {
+export function reveal(c, i) {
   const { rows } = c.el
   if (i < 0 || !c.tall) return
   const top = Math.floor(i / c.across) * c.tall
@@ -258,7 +257,7 @@ function reveal(c, i) {
 const sidebarOf = (c) => c.el.root.getRootNode().host?.closest("[data-testid=stSidebarContent]")
 
 // The list fills what the sidebar has left, so that there is one thing to scroll.
-function fit(c) {
+export function fit(c) {
   const { root, rows } = c.el, side = sidebarOf(c)
   if (side && side.clientHeight) {
     const box = root.getBoundingClientRect()
@@ -270,11 +269,4 @@ function fit(c) {
     layOut(c)
     reveal(c, c.at)
   } else if (c.tall) draw(c)
-}
-
-function make(tag, className, text = "") {
-  const element = document.createElement(tag)
-  element.className = className
-  if (text) element.textContent = text
-  return element
 }

@@ -1,12 +1,17 @@
+// @ts-check
 // What a person asks of the list: search, filters, order, and how it looks. Kept for the session, over all pages and a reload.
 
+import { make, makeSvg } from "../../core/browser/elements.js"
+import { fit, layOut, reveal, sift } from "./clips.js"
+import { collator, ORDERS } from "./rows.js"
+
 const KEPT = "affectscope.clips"
-const NOTHING = { search: "", label: "", predicted: "", right: "", speaker: "", sort: "corpus" }
+export const NOTHING = { search: "", label: "", predicted: "", right: "", speaker: "", sort: "corpus" }
 const TITLES = { label: "Label", predicted: "Predicted", right: "Answer", speaker: "Speaker", sort: "Sort by" }
 const LIST = "M2 3h3v3H2zm5 0h7v2H7zM2 10h3v3H2zm5 0h7v2H7z"
 const GALLERY = "M2 2h5v5H2zm7 0h5v5H9zM2 9h5v5H2zm7 0h5v5H9z"
 
-function remembered(store, nothing) {
+export function remembered(store, nothing) {
   try {
     return { ...nothing, ...JSON.parse(store.getItem(KEPT) ?? "{}") }
   } catch {
@@ -22,7 +27,7 @@ function remember(store, what) {
   }
 }
 
-function wireFilters(c) {
+export function wireFilters(c) {
   const { search, filter, look, all, filters } = c.el
   search.value = c.asked.search
   search.oninput = () => ask(c, { search: search.value })
@@ -49,19 +54,15 @@ function wireFilters(c) {
 function showLook(c) {
   const gallery = c.look === "gallery"
   c.el.root.classList.toggle("gallery", gallery)
-  const shape = document.createElementNS("http://www.w3.org/2000/svg", "svg")
-  shape.setAttribute("viewBox", "0 0 16 16")
-  shape.setAttribute("aria-hidden", "true")
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path")
-  path.setAttribute("d", gallery ? LIST : GALLERY)
-  shape.append(path)
+  const shape = makeSvg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" })
+  shape.append(makeSvg("path", { d: gallery ? LIST : GALLERY }))
   c.el.look.replaceChildren(shape)
   c.el.look.title = gallery ? "Show as a list" : "Show as a gallery"
   c.el.look.setAttribute("aria-label", c.el.look.title)
 }
 
 // The choices that these clips allow; a column with one value leaves nothing to choose.
-function fillFilters(c) {
+export function fillFilters(c) {
   const { filters } = c.el
   const held = filters.getRootNode().activeElement?.dataset?.name
   filters.replaceChildren()
@@ -92,10 +93,9 @@ function countsOf(rows, name) {
 }
 
 function chooser(c, name, options) {
-  const box = document.createElement("label")
-  const title = document.createElement("span")
-  title.textContent = TITLES[name]
-  const select = document.createElement("select")
+  const box = make("label")
+  const title = make("span", "", TITLES[name])
+  const select = make("select")
   select.dataset.name = name
   select.append(...options.map(([value, text]) => new Option(text, value)))
   select.value = c.asked[name]

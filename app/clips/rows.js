@@ -1,8 +1,9 @@
+// @ts-check
 // The clips as rows of values: a person's own first, then the corpus's, which arrive as columns.
 
-const NONE = "–"
+export const NONE = "–"
 
-function makeRows(own, corpus, columns, base = "") {
+export function makeRows(own, corpus, columns, base = "") {
   const rows = own.map((one) => row({ ...one, own: true, right: truth(one.label, one.predicted) }))
   if (!columns) return rows
   const read = (name, i) => {
@@ -25,18 +26,17 @@ function row(given) {
   return made
 }
 
-const keyOf = (corpus, id) => JSON.stringify([corpus, id])
+export const keyOf = (corpus, id) => JSON.stringify([corpus, id])
 const truth = (label, predicted) => label && predicted ? Number(label === predicted) : -1
 
-const ORDERS = {
+export const ORDERS = {
   corpus: "as in the corpus", name: "name", label: "label", predicted: "predicted", sure: "most confident first",
   unsure: "least confident first", speaker: "speaker",
 }
-const VERDICTS = { right: "right", wrong: "wrong" }
-const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" })
+export const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" })
 
 // Which rows a person asked for, in the order that they asked for; a person's own stay first.
-function chosenRows(rows, asked) {
+export function chosenRows(rows, asked) {
   const words = asked.search.toLowerCase().split(/\s+/).filter(Boolean)
   const found = rows.filter((one) => (!asked.label || one.label === asked.label)
     && (!asked.predicted || one.predicted === asked.predicted)
@@ -50,7 +50,7 @@ function chosenRows(rows, asked) {
 function order(name) {
   if (name === "sure") return (a, b) => b.confidence - a.confidence
   // What has no confidence comes last in either direction.
-  if (name === "unsure") return (a, b) => (a.confidence < 0) - (b.confidence < 0) || a.confidence - b.confidence
+  if (name === "unsure") return (a, b) => Number(a.confidence < 0) - Number(b.confidence < 0) || a.confidence - b.confidence
   if (!["name", "label", "predicted", "speaker"].includes(name)) return null
   return (a, b) => Number(!a[name]) - Number(!b[name]) || collator.compare(a[name], b[name])
 }

@@ -11,8 +11,9 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from affectscope.app.common import address
+from affectscope.core.player import DEFAULT_VIEW
 
-STRONGEST = -1.0
+STRONGEST: float = DEFAULT_VIEW["time"]
 """As the player's time: the moment that the heatmap makes most of."""
 _STATE = "selection"
 _WRITTEN = "selection_in_url"
@@ -26,19 +27,11 @@ _DRAWN = "drawn_turn"
 _SEEN = "last_report"
 
 # The player's view: its field, its name in the URL, how to read it. What is at its default is not written.
-_VIEW: dict[str, tuple[str, Any]] = {
-    "time": ("t", STRONGEST),
-    "map": ("map", ""),
-    "heat": ("heat", True),
-    "opacity": ("opacity", 0.65),
-    "threshold": ("below", 0.2),
-    "speed": ("speed", 1.0),
-    "loop": ("loop", False),
-    "muted": ("muted", False),
-    "layer": ("layer", -1),
-    "head": ("head", -1),
-    "matrix": ("matrix", ""),
-}
+_IN_URL = {
+    "time": "t", "map": "map", "heat": "heat", "opacity": "opacity", "threshold": "below", "speed": "speed", "loop": "loop",
+    "muted": "muted", "layer": "layer", "head": "head", "matrix": "matrix",
+}  # fmt: skip
+_VIEW: dict[str, tuple[str, Any]] = {name: (short, DEFAULT_VIEW[name]) for name, short in _IN_URL.items()}
 _RANGES = {
     "opacity": (0, 1), "threshold": (0, 1), "speed": (0.25, 2), "time": (STRONGEST, 1e6), "layer": (-1, 99), "head": (-1, 99),
 }  # fmt: skip

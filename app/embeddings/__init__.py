@@ -10,28 +10,26 @@ from typing import Any
 import streamlit as st
 
 from affectscope.app.gate.terms import base
-from affectscope.core import player
+from affectscope.core import browser
 
 _HERE = Path(__file__).parent
-# One module in the browser: Streamlit takes a single script, and these share its scope.
-_SCRIPTS = ("points.js", "raster.js", "look.js", "hand.js", "keep.js", "scatter.js")
 
 
-def _read(*names: str) -> str:
-    return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in names)
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
 
 
 _SCATTER = st.components.v2.component(
     "affectscope_scatter",
     html=_read("scatter.html"),
     css=_read("scatter.css"),
-    js="\n".join((player.js("colours.js"), _read(*_SCRIPTS))),
+    js=browser.script(_HERE / "scatter.js"),
 )
 _STRIP = st.components.v2.component(
-    "affectscope_strip", html='<div class="strip"></div>', css=_read("strip.css"), js=_read("strip.js")
+    "affectscope_strip", html='<div class="strip"></div>', css=_read("strip.css"), js=browser.script(_HERE / "strip.js")
 )
 _FIGURES = st.components.v2.component(
-    "affectscope_figures", html='<dl class="figures"></dl>', css=_read("figures.css"), js=_read("figures.js")
+    "affectscope_figures", html='<dl class="figures"></dl>', css=_read("figures.css"), js=browser.script(_HERE / "figures.js")
 )
 
 

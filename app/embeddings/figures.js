@@ -1,4 +1,7 @@
+// @ts-check
 // A row of figures, each with its name and what to compare it to.
+
+import { make } from "../../core/browser/elements.js"
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".figures")
@@ -10,11 +13,4 @@ export default function ({ data, parentElement }) {
     box.append(make("dt", "", name), said)
     return box
   }))
-}
-
-function make(tag, className = "", text = "") {
-  const element = document.createElement(tag)
-  element.className = className
-  element.textContent = text
-  return element
 }

@@ -1,15 +1,23 @@
+// @ts-check
 // The hand on the map: lasso, move, nearer and farther, hover, click.
+
+import { make } from "../../core/browser/elements.js"
+import { savePng, saveSvg } from "./keep.js"
+import { valueText } from "./look.js"
+import { inside, nearestRow } from "./points.js"
+import { choose, drawOver, pick, redraw } from "./scatter.js"
 
 const NEAR = 9 // pixels from a point that still count as on it
 const STILL = 4 // a press that moves less is a click
 
+/** @type {(m: any, px: number, py: number) => [number, number]} */
 const toMap = (m, px, py) => {
   const { width, height } = m.size
   return [(px - width / 2 - m.view.x) / m.view.k, (height / 2 + m.view.y - py) / m.view.k]
 }
-const toScreen = (m, x, y) => [m.size.width / 2 + m.view.x + x * m.view.k, m.size.height / 2 + m.view.y - y * m.view.k]
+export const toScreen = (m, x, y) => [m.size.width / 2 + m.view.x + x * m.view.k, m.size.height / 2 + m.view.y - y * m.view.k]
 
-function fit(m) {
+export function fit(m) {
   let [wide, high] = [0.01, 0.01]
   for (let i = 0; i < m.at.length; i += 2) {
     wide = Math.max(wide, Math.abs(m.at[i]))
@@ -40,13 +48,13 @@ function pan(m, dx, dy) {
   redraw(m)
 }
 
-function setTool(m, tool) {
+export function setTool(m, tool) {
   m.tool = m.root.dataset.tool = tool
   for (const one of m.el.bar.querySelectorAll("[data-tool]"))
     if (["lasso", "move"].includes(one.dataset.tool)) one.setAttribute("aria-pressed", String(one.dataset.tool === tool))
 }
 
-function wireHand(m) {
+export function wireHand(m) {
   const { over } = m.el
   const spot = (event) => {
     const box = over.getBoundingClientRect()
@@ -68,7 +76,10 @@ function wireHand(m) {
     if (!fingers.has(event.pointerId)) return hover(m, here)
     const before = fingers.get(event.pointerId)
     fingers.set(event.pointerId, here)
-    if (fingers.size === 2) return pinch(m, fingers, event.pointerId, before, (press = null))
+    if (fingers.size === 2) {
+      press = null
+      return pinch(m, fingers, event.pointerId, before)
+    }
     if (!press) return
     if (Math.hypot(here[0] - press.from[0], here[1] - press.from[1]) > STILL) press.far = true
     if (!press.far) return
@@ -182,7 +193,9 @@ function hover(m, spot) {
   drawOver(m)
 }
 
-function showTip(m, { row, own, x, y }) {
+/** @param {{ row?: number, own?: any, x: number, y: number }} found */
+function showTip(m, found) {
+  const { row, own, x, y } = found
   const { tip } = m.el
   const picture = make("img")
   picture.alt = ""

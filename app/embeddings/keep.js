@@ -1,6 +1,13 @@
+// @ts-check
 // The map as a picture to take home, with its legend.
 
+import { save } from "../../core/browser/save.js"
+import { toScreen } from "./hand.js"
+import { colourName, short } from "./look.js"
+import { CORNERS, rgb, shapePath, SHAPES } from "./raster.js"
+
 function legendLines(m) {
+  /** @type {{ title?: string, text?: string, colour?: string, shape?: string }[]} */
   const lines = []
   for (const [place, kind] of [[m.data.colour, "colour"], [m.data.shape, "shape"]]) {
     const column = m.table.columns.get(place)
@@ -18,7 +25,7 @@ function legendLines(m) {
 
 const fileName = (m, kind) => `${m.data.title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "") || "map"}.${kind}`
 
-function savePng(m) {
+export function savePng(m) {
   const { points, over } = m.el
   const ratio = m.ratio, canvas = document.createElement("canvas")
   canvas.width = points.width + 200 * ratio
@@ -39,10 +46,10 @@ function savePng(m) {
     context.fillStyle = m.theme.text
     context.fillText(title ?? text, m.size.width + (title ? 8 : 26), y, 170)
   })
-  canvas.toBlob((blob) => hand(blob, fileName(m, "png")))
+  canvas.toBlob((blob) => save(fileName(m, "png"), blob))
 }
 
-function saveSvg(m) {
+export function saveSvg(m) {
   const { width, height } = m.size
   const escape = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`)
   const hex = (r, g, b) => `#${[r, g, b].map((one) => one.toString(16).padStart(2, "0")).join("")}`
@@ -67,13 +74,5 @@ function saveSvg(m) {
     parts.push(`<text x="${width + (title ? 8 : 26)}" y="${y}" fill="${m.theme.text}">${escape(title ?? text)}</text>`)
   })
   parts.push("</svg>")
-  hand(new Blob([parts.join("\n")], { type: "image/svg+xml" }), fileName(m, "svg"))
-}
-
-function hand(blob, name) {
-  const link = document.createElement("a")
-  link.href = URL.createObjectURL(blob)
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000)
+  save(fileName(m, "svg"), new Blob([parts.join("\n")], { type: "image/svg+xml" }))
 }

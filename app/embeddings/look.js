@@ -1,10 +1,16 @@
+// @ts-check
 // What a column's values look like: colours, shapes, and the legend that says so.
+
+import { classColour, OTHER_COLOURS, rampOf, VIRIDIS } from "../../core/browser/colours.js"
+import { make, makeSvg } from "../../core/browser/elements.js"
+import { CORNERS, rgb, SHAPES } from "./raster.js"
+import { choose, pick } from "./scatter.js"
 
 const UNKNOWN = "unknown"
 const CORRECT = { yes: "#0072b2", no: "#d55e00" }
 
 // Beyond the palette's own colours the same ones come again, lighter and darker.
-function colourName(column, index) {
+export function colourName(column, index) {
   const name = column.names[index]
   // No grey: that is what neutral has.
   if (name === UNKNOWN) return "#7d5a3c"
@@ -22,7 +28,7 @@ function stopsOn(theme) {
 }
 
 // { colours: 3 bytes a code, codes: a row's code } of a column, or one colour for all.
-function colouring(column, count, theme) {
+export function colouring(column, count, theme) {
   if (!column) return { colours: Uint8Array.from(rgb(theme.primary)), codes: new Uint16Array(count) }
   if (column.names.length) {
     return { colours: Uint8Array.from(column.names.flatMap((_, i) => rgb(colourName(column, i)))), codes: column.values }
@@ -32,21 +38,16 @@ function colouring(column, count, theme) {
   return { colours: Uint8Array.from([...rampOf(stopsOn(theme)), ...rgb("#9a9a9a")]), codes }
 }
 
-const short = (value) => (Math.abs(value) >= 100 ? Math.round(value).toString() : Number(value.toPrecision(3)).toString())
+export const short = (value) => (Math.abs(value) >= 100 ? Math.round(value).toString() : Number(value.toPrecision(3)).toString())
 
-function valueText(column, row) {
+export function valueText(column, row) {
   if (column.names.length) return column.names[column.values[row]]
   return Number.isNaN(column.values[row]) ? UNKNOWN : short(column.values[row])
 }
 
 function glyph(shape, colour) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
-  svg.setAttribute("viewBox", "-1.4 -1.4 2.8 2.8")
-  svg.setAttribute("aria-hidden", "true")
-  const circle = shape === "circle"
-  const part = document.createElementNS(svg.namespaceURI, circle ? "circle" : "polygon")
-  if (circle) part.setAttribute("r", "1")
-  else part.setAttribute("points", CORNERS[shape].join(" "))
+  const svg = makeSvg("svg", { viewBox: "-1.4 -1.4 2.8 2.8", "aria-hidden": "true" })
+  const part = shape === "circle" ? makeSvg("circle", { r: "1" }) : makeSvg("polygon", { points: CORNERS[shape].join(" ") })
   part.style.fill = colour
   svg.append(part)
   return svg
@@ -60,7 +61,7 @@ function countChosen(column, chosen) {
   return counts
 }
 
-function drawLegend(m) {
+export function drawLegend(m) {
   const parts = []
   const colour = m.table.columns.get(m.data.colour), shape = m.table.columns.get(m.data.shape)
   if (colour) parts.push(colour.names.length ? classes(m, colour, (i) => glyph("circle", colourName(colour, i))) : scale(colour, m.theme))
@@ -118,11 +119,4 @@ function scale(column, theme) {
   ends.append(make("span", "", short(column.low)), make("span", "", short(column.high)))
   box.append(ramp, ends)
   return box
-}
-
-function make(tag, className = "", text = "") {
-  const element = document.createElement(tag)
-  element.className = className
-  element.textContent = text
-  return element
 }

@@ -1,7 +1,17 @@
+// @ts-check
 // What Python sends, as typed arrays; and the questions that the hand asks of them: who is here, who is inside this line.
 
+/**
+ * A column: a code a row with ``names`` and ``counts``, or a number a row with its range.
+ * @typedef {{ name: string, title: string, names: string[], values: Uint16Array | Float32Array, counts: Uint32Array, low: number,
+ *   high: number }} Column
+ */
+/** @typedef {{ ids: string[], columns: Map<string, Column>, count: number }} Table */
+/** @typedef {{ side: number, starts: Uint32Array, rows: Uint32Array, clamp: (value: number) => number }} Grid */
+
 // A map's bytes: pairs of float32. They are brought to a square from -1 to 1, as core/analysis/picking.py does.
-function readPoints(buffer) {
+/** @type {(buffer: ArrayBuffer) => Float32Array} */
+export function readPoints(buffer) {
   const given = new Float32Array(buffer)
   const count = given.length / 2
   let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity]
@@ -23,13 +33,15 @@ function readPoints(buffer) {
 }
 
 // The bytes of core/analysis/columns.py.
-function readColumns(buffer) {
+/** @type {(buffer: ArrayBuffer) => Table} */
+export function readColumns(buffer) {
   const size = new DataView(buffer).getUint32(0, true)
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, size)))
   const count = header.ids.length
   const columns = new Map()
   for (const { name, title, names, at } of header.columns) {
     const Kind = names.length ? Uint16Array : Float32Array
+    /** @type {any} */
     const column = { name, title, names, values: new Kind(buffer, 4 + size + at, count) }
     if (names.length) {
       column.counts = new Uint32Array(names.length)
@@ -48,7 +60,8 @@ function readColumns(buffer) {
 }
 
 // By the even-odd rule; `corners` in thousandths.
-function inside(at, corners) {
+/** @type {(at: Float32Array, corners: number[][]) => Uint8Array} */
+export function inside(at, corners) {
   const count = at.length / 2
   const found = new Uint8Array(count)
   const n = corners.length
@@ -69,12 +82,13 @@ function inside(at, corners) {
 }
 
 // Squares that each know their points, so that the one under the pointer is found among a few.
-function makeGrid(at) {
+/** @type {(at: Float32Array) => Grid} */
+export function makeGrid(at) {
   const count = at.length / 2
   const side = Math.max(1, Math.min(512, Math.ceil(Math.sqrt(count / 2))))
   const starts = new Uint32Array(side * side + 1)
   const cell = new Uint32Array(count)
-  const clamp = (value) => Math.min(side - 1, Math.max(0, Math.floor(((value + 1) / 2) * side)))
+  const clamp = (/** @type {number} */ value) => Math.min(side - 1, Math.max(0, Math.floor(((value + 1) / 2) * side)))
   for (let i = 0; i < count; i++) {
     cell[i] = clamp(at[2 * i + 1]) * side + clamp(at[2 * i])
     starts[cell[i] + 1]++
@@ -87,7 +101,8 @@ function makeGrid(at) {
 }
 
 // The row nearest to (x, y) within `reach`, or -1; those that `skip` says are left out.
-function nearestRow(at, grid, x, y, reach, skip = () => false) {
+/** @type {(at: Float32Array, grid: Grid, x: number, y: number, reach: number, skip?: (row: number) => boolean) => number} */
+export function nearestRow(at, grid, x, y, reach, skip = undefined) {
   const { side, starts, rows, clamp } = grid
   let best = -1, least = reach * reach
   for (let r = clamp(y - reach); r <= clamp(y + reach); r++)
@@ -95,13 +110,14 @@ function nearestRow(at, grid, x, y, reach, skip = () => false) {
       for (let k = starts[r * side + c]; k < starts[r * side + c + 1]; k++) {
         const i = rows[k], dx = at[2 * i] - x, dy = at[2 * i + 1] - y
         const d = dx * dx + dy * dy
-        if (d <= least && !skip(i)) [best, least] = [i, d]
+        if (d <= least && !skip?.(i)) [best, least] = [i, d]
       }
   return best
 }
 
 // A set of rows as Python packs it: one bit a row, the first the highest of its byte.
-function readBits(text, count) {
+/** @type {(text: string, count: number) => Uint8Array} */
+export function readBits(text, count) {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0))
   const found = new Uint8Array(count)
   for (let i = 0; i < count; i++) found[i] = (bytes[i >> 3] >> (7 - (i & 7))) & 1

@@ -1,9 +1,10 @@
+// @ts-check
 // Points drawn into plain pixels: 100,000 of them in a few milliseconds, with no graphics card.
 
-const SHAPES = ["circle", "square", "triangle", "diamond", "cross", "plus"]
+export const SHAPES = ["circle", "square", "triangle", "diamond", "cross", "plus"]
 
 // The corners of a shape of radius 1; a circle has none.
-const CORNERS = {
+export const CORNERS = {
   square: [[-0.82, -0.82], [0.82, -0.82], [0.82, 0.82], [-0.82, 0.82]],
   triangle: [[0, -1.1], [1, 0.75], [-1, 0.75]],
   diamond: [[0, -1.2], [1.1, 0], [0, 1.2], [-1.1, 0]],
@@ -16,7 +17,7 @@ CORNERS.star = Array.from({ length: 10 }, (_, i) => {
   return [reach * Math.sin(turn), -reach * Math.cos(turn)]
 })
 
-function shapePath(shape, x, y, radius) {
+export function shapePath(shape, x, y, radius) {
   const path = new Path2D()
   if (shape === "circle") path.arc(x, y, radius, 0, 2 * Math.PI)
   else {
@@ -45,7 +46,7 @@ function stamp(shape, radius) {
 }
 
 // Any colour of CSS as [red, green, blue].
-function rgb(css) {
+export function rgb(css) {
   const canvas = document.createElement("canvas")
   canvas.width = canvas.height = 1
   const context = canvas.getContext("2d")
@@ -56,12 +57,12 @@ function rgb(css) {
 
 const packed = ([r, g, b]) => (255 << 24) | (b << 16) | (g << 8) | r
 
-function radiusFor(count) {
+export function radiusFor(count) {
   return count <= 300 ? 6 : count <= 2000 ? 4.5 : count <= 20000 ? 3 : 1.6
 }
 
 // look: { background, faded: [r,g,b], colours: Uint8Array of 3 a row's colour code, colourOf: code of a row, shapeOf, chosen, ring, strength }
-function raster(canvas, at, view, look) {
+export function raster(canvas, at, view, look) {
   const { width, height } = canvas
   const context = canvas.getContext("2d", { alpha: false })
   if (canvas.image?.width !== width || canvas.image?.height !== height) {

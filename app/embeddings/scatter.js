@@ -1,27 +1,35 @@
+// @ts-check
 // The map's life: fetch points and columns once, follow Python's data, draw once a frame, tell Python only what was chosen.
 
-const maps = new WeakMap()
+import { readTheme } from "../../core/browser/colours.js"
+import { make, refsIn } from "../../core/browser/elements.js"
+import { mounting } from "../common/mounting.js"
+import { fit, setTool, toScreen, wireHand } from "./hand.js"
+import { colouring, drawLegend } from "./look.js"
+import { makeGrid, readBits, readColumns, readPoints } from "./points.js"
+import { radiusFor, raster, rgb, shapePath } from "./raster.js"
+
+const maps = mounting(mount, unmount)
 const GLIDE = 450 // milliseconds from one map to the next
 const GLIDES_UP_TO = 20_000
 
-export default function (component) {
-  const { parentElement, data, setTriggerValue } = component
-  let m = maps.get(parentElement)
-  if (!m) maps.set(parentElement, (m = mount(parentElement)))
-  m.trigger = setTriggerValue
-  m.theme = readTheme(m.root)
-  follow(m, data)
-  return () => {
-    m.observer.disconnect()
-    m.loading?.abort()
-    cancelAnimationFrame(m.frame)
-    maps.delete(parentElement)
-  }
+export default function ({ parentElement, data, setTriggerValue }) {
+  return maps(parentElement, (m) => {
+    m.trigger = setTriggerValue
+    m.theme = readTheme(m.root)
+    follow(m, data)
+  })
+}
+
+function unmount(m) {
+  m.observer.disconnect()
+  m.loading?.abort()
+  cancelAnimationFrame(m.frame)
 }
 
 function mount(parent) {
   const root = parent.querySelector(".scatter")
-  const el = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((one) => [one.dataset.ref, one]))
+  const el = refsIn(root)
   const m = { root, el, view: { k: 1, x: 0, y: 0 }, size: { width: 1, height: 1 }, frames: 0, chosen: null, outline: null, turn: 0 }
   // For tests: where on the screen a clip is.
   root.where = (id) => {
@@ -110,11 +118,11 @@ function dress(m) {
 }
 
 // Of which points it speaks goes along: another map may be on its way.
-function pick(m, said) {
+export function pick(m, said) {
   m.trigger("pick", { ...said, on: m.pointsUrl })
 }
 
-function choose(m, chosen, outline) {
+export function choose(m, chosen, outline) {
   m.chosen = chosen
   m.outline = outline
   let count = 0
@@ -126,7 +134,7 @@ function choose(m, chosen, outline) {
   redraw(m)
 }
 
-function redraw(m) {
+export function redraw(m) {
   m.frame ||= requestAnimationFrame(() => {
     m.frame = 0
     draw(m)
@@ -155,7 +163,7 @@ function draw(m) {
 }
 
 // The lasso, and rings round the clip that is open, its neighbours, and the one under the pointer.
-function drawOver(m) {
+export function drawOver(m) {
   const { over } = m.el, context = over.getContext("2d")
   context.setTransform(m.ratio, 0, 0, m.ratio, 0, 0)
   context.clearRect(0, 0, m.size.width, m.size.height)
@@ -192,7 +200,8 @@ function drawOver(m) {
   if (m.hovered?.row >= 0) ring(m.hovered.row, m.radius + 4, 2)
 }
 
-function circle(context, [x, y], radius, width, theme) {
+function circle(context, at, radius, width, theme) {
+  const [x, y] = at
   context.beginPath()
   context.arc(x, y, radius, 0, 2 * Math.PI)
   context.strokeStyle = theme.background

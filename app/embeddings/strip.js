@@ -1,4 +1,7 @@
+// @ts-check
 // The selected clip and those nearest to it.
+
+import { make } from "../../core/browser/elements.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".strip")
@@ -30,11 +33,4 @@ function item(clip, self, act) {
   name.title = clip.title
   box.append(picture, name, ...clip.lines.map((line, i) => make("span", i === 0 && clip.right === false ? "line wrong" : "line", line)), play)
   return box
-}
-
-function make(tag, className = "", text = "") {
-  const element = document.createElement(tag)
-  element.className = className
-  element.textContent = text
-  return element
 }

@@ -23,6 +23,7 @@ from affectscope.core.export import files as export
 from affectscope.core.export.answers import Predictions, answers
 from affectscope.core.export.sheet import Facts
 from affectscope.core.perturbation import Perturbation
+from affectscope.core.player import OPACITY, THRESHOLD
 from affectscope.core.timeline.timeline import Timeline
 
 # Part of every key: raise it whenever a file comes out otherwise.
@@ -51,8 +52,8 @@ class Case:
     def heat(self) -> dict[str, Any]:
         """How the heatmap lies on the picture."""
         shown = str(self.view.get("map") or services.main_heatmap(self.shown))
-        opacity = float(self.view.get("opacity", 0.65)) if self.view.get("heat", True) else 0.0
-        return {"heatmap": shown, "opacity": opacity, "threshold": float(self.view.get("threshold", 0.2))}
+        opacity = float(self.view.get("opacity", OPACITY)) if self.view.get("heat", True) else 0.0
+        return {"heatmap": shown, "opacity": opacity, "threshold": float(self.view.get("threshold", THRESHOLD))}
 
     @property
     def facts(self) -> Facts:

@@ -1,11 +1,14 @@
+// @ts-check
 // Copies the address of the view as it is now. Where the clipboard is refused, the address stands there, selected.
+
+import { refsIn } from "../../core/browser/elements.js"
 
 const LOCAL = /^(localhost|127(\.\d+){3}|\[::1\])$/
 const wired = new WeakSet()
 
 export default function ({ parentElement, data }) {
   const root = parentElement.querySelector(".link")
-  const el = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((one) => [one.dataset.ref, one]))
+  const el = refsIn(root)
   // A press belongs to the data of the last run, not to those that the button was mounted with.
   root.here = data.here
   root.tunnel = data.tunnel

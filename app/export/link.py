@@ -10,13 +10,14 @@ import streamlit as st
 
 from affectscope.app import services
 from affectscope.app.gate.terms import terms
+from affectscope.core import browser
 
 _HERE = Path(__file__).parent
 _LINK = st.components.v2.component(
     "affectscope_link",
     html=(_HERE / "link.html").read_text(encoding="utf-8"),
     css=(_HERE / "link.css").read_text(encoding="utf-8"),
-    js=(_HERE / "link.js").read_text(encoding="utf-8"),
+    js=browser.script(_HERE / "link.js"),
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from affectscope.app.library.drops import LIMIT_MB
-from affectscope.core import player as browser
+from affectscope.core import browser
 from affectscope.core.files.kinds import TABLES
 from affectscope.core.files.tensors import SUFFIXES
 from affectscope.core.imports.read import LIMIT_MB as TABLE_MB
@@ -23,10 +23,10 @@ def _read(name: str) -> str:
 
 
 _ZONE = st.components.v2.component(
-    "affectscope_zone", html=_read("zone.html"), css=_read("zone.css"), js="\n".join((browser.js("text.js"), _read("zone.js")))
+    "affectscope_zone", html=_read("zone.html"), css=_read("zone.css"), js=browser.script(_HERE / "zone.js")
 )
 _SHEETS = st.components.v2.component(
-    "affectscope_sheets", html='<div class="sheets"></div>', css=_read("sheet.css"), js=_read("sheet.js")
+    "affectscope_sheets", html='<div class="sheets"></div>', css=_read("sheet.css"), js=browser.script(_HERE / "sheet.js")
 )
 
 

@@ -1,4 +1,7 @@
+// @ts-check
 // What there is to know of a model, a corpus or a refused file. Everything comes out of files, so everything stays text.
+
+import { make } from "../../core/browser/elements.js"
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".sheets")
@@ -35,7 +38,7 @@ function part({ name, rows, chips, sentences, columns, table, keys, count, note 
 }
 
 function facts(rows) {
-  const list = make("dl", "")
+  const list = make("dl")
   for (const [name, value] of rows) list.append(make("dt", "", name), make("dd", "", value))
   return list
 }
@@ -53,9 +56,9 @@ function listed(sentences) {
 }
 
 function grid(columns, rows) {
-  const scroll = make("div", "scroll"), table = make("table", ""), head = make("thead", ""), body = make("tbody", "")
+  const scroll = make("div", "scroll"), table = make("table"), head = make("thead"), body = make("tbody")
   const line = (tag, cells) => {
-    const tr = make("tr", "")
+    const tr = make("tr")
     tr.append(...cells.map((cell) => make(tag, "", cell)))
     return tr
   }
@@ -71,18 +74,11 @@ function grid(columns, rows) {
 }
 
 function keyList(name, keys, count) {
-  const box = make("details", ""), list = make("ul", "keys")
+  const box = make("details"), list = make("ul", "keys")
   const shown = keys.length < count ? ` (the first ${keys.length} are listed)` : ""
   box.append(make("summary", "", `${count} ${name}${shown}`))
   list.tabIndex = 0
   list.append(...keys.map((key) => make("li", "", key)))
   box.append(list)
   return box
-}
-
-function make(tag, className, text = "") {
-  const element = document.createElement(tag)
-  element.className = className
-  element.textContent = text
-  return element
 }

@@ -1,4 +1,9 @@
+// @ts-check
 // Sends dropped files straight to disk on the server, one after the other, and tells the page when all have arrived.
+
+import { make } from "../../core/browser/elements.js"
+import { percent } from "../../core/browser/text.js"
+import { put, takeFiles } from "../common/upload.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".zone")
@@ -12,13 +17,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (root.wired) return
   root.wired = true
   target.removeAttribute("tabindex")
-  input.onchange = () => { send(root, ref("list"), [...input.files]); input.value = "" }
-  for (const kind of ["dragenter", "dragover"]) target.addEventListener(kind, (event) => { event.preventDefault(); target.classList.add("over") })
-  for (const kind of ["dragleave", "drop"]) target.addEventListener(kind, () => target.classList.remove("over"))
-  target.addEventListener("drop", (event) => {
-    event.preventDefault()
-    send(root, ref("list"), [...event.dataTransfer.files])
-  })
+  takeFiles(input, target, (files) => send(root, ref("list"), files))
 }
 
 async function send(root, list, files) {
@@ -28,7 +27,13 @@ async function send(root, list, files) {
   for (const file of files) {
     const line = row(file)
     list.append(line.box)
-    const reply = await put(root.said.data, file, line)
+    const reply = await put(root.said.data, file, {
+      instead: "give its path on the machine that runs the app instead",
+      moved: (share) => {
+        line.fill.style.width = `${100 * share}%`
+        line.state.textContent = percent(share)
+      },
+    })
     if (reply.id) {
       arrived.push({ id: reply.id })
       line.state.textContent = "arrived"
@@ -42,36 +47,10 @@ async function send(root, list, files) {
   if (arrived.length === files.length) setTimeout(() => list.replaceChildren(), 800)
 }
 
-function put(data, file, line) {
-  if (file.size > data.limit) return { error: `${file.name} is larger than ${data.limit >> 20} MB: give its path on the machine that runs the app instead.` }
-  return new Promise((done) => {
-    const request = new XMLHttpRequest()
-    const failed = () => done({ error: `${file.name} did not arrive: check that the app is still running, and send it again.` })
-    request.open("PUT", `${data.url}?name=${encodeURIComponent(file.name)}`)
-    request.upload.onprogress = (event) => {
-      const share = event.lengthComputable ? event.loaded / event.total : 0
-      line.fill.style.width = `${100 * share}%`
-      line.state.textContent = percent(share)
-    }
-    request.onload = () => {
-      try { done(JSON.parse(request.responseText)) } catch { failed() }
-    }
-    request.onerror = request.onabort = failed
-    request.send(file)
-  })
-}
-
 function row(file) {
-  const box = make("li", "")
+  const box = make("li")
   const state = make("span", "state", percent(0)), track = make("div", "track"), fill = make("div", "fill")
   track.append(fill)
   box.append(make("span", "name", file.name), state, track)
   return { box, state, fill }
-}
-
-function make(tag, className, text = "") {
-  const element = document.createElement(tag)
-  element.className = className
-  element.textContent = text
-  return element
 }

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from affectscope.core import masking, player
+from affectscope.core import browser, masking
 from affectscope.core.perturbation import FILLING_MEANINGS, FILLING_TITLES, PATTERN_TITLES
 
 _HERE = Path(__file__).parent
@@ -19,12 +19,11 @@ def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-# One module in the browser, as the player is; colours and the clock's arithmetic are the player's own.
 _BOARD = st.components.v2.component(
     "affectscope_masking",
     html=masking.html(),
     css=masking.css(),
-    js="\n".join((player.js("text.js", "colours.js", "timeline.js"), masking.scripts(), _read("component.js"))),
+    js=browser.script(_HERE / "component.js"),
 )
 
 

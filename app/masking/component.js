@@ -1,16 +1,14 @@
+// @ts-check
 // Streamlit's side of the board: it mounts, hands on what Python says, and sends what a hand did.
 
-const boards = new WeakMap()
+import { mountBoard } from "../../core/masking/board.js"
+import { mounting } from "../common/mounting.js"
 
-export default function (component) {
-  const { parentElement, data, setStateValue } = component
-  const report = (state) => setStateValue("state", state)
-  let board = boards.get(parentElement)
-  if (!board) boards.set(parentElement, (board = mountBoard(parentElement, { report })))
-  board.send(report)
-  board.follow(data)
-  return () => {
-    board.close()
-    boards.delete(parentElement)
-  }
+const boards = mounting((parent) => mountBoard(parent, { report: () => {} }), (board) => board.close())
+
+export default function ({ parentElement, data, setStateValue }) {
+  return boards(parentElement, (board) => {
+    board.send((state) => setStateValue("state", state))
+    board.follow(data)
+  })
 }

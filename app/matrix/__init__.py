@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from affectscope.core import player as browser
+from affectscope.core import browser
 
 _HERE = Path(__file__).parent
 _MATRIX = st.components.v2.component(
     "affectscope_matrix",
     html='<div class="matrix"></div>',
     css=(_HERE / "matrix.css").read_text(encoding="utf-8"),
-    js="\n".join((browser.js("text.js"), (_HERE / "matrix.js").read_text(encoding="utf-8"))),
+    js=browser.script(_HERE / "matrix.js"),
 )
 
 

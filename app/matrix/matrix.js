@@ -1,7 +1,11 @@
+// @ts-check
 // The confusion matrix as one SVG: what is seen is what is saved. Right answers are blue, wrong ones orange; the share of the
 // row sets the strength.
 
-const NS = "http://www.w3.org/2000/svg"
+import { make, makeSvg } from "../../core/browser/elements.js"
+import { save, savePicture } from "../../core/browser/save.js"
+import { percent } from "../../core/browser/text.js"
+
 const RIGHT = "#0072b2"
 const WRONG = "#d55e00"
 
@@ -20,10 +24,10 @@ function draw({ labels, counts, chosen }, root, choose) {
   const cell = 56, longest = Math.max(...labels.map((name) => name.length))
   const left = Math.min(150, 26 + 7.2 * longest), top = 46, size = cell * labels.length
   const width = left + size + 4, height = top + size + 4
-  const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "Confusion matrix: true class by answer" })
+  const svg = makeSvg("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "Confusion matrix: true class by answer" })
   svg.style.maxWidth = `${Math.max(width * 1.15, 300)}px`
   svg.setAttribute("font-family", style.fontFamily)
-  svg.append(make("rect", { width, height, fill: paper }))
+  svg.append(makeSvg("rect", { width, height, fill: paper }))
   svg.append(text("answered", left + size / 2, 13, ink, { size: 12, faint: true }))
   const side = text("true", 11, top + size / 2, ink, { size: 12, faint: true })
   side.setAttribute("transform", `rotate(-90 11 ${top + size / 2})`)
@@ -38,15 +42,15 @@ function draw({ labels, counts, chosen }, root, choose) {
       const share = sum ? count / sum : 0
       const said = `true ${labels[r]}, answer ${labels[c]}: ${count} ${count === 1 ? "clip" : "clips"}`
       const on = chosen && chosen[0] === r && chosen[1] === c
-      const box = make("g", { role: "button", tabindex: "0", "aria-label": said, "aria-pressed": String(Boolean(on)), "data-cell": `${r}-${c}` })
+      const box = makeSvg("g", { role: "button", tabindex: "0", "aria-label": said, "aria-pressed": String(Boolean(on)), "data-cell": `${r}-${c}` })
       box.setAttribute("data-count", count)
       const place = { x: left + cell * c + 1, y: top + cell * r + 1, width: cell - 2, height: cell - 2, rx: 4 }
-      box.append(make("rect", { ...place, fill: ink, "fill-opacity": 0.045 }))
-      if (count) box.append(make("rect", { ...place, fill: r === c ? RIGHT : WRONG, "fill-opacity": strength(share) }))
-      if (on) box.append(make("rect", { ...place, fill: "none", stroke: ink, "stroke-width": 2.5 }))
+      box.append(makeSvg("rect", { ...place, fill: ink, "fill-opacity": 0.045 }))
+      if (count) box.append(makeSvg("rect", { ...place, fill: r === c ? RIGHT : WRONG, "fill-opacity": strength(share) }))
+      if (on) box.append(makeSvg("rect", { ...place, fill: "none", stroke: ink, "stroke-width": 2.5 }))
       const under = count ? blend(r === c ? RIGHT : WRONG, paper, strength(share)) : paper
       box.append(text(String(count), place.x + place.width / 2, place.y + place.height / 2, count ? legible(under) : ink, { size: 15, weight: 600, faint: !count }))
-      const title = make("title")
+      const title = makeSvg("title")
       title.textContent = `${said}, ${percent(share)} of true ${labels[r]}`
       box.append(title)
       box.onclick = () => choose(r, c)
@@ -61,8 +65,10 @@ function strength(share) {
   return 0.12 + 0.78 * share
 }
 
+let pen = null
+
 function rgb(colour) {
-  const pen = rgb.pen ??= document.createElement("canvas").getContext("2d")
+  pen ??= document.createElement("canvas").getContext("2d")
   pen.fillStyle = colour
   const hex = pen.fillStyle
   return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16))
@@ -93,42 +99,32 @@ function key(event, r, c, count, svg, choose) {
 }
 
 function tools(data, svg) {
-  const box = document.createElement("div")
-  box.className = "tools"
+  const box = make("div", "tools")
   const button = (name, run) => {
-    const one = document.createElement("button")
+    const one = make("button", "", name)
     one.type = "button"
-    one.textContent = name
     one.setAttribute("aria-label", `Save the confusion matrix as ${name}`)
     one.onclick = run
     box.append(one)
   }
-  button("PNG", () => png(svg))
-  button("SVG", () => save(new Blob([source(svg)], { type: "image/svg+xml" }), "svg"))
-  button("CSV", () => save(new Blob([csv(data)], { type: "text/csv" }), "csv"))
+  button("PNG", () => savePicture("confusion.png", source(svg), sizeOf(svg)))
+  button("SVG", () => save("confusion.svg", new Blob([source(svg)], { type: "image/svg+xml" })))
+  button("CSV", () => save("confusion.csv", new Blob([csv(data)], { type: "text/csv" })))
   return box
 }
 
 function source(svg) {
   const copy = svg.cloneNode(true)
-  const [, , width, height] = svg.getAttribute("viewBox").split(" ")
-  copy.setAttribute("xmlns", NS)
+  const [width, height] = sizeOf(svg)
+  copy.setAttribute("xmlns", svg.namespaceURI)
   copy.setAttribute("width", width)
   copy.setAttribute("height", height)
   return new XMLSerializer().serializeToString(copy)
 }
 
-function png(svg) {
-  const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number)
-  const image = new Image()
-  image.onload = () => {
-    const canvas = document.createElement("canvas")
-    canvas.width = 2 * width
-    canvas.height = 2 * height
-    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height)
-    canvas.toBlob((blob) => save(blob, "png"))
-  }
-  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(source(svg))}`
+// Its width and height in units of its own.
+function sizeOf(svg) {
+  return svg.getAttribute("viewBox").split(" ").slice(2).map(Number)
 }
 
 function csv({ labels, counts }) {
@@ -138,32 +134,18 @@ function csv({ labels, counts }) {
   return rows.map((row) => row.map(quote).join(",")).join("\n") + "\n"
 }
 
-function save(blob, kind) {
-  const link = document.createElement("a")
-  link.href = URL.createObjectURL(blob)
-  link.download = `confusion.${kind}`
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000)
-}
-
 function cut(name, most) {
   return name.length > most ? `${name.slice(0, most - 1)}…` : name
 }
 
 function text(content, x, y, fill, { size = 12, weight = 400, anchor = "middle", faint = false, full = "" } = {}) {
   const options = { x, y, fill, "font-size": size, "font-weight": weight, "text-anchor": anchor, "dominant-baseline": "central" }
-  const one = make("text", faint ? { ...options, "fill-opacity": 0.76 } : options)
+  const one = makeSvg("text", faint ? { ...options, "fill-opacity": 0.76 } : options)
   one.textContent = content
   if (full && full !== content) {
-    const title = make("title")
+    const title = makeSvg("title")
     title.textContent = full
     one.append(title)
   }
   return one
-}
-
-function make(tag, attributes = {}) {
-  const element = document.createElementNS(NS, tag)
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value)
-  return element
 }

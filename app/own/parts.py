@@ -12,7 +12,7 @@ from affectscope.app.common import say, session
 from affectscope.app.gate.terms import base
 from affectscope.app.library import drops
 from affectscope.app.own import arrive, removal, store
-from affectscope.core import player as browser
+from affectscope.core import browser
 
 _HERE = Path(__file__).parent
 _TICKET = "own_ticket"
@@ -23,9 +23,9 @@ _DELETED = "own_deleted"
 
 
 def component(name: str) -> Any:
-    """A component whose three files stand beside this one; its script has ``core/player/text.js`` before it."""
-    html, css, js = ((_HERE / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
-    return st.components.v2.component(f"affectscope_own_{name}", html=html, css=css, js=f"{browser.js('text.js')}\n{js}")
+    """A component whose three files stand beside this one."""
+    html, css = ((_HERE / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("html", "css"))
+    return st.components.v2.component(f"affectscope_own_{name}", html=html, css=css, js=browser.script(_HERE / f"{name}.js"))
 
 
 _ZONE, _RECORDER = component("zone"), component("recorder")

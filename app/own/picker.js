@@ -1,3 +1,4 @@
+// @ts-check
 // A stretch of a long file: its place on the whole, and its edges on what lies around it. Times are in seconds.
 
 const STEP = 0.1
@@ -16,7 +17,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
 class Picker {
   constructor(root, data, said) {
-    Object.assign(this, { root, data, said, start: data.start, end: data.end, peaks: null, strip: null })
+    this.root = root
+    this.data = data
+    this.said = said
+    this.start = data.start
+    this.end = data.end
+    this.peaks = null
+    this.strip = null
+    this.view = [0, 0]
     this.ref = (name) => root.querySelector(`[data-ref=${name}]`)
     this.ref("first").textContent = clock(0)
     this.ref("last").textContent = clock(data.duration)
@@ -126,7 +134,8 @@ class Picker {
     set("valuetext", text)
   }
 
-  place(track, [from, to]) {
+  place(track, view) {
+    const [from, to] = view
     const canvas = track.querySelector("canvas"), box = track.querySelector(".window")
     box.style.left = `${100 * (this.start - from) / (to - from)}%`
     box.style.width = `${100 * (this.end - this.start) / (to - from)}%`

@@ -1,6 +1,8 @@
+// @ts-check
 // Records a person with their own camera and microphone, a few seconds long, and sends the clip to the server as a file.
 
-const MARK = "affectscope-recording"
+import { mark } from "./mark.js"
+
 const TYPES = {
   picture: ["video/webm;codecs=vp8,opus", "video/webm", "video/mp4"],
   sound: ["audio/webm;codecs=opus", "audio/webm", "audio/mp4"],
@@ -20,7 +22,7 @@ class Recorder {
     this.ref = (name) => root.querySelector(`[data-ref=${name}]`)
     this.turn = 0
     const seconds = this.ref("seconds")
-    for (let n = SHORTEST; n <= LONGEST; n += 1) seconds.append(new Option(`${n} seconds`, n, n === USUAL, n === USUAL))
+    for (let n = SHORTEST; n <= LONGEST; n += 1) seconds.append(new Option(`${n} seconds`, String(n), n === USUAL, n === USUAL))
     this.ref("what").onchange = () => this.ask()
     this.ref("go").onclick = () => this.record()
     this.ref("stop").onclick = () => this.stop()
@@ -188,14 +190,6 @@ class Recorder {
 
 function end(stream) {
   for (const track of stream.getTracks()) { track.onended = null; track.stop() }
-}
-
-// Says to the next page that this one is at work; where the mark grows old, its tab was closed meanwhile.
-function mark(at_work) {
-  try {
-    if (at_work) localStorage.setItem(MARK, Date.now() + 3000)
-    else localStorage.removeItem(MARK)
-  } catch { /* Without storage nobody is told, and nothing else changes. */ }
 }
 
 function unable() {

@@ -1,6 +1,10 @@
+// @ts-check
 // Sends a person's files straight to disk on the server, one after the other, and tells the page of each that has arrived.
 
-const MARK = "affectscope-recording"
+import { make } from "../../core/browser/elements.js"
+import { percent } from "../../core/browser/text.js"
+import { put, takeFiles } from "../common/upload.js"
+import { cutOff } from "./mark.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".own")
@@ -15,26 +19,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
     list.replaceChildren(...list.querySelectorAll(".going"))
     for (const file of files) send(root, list, file)
   }
-  input.onchange = () => { take([...input.files]); input.value = "" }
-  for (const kind of ["dragenter", "dragover"]) target.addEventListener(kind, (event) => { event.preventDefault(); target.classList.add("over") })
-  for (const kind of ["dragleave", "drop"]) target.addEventListener(kind, () => target.classList.remove("over"))
-  target.addEventListener("drop", (event) => { event.preventDefault(); take([...event.dataTransfer.files]) })
+  takeFiles(input, target, take)
   ref("record").onclick = () => root.said.setTriggerValue("record", { at: Date.now() })
   if (cutOff()) {
-    const line = make("li", "")
+    const line = make("li")
     line.append(make("span", "wrong", "A recording was cut off: its tab was closed before it had been sent. Record it again."))
     list.append(line)
   }
-}
-
-// The recorder marks every half second that it is at work; a mark that has grown old was left by a tab that is gone.
-function cutOff() {
-  try {
-    const mark = Number(localStorage.getItem(MARK))
-    if (!mark || Date.now() < mark) return false
-    localStorage.removeItem(MARK)
-    return true
-  } catch { return false }
 }
 
 function send(root, list, file) {
@@ -42,7 +33,14 @@ function send(root, list, file) {
   list.append(line.box)
   root.turn = root.turn.then(async () => {
     if (line.given_up) return
-    const reply = await put(root.said.data, file, line)
+    const reply = await put(root.said.data, file, {
+      instead: "cut it, or analyse a stretch of it in a terminal (affectscope analyze --start --end)",
+      begun: (request) => { line.request = request },
+      moved: (share) => {
+        line.fill.style.width = `${100 * share}%`
+        line.state.textContent = share < 1 ? percent(share) : "looking at it"
+      },
+    })
     line.box.classList.remove("going")
     line.stop.remove()
     if (reply.id) {
@@ -58,26 +56,6 @@ function send(root, list, file) {
   })
 }
 
-function put(data, file, line) {
-  if (file.size > data.limit) return { error: `${file.name} is larger than ${data.limit >> 20} MB: cut it, or analyse a stretch of it in a terminal (affectscope analyze --start --end).` }
-  return new Promise((done) => {
-    const request = new XMLHttpRequest()
-    const failed = () => done({ error: `${file.name} did not arrive: check that the app is still running, and send it again.` })
-    line.request = request
-    request.open("PUT", `${data.url}?name=${encodeURIComponent(file.name)}`)
-    request.upload.onprogress = (event) => {
-      const share = event.lengthComputable ? event.loaded / event.total : 0
-      line.fill.style.width = `${100 * share}%`
-      line.state.textContent = share < 1 ? percent(share) : "looking at it"
-    }
-    request.onload = () => {
-      try { done(JSON.parse(request.responseText)) } catch { failed() }
-    }
-    request.onerror = request.onabort = failed
-    request.send(file)
-  })
-}
-
 function row(file) {
   const box = make("li", "going")
   const state = make("span", "state", "waiting"), track = make("div", "track"), fill = make("div", "fill"), stop = make("button", "", "×")
@@ -88,11 +66,4 @@ function row(file) {
   track.append(fill)
   box.append(make("span", "name", file.name), state, stop, track)
   return line
-}
-
-function make(tag, className, text = "") {
-  const element = document.createElement(tag)
-  element.className = className
-  element.textContent = text
-  return element
 }

@@ -8,12 +8,12 @@ from typing import Any
 
 import streamlit as st
 
-from affectscope.core import player as browser
+from affectscope.core import browser
+from affectscope.core import player as core_player
 
 _HERE = Path(__file__).parent
-_MOUNTING = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("shell.js", "mounting.js"))
 _PLAYER = st.components.v2.component(
-    "affectscope_player", html=browser.html(), css=browser.css(), js=f"{browser.js()}\n{_MOUNTING}"
+    "affectscope_player", html=core_player.html(), css=core_player.css(), js=browser.script(_HERE / "mounting.js")
 )
 
 

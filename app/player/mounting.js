@@ -1,19 +1,15 @@
+// @ts-check
 // The player as a Streamlit component: one player an element, followed by what Python sends.
 
-const players = new WeakMap()
+import { follow, mount, unmount } from "../../core/player/player.js"
+import { mounting } from "../common/mounting.js"
+import { presentOnPage } from "./shell.js"
 
-export default function (component) {
-  const { parentElement, data, setStateValue } = component
-  let p = players.get(parentElement)
-  if (!p) {
-    p = mount(parentElement)
-    p.shell = presentOnPage
-    players.set(parentElement, p)
-  }
-  p.report = (view) => setStateValue("view", view)
-  follow(p, data)
-  return () => {
-    unmount(p)
-    players.delete(parentElement)
-  }
+const players = mounting((parent) => Object.assign(mount(parent), { shell: presentOnPage }), unmount)
+
+export default function ({ parentElement, data, setStateValue }) {
+  return players(parentElement, (p) => {
+    p.report = (view) => setStateValue("view", view)
+    follow(p, data)
+  })
 }

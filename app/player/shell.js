@@ -1,3 +1,4 @@
+// @ts-check
 // The presenter's view of Streamlit's page: no sidebar, no navigation, larger type. A sheet of the page's own, as the player's
 // style ends at the player.
 
@@ -6,7 +7,7 @@ const SHELL = `
   html.presenting [data-testid=stMainBlockContainer] { --affectscope-zoom: 1.3; zoom: 1.3; padding: 10px 20px; max-width: none; }
 `
 
-function presentOnPage(on) {
+export function presentOnPage(on) {
   let sheet = document.getElementById("affectscope-presenting")
   if (!sheet) {
     sheet = document.createElement("style")

@@ -15,6 +15,7 @@ from streamlit import file_util
 
 from affectscope.app.common.navigation import FIRST, PAGES
 from affectscope.app.serving import starting
+from affectscope.core import browser
 
 _HERE = Path(__file__).parent
 _ROOT = '<div id="root"></div>'
@@ -56,7 +57,7 @@ def _shell(here: str) -> str:
 
 def script() -> str:
     """The page's own script; the browser is told which may run."""
-    return _read("shell.js")
+    return browser.script(_HERE / "shell.js")
 
 
 def _frame(said: str) -> str:

@@ -1,8 +1,11 @@
+// @ts-check
 // The shell goes, for good, when the app shows a frame of its own or the first of a page's components, or has run to its end for
 // the first time: what can be seen and pressed under it must not be covered while the rest is made.
+
 const shell = document.getElementById("shell")
 const root = document.getElementById("root")
 const stands = () => {
+  /** @type {HTMLElement | null} */
   const app = root.querySelector("[data-testid=stApp]")
   const shown = app?.querySelector("[data-testid=stMain] [data-testid=stElementContainer] > *")
   return shown && (app.querySelector(".skeleton, [data-testid=stMain] .stBidiComponent") || (app.dataset.testScriptState ?? "notRunning") === "notRunning")

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from affectscope.core import player as browser
+from affectscope.core import browser
 
 _HERE = Path(__file__).parent
 _VERDICT = st.components.v2.component(
     "affectscope_verdict",
     html=(_HERE / "verdict.html").read_text(encoding="utf-8"),
     css=(_HERE / "verdict.css").read_text(encoding="utf-8"),
-    js="\n".join((browser.js("text.js"), (_HERE / "verdict.js").read_text(encoding="utf-8"))),
+    js=browser.script(_HERE / "verdict.js"),
 )
 
 

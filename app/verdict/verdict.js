@@ -1,4 +1,8 @@
+// @ts-check
 // A heading for the clip, and one card a head: class, probability, and whether it agrees with the true label.
+
+import { make, sign } from "../../core/browser/elements.js"
+import { percent } from "../../core/browser/text.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".verdict")
@@ -77,13 +81,6 @@ function mark(right) {
   return right ? sign("mark right", "✓", "agrees with the true label") : sign("mark wrong", "✕", "differs from the true label")
 }
 
-function sign(className, text, meaning) {
-  const one = make("span", className, text)
-  one.setAttribute("role", "img")
-  one.setAttribute("aria-label", meaning)
-  return one
-}
-
 function item(className, title) {
   const box = make("div", className)
   box.setAttribute("role", "listitem")
@@ -91,11 +88,4 @@ function item(className, title) {
   head.append(make("span", "", title))
   box.append(head)
   return box
-}
-
-function make(tag, className, text = "") {
-  const element = document.createElement(tag)
-  element.className = className
-  element.textContent = text
-  return element
 }

@@ -17,6 +17,7 @@ from proglog import ProgressBarLogger
 from affectscope.core.errors import UserError
 from affectscope.core.export.sheet import NO_FACTS, Facts, Sheet
 from affectscope.core.media import SAMPLE_RATE, probe, read_frames, read_sound
+from affectscope.core.player import OPACITY, THRESHOLD
 from affectscope.core.text import shown
 from affectscope.core.timeline.timeline import Heatmap, Timeline
 
@@ -38,8 +39,8 @@ def overlay(
     *,
     facts: Facts = NO_FACTS,
     heatmap: str = "",
-    opacity: float = 0.65,
-    threshold: float = 0.2,
+    opacity: float = OPACITY,
+    threshold: float = THRESHOLD,
     progress: Callable[[float], None] | None = None,
     track: int | None = None,
 ) -> Path:
@@ -97,8 +98,8 @@ def sheet_png(
     *,
     facts: Facts = NO_FACTS,
     heatmap: str = "",
-    opacity: float = 0.65,
-    threshold: float = 0.2,
+    opacity: float = OPACITY,
+    threshold: float = THRESHOLD,
 ) -> bytes:
     """The sheet at ``time`` as a PNG, 1920 pixels wide.
 
@@ -110,7 +111,7 @@ def sheet_png(
 
 
 def frame_png(
-    media: Path, timeline: Timeline, time: float, heatmap: str = "", opacity: float = 0.65, threshold: float = 0.2
+    media: Path, timeline: Timeline, time: float, heatmap: str = "", opacity: float = OPACITY, threshold: float = THRESHOLD
 ) -> bytes:
     """The frame shown at ``time`` with its heatmap and face box and nothing else, as a PNG in the video's own size."""
     index = int(np.abs(timeline.frame_times - time).argmin()) if len(timeline.frame_times) else 0

@@ -1,7 +1,6 @@
 """The masking board as the browser has it, whoever mounts it: the app's component, or a file that is taken home.
 
-Its scripts share one module's scope with the player's ``text.js``, ``colours.js`` and ``timeline.js``, which come
-first. What they offer::
+A script that imports ``board.js`` has::
 
     const board = mountBoard(parent, { report: (state) => … })    // parent holds ``html()``; state: what a hand did
     board.follow({ grid | grid_url, state, exact, options })      // as often as there is something new
@@ -20,7 +19,6 @@ from __future__ import annotations
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("grid.js", "answer.js", "presets.js", "surface.js", "export.js", "strips.js", "board.js")
 
 
 def html() -> str:
@@ -29,7 +27,3 @@ def html() -> str:
 
 def css() -> str:
     return (_HERE / "board.css").read_text(encoding="utf-8")
-
-
-def scripts() -> str:
-    return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS)

@@ -1,13 +1,20 @@
+// @ts-check
 // The answer beside the untouched one: a chip for each head, a bar for each class, and where it changes.
 
-function buildAnswer(b) {
+import { classColour } from "../browser/colours.js"
+import { make } from "../browser/elements.js"
+import { percent } from "../browser/text.js"
+import { gridFits, keyOf, look, sharesOf } from "./board.js"
+import { answerAt, onNode, seenAt, verdictName, verdictOf, verdictsAlong, wholeOf } from "./grid.js"
+
+export function buildAnswer(b) {
   const { grid, el } = b
   el.chips.replaceChildren()
   b.chips = b.options.heads.map(({ id, title }) => {
-    const chip = element("button", "chip")
+    const chip = make("button", "chip")
     chip.type = "button"
     chip.setAttribute("role", "radio")
-    const [name, said, share, sign, was] = [element("span", ""), element("b", ""), element("i", ""), element("i", "sign"), element("small", "")]
+    const [name, said, share, sign, was] = [make("span"), make("b"), make("i"), make("i", "sign"), make("small")]
     name.textContent = chip.title = title
     sign.setAttribute("role", "img")
     chip.append(name, said, share, sign, was)
@@ -19,13 +26,13 @@ function buildAnswer(b) {
   el.class.replaceChildren(...grid.labels.map((name) => new Option(name, name)))
   el.classes.replaceChildren()
   b.rows = grid.labels.map((name, k) => {
-    const item = element("li", "class")
-    const label = element("span", "class-name")
+    const item = make("li", "class")
+    const label = make("span", "class-name")
     label.textContent = label.title = name
-    const [track, fill, pin] = [element("span", "track"), element("span", "fill"), element("span", "pin")]
+    const [track, fill, pin] = [make("span", "track"), make("span", "fill"), make("span", "pin")]
     fill.style.background = classColour(name, k)
     track.append(fill, pin)
-    const [share, pinned] = [element("span", "share"), element("span", "share pinned")]
+    const [share, pinned] = [make("span", "share"), make("span", "share pinned")]
     item.append(label, track, share, pinned)
     el.classes.append(item)
     return { item, fill, pin, share, pinned }
@@ -45,13 +52,13 @@ function chipKey(b, event) {
 }
 
 // The class that the surface shows and the flip is told of: the one that was chosen, else the one that the untouched clip gets.
-function classShown(b) {
+export function classShown(b) {
   const chosen = b.grid.labels.indexOf(b.state.class)
   if (chosen >= 0) return chosen
   return b.grid.task === "classification" ? verdictOf(b.grid, wholeOf(b.grid, headShown(b)), 0) : 0
 }
 
-function headShown(b) {
+export function headShown(b) {
   return b.grid.answers[b.state.head] ? b.state.head : "decision"
 }
 
@@ -78,7 +85,7 @@ function isWhole(b) {
   return Object.values(b.state.keep).every((share) => share === 100)
 }
 
-function showAnswer(b) {
+export function showAnswer(b) {
   const { grid, el, root } = b
   const head = headShown(b)
   const k = classShown(b)
@@ -87,7 +94,7 @@ function showAnswer(b) {
   const known = said ?? b.lastSaid?.[head] ?? wholeOf(grid, head)
   b.lastSaid = { ...b.lastSaid, [head]: known }
   const whole = wholeOf(grid, head)
-  const [low, high] = rangeOf(b)
+  const [low, high] = valueRange(b)
   const best = verdictOf(grid, known, k)
   b.rows.forEach((row, i) => {
     const place = (value) => Math.min(1, Math.max(0, (value - low) / (high - low || 1)))
@@ -167,12 +174,12 @@ function verdictColour(grid, verdict) {
 }
 
 // Probabilities lie in 0..1; values in what the grid has of them, zero among it.
-function rangeOf(b) {
+export function valueRange(b) {
   if (b.grid.task === "classification") return [0, 1]
   b.grid.range ??= Object.values(b.grid.answers).flat().reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [0, 0])
   return b.grid.range
 }
 
-function amount(grid, value, decimals = 1) {
+export function amount(grid, value, decimals = 1) {
   return grid.task === "classification" ? percent(value, decimals) : value.toFixed(decimals + 2)
 }

@@ -1,12 +1,21 @@
+// @ts-check
 // The masking board's life: mount once, follow what is given, answer the hand without asking anybody, report on release.
+
+import { make, refsIn } from "../browser/elements.js"
+import { percent } from "../browser/text.js"
+import { buildAnswer, showAnswer } from "./answer.js"
+import { framesLeft } from "./grid.js"
+import { buildPresets, presetKey, showPresets } from "./presets.js"
+import { buildStrips, paintStrips, takeOver } from "./strips.js"
+import { movePoint, paintSurface, wireSurface } from "./surface.js"
 
 const BURSTS = [0.1, 0.2, 0.4, 0.8, 1.6]
 const MODALITY_NAMES = { audio: "Sound", visual: "Picture" }
 const SOON = 300 // milliseconds after the last key
 
-function mountBoard(parent, { report: send }) {
+export function mountBoard(parent, { report: send }) {
   const root = parent.querySelector(".board")
-  const el = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((one) => [one.dataset.ref, one]))
+  const el = refsIn(root)
   const b = { root, el, send, stamp: Math.random().toString(36).slice(2), serial: 0, past: [], future: [], strips: [], sliders: [], lastPattern: "random" }
   root.dataset.ready = "false"
   b.observer = new ResizeObserver(() => { if (b.grid) redrawBoard(b) })
@@ -99,9 +108,9 @@ function buildSliders(b) {
   if (before === b.grid.modalities.join()) return
   b.el.sliders.replaceChildren()
   b.sliders = b.grid.modalities.map((modality, axis) => {
-    const box = element("label", "slide")
-    const [head, name, amountNow, input] = [element("span", "slide-head"), element("span", ""), element("b", ""), element("input", "")]
-    const [winners, flip] = [element("div", "winners"), element("span", "flip")]
+    const box = make("label", "slide")
+    const [head, name, amountNow, input] = [make("span", "slide-head"), make("span"), make("b"), make("input")]
+    const [winners, flip] = [make("div", "winners"), make("span", "flip")]
     name.textContent = `${nameOf(modality)} that is there`
     Object.assign(input, { type: "range", min: 0, max: 100, step: 1 })
     input.setAttribute("aria-label", `${nameOf(modality)} that is there`)
@@ -116,34 +125,34 @@ function buildSliders(b) {
 }
 
 // What is there moves; the answer follows at once.
-function moveTo(b, shares, done = false) {
+export function moveTo(b, shares, done = false) {
   const keep = Object.fromEntries(b.grid.modalities.map((modality, i) => [modality, shares[i]]))
   change(b, { keep, spans: {}, pattern: b.state.pattern === "drawn" ? b.lastPattern : b.state.pattern }, done)
 }
 
-function change(b, parts, done = false) {
+export function change(b, parts, done = false) {
   if (!b.state) return
   // What a hand did just before, and has not been written down, is a step of its own.
   if (done) commit(b)
   b.state = { ...b.state, ...parts }
-  if (b.grid) follow(b)
+  if (b.grid) followHand(b)
   if (done) commit(b)
 }
 
 // Whose answer and which class: looked at, not done to the clip, so that undo passes over it.
-function look(b, parts) {
+export function look(b, parts) {
   b.state = { ...b.state, ...parts }
   redrawBoard(b)
   b.committed = JSON.stringify({ ...JSON.parse(b.committed), ...parts })
   report(b)
 }
 
-function commitSoon(b, after = SOON) {
+export function commitSoon(b, after = SOON) {
   clearTimeout(b.waiting)
   b.waiting = setTimeout(() => commit(b), after)
 }
 
-function commit(b) {
+export function commit(b) {
   clearTimeout(b.waiting)
   if (!b.state) return
   const now = JSON.stringify(b.state)
@@ -179,7 +188,7 @@ function fillBoard(b) {
   choices(el.filling, options.fillings)
   el.undo.disabled = !b.past.length
   el.redo.disabled = !b.future.length
-  if (b.grid) follow(b)
+  if (b.grid) followHand(b)
   el.meaning.textContent = options.fillings.find(({ id }) => id === state.filling)?.meaning ?? ""
 }
 
@@ -191,7 +200,7 @@ function choices(select, offered) {
 }
 
 // Everything that follows the hand. No round trip, no layout of anything but what moves.
-function follow(b) {
+function followHand(b) {
   const { el, state } = b
   const shares = sharesOf(b)
   b.sliders.forEach(({ modality, input, amountNow }, i) => {
@@ -223,7 +232,7 @@ function follow(b) {
 }
 
 function redrawBoard(b) {
-  follow(b)
+  followHand(b)
   paintSurface(b)
   movePoint(b)
   paintStrips(b)
@@ -235,7 +244,7 @@ function drawnShare(b, modality) {
   return (100 * framesLeft(strip, b.state, modality).reduce((n, one) => n + (one > 0 ? 1 : 0), 0)) / strip.count
 }
 
-function sharesOf(b) {
+export function sharesOf(b) {
   if (b.state.pattern === "drawn") return b.grid.modalities.map((modality) => Math.round(drawnShare(b, modality)))
   return b.grid.modalities.map((modality) => b.state.keep[modality] ?? 100)
 }
@@ -247,23 +256,17 @@ function gridKey(state) {
   return JSON.stringify([pattern, state.filling, chance ? state.seed : 0, pattern === "burst" ? state.burst : 0])
 }
 
-function gridFits(b) {
+export function gridFits(b) {
   return b.gridFor === gridKey(b.state)
 }
 
 // Two states of one key get one answer.
-function keyOf(b, state) {
+export function keyOf(b, state) {
   const drawn = () => Object.entries(state.spans).filter(([, spans]) => spans.length)
   const there = (state.pattern === "drawn" ? drawn() : Object.entries(state.keep).filter(([, share]) => share < 100)).sort()
   return JSON.stringify([state.pattern === "drawn", gridKey(state), there])
 }
 
-function nameOf(modality) {
+export function nameOf(modality) {
   return MODALITY_NAMES[modality] ?? modality.charAt(0).toUpperCase() + modality.slice(1)
-}
-
-function element(tag, className) {
-  const made = document.createElement(tag)
-  made.className = className
-  return made
 }

@@ -1,19 +1,17 @@
+// @ts-check
 // Take the surface home: a drawing with its axes, and every number as a table.
 
-function fileName(b) {
+import { RAMP } from "../browser/colours.js"
+import { amount, classShown, headShown, valueRange } from "./answer.js"
+import { nameOf, sharesOf } from "./board.js"
+import { bordersOf, rasterOf, SIDE, surfaceCells } from "./surface.js"
+
+export function fileName(b) {
   return `${b.options.title}-masking-${headShown(b)}-${b.grid.labels[classShown(b)]}`.replace(/[^\w.-]+/g, "_")
 }
 
-function save(name, blob) {
-  const link = document.createElement("a")
-  link.href = URL.createObjectURL(blob)
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000)
-}
-
 // 2 pixels a percent, in black on white for print.
-function drawing(b) {
+export function drawing(b) {
   const { grid, el } = b
   const cells = surfaceCells(b)
   const [size, tall] = [404, cells.rows > 1 ? 404 : 60]
@@ -23,7 +21,7 @@ function drawing(b) {
     `M${((x0 / SIDE) * size).toFixed(1)} ${((1 - y0 / cells.rows) * tall).toFixed(1)}L${((x1 / SIDE) * size).toFixed(1)} ${((1 - y1 / cells.rows) * tall).toFixed(1)}`)
   const [across, up] = grid.modalities.map(nameOf)
   const title = `${el.surfaceTitle.textContent} ${grid.labels[classShown(b)]}, ${headShown(b)}: ${b.options.title}`
-  const [low, high] = rangeOf(b)
+  const [low, high] = valueRange(b)
   const scale = Array.from({ length: 64 }, (_, i) => `<rect x="${i * 2}" width="2.2" height="8" fill="rgb(${RAMP.slice(Math.floor(i * 4) * 3, Math.floor(i * 4) * 3 + 3).join(",")})"/>`)
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${size + 90}" height="${tall + 130}" viewBox="0 0 ${size + 90} ${tall + 130}"
   font-family="sans-serif" font-size="13"><rect width="100%" height="100%" fill="#fff"/>${text(title, 'x="60" y="24"')}
@@ -37,20 +35,8 @@ function drawing(b) {
   ${text(el.boundary.textContent, 'x="160" y="10"')}</g></g></svg>`
 }
 
-function savePng(name, svg) {
-  const picture = new Image()
-  picture.onload = () => {
-    const canvas = document.createElement("canvas")
-    canvas.width = picture.width * 2
-    canvas.height = picture.height * 2
-    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height)
-    canvas.toBlob((blob) => save(name, blob), "image/png")
-  }
-  picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`
-}
-
 // One row for each node, head and class.
-function tableOf(grid) {
+export function tableOf(grid) {
   const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
   const rows = [[...grid.modalities.map((m) => `${m}_percent`), "head", "output", "value"]]
   const [n, size] = [grid.shares.length, grid.labels.length]

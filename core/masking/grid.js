@@ -1,6 +1,23 @@
+// @ts-check
 // The answers that the server reckoned once, and what lies between them. Shares are whole percents, a list in the axes' order.
 
-function answerAt(grid, head, shares) {
+import { cell } from "../player/timeline.js"
+
+/**
+ * What ``Grid.to_json`` of core/evaluation/grid.py writes: ``answers`` [nodes, labels] and ``evidence`` [nodes], the last
+ * modality's share running fastest.
+ * @typedef {{ task: string, labels: string[], modalities: string[], shares: number[], answers: Record<string, number[]>,
+ *   evidence: Record<string, boolean[]> }} Grid
+ */
+/**
+ * One modality's frames; ``rank`` says in which order they go, -1 for one that never was.
+ * @typedef {{ times: number[], rank: number[], count: number }} Strip
+ */
+/** @typedef {{ pattern: string, keep: Record<string, number>, spans: Record<string, Span[]> }} State */
+/** From, to, in seconds. @typedef {number[]} Span */
+
+/** @type {(grid: Grid, head: string, shares: number[]) => Float64Array} */
+export function answerAt(grid, head, shares) {
   const size = grid.labels.length
   const values = grid.answers[head]
   const said = new Float64Array(size)
@@ -11,6 +28,7 @@ function answerAt(grid, head, shares) {
 }
 
 // The nodes around a point, each with its weight.
+/** @type {(grid: Grid, shares: number[]) => number[][]} */
 function cornersOf(grid, shares) {
   let corners = [[0, 1]]
   for (const share of shares) {
@@ -23,39 +41,46 @@ function cornersOf(grid, shares) {
   return corners
 }
 
+/** @type {(nodes: number[], share: number) => number[]} */
 function cellOf(nodes, share) {
   let low = 0
   while (low < nodes.length - 1 && nodes[low + 1] <= share) low += 1
   return low === nodes.length - 1 ? [low, 0] : [low, (share - nodes[low]) / (nodes[low + 1] - nodes[low])]
 }
 
-function onNode(grid, shares) {
+/** @type {(grid: Grid, shares: number[]) => boolean} */
+export function onNode(grid, shares) {
   return shares.every((share) => grid.shares.includes(share))
 }
 
-function seenAt(grid, head, shares) {
+/** @type {(grid: Grid, head: string, shares: number[]) => boolean} */
+export function seenAt(grid, head, shares) {
   return cornersOf(grid, shares).some(([node]) => grid.evidence[head][node])
 }
 
-function wholeOf(grid, head) {
+/** @type {(grid: Grid, head: string) => Float64Array} */
+export function wholeOf(grid, head) {
   return answerAt(grid, head, grid.modalities.map(() => 100))
 }
 
 // What an answer comes down to: the likeliest class; for attributes, on which side of zero the one that is looked at lies.
-function verdictOf(grid, said, k) {
+/** @type {(grid: Grid, said: ArrayLike<number>, k: number) => number} */
+export function verdictOf(grid, said, k) {
   if (grid.task !== "classification") return said[k] < 0 ? 0 : 1
   let best = 0
   for (let i = 1; i < said.length; i++) if (said[i] > said[best]) best = i
   return best
 }
 
-function verdictName(grid, verdict, k) {
+/** @type {(grid: Grid, verdict: number, k: number) => string} */
+export function verdictName(grid, verdict, k) {
   if (grid.task === "classification") return grid.labels[verdict]
   return verdict ? `${grid.labels[k]} above 0` : `${grid.labels[k]} below 0`
 }
 
 // The verdict at each percent of one modality, 0 to 100, the others held.
-function verdictsAlong(grid, head, shares, axis, k) {
+/** @type {(grid: Grid, head: string, shares: number[], axis: number, k: number) => number[]} */
+export function verdictsAlong(grid, head, shares, axis, k) {
   const at = [...shares]
   return Array.from({ length: 101 }, (_, share) => {
     at[axis] = share
@@ -64,12 +89,14 @@ function verdictsAlong(grid, head, shares, axis, k) {
 }
 
 // Of ``count`` frames, how many stay; core/perturbation.py reckons the same.
-function leftOf(count, share) {
+/** @type {(count: number, share: number) => number} */
+export function leftOf(count, share) {
   return Math.floor((count * share) / 100 + 0.5)
 }
 
 // Which frames of a strip are there: 1 there, 0 taken away, -1 never was.
-function framesLeft(strip, state, modality) {
+/** @type {(strip: Strip, state: State, modality: string) => Int8Array} */
+export function framesLeft(strip, state, modality) {
   const left = new Int8Array(strip.rank.length)
   if (state.pattern === "drawn") {
     const spans = state.spans[modality] ?? []
@@ -84,7 +111,8 @@ function framesLeft(strip, state, modality) {
 }
 
 // What is gone, as spans in seconds, whole milliseconds; from half-way to the neighbours.
-function spansOf(strip, left, duration) {
+/** @type {(strip: Strip, left: ArrayLike<number>, duration: number) => Span[]} */
+export function spansOf(strip, left, duration) {
   const spans = []
   for (let i = 0; i < left.length; i++) {
     if (left[i] !== 0) continue
@@ -96,16 +124,21 @@ function spansOf(strip, left, duration) {
   return spans
 }
 
-function milli(seconds) {
+/** @type {(seconds: number) => number} */
+export function milli(seconds) {
   return Math.round(seconds * 1000) / 1000
 }
 
-function withSpan(spans, [start, end]) {
+/** @type {(spans: Span[], span: Span) => Span[]} */
+export function withSpan(spans, span) {
+  const [start, end] = span
   const touching = spans.filter(([a, b]) => a <= end && b >= start)
   const joined = [Math.min(start, ...touching.map(([a]) => a)), Math.max(end, ...touching.map(([, b]) => b))]
   return [...spans.filter((one) => !touching.includes(one)), joined].sort((a, b) => a[0] - b[0])
 }
 
-function withoutSpan(spans, [start, end]) {
+/** @type {(spans: Span[], span: Span) => Span[]} */
+export function withoutSpan(spans, span) {
+  const [start, end] = span
   return spans.flatMap(([a, b]) => [[a, Math.min(b, start)], [Math.max(a, end), b]].filter(([from, to]) => to - from > 0.0005))
 }

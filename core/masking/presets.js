@@ -1,14 +1,18 @@
+// @ts-check
 // The states that one press brings about: nothing of one modality, or all of everything.
+
+import { make } from "../browser/elements.js"
+import { moveTo, nameOf } from "./board.js"
 
 // The player has the p for its own.
 const PRESET_KEYS = { audio: "s", visual: "i" }
 
-function buildPresets(b) {
+export function buildPresets(b) {
   const { modalities } = b.grid
   const offered = modalities.length > 1 ? modalities.map((modality) => presetWithout(b, modality)) : []
   offered.push({ name: "Whole", key: "w", shares: modalities.map(() => 100), about: "All of the sound and the picture" })
   b.presets = offered.map((one) => {
-    const button = element("button", "")
+    const button = make("button")
     button.type = "button"
     button.textContent = button.dataset.text = one.name
     button.title = one.key ? `${one.about}  (${one.key})` : one.about
@@ -27,7 +31,7 @@ function presetWithout(b, modality) {
   }
 }
 
-function showPresets(b, shares) {
+export function showPresets(b, shares) {
   for (const { button, shares: wanted } of b.presets) {
     button.setAttribute("aria-pressed", String(b.state.pattern !== "drawn" && wanted.every((share, i) => share === shares[i])))
   }
@@ -35,7 +39,7 @@ function showPresets(b, shares) {
 
 // As the player's keys: they count when the focus is on the board or, where it is the only one, nowhere in particular, but
 // never while somebody chooses or types.
-function presetKey(b, event) {
+export function presetKey(b, event) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !b.grid) return
   const target = event.composedPath()[0]
   const idle = !b.options.alone && (target === document.body || target.matches?.("section[tabindex], [data-testid=stMain], [data-testid=stApp]"))

@@ -1,24 +1,31 @@
+// @ts-check
 // A strip for each modality: what is there and what is gone, with the attention of the untouched clip. Draw over it to take
 // frames away; begin on a frame that is gone to bring frames back.
 
+import { MODALITY_COLOURS, readTheme } from "../browser/colours.js"
+import { make } from "../browser/elements.js"
+import { cell, nearest } from "../player/timeline.js"
+import { change, commit, commitSoon, nameOf } from "./board.js"
+import { framesLeft, milli, spansOf, withoutSpan, withSpan } from "./grid.js"
+
 const STRIP_HEIGHT = 44
 
-function buildStrips(b) {
+export function buildStrips(b) {
   const { grid, el } = b
-  const how = element("p", "note how")
+  const how = make("p", "note how")
   how.hidden = Boolean(b.options.alone)
   how.textContent = "Drag over a lane to take frames away; begin on a grey one to bring them back."
   el.strips.replaceChildren(how)
   b.strips = grid.modalities.map((modality) => {
     const strip = { ...grid.strips[modality], modality }
     strip.count = strip.rank.filter((rank) => rank >= 0).length
-    const row = element("div", "strip")
-    const [name, left] = [element("div", "strip-name"), element("div", "strip-left")]
+    const row = make("div", "strip")
+    const [name, left] = [make("div", "strip-name"), make("div", "strip-left")]
     name.textContent = nameOf(modality)
-    const hint = element("small", "")
+    const hint = make("small")
     hint.textContent = !strip.count ? "nothing there" : strip.weight.length ? "height: attention" : ""
     name.append(hint)
-    strip.canvas = element("canvas", "")
+    strip.canvas = make("canvas")
     strip.canvas.tabIndex = strip.count && !b.options.alone ? 0 : -1
     strip.canvas.setAttribute("role", b.options.alone ? "img" : "application")
     strip.left = left
@@ -74,7 +81,7 @@ function stripKey(b, strip, event) {
 }
 
 // From here on a hand chooses: what was gone before stays gone.
-function takeOver(b) {
+export function takeOver(b) {
   if (b.state.pattern === "drawn") return structuredClone(b.state.spans)
   return Object.fromEntries(b.strips.map((one) => [one.modality, spansOf(one, framesLeft(one, b.state, one.modality), b.grid.duration)]))
 }
@@ -89,7 +96,7 @@ function paintSpan(b, strip, to) {
   change(b, { pattern: "drawn", spans: { ...before, [strip.modality]: spans } })
 }
 
-function paintStrips(b) {
+export function paintStrips(b) {
   b.strips.forEach((strip) => {
     const { canvas } = strip
     const width = canvas.clientWidth

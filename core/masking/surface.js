@@ -1,8 +1,17 @@
+// @ts-check
 // The response surface: one class's probability at every share of the first modality (across) and of the second (up).
 
-const SIDE = 101
+import { RAMP } from "../browser/colours.js"
+import { make } from "../browser/elements.js"
+import { save, savePicture } from "../browser/save.js"
+import { amount, classShown, headShown, valueRange } from "./answer.js"
+import { commit, commitSoon, moveTo, nameOf, sharesOf } from "./board.js"
+import { drawing, fileName, tableOf } from "./export.js"
+import { answerAt, verdictOf } from "./grid.js"
 
-function surfaceCells(b) {
+export const SIDE = 101
+
+export function surfaceCells(b) {
   const { grid } = b
   const [head, k] = [headShown(b), classShown(b)]
   const rows = grid.modalities.length > 1 ? SIDE : 1
@@ -17,8 +26,8 @@ function surfaceCells(b) {
   return cells
 }
 
-function paintSurface(b) {
-  const { grid, el } = b
+export function paintSurface(b) {
+  const { el } = b
   const wanted = [b.gridUrl, headShown(b), classShown(b), el.square.clientWidth, window.devicePixelRatio].join("|")
   if (b.painted === wanted || !el.square.clientWidth) return
   b.painted = wanted
@@ -36,7 +45,7 @@ function paintSurface(b) {
     path.moveTo((x0 / SIDE) * canvas.width, (1 - y0 / cells.rows) * canvas.height)
     path.lineTo((x1 / SIDE) * canvas.width, (1 - y1 / cells.rows) * canvas.height)
   }
-  for (const [colour, width] of [["#000", 4], ["#fff", 2]]) {
+  for (const { colour, width } of [{ colour: "#000", width: 4 }, { colour: "#fff", width: 2 }]) {
     context.strokeStyle = colour
     context.lineWidth = width * ratio
     context.stroke(path)
@@ -51,10 +60,10 @@ function labelSurface(b, cells) {
   const flips = bordersOf(cells).length > 0
   el.class.value = grid.labels[k]
   el.surfaceTitle.textContent = grid.task === "classification" ? "Probability of" : "Value of"
-  const [low, high] = rangeOf(b)
+  const [low, high] = valueRange(b)
   el.low.textContent = amount(grid, low)
   el.high.textContent = amount(grid, high)
-  el.axisX.replaceChildren(...["0", `${across} that is there, % →`, "100"].map((text) => Object.assign(element("span", ""), { textContent: text })))
+  el.axisX.replaceChildren(...["0", `${across} that is there, % →`, "100"].map((text) => Object.assign(make("span"), { textContent: text })))
   el.axisY.textContent = up ? `${up} that is there, % →` : ""
   el.boundary.textContent = flips ? "White line: the answer changes" : "The answer never changes"
   const about = `${el.surfaceTitle.textContent} ${grid.labels[k]} by the share of ${[across, up].filter(Boolean).join(" and ")} that is there.`
@@ -63,8 +72,8 @@ function labelSurface(b, cells) {
   b.root.dataset.flips = flips
 }
 
-function rasterOf(b, cells) {
-  const [low, high] = rangeOf(b)
+export function rasterOf(b, cells) {
+  const [low, high] = valueRange(b)
   const raster = document.createElement("canvas")
   raster.width = SIDE
   raster.height = cells.rows
@@ -79,7 +88,7 @@ function rasterOf(b, cells) {
 }
 
 // Edges between cells of another verdict, [x0, y0, x1, y1] in cells, from the lower left.
-function bordersOf({ rows, verdicts }) {
+export function bordersOf({ rows, verdicts }) {
   const edges = []
   for (let y = 0; y < rows; y++) {
     for (let x = 0; x < SIDE; x++) {
@@ -91,7 +100,7 @@ function bordersOf({ rows, verdicts }) {
   return edges
 }
 
-function movePoint(b) {
+export function movePoint(b) {
   const { square, point } = b.el
   const [x, y] = sharesOf(b)
   const left = ((x + 0.5) / SIDE) * square.clientWidth
@@ -99,7 +108,7 @@ function movePoint(b) {
   point.style.transform = `translate(${left}px, ${top}px)`
 }
 
-function wireSurface(b) {
+export function wireSurface(b) {
   const { square, surface, png, svg, csv } = b.el
   const follow = (event) => {
     const area = square.getBoundingClientRect()
@@ -126,6 +135,6 @@ function wireSurface(b) {
     commitSoon(b)
   }
   svg.onclick = () => b.grid && save(`${fileName(b)}.svg`, new Blob([drawing(b)], { type: "image/svg+xml" }))
-  png.onclick = () => b.grid && savePng(`${fileName(b)}.png`, drawing(b))
+  png.onclick = () => b.grid && savePicture(`${fileName(b)}.png`, drawing(b))
   csv.onclick = () => b.grid && save(`${fileName(b)}.csv`, new Blob([tableOf(b.grid)], { type: "text/csv" }))
 }

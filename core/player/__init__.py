@@ -14,20 +14,17 @@ they follow the page's ``color-scheme``.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
+
+from affectscope.core import browser
 
 _HERE = Path(__file__).parent
-_SCRIPTS = (
-    "text.js",
-    "timeline.js",
-    "colours.js",
-    "overlay.js",
-    "lanes.js",
-    "legends.js",
-    "panels.js",
-    "controls.js",
-    "player.js",
-)
+DEFAULT_VIEW: dict[str, Any] = json.loads((_HERE / "view.json").read_text(encoding="utf-8"))
+"""What the player shows where nobody chose otherwise. A time below 0 is the moment that the heatmap makes most of."""
+OPACITY: float = DEFAULT_VIEW["opacity"]
+THRESHOLD: float = DEFAULT_VIEW["threshold"]
 
 
 def html() -> str:
@@ -40,9 +37,9 @@ def css() -> str:
     return _read("player.css")
 
 
-def js(*names: str) -> str:
-    """Its scripts, to be run as one module: they share its scope. With names, only those."""
-    return "\n".join(map(_read, names or _SCRIPTS))
+def js() -> str:
+    """Its scripts, joined into one module."""
+    return browser.script(_HERE / "player.js")
 
 
 def _read(name: str) -> str:

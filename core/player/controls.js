@@ -1,4 +1,13 @@
+// @ts-check
 // Buttons, sliders, keys and the pointer on the lanes: everything that changes the view or the time.
+
+import { make } from "../browser/elements.js"
+import { percent } from "../browser/text.js"
+import { commonTitle, toX, withoutShared } from "./lanes.js"
+import { showLegend } from "./legends.js"
+import { currentMaps, mapChoices } from "./overlay.js"
+import { markExplained, matrixCell, predictionLane, readMatrix } from "./panels.js"
+import { changeView, currentTime, present, seek, stepFrame, togglePlay } from "./player.js"
 
 const ARROW_SECONDS = 0.5
 const KEYS = [
@@ -9,7 +18,7 @@ const KEYS = [
 ]
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2]
 
-function wireControls(p) {
+export function wireControls(p) {
   const { el } = p
   el.play.onclick = el.stage.onclick = el.twin.onclick = () => togglePlay(p)
   el.back.onclick = () => stepFrame(p, -1)
@@ -83,15 +92,11 @@ function wireMatrix(p) {
 function fillKeys(p) {
   p.el.keyList.replaceChildren()
   for (const [keys, what] of KEYS) {
-    const term = make("dt", "")
+    const term = make("dt")
     for (const one of keys.split(" ")) {
-      const key = document.createElement(one === "–" ? "span" : "kbd")
-      key.textContent = one
-      term.append(key)
+      term.append(make(one === "–" ? "span" : "kbd", "", one))
     }
-    const meaning = make("dd", "")
-    meaning.textContent = what
-    p.el.keyList.append(term, meaning)
+    p.el.keyList.append(term, make("dd", "", what))
   }
 }
 
@@ -125,7 +130,7 @@ function handleKey(p, event) {
   else p.early.push(event.key)
 }
 
-function keyAction(p, key) {
+export function keyAction(p, key) {
   const { view, timeline } = p
   const now = currentTime(p)
   if (/^[0-9]$/.test(key)) {
@@ -158,7 +163,7 @@ function changeSpeed(p, by) {
 }
 
 // What the controls offer depends on the timeline.
-function fillControls(p) {
+export function fillControls(p) {
   const { el, timeline } = p
   const sources = [...timeline.matrices, ...timeline.lanes.filter((lane) => lane.kind === "weights")]
   p.layerCount = Math.max(0, ...sources.map((one) => one.layers))
@@ -179,7 +184,7 @@ function fillControls(p) {
 
 const HEAD_NAMES = { av: "audio-visual head", visual: "visual head", audio: "audio head" }
 
-function mapName(map) {
+export function mapName(map) {
   return map.label || HEAD_NAMES[map.id] || map.id
 }
 
@@ -188,7 +193,7 @@ function fillCounted(select, count) {
   for (let i = 0; i < count; i++) select.append(new Option(String(i + 1), String(i)))
 }
 
-function showControls(p) {
+export function showControls(p) {
   const { el, view, timeline } = p
   press(el.heat, view.heat)
   press(el.loop, view.loop)

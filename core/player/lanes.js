@@ -1,9 +1,16 @@
+// @ts-check
 // The lanes under the video: each is painted once on a canvas of its own; only the playhead above them moves.
+
+import { classColour, OTHER_COLOURS } from "../browser/colours.js"
+import { make } from "../browser/elements.js"
+import { colourOf, fillLegend, swatch } from "./legends.js"
+import { changeView } from "./player.js"
+import { cell, gapsOf, nearest, seriesOf, weightsOf } from "./timeline.js"
 
 const LANE_HEIGHT = { wave: 36, weights: 42, probability: 70, truth: 36, line: 42, events: 20 }
 // "A.audio" is the group "audio" of A, where two models are compared.
-const sideOf = (group) => (group.includes(".") ? group.split(".")[0] : "")
-const plainGroup = (group) => group.split(".").pop()
+export const sideOf = (group) => (group.includes(".") ? group.split(".")[0] : "")
+export const plainGroup = (group) => group.split(".").pop()
 const GAP_NAMES = { audio: "silence", visual: "no face" }
 
 // What is drawn, from top to bottom. Weights lanes of one group are alternatives, and so are prediction lanes.
@@ -32,12 +39,12 @@ function planRows(timeline) {
   return rows
 }
 
-function rowLane(p, row) {
+export function rowLane(p, row) {
   if (!row.lanes) return null
   return row.lanes.find((lane) => lane.id === p.view.sources[row.group]) ?? row.lanes[0]
 }
 
-function buildRows(p) {
+export function buildRows(p) {
   p.el.rows.replaceChildren()
   p.rows = planRows(p.timeline)
   for (const row of p.rows) {
@@ -74,16 +81,16 @@ function sourceSelect(p, row) {
 }
 
 // What all titles say before their last shared comma: "Audio attention, encoder" and "Audio attention, fusion".
-function commonTitle(titles) {
+export function commonTitle(titles) {
   const heads = titles.map((title) => title.split(", ")[0])
   return heads.every((head, i) => head === heads[0] && titles[i].length > head.length) ? heads[0] : ""
 }
 
-function withoutShared(title, shared) {
+export function withoutShared(title, shared) {
   return title.slice(shared.length).replace(/^, /, "")
 }
 
-function paintRows(p) {
+export function paintRows(p) {
   const width = p.el.tracks.clientWidth
   if (!width) return
   for (const row of p.rows) {
@@ -321,12 +328,12 @@ function strokeLine(context, x0, y0, x1, y1) {
   context.stroke()
 }
 
-function toX(p, time, width) {
+export function toX(p, time, width) {
   return (time / (p.timeline.duration || 1)) * width
 }
 
 // The values at the playhead, right of the lanes.
-function readRows(p, t) {
+export function readRows(p, t) {
   for (const row of p.rows) {
     const text = row.events ? eventAt(row.events, t) : laneAt(rowLane(p, row), t)
     if (row.readout.textContent !== text) row.readout.textContent = text
@@ -349,12 +356,6 @@ function laneAt(lane, t) {
   if (lane.kind === "probability") return ""
   const values = lane.series.map((_, k) => lane.values[k * lane.times.length + i])
   return values.every(Number.isNaN) ? "–" : values.slice(0, 2).map((value) => value.toFixed(2)).join(" · ")
-}
-
-function make(tag, className) {
-  const element = document.createElement(tag)
-  element.className = className
-  return element
 }
 
 function sentence(text) {

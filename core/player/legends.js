@@ -1,6 +1,14 @@
+// @ts-check
 // What the colours stand for, written where they are, and why there is no heatmap where there is none.
 
-function swatch(colour, className = "swatch") {
+import { classColour, MODALITY_COLOURS, OTHER_COLOURS } from "../browser/colours.js"
+import { make } from "../browser/elements.js"
+import { mapName } from "./controls.js"
+import { plainGroup } from "./lanes.js"
+import { currentMap } from "./overlay.js"
+import { predictionLane } from "./panels.js"
+
+export function swatch(colour, className = "swatch") {
   const mark = make("i", className)
   if (colour) mark.style.setProperty("--colour", colour)
   return mark
@@ -13,7 +21,7 @@ function legendItem(colour, text, className) {
 }
 
 // Under a lane: every class, every series; hatching that is too narrow to be named in the lane itself.
-function fillLegend(row, lane, unnamed) {
+export function fillLegend(row, lane, unnamed) {
   const items = []
   if (lane?.kind === "probability") items.push(...lane.series.map((name, k) => legendItem(classColour(name, k), name)))
   else if (lane && lane.kind !== "wave" && lane.kind !== "weights" && lane.series.length > 1) {
@@ -25,13 +33,13 @@ function fillLegend(row, lane, unnamed) {
 }
 
 // Beside a lane's name, where the lane has one colour.
-function colourOf(p, lane) {
+export function colourOf(p, lane) {
   if (lane?.kind === "weights") return MODALITY_COLOURS[plainGroup(lane.group)] ?? p.theme.primary
   return ""
 }
 
 // The heatmap's ramp, over the picture.
-function showLegend(p, map) {
+export function showLegend(p, map) {
   const { legend, legendLow, legendHigh } = p.el
   legend.hidden = !map || !p.view.heat
   legend.classList.toggle("signed", Boolean(map?.signed))
@@ -40,7 +48,7 @@ function showLegend(p, map) {
 }
 
 // One line on the picture that says why no heatmap is on it, or not the one of the head that is listened to.
-function tellHeat(p, drawn) {
+export function tellHeat(p, drawn) {
   const text = p.view.heat ? whyBlind(p, drawn) : ""
   const { blind } = p.el
   if (blind.textContent !== text) blind.textContent = text

@@ -1,6 +1,9 @@
+// @ts-check
 // The heatmap and the face box over the picture.
 
-const FINE = 64 // The map is interpolated to this many cells a side before colours are looked up, so that edges stay true.
+import { RAMP, SIGNED_RAMP } from "../browser/colours.js"
+
+export const FINE = 64 // The map is interpolated to this many cells a side before colours are looked up, so that edges stay true.
 
 // Where the picture lies inside the stage: the video is letterboxed.
 function pictureBox(video, width, height) {
@@ -11,7 +14,7 @@ function pictureBox(video, width, height) {
 }
 
 // Returns what was drawn, as "heatmap:frame", over the video and over the second picture.
-function drawOverlay(p, frame) {
+export function drawOverlay(p, frame) {
   const [map, beside] = currentMaps(p)
   const drawn = [drawMap(p, p.el.overlay, map, frame, false), beside ? drawMap(p, p.el.twinPicture, beside, frame, true) : ""]
   p.el.noFace.hidden = p.faceSeen || frame < 0 || !p.timeline.heatmaps.length
@@ -43,19 +46,19 @@ function drawMap(p, canvas, map, frame, withPicture) {
   return drawn ? `${map.id}:${frame}` : ""
 }
 
-function currentMap(p) {
+export function currentMap(p) {
   return currentMaps(p)[0]
 }
 
 // The heatmap to be shown and, for a pair, the one beside it.
-function currentMaps(p) {
+export function currentMaps(p) {
   const { heatmaps, pairs } = p.timeline
   const chosen = mapChoices(p.timeline).find((one) => one.id === p.view.map) ?? pairs?.[0] ?? heatmaps[0]
   if (!chosen?.left) return [chosen]
   return [chosen.left, chosen.right].map((id) => heatmaps.find((map) => map.id === id))
 }
 
-function mapChoices(timeline) {
+export function mapChoices(timeline) {
   return [...(timeline.pairs ?? []), ...timeline.heatmaps]
 }
 

@@ -1,15 +1,23 @@
+// @ts-check
 // Beside the picture: the classes at the playhead, and the cross-modal matrix with its crosshair.
+
+import { classColour, RAMP } from "../browser/colours.js"
+import { make } from "../browser/elements.js"
+import { percent } from "../browser/text.js"
+import { rowLane, sideOf } from "./lanes.js"
+import { currentMaps } from "./overlay.js"
+import { frameStep, matrixOf, nearest, seriesOf } from "./timeline.js"
 
 // The lanes of answers that are shown: one, or one for each of two models.
 function predictionLanes(p) {
   return p.rows.filter((one) => one.kind === "probability").map((row) => rowLane(p, row))
 }
 
-function predictionLane(p) {
+export function predictionLane(p) {
   return predictionLanes(p)[0] ?? null
 }
 
-function buildClasses(p) {
+export function buildClasses(p) {
   const lanes = predictionLanes(p)
   p.el.nowPanel.hidden = !lanes.length
   p.el.classes.replaceChildren()
@@ -54,7 +62,7 @@ function classBar(item, lane, name, several) {
 }
 
 // Which class the heatmap on the picture explains; each head may explain another.
-function markExplained(p) {
+export function markExplained(p) {
   const explained = currentMaps(p).map((map) => p.options.explained?.[map?.id])
   for (const one of p.classes) one.why.hidden = !explained.includes(one.name)
 }
@@ -65,7 +73,7 @@ function badge(text) {
   return mark
 }
 
-function readClasses(p, t) {
+export function readClasses(p, t) {
   const lanes = predictionLanes(p)
   const side = lanes.length === 1 ? sideOf(lanes[0].group) : ""
   p.el.nowTitle.textContent = `So far, up to ${t.toFixed(2)} s${side && `, ${side}`}`
@@ -92,7 +100,7 @@ function currentMatrix(p) {
   return matrices.find((matrix) => matrix.id === p.view.matrix) ?? matrices[0]
 }
 
-function paintMatrix(p) {
+export function paintMatrix(p) {
   const matrix = currentMatrix(p)
   p.el.matrixPanel.hidden = !matrix
   p.root.classList.toggle("no-matrix", !matrix)
@@ -136,7 +144,7 @@ function times(ratio) {
   return `${ratio < 10 ? ratio.toFixed(2) : Math.round(ratio)} ×`
 }
 
-function moveCrosshair(p, t) {
+export function moveCrosshair(p, t) {
   const matrix = currentMatrix(p)
   if (!matrix || !p.squareSize) return
   p.el.crossX.style.transform = `translateX(${place(matrix.key_times, t) * p.squareSize}px)`
@@ -151,7 +159,7 @@ function place(times, t) {
   return Math.min(1, Math.max(0, (i + 0.5 + Math.max(-0.5, Math.min(0.5, (t - times[i]) / step))) / times.length))
 }
 
-function readMatrix(p, matrix, row, column) {
+export function readMatrix(p, matrix, row, column) {
   const weight = p.matrixValues[row * matrix.key_times.length + column]
   if (weight === undefined) return
   const said = Number.isNaN(weight) ? "nothing there" : `${times(weight)} average`
@@ -159,7 +167,7 @@ function readMatrix(p, matrix, row, column) {
     `${matrix.query} ${matrix.query_times[row].toFixed(2)} s → ${matrix.key} ${matrix.key_times[column].toFixed(2)} s: ${said}`
 }
 
-function matrixCell(p, event) {
+export function matrixCell(p, event) {
   const matrix = currentMatrix(p)
   const area = p.el.square.getBoundingClientRect()
   const inside = (share, times) => Math.min(times.length - 1, Math.max(0, Math.floor(share * times.length)))

@@ -1,15 +1,23 @@
+// @ts-check
 // The player's life: mount once, follow the page's data, draw on every presented frame, report what a person changed.
+
+import { readTheme } from "../browser/colours.js"
+import { make, refsIn } from "../browser/elements.js"
+import { fillControls, keyAction, showControls, wireControls } from "./controls.js"
+import { buildRows, paintRows, readRows, toX } from "./lanes.js"
+import { tellHeat } from "./legends.js"
+import { currentMaps, drawOverlay, FINE } from "./overlay.js"
+import { buildClasses, moveCrosshair, paintMatrix, readClasses } from "./panels.js"
+import { decodeTimeline, frameStep, loadTimeline, nearest, strongestTime } from "./timeline.js"
+import DEFAULT_VIEW from "./view.json" with { type: "json" }
 
 const REPORT_AFTER = 250 // milliseconds without a further change
 
-const STRONGEST = -1 // As a time: the moment that the heatmap makes most of.
+const STRONGEST = DEFAULT_VIEW.time // The moment that the heatmap makes most of.
 
-const DEFAULT_VIEW = { time: STRONGEST, heat: true, map: "", opacity: 0.65, threshold: 0.2, speed: 1, loop: false, muted: false,
-  layer: -1, head: -1, matrix: "", explain: "", sources: {} }
-
-function mount(parent) {
+export function mount(parent) {
   const root = parent.querySelector(".player")
-  const el = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((one) => [one.dataset.ref, one]))
+  const el = refsIn(root)
   const p = { root, el, view: structuredClone(DEFAULT_VIEW), rows: [], classes: [], early: [], presenting: false, options: {}, serial: 0,
     report: () => {},
     stamp: Math.random().toString(36).slice(2), presented: 0, drawn: 0, target: null, asked: null, pixelRatio: window.devicePixelRatio || 1 }
@@ -26,7 +34,7 @@ function mount(parent) {
   return p
 }
 
-function unmount(p) {
+export function unmount(p) {
   p.observer.disconnect()
   p.scheme.removeEventListener("change", p.onScheme)
   p.loading?.abort()
@@ -41,7 +49,7 @@ function unmount(p) {
 }
 
 // Python's data may be new, the same, or an echo of what this player reported: only the first may move anything.
-function follow(p, data) {
+export function follow(p, data) {
   const given = JSON.stringify(data.view ?? {})
   const echo = data.view?.stamp === p.stamp
   const fresh = given !== p.givenView && !echo
@@ -104,7 +112,7 @@ async function openTimeline(p, url, bytes) {
 function notify(p, notices) {
   p.el.notices.replaceChildren()
   for (const notice of notices) {
-    const line = make("p", "")
+    const line = make("p")
     line.textContent = notice
     p.el.notices.append(line)
   }
@@ -246,7 +254,7 @@ function goToStrongest(p) {
   if (p.el.video.readyState >= HTMLMediaElement.HAVE_METADATA) seek(p, p.view.time, { silent: true })
 }
 
-function togglePlay(p) {
+export function togglePlay(p) {
   const { video } = p.el
   if (!video.paused) {
     video.pause()
@@ -257,7 +265,7 @@ function togglePlay(p) {
 }
 
 // A seek while another is under way waits for it: browsers drop frames when seeks pile up.
-function seek(p, t, { silent = false } = {}) {
+export function seek(p, t, { silent = false } = {}) {
   const { video } = p.el
   if (!p.timeline && !silent) return
   if (!silent) p.opening = p.arriving = false
@@ -277,7 +285,7 @@ function insideFrame(p, t) {
   return Math.min(times[frame] + frameStep(times) * 0.4, Math.max(p.el.video.duration || Infinity, 0))
 }
 
-function stepFrame(p, by) {
+export function stepFrame(p, by) {
   const times = p.timeline?.frame_times
   if (!times?.length) return
   p.el.video.pause()
@@ -286,11 +294,11 @@ function stepFrame(p, by) {
 }
 
 // Where the clip stands, or will once it has come to where it was sent: quick key presses add up.
-function currentTime(p) {
+export function currentTime(p) {
   return p.target ?? p.shownTime ?? p.el.video.currentTime
 }
 
-function changeView(p, change) {
+export function changeView(p, change) {
   const lanes = ["layer", "head", "sources", "matrix"].some((name) => name in change)
   Object.assign(p.view, change)
   showControls(p)
@@ -338,7 +346,7 @@ function spaceAbove(root) {
 }
 
 // The player and what it explains, large, for a room; ``p.shell``, where there is one, clears the page around it and enlarges it.
-function present(p, on) {
+export function present(p, on) {
   if (p.presenting === on) return
   p.presenting = on
   p.root.classList.toggle("presenting", on)

@@ -1,13 +1,27 @@
+// @ts-check
 // Reading a timeline (core/timeline/timeline.py describes its bytes) and finding things in it.
 
-async function loadTimeline(url, signal) {
+/** ``values`` [series, times]. @typedef {{ times: ArrayLike<number>, values: Float32Array }} Lane */
+/** @typedef {{ layers: number, heads: number }} Counted */
+/**
+ * ``values`` [layers * heads, queries, keys].
+ * @typedef {Counted & { query_times: ArrayLike<number>, key_times: ArrayLike<number>, values: Float32Array }} Matrix
+ */
+/**
+ * ``values`` [frames, height, width]; 128 is zero where it is signed.
+ * @typedef {{ width: number, height: number, signed: boolean, values: Uint8Array }} Heatmap
+ */
+
+/** @type {(url: string, signal: AbortSignal) => Promise<any>} */
+export async function loadTimeline(url, signal) {
   const response = await fetch(url, { signal })
   if (!response.ok) throw new Error(`The analysis could not be loaded (${response.status}); reload the page.`)
   return decodeTimeline(await response.arrayBuffer())
 }
 
 // ``given``: an ArrayBuffer, or a Uint8Array over one.
-function decodeTimeline(given) {
+/** @type {(given: ArrayBuffer | Uint8Array<ArrayBuffer>) => any} */
+export function decodeTimeline(given) {
   const buffer = given instanceof ArrayBuffer ? given : given.slice().buffer
   const bytes = new DataView(buffer)
   if (bytes.getUint32(0) !== 0x41465431) throw new Error("What the server sent is not a timeline; reload the page.")
@@ -17,21 +31,21 @@ function decodeTimeline(given) {
   return restore(header, buffer, start)
 }
 
+/** @type {(value: any, buffer: ArrayBuffer, start: number) => any} */
 function restore(value, buffer, start) {
   if (Array.isArray(value)) return value.map((item) => restore(item, buffer, start))
   if (value === null || typeof value !== "object") return value
   if (!("dtype" in value && "shape" in value && "offset" in value)) {
     return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, restore(v, buffer, start)]))
   }
-  const count = value.shape.reduce((a, b) => a * b, 1)
+  const count = value.shape.reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b, 1)
   const kind = value.dtype === "uint8" ? Uint8Array : Float32Array
-  const array = new kind(buffer, start + value.offset, count)
-  array.shape = value.shape
-  return array
+  return Object.assign(new kind(buffer, start + value.offset, count), { shape: value.shape })
 }
 
 // Index of the entry of ``times`` (ascending) that lies nearest to ``t``; -1 when there is none.
-function nearest(times, t) {
+/** @type {(times: ArrayLike<number>, t: number) => number} */
+export function nearest(times, t) {
   let low = 0
   let high = times.length - 1
   if (high < 0) return -1
@@ -43,12 +57,14 @@ function nearest(times, t) {
   return Math.abs(times[high] - t) < Math.abs(t - times[low]) ? high : low
 }
 
-function seriesOf(lane, k) {
+/** @type {(lane: Lane, k: number) => Float32Array} */
+export function seriesOf(lane, k) {
   const length = lane.times.length
   return lane.values.subarray(k * length, (k + 1) * length)
 }
 
 // Indices of the maps of one layer and head, where -1 stands for all of them.
+/** @type {(source: Counted, layer: number, head: number) => number[]} */
 function chosenMaps(source, layer, head) {
   const chosen = []
   for (let l = 0; l < source.layers; l++) {
@@ -62,7 +78,8 @@ function chosenMaps(source, layer, head) {
 }
 
 // One weight a frame: the mean over the chosen layers and heads, NaN where every one of them is.
-function weightsOf(lane, layer, head) {
+/** @type {(lane: Lane & Counted, layer: number, head: number) => Float32Array} */
+export function weightsOf(lane, layer, head) {
   const maps = chosenMaps(lane, layer, head)
   const mean = new Float32Array(lane.times.length)
   for (let i = 0; i < mean.length; i++) {
@@ -79,7 +96,8 @@ function weightsOf(lane, layer, head) {
 
 // Cross-modal weights [Q*K] as multiples of the average over the present keys, NaN where nobody asks or nothing is there.
 // A row's weights sum to 1, which undoes that each map comes in shades of its own largest weight.
-function matrixOf(matrix, layer, head) {
+/** @type {(matrix: Matrix, layer: number, head: number) => Float32Array} */
+export function matrixOf(matrix, layer, head) {
   const maps = chosenMaps(matrix, layer, head)
   const [rows, columns] = [matrix.query_times.length, matrix.key_times.length]
   const mean = new Float32Array(rows * columns)
@@ -99,7 +117,8 @@ function matrixOf(matrix, layer, head) {
 }
 
 // Spans [from, to] in seconds where no series has a value.
-function gapsOf(lane, duration) {
+/** @type {(lane: Lane, duration: number) => number[][]} */
+export function gapsOf(lane, duration) {
   const { times, values } = lane
   const series = values.length / (times.length || 1)
   const gaps = []
@@ -116,11 +135,13 @@ function gapsOf(lane, duration) {
 }
 
 // When these heatmaps have most in them together; the beginning, where there is none.
-function strongestTime({ frame_times }, maps) {
+/** @type {(timeline: { frame_times: ArrayLike<number> }, maps: Heatmap[]) => number} */
+export function strongestTime({ frame_times }, maps) {
   const sums = Array.from(frame_times, (_, f) => maps.reduce((sum, map) => sum + amountIn(map, f), 0))
   return frame_times[sums.indexOf(Math.max(...sums))] ?? 0
 }
 
+/** @type {(map: Heatmap, frame: number) => number} */
 function amountIn(map, frame) {
   const size = map.width * map.height
   const zero = map.signed ? 128 : 0
@@ -128,13 +149,15 @@ function amountIn(map, frame) {
 }
 
 // The span that frame ``i`` stands for: half-way to its neighbours.
-function cell(times, i, duration) {
+/** @type {(times: ArrayLike<number>, i: number, duration: number) => number[]} */
+export function cell(times, i, duration) {
   const before = i > 0 ? (times[i - 1] + times[i]) / 2 : times[0] - (times.length > 1 ? (times[1] - times[0]) / 2 : duration)
   const last = times.length - 1
   const after = i < last ? (times[i] + times[i + 1]) / 2 : times[last] + (last > 0 ? (times[last] - times[last - 1]) / 2 : duration)
   return [Math.max(0, before), Math.min(duration, after)]
 }
 
-function frameStep(times) {
+/** @type {(times: ArrayLike<number>) => number} */
+export function frameStep(times) {
   return times.length > 1 ? (times[times.length - 1] - times[0]) / (times.length - 1) : 0.04
 }

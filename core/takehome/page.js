@@ -1,4 +1,8 @@
+// @ts-check
 // The file's own start: what is written into the page is unpacked and handed to the player and to the masking boards.
+
+import { mountBoard } from "../masking/board.js"
+import { follow, mount } from "../player/player.js"
 
 const content = (id) => document.getElementById(id).textContent
 

@@ -19,7 +19,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from affectscope.core import __version__, masking, player
+from affectscope.core import __version__, browser, masking, player
 from affectscope.core.export.answers import Predictions
 from affectscope.core.library.cards import Card
 from affectscope.core.metrics.metrics import tabled
@@ -129,7 +129,7 @@ def page(home: Home, when: datetime | None = None) -> str:
 
 def _browser_facts(home: Home) -> dict[str, Any]:
     """What the page's script reads."""
-    view = {"time": -1.0, **{k: v for k, v in home.view.items() if k not in ("stamp", "serial", "choice", "stay", "explain")}}
+    view = {k: v for k, v in home.view.items() if k not in ("stamp", "serial", "choice", "stay", "explain")}
     boards = [_board(home, number, model) for number, model in enumerate(home.models) if model.grid]
     return {
         "view": view,
@@ -160,13 +160,8 @@ def _grids(home: Home) -> dict[str, str]:
 
 
 def _script() -> str:
-    """Player and board, each in a scope of its own, and what starts them."""
-    rooms = (
-        f"const {{ mount, follow }} = (() => {{\n{player.js()}\nreturn {{ mount, follow }}\n}})()",
-        "const { mountBoard } = (() => {\n"
-        f"{player.js('text.js', 'colours.js', 'timeline.js')}\n{masking.scripts()}\nreturn {{ mountBoard }}\n}})()",
-    )
-    return "\n".join((*rooms, _read("page.js")))
+    """Player, board, and what starts them."""
+    return browser.script(_HERE / "page.js")
 
 
 def _json(value: Any) -> Markup:

@@ -1,4 +1,4 @@
-"""The player's colours for pictures that are drawn here; core/player/colours.js has the same."""
+"""The player's colours for pictures that are drawn here; core/browser/colours.js has the same."""
 
 from __future__ import annotations
 

@@ -10,10 +10,3 @@ def test_browser_code_is_there_without_streamlit():
     assert int(said[0]) > 1000
     assert int(said[1]) > 1000
     assert said[2:] == ["True", "False", "False"]
-
-
-def test_single_scripts_can_be_had():
-    from affectscope.core import player
-
-    assert "function classColour(" in player.js("colours.js")
-    assert "function follow(" not in player.js("colours.js", "timeline.js")

@@ -1,4 +1,7 @@
+// @ts-check
 // The clips on which A and B differ, those furthest apart first. Arrow keys go from one to the next.
+
+import { make } from "../../../core/browser/elements.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".differ")
@@ -65,11 +68,4 @@ function step(event, list) {
   if (!next) return
   event.preventDefault()
   next.focus()
-}
-
-function make(tag, className = "", text = "") {
-  const element = document.createElement(tag)
-  if (className) element.className = className
-  element.textContent = text
-  return element
 }

@@ -1,0 +1,17 @@
+// @ts-check
+// What a component keeps for an element: made when Streamlit runs it for the first time, and the same whenever it runs again.
+
+// ``mount(parent)`` makes it, ``close`` lets go of it when the element leaves the page. Comes back as what a component calls on
+// each run: with ``follow``, which hands it what is new; the return is what Streamlit calls at the end.
+export function mounting(mount, close) {
+  const mounted = new WeakMap()
+  return (parent, follow) => {
+    if (!mounted.has(parent)) mounted.set(parent, mount(parent))
+    const one = mounted.get(parent)
+    follow(one)
+    return () => {
+      close(one)
+      mounted.delete(parent)
+    }
+  }
+}

@@ -1,0 +1,82 @@
+"""The browser's code, as pages take it: ES modules joined into one script, with no build step and no tool but Python.
+
+Streamlit, and a file that is taken home, take a single script. The files stay modules of their own, so that editors, Node and the
+type checker read them as they are. They keep to a few forms, and anything else is an error here, not in somebody's browser::
+
+    import { make, refsIn } from "../browser/elements.js"
+    import DEFAULT_VIEW from "./view.json" with { type: "json" }
+    export function … / export async function … / export const … / export let … / export class …
+    export default function …            // of the first file alone
+
+Joined, all share one scope: no two may declare the same name at their top.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+_IMPORT = re.compile(r'import \{ (\w+(?:, \w+)*) \} from "(\.{1,2}/[^"]+\.js)"')
+_IMPORT_JSON = re.compile(r'import (\w+) from "(\.{1,2}/[^"]+\.json)" with \{ type: "json" \}')
+_DECLARATION = re.compile(r"(export )?((?:async )?(?:function\*?|const|let|class) (\w+).*)", re.DOTALL)
+_DEFAULT = "export default "
+_CHECKED = "// @ts-check"
+
+
+def script(entry: Path) -> str:
+    """The file and all that it imports, each once and after what it imports, as one script.
+
+    What is imported loses its ``export``; ``export default`` of ``entry`` stays.
+
+    Raises:
+        ValueError: for an import or export that cannot be joined, a name that is imported and not exported, or declared twice.
+    """
+    joined = _Joined()
+    joined.add(entry.resolve(), first=True)
+    return "\n".join(joined.texts)
+
+
+class _Joined:
+    """What has been joined so far."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        # Top-level name -> the file that declares it.
+        self.declared: dict[str, Path] = {}
+        # File -> what it exports; there as soon as its reading begins, as files may import each other.
+        self.exported: dict[Path, set[str]] = {}
+
+    def add(self, file: Path, first: bool = False) -> None:
+        if file in self.exported:
+            return
+        lines = file.read_text(encoding="utf-8").splitlines()
+        self.exported[file] = {found[3] for line in lines if (found := _DECLARATION.fullmatch(line)) and found[1]}
+        kept = (self._joined(file, number, line, first) for number, line in enumerate(lines, 1))
+        self.texts.append("\n".join(line for line in kept if line is not None))
+
+    def _joined(self, file: Path, number: int, line: str, first: bool) -> str | None:
+        """The line as it stands in the script; None where nothing of it is left."""
+        if found := _DECLARATION.fullmatch(line):
+            return self._declare(file, found[3], found[2])
+        if found := _IMPORT.fullmatch(line):
+            self._import(file, found[1].split(", "), (file.parent / found[2]).resolve())
+            return None
+        if found := _IMPORT_JSON.fullmatch(line):
+            value = json.loads((file.parent / found[2]).read_text(encoding="utf-8"))
+            return self._declare(file, found[1], f"const {found[1]} = {json.dumps(value)}")
+        if re.match(r"(import|export)\b", line) and not (first and line.startswith(_DEFAULT)):
+            raise ValueError(f"{file}:{number}: this form of import or export cannot be joined: {line}")
+        return None if line == _CHECKED else line
+
+    def _declare(self, file: Path, name: str, line: str) -> str:
+        if name in self.declared:
+            raise ValueError(f"{file} and {self.declared[name]} both declare {name}: rename one, they share a scope.")
+        self.declared[name] = file
+        return line
+
+    def _import(self, file: Path, names: list[str], source: Path) -> None:
+        self.add(source)
+        missing = set(names) - self.exported[source]
+        if missing:
+            raise ValueError(f"{file}: {source} does not export {', '.join(sorted(missing))}.")

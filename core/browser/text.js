@@ -1,0 +1,7 @@
+// @ts-check
+// Texts as people read them. core/text.py has the twin.
+
+/** @type {(share: number, decimals?: number) => string} */
+export function percent(share, decimals = 0) {
+  return `${(100 * share).toFixed(decimals)}\u00a0%`
+}

@@ -1,5 +1,0 @@
-// Texts as people read them. core/text.py has the twin.
-
-function percent(share, decimals = 0) {
-  return `${(100 * share).toFixed(decimals)}\u00a0%`
-}
