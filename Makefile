@@ -43,8 +43,9 @@ lint: $(VENV)/.dev lint-js ## Check style and formatting.
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
 
 lint-js: ## Check the browser's code: types and style (where npm is found).
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node_modules/.installed && npm run --silent types && npm run --silent lint; \
-	else echo "npm was not found: the browser's code is not checked."; fi
+	@if command -v npm >/dev/null && $(MAKE) --no-print-directory node_modules/.installed; \
+	then npm run --silent types && npm run --silent lint; \
+	else echo "npm, or what it installs, was not to be had: the browser's code is not checked."; fi
 
 node_modules/.installed: package.json
 	@npm install --no-audit --no-fund --silent && touch $@
