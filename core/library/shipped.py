@@ -73,6 +73,7 @@ def _card(card: Mapping[str, Any]) -> list[str]:
         score
         for name, metric in tabled(metrics.values()).items()
         for score in ([f"{name}_{label}" for label in card.get("labels", [])] if metric.by_attribute else [name])
+        if any(score in values for values in metrics.values())
     ]
     lines = [f"- **{name}**: {value}" for name, value in facts.items() if value]
     lines += ["", "| head | " + " | ".join(shown) + " |", "|---|" + "---:|" * len(shown)]
