@@ -22,7 +22,7 @@ app: $(VENV)/.app ## Set everything up and open the dashboard (HOST=0.0.0.0 for 
 	@$(PY) -m affectscope app --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.dev ## Set everything up and run all tests (browser tests where a Chromium is found).
-	@OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/e2e --doctest-modules tests affectscope/*.py -n auto --dist loadfile; status=$$?; \
+	@OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/e2e --doctest-modules tests affectscope/[!_]*.py affectscope/__init__.py -n auto --dist loadfile; status=$$?; \
 	$(PY) -m pytest tests/e2e && exit $$status
 
 core: $(VENV)/.dev ## Only the tests of core.

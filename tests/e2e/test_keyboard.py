@@ -58,7 +58,7 @@ def test_keys_alone_from_choosing_a_clip_to_its_file(page: Page, app_url: str, t
     page.keyboard.type("It looks at the brow.")
     tab_to(page, "Save note")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Saved.")).to_be_visible(timeout=READY)
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible(timeout=READY)
     page.keyboard.press("Escape")
 
     tab_to(page, "Export")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,7 @@ def test_it_plays_with_its_heatmap(browser: Browser, exported: Path) -> None:
     player = page.frame_locator("iframe").locator(".player")
     expect(player).to_have_attribute("data-ready", "true", timeout=READY)
     expect(player).not_to_have_attribute("data-heatmap", "")
-    before = float(player.get_attribute("data-presented") or 0)
+    # Frames that were presented, with two digits: it plays.
     player.get_by_role("button", name="Play").click()
-    page.wait_for_function(
-        "([root, before]) => Number(root.dataset.presented) > before + 5", arg=[player.element_handle(), before], timeout=READY
-    )
+    expect(player).to_have_attribute("data-presented", re.compile(r"^\d{2,}$"), timeout=READY)
     context.close()
