@@ -32,6 +32,11 @@ def tab_to(page: Page, wanted: str) -> None:
     raise AssertionError(f"{wanted} is not among {seen}")
 
 
+def idle(page: Page) -> None:
+    """Wait until the page's script has run."""
+    expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning", timeout=READY)
+
+
 def test_keys_alone_from_choosing_a_clip_to_its_file(page: Page, app_url: str, tmp_path: Path) -> None:
     page.goto(app_url)
     root = ready(page)
@@ -56,6 +61,9 @@ def test_keys_alone_from_choosing_a_clip_to_its_file(page: Page, app_url: str, t
     page.keyboard.press("Enter")
     tab_to(page, "What is there to see?")
     page.keyboard.type("It looks at the brow.")
+    tab_to(page, "Save note")
+    # What was typed is taken when the field is left.
+    idle(page)
     tab_to(page, "Save note")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Saved.", exact=True)).to_be_visible(timeout=READY)
