@@ -185,13 +185,7 @@ def _asked_for(path: Path, kind: Kind, pickled: str) -> tuple[list[str], bool]:
             for _ in range(_LEGACY_PICKLES if kind == "legacy" else 1):
                 outermost.clear()
                 found += _named(raw, outermost)
-    return list(dict.fromkeys(found)), outermost not in (
-        [],
-        ["EMPTY_DICT"],
-        ["EMPTY_LIST"],
-        ["MARK"],
-        ["collections OrderedDict"],
-    )
+    return list(dict.fromkeys(found)), bool(outermost) and outermost[0] not in _CONTAINERS
 
 
 def _named(file: Any, outermost: list[str]) -> Iterator[str]:
