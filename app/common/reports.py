@@ -7,6 +7,7 @@ where it differs from what that widget showed and said before; a widget that is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -37,6 +38,15 @@ def news(key: str, value: Any) -> bool:
     if key in _known() and _known()[key] == value:
         return False
     settle(key, value)
+    return True
+
+
+def unread(reported: Mapping[str, Any], seen: str) -> bool:
+    """Whether a component of ours says this for the first time; ``seen`` is where the session keeps what it said last."""
+    mark = (reported.get("stamp"), reported.get("serial"))
+    if st.session_state.get(seen) == mark:
+        return False
+    st.session_state[seen] = mark
     return True
 
 

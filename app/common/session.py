@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from affectscope.app.common import address
+from affectscope.app.common import address, reports
 from affectscope.core.player import DEFAULT_VIEW
 
 STRONGEST: float = DEFAULT_VIEW["time"]
@@ -199,12 +199,8 @@ def keep_view(reported: dict[str, Any] | None, timeline: str) -> bool:
     Returns:
         True when the report was new.
     """
-    if not reported or reported.get("timeline") != timeline:
+    if not reported or reported.get("timeline") != timeline or not reports.unread(reported, _SEEN):
         return False
-    mark = (reported.get("stamp"), reported.get("serial"))
-    if st.session_state.get(_SEEN) == mark:
-        return False
-    st.session_state[_SEEN] = mark
     known = current().view
     if reported.get("choice", 0) != known.get("choice", 0):
         if known.get("stay"):

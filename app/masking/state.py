@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from affectscope.app.common import address, say, session
+from affectscope.app.common import address, reports, say, session
 from affectscope.core.errors import UserError
 from affectscope.core.perturbation import FILLINGS, PATTERNS, WHOLE, Perturbation, Spans
 
@@ -80,12 +80,8 @@ def keep(reported: Mapping[str, Any] | None, subject: str) -> bool:
     Returns:
         True when it was new.
     """
-    if not reported or reported.get("subject") != subject:
+    if not reported or reported.get("subject") != subject or not reports.unread(reported, _SEEN):
         return False
-    mark = (reported.get("stamp"), reported.get("serial"))
-    if st.session_state.get(_SEEN) == mark:
-        return False
-    st.session_state[_SEEN] = mark
     before = _own()
     said = {
         "keep": ",".join(f"{m}:{int(share)}" for m, share in sorted(reported.get("keep", {}).items()) if int(share) < WHOLE),
@@ -102,7 +98,7 @@ def keep(reported: Mapping[str, Any] | None, subject: str) -> bool:
     options = {k: v for k, v in session.current().options.items() if not k.startswith(_PREFIX) or k[len(_PREFIX) :] not in said}
     own = {_PREFIX + name: value for name, value in said.items() if value != _DEFAULTS[name]}
     session.update(options=options | own)
-    st.session_state[_ECHO] = (str(mark[0]), _own())
+    st.session_state[_ECHO] = (str(reported.get("stamp")), _own())
     return before != _own()
 
 
