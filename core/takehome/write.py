@@ -34,7 +34,8 @@ def page_of(
     """
     path = analyzer.checkpoint.path
     grid = clip_grid(analyzer, media, progress=report, track=track).to_json() if masking else ""
-    model = Model(answers_of(analyzer.checkpoint, analysis.predictions, analysis.evidence), read_card(path) if path else None, grid)
+    said = answers_of(analyzer.checkpoint, analysis.predictions, analysis.evidence)
+    model = Model(said, read_card(path) if path else None, grid)
     clip = compact(media, report, track)
     report("Writing the page", 0.9)
     return page(Home(shown(media.stem, _LONGEST_TITLE), clip, light(analysis.timeline), (model,), analysis.explained))
