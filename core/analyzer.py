@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from affectscope.core.corpora import Truth
 
 # Part of every key: raise it whenever an analysis changes.
-ANALYSIS_VERSION = 8
+ANALYSIS_VERSION = 9
 PREFIXES = 24
 # So many rows of attention are computed at once; a minute's frames in all prefixes would not fit.
 _CHUNK_FRAMES = 60_000

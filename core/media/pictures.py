@@ -57,17 +57,18 @@ def frame_times(path: Path) -> np.ndarray:
     return clock_of(path).shown
 
 
-def lost_pictures(path: Path, decoded: np.ndarray, longest: float = MAX_SECONDS) -> tuple[str, ...]:
+def lost_pictures(path: Path, decoded: np.ndarray, begin: float = 0.0, longest: float = MAX_SECONDS) -> tuple[str, ...]:
     """One sentence about the pictures that are in a file and did not decode; none where all did.
 
     Args:
         decoded: [F] seconds, the times that ``read_frames`` gave.
+        begin, longest: between which moments they were asked for.
 
     Raises:
         UserError: when it cannot be read.
     """
     shown = frame_times(path)
-    shown = shown[shown <= longest]
+    shown = shown[(shown >= begin - ROUNDING) & (shown <= longest)]
     if len(decoded) >= len(shown):
         return ()
     # Each frame answers for the packet that is nearest to it.
@@ -76,7 +77,8 @@ def lost_pictures(path: Path, decoded: np.ndarray, longest: float = MAX_SECONDS)
     gone = np.flatnonzero(~answered)
     runs = np.split(gone, np.flatnonzero(np.diff(gone) > 1) + 1)
     said = [f"{shown[run[0]]:.2f} s" if len(run) < 2 else f"{shown[run[0]]:.2f} to {shown[run[-1]]:.2f} s" for run in runs]
-    places = " and ".join((", ".join(said[:_MOST_TOLD]), *(["more places"] if len(said) > _MOST_TOLD else [])))
+    said = said[:_MOST_TOLD] + ["more places"] * (len(said) > _MOST_TOLD)
+    places = " and ".join([", ".join(said[:-1]), said[-1]]) if len(said) > 1 else said[0]
     few = f"{len(gone)} of {len(shown)} pictures"
     return (
         f"Pictures that can no longer be decoded are left out: {few}, at {places}. The file is damaged or changes its codec.",

@@ -91,6 +91,15 @@ def cut(path: Path, out: Path, start: float, end: float, progress: Report | None
     return out
 
 
+def losses(path: Path, made: Path, start: float, end: float) -> tuple[str, ...]:
+    """What is to be said of a file from which a stretch was cut: what could not be read of it, in the file's own times.
+
+    Raises:
+        UserError: when one of them cannot be read.
+    """
+    return media.lost_pictures(path, media.frame_times(made) + start, start, end - media.ROUNDING)
+
+
 def of_file(
     path: Path, start: str | None, end: str | None, out: Path, progress: Report | None = None, track: int | None = None
 ) -> tuple[Path, tuple[str, ...]]:
@@ -118,7 +127,8 @@ def of_file(
     # Not every disk takes a colon.
     name = f"{shown(path.stem, _LONGEST_NAME)} {clock(chosen[0])}-{clock(chosen[1])}.mp4".replace(":", ".")
     made = cut(path, out / name, *chosen, progress, track)
-    return made, (f"This is {named(chosen, shown(path.name))}, kept as {name}: times count from {clock(begin)}.",)
+    said = f"This is {named(chosen, shown(path.name))}, kept as {name}: times count from {clock(begin)}."
+    return made, (said, *losses(path, made, *chosen))
 
 
 def strip(path: Path, duration: float, count: int, side: int, progress: Report | None = None) -> np.ndarray | None:
