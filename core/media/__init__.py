@@ -8,6 +8,6 @@ from affectscope.core.media.write import browser_copy, encode, frame_jpeg
 
 __all__ = [
     "MAX_PIXELS", "MAX_SECONDS", "ROUNDING", "SAMPLE_RATE", "SLACK", "MediaInfo", "Sound", "SoundTrack", "browser_copy", "encode",
-    "frame_jpeg", "frame_times", "glimpses", "heard_track", "hearing", "listed_tracks", "lost_pictures", "loudness", "probe", "read_frames",
-    "read_sound", "reading", "remarks", "told_duration", "told_frames", "track_ends",
+    "frame_jpeg", "frame_times", "glimpses", "heard_track", "hearing", "listed_tracks", "lost_pictures", "loudness", "probe",
+    "read_frames", "read_sound", "reading", "remarks", "told_duration", "told_frames", "track_ends",
 ]  # fmt: skip

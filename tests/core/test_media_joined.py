@@ -5,10 +5,9 @@ import pytest
 
 from affectscope.core import media
 from affectscope.core.features.extract import extract
-from affectscope.core.media.files import opened
 from affectscope.core.media.joined import Without
 from affectscope.core.media.stretch import of_file
-from tests.media_files import clip, ffmpeg, joined, pattern, raw_container, tone
+from tests.media_files import clip, damaged, ffmpeg, joined, pattern, tone
 
 H264 = ("-c", "copy")
 SOUND = ("-vn", "-c:a", "pcm_s16le")
@@ -98,15 +97,7 @@ def test_a_file_without_some_of_its_bytes(tmp_path):
 
 def test_damaged_pictures_are_counted_and_have_their_times(tmp_path):
     """Motion JPEG: each picture stands alone, and one without its beginning is none. 12 to 15 and 20 of 30 are lost."""
-    path = raw_container(tmp_path / "a.avi", "mjpeg", [i / 25 for i in range(30)], "yuvj420p")
-    content = bytearray(path.read_bytes())
-    with opened(path) as container:
-        places = [(packet.pos, packet.size) for packet in container.demux() if packet.size]
-    for number in (12, 13, 14, 15, 20):
-        start, size = places[number]
-        begin = content.index(b"\xff\xd8", start)
-        content[begin : begin + size] = bytes(size)
-    path.write_bytes(content)
+    path = damaged(tmp_path / "a.avi", 30, (12, 13, 14, 15, 20))
     times = decoded(path)
     assert len(times) == 25
     (said,) = media.lost_pictures(path, times)
