@@ -45,7 +45,7 @@ def entry(note: Note, root: str, clips: bool) -> Entry:
     found = answered(note)
     if found is None:
         return Entry(note, url, caption="No picture: the clip was not analysed.")
-    item = services.clip(note.corpus, note.clip)
+    item = _clip(note)
     heatmap = _heatmap(note, found)
     timeline = services.timeline(found)
     time = files.strongest(timeline, heatmap)
@@ -74,12 +74,18 @@ def possible(note: Note) -> bool:
 
 def answered(note: Note) -> services.Result | None:
     """The analysis of the case as it was seen, where it is done."""
-    return services.result(services.clip(note.corpus, note.clip), note.model, explain(note), _taken(note))
+    return services.result(_clip(note), note.model, explain(note), _taken(note))
 
 
 def analyse(note: Note, seconds: float) -> None:
     """See to it that there is one."""
-    services.analyse(services.clip(note.corpus, note.clip), note.model, explain(note), _taken(note)).wait(seconds)
+    services.analyse(_clip(note), note.model, explain(note), _taken(note)).wait(seconds)
+
+
+def _clip(note: Note) -> services.Clip:
+    """The clip, with the sound track that was heard when the note was written."""
+    track = session.from_query(dict(note.link)).options.get(session.TRACK, "")
+    return services.heard(services.clip(note.corpus, note.clip), track)
 
 
 def explain(note: Note) -> str | None:
