@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import address, jobs, reports, session
+from affectscope.app.common import address, jobs, reports, say, session
 from affectscope.app.common.progress import finished
 from affectscope.app.gate.terms import base
 from affectscope.app.library import Sheet, asking, columns, data, drops, sheets, view, zone
@@ -137,7 +137,7 @@ def models() -> list[str]:
         st.session_state["library.at"] = (names, shown)
     key, marked = f"library-models-{turn}", [names.index(name) for name in shown]
     reports.settle(key, marked)
-    st.dataframe(
+    say.table(
         table,
         key=key,
         hide_index=True,
