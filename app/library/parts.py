@@ -21,7 +21,8 @@ from affectscope.core.export.spreadsheet import csv_of
 from affectscope.core.library import dropped as library
 from affectscope.core.text import markdown
 
-_TICKET = "library.ticket"
+# The last one is given out; to the one before a file may be on its way.
+_TICKETS = "library.tickets"
 _ARRIVING = "library.arriving"
 _NEWS = "library.news"
 _REMOVED = "library.removed"
@@ -34,11 +35,12 @@ _MOST_SHOWN = 3
 
 def drop() -> None:
     """Where checkpoints come in: dropped, or by their path on the machine that runs the app."""
-    if not drops.known(st.session_state.get(_TICKET, "")):
-        st.session_state[_TICKET] = drops.ticket()
+    tickets = st.session_state.get(_TICKETS, [""])
+    if not drops.usable(tickets[-1]):
+        tickets = st.session_state[_TICKETS] = [tickets[-1], drops.ticket()]
     known = devices.devices()
     device = st.session_state.get("library.device", devices.CPU)
-    zone(f"{base()}/drops/{st.session_state[_TICKET]}", key="library-zone", dropped=_dropped)
+    zone(f"{base()}/drops/{tickets[-1]}", key="library-zone", dropped=_dropped)
     left, right = st.columns([1, 2], vertical_alignment="bottom")
     left.selectbox("Device", list(known), format_func=lambda d: known[d], key="library.device", help="Where the model will run.")
     with right.form("library-path", border=False, enter_to_submit=True):
@@ -53,7 +55,7 @@ def drop() -> None:
 
 
 def _dropped(told: Any) -> None:
-    arrived = drops.take(st.session_state.get(_TICKET, ""), told)
+    arrived = drops.take(st.session_state.get(_TICKETS, []), told)
     device = st.session_state.get("library.device", devices.CPU)
     _begin(data.sorted_out(arrived, device, services.corpus_name()))
 

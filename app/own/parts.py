@@ -53,7 +53,7 @@ def _record() -> None:
 def _url() -> str:
     """The address of this session's files."""
     ticket = st.session_state.get(_TICKET, "")
-    if not drops.known(ticket):
+    if not drops.usable(ticket):
         ticket = st.session_state[_TICKET] = drops.ticket()
     return f"{base()}/own/{ticket}"
 
