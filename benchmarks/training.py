@@ -111,7 +111,7 @@ def measure(name: str, pooled: bool) -> Measured:
 
 
 def clip(number: int, spec: ModelSpec, pooled: bool) -> Clip:
-    """Noise with a label, and with the attributes' course for systems that answer by frame."""
+    """Noise with a label, and with continuous annotations for systems that answer by frame."""
     random = np.random.default_rng(number)
 
     def stream(dim: int, step: float) -> Stream:
@@ -123,8 +123,8 @@ def clip(number: int, spec: ModelSpec, pooled: bool) -> Clip:
         streams = {m: s if m in spec.features else s.pooled(POOLED) for m, s in streams.items()}
     attributes = spec.task == "regression"
     labels = {"label": "" if attributes else spec.labels[number % len(spec.labels)]}
-    course = {n: stream(1, STEPS["visual"]) for n in spec.labels} if attributes else {}
-    return Clip(f"c{number}", streams, SECONDS, labels, course)
+    annotations = {n: stream(1, STEPS["visual"]) for n in spec.labels} if attributes else {}
+    return Clip(f"c{number}", streams, SECONDS, labels, annotations)
 
 
 def _pass(batches: Batches) -> float:

@@ -77,14 +77,14 @@ class Clip:
     """The streams of one clip, by modality name, and what its corpus says of it.
 
     Attributes:
-        course: attribute (arousal, valence) -> its values [T, 1] over the clip, absent where nobody labelled them.
+        annotations: attribute (arousal, valence) -> continuous annotation [T, 1], absent where nobody labelled it.
     """
 
     id: str
     streams: Mapping[str, Stream]
     duration: float
     labels: Mapping[str, str | float] = field(default_factory=dict)
-    course: Mapping[str, Stream] = field(default_factory=dict)
+    annotations: Mapping[str, Stream] = field(default_factory=dict)
 
 
 def clock_times(streams: Mapping[str, Stream], clock: str) -> np.ndarray:

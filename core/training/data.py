@@ -80,8 +80,8 @@ def target_of(clip: Clip, spec: ModelSpec, times: np.ndarray) -> Tensor:
     if spec.clock is None:
         return torch.tensor([float(clip.labels.get(name, np.nan)) for name in spec.labels])
     absent = Stream.absent(1)
-    courses = [clip.course.get(name, absent).resampled(times) for name in spec.labels]
-    return torch.from_numpy(np.concatenate([np.where(c.present[:, None], c.values, np.nan) for c in courses], 1)).float()
+    annotated = [clip.annotations.get(name, absent).resampled(times) for name in spec.labels]
+    return torch.from_numpy(np.concatenate([np.where(c.present[:, None], c.values, np.nan) for c in annotated], 1)).float()
 
 
 def soft_labels(clip: Clip, spec: ModelSpec) -> Tensor:

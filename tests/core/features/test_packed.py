@@ -192,7 +192,7 @@ def test_clips_of_a_store_are_those_that_all_sets_have(corpus):
     assert clips[1].labels == {"label": "calm", "speaker": "s"}
     assert clips[3].duration == 0.5
     assert [why.split(":")[0] for why in broken] == ["c1", "c5"]
-    assert not clips[0].course
+    assert not clips[0].annotations
 
 
 @pytest.mark.parametrize("clock", [None, "visual"])
