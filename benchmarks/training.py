@@ -119,7 +119,7 @@ def clip(number: int, spec: ModelSpec, pooled: bool) -> Clip:
         return Stream(random.normal(size=(len(times), dim)).astype(np.float32), times, np.ones(len(times), bool))
 
     streams = {m: stream(dim, STEPS[m]) for m, dim in spec.inputs.items()}
-    if pooled and spec.clock is None:
+    if pooled and spec.reference is None:
         streams = {m: s if m in spec.features else s.pooled(POOLED) for m, s in streams.items()}
     attributes = spec.task == "regression"
     labels = {"label": "" if attributes else spec.labels[number % len(spec.labels)]}

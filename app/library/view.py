@@ -106,7 +106,7 @@ def _system(card: Card) -> list[tuple[str, str]]:
         return [("System", card.spec.system), *([("Heads", ", ".join(card.spec.heads))] if card.spec.heads else [])]
     rows = [("System", card.spec.system), ("Parameters", f"{card.parameters:,}"), ("File", f"{card.bytes / 1e6:.1f} MB")]
     rows += [("Read as", f"public layout {card.layout}")] if card.layout else []
-    return [*rows, ("Heads", heads), ("Predictions", "frame by frame" if card.spec.clock else "once a clip")]
+    return [*rows, ("Heads", heads), ("Predictions", "frame by frame" if card.spec.reference else "once a clip")]
 
 
 def _input(card: Card, modality: str) -> str:

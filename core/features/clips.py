@@ -78,9 +78,7 @@ def packed_clips(corpus: Corpus, sets: Mapping[str, PackedSet]) -> tuple[list[Cl
     rows = zip(corpus.table.index, corpus.table.itertuples(index=False, name=None), strict=True)
     some = next(iter(sets.values()))
     clips = [
-        Clip(
-            clip, PackedStreams(sets, clip), some.durations[clip], dict(zip(names, row, strict=True)), _Annotations(corpus, clip)
-        )
+        Clip(clip, PackedStreams(sets, clip), some.durations[clip], dict(zip(names, row, strict=True)), _Lazy(corpus, clip))
         for clip, row in rows
         if clip not in why
     ]
@@ -90,7 +88,7 @@ def packed_clips(corpus: Corpus, sets: Mapping[str, PackedSet]) -> tuple[list[Cl
     return clips, broken
 
 
-class _Annotations(Mapping[str, Stream]):
+class _Lazy(Mapping[str, Stream]):
     """The continuous annotations of a clip, read when somebody asks."""
 
     def __init__(self, corpus: Corpus, clip: str) -> None:

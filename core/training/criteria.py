@@ -48,7 +48,7 @@ def one_loss(prediction: Tensor, target: Tensor, spec: ModelSpec, class_weights:
         return F.cross_entropy(prediction, target, prediction.new_tensor(class_weights) if class_weights else None)
     known = ~torch.isnan(target)
     target = torch.nan_to_num(target)
-    if spec.clock:
+    if spec.reference:
         return ccc_loss(prediction[:, : target.shape[1]], target, known)
     if spec.labels == ("sentiment",):
         return l1_loss(prediction, target, known)

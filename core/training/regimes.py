@@ -61,7 +61,7 @@ class Sequences(Regime):
     frames: int = SEQUENCE
 
     def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
-        if model.spec.clock:
+        if model.spec.reference:
             batch, target = self.cut(batch, target)
         if not len(batch):
             return target.new_zeros((), dtype=torch.float32)

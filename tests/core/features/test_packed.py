@@ -195,12 +195,12 @@ def test_clips_of_a_store_are_those_that_all_sets_have(corpus):
     assert not clips[0].annotations
 
 
-@pytest.mark.parametrize("clock", [None, "visual"])
-def test_batches_from_a_store_are_those_from_memory(corpus, clock):
+@pytest.mark.parametrize("reference", [None, "visual"])
+def test_batches_from_a_store_are_those_from_memory(corpus, reference):
     packed, _ = packed_clips(corpus, choose_sets(corpus.root / "store", {}))
     held = [Clip(c.id, dict(c.streams), c.duration, c.labels) for c in packed]
     spec = ModelSpec(
-        "none", {"audio": 130, "visual": 135}, LABELS, ("av",), {"av": ("audio", "visual")}, ("av",), clock=clock
+        "none", {"audio": 130, "visual": 135}, LABELS, ("av",), {"av": ("audio", "visual")}, ("av",), reference=reference
     )  # fmt: skip
     normaliser = fit_normaliser(packed)
     seen = []

@@ -128,10 +128,10 @@ def test_clips_are_cut_into_sequences_one_after_the_other():
 class Says:
     """A model that answers what it is told to."""
 
-    def __init__(self, labels: tuple[str, ...], clock: str | None, answer) -> None:
-        task = "regression" if clock else "classification"
+    def __init__(self, labels: tuple[str, ...], reference: str | None, answer) -> None:
+        task = "regression" if reference else "classification"
         self.spec = ModelSpec(
-            "made up", {"audio": 1}, labels, ("audio",), {"audio": ("audio",)}, ("audio",), task=task, clock=clock
+            "made up", {"audio": 1}, labels, ("audio",), {"audio": ("audio",)}, ("audio",), task=task, reference=reference
         )
         self.answer = answer
 
