@@ -52,7 +52,7 @@ def _row(name: str, loaded: bool) -> dict[str, object]:
         "Inputs": ", ".join(f"{m} {dim}" for m, dim in card.spec.inputs.items()),
         "Trained on": training.get("Corpus", ""),
         "Imported from": card.imported.get("Table", ""),
-        "Regime": training.get("Regime", ""),
+        "Strategy": training.get("Strategy", ""),
         "Seed": training.get("Seed", ""),
         "Epochs": training.get("Epochs", ""),
         "Size (MB)": card.bytes / 1e6,

@@ -162,6 +162,9 @@ def _described(name: str, metadata: Mapping[str, str], tensors: int) -> tuple[AV
         raise UserError(f"{name} describes its model in a way that cannot be read: export it again.") from error
     check_labels(model.spec.labels, name)
     check_labels(model.spec.heads, name)
+    # As cards called it once, those of the shipped checkpoints among them.
+    if "regime" in card:
+        card.setdefault("strategy", card.pop("regime"))
     return model, card
 
 

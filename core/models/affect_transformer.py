@@ -3,7 +3,7 @@
 Source: 003 (Parthasarathy and Sundaram), sections 3 and 4.3; no public code exists. Shapes: audio and visual [B, T, 4096] in
 the published preset, on the frames of the visual modality, its reference; the one head, "av" (or the modality's name where
 there is but one), gives [B, T, 2], T the longest of the modalities in the batch. 003 trains and predicts on sequences of
-``SEQUENCE`` frames, about 3 s. So the published presets train (regime "sequences"), the demos on whole clips of about that
+``SEQUENCE`` frames, about 3 s. So the published presets train (strategy "sequences"), the demos on whole clips of about that
 length. Clips of any length are answered whole: a model that was trained so has never seen together what lies farther apart than
 a sequence is long.
 

@@ -32,7 +32,7 @@ PAGE = "../pages/library.py"
 LOAD = checkpoints.load
 SMALL = {"width": 8, "heads": 2, "layers": 1, "aux_hidden": (12, 10)}
 CARD = {
-    "corpus": "<b>corpus</b>", "regime": "plain", "epochs_run": 3, "config": {"seed": 7, "epochs": 5}, "commit": "abc",
+    "corpus": "<b>corpus</b>", "strategy": "plain", "epochs_run": 3, "config": {"seed": 7, "epochs": 5}, "commit": "abc",
     "metrics": {"decision": {"accuracy": 0.5, "macro_f1": "high", "clips": 4}}, "synthetic_training": True,
 }  # fmt: skip
 
@@ -78,7 +78,7 @@ def test_the_card_of_the_first_model_is_there_as_text(page) -> None:
     sheet = sheets(page)["own"]
     assert "never seen a person" in sheet["caution"]
     assert rows(sheet, "Training") == {
-        "Corpus": "<b>corpus</b>", "Regime": "plain", "Epochs": "3 of 5", "Seed": "7", "Commit": "abc"
+        "Corpus": "<b>corpus</b>", "Strategy": "plain", "Epochs": "3 of 5", "Seed": "7", "Commit": "abc"
     }  # fmt: skip
     assert rows(sheet, "Inputs") == {"audio": "130 a frame", "visual": "135 a frame"}
     (table,) = [s["table"] for s in sheet["sections"] if s["table"]]
