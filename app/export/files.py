@@ -111,7 +111,7 @@ def masking(case: Case) -> dict[str, Perturbation]:
 
 
 def page_path(case: Case, asked: Mapping[str, Perturbation]) -> Path:
-    changes = {model: [change.pattern, change.filling, change.seed, change.burst] for model, change in asked.items()}
+    changes = {model: [change.pattern, change.imputation, change.seed, change.burst] for model, change in asked.items()}
     # The page tells the date that it was written on.
     key = key_of(_VERSION, case.shown.key, _named(case), _view(case), changes, f"{date.today()}")
     return _folder() / f"{of_clip(case.shown.key, key)}.html"

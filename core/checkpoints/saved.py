@@ -24,8 +24,8 @@ from affectscope.core.cache.stamps import unchanged
 from affectscope.core.cache.store import content_hash, write_atomically
 from affectscope.core.checkpoints import foreign
 from affectscope.core.checkpoints.choices import NO_CHOICES, Choices
-from affectscope.core.checkpoints.filling import LONGEST_LABEL, check_labels, check_sizes, fill, try_out
 from affectscope.core.checkpoints.layouts import LAYOUTS
+from affectscope.core.checkpoints.state import LONGEST_LABEL, check_labels, check_sizes, fill, try_out
 from affectscope.core.errors import UserError
 from affectscope.core.files.tensors import read_tensors
 from affectscope.core.house import CHECKPOINTS
