@@ -22,7 +22,7 @@ from affectscope.core.models import catalogue
 from affectscope.core.models.base import MODELS, ModelSpec
 from affectscope.core.streams import Clip, Stream
 from affectscope.core.threads import fit_thread_pools
-from affectscope.core.training.data import Batches
+from affectscope.core.training.batches import Batches
 from affectscope.core.training.loop import train
 from affectscope.core.training.recipes import recipe
 from affectscope.core.training.strategies import STRATEGIES

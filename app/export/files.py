@@ -13,9 +13,8 @@ import pandas as pd
 
 from affectscope.app import services
 from affectscope.app.common import choose, jobs
-from affectscope.app.library import data as library
-from affectscope.app.masking import data as grids
-from affectscope.app.masking import state
+from affectscope.app.library import inventory as library
+from affectscope.app.masking import grids, state
 from affectscope.core import takehome
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, key_of, of_clip

@@ -35,7 +35,7 @@ from affectscope.core.metrics.metrics import evaluate
 from affectscope.core.models import catalogue
 from affectscope.core.models.base import MODELS, AVModel
 from affectscope.core.streams import Clip, Stream
-from affectscope.core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
+from affectscope.core.training.batches import RENDERED_WEIGHTS, Batches, fit_normaliser
 from affectscope.core.training.loop import explained, forget, train
 from affectscope.core.training.run import adapt_preset, balanced, set_prior
 from affectscope.core.training.splits import split_speakers

@@ -31,7 +31,7 @@ def answer_loss(
     sentiment (001, IV-D).
 
     Args:
-        target: as ``core.training.data.target_of`` makes it, batched, or shares of votes [B, C].
+        target: as ``core.training.batches.target_of`` makes it, batched, or shares of votes [B, C].
         weights: head -> lambda; None takes the spec's.
         class_weights: one for each class, against imbalance; empty where all count the same.
 

@@ -19,7 +19,7 @@ from affectscope.core.errors import UserError
 from affectscope.core.features.clips import load_clips
 from affectscope.core.models.base import MODELS
 from affectscope.core.training import runs
-from affectscope.core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
+from affectscope.core.training.batches import RENDERED_WEIGHTS, Batches, fit_normaliser
 from affectscope.core.training.loop import frozen
 from affectscope.core.training.run import adapt_preset, set_prior
 from affectscope.core.training.runs import Order

@@ -35,8 +35,8 @@ from affectscope.core.errors import UserError
 from affectscope.core.models.base import AVModel
 from affectscope.core.streams import Batch
 from affectscope.core.training.augment import jitter
+from affectscope.core.training.batches import Batches
 from affectscope.core.training.criteria import answer_loss, head_weights
-from affectscope.core.training.data import Batches
 from affectscope.core.training.strategies import Strategy
 
 T = TypeVar("T")

@@ -26,7 +26,7 @@ from affectscope.core.models import catalogue
 from affectscope.core.models.base import MODELS, AVModel, ModelSpec
 from affectscope.core.models.inputs import Normaliser
 from affectscope.core.streams import Clip
-from affectscope.core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
+from affectscope.core.training.batches import RENDERED_WEIGHTS, Batches, fit_normaliser
 from affectscope.core.training.loop import History, TrainConfig, explained, forget, is_first, train
 from affectscope.core.training.recipes import Recipe
 from affectscope.core.training.splits import split_speakers

@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from affectscope.app import services
 from affectscope.app.common import jobs
-from affectscope.app.library import data, drops, view
+from affectscope.app.library import drops, inventory, view
 from affectscope.app.masking import curves
 from affectscope.app.services import surveys
 from affectscope.core import corpora, devices
@@ -69,7 +69,7 @@ def read(app, path: Path):
     next(t for t in app.text_input if t.label.startswith("Or a path")).set_value(str(path))
     next(b for b in app.button if b.label == "Read").click().run()
     for arriving in app.session_state["library.arriving"]:
-        data.begin(arriving).wait(60)
+        inventory.begin(arriving).wait(60)
     return app.run()
 
 
@@ -207,7 +207,7 @@ def test_an_unknown_layout_may_be_chosen(page, tmp_path: Path) -> None:
     chosen.set_value("uavm").run()
     next(b for b in page.button if b.label == "Read" and b.key and b.key.startswith("again-")).click().run()
     for arriving in page.session_state["library.arriving"]:
-        data.begin(arriving).wait(60)
+        inventory.begin(arriving).wait(60)
     page.run()
     assert "does not hold the tensors of uavm" in sheets(page)["odd.pt"]["lines"][0]
 
@@ -381,7 +381,7 @@ def test_a_page_cannot_fill_the_disk_with_files_that_nobody_takes(cache: Path, m
 def test_the_parts_of_one_model_go_together(cache: Path) -> None:
     ticket = drops.ticket()
     told = [send(ticket, name, b"x")[1] for name in ("MLP_a_head.pt", "final_shared_head.pt")]
-    (one,) = data.sorted_out(drops.take(ticket, told), "cpu", "demo")
+    (one,) = inventory.sorted_out(drops.take(ticket, told), "cpu", "demo")
     assert sorted(file.name for file in one.source.iterdir()) == ["MLP_a_head.pt", "final_shared_head.pt"]
     told = [send(ticket, name, b"x")[1] for name in ("MLP_a_head.pt", "other.pt")]
-    assert [one.called for one in data.sorted_out(drops.take(ticket, told), "cpu", "demo")] == ["MLP_a_head.pt", "other.pt"]
+    assert [one.called for one in inventory.sorted_out(drops.take(ticket, told), "cpu", "demo")] == ["MLP_a_head.pt", "other.pt"]

@@ -89,9 +89,9 @@ def page(app, monkeypatch: pytest.MonkeyPatch):
 
 
 def grid_of(data: dict) -> dict:
-    from affectscope.app.serving import shelf
+    from affectscope.app.serving import lending
 
-    content = shelf.content("grids", data["grid_url"].removeprefix("/grids/"))
+    content = lending.content("grids", data["grid_url"].removeprefix("/grids/"))
     assert content
     return json.loads(content)
 
@@ -210,10 +210,10 @@ def test_a_mean_that_nobody_knows_is_one_sentence(page, monkeypatch) -> None:
 
 
 def test_curves_wait_for_a_press_and_come_back_from_disk(page, monkeypatch) -> None:
-    from affectscope.app.masking import data
+    from affectscope.app.masking import grids
     from tests.core.evaluation.test_robustness import table
 
-    monkeypatch.setattr(data, "measure", lambda *_: table().rename(columns={"accuracy": "micro_f1"}))
+    monkeypatch.setattr(grids, "measure", lambda *_: table().rename(columns={"accuracy": "micro_f1"}))
     settle(page)
     assert not [b for b in page.button if b.label.startswith("Measure")]
     page.query_params["o.masking.view"] = "corpus"

@@ -16,7 +16,7 @@ from affectscope.core.features.stored.packing import Packing, shard_clips
 from affectscope.core.features.stored.shards import UNREAD, Row, Shard, write_shard
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.streams import Clip, Stream
-from affectscope.core.training.data import Batches, fit_normaliser
+from affectscope.core.training.batches import Batches, fit_normaliser
 
 LABELS = ("calm", "cross")
 

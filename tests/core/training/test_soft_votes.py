@@ -12,8 +12,8 @@ from affectscope.core.errors import UserError
 from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.streams import Batch, Clip, Stream
+from affectscope.core.training.batches import Batches, soft_labels
 from affectscope.core.training.criteria import one_loss
-from affectscope.core.training.data import Batches, soft_labels
 from affectscope.core.training.loop import TrainConfig
 from affectscope.core.training.recipes import Recipe
 from affectscope.core.training.run import balanced, set_prior, train_checkpoint

@@ -11,7 +11,7 @@ import torch
 from affectscope.core.checkpoints.saved import Normaliser
 from affectscope.core.models.vavl import VAVL
 from affectscope.core.training import loop
-from affectscope.core.training.data import Batches
+from affectscope.core.training.batches import Batches
 from affectscope.core.training.loop import TrainConfig, train
 from affectscope.core.training.strategies import VersatileTraining
 from tests.core.training.test_training import LABELS, make_clips

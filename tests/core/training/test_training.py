@@ -11,7 +11,7 @@ from affectscope.core.metrics.metrics import classification_metrics, evaluate
 from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 from affectscope.core.streams import Batch, Clip, Stream
 from affectscope.core.training.augment import jitter
-from affectscope.core.training.data import Batches, fit_normaliser
+from affectscope.core.training.batches import Batches, fit_normaliser
 from affectscope.core.training.loop import TrainConfig, train
 from affectscope.core.training.splits import by_speaker
 from affectscope.core.training.strategies import Optimised, Strategy

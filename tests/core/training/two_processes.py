@@ -15,7 +15,7 @@ from affectscope.core.errors import UserError
 from affectscope.core.models.vavl import VAVL
 from affectscope.core.streams import Batch, Clip, Stream
 from affectscope.core.training import loop
-from affectscope.core.training.data import Batches
+from affectscope.core.training.batches import Batches
 from affectscope.core.training.loop import TrainConfig, train
 from affectscope.core.training.strategies import VersatileTraining
 from tests.core.training.test_training import LABELS, make_clips
