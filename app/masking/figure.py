@@ -38,7 +38,7 @@ def curves(
     metric: str,
     colours: Mapping[str, int],
 ) -> go.Figure:
-    """One modality goes missing, the others are whole (000, Fig. 5).
+    """One modality goes missing, the others are whole (goncalves2022robust, Fig. 5).
 
     Args:
         shown: model -> ``core.training.robustness.curve``.
