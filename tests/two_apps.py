@@ -141,9 +141,8 @@ async def drive(folder: Path, seconds: float, seed: int) -> int:
                 await person.reads(notes)
         await browser.close()
     done, faults = sum((person.done for person in people), Counter()), [fault for person in people for fault in person.faults]
-    print(
-        f"two servers on one cache, {seconds:g} s: {dict(sorted(done.items()))}, {len(notes)} notes read by both; {len(faults)} wrong"
-    )
+    work = ", ".join(f"{name} {count}" for name, count in sorted(done.items()))
+    print(f"two servers on one cache, {seconds:g} s: {work}; {len(notes)} notes read by both; {len(faults)} wrong")
     for fault in faults[:10]:
         print(f"  {fault}")
     return int(bool(faults))

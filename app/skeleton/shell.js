@@ -1,4 +1,8 @@
 // @ts-check
+import { stepByView } from "../common/history.js"
+
+stepByView(window)
+
 // The shell goes, for good, when the app shows a frame of its own or the first of a page's components, or has run to its end for
 // the first time: what can be seen and pressed under it must not be covered while the rest is made.
 
