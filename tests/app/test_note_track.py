@@ -8,7 +8,7 @@ import pytest
 
 from affectscope.app import services
 from affectscope.app.common import session
-from affectscope.app.notebook import cases, form, shelf
+from affectscope.app.notebook import cases, form, saved
 from affectscope.core.notebook import notes
 from affectscope.core.notebook.notes import Note
 from tests.app import fake
