@@ -12,7 +12,7 @@ from affectscope.core.analyzer import Analyzer
 from affectscope.core.checkpoints import saved
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.errors import UserError
-from affectscope.core.perturbation import WHOLE, Filling, Pattern, Perturbation
+from affectscope.core.perturbation import WHOLE, Imputation, Pattern, Perturbation
 from affectscope.core.streams import Batch
 
 __all__ = ["Model", "load", "mask", "models"]
@@ -141,7 +141,7 @@ def mask(
     sound: float = 1.0,
     picture: float = 1.0,
     pattern: Pattern = "random",
-    filling: Filling = "absent",
+    imputation: Imputation = "absent",
     seed: int = 0,
     explain: str | None = None,
 ) -> Analysis:
@@ -151,8 +151,8 @@ def mask(
         sound: the share of its frames that stays, 0 to 1.
         picture: the same of the picture.
         pattern: which frames go: "random", "burst" (in runs), "tail" (from the end) or "attended" (most attended first).
-        filling: what stands in their place: "absent" (nothing, and the model knows), "zeros", "mean", "noise", or "held" (the
-            last frame that stayed).
+        imputation: what stands in their place: "absent" (nothing, and the model knows), "zeros", "mean", "noise", or
+            "forward-fill" (the last frame that stayed).
         seed: of what is drawn at random.
 
     Raises:
@@ -169,5 +169,5 @@ def mask(
         if not 0 <= share <= 1:
             raise UserError(f"The share of {name} that stays is 0 to 1, not {share}.")
     keep = {"audio": round(WHOLE * sound), "visual": round(WHOLE * picture)}
-    change = Perturbation(keep, pattern=pattern, filling=filling, seed=seed)
+    change = Perturbation(keep, pattern=pattern, imputation=imputation, seed=seed)
     return Analysis(model, Path(clip), model.analyzer.analyze(Path(clip), explain=explain, perturbation=change))
