@@ -119,8 +119,8 @@ def _first_clip(takes: Mapping[str, Modality]) -> Inputs:
 def _spec(declared: Declared, takes: Mapping[str, Modality], said: Said) -> ModelSpec:
     heads = tuple(declared.heads) or tuple(said.predictions)
     if missing := [head for head in heads if head not in said.predictions]:
-        told = ", ".join(map(shown, said.predictions))
-        raise UserError(f"{declared.name} gives no answer as its head {shown(missing[0])}: it answers as {told}.")
+        names = ", ".join(map(shown, said.predictions))
+        raise UserError(f"{declared.name} gives no answer as its head {shown(missing[0])}: it answers as {names}.")
     every = tuple(takes)
     # A head called as a modality is that modality's.
     told = {head: declared.heads.get(head, (head,) if head in takes else every) for head in heads}
