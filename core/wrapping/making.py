@@ -49,7 +49,7 @@ def make(declared: Declared, path: Path | None = None, state: Mapping[str, Tenso
     network = _built(declared, path or declared.weights, state)
     network.requires_grad_(False).eval()
     watch(declared, network)
-    inputs = _first_clip(takes)
+    inputs = _first_clip(takes, declared.reference)
     with torch.inference_mode():
         said = ask(declared, network, inputs, attention=True)
     spec = _spec(declared, takes, said)
@@ -107,9 +107,9 @@ def _built(declared: Declared, path: Path | None, state: Mapping[str, Tensor] | 
     return network
 
 
-def _first_clip(takes: Mapping[str, Modality]) -> Inputs:
-    """Two seconds of small numbers, all present."""
-    counts = {m: max(2, round(_SECONDS * one.rate)) for m, one in takes.items()}
+def _first_clip(takes: Mapping[str, Modality], reference: str) -> Inputs:
+    """Two seconds of small numbers, all present; with a reference, as many frames of each modality."""
+    counts = {m: max(2, round(_SECONDS * takes[reference or m].rate)) for m in takes}
     waves = {m: torch.arange(counts[m] * one.dim, dtype=torch.float32).sin().view(1, -1, one.dim) for m, one in takes.items()}
     values = {m: takes[m].framed(0.5 + 0.5 * wave) for m, wave in waves.items()}
     present = {m: torch.ones(1, count, dtype=torch.bool) for m, count in counts.items()}
