@@ -46,7 +46,7 @@ class ModelSpec:
         clock: None where a clip gets one answer, [B, outputs]. Else the modality whose frames get one each, [B, T, outputs]:
             frame i of every other modality belongs to its frame i (``Stream.resampled``), and T is the longest of them.
         loss_weights: head -> lambda in training; empty where all count the same.
-        features: modality -> feature set (``core.features.extract.SETS``) where it is not the default one.
+        features: modality -> feature set (``core.features.sets``) where it is not the default one.
     """
 
     system: str
