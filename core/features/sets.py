@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from affectscope.core.cache.store import Arrays
-from affectscope.core.features import families  # noqa: F401  (registers sets)
+from affectscope.core.features import families, published  # noqa: F401  (they register sets)
 from affectscope.core.features.base import FEATURE_SETS, FeatureSet
 from affectscope.core.features.extractors import networks, opensmile, spectrogram
 from affectscope.core.features.extractors.encoders import MiniXception, load_face_encoder, prepare

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from affectscope.core.analyzer import incompatible_features
+from affectscope.core.cache.store import content_hash
 from affectscope.core.checkpoints.saved import peek
 from affectscope.core.corpora import Corpus
+from affectscope.core.features.taken import lacking, sets_of
 from affectscope.core.inference.table import PredictionTable
 from affectscope.core.metrics.metrics import classification_metrics, regression_metrics, tabled
 from affectscope.core.models.base import ModelSpec
@@ -81,7 +82,7 @@ def read_card(path: Path) -> Card:
         _metrics(card.get("metrics")),
         card.get("synthetic_training") is True,
         _text(card.get("layout")),
-        incompatible_features(model.spec),
+        lacking(model.spec, sets_of(model.spec, card, content_hash(path))),
         assumed=_sentences(card.get("assumed")),
         answered=_sentences(card.get("answered")),
         remarks=_sentences(card.get("remarks")),
