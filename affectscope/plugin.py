@@ -12,11 +12,12 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from affectscope.core.checkpoints import saved
+from affectscope.core.features.own import arrays, feature_set
 from affectscope.core.models.base import MODELS, Task
 from affectscope.core.wrapping.declared import Declared, Outputs, declare, spread
 from affectscope.core.wrapping.making import read_state
 
-__all__ = ["model", "read_weights"]
+__all__ = ["arrays", "feature_set", "model", "read_weights"]
 
 Builder = Callable[..., nn.Module]
 

@@ -202,7 +202,7 @@ def declare(one: Declared, taken: Collection[str]) -> Declared:
     _check(one)
     # As it is now: a file that is edited later is not what runs in this process.
     _ = one.digest
-    WRAPPED.put(name, one)
+    WRAPPED.replace(name, one)
     return one
 
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from affectscope.core.errors import UserError
-from affectscope.core.features.sets import FEATURE_SETS
 from affectscope.core.files.tensors import read_tensors
 from affectscope.core.models.base import AttentionSpec, ModelSpec
 from affectscope.core.plugins.places import place_of
@@ -23,6 +22,8 @@ from affectscope.core.wrapping.wrapped import WrappedModel
 # Of the clip that a network is asked about first, in seconds: long enough for what strides and pools.
 _SECONDS = 2.0
 _LONGEST = 200
+# Frames a second where nobody knows.
+_RATE = 30.0
 # What DataParallel and torch.compile put before every key, and no class of anybody's.
 _WRAPPERS = ("module.", "_orig_mod.")
 
@@ -80,12 +81,14 @@ def read_state(path: str | Path, strip: str = "") -> dict[str, Tensor]:
 
 
 def _takes(declared: Declared, modality: str, name: str) -> Modality:
-    if name not in list(FEATURE_SETS):
-        raise UserError(f"{declared.name} takes {shown(name)} as {shown(modality)}, and there is no such feature set: "
-                        f"choose one of {', '.join(FEATURE_SETS)}, or register it with affectscope.feature_set.")  # fmt: skip
-    one = FEATURE_SETS[name]
-    shape = tuple(getattr(one, "shape", ()))
-    return Modality(name, one.dim, shape, one.rate, declared.absence.get(modality, "zeros"))
+    # Decoders with it, which nobody needs who only declares.
+    from affectscope.core.features.sets import FEATURE_SETS
+
+    if (one := FEATURE_SETS.get(name)) is None:
+        raise UserError(f"{declared.name} takes {shown(name)} as {shown(modality)}, and there is no such feature set: choose one "
+                        f"of {', '.join((*FEATURE_SETS, *FEATURE_SETS.families))}, or register it with affectscope.feature_set "
+                        "or affectscope.arrays.")  # fmt: skip
+    return Modality(name, one.dim, one.shape, one.rate or _RATE, declared.absence.get(modality, "zeros"))
 
 
 def _built(declared: Declared, path: Path | None, state: Mapping[str, Tensor] | None) -> nn.Module:
