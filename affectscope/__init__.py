@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from affectscope.core.errors import UserError
     from affectscope.many import Corpus, corpora, corpus, embed, evaluate, project
     from affectscope.one import Model, load, mask, models
-    from affectscope.plugin import arrays, feature_set, model, read_weights
+    from affectscope.plugin import arrays, feature_set, huggingface, model, read_weights
 
 _HOMES = {
     "Analysis": "affectscope.analysis",
@@ -33,6 +33,7 @@ _HOMES = {
     "embed": "affectscope.many",
     "evaluate": "affectscope.many",
     "feature_set": "affectscope.plugin",
+    "huggingface": "affectscope.plugin",
     "load": "affectscope.one",
     "mask": "affectscope.one",
     "model": "affectscope.plugin",
@@ -53,6 +54,7 @@ __all__ = [
     "embed",
     "evaluate",
     "feature_set",
+    "huggingface",
     "load",
     "mask",
     "model",

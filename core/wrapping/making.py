@@ -116,7 +116,7 @@ def _first_clip(takes: Mapping[str, Modality], reference: str) -> Inputs:
     waves = {m: torch.arange(counts[m] * one.dim, dtype=torch.float32).sin().view(1, -1, one.dim) for m, one in takes.items()}
     values = {m: takes[m].framed(0.5 + 0.5 * wave) for m, wave in waves.items()}
     present = {m: torch.ones(1, count, dtype=torch.bool) for m, count in counts.items()}
-    return Inputs(values, present, {m: torch.tensor([count]) for m, count in counts.items()})
+    return Inputs(values, present, {m: torch.tensor([count]) for m, count in counts.items()}, wants_attention=True)
 
 
 def _spec(declared: Declared, takes: Mapping[str, Modality], said: Said) -> ModelSpec:
@@ -147,11 +147,11 @@ def _remarks(declared: Declared, inputs: Inputs, said: Said) -> list[str]:
     told = []
     for one in declared.attentions:
         maps = said.weights[one.name][0]
-        for role, modality, have in (("query", one.query, maps.shape[-2]), ("key", one.key, maps.shape[-1])):
-            count = inputs[modality].shape[1]
-            if have != count and (role == "key" or have > 1):
-                frames = f"{have} {role} frames for {count} of {modality}"
-                told.append(f"Its attention {one.name} has {frames}: matched by proportion.")
+        sides = dict.fromkeys([(one.query, maps.shape[-2]), (one.key, maps.shape[-1])])
+        # One query stands for all frames.
+        off = [f"{have} frames for {count} of {m}" for m, have in sides if have not in (1, count := inputs[m].shape[1])]
+        if off:
+            told.append(f"Its attention {one.name} has {' and '.join(off)}: matched by proportion.")
     answer = next(iter(said.predictions.values()))
     if declared.reference and answer.ndim == 3 and answer.shape[1] != (count := inputs[declared.reference].shape[1]):
         told.append(f"It answers {answer.shape[1]} times for {count} frames of {declared.reference}: matched by proportion.")
