@@ -87,9 +87,7 @@ def declared(
     names = tuple(labels) or found.labels
     kind = shown(str(found.config.get("model_type", "")))
     if modality not in ("audio", "visual"):
-        raise UserError(
-            f"A model of Hugging Face is of audio or visual, not of {shown(modality)}: wrap it with affectscope.model."
-        )
+        raise UserError(f"A model of Hugging Face is of audio or visual, not of {shown(modality)}: use affectscope.model.")
     if modality == "audio" and kind not in _OF_WAVEFORMS:
         raise UserError(f"{name} is a {kind or 'model'} that takes no waveform: wrap it with affectscope.model on its features.")
     own = "waveform-20ms" if modality == "audio" else f"faces-{found.side}-rgb"
@@ -142,7 +140,7 @@ def _loaded(one: Declared, folder: Folder, modality: str) -> nn.Module:
 
 
 def _look(network: nn.Module) -> str:
-    """The layer where heatmaps read: the last before the answer whose places, or tokens, still differ; empty where none is known."""
+    """Where heatmaps read: the last layer whose places, or tokens, differ in what they do to the answer; empty where unknown."""
     names = [name for name, _ in network.named_modules()]
     tokens = [name for name in names if name.split(".")[-1] in _OF_TOKENS]
     if tokens:

@@ -47,7 +47,9 @@ def make(declared: Declared, path: Path | None = None, state: Mapping[str, Tenso
         UserError: when there are no weights, or the network cannot be built or asked.
     """
     takes = {modality: _takes(declared, modality, name) for modality, name in declared.inputs.items()}
-    network = _built(declared, path or declared.weights, state)
+    # Whoever asks for it first may do so without gradients, but heatmaps need them.
+    with torch.inference_mode(False):
+        network = _built(declared, path or declared.weights, state)
     network.requires_grad_(False).eval()
     watch(declared, network)
     inputs = _first_clip(takes, declared.reference)
