@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from affectscope.core.cache.store import cache_root, content_hash
 from affectscope.core.errors import UserError
+from affectscope.core.features import settings
 from affectscope.core.files.tensors import read_tensors
 from affectscope.core.files.weights import unwrapped
 from affectscope.core.media import SAMPLE_RATE, Sound
@@ -44,15 +45,20 @@ class Weights:
     origin: str
 
     def find(self, name: str, given: Path | None) -> Path:
-        """``given``, else the file in ``$AFFECTSCOPE_WEIGHTS``, else in the folder ``weights`` of the cache.
+        """``given``, else what a person's settings say, else the file in ``$AFFECTSCOPE_WEIGHTS``, else in the folder ``weights``
+        of the cache.
 
         Raises:
             UserError: when it is not there.
         """
         folder = os.environ.get("AFFECTSCOPE_WEIGHTS")
-        path = given or (Path(folder) if folder else cache_root() / "weights") / self.file
+        usual = (Path(folder) if folder else cache_root() / "weights") / self.file
+        path = given or settings.weights().get(name) or usual
         if not path.exists():
-            raise UserError(f"{name} needs {self.file}, which is not at {path}: give `--weights {name}=PATH` ({self.origin}).")
+            raise UserError(
+                f"{name} needs {self.file}, which is not at {path}: name it once with `affectscope features weights {name} PATH` "
+                f"({self.origin})."
+            )
         return path
 
 
