@@ -43,8 +43,9 @@ def by_width(system: str, inputs: Mapping[str, int]) -> dict[str, str]:
     >>> by_width("vavl", {"audio": 1024, "visual": 1408})
     {'audio': 'wav2vec2', 'visual': 'efficientnet-b2'}
     """
-    widths = set(inputs.values())
-    if len(widths) == 1 and len(inputs) > 1 and (whole := _OF_SYSTEM.get((system, *widths))):
+    widths = sorted(set(inputs.values()))
+    whole = _OF_SYSTEM.get((system, widths[0])) if len(widths) == 1 and len(inputs) > 1 else None
+    if whole:
         return {modality: whole[modality] for modality in inputs if modality in whole}
     return {m: _BY_WIDTH[m, dim] for m, dim in inputs.items() if (m, dim) in _BY_WIDTH}
 

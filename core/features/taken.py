@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
 from affectscope.core.features import settings
 from affectscope.core.features.base import FEATURE_SETS, FeatureSet
@@ -15,6 +14,10 @@ from affectscope.core.features.published import by_width
 from affectscope.core.features.stored import arrays
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.text import shown
+
+if TYPE_CHECKING:
+    # pandas with it.
+    from affectscope.core.corpora import Corpus
 
 
 @dataclass(frozen=True)
