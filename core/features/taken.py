@@ -51,7 +51,7 @@ def sets_of(spec: ModelSpec, card: Mapping[str, Any], digest: str = "", told: Ma
     said = {**(settings.of_model(digest) if digest else {}), **(told or {})}
     trained = card.get("features") if isinstance(card.get("features"), dict) else {}
     paper = by_width(spec.system, spec.inputs)
-    # Descriptors beside VGG-Face are those of 000 and 002, whose windows are longer than the default's.
+    # Descriptors beside VGG-Face are those of goncalves2022robust, whose windows are longer than the default's.
     published = paper.get("visual") == "vgg-face"
     chosen = {}
     for modality, dim in spec.inputs.items():
