@@ -1,9 +1,8 @@
 """What the papers and their public code feed to a model, by how wide its inputs are; and sets of theirs that nothing here makes.
 
 Widths of the public layouts: OFFICIAL_CODE.md. AuxFormer v1 (goncalves2022robust, goncalves2022auxformer) takes 130 descriptors
-and VGG-Face, its second version wav2vec 2.0 and 50 values of EMOCA, VAVL (goncalves2025versatile) wav2vec 2.0 and EfficientNet-B2,
-MulT CMU-MOSEI's own, UAVM two ConvNeXts, SFAV ten MFCC and EfficientFace; goncalves2025versatile gives UAVM and SFAV what it gives
-VAVL.
+and VGG-Face, its second version wav2vec 2.0 and 50 of EMOCA; VAVL (goncalves2025versatile) wav2vec 2.0 and EfficientNet-B2,
+which that paper gives UAVM and SFAV too; MulT CMU-MOSEI's own; UAVM's code two ConvNeXts, SFAV's ten MFCC and EfficientFace.
 """
 
 from __future__ import annotations
