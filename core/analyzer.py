@@ -123,19 +123,9 @@ class Analyzer:
         model = self.checkpoint.digest or f"in memory {id(self)}"
         changed = [perturbation.facts()] if perturbation and not perturbation.whole else []
         content, read = content_hash(media), (*reading(media), *hearing(media, track))
-        taken = marks(self.checkpoint.spec, self.sets, ids_of(media, clip))
+        read = (*read, *marks(self.checkpoint.spec, self.sets, ids_of(media, clip)))
         asked = key_of(
-            ANALYSIS_VERSION,
-            LANES_VERSION,
-            EXTRACTION_VERSION,
-            content,
-            model,
-            explain,
-            truth,
-            can_hear(),
-            *changed,
-            *read,
-            *taken,
+            ANALYSIS_VERSION, LANES_VERSION, EXTRACTION_VERSION, content, model, explain, truth, can_hear(), *changed, *read
         )
         return of_clip(content, asked)
 

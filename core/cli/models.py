@@ -8,7 +8,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from affectscope.core.cli.common import AsJson, CheckpointOption, load, pairs, progress_bar, regret, remarks, show
+from affectscope.core.cli.common import (
+    AsJson,
+    CheckpointOption,
+    FeaturesOption,
+    load,
+    pairs,
+    progress_bar,
+    regret,
+    remarks,
+    show,
+    taking,
+)
 from affectscope.core.cli.plugins import WithPlugins
 from affectscope.core.errors import UserError
 
@@ -46,6 +57,7 @@ def analyze(
     audio_track: Annotated[
         int | None, typer.Option(min=1, help="Which sound track is heard, from 1; the first with sound if left out.")
     ] = None,
+    features: FeaturesOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Analyse clips, or a stretch of a long one: what the model says, where it looked, when it listened."""
@@ -53,7 +65,7 @@ def analyze(
 
     if out is None and html is None:
         raise UserError("Say where the analysis goes: --out FOLDER, --html FILE, or both.")
-    loaded = load(checkpoint)
+    loaded = taking(load(checkpoint), features)
     if explain is not None and explain not in loaded.spec.labels:
         raise UserError(f"The model knows no class {explain!r}; choose one of {', '.join(loaded.spec.labels)}.")
     asked = analysis.Asked(out, html, explain, video, start, end, audio_track)
@@ -143,6 +155,7 @@ def evaluate(
         ),
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
+    features: FeaturesOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a checkpoint on a corpus, by head. Clips whose label the model lacks are left out, and counted."""
@@ -152,7 +165,7 @@ def evaluate(
 
     if without not in (None, "audio", "visual"):
         raise UserError(f"There is no modality {without!r} to take away: choose audio or visual.")
-    loaded = load(checkpoint)
+    loaded = taking(load(checkpoint), features)
     measured, said = labelled_for(open_corpus(corpus), loaded.spec, pairs(alias))
     for sentence in said:
         remarks.print(sentence, markup=False, soft_wrap=True)
