@@ -1,4 +1,4 @@
-"""The promises about answers, in the order in which they are checked; those about attention and gradients are beside this file."""
+"""The promises about answers; those about attention and gradients are in ``looking``."""
 
 from __future__ import annotations
 

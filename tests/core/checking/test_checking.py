@@ -41,7 +41,7 @@ def test_a_model_without_faults_keeps_every_promise():
     found = states(small.Small)
     assert list(found) == list(checking.PROMISES)
     elsewhere = "kept" if len(devices.devices()) > 1 else "not applicable"
-    expected = {name: "kept" for name in found} | {"elsewhere": elsewhere}
+    expected = dict.fromkeys(found, "kept") | {"elsewhere": elsewhere}
     assert {name: promise.state for name, promise in found.items()} == expected
     assert all(promise.measured <= promise.tolerance for promise in found.values() if promise.measured is not None)
 
