@@ -18,22 +18,25 @@ if TYPE_CHECKING:
     from affectscope.analysis import Analysis, Heatmap
     from affectscope.core.errors import UserError
     from affectscope.many import Corpus, corpora, corpus, embed, evaluate, project
-    from affectscope.model import Model, load, mask, models
+    from affectscope.one import Model, load, mask, models
+    from affectscope.plugin import model, read_weights
 
 _HOMES = {
     "Analysis": "affectscope.analysis",
     "Corpus": "affectscope.many",
     "Heatmap": "affectscope.analysis",
-    "Model": "affectscope.model",
+    "Model": "affectscope.one",
     "UserError": "affectscope.core.errors",
     "corpora": "affectscope.many",
     "corpus": "affectscope.many",
     "embed": "affectscope.many",
     "evaluate": "affectscope.many",
-    "load": "affectscope.model",
-    "mask": "affectscope.model",
-    "models": "affectscope.model",
+    "load": "affectscope.one",
+    "mask": "affectscope.one",
+    "model": "affectscope.plugin",
+    "models": "affectscope.one",
     "project": "affectscope.many",
+    "read_weights": "affectscope.plugin",
 }
 
 __all__ = [
@@ -48,8 +51,10 @@ __all__ = [
     "evaluate",
     "load",
     "mask",
+    "model",
     "models",
     "project",
+    "read_weights",
 ]
 
 

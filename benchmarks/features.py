@@ -32,7 +32,7 @@ from affectscope.core.features.sets import FEATURE_SETS
 from affectscope.core.features.stored.packed import choose_sets
 from affectscope.core.features.stored.packing import Packing
 from affectscope.core.models.base import ModelSpec
-from affectscope.core.training.data import Batches, fit_normaliser
+from affectscope.core.training.batches import Batches, fit_normaliser
 
 SETS = ("llds-32-16", "face-maps")
 WORKERS = max(2, os.cpu_count() or 2)

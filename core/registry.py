@@ -1,4 +1,4 @@
-"""The one small registry: names for models, regimes, layouts."""
+"""The one small registry: names for models, strategies, layouts."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ class Registry(Generic[T]):
             return entry
 
         return add
+
+    def put(self, name: str, entry: T) -> None:
+        """Register an entry in the place of whatever has its name: a plugin that is imported again declares anew."""
+        self._entries[name] = entry
 
     def __getitem__(self, name: str) -> T:
         if name not in self._entries:

@@ -22,15 +22,18 @@ output = Console()
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 CheckpointOption = Annotated[
-    str, typer.Option("--checkpoint", "-c", help="A shipped checkpoint's name, or the path of a .safetensors file.")
+    str,
+    typer.Option(
+        "--checkpoint", "-c", help="A checkpoint's or a plugin's model's name (NAME=PATH with other weights), or a path."
+    ),
 ]
 Workers = Annotated[int | None, typer.Option(help="Processes; all cores if left out.")]
 
 
 def load(checkpoint: str) -> Any:
-    from affectscope.core.checkpoints import saved as checkpoints
+    from affectscope.core.library import named
 
-    return checkpoints.load(checkpoints.shipped().get(checkpoint, Path(checkpoint)))
+    return named.checkpoint(checkpoint)
 
 
 @contextmanager

@@ -82,10 +82,10 @@ def read(path: Path, options: Options) -> Corpus:
     absent = [part for part in ("train", "development") if part not in set(table["split"])]
     if absent:
         remarks.append(f"There is no {' or '.join(absent)} set.")
-    return Corpus(path.name, path, table, (), facts=_facts(table), missing=tuple(remarks), read_course=read_course)
+    return Corpus(path.name, path, table, (), facts=_facts(table), missing=tuple(remarks), read_annotations=read_annotations)
 
 
-def read_course(root: Path, row: pd.Series) -> Mapping[str, Stream]:
+def read_annotations(root: Path, row: pd.Series) -> Mapping[str, Stream]:
     """Valence and arousal by frame, absent where nobody labelled them; lines beyond the video's last frame are left out."""
     from affectscope.core.streams import Stream
 

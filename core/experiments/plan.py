@@ -13,8 +13,8 @@ paper printed. Format, TOML:
     published                 rows that the paper's table has and this one has not
 
     [defaults]                fields of every row that leaves them out
-    [[rows]]                  name, system; optionally preset, regime (both the recipe's if left out: ``core.training.recipes``),
-                              changes (of the config), options (of the regime), training (of TrainConfig, over the recipe's),
+    [[rows]]                  name, system; optionally preset, strategy (the recipe's if left out: ``core.training.recipes``),
+                              changes (of the config), options (of the strategy), training (of TrainConfig, over the recipe's),
                               data (see ``Data``), columns (their names; all if left out), conditions and heads (column ->
                               condition, head), head and metric (of all its columns, where the columns' own are not meant),
                               against (where a part of the table is tested against a row of its own)
@@ -48,7 +48,7 @@ from affectscope.core.models import catalogue  # noqa: F401  (registers the syst
 from affectscope.core.models.base import MODELS
 from affectscope.core.training.loop import TrainConfig
 from affectscope.core.training.recipes import recipe
-from affectscope.core.training.regimes import REGIMES
+from affectscope.core.training.strategies import STRATEGIES
 
 FOLDER = ROOT / "experiments"
 
@@ -75,7 +75,7 @@ class Run:
 
     system: str
     preset: str = "demo"
-    regime: str = "standard"
+    strategy: str = "standard"
     changes: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     training: TrainConfig = field(default_factory=TrainConfig)
@@ -178,7 +178,7 @@ def _row(row: dict[str, Any], defaults: dict[str, Any], columns: tuple[Column, .
     run = Run(
         system=row["system"],
         preset=preset,
-        regime=row.get("regime", usual.regime),
+        strategy=row.get("strategy", usual.strategy),
         changes={k: _frozen(v) for k, v in row.get("changes", {}).items()},
         options={k: _frozen(v) for k, v in row.get("options", {}).items()},
         training=TrainConfig(**{k: _frozen(v) for k, v in training.items()}),
@@ -186,7 +186,7 @@ def _row(row: dict[str, Any], defaults: dict[str, Any], columns: tuple[Column, .
     )
     # Names that do not exist are told when the file is read, not after an hour of training.
     MODELS[run.system].presets()[run.preset]
-    REGIMES[run.regime]
+    STRATEGIES[run.strategy]
     wanted = row.get("columns", [column.name for column in columns])
     if missing := set(wanted) - {column.name for column in columns}:
         raise ValueError(f"there is no column {sorted(missing)[0]!r}")

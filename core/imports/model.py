@@ -13,7 +13,7 @@ from affectscope.core.analyzer import Analysis
 from affectscope.core.cache.store import content_hash, key_of
 from affectscope.core.errors import UserError
 from affectscope.core.features.extract import envelope
-from affectscope.core.imports.shelf import IMPORT_VERSION, Entry, attention_of
+from affectscope.core.imports.stored import IMPORT_VERSION, Entry, attention_of
 from affectscope.core.inference.table import PredictionTable
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.text import shown

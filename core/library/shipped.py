@@ -64,7 +64,7 @@ def _card(card: Mapping[str, Any]) -> list[str]:
         "corpus": card.get("corpus"),
         "clips": ", ".join(f"{part} {count}" for part, count in clips.items()),
         "held-out speakers": ", ".join(card.get("speakers", {}).get("test", [])),
-        "training": f"regime {card.get('regime')}, {card.get('epochs_run')} of {config.get('epochs')} epochs, "
+        "training": f"strategy {card.get('strategy')}, {card.get('epochs_run')} of {config.get('epochs')} epochs, "
         f"learning rate {config.get('learning_rate')}, seed {config.get('seed')}, on {card.get('device')}",
         "made": f"{card.get('date')}, commit {card.get('commit')}",
     }

@@ -20,7 +20,7 @@ export function mountBoard(parent, { report: send }) {
   root.dataset.ready = "false"
   b.observer = new ResizeObserver(() => { if (b.grid) redrawBoard(b) })
   el.pattern.onchange = () => change(b, { pattern: el.pattern.value, ...(el.pattern.value === "drawn" ? { spans: takeOver(b) } : {}) }, true)
-  el.filling.onchange = () => change(b, { filling: el.filling.value }, true)
+  el.imputation.onchange = () => change(b, { imputation: el.imputation.value }, true)
   el.burst.replaceChildren(...BURSTS.map((seconds) => new Option(`${seconds} s`, String(seconds))))
   el.burst.onchange = () => change(b, { burst: Number(el.burst.value) }, true)
   el.seed.onchange = () => change(b, { seed: Math.min(999999, Math.max(0, Math.round(Number(el.seed.value)) || 0)) }, true)
@@ -185,11 +185,11 @@ function report(b) {
 function fillBoard(b) {
   const { el, state, options } = b
   choices(el.pattern, options.patterns)
-  choices(el.filling, options.fillings)
+  choices(el.imputation, options.imputations)
   el.undo.disabled = !b.past.length
   el.redo.disabled = !b.future.length
   if (b.grid) followHand(b)
-  el.meaning.textContent = options.fillings.find(({ id }) => id === state.filling)?.meaning ?? ""
+  el.meaning.textContent = options.imputations.find(({ id }) => id === state.imputation)?.meaning ?? ""
 }
 
 function choices(select, offered) {
@@ -210,13 +210,13 @@ function followHand(b) {
     input.setAttribute("aria-valuetext", `${percent(share / 100)} of the ${nameOf(modality).toLowerCase()}`)
   })
   el.pattern.value = state.pattern
-  el.filling.value = state.filling
+  el.imputation.value = state.imputation
   if (![...el.burst.options].some((one) => one.value === String(state.burst))) el.burst.append(new Option(`${state.burst} s`, String(state.burst)))
   el.burst.value = String(state.burst)
   if (document.activeElement !== el.seed) el.seed.value = state.seed
   el.fields.hidden = Boolean(b.options.alone)
   el.burst.disabled = state.pattern !== "burst"
-  el.seed.disabled = el.dice.disabled = !["random", "burst"].includes(state.pattern) && state.filling !== "noise"
+  el.seed.disabled = el.dice.disabled = !["random", "burst"].includes(state.pattern) && state.imputation !== "noise"
   showPresets(b, shares)
   showAnswer(b)
   movePoint(b)
@@ -252,8 +252,8 @@ export function sharesOf(b) {
 // What the answer depends on, apart from the shares.
 function gridKey(state) {
   const pattern = state.pattern === "drawn" ? "random" : state.pattern
-  const chance = pattern === "random" || pattern === "burst" || state.filling === "noise"
-  return JSON.stringify([pattern, state.filling, chance ? state.seed : 0, pattern === "burst" ? state.burst : 0])
+  const chance = pattern === "random" || pattern === "burst" || state.imputation === "noise"
+  return JSON.stringify([pattern, state.imputation, chance ? state.seed : 0, pattern === "burst" ? state.burst : 0])
 }
 
 export function gridFits(b) {

@@ -74,7 +74,7 @@ def _answer_lane(spec: ModelSpec, head: str, times: np.ndarray, values: np.ndarr
         note = "Probability of each class from everything seen and heard up to this moment."
         title = f"Answer so far, {which}"
         return Lane(f"prediction.{head}", title, "probability", times, values, spec.labels, "prediction", note)
-    so_far = "at this frame" if spec.clock else "from everything seen and heard up to this moment"
+    so_far = "at this frame" if spec.reference else "from everything seen and heard up to this moment"
     title, note = f"{_of('Predicted', spec.labels)}, {which}", f"{_of('Predicted', spec.labels)} {so_far}."
     return Lane(f"prediction.{head}", title, "line", times, values, spec.labels, "prediction", note)
 

@@ -9,14 +9,14 @@ _NAMES = {"audio": "sound", "visual": "picture"}
 _ORDER = {"random": "at random", "tail": "from the end", "attended": "the most attended first"}
 _INSTEAD = {
     "absent": "", "zeros": "zeros in their place", "mean": "the training average in their place", "noise": "noise in their place",
-    "held": "the last frame kept repeated",
+    "forward-fill": "the last frame kept repeated",
 }  # fmt: skip
 
 
 def removed(change: Perturbation) -> str:
     """One line, such as "sound removed entirely; 60 % of the picture's frames removed at random"; empty where nothing is gone."""
     parts = _drawn(change) if change.pattern == "drawn" else _shares(change)
-    instead = _INSTEAD[change.filling]
+    instead = _INSTEAD[change.imputation]
     return "; ".join(parts) + (f" ({instead})" if parts and instead else "")
 
 

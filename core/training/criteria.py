@@ -31,7 +31,7 @@ def answer_loss(
     sentiment (001, IV-D).
 
     Args:
-        target: as ``core.training.data.target_of`` makes it, batched, or shares of votes [B, C].
+        target: as ``core.training.batches.target_of`` makes it, batched, or shares of votes [B, C].
         weights: head -> lambda; None takes the spec's.
         class_weights: one for each class, against imbalance; empty where all count the same.
 
@@ -48,7 +48,7 @@ def one_loss(prediction: Tensor, target: Tensor, spec: ModelSpec, class_weights:
         return F.cross_entropy(prediction, target, prediction.new_tensor(class_weights) if class_weights else None)
     known = ~torch.isnan(target)
     target = torch.nan_to_num(target)
-    if spec.clock:
+    if spec.reference:
         return ccc_loss(prediction[:, : target.shape[1]], target, known)
     if spec.labels == ("sentiment",):
         return l1_loss(prediction, target, known)

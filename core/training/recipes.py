@@ -9,9 +9,9 @@ from affectscope.core.training.loop import TrainConfig
 
 @dataclass(frozen=True)
 class Recipe:
-    """A regime's name and the settings that go with it."""
+    """A strategy's name and the settings that go with it."""
 
-    regime: str = "standard"
+    strategy: str = "standard"
     config: TrainConfig = field(default_factory=TrainConfig)
 
 

@@ -17,8 +17,8 @@ from affectscope.core.metrics.metrics import classification_metrics, regression_
 from affectscope.core.models.base import MODELS
 from affectscope.core.models.labels import EMOTIONS
 from affectscope.core.streams import Clip, Stream
-from affectscope.core.training.regimes import REGIMES
 from affectscope.core.training.run import adapt_preset
+from affectscope.core.training.strategies import STRATEGIES
 
 CONDITION = re.compile(r"whole|cost|map|shared layers|without (audio|visual)|(random|burst|tail) (audio|visual) (0(\.\d+)?|1)")
 COST = {"parameters", "megabytes", "seconds_an_epoch", "epochs", "milliseconds_a_clip"}
@@ -35,7 +35,7 @@ def test_every_file_can_be_read(name):
 def test_every_column_can_be_measured(name):
     for row in plan.load(name).rows:
         run = row.run
-        REGIMES[run.regime](**run.options)
+        STRATEGIES[run.strategy](**run.options)
         changes, _ = adapt_preset(run.system, run.preset, SimpleNamespace(labels=EMOTIONS, given={}))
         with torch.device("meta"):
             spec = MODELS[run.system].preset(run.preset, **{**changes, **run.changes}).spec

@@ -21,7 +21,7 @@ from affectscope.core.timeline.removed import removed
             "50\N{NO-BREAK SPACE}% of the picture's frames removed in bursts of 0.2 s",
         ),
         (
-            Perturbation(pattern="drawn", spans={"visual": ((0.5, 1.25), (2, 2.5)), "audio": ()}, filling="held"),
+            Perturbation(pattern="drawn", spans={"visual": ((0.5, 1.25), (2, 2.5)), "audio": ()}, imputation="forward-fill"),
             "picture removed from 0.50 to 1.25 s, 2.00 to 2.50 s (the last frame kept repeated)",
         ),
     ],

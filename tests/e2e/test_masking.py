@@ -168,7 +168,7 @@ def test_keys_alone_do_everything(page: Page, board: Locator) -> None:
     expect(board).to_have_attribute(keep, "audio:0,visual:100")
     stops = tab_stops(page, 12)
     assert stops == [
-        "SELECT Which frames go", "SELECT What replaces them", "INPUT Seed", "BUTTON Next", "BUTTON radio",
+        "SELECT Which frames go", "SELECT Imputation of missing frames", "INPUT Seed", "BUTTON Next", "BUTTON radio",
         "SELECT Class on the surface", "CANVAS application", "BUTTON PNG", "BUTTON SVG", "BUTTON CSV", "CANVAS application",
         "CANVAS application",
     ]  # fmt: skip
@@ -266,13 +266,13 @@ def test_with_nothing_taken_away_now_is_what_the_whole_clip_says(page: Page, app
         assert now == whole
 
 
-def test_another_filling_is_another_grid(page: Page, board: Locator) -> None:
+def test_another_imputation_is_another_grid(page: Page, board: Locator) -> None:
     surface = board.locator(".square canvas")
     page.goto(page.url.split("?")[0] + "?o.masking.keep=audio:20,visual:20")
     board = opened(page)
     absent = board.get_attribute("data-share")
-    board.get_by_label("What replaces them").select_option("mean")
-    expect(page).to_have_url(re.compile(r"o\.masking\.fill=mean"))
+    board.get_by_label("Imputation of missing frames").select_option("mean")
+    expect(page).to_have_url(re.compile(r"o\.masking\.imputation=mean"))
     expect(board).to_have_attribute("data-pending", "false", timeout=READY)
     expect(board).not_to_have_attribute("data-share", absent or "", timeout=READY)
     expect(surface).to_have_attribute("aria-label", re.compile("by the share of sound and picture that is there"))

@@ -16,7 +16,7 @@ from affectscope.core.features.extractors.encoders import MiniXception
 from affectscope.core.features.stored.packed import PackedStreams, Place
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.models.inputs import model_streams
-from affectscope.core.streams import Batch, Clip, Stream, clock_times
+from affectscope.core.streams import Batch, Clip, Stream, reference_times
 from affectscope.core.training.ahead import AheadLoader, PackedBatches
 
 # Between rendered and recorded faces the maps shift from person to person as much as from emotion to emotion; the encoder's own
@@ -77,11 +77,11 @@ def target_of(clip: Clip, spec: ModelSpec, times: np.ndarray) -> Tensor:
         if label not in spec.labels:
             raise UserError(f"The corpus labels clips {label!r}, which is not in the label space {', '.join(spec.labels)}.")
         return torch.tensor(spec.labels.index(label))
-    if spec.clock is None:
+    if spec.reference is None:
         return torch.tensor([float(clip.labels.get(name, np.nan)) for name in spec.labels])
     absent = Stream.absent(1)
-    courses = [clip.course.get(name, absent).resampled(times) for name in spec.labels]
-    return torch.from_numpy(np.concatenate([np.where(c.present[:, None], c.values, np.nan) for c in courses], 1)).float()
+    annotated = [clip.annotations.get(name, absent).resampled(times) for name in spec.labels]
+    return torch.from_numpy(np.concatenate([np.where(c.present[:, None], c.values, np.nan) for c in annotated], 1)).float()
 
 
 def soft_labels(clip: Clip, spec: ModelSpec) -> Tensor:
@@ -110,16 +110,16 @@ class Batches:
         self.dims = spec.inputs
         packed = [clip.streams for clip in clips if isinstance(clip.streams, PackedStreams)]
         streams: Sequence[Mapping[str, Stream]] = packed or [model_streams(clip.streams, spec, normaliser) for clip in clips]
-        clocks = [clock_times(one, spec.clock) if spec.clock else np.zeros(0) for one in streams]
+        references = [reference_times(one, spec.reference) if spec.reference else np.zeros(0) for one in streams]
         self.targets = [
             soft_labels(clip, spec) if soft_votes else target_of(clip, spec, times)
-            for clip, times in zip(clips, clocks, strict=True)
+            for clip, times in zip(clips, references, strict=True)
         ]
         if self.targets and all(torch.isnan(t).all() for t in self.targets):
             raise UserError(f"The corpus says nothing of {' or '.join(spec.labels)}: train a model of classes on it.")
         self.loader: DataLoader
         if packed:
-            dataset = (_OnClock if spec.clock else PackedBatches)(packed, spec, normaliser, self._answers)
+            dataset = (_OnReference if spec.reference else PackedBatches)(packed, spec, normaliser, self._answers)
             self.loader = AheadLoader(dataset, size, shuffle, collate_fn=list)
         else:
             rows = list(zip(streams, self.targets, strict=True))
@@ -139,8 +139,8 @@ class Batches:
         return _together([self.targets[place] for place in places], batch)
 
 
-class _OnClock(PackedBatches):
-    """For models that want all streams on one clock: clip by clip, since their lengths are known when they are read."""
+class _OnReference(PackedBatches):
+    """For models with a reference modality: clip by clip, since their lengths are known when they are read."""
 
     def _read(self, places: list[int], found: Mapping[str, list[Place | None]]) -> Batch:
         return Batch.collate(

@@ -1,4 +1,4 @@
-"""Training regimes: each says what one step sees and what it minimises.
+"""Training strategies: each says what one step sees and what it minimises.
 
 A step has one stage or several. The loop goes through them in order; each gives a loss and says which parameters it moves.
 """
@@ -23,7 +23,7 @@ MODALITIES = ("audio", "visual")
 
 
 @dataclass(frozen=True)
-class Regime:
+class Strategy:
     """Every clip whole (000 and 002, "standard training"); for answers by frame, 1 - CCC of every clip.
 
     Attributes:
@@ -42,13 +42,13 @@ class Regime:
         return True
 
 
-REGIMES: Registry[type[Regime]] = Registry("regime")
-REGIMES.register("standard")(Regime)
+STRATEGIES: Registry[type[Strategy]] = Registry("strategy")
+STRATEGIES.register("standard")(Strategy)
 
 
-@REGIMES.register("sequences")
+@STRATEGIES.register("sequences")
 @dataclass(frozen=True)
-class Sequences(Regime):
+class Sequences(Strategy):
     """003, section 4.3: clips cut into sequences of 100 frames, one after the other, and 1 - CCC of each.
 
     The last sequence of a clip may be shorter. A batch of clips becomes as many rows as they have sequences: long clips want
@@ -61,7 +61,7 @@ class Sequences(Regime):
     frames: int = SEQUENCE
 
     def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
-        if model.spec.clock:
+        if model.spec.reference:
             batch, target = self.cut(batch, target)
         if not len(batch):
             return target.new_zeros((), dtype=torch.float32)
@@ -82,9 +82,9 @@ class Sequences(Regime):
         return Batch(values, {m: mask[there] for m, mask in present.items()}), rows(target, torch.nan)[there]
 
 
-@REGIMES.register("optimised")
+@STRATEGIES.register("optimised")
 @dataclass(frozen=True)
-class Optimised(Regime):
+class Optimised(Strategy):
     """Each batch in three random groups: 20 % without sound, 20 % without picture, 60 % whole (000, section 3.6)."""
 
     audio_share: float = 0.2
@@ -104,9 +104,9 @@ class Optimised(Regime):
         return _never_the_last(batch, keep)
 
 
-@REGIMES.register("modality-dropout")
+@STRATEGIES.register("modality-dropout")
 @dataclass(frozen=True)
-class ModalityDropout(Regime):
+class ModalityDropout(Strategy):
     """One throw for each batch: without sound with probability 0.2, without picture with 0.2 (002, section 4.2)."""
 
     probability: float = 0.2
@@ -119,9 +119,9 @@ class ModalityDropout(Regime):
         return answer_loss(model(_never_the_last(batch, keep)), target, model.spec, class_weights=self.class_weights)
 
 
-@REGIMES.register("vavl")
+@STRATEGIES.register("vavl")
 @dataclass(frozen=True)
-class VersatileTraining(Regime):
+class VersatileTraining(Strategy):
     """001, Algorithm 1: sound with the shared layers, picture with the shared layers, then the audio-visual head alone.
 
     A clip with one modality takes part in that modality's stage.
@@ -158,9 +158,9 @@ class VersatileTraining(Regime):
         return parameter.startswith("shared") or f".{stage}." in parameter
 
 
-@REGIMES.register("one-modality")
+@STRATEGIES.register("one-modality")
 @dataclass(frozen=True)
-class OneModality(Regime):
+class OneModality(Strategy):
     """UAVM's: each batch trains one modality, by the throw of a coin."""
 
     def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
@@ -174,9 +174,9 @@ class OneModality(Regime):
         return answer_loss(model(alone), target, model.spec, weights, self.class_weights)
 
 
-@REGIMES.register("metric")
+@STRATEGIES.register("metric")
 @dataclass(frozen=True)
-class MetricLearning(Regime):
+class MetricLearning(Strategy):
     """004, section 3.4: cross-entropy of the last layer, and a metric loss on the embedding under it.
 
     The paper minimises Eq. 16 and reads classes off a last layer; what trains that layer it leaves open. Here both losses are
@@ -207,7 +207,7 @@ class MetricLearning(Regime):
         return loss + self.weight * emotion_loss(embedding, target[seen], model.spec.labels, self.alpha, self.beta)
 
 
-@REGIMES.register("metric-triplet")
+@STRATEGIES.register("metric-triplet")
 @dataclass(frozen=True)
 class TripletLearning(MetricLearning):
     """004's comparison: the plain triplet loss."""

@@ -15,7 +15,7 @@ import streamlit as st
 
 from affectscope.app import services
 from affectscope.app.common import jobs
-from affectscope.app.serving import shelf
+from affectscope.app.serving import lending
 from affectscope.core.analysis import atlas, columns, neighbours, picking
 from affectscope.core.analysis.aside import Draughtsman
 from affectscope.core.analysis.atlas import Drawing
@@ -107,7 +107,7 @@ def _points(path: str, count: int, changed: Hashable) -> np.ndarray | None:
 
 
 def url(path: Path) -> str:
-    return shelf.lend("maps", path.name, path)
+    return lending.lend("maps", path.name, path)
 
 
 def draw(of: Clips, embedding: str, drawing: Drawing) -> jobs.Job:

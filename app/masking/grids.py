@@ -13,7 +13,7 @@ import streamlit as st
 
 from affectscope.app import services
 from affectscope.app.common import jobs
-from affectscope.app.serving import shelf
+from affectscope.app.serving import lending
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, content_hash, key_of, of_clip
 from affectscope.core.corpora import Corpus
@@ -35,7 +35,7 @@ def spec(model: str) -> ModelSpec:
 def grid_url(item: services.Clip, model: str, change: Perturbation) -> str:
     """Where the browser finds the answers at every share; empty while nobody has reckoned them."""
     path = _grid_path(item, model, change)
-    return shelf.lend("grids", path.stem, path, services.owner_of(item.corpus)) if sealed.good(path) else ""
+    return lending.lend("grids", path.stem, path, services.owner_of(item.corpus)) if sealed.good(path) else ""
 
 
 def grid_soon(item: services.Clip, model: str, change: Perturbation) -> str:

@@ -9,14 +9,14 @@ from affectscope.core.models.uavm import UAVM
 from affectscope.core.models.vavl import VAVL
 from affectscope.core.streams import Batch
 from affectscope.core.training.recipes import recipe
-from affectscope.core.training.regimes import (
-    REGIMES,
+from affectscope.core.training.strategies import (
+    STRATEGIES,
     MetricLearning,
     ModalityDropout,
     OneModality,
     Optimised,
-    Regime,
     Sequences,
+    Strategy,
     TripletLearning,
     VersatileTraining,
 )
@@ -29,35 +29,35 @@ def batch(rows: int = 12) -> Batch:
     return Batch.of(audio=torch.randn(rows, 9, 3, generator=make), visual=torch.randn(rows, 7, 4, generator=make))
 
 
-def moved(model: torch.nn.Module, regime, stage: str, given: Batch, target: torch.Tensor) -> set[str]:
+def moved(model: torch.nn.Module, strategy, stage: str, given: Batch, target: torch.Tensor) -> set[str]:
     """The top-level parts that a stage gives gradients and moves."""
     model.zero_grad()
-    loss = regime.loss(model, given, target, stage)
+    loss = strategy.loss(model, given, target, stage)
     if loss.requires_grad:
         loss.backward()
-    return {n for n, p in model.named_parameters() if p.grad is not None and p.grad.abs().max() > 0 and regime.trains(stage, n)}
+    return {n for n, p in model.named_parameters() if p.grad is not None and p.grad.abs().max() > 0 and strategy.trains(stage, n)}
 
 
 def test_versatile_training_moves_what_algorithm_1_says():
     torch.manual_seed(0)
-    model, regime = VAVL.preset("demo", **SIZES).train(), VersatileTraining()
+    model, strategy = VAVL.preset("demo", **SIZES).train(), VersatileTraining()
     target = torch.arange(12) % 6
-    audio = moved(model, regime, "audio", batch(), target)
+    audio = moved(model, strategy, "audio", batch(), target)
     assert {n.split(".")[0] for n in audio} == {"project", "own", "shared", "predict", "rebuild"}
     assert not any("visual" in n or ".av." in n for n in audio)
-    visual = moved(model, regime, "visual", batch(), target)
+    visual = moved(model, strategy, "visual", batch(), target)
     assert {n.replace("visual", "audio") for n in visual} == audio
-    both = moved(model, regime, "av", batch(), target)
+    both = moved(model, strategy, "av", batch(), target)
     assert both
     assert all(n.startswith("predict.av.") for n in both)
 
 
 def test_versatile_training_takes_clips_with_one_modality():
-    model, regime, target = VAVL.preset("demo", **SIZES).train(), VersatileTraining(), torch.arange(12) % 6
+    model, strategy, target = VAVL.preset("demo", **SIZES).train(), VersatileTraining(), torch.arange(12) % 6
     deaf = batch().without("audio")
-    assert moved(model, regime, "visual", deaf, target)
-    assert not moved(model, regime, "audio", deaf, target)
-    assert not moved(model, regime, "av", deaf, target)
+    assert moved(model, strategy, "visual", deaf, target)
+    assert not moved(model, strategy, "audio", deaf, target)
+    assert not moved(model, strategy, "av", deaf, target)
 
 
 def test_the_reconstruction_counts_twice_for_classes():
@@ -70,10 +70,10 @@ def test_the_reconstruction_counts_twice_for_classes():
 
 def test_each_batch_trains_one_modality():
     torch.manual_seed(0)
-    model, regime, target = UAVM.preset("demo", **SIZES).train(), OneModality(), torch.arange(12) % 6
+    model, strategy, target = UAVM.preset("demo", **SIZES).train(), OneModality(), torch.arange(12) % 6
     seen = set()
     for _ in range(12):
-        parts = moved(model, regime, "all", batch(), target)
+        parts = moved(model, strategy, "all", batch(), target)
         seen.add(frozenset(m for m in ("audio", "visual") if any(m in n for n in parts)))
     assert seen == {frozenset({"audio"}), frozenset({"visual"})}
 
@@ -89,19 +89,19 @@ def test_modality_dropout_takes_a_whole_batch(monkeypatch):
     assert there == [(False, True), (True, False), (True, True)]
 
 
-@pytest.mark.parametrize("regime", [Optimised(), ModalityDropout(probability=0.5)])
-def test_dropping_leaves_a_clip_its_only_modality(regime):
+@pytest.mark.parametrize("strategy", [Optimised(), ModalityDropout(probability=0.5)])
+def test_dropping_leaves_a_clip_its_only_modality(strategy):
     model, deaf = AuxFormer.preset("demo", **SIZES), batch().without("audio")
     for _ in range(4):
-        assert math.isfinite(float(regime.loss(model, deaf, torch.arange(12) % 6, "all")))
+        assert math.isfinite(float(strategy.loss(model, deaf, torch.arange(12) % 6, "all")))
 
 
-@pytest.mark.parametrize("name", list(REGIMES))
+@pytest.mark.parametrize("name", list(STRATEGIES))
 def test_nothing_to_learn_from_is_no_step(name):
     model = VAVL.preset("demo", **SIZES) if name == "vavl" else AuxFormer.preset("demo", **SIZES)
-    regime, nothing = REGIMES[name](), batch().without("audio").without("visual")
-    for stage in regime.stages:
-        assert not regime.loss(model, nothing, torch.arange(12) % 6, stage).requires_grad
+    strategy, nothing = STRATEGIES[name](), batch().without("audio").without("visual")
+    for stage in strategy.stages:
+        assert not strategy.loss(model, nothing, torch.arange(12) % 6, stage).requires_grad
 
 
 def column(*values: float) -> torch.Tensor:
@@ -128,10 +128,10 @@ def test_clips_are_cut_into_sequences_one_after_the_other():
 class Says:
     """A model that answers what it is told to."""
 
-    def __init__(self, labels: tuple[str, ...], clock: str | None, answer) -> None:
-        task = "regression" if clock else "classification"
+    def __init__(self, labels: tuple[str, ...], reference: str | None, answer) -> None:
+        task = "regression" if reference else "classification"
         self.spec = ModelSpec(
-            "made up", {"audio": 1}, labels, ("audio",), {"audio": ("audio",)}, ("audio",), task=task, clock=clock
+            "made up", {"audio": 1}, labels, ("audio",), {"audio": ("audio",)}, ("audio",), task=task, reference=reference
         )
         self.answer = answer
 
@@ -146,13 +146,13 @@ def test_every_sequence_has_its_own_concordance():
     # Of the first three 5/13, as in test_losses; the others agree.
     assert float(Sequences(frames=3).loss(model, given, target, "all")) == pytest.approx(5 / 26, rel=1e-5)
     # Of all: means 1 and 1.5, variances 2/3 and (0 + 4 + 16 + 0 + 1 + 4) / 6 - 2.25 = 23/12, covariance 15/6 - 1.5 = 1.
-    for whole in (Regime(), Sequences(frames=6), Sequences()):
+    for whole in (Strategy(), Sequences(frames=6), Sequences()):
         assert float(whole.loss(model, given, target, "all")) == pytest.approx(1 - 2 / (8 / 12 + 23 / 12 + 3 / 12), rel=1e-5)
 
 
 def test_published_models_of_every_frame_learn_from_sequences():
     for system in ("affect-transformer", "affect-rnn"):
-        assert (recipe(system, "paper").regime, recipe(system, "demo").regime) == ("sequences", "standard")
+        assert (recipe(system, "paper").strategy, recipe(system, "demo").strategy) == ("sequences", "standard")
         assert Sequences().frames == 100
 
 

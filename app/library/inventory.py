@@ -1,4 +1,4 @@
-"""Models on their way into the library, and what is known of those in it."""
+"""What is in the library: models, also on their way in, corpora, and what is known of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from affectscope.core.corpora.known import Known, known, remember
 from affectscope.core.corpora.readers import read, recognise
 from affectscope.core.errors import UserError
 from affectscope.core.files.kinds import TABLES
-from affectscope.core.imports import shelf as imports
+from affectscope.core.imports import stored as imports
 from affectscope.core.imports.card import imported_card
 from affectscope.core.imports.guarded import take_in_guarded
 from affectscope.core.inference.table import PredictionTable
