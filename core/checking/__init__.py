@@ -6,7 +6,8 @@ somebody wrapped is checked as ours are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from affectscope.core.checking import looking, promises
@@ -14,7 +15,7 @@ from affectscope.core.checking.findings import Found, NotApplicable, Promise
 from affectscope.core.checking.questions import Subject
 from affectscope.core.checkpoints.saved import Checkpoint
 
-__all__ = ["CHECKING_VERSION", "PROMISES", "Promise", "check"]
+__all__ = ["CHECKING_VERSION", "PROMISES", "Promise", "check", "summary"]
 
 # Part of every kept result's key: raise it whenever a promise is checked otherwise.
 CHECKING_VERSION = 1
@@ -72,6 +73,12 @@ def check(checkpoint: Checkpoint, progress: Callable[[str, float], None] = lambd
     return list(found.values())
 
 
+def summary(found: Sequence[Promise]) -> str:
+    """What became of all promises, in a few words."""
+    counts = {state: sum(promise.state == state for promise in found) for state in ("kept", "broken", "not applicable")}
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+
+
 def _checked(subject: Subject, name: str, line: Line) -> Promise:
     try:
         seen = line.look(subject)
@@ -80,4 +87,6 @@ def _checked(subject: Subject, name: str, line: Line) -> Promise:
     # Whatever a stranger's network raises is what it is being checked for.
     except Exception as error:
         return Promise(name, line.title, "broken", f"{_FAILS}{promises.reason(error)}")
-    return Promise(name, line.title, "broken" if seen.broken else "kept", seen.detail, seen.measured, seen.tolerance)
+    # What is infinitely far away has no number; its sentence says so.
+    measured = seen.measured if seen.measured is not None and math.isfinite(seen.measured) else None
+    return Promise(name, line.title, "broken" if seen.broken else "kept", seen.detail, measured, seen.tolerance)

@@ -10,8 +10,12 @@ import torch
 from affectscope.core import devices
 from affectscope.core.checking.findings import Found, NotApplicable, broken, counted, within, written
 from affectscope.core.checking.questions import Subject, cut, lengthened, moved, rows
+from affectscope.core.errors import UserError
 from affectscope.core.models.base import ModelOutput
 from affectscope.core.streams import Batch
+from affectscope.core.text import shown
+from affectscope.core.wrapping.given import MEANINGS
+from affectscope.core.wrapping.wrapped import WrappedModel
 
 # In parts of the largest logit. What sums in another order differs by some 1e-6; what looks where it must not, by 1e-2 and more.
 TOLERANCE = 1e-4
@@ -21,6 +25,7 @@ ELSEWHERE = 1e-2
 _LENGTHS = (1, 2, 3, 17)
 _PADDING = (1, 9, 120)
 _NAMED = 3
+_LONGEST_REASON = 300
 
 
 def answers(subject: Subject) -> Found:
@@ -103,23 +108,21 @@ def lengths(subject: Subject) -> Found:
 
 def absent(subject: Subject) -> Found:
     """A frame that is not there is another thing than a frame of zeros, and what was there before does not count."""
-    told = getattr(subject.model, "absence", None)
     # The first frame and the last are kept: what ends a clip may be cut off, which is padding's promise.
     whole = subject.draw([subject.alike(25), subject.alike(25)])
     worst = 0.0
     for name, mask in whole.present.items():
         keep = (torch.arange(mask.shape[1]) % 2 == 0)[None].expand_as(mask)
-        zeros = _replaced(whole, name, keep, 0.0)
-        gone, other = subject.ask(whole.masked(**{name: keep})), subject.ask(zeros)
-        counts = moved(subject.ask(whole), other)
-        if counts > TOLERANCE and moved(gone, other) <= REPEATED:
-            return Found(f"Absent {name} frames count as frames of zeros: what stands in their place moves the answer by "
-                         f"{written(counts)}.", counts, TOLERANCE, True)  # fmt: skip
+        gone, zeros = subject.ask(whole.masked(**{name: keep})), subject.ask(_replaced(whole, name, keep, 0.0))
+        counts = moved(subject.ask(whole), zeros)
+        told = subject.model.takes[name].absence if isinstance(subject.model, WrappedModel) else "mask"
+        stands = told != "mask" or moved(gone, zeros) <= REPEATED
+        if counts > TOLERANCE and stands:
+            what = MEANINGS[told] if told != "mask" else f"Absent {name} frames count as frames of zeros."
+            return Found(f"{what} What stands there moves the answer by {written(counts)}.", counts, TOLERANCE, True)
         dirty = _replaced(whole, name, keep, 7.0)
         same = Batch.of(present={**whole.present, name: mask & keep}, **dirty.values)
         worst = max(worst, moved(gone, subject.ask(same)))
-    if told and told != "mask":
-        return broken(f"The network knows no absence: {told} stand for absent frames, and count as evidence.")
     return within(worst, TOLERANCE, "What was in the place of absent frames moves the answer by {}")
 
 
@@ -216,7 +219,7 @@ def misshapen(subject: Subject, output: ModelOutput, clips: int) -> str:
         if head not in output.predictions or head not in output.evidence:
             return f"the head {head} is declared and not answered."
         found = output.predictions[head]
-        if found.ndim != (3 if spec.clock else 2) or len(found) != clips or found.shape[-1] != len(spec.labels):
+        if found.ndim != (3 if spec.reference else 2) or len(found) != clips or found.shape[-1] != len(spec.labels):
             return f"the head {head} answers {tuple(found.shape)} to {clips} clips and {len(spec.labels)} labels."
         if not torch.isfinite(found).all():
             return f"the head {head} answers something that is not a number."
@@ -226,7 +229,9 @@ def misshapen(subject: Subject, output: ModelOutput, clips: int) -> str:
 def reason(error: Exception) -> str:
     """What went wrong inside a model, on one line that ends in a full stop."""
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}{': ' + lines[0][:200] if lines else ''}".rstrip(".") + "."
+    told = shown(lines[0], _LONGEST_REASON).rstrip(".") if lines else ""
+    # A wrapped network's error says already what it is and where.
+    return f"{told}." if isinstance(error, UserError) else f"{type(error).__name__}{': ' + told if told else ''}."
 
 
 def _lying(subject: Subject, output: ModelOutput, given: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from affectscope.core.cache.refusals import sentence_of
+from affectscope.core.cli.checking import check
 from affectscope.core.cli.common import printable, remarks
 from affectscope.core.cli.convert import convert
 from affectscope.core.cli.corpus import corpus_app
@@ -22,6 +23,7 @@ __all__ = ["app", "import_predictions", "main", "open_app"]
 _LIGHT = ("import-predictions", "app", "corpus list", "corpus remove")
 _HELP = frozenset(("--help", "--install-completion", "--show-completion"))
 
+app.command()(check)
 app.command()(convert)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(experiment_app, name="experiment")

@@ -61,9 +61,7 @@ def test_what_is_broken_is_told_in_a_sentence_with_its_number():
     lengths = states(small.ThousandPositions)["lengths"].detail
     assert lengths == "A clip of 1,500 audio and 1,500 visual frames fails: IndexError: index out of range in self."
     absent = states(small.AbsenceIsZeros)["absent"]
-    assert absent.detail.startswith(
-        "Absent audio frames count as frames of zeros: what stands in their place moves the answer by "
-    )
+    assert absent.detail.startswith("Absent audio frames count as frames of zeros. What stands there moves the answer by ")
     half = states(small.HalfDetached)["gradients"]
     # The answer moves twice as much as its gradient says.
     assert half.measured == pytest.approx(1, abs=0.05)
