@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from affectscope.core.cache.store import content_hash, key_of
-from affectscope.core.checkpoints.state import check_labels
 from affectscope.core.checkpoints.saved import Checkpoint
+from affectscope.core.checkpoints.state import check_labels
 from affectscope.core.errors import UserError
 from affectscope.core.models.catalogue import count
 from affectscope.core.models.inputs import Normaliser
@@ -37,9 +37,8 @@ def digest(declared: Declared, weights: Path | None = None) -> str:
     try:
         content = "" if path is None else _folder_hash(path) if path.is_dir() else content_hash(path)
     except OSError as error:
-        raise UserError(
-            f"{declared.name} has its weights in {shown(str(path), 300)}, which cannot be read: check the path."
-        ) from error
+        called = shown(str(path), 300)
+        raise UserError(f"The weights of {declared.name} cannot be read from {called}: check the path.") from error
     return key_of("plugin", declared.name, declared.digest, content) if declared.digest else ""
 
 

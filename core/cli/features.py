@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from affectscope.core.cli.common import AsJson, Workers, progress_bar, regret, remarks, show
+from affectscope.core.cli.plugins import WithPlugins
 from affectscope.core.errors import UserError
 
-features_app = typer.Typer(help="The features of the papers, for whole corpora.", no_args_is_help=True)
+features_app = typer.Typer(cls=WithPlugins, help="The features of the papers, for whole corpora.", no_args_is_help=True)
 
 
 @features_app.command("list")

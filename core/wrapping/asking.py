@@ -115,9 +115,8 @@ def _only_head(declared: Declared) -> str:
 def _logits(declared: Declared, head: str, value: Any, clips: int) -> Tensor:
     count, name = len(declared.labels), declared.name
     if not isinstance(value, Tensor):
-        raise UserError(
-            f"{name} answers with {type(value).__name__} as its head {shown(head)}: return a tensor, or a dict of them."
-        )
+        kind = type(value).__name__
+        raise UserError(f"{name} answers with {kind} as its head {shown(head)}: return a tensor, or a dict of them.")
     wanted = f"[{clips}, {'frames, ' if declared.reference else ''}{count}]"
     full = 3 if declared.reference else 2
     if count == 1 and value.shape[-1:] != (1,):

@@ -232,8 +232,6 @@ def _copied(state: dict[str, Any]) -> Declared:
 
 def spread(absence: str | Mapping[str, str], modalities: Sequence[str]) -> dict[str, Any]:
     """What stands for absence by modality, of one word for all or of one for each."""
-    return (
-        dict.fromkeys(modalities, absence)
-        if isinstance(absence, str)
-        else {m: absence.get(m, "zeros") for m in modalities} | {m: one for m, one in absence.items() if m not in modalities}
-    )
+    if isinstance(absence, str):
+        return dict.fromkeys(modalities, absence)
+    return {**dict.fromkeys(modalities, "zeros"), **absence}

@@ -74,9 +74,8 @@ def read_state(path: str | Path, strip: str = "") -> dict[str, Tensor]:
         return state
     own = {key.removeprefix(strip): value for key, value in state.items() if key.startswith(strip)}
     if not own:
-        raise UserError(
-            f"{shown(path.name)} has no key that begins with {shown(strip)}: the first is {shown(next(iter(state)))}."
-        )
+        first = shown(next(iter(state)))
+        raise UserError(f"{shown(path.name)} has no key that begins with {shown(strip)}: the first is {first}.")
     return own
 
 
@@ -92,11 +91,7 @@ def _takes(declared: Declared, modality: str, name: str) -> Modality:
 def _built(declared: Declared, path: Path | None, state: Mapping[str, Tensor] | None) -> nn.Module:
     given: dict[str, object] = {}
     if declared.wants and (path is not None or state is not None):
-        given = (
-            {"state": dict(state) if state is not None else read_state(path or "")}
-            if declared.wants == "state"
-            else {"path": path}
-        )
+        given = {"path": path} if declared.wants == "path" else {"state": dict(state or read_state(path or ""))}
     elif declared.wants and declared.needed:
         raise UserError(f"{declared.name} needs weights: name them as {declared.name}=PATH, or with weights= in its plugin.")
     try:
@@ -152,9 +147,8 @@ def _remarks(declared: Declared, inputs: Inputs, said: Said) -> list[str]:
         for role, modality, have in (("query", one.query, maps.shape[-2]), ("key", one.key, maps.shape[-1])):
             count = inputs[modality].shape[1]
             if have != count and (role == "key" or have > 1):
-                told.append(
-                    f"Its attention {one.name} has {have} {role} frames for {count} of {modality}: matched by proportion."
-                )
+                frames = f"{have} {role} frames for {count} of {modality}"
+                told.append(f"Its attention {one.name} has {frames}: matched by proportion.")
     answer = next(iter(said.predictions.values()))
     if declared.reference and answer.ndim == 3 and answer.shape[1] != (count := inputs[declared.reference].shape[1]):
         told.append(f"It answers {answer.shape[1]} times for {count} frames of {declared.reference}: matched by proportion.")
