@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from affectscope.core.checkpoints.choices import NO_CHOICES, Choices, Question
 from affectscope.core.errors import UserError
 from affectscope.core.files import guard
+from affectscope.core.plugins import loading
 
 if TYPE_CHECKING:
     from affectscope.core.checkpoints.foreign import Foreign
@@ -189,6 +190,8 @@ def _warm() -> None:
 def _main() -> None:
     source, out, report, layout, told, memory, seconds = sys.argv[1:]
     _warm()
+    # What a person named may do what it likes; what they dropped is read after this.
+    loading.load()
     answers = json.loads(told)
     choices = Choices(**{**answers, "labels": tuple(answers["labels"])}) if answers else None
     guard.limit(int(memory), int(seconds))

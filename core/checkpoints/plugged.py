@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from affectscope.core.cache.store import content_hash, key_of
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root, content_hash, key_of
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.checkpoints.state import check_labels
 from affectscope.core.errors import UserError
+from affectscope.core.models.base import AttentionSpec, ModelSpec
 from affectscope.core.models.catalogue import count
 from affectscope.core.models.inputs import Normaliser
 from affectscope.core.plugins import loading
 from affectscope.core.text import shown
 from affectscope.core.wrapping.declared import WRAPPED, Declared
 from affectscope.core.wrapping.making import make
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What there is to know of a plugin's model without its weights in memory.
+
+    Attributes:
+        parameters: counted.
+        remarks: what was noticed when it was first asked, a sentence each.
+    """
+
+    spec: ModelSpec
+    parameters: int
+    remarks: tuple[str, ...]
 
 
 def known() -> dict[str, Declared]:
@@ -65,6 +84,38 @@ def load(declared: Declared, weights: Path | None = None) -> Checkpoint:
         "remarks": list(made.remarks),
     }
     return Checkpoint(made.model, Normaliser(), card, place(declared, weights) or file, told)
+
+
+def facts(declared: Declared) -> Facts:
+    """What a model declares and answers with. It is built for that once, and what it told is kept.
+
+    Raises:
+        UserError: as ``load``.
+    """
+    place = cache_root() / "plugins" / f"{digest(declared)}.json"
+    if declared.digest and (told := sealed.read_json(place)):
+        return Facts(_spec(told["spec"]), told["parameters"], tuple(told["remarks"]))
+    return facts_of(load(declared))
+
+
+def facts_of(checkpoint: Checkpoint) -> Facts:
+    """As ``facts``, of a model that is in memory."""
+    card = checkpoint.card
+    found = Facts(checkpoint.spec, card["parameters"], tuple(card["remarks"]))
+    if checkpoint.digest:
+        sealed.keep_json(cache_root() / "plugins" / f"{checkpoint.digest}.json", asdict(found))
+    return found
+
+
+def _spec(told: Mapping[str, Any]) -> ModelSpec:
+    """A spec out of JSON, which knows no tuples."""
+    lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
+    return ModelSpec(**{
+        **told, **lists,
+        "modalities": {head: tuple(modalities) for head, modalities in told["modalities"].items()},
+        "attention": tuple(AttentionSpec(**one) for one in told["attention"]),
+        "shared": tuple((audio, visual) for audio, visual in told["shared"]),
+    })  # fmt: skip
 
 
 def _folder_hash(folder: Path) -> str:

@@ -62,6 +62,11 @@ class Checkpoint:
     def spec(self) -> ModelSpec:
         return self.model.spec
 
+    @property
+    def name(self) -> str:
+        """What people call it: as its file, or as a plugin does."""
+        return self.spec.system if self.path is None or "plugin" in self.card else self.path.stem
+
 
 def shipped() -> dict[str, Path]:
     """The checkpoints of the repository, by name; the one that is used where none was chosen comes first."""

@@ -32,7 +32,8 @@ class WithPlugins(TyperGroup):
 
 
 def _named(given: list[str] | None) -> None:
-    for one in given or ():
+    # Paths in the environment become absolute too: the server that the command becomes stands in another folder.
+    for one in given or ("",):
         loading.name(one)
 
 

@@ -13,13 +13,17 @@ import pandas as pd
 import torch
 
 from affectscope.core.analyzer import incompatible_features
-from affectscope.core.checkpoints.saved import peek
+from affectscope.core.checkpoints import plugged
+from affectscope.core.checkpoints.plugged import Facts
+from affectscope.core.checkpoints.saved import Checkpoint, peek
 from affectscope.core.corpora import Corpus
 from affectscope.core.inference.table import PredictionTable
 from affectscope.core.metrics.metrics import classification_metrics, regression_metrics, tabled
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.models.catalogue import count
 from affectscope.core.text import shown
+from affectscope.core.wrapping.declared import Declared
+from affectscope.core.wrapping.given import MEANINGS
 
 _LONGEST = 200
 _MOST_SENTENCES = 20
@@ -41,6 +45,7 @@ class Card:
         assumed, answered: what the public layout's file did not say, and what was taken instead, or said by a person.
         remarks: what else there was in the file, or how an imported table was read.
         problems: what could not be used of an imported table, the first ones of ``count``.
+        plugin: of a plugin's model, where it comes from, title -> text.
     """
 
     spec: ModelSpec
@@ -58,6 +63,7 @@ class Card:
     assumed: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    plugin: Mapping[str, str] = field(default_factory=dict)
 
 
 def held_out(card: Mapping[str, Any]) -> str:
@@ -86,6 +92,38 @@ def read_card(path: Path) -> Card:
         answered=_sentences(card.get("answered")),
         remarks=_sentences(card.get("remarks")),
     )
+
+
+def plugin_card(declared: Declared, facts: Facts | None = None) -> Card:
+    """The card of a plugin's model.
+
+    Args:
+        facts: where they are known; the model is built to learn them if left out, once.
+
+    Raises:
+        UserError: when it cannot be built or asked.
+    """
+    facts = facts or plugged.facts(declared)
+    weights = plugged.place(declared)
+    size = _size(weights) if weights else 0
+    told = {"File": _text(declared.file), "Weights": _text(str(weights)) if weights else ""}
+    told |= {f"Missing {m} frames": MEANINGS[absence] for m, absence in facts.spec.absence.items() if absence in MEANINGS}
+    return Card(
+        facts.spec, facts.parameters, size, {}, {}, {}, incompatible=incompatible_features(facts.spec),
+        remarks=facts.remarks, plugin={title: text for title, text in told.items() if text},
+    )  # fmt: skip
+
+
+def card_of(checkpoint: Checkpoint) -> Card | None:
+    """The card of a model that is in memory; None where nothing is known of it but itself."""
+    declared = plugged.known().get(checkpoint.spec.system) if "plugin" in checkpoint.card else None
+    if declared is not None:
+        return plugin_card(declared, plugged.facts_of(checkpoint))
+    return read_card(checkpoint.path) if checkpoint.path else None
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size
 
 
 def measured(survey: PredictionTable) -> dict[str, dict[str, float]]:

@@ -11,9 +11,9 @@ import re
 import sys
 import threading
 import zlib
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module, metadata, util
 from pathlib import Path
 from types import ModuleType
@@ -90,9 +90,9 @@ def _is_path(plugin: str) -> bool:
     return plugin.endswith(".py") or os.sep in plugin or (os.altsep or os.sep) in plugin
 
 
-def _installed() -> Iterator[str]:
-    for point in metadata.entry_points(group=ENTRY_POINTS):
-        yield point.module
+@cache
+def _installed() -> tuple[str, ...]:
+    return tuple(point.module for point in metadata.entry_points(group=ENTRY_POINTS))
 
 
 def _import(plugin: str) -> Trouble | None:

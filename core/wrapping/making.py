@@ -136,7 +136,7 @@ def _spec(declared: Declared, takes: Mapping[str, Modality], said: Said) -> Mode
     return ModelSpec(
         declared.name, {m: one.dim for m, one in takes.items()}, declared.labels, heads, told, declared.decision or heads[:1],
         attention, vectors, tuple(declared.together), declared.task, declared.reference or None,
-        features=dict(declared.inputs),
+        features=dict(declared.inputs), absence={m: one.absence for m, one in takes.items()},
     )  # fmt: skip
 
 
