@@ -16,9 +16,10 @@ from affectscope.core.cache.store import FeatureStore, content_hash, key_of, of_
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.errors import UserError
 from affectscope.core.explain.gradcam import SIDE, face_heatmaps
-from affectscope.core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION, SETS, Extraction, Progress, can_hear, extract
+from affectscope.core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION, Extraction, Progress, can_hear, extract
 from affectscope.core.features.extractors.encoders import prepare
 from affectscope.core.features.extractors.faces import cut_crops
+from affectscope.core.features.sets import FEATURE_SETS
 from affectscope.core.media import hearing, reading
 from affectscope.core.models.base import ModelOutput, ModelSpec, over_clip
 from affectscope.core.models.inputs import model_streams
@@ -282,7 +283,7 @@ def incompatible_features(spec: ModelSpec) -> str:
     """One sentence where clips are not read into what a model takes; empty where they are."""
     sets = DEFAULT_SETS | dict(spec.features)
     for modality, dim in spec.inputs.items():
-        known = SETS.get(sets.get(modality, ""), 0)
+        known = FEATURE_SETS.dim(sets.get(modality, ""))
         if known != dim:
             return (
                 f"The checkpoint expects {dim} {modality} features a frame, but clips are read into {known}: "

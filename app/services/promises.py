@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from affectscope.app.common import jobs
-from affectscope.app.services.known import models, unasked
+from affectscope.app.services.known import digest, is_plugin, models, unasked
 from affectscope.core import checking
-from affectscope.core.cache.store import content_hash
 from affectscope.core.checking import Promise, kept
 from affectscope.core.checkpoints import plugged
 from affectscope.core.checkpoints import saved as checkpoints
@@ -22,7 +21,7 @@ _LOOK_EVERY = 0.3
 def promises(model: str) -> list[Promise] | None:
     """What a check of the model found, here or in a terminal; None where there was none."""
     try:
-        return kept.find(_digest(model))
+        return kept.find(digest(model))
     except (UserError, OSError):
         return None
 
@@ -30,7 +29,7 @@ def promises(model: str) -> list[Promise] | None:
 def checkable(model: str) -> bool:
     """Whether a check can be made, and its result kept: of an imported table nothing new can be asked."""
     try:
-        return not unasked(model) and bool(_digest(model))
+        return not unasked(model) and bool(digest(model))
     except (UserError, OSError):
         return False
 
@@ -42,7 +41,7 @@ def broken_promises(model: str) -> Sequence[str]:
 
 def check_promises(model: str) -> jobs.Job:
     """Check the model, or join the check that is under way. It stands back while somebody waits for a clip."""
-    return jobs.ensure(f"check-{_digest(model)}", partial(_check, model), "library")
+    return jobs.ensure(f"check-{digest(model)}", partial(_check, model), "library")
 
 
 def _check(model: str, progress: jobs.Progress) -> None:
@@ -57,10 +56,4 @@ def _check(model: str, progress: jobs.Progress) -> None:
 
 
 def _checkpoint(model: str) -> Checkpoint:
-    declared = plugged.known().get(model)
-    return plugged.load(declared) if declared else checkpoints.load(models()[model])
-
-
-def _digest(model: str) -> str:
-    declared = plugged.known().get(model)
-    return plugged.digest(declared) if declared else content_hash(models()[model])
+    return plugged.load(plugged.known()[model]) if is_plugin(model) else checkpoints.load(models()[model])

@@ -15,7 +15,6 @@ from affectscope.core.models.base import ModelOutput
 from affectscope.core.streams import Batch
 from affectscope.core.text import shown
 from affectscope.core.wrapping.given import MEANINGS
-from affectscope.core.wrapping.wrapped import WrappedModel
 
 # In parts of the largest logit. What sums in another order differs by some 1e-6; what looks where it must not, by 1e-2 and more.
 TOLERANCE = 1e-4
@@ -115,7 +114,7 @@ def absent(subject: Subject) -> Found:
         keep = (torch.arange(mask.shape[1]) % 2 == 0)[None].expand_as(mask)
         gone, zeros = subject.ask(whole.masked(**{name: keep})), subject.ask(_replaced(whole, name, keep, 0.0))
         counts = moved(subject.ask(whole), zeros)
-        told = subject.model.takes[name].absence if isinstance(subject.model, WrappedModel) else "mask"
+        told = subject.spec.absence.get(name, "mask")
         stands = told != "mask" or moved(gone, zeros) <= REPEATED
         if counts > TOLERANCE and stands:
             what = MEANINGS[told] if told != "mask" else f"Absent {name} frames count as frames of zeros."

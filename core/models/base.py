@@ -48,7 +48,7 @@ class ModelSpec:
         loss_weights: head -> lambda in training; empty where all count the same.
         absence: modality -> what stands for absent frames (zeros, noise, mean, forward-fill, mask) in a network that is not ours;
             empty for systems that know of absence.
-        features: modality -> feature set (``core.features.extract.SETS``) where it is not the default one.
+        features: modality -> feature set (``core.features.sets``) where it is not the default one.
     """
 
     system: str
