@@ -156,9 +156,9 @@ def order(subject: Subject) -> Found:
 
 
 def finite(subject: Subject) -> Found:
-    """Silence and black: frames that are there and hold zeros, as features and as a model's input."""
+    """Silence and black: frames that are there and hold zeros (or black), as features and as a model's input."""
     blank = subject.draw([subject.alike(20)])
-    raw = {n: torch.zeros_like(v) for n, v in blank.values.items()}
+    raw = {n: torch.full_like(v, _black(subject, n)) for n, v in blank.values.items()}
     still = {n: subject.checkpoint.normaliser(n, v) for n, v in raw.items()}
     frozen = {n: v[:, :1].expand_as(v) for n, v in blank.values.items()}
     for said, values in (("zeros", still), ("zeros after normalisation", raw), ("one frame repeated", frozen)):
@@ -168,7 +168,7 @@ def finite(subject: Subject) -> Found:
             wrong = "its attention is not a number."
         if wrong:
             return broken(f"Of {said}, 20 frames each: {wrong}")
-    return Found("Zeros as features, zeros as input, and one frame repeated: all answers are numbers.")
+    return Found("Zeros, black, and one frame repeated: all answers are numbers.")
 
 
 def repeat(subject: Subject) -> Found:
@@ -231,6 +231,12 @@ def reason(error: Exception) -> str:
     told = shown(lines[0], _LONGEST_REASON).rstrip(".") if lines else ""
     # A wrapped network's error says already what it is and where.
     return f"{told}." if isinstance(error, UserError) else f"{type(error).__name__}{': ' + told if told else ''}."
+
+
+def _black(subject: Subject, modality: str) -> float:
+    """What a black pixel is to the model; of anything else, 0."""
+    features = subject.features(modality)
+    return features.low if features is not None and features.pixels else 0.0
 
 
 def _lying(subject: Subject, output: ModelOutput, given: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from affectscope.core.checkpoints.saved import Checkpoint
+from affectscope.core.features.sets import FEATURE_SETS, FeatureSet
 from affectscope.core.models.base import AVModel, ModelOutput, ModelSpec
 from affectscope.core.streams import Batch
 
@@ -45,8 +46,8 @@ class Subject:
     def draw(self, clips: Sequence[Frames], seed: int = 1) -> Batch:
         """Made-up clips; of each, the frames by modality, 0 for none. Place and seed decide what a clip holds.
 
-        Features are drawn with mean 0 and deviation 1, as a normaliser leaves them; those of pictures between 0 and 1, and of a
-        waveform as of speech.
+        Features are drawn with mean 0 and deviation 1, as a normaliser leaves them; those of pictures between black and white,
+        and of a waveform as of speech.
         """
         values, present = {}, {}
         for name, dim in self.spec.inputs.items():
@@ -58,11 +59,16 @@ class Subject:
 
     def _frames(self, modality: str, frames: int, dim: int, seed: str) -> Tensor:
         make = torch.Generator().manual_seed(zlib.crc32(seed.encode()))
-        features = self.spec.features.get(modality, "")
-        if features.startswith(("faces", "snippets")):
-            return torch.rand(frames, dim, generator=make)
+        features = self.features(modality)
+        if features is not None and features.pixels:
+            return features.low + (1 - features.low) * torch.rand(frames, dim, generator=make)
         drawn = torch.randn(frames, dim, generator=make)
-        return 0.1 * drawn if features.startswith("waveform") else drawn
+        return 0.1 * drawn if features is not None and features.name.startswith("waveform") else drawn
+
+    def features(self, modality: str) -> FeatureSet | None:
+        """What the model takes of a modality, where its spec says so and there is such a set."""
+        name = self.spec.features.get(modality, "")
+        return FEATURE_SETS.get(name) if name else None
 
     @torch.inference_mode()
     def ask(self, batch: Batch, attention: bool = False) -> ModelOutput:

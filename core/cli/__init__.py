@@ -16,15 +16,17 @@ from affectscope.core.cli.experiment import experiment_app
 from affectscope.core.cli.features import features_app
 from affectscope.core.cli.models import app
 from affectscope.core.cli.predictions import import_predictions
+from affectscope.core.cli.starting import new_plugin
 
 __all__ = ["app", "import_predictions", "main", "open_app"]
 
 # What needs neither torch nor OpenCV answers seconds sooner without them.
-_LIGHT = ("import-predictions", "app", "corpus list", "corpus remove")
+_LIGHT = ("import-predictions", "app", "corpus list", "corpus remove", "new-plugin")
 _HELP = frozenset(("--help", "--install-completion", "--show-completion"))
 
 app.command()(check)
 app.command()(convert)
+app.command()(new_plugin)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(features_app, name="features")
