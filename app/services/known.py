@@ -13,7 +13,7 @@ import streamlit as st
 from affectscope.app.services.browsing import DEMO, corpus, opened
 from affectscope.core import corpora, devices
 from affectscope.core.analyzer import Analyzer
-from affectscope.core.cache.store import FeatureStore, content_hash
+from affectscope.core.cache.store import FeatureStore
 from affectscope.core.checkpoints import plugged
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.errors import UserError
@@ -112,7 +112,7 @@ def digest(name: str) -> str:
     Raises:
         UserError: when its weights are not there.
     """
-    return plugged.digest(plugged.known()[name]) if is_plugin(name) else content_hash(models()[name])
+    return plugged.digest(plugged.known()[name]) if is_plugin(name) else checkpoints.digest(models()[name])
 
 
 def loaded(name: str) -> bool:

@@ -18,7 +18,20 @@ from affectscope.core.models.inputs import Normaliser
 from affectscope.core.plugins import loading
 from affectscope.core.text import shown
 from affectscope.core.wrapping.declared import WRAPPED, Declared
-from affectscope.core.wrapping.making import make
+from affectscope.core.wrapping.making import Made, make, read_state
+
+
+def card_of(made: Made) -> dict[str, Any]:
+    """What there is to write down of a plugin's model."""
+    spec, file = made.model.spec, Path(made.model.declared.file)
+    return {
+        "system": spec.system,
+        "parameters": count(made.model),
+        "task": spec.task,
+        "labels": list(spec.labels),
+        "plugin": str(file) if file.is_file() else "",
+        "remarks": list(made.remarks),
+    }
 
 
 @dataclass(frozen=True)
@@ -74,16 +87,7 @@ def load(declared: Declared, weights: Path | None = None) -> Checkpoint:
     made = make(declared, weights)
     check_labels(made.model.spec.labels, declared.name)
     check_labels(made.model.spec.heads, declared.name)
-    file = Path(declared.file)
-    card = {
-        "system": declared.name,
-        "parameters": count(made.model),
-        "task": made.model.spec.task,
-        "labels": list(made.model.spec.labels),
-        "plugin": str(file) if file.is_file() else "",
-        "remarks": list(made.remarks),
-    }
-    return Checkpoint(made.model, Normaliser(), card, place(declared, weights) or file, told)
+    return Checkpoint(made.model, Normaliser(), card_of(made), place(declared, weights) or Path(declared.file), told)
 
 
 def facts(declared: Declared) -> Facts:
@@ -116,6 +120,28 @@ def _spec(told: Mapping[str, Any]) -> ModelSpec:
         "attention": tuple(AttentionSpec(**one) for one in told["attention"]),
         "shared": tuple((audio, visual) for audio, visual in told["shared"]),
     })  # fmt: skip
+
+
+def recognise(source: Path) -> Made | None:
+    """The plugin's model whose weights a file holds: one whose builder takes a ``state``, and has the file's keys.
+
+    What a browser sent is never handed to a plugin as a path.
+
+    Raises:
+        UserError: when the file cannot be read.
+    """
+    able = [one for one in known().values() if one.wants == "state"]
+    if not able or not source.is_file():
+        return None
+    state = read_state(source)
+    for one in able:
+        try:
+            made = make(one, state=state)
+        except UserError:
+            continue
+        if made.model.network.state_dict().keys() == state.keys():
+            return made
+    return None
 
 
 def _folder_hash(folder: Path) -> str:

@@ -15,7 +15,7 @@ import torch
 from affectscope.core.analyzer import incompatible_features
 from affectscope.core.checkpoints import plugged
 from affectscope.core.checkpoints.plugged import Facts
-from affectscope.core.checkpoints.saved import Checkpoint, peek
+from affectscope.core.checkpoints.saved import Checkpoint, is_ours, peek
 from affectscope.core.corpora import Corpus
 from affectscope.core.inference.table import PredictionTable
 from affectscope.core.metrics.metrics import classification_metrics, regression_metrics, tabled
@@ -24,6 +24,7 @@ from affectscope.core.models.catalogue import count
 from affectscope.core.text import shown
 from affectscope.core.wrapping.declared import Declared
 from affectscope.core.wrapping.given import MEANINGS
+from affectscope.core.wrapping.wrapped import WrappedModel
 
 _LONGEST = 200
 _MOST_SENTENCES = 20
@@ -116,9 +117,9 @@ def plugin_card(declared: Declared, facts: Facts | None = None) -> Card:
 
 def card_of(checkpoint: Checkpoint) -> Card | None:
     """The card of a model that is in memory; None where nothing is known of it but itself."""
-    declared = plugged.known().get(checkpoint.spec.system) if "plugin" in checkpoint.card else None
-    if declared is not None:
-        return plugin_card(declared, plugged.facts_of(checkpoint))
+    model = checkpoint.model
+    if isinstance(model, WrappedModel) and not (checkpoint.path and is_ours(checkpoint.path)):
+        return plugin_card(model.declared, plugged.facts_of(checkpoint))
     return read_card(checkpoint.path) if checkpoint.path else None
 
 

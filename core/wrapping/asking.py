@@ -95,13 +95,12 @@ def _modules(declared: Declared, network: nn.Module, path: str) -> list[nn.Modul
 
 def _named(declared: Declared, answer: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Predictions by head, and what else was returned, by name."""
-    beside = {one.name for one in (*declared.attentions, *declared.vectors)}
     heads = list(declared.heads) or [_only_head(declared)]
     if getattr(answer, "logits", None) is not None:
         # As Hugging Face's models answer.
         return {heads[0]: answer.logits}, {"attentions": getattr(answer, "attentions", None)}
     if isinstance(answer, Mapping):
-        rest = {name: value for name, value in answer.items() if name in beside or name == "attentions"}
+        rest = {name: value for name, value in answer.items() if name in declared.beside or name == "attentions"}
         return {str(name): value for name, value in answer.items() if name not in rest}, rest
     if isinstance(answer, tuple | list) and len(heads) > 1:
         return dict(zip(heads, answer, strict=False)), {}
@@ -141,13 +140,9 @@ def _vector(declared: Declared, name: str, call: int, tape: Tape, rest: Mapping[
 
 
 def _weights(declared: Declared, one: Attention, tape: Tape, rest: Mapping[str, Any], clips: int) -> list[Tensor]:
-    found = tape.weights.get(one.name, [])
-    if not one.module:
-        given = rest.get(one.name, rest.get("attentions"))
-        found = [w for w in given if isinstance(w, Tensor)] if isinstance(given, tuple | list) else [given]
-        found = [weights_in(w) if one.take is None else one.take(w) for w in found if w is not None]
+    found = tape.weights.get(one.name, []) if one.module else _returned(one, rest)
     try:
-        maps = [as_maps(weights.float(), clips) for weights in found if weights is not None]
+        maps = [as_maps(weights.float(), clips) for weights in found]
     except ValueError as error:
         raise UserError(f"The attention {shown(one.name)} of {declared.name} cannot be used: {error}.") from error
     if not maps or len({m.shape[1] for m in maps}) > 1:
@@ -155,6 +150,14 @@ def _weights(declared: Declared, one: Attention, tape: Tape, rest: Mapping[str, 
         why = "its layers have different numbers of heads: declare each by itself" if maps else f"no weights came: {todo}"
         raise UserError(f"The attention {shown(one.name)} of {declared.name} cannot be shown, for {why}.")
     return [_without_tokens(m, one.skip) for m in maps]
+
+
+def _returned(one: Attention, rest: Mapping[str, Any]) -> list[Tensor]:
+    """The weights of each layer that the answer itself held."""
+    given = rest.get(one.name, rest.get("attentions"))
+    layers = given if isinstance(given, tuple | list) else [given]
+    found = (one.take(layer) if one.take else weights_in(layer) for layer in layers if layer is not None)
+    return [weights for weights in found if weights is not None]
 
 
 def _without_tokens(maps: Tensor, skip: int) -> Tensor:

@@ -103,6 +103,11 @@ class Declared:
         given = inspect.signature(self.build).parameters
         return bool(self.wants) and given[self.wants].default is inspect.Parameter.empty
 
+    @property
+    def beside(self) -> set[str]:
+        """Names of what its answers may hold beside predictions."""
+        return {one.name for one in self.attentions} | {one.name for one in self.vectors}
+
     def __reduce__(self) -> tuple[Any, ...]:
         # What it holds of functions is in the plugin, which another process imports.
         return (_known, (self.name,)) if Path(self.file).is_file() else (_copied, (self.__dict__,))
@@ -171,7 +176,7 @@ class Declared:
         self.together += stages
 
     def _check_new(self, name: str) -> None:
-        if name in [one.name for one in (*self.attentions, *self.vectors)]:
+        if name in self.beside:
             raise UserError(f"{self.name} has two things called {shown(name)}: call one otherwise.")
 
 

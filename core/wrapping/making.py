@@ -49,7 +49,7 @@ def make(declared: Declared, path: Path | None = None, state: Mapping[str, Tenso
     network = _built(declared, path or declared.weights, state)
     network.requires_grad_(False).eval()
     watch(declared, network)
-    inputs = _first_clip(takes)
+    inputs = _first_clip(takes, declared.reference)
     with torch.inference_mode():
         said = ask(declared, network, inputs, attention=True)
     spec = _spec(declared, takes, said)
@@ -107,9 +107,9 @@ def _built(declared: Declared, path: Path | None, state: Mapping[str, Tensor] | 
     return network
 
 
-def _first_clip(takes: Mapping[str, Modality]) -> Inputs:
-    """Two seconds of small numbers, all present."""
-    counts = {m: max(2, round(_SECONDS * one.rate)) for m, one in takes.items()}
+def _first_clip(takes: Mapping[str, Modality], reference: str) -> Inputs:
+    """Two seconds of small numbers, all present; with a reference, as many frames of each modality."""
+    counts = {m: max(2, round(_SECONDS * takes[reference or m].rate)) for m in takes}
     waves = {m: torch.arange(counts[m] * one.dim, dtype=torch.float32).sin().view(1, -1, one.dim) for m, one in takes.items()}
     values = {m: takes[m].framed(0.5 + 0.5 * wave) for m, wave in waves.items()}
     present = {m: torch.ones(1, count, dtype=torch.bool) for m, count in counts.items()}
@@ -119,8 +119,8 @@ def _first_clip(takes: Mapping[str, Modality]) -> Inputs:
 def _spec(declared: Declared, takes: Mapping[str, Modality], said: Said) -> ModelSpec:
     heads = tuple(declared.heads) or tuple(said.predictions)
     if missing := [head for head in heads if head not in said.predictions]:
-        told = ", ".join(map(shown, said.predictions))
-        raise UserError(f"{declared.name} gives no answer as its head {shown(missing[0])}: it answers as {told}.")
+        names = ", ".join(map(shown, said.predictions))
+        raise UserError(f"{declared.name} gives no answer as its head {shown(missing[0])}: it answers as {names}.")
     every = tuple(takes)
     # A head called as a modality is that modality's.
     told = {head: declared.heads.get(head, (head,) if head in takes else every) for head in heads}
