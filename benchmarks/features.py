@@ -41,7 +41,7 @@ LEAST_SHARE = 0.6
 WARM = 6
 CLIPS, SECONDS, BATCH = 7442, 2.5, 32
 LABELS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
-# As wide as 000's sound and 001's picture.
+# As wide as goncalves2022robust's sound and goncalves2025versatile's picture.
 STORED = {"llds-32-16": (130, 62.5), "efficientnet-b2": (1408, 25.0)}
 OPEN_SECONDS, MEMORY_MB, MOST_RATIO = 1.0, 1024, 1.5
 PIECE = 13 << 20

@@ -1,8 +1,9 @@
 """Training of every system at demo size: clips a second, seconds a step, memory, and whether batches come faster than steps.
 
 Each system is measured in a process of its own, by its own recipe (strategy, batch size), on noise: clips of three seconds, once
-as they are extracted (sound every 16 ms, as in 000 and 002, picture 25 times a second), once averaged to 80 ms a frame, as the
-experiments take them. Systems that answer by frame, or that cut spectrograms and pixels into snippets, get them as they are.
+as they are extracted (sound every 16 ms, as in goncalves2022robust and goncalves2022auxformer, picture 25 times a second), once
+averaged to 80 ms a frame, as the experiments take them. Systems that answer by frame, or that cut spectrograms and pixels into
+snippets, get them as they are.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@ Layout, as its owners send it: ``VA_Estimation_Challenge/Train_Set`` and ``.../V
 ``VA_Set/Training_Set``; ``Test_Set`` where one has it), each with ``<video>.txt``: a first line ``valence,arousal`` and then
 one line a frame, both in -1..1, -5 where nobody labelled it. Where two people are in a video, they have a file each,
 ``<video>_left.txt`` and ``<video>_right.txt``, or ``<video>.txt`` and one of these. Videos lie anywhere beside them
-(``batch1``, ``batch2``). Line i of the file is frame i of the video, and lies at that frame's own time; 30 frames a second (003,
-section 4.1) where the video is not there to say. The speaker is the video, so that the people of one stay together.
+(``batch1``, ``batch2``). Line i of the file is frame i of the video, and lies at that frame's own time; 30 frames a second
+(parthasarathy2020detecting, section 4.1) where the video is not there to say. The speaker is the video, so that the people of one
+stay together.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A file names rows (what is trained), columns (what is measured, under which condition) and, under a heading of its own, what the
 paper printed. Format, TOML:
 
-    paper, item, title        "000", "Table 1", a line of our own
+    paper, item, title        "goncalves2022robust" (a key of docs/papers.md), "Table 1", a line of our own
     kind                      how it is drawn: table, bars, curves, spread, confusion (summed over seeds), points (a map a row,
                               of the first seed)
     test                      none, matched, two-tailed, fisher-z: the paper's test of significance
@@ -26,7 +26,8 @@ Conditions, with the metrics that each gives:
     "whole", "without audio", "random visual 0.3" (that share of the frames missing), "burst audio 0.5", "tail visual 0.5"
                               of classes: accuracy, micro_f1, macro_f1, uar, ece, "recall anger" (or another class);
                               of attributes: ccc, mae, ccc_arousal, mae_valence, …
-    "shared layers"           distance (cosine, between sound and picture of a clip after the last shared layer; 001, Fig. 4),
+    "shared layers"           distance (cosine, between sound and picture of a clip after the last shared layer;
+                              goncalves2025versatile, Fig. 4),
                               mismatched (of other clips' pictures), and by stage, "distance shared layer 1", …
     "map"                     silhouette, knn_accuracy (of the spec's first embedding, by class)
     "cost"                    parameters, megabytes, seconds_an_epoch, epochs, milliseconds_a_clip
@@ -62,7 +63,8 @@ class Data:
 
     Attributes:
         step: seconds; sound and face features are averaged to this step, so that two cores train many models. 0 leaves them.
-        broken_pairs: share of the training clips that lose one modality for good, sound and picture in turn (001, III-D).
+        broken_pairs: share of the training clips that lose one modality for good, sound and picture in turn
+            (goncalves2025versatile, III-D).
     """
 
     step: float = 0.08

@@ -93,7 +93,7 @@ class Imported:
         progress("Reading the sound", 0.7)
         heard = envelope(media.read_sound(file, track=track))
         wave = Lane(
-            "wave", "Sound", "wave", heard["envelope_times"], heard["envelope"], ("low", "high"), "audio",
+            "wave", "Audio", "wave", heard["envelope_times"], heard["envelope"], ("low", "high"), "audio",
             "Smallest and largest sample in each 10 ms.",
         )  # fmt: skip
         lanes = [_lane(*one, duration) for one in attention_of(self.entry, place) if len(one[2])]

@@ -10,7 +10,7 @@ from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.metrics.calibration import BINS
 from affectscope.core.metrics.metrics import MAIN, tabled
 
-_WITHOUT = {"audio": "without sound", "visual": "without picture"}
+_WITHOUT = {"audio": "without audio", "visual": "without visual"}
 
 
 def rows(paths: Mapping[str, Path]) -> list[dict[str, Any]]:
@@ -42,11 +42,11 @@ def markdown(paths: Mapping[str, Path]) -> str:
         "answer on clips of held-out speakers of that corpus, one seed; docs/results.md has several. `ece` is the expected "
         f"calibration error of the answer's confidence over {BINS} equal-width bins.",
         "",
-        "| checkpoint | system | parameters | MB | score | whole clips | without sound | without picture |",
+        "| checkpoint | system | parameters | MB | score | whole clips | without audio | without visual |",
         "|---|---|---:|---:|---|---:|---:|---:|",
     ]
     for row in table:
-        values = " | ".join(_number(row[k]) for k in ("whole", "without sound", "without picture"))
+        values = " | ".join(_number(row[k]) for k in ("whole", "without audio", "without visual"))
         lines.append(
             f"| {row['name']} | {row['system']} | {row['parameters']:,} | {row['megabytes']:.1f} | {row['score']} | {values} |"
         )

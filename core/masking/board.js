@@ -10,7 +10,6 @@ import { buildStrips, paintStrips, takeOver } from "./strips.js"
 import { movePoint, paintSurface, wireSurface } from "./surface.js"
 
 const BURSTS = [0.1, 0.2, 0.4, 0.8, 1.6]
-const MODALITY_NAMES = { audio: "Sound", visual: "Picture" }
 const SOON = 300 // milliseconds after the last key
 
 export function mountBoard(parent, { report: send }) {
@@ -111,9 +110,9 @@ function buildSliders(b) {
     const box = make("label", "slide")
     const [head, name, amountNow, input] = [make("span", "slide-head"), make("span"), make("b"), make("input")]
     const [winners, flip] = [make("div", "winners"), make("span", "flip")]
-    name.textContent = `${nameOf(modality)} that is there`
+    name.textContent = `${nameOf(modality)} frames kept`
     Object.assign(input, { type: "range", min: 0, max: 100, step: 1 })
-    input.setAttribute("aria-label", `${nameOf(modality)} that is there`)
+    input.setAttribute("aria-label", `${nameOf(modality)} frames kept`)
     input.oninput = () => moveTo(b, sharesOf(b).map((share, i) => (i === axis ? Number(input.value) : share)))
     input.onchange = () => commitSoon(b, 0)
     winners.title = "The answer at each share, in its class's colour"
@@ -207,7 +206,7 @@ function followHand(b) {
     const share = state.pattern === "drawn" ? Math.round(drawnShare(b, modality)) : shares[i]
     if (Number(input.value) !== share) input.value = share
     amountNow.textContent = percent(share / 100)
-    input.setAttribute("aria-valuetext", `${percent(share / 100)} of the ${nameOf(modality).toLowerCase()}`)
+    input.setAttribute("aria-valuetext", `${percent(share / 100)} of the ${modality} frames`)
   })
   el.pattern.value = state.pattern
   el.imputation.value = state.imputation
@@ -224,7 +223,7 @@ function followHand(b) {
   b.root.classList.toggle("off", off)
   el.status.textContent = gridFits(b)
     ? state.pattern === "drawn" ? "Frames drawn by hand: the surface shows frames that go at random." : ""
-    : "Asking the model at every share of sound and picture …"
+    : "Asking the model at every share of audio and visual frames …"
   b.root.dataset.keep = b.grid.modalities.map((modality, i) => `${modality}:${shares[i]}`).join(",")
   b.root.dataset.pattern = state.pattern
   cancelAnimationFrame(b.frame)
@@ -268,5 +267,5 @@ export function keyOf(b, state) {
 }
 
 export function nameOf(modality) {
-  return MODALITY_NAMES[modality] ?? modality.charAt(0).toUpperCase() + modality.slice(1)
+  return modality.charAt(0).toUpperCase() + modality.slice(1)
 }

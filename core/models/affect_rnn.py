@@ -1,6 +1,6 @@
-"""The recurrent models that 003 compares its transformer with: arousal and valence of every frame.
+"""The recurrent models that parthasarathy2020detecting compares its transformer with: arousal and valence of every frame.
 
-Source: 003 (Parthasarathy and Sundaram), section 4.4; no public code exists. Shapes: audio [B, T, 65] and visual [B, T, 4096]
+Source: parthasarathy2020detecting, section 4.4; no public code exists. Shapes: audio [B, T, 65] and visual [B, T, 4096]
 in the published preset, on the frames of the visual modality (for the model of sound alone, of its own); the one head, "av" or
 the name of the only modality, gives [B, T, 2], T the longest of the modalities in the batch. Sequences in training: as in
 ``affect_transformer``.
@@ -9,7 +9,7 @@ The road: visual frames pass a fully connected layer with ReLU, each modality ru
 outputs side by side through two more, and a dense layer answers every frame. The presets are the baselines of Table 1:
 
 =================  ============================================  ===================================  ==========
-preset             003                                           what is built                        parameters
+preset             parthasarathy2020detecting                    what is built                        parameters
 =================  ============================================  ===================================  ==========
 paper              VGGFace-RNN (A + V)                           all of the road                      18,924,674
 paper-visual       VGGFace-RNN (V); AffWildNet + Dynamic, which  FC 4096, two GRU layers, dense       18,503,426
@@ -19,12 +19,12 @@ paper-static       AffWildNet + Static, FC 4096                  FC 4096, dense;
 paper-static-2000  AffWildNet + Static, FC 2000                  FC 2000, dense; no recurrence        8,198,002
 =================  ============================================  ===================================  ==========
 
-Where 003 is silent, or ends before this model begins:
+Where parthasarathy2020detecting is silent, or ends before this model begins:
 
-- The convolutions of VGG-Face are feature extraction, frozen and upstream; whether 003 trains them on it does not say. Its FC
-  layer takes what they give, 25,088 values for 224 pixels. The presets take the 4,096 that the transformer takes. Where these
-  are already the output of VGG-Face's first fully connected layer, ``fc`` is one layer more; ``fc=0`` leaves it out (2,143,362
-  parameters for ``paper``).
+- The convolutions of VGG-Face are feature extraction, frozen and upstream; whether parthasarathy2020detecting trains them on it
+  does not say. Its FC layer takes what they give, 25,088 values for 224 pixels. The presets take the 4,096 that the transformer
+  takes. Where these are already the output of VGG-Face's first fully connected layer, ``fc`` is one layer more; ``fc=0`` leaves
+  it out (2,143,362 parameters for ``paper``).
 - The visual GRUs have 128 nodes; so have the others, whose width is not given. There is no dropout.
 - An audio frame is the 65 LLDs, one for each visual frame.
 - The answers are not bounded to the [-1, 1] of the labels.

@@ -42,7 +42,7 @@ class ModelSpec:
         decision: the heads whose mean logits are the system's answer.
         embeddings: names of the vectors that a map can show.
         shared: where both modalities pass through the same layers, the names of their embeddings (audio, visual) after each, from
-            the first to the last; what goes in comes first where the model returns it (001, Fig. 4).
+            the first to the last; what goes in comes first where the model returns it (goncalves2025versatile, Fig. 4).
         reference: None where a clip gets one answer, [B, outputs]. Else the modality whose frames get one each, [B, T, outputs]:
             frame i of every other modality belongs to its frame i (``Stream.resampled``), and T is the longest of them.
         loss_weights: head -> lambda in training; empty where all count the same.

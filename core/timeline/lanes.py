@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from affectscope.core.corpora import Truth
 
 # Part of every analysis's key: raise it whenever a lane is added or drawn otherwise.
-LANES_VERSION = 1
+LANES_VERSION = 2
 MATRIX_SIDE = 600
 _HEAD_TITLES = {"av": "Audio-visual", "decision": "Decision"}
 ATTENTION_TITLES = {
@@ -45,7 +45,7 @@ def build_lanes(
     """Waveform, attention by modality, prediction by head, and what the corpus knows."""
     lanes = [
         Lane(
-            "wave", "Sound", "wave", extraction.envelope_times, extraction.envelope, ("low", "high"), "audio",
+            "wave", "Audio", "wave", extraction.envelope_times, extraction.envelope, ("low", "high"), "audio",
             "Smallest and largest sample in each 10 ms.",
         )
     ]  # fmt: skip

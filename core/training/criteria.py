@@ -28,7 +28,7 @@ def answer_loss(
     """What a model's answers cost by its task: the heads' losses, weighted and added up.
 
     Cross-entropy for classes, 1 - CCC for attributes (over the batch, or over each sequence for answers by frame), L1 for
-    sentiment (001, IV-D).
+    sentiment (goncalves2025versatile, IV-D).
 
     Args:
         target: as ``core.training.batches.target_of`` makes it, batched, or shares of votes [B, C].

@@ -44,7 +44,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train; the defaults are those of 000 (section 4.3) and 002 (5.1) and what these leave open.
+    """How to train; the defaults are those of goncalves2022robust (section 4.3) and goncalves2022auxformer (5.1) and what these
+    leave open.
 
     Attributes:
         clip_norm: gradients are scaled down to this norm; 0 leaves them.

@@ -1,4 +1,4 @@
-"""Robustness curves of a checkpoint over a corpus, and the levels that they are held against (000, Fig. 5)."""
+"""Robustness curves of a checkpoint over a corpus, and the levels that they are held against (goncalves2022robust, Fig. 5)."""
 
 from __future__ import annotations
 

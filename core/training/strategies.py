@@ -24,7 +24,8 @@ MODALITIES = ("audio", "visual")
 
 @dataclass(frozen=True)
 class Strategy:
-    """Every clip whole (000 and 002, "standard training"); for answers by frame, 1 - CCC of every clip.
+    """Every clip whole (goncalves2022robust and goncalves2022auxformer, "standard training"); for answers by frame, 1 - CCC of
+    every clip.
 
     Attributes:
         class_weights: see ``answer_loss``.
@@ -49,7 +50,7 @@ STRATEGIES.register("standard")(Strategy)
 @STRATEGIES.register("sequences")
 @dataclass(frozen=True)
 class Sequences(Strategy):
-    """003, section 4.3: clips cut into sequences of 100 frames, one after the other, and 1 - CCC of each.
+    """parthasarathy2020detecting, section 4.3: clips cut into sequences of 100 frames, one after the other, and 1 - CCC of each.
 
     The last sequence of a clip may be shorter. A batch of clips becomes as many rows as they have sequences: long clips want
     small batches. Clips that get one answer stay whole, and so do those of the development set.
@@ -85,7 +86,7 @@ class Sequences(Strategy):
 @STRATEGIES.register("optimised")
 @dataclass(frozen=True)
 class Optimised(Strategy):
-    """Each batch in three random groups: 20 % without sound, 20 % without picture, 60 % whole (000, section 3.6)."""
+    """Each batch in three random groups: 20 % without sound, 20 % without picture, the rest whole (goncalves2022robust, 3.6)."""
 
     audio_share: float = 0.2
     visual_share: float = 0.2
@@ -107,7 +108,7 @@ class Optimised(Strategy):
 @STRATEGIES.register("modality-dropout")
 @dataclass(frozen=True)
 class ModalityDropout(Strategy):
-    """One throw for each batch: without sound with probability 0.2, without picture with 0.2 (002, section 4.2)."""
+    """One throw for each batch: without sound or without picture, with probability 0.2 each (goncalves2022auxformer, 4.2)."""
 
     probability: float = 0.2
 
@@ -122,7 +123,8 @@ class ModalityDropout(Strategy):
 @STRATEGIES.register("vavl")
 @dataclass(frozen=True)
 class VersatileTraining(Strategy):
-    """001, Algorithm 1: sound with the shared layers, picture with the shared layers, then the audio-visual head alone.
+    """goncalves2025versatile, Algorithm 1: sound with the shared layers, picture with the shared layers, then the audio-visual
+    head alone.
 
     A clip with one modality takes part in that modality's stage.
 
@@ -177,7 +179,7 @@ class OneModality(Strategy):
 @STRATEGIES.register("metric")
 @dataclass(frozen=True)
 class MetricLearning(Strategy):
-    """004, section 3.4: cross-entropy of the last layer, and a metric loss on the embedding under it.
+    """mocanu2023multimodal, section 3.4: cross-entropy of the last layer, and a metric loss on the embedding under it.
 
     The paper minimises Eq. 16 and reads classes off a last layer; what trains that layer it leaves open. Here both losses are
     added. The embedding is scaled to length one for the metric, so that the margins mean the same for every model.
@@ -210,7 +212,7 @@ class MetricLearning(Strategy):
 @STRATEGIES.register("metric-triplet")
 @dataclass(frozen=True)
 class TripletLearning(MetricLearning):
-    """004's comparison: the plain triplet loss."""
+    """mocanu2023multimodal's comparison: the plain triplet loss."""
 
     metric: Literal["emotion", "triplet", "softmax"] = "triplet"
 
