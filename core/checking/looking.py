@@ -15,6 +15,8 @@ from affectscope.core.streams import Batch
 
 # A slope is told from two answers that lie this far apart on the way of the gradient, in parts of what the frames vary.
 _STEPS = (1e-1, 3e-2, 1e-2, 3e-3)
+# What answers differ by in rounding, a hundred times the resolution of 32 bits.
+_ROUNDING = 100 * torch.finfo(torch.float32).eps
 # Of a slope: networks with kinks are not straight between the two.
 _SLOPE = 0.1
 
@@ -70,11 +72,12 @@ def gradients(subject: Subject) -> Found:
         return broken("No gradient reaches what the model sees: heatmaps would be empty.")
     if not torch.isfinite(slope).all():
         return broken("The gradient is not a number.")
-    steepest = float(slope.norm())
+    steepest, reached = float(slope.norm()), f"They reach {int((slope != 0).any(-1).sum())} of {seen.shape[1]} frames"
+    if 2 * _STEPS[0] * steepest < _ROUNDING * max(1.0, abs(float(score))):
+        return Found(f"{reached}, with a slope of {written(steepest)}: too little for two answers to confirm it.")
     away = min(abs(_told(subject, batch, slope, target, step) / steepest - 1) for step in _STEPS)
-    frames = int((slope != 0).any(-1).sum())
-    what = f"They reach {frames} of {seen.shape[1]} frames; two answers along them differ from their slope "
-    return within(away, _SLOPE, what + f"of {written(steepest)} by {{}} of it")
+    what = f"{reached}; two answers along them differ from their slope of {written(steepest)} by {{}} of it"
+    return within(away, _SLOPE, what)
 
 
 def _score(subject: Subject, batch: Batch, seen: Tensor, target: int | None = None) -> tuple[Tensor, int]:

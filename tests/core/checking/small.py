@@ -171,6 +171,14 @@ class HalfDetached(Small):
         return (h + h.detach()) / 2
 
 
+class HardlyLooks(Small):
+    """Its answer hangs on what it sees by less than 32 bits tell apart: no fault."""
+
+    def encode(self, modality, values, there):
+        h = super().encode(modality, values, there)
+        return 1e-7 * h if modality == "visual" else h
+
+
 class ThousandPositions(Small):
     def __init__(self):
         super().__init__()

@@ -70,6 +70,13 @@ def test_what_is_broken_is_told_in_a_sentence_with_its_number():
     assert 0 < asked.measured <= 0.01
 
 
+def test_a_slope_too_small_to_be_confirmed_is_no_fault():
+    found = states(small.HardlyLooks)["gradients"]
+    assert found.state == "kept"
+    assert found.detail.startswith("They reach 24 of 24 frames, with a slope of ")
+    assert found.measured is None
+
+
 def test_an_answer_that_is_never_the_same_is_not_compared():
     found = states(small.DropoutLeftOn)
     assert found["padding"].state == "not applicable"
