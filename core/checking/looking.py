@@ -73,7 +73,7 @@ def gradients(subject: Subject) -> Found:
     if not torch.isfinite(slope).all():
         return broken("The gradient is not a number.")
     steepest, reached = float(slope.norm()), f"They reach {int((slope != 0).any(-1).sum())} of {seen.shape[1]} frames"
-    if 2 * _STEPS[0] * steepest < _ROUNDING * max(1.0, abs(float(score))):
+    if 2 * _STEPS[0] * steepest < _ROUNDING * max(1.0, float(score.detach().abs())):
         return Found(f"{reached}, with a slope of {written(steepest)}: too little for two answers to confirm it.")
     away = min(abs(_told(subject, batch, slope, target, step) / steepest - 1) for step in _STEPS)
     what = f"{reached}; two answers along them differ from their slope of {written(steepest)} by {{}} of it"

@@ -95,13 +95,13 @@ def lengths(subject: Subject) -> Found:
     if len(names) > 1:
         tried += [{**subject.alike(1), name: 200} for name in names] + [{**subject.alike(17), name: 0} for name in names]
     for frames in tried:
-        said = " and ".join(f"{count:,} {name}" for name, count in frames.items())
+        said = " and ".join(counted(count, f"{name} frame") for name, count in frames.items())
         try:
             output = subject.ask(subject.draw([frames]))
         except Exception as error:
-            return broken(f"A clip of {said} frames fails: {reason(error)}")
+            return broken(f"A clip of {said} fails: {reason(error)}")
         if wrong := misshapen(subject, output, 1):
-            return broken(f"A clip of {said} frames: {wrong}")
+            return broken(f"A clip of {said}: {wrong}")
     return Found(f"Clips of {', '.join(map(str, _LENGTHS))} and {longest:,} frames, alike in all modalities and not.")
 
 

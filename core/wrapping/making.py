@@ -82,7 +82,7 @@ def read_state(path: str | Path, strip: str = "") -> dict[str, Tensor]:
 def _takes(declared: Declared, modality: str, name: str) -> Modality:
     if name not in FEATURE_SETS:
         raise UserError(f"{declared.name} takes {shown(name)} as {shown(modality)}, and there is no such feature set: "
-                        f"choose one of {', '.join((*FEATURE_SETS, *FEATURE_SETS.families))}, or register it with affectscope.feature_set.")  # fmt: skip
+                        f"choose one of {', '.join(FEATURE_SETS)}, or register it with affectscope.feature_set.")  # fmt: skip
     one = FEATURE_SETS[name]
     shape = tuple(getattr(one, "shape", ()))
     return Modality(name, one.dim, shape, one.rate, declared.absence.get(modality, "zeros"))

@@ -59,7 +59,7 @@ def test_what_is_broken_is_told_in_a_sentence_with_its_number():
     assert "In training mode: drop; call eval()." in states(small.DropoutLeftOn)["repeat"].detail
     assert "In training mode: norm" in states(small.BatchNormInTraining)["company"].detail
     lengths = states(small.ThousandPositions)["lengths"].detail
-    assert lengths == "A clip of 1,500 audio and 1,500 visual frames fails: IndexError: index out of range in self."
+    assert lengths == "A clip of 1,500 audio frames and 1,500 visual frames fails: IndexError: index out of range in self."
     absent = states(small.AbsenceIsZeros)["absent"]
     assert absent.detail.startswith("Absent audio frames count as frames of zeros. What stands there moves the answer by ")
     half = states(small.HalfDetached)["gradients"]
