@@ -7,20 +7,21 @@ import streamlit as st
 from affectscope.app import services
 from affectscope.app.common.progress import finished
 from affectscope.app.library import Section, Sheet, sheets
-from affectscope.core.checking import Promise, summary
+from affectscope.core.checking import Promise
 from affectscope.core.errors import UserError
 
 _HELP = "Whether padding, absent frames or other clips move its answers, and whether its attention and gradients can be trusted."
-_ORDER = ("broken", "kept", "not applicable")
 
 
-def section(name: str) -> list[Section]:
-    """What a check found, what is broken first; nothing where there was none."""
-    found = services.promises(name)
-    if not found:
-        return []
-    told = sorted(found, key=lambda promise: _ORDER.index(promise.state))
-    return [Section(f"Promises: {summary(found)}", [(promise.title, _told(promise)) for promise in told])]
+def sections(name: str) -> list[Section]:
+    """What a check found: what is broken in sentences, the rest to unfold; nothing where there was no check."""
+    found = services.promises(name) or []
+    broken = [f"{promise.title}: broken. {promise.detail}" for promise in found if promise.state == "broken"]
+    kept = [f"{promise.title}{_measured(promise)}" for promise in found if promise.state == "kept"]
+    idle = [f"{promise.title}: {promise.detail}" for promise in found if promise.state == "not applicable"]
+    told = [Section("Promises", sentences=broken)] if broken else []
+    told += [Section("promises kept", keys=kept, count=len(kept))] if kept else []
+    return told + ([Section("not applicable", keys=idle, count=len(idle))] if idle else [])
 
 
 def offer(name: str) -> None:
@@ -47,7 +48,5 @@ def _key(name: str) -> str:
     return f"library.checking-{name}"
 
 
-def _told(promise: Promise) -> str:
-    if promise.state == "kept" and promise.measured is not None:
-        return f"kept: {promise.measured:.2g} of at most {promise.tolerance:g}"
-    return f"{promise.state}: {promise.detail}" if promise.state != "kept" else "kept"
+def _measured(promise: Promise) -> str:
+    return "" if promise.measured is None else f": {promise.measured:.2g} of at most {promise.tolerance:g}"
