@@ -39,7 +39,7 @@ try:
     clip = choose.clip(model)
     if model and clip:
         with place("clip", *about(clip, model)):
-            heading(clip.title, choose.facts(clip), choose.caution(model))
+            heading(clip.title, choose.facts(clip), choose.caution(model, "clip"))
             own.menu(clip, model)
             tracks.menu(clip.id, clip.file)
             if stretches.wanted(clip):

@@ -94,9 +94,9 @@ def look(model: str) -> None:
     top, choice, below = place("masking_top", *shown), st.container(), place("masking_below", *shown)
     with top:
         if clip and session.option("masking.view") != "corpus":
-            heading(clip.title, choose.facts(clip), choose.caution(model))
+            heading(clip.title, choose.facts(clip), choose.caution(model, "masking"))
         else:
-            heading("Masking", [model], choose.caution(model))
+            heading("Masking", [model], choose.caution(model, "masking"))
     with choice:
         view = pick.tabs("What to look at", "masking.view", VIEWS)
     with below:

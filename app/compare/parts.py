@@ -50,11 +50,15 @@ def _choose(a: str, b: str) -> None:
 
 
 def caution(a: str, b: str) -> str:
-    """What to bear in mind of models that were trained on rendered faces."""
-    rendered = [side for side, name in (("A", a), ("B", b)) if choose.caution(name)]
+    """What to bear in mind of models that were trained on rendered faces, or break what this page relies on."""
+    sides = (("A", a), ("B", b))
+    rendered, told = [side for side, name in sides if choose.caution(name)], []
     if len(rendered) == 2:
-        return "Both models were trained on rendered faces; they have never seen a person"
-    return f"Model {rendered[0]} was trained on rendered faces; it has never seen a person" if rendered else ""
+        told = ["Both models were trained on rendered faces; they have never seen a person"]
+    elif rendered:
+        told = [f"Model {rendered[0]} was trained on rendered faces; it has never seen a person"]
+    told += [f"Model {side}: {sentence}" for side, name in sides for sentence in choose.broken(name, "compare")]
+    return ". ".join(told)
 
 
 def answered(clip: services.Clip, a: str, b: str) -> tuple[services.Result, services.Result] | None:

@@ -13,7 +13,7 @@ from affectscope.app import services
 from affectscope.app.common import address, jobs, reports, session
 from affectscope.app.common.progress import finished
 from affectscope.app.gate.terms import base
-from affectscope.app.library import Sheet, asking, columns, drops, inventory, sheets, view, zone
+from affectscope.app.library import Sheet, asking, checking, columns, drops, inventory, sheets, view, zone
 from affectscope.core import devices
 from affectscope.core.checkpoints.layouts import LAYOUTS
 from affectscope.core.errors import UserError
@@ -268,8 +268,10 @@ def _actions(name: str) -> None:
             key = reports.shows(f"device-{name}", library.device(name))
             options = list({library.device(name): None, **known})
             st.selectbox("Device", options, key=key, format_func=lambda d: known.get(d, d), on_change=_move, args=(name, key))
+        checking.offer(name)
         if (entry := inventory.removable(name)) is not None:
             st.button("Remove", key=f"remove-{name}", icon=":material/delete:", on_click=_remove, args=(entry,))
+    checking.progress(name)
     if st.session_state.get(f"library.measuring-{name}") and not incompatible:
         _measure(name)
 
