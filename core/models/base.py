@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal, Self, TypeVar
 
 import torch
@@ -107,10 +108,14 @@ class AVModel(nn.Module):
 
     ``prior`` holds the answer before anything is seen, the log-probability of each class or the mean of each attribute;
     training sets it from the training set.
+
+    ``look_at`` names, for a modality that is pixels, the layer inside the model where explanations read: maps [N, K, H, W], films
+    [N, K, T, H, W] or tokens [N, T, K]. Without one the pixels themselves are read.
     """
 
     config_type: type
     prior: Tensor
+    look_at: Mapping[str, nn.Module] = MappingProxyType({})
 
     def __init__(self, config: Any, spec: ModelSpec) -> None:
         super().__init__()

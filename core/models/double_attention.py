@@ -126,6 +126,7 @@ class DoubleAttention(AVModel):
         if "VS" in used:
             self.watcher = ResNet3D(config.depth, config.channels, config.visual_width)
             self.spatial = _attention(self.watcher.features, config.heads, self.watcher.features)
+            self.look_at = {"visual": self.watcher.layer4}
             features["visual"] = self.watcher.features
         if "VC" in used:
             places = self.watcher.side(config.side) ** 2

@@ -1,0 +1,71 @@
+"""Heatmaps of a clip, on the clip's scale and the video's frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from torch import Tensor
+
+from affectscope.core.errors import UserError
+from affectscope.core.explain.methods import METHODS, SIDE, enlarged
+from affectscope.core.explain.road import VisualRoad
+
+
+def heatmaps(road: VisualRoad, heads: tuple[str, ...], explanation: str | None = None) -> dict[str, np.ndarray]:
+    """Where each head looked for its class, [P, SIDE, SIDE] float32 in 0..1, on the clip's scale (see ``to_clip_scale``).
+
+    Args:
+        heads: the road's scores.
+        explanation: one of ``METHODS``; ``fitting`` says what is taken without.
+
+    Raises:
+        UserError: when there is no such method, or this road has not what it reads.
+    """
+    offered = fitting(road)
+    if explanation is not None and explanation not in offered:
+        method = METHODS[explanation]
+        raise UserError(
+            f"{method.title} needs {_NEEDS[method.reads]}, which this model's picture network has not: "
+            f"choose one of {', '.join(offered)}."
+        )
+    maps = METHODS[explanation or offered[0]].maps(road)
+    return {head: to_clip_scale(_numbers(enlarged(one))) for head, one in zip(heads, maps, strict=True)}
+
+
+_NEEDS = {"layer": "a layer to read", "layers": "two layers to read", "tokens": "tokens that attend to each other"}
+
+
+def fitting(road: VisualRoad) -> tuple[str, ...]:
+    """The methods that can read a road, the one that is taken where nobody chose first.
+
+    That is the one that reads most: both layers where there are two, a layer where there is one, gradient times input where there
+    are pixels alone.
+    """
+    can = {"pixels": True, "layer": len(road.layers) > 0, "layers": len(road.layers) > 1, "tokens": False}
+    names = [name for name in METHODS if can[METHODS[name].reads]]
+    first = next(name for name in ("layer-cam-product", "layer-cam", "hires-cam") if name in names)
+    return first, *(name for name in names if name != first)
+
+
+def to_clip_scale(maps: np.ndarray) -> np.ndarray:
+    """Scale [F, h, w] so that 1 is the clip's strong frame: the 95th percentile of the frames' largest values.
+
+    One outlier would otherwise leave all other frames blank; what lies above 1 is cut.
+    """
+    peaks = maps.max((1, 2))
+    strong = np.percentile(peaks[peaks > 0], 95) if (peaks > 0).any() else 1.0
+    return np.clip(maps / strong, 0, 1)
+
+
+def on_video(maps: Mapping[str, np.ndarray], frames: np.ndarray, count: int) -> dict[str, np.ndarray]:
+    """Maps [P, h, w] of some frames as those of all ``count``: zeros where there is none."""
+    found = {}
+    for head, one in maps.items():
+        found[head] = np.zeros((count, SIDE, SIDE), np.float32)
+        found[head][frames] = one
+    return found
+
+
+def _numbers(maps: Tensor) -> np.ndarray:
+    return maps.detach().float().cpu().numpy()
