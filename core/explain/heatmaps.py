@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from affectscope.core.errors import UserError
+from affectscope.core.explain.attending import attends
 from affectscope.core.explain.methods import METHODS, SIDE, enlarged
 from affectscope.core.explain.road import VisualRoad
 
@@ -33,18 +34,19 @@ def heatmaps(road: VisualRoad, heads: tuple[str, ...], explanation: str | None =
     return {head: to_clip_scale(_numbers(enlarged(one))) for head, one in zip(heads, maps, strict=True)}
 
 
+_FIRST = ("gradient-attention", "layer-cam-product", "layer-cam", "hires-cam")
 _NEEDS = {"layer": "a layer to read", "layers": "two layers to read", "tokens": "tokens that attend to each other"}
 
 
 def fitting(road: VisualRoad) -> tuple[str, ...]:
     """The methods that can read a road, the one that is taken where nobody chose first.
 
-    That is the one that reads most: both layers where there are two, a layer where there is one, gradient times input where there
-    are pixels alone.
+    That is the one that reads most: attention where tokens attend, both layers where there are two, a layer where there is one,
+    gradient times input where there are pixels alone.
     """
-    can = {"pixels": True, "layer": len(road.layers) > 0, "layers": len(road.layers) > 1, "tokens": False}
+    can = {"pixels": True, "layer": len(road.layers) > 0, "layers": len(road.layers) > 1, "tokens": attends(road)}
     names = [name for name in METHODS if can[METHODS[name].reads]]
-    first = next(name for name in ("layer-cam-product", "layer-cam", "hires-cam") if name in names)
+    first = next(name for name in _FIRST if name in names)
     return first, *(name for name in names if name != first)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from affectscope.core.explain import attending
 from affectscope.core.explain.road import Reading, VisualRoad, read
 from affectscope.core.registry import Registry
 
@@ -85,6 +86,26 @@ def _of_library(name: str) -> Callable[[VisualRoad], Tensor]:
     return maps
 
 
+def score_cam(road: VisualRoad) -> Tensor:
+    """What the scores are of the clip when every face shows only what one channel of the last layer marks, channel by channel.
+
+    Of one face this is pytorch-grad-cam's Score-CAM. Of a clip the library would leave all other faces as they are, and its
+    softmax over channels find next to no difference between them; here all faces are masked at once, each by its own map, and
+    the channels' weights are the clip's. Once through the network for each channel.
+    """
+    values = read(road, gradients=False)[-1].values
+    with torch.no_grad():
+        scores = []
+        for channel in range(values.shape[1]):
+            marks = road.on_frames(values[:, channel])[:, None]
+            marks = nn.functional.interpolate(marks, road.pixels.shape[-2:], mode="bilinear", align_corners=True)
+            low, high = marks.amin((2, 3), keepdim=True), marks.amax((2, 3), keepdim=True)
+            scores.append(road.network(road.pixels * ((marks - low) / (high - low + 1e-8))))
+        weights = torch.stack(scores).softmax(0).T
+        cams = [torch.einsum("k,rk...->r...", one, values).relu() for one in weights]
+        return torch.stack([road.on_frames(one) for one in cams])
+
+
 def _register(name: str, *about: Any, **more: Any) -> None:
     METHODS.register(name)(Method(*about, **more))
 
@@ -113,4 +134,24 @@ _register(
     "Draelos and Carin 2020: gradient times value at each place; on pixels, gradient times input.",
     _of_library("HiResCAM"),
     reads="pixels",
+)
+_register(
+    "score-cam",
+    "Score-CAM",
+    "Wang et al. 2020: channels weighted by the score of faces that show what they mark; slow, once through for each channel.",
+    score_cam,
+)
+_register(
+    "gradient-attention",
+    "Gradient-weighted attention",
+    "Chefer et al. 2021: attention times its positive gradient, from layer to layer; for vision transformers.",
+    attending.weighted,
+    reads="tokens",
+)
+_register(
+    "attention-rollout",
+    "Attention rollout",
+    "Abnar and Zuidema 2020: attention multiplied from layer to layer, whatever is asked; for vision transformers.",
+    attending.rollout,
+    reads="tokens",
 )

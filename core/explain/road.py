@@ -135,15 +135,20 @@ def _read_pixels(road: VisualRoad, gradients: bool) -> Reading:
         return Reading(pixels, pixels.new_zeros(0))
     with torch.enable_grad():
         scores = road.network(pixels)
-    return Reading(pixels.detach(), torch.stack([one[0] for one in _slopes_by_score(scores, [pixels])]))
+    return Reading(pixels.detach(), torch.stack([one[0] for one in slopes_by_score(scores, [pixels])]))
 
 
 def _slopes(scores: Tensor, values: Sequence[Tensor]) -> list[Tensor]:
     """[S, ...] for each of ``values``."""
-    return [torch.stack(one) for one in zip(*_slopes_by_score(scores, values), strict=True)]
+    return [torch.stack(one) for one in zip(*slopes_by_score(scores, values), strict=True)]
 
 
-def _slopes_by_score(scores: Tensor, values: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
+def slopes_by_score(scores: Tensor, values: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
+    """The gradient of each of ``scores`` [S] on each of ``values``.
+
+    Raises:
+        ValueError: when no score hangs on any.
+    """
     if not scores.requires_grad:
         raise ValueError("no score hangs on the layer that is to be read")
     found = []
