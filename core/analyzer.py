@@ -16,7 +16,7 @@ from affectscope.core.cache.store import FeatureStore, content_hash, key_of, of_
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.errors import UserError
 from affectscope.core.explain import sight
-from affectscope.core.explain.heatmaps import fitting, heatmaps, on_video
+from affectscope.core.explain.heatmaps import chosen, heatmaps, on_video
 from affectscope.core.explain.methods import METHODS, SIDE
 from affectscope.core.features.bulk.stages import cut
 from affectscope.core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION, SETS, Extraction, Progress, can_hear, extract
@@ -280,7 +280,8 @@ class Analyzer:
         else:
             raw = on_its_clock(extraction.streams, spec)["visual"]
             road = sight.on_pixels(looks, self.checkpoint, replace(raw, present=seen.present), batch, targets)
-        maps = on_video(heatmaps(road, tuple(heads), explanation), frames, len(faces.times))
+        method, offered = chosen(road, explanation)
+        maps = on_video(heatmaps(road, tuple(heads), method), frames, len(faces.times))
         explained = {head: spec.labels[target] for head, target in targets.items()}
         how = f", {METHODS[explanation].title}" if explanation else ""
         drawn = [
@@ -293,7 +294,7 @@ class Analyzer:
             )
             for head, one in maps.items()
         ]
-        return _Drawn(tuple(drawn), explained, fitting(road))
+        return _Drawn(tuple(drawn), explained, offered)
 
     def _blind(self, looks: sight.Sight | None, extraction: Extraction, seen: bool) -> dict[str, str]:
         """Why heads have no heatmap, by head."""

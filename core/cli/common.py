@@ -24,6 +24,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 CheckpointOption = Annotated[
     str, typer.Option("--checkpoint", "-c", help="A shipped checkpoint's name, or the path of a .safetensors file.")
 ]
+ExplanationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--explanation",
+        help="How the heatmaps are made: layer-cam, layer-cam-product, grad-cam, grad-cam++, hires-cam, score-cam; for vision "
+        "transformers gradient-attention and attention-rollout too; what suits the model if left out.",
+    ),
+]
 Workers = Annotated[int | None, typer.Option(help="Processes; all cores if left out.")]
 
 
@@ -31,6 +39,16 @@ def load(checkpoint: str) -> Any:
     from affectscope.core.checkpoints import saved as checkpoints
 
     return checkpoints.load(checkpoints.shipped().get(checkpoint, Path(checkpoint)))
+
+
+def method_known(explanation: str | None) -> None:
+    """Raises:
+    UserError: when there is no explanation of that name.
+    """
+    if explanation is not None:
+        from affectscope.core.explain.methods import METHODS
+
+        _ = METHODS[explanation]
 
 
 @contextmanager

@@ -18,19 +18,9 @@ def heatmaps(road: VisualRoad, heads: tuple[str, ...], explanation: str | None =
 
     Args:
         heads: the road's scores.
-        explanation: one of ``METHODS``; ``fitting`` says what is taken without.
-
-    Raises:
-        UserError: when there is no such method, or this road has not what it reads.
+        explanation: one of ``fitting``, the first of them if left out.
     """
-    offered = fitting(road)
-    if explanation is not None and explanation not in offered:
-        method = METHODS[explanation]
-        raise UserError(
-            f"{method.title} needs {_NEEDS[method.reads]}, which this model's picture network has not: "
-            f"choose one of {', '.join(offered)}."
-        )
-    maps = METHODS[explanation or offered[0]].maps(road)
+    maps = METHODS[explanation or fitting(road)[0]].maps(road)
     return {head: to_clip_scale(_numbers(enlarged(one))) for head, one in zip(heads, maps, strict=True)}
 
 
@@ -48,6 +38,22 @@ def fitting(road: VisualRoad) -> tuple[str, ...]:
     names = [name for name in METHODS if can[METHODS[name].reads]]
     first = next(name for name in _FIRST if name in names)
     return first, *(name for name in names if name != first)
+
+
+def chosen(road: VisualRoad, explanation: str | None) -> tuple[str, tuple[str, ...]]:
+    """The method that draws the heatmaps, and all that could.
+
+    Raises:
+        UserError: when there is no such method, or this road has not what it reads.
+    """
+    offered = fitting(road)
+    if explanation is None or explanation in offered:
+        return explanation or offered[0], offered
+    method = METHODS[explanation]
+    raise UserError(
+        f"{method.title} needs {_NEEDS[method.reads]}, and this model's picture network has none: "
+        f"choose one of {', '.join(offered)}."
+    )
 
 
 def to_clip_scale(maps: np.ndarray) -> np.ndarray:
