@@ -111,9 +111,8 @@ def _read(key: str) -> Result | None:
     facts = sealed.read_json(path)
     if facts is None or not sealed.good(timeline_path):
         return None
-    return Result(
-        facts["predictions"], facts["evidence"], key, facts["explained"], timeline_path, tuple(facts.get("explanations", ()))
-    )
+    explanations = tuple(facts.get("explanations", ()))
+    return Result(facts["predictions"], facts["evidence"], key, facts["explained"], timeline_path, explanations)
 
 
 def timeline(found: Result) -> Timeline:

@@ -40,7 +40,7 @@ def weighing() -> Iterator[list[Tensor]]:
         found.append(weights)
         return weights @ value
 
-    F.scaled_dot_product_attention = attend
+    F.scaled_dot_product_attention = attend  # type: ignore[assignment]
     try:
         yield found
     finally:

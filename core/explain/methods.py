@@ -76,10 +76,12 @@ def _of_library(name: str) -> Callable[[VisualRoad], Tensor]:
         import pytorch_grad_cam
 
         reading = read(road)[-1]
+        # The clip's score hangs on each face by its share. Grad-CAM++ is not the same at every scale: each face as if alone.
+        slopes = reading.slopes * len(road.pixels)
         values, found = reading.values.cpu().numpy(), []
         with getattr(pytorch_grad_cam, name)(road.network, []) as library:
-            for slopes in reading.slopes.cpu().numpy():
-                cam = library.get_cam_image(road.pixels, None, None, values, slopes, False)
+            for one in slopes.cpu().numpy():
+                cam = library.get_cam_image(road.pixels, None, None, values, one, False)
                 found.append(road.on_frames(torch.from_numpy(cam).float().relu()))
         return torch.stack(found)
 

@@ -71,6 +71,8 @@ class FaceNetwork(nn.Module):
     """
 
     dim: int
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self, mean: tuple[float, ...], scale: tuple[float, ...]) -> None:
         super().__init__()

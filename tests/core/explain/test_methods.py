@@ -22,12 +22,12 @@ LIBRARY = {
 
 
 class Cnn(nn.Sequential):
-    """Pictures [N, 3, 24, 24] -> logits [N, 4]; an in-place ReLU follows the layer that is read."""
+    """Pictures [N, 3, 24, 24] -> logits [N, 4]; the last maps are 6x6."""
 
     def __init__(self) -> None:
         super().__init__(
             nn.Conv2d(3, 5, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(5, 6, 3, stride=2, padding=1), nn.Tanh(),
-            nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(6 * 36, 4),
+            nn.ReLU(), nn.Flatten(), nn.Linear(6 * 36, 4),
         )  # fmt: skip
 
 
@@ -71,6 +71,16 @@ def test_methods_are_pytorch_grad_cams(cnn, name, count):
         np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
+def test_what_follows_a_layer_may_write_into_it():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(8, 1))
+    picture = torch.randn(1, 1, 4, 4)
+    (reading,) = read(road(network, network[0], picture, 0))
+    torch.testing.assert_close(reading.values, network[0](picture).detach())
+    assert (reading.values < 0).any()
+    assert not reading.slopes[0][reading.values < 0].any()
+
+
 def test_the_clips_scale_is_kept():
     """The second picture is twice as bright, and the score is linear in what the layer holds."""
     network = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.Flatten(), nn.Linear(8, 1, bias=False))
@@ -97,7 +107,7 @@ def test_score_cam_asks_once_for_each_channel_with_all_faces_masked():
     pixels = torch.tensor([[0.0, 1.0], [2.0, 4.0]]).expand(2, 1, 2, 2).clone()
     clip = VisualRoad(pixels, network, (network.layer,), np.arange(2), 2)
     (maps,) = METHODS["score-cam"].maps(clip)
-    # Channel one marks by brightness, 0, 1/4, 1/2 and 1: 0 + 1/4 + 1 + 4 a face; channel two the other way round: 0 + 3/4 + 1 + 0.
+    # Channel one marks by brightness, 0, 1/4, 1/2 and 1: 0 + 1/4 + 1 + 4 a face; two the other way round: 0 + 3/4 + 1 + 0.
     torch.testing.assert_close(torch.stack([one.sum() for one in calls[1:]]), torch.tensor([2 * 5.25, 2 * 1.75]))
     weight = torch.tensor([10.5, 3.5]).softmax(0)
     torch.testing.assert_close(maps[0], (weight[0] - weight[1]) * pixels[0, 0])
@@ -122,11 +132,11 @@ def test_pixels_alone_are_explained_by_gradient_times_input():
 def test_a_method_that_finds_nothing_to_read_says_what_it_needs(cnn):
     network, layer = cnn
     pictures = torch.randn(1, 3, 24, 24)
-    with pytest.raises(UserError, match="needs two layers to read.*choose one of layer-cam, grad-cam"):
+    with pytest.raises(UserError, match=r"needs two layers to read.*choose one of layer-cam, grad-cam"):
         chosen(road(network, layer, pictures, 0), "layer-cam-product")
     with pytest.raises(UserError, match="Attention rollout needs tokens that attend to each other"):
         chosen(road(network, layer, pictures, 0), "attention-rollout")
-    with pytest.raises(UserError, match="There is no explanation called 'grad'; choose one of .*layer-cam"):
+    with pytest.raises(UserError, match=r"There is no explanation called 'grad'; choose one of .*layer-cam"):
         chosen(road(network, layer, pictures, 0), "grad")
     with pytest.raises(ValueError, match="never calls"):
         read(road(network, nn.Identity(), pictures, 0))
