@@ -22,7 +22,7 @@ from affectscope.core.features.bulk.stages import cut
 from affectscope.core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION, SETS, Extraction, Progress, can_hear, extract
 from affectscope.core.media import hearing, reading
 from affectscope.core.models.base import ModelOutput, ModelSpec, over_clip
-from affectscope.core.models.inputs import model_streams, on_its_clock
+from affectscope.core.models.inputs import model_streams, on_its_reference
 from affectscope.core.perturbation import Perturbation, gaps, perturb
 from affectscope.core.streams import Batch, Stream
 from affectscope.core.text import shown
@@ -204,7 +204,7 @@ class Analyzer:
         )
 
     def streams(self, extraction: Extraction) -> dict[str, Stream]:
-        """The clip's streams as the model wants them: normalised, on its clock; what it does not take stays as it was."""
+        """The clip's streams as the model wants them (``model_streams``); what it does not take stays as it was."""
         return {**extraction.streams, **model_streams(extraction.streams, self.checkpoint.spec, self.checkpoint.normaliser)}
 
     def _sight(self) -> sight.Sight | None:
@@ -231,15 +231,15 @@ class Analyzer:
     ) -> tuple[np.ndarray, np.ndarray]:
         """What each head says at each moment, [heads, moments, outputs]: by frame, or from all that came before the moment."""
         spec = self.checkpoint.spec
-        if spec.clock:
+        if spec.reference:
             times = max((streams[m].times for m in spec.inputs), key=len)
             return times, torch.stack([output.predictions[h][0, : len(times)] for h in spec.heads]).numpy()
         times = np.linspace(0, duration, PREFIXES + 1)[1:]
         keep = {}
         for name in batch:
-            clock = np.full(batch.present[name].shape[1], np.inf)
-            clock[: len(streams[name].times)] = streams[name].times
-            keep[name] = torch.from_numpy(clock[None] <= times[:, None])
+            moments = np.full(batch.present[name].shape[1], np.inf)
+            moments[: len(streams[name].times)] = streams[name].times
+            keep[name] = torch.from_numpy(moments[None] <= times[:, None])
         size = max(1, _CHUNK_FRAMES // max(mask.shape[1] for mask in batch.present.values()))
         chunks = []
         with torch.inference_mode():
@@ -278,7 +278,7 @@ class Analyzer:
             road = sight.through_encoder(looks, self.checkpoint, crops, frames, seen, batch, targets)
             frames = np.unique(frames)
         else:
-            raw = on_its_clock(extraction.streams, spec)["visual"]
+            raw = on_its_reference(extraction.streams, spec)["visual"]
             road = sight.on_pixels(looks, self.checkpoint, replace(raw, present=seen.present), batch, targets)
         method, offered = chosen(road, explanation)
         maps = on_video(heatmaps(road, tuple(heads), method), frames, len(faces.times))

@@ -11,7 +11,7 @@ from affectscope.app import services
 from affectscope.app.common import address, choose, jobs, reports, say, session
 from affectscope.app.common.pick import pick
 from affectscope.app.common.progress import finished
-from affectscope.app.masking import data, figure
+from affectscope.app.masking import figure, grids
 from affectscope.core.errors import UserError
 from affectscope.core.export.spreadsheet import csv_of
 from affectscope.core.metrics.metrics import named
@@ -27,7 +27,7 @@ _PICTURES = {"png": "PNG", "svg": "SVG"}
 @st.fragment
 def section(model: str) -> None:
     """Curves of the models chosen; those that nobody has measured wait for a press of a button."""
-    st.caption("How good the models still are as more of the sound or of the picture goes missing, over all clips.")
+    st.caption("How good the models still are as more of the audio or of the visual frames go missing, over all clips.")
     source = services.corpus()
     names = _models(model)
     left, middle, right, last = st.columns(4)
@@ -41,7 +41,7 @@ def section(model: str) -> None:
         picture = pick("Camera saves", "masking.picture", _PICTURES)
     asked = Curves(pattern, int(draws))  # type: ignore[arg-type]
     try:
-        tables = {name: table for name in names if (table := data.curves(name, asked)) is not None}
+        tables = {name: table for name in names if (table := grids.curves(name, asked)) is not None}
         _measure([name for name in names if name not in tables], asked, len(source.table))
         _draw(tables, names, metric, title, picture)
     except UserError as error:
@@ -70,7 +70,7 @@ def _models(model: str) -> list[str]:
 
 
 def _metric(names: list[str]) -> tuple[str, str]:
-    tasks: list[Task] = [data.spec(name).task for name in names]
+    tasks: list[Task] = [grids.spec(name).task for name in names]
     offered = measures(dict.fromkeys(tasks or ["classification"]))
     metric = pick("Measure", "masking.metric", offered)
     return metric, offered[metric]
@@ -83,16 +83,16 @@ def measures(tasks: Iterable[Task]) -> dict[str, str]:
 
 def _measure(missing: list[str], asked: Curves, clips: int) -> None:
     """Start, follow or cancel what has not been measured."""
-    running = [name for name in missing if jobs.find(data.curves_job(name, asked))]
+    running = [name for name in missing if jobs.find(grids.curves_job(name, asked))]
     waiting = [name for name in missing if name not in running]
     if waiting and st.button(
         f"Measure {len(waiting)} {'model' if len(waiting) == 1 else 'models'} on {clips:d} clips", type="primary"
     ):
         for name in waiting:
-            data.ask_curves(name, asked)
+            grids.ask_curves(name, asked)
         running = missing
     for name in running:
-        if not finished(data.ask_curves(name, asked)):
+        if not finished(grids.ask_curves(name, asked)):
             return
     if running:
         st.rerun()
@@ -108,10 +108,10 @@ def _draw(tables: dict[str, pd.DataFrame], names: list[str], metric: str, title:
     if not tables:
         return
     places = {name: i for i, name in enumerate(names)}
-    modalities = dict.fromkeys(m for name in tables for m in data.spec(name).inputs)
+    modalities = dict.fromkeys(m for name in tables for m in grids.spec(name).inputs)
     for slot, modality in zip(st.columns(len(modalities)), modalities, strict=True):
         shown = {name: curve(table, modality, metric) for name, table in tables.items()}
-        held = {name: levels(table, data.spec(name), modality, metric) for name, table in tables.items()}
+        held = {name: levels(table, grids.spec(name), modality, metric) for name, table in tables.items()}
         with slot:
             st.plotly_chart(
                 figure.curves(shown, held, modality, title, places),

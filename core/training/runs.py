@@ -43,7 +43,7 @@ class Order:
     system: str
     preset: str
     corpus: str
-    regime: str
+    strategy: str
     epochs: int
     learning_rate: float
     seed: int
@@ -53,9 +53,9 @@ class Order:
     def arguments(self, out: Path) -> list[str]:
         """For `affectscope`. Values are tied to their names, so that none can be taken for an option."""
         return [
-            "train", self.system, f"--out={out}", f"--corpus={self.corpus}", f"--preset={self.preset}", f"--regime={self.regime}",
-            f"--epochs={self.epochs}", f"--learning-rate={self.learning_rate!r}", f"--seed={self.seed}",
-            f"--accelerator={self.device.split(':')[0]}", f"--split={self.split}",
+            "train", self.system, f"--out={out}", f"--corpus={self.corpus}", f"--preset={self.preset}",
+            f"--strategy={self.strategy}", f"--epochs={self.epochs}", f"--learning-rate={self.learning_rate!r}",
+            f"--seed={self.seed}", f"--accelerator={self.device.split(':')[0]}", f"--split={self.split}",
         ]  # fmt: skip
 
 
