@@ -93,7 +93,7 @@ def road_of(model: AVModel, encoders: dict[str, nn.Module]) -> VisualRoad:
     side = {"face-maps": 64, "vgg-face": 64, "efficientnet-b2": 64}[found]
     crops = make.integers(0, 255, (FRAMES, side, side, 3)[: 3 if found == "face-maps" else 4], dtype=np.uint8)
     encoder = measured_encoder(encoders[found], crops)
-    seen = replace(seen, values=encoder(encoder.prepare(crops).float()).detach().numpy())
+    seen = replace(seen, values=encoder(encoder.prepare(crops).double()).numpy().astype(np.float32))
     batch = Batch.collate([{**streams, "visual": seen}], spec.inputs)
     frames = sight.faces_behind(seen, times, SEEN)
     looks = sight.Sight(FEATURE_SETS[found], encoder)
@@ -109,28 +109,28 @@ def checkpoint(model: AVModel) -> Checkpoint:
 
 
 def measured_encoder(encoder: nn.Module, crops: np.ndarray) -> Any:
-    encoder.float()
-    settled(encoder, encoder.prepare(crops).float())
+    settled(encoder, encoder, encoder.double().prepare(crops).double())
     return encoder
 
 
 def measured(model: AVModel, road: VisualRoad) -> VisualRoad:
     """Batch norms hold what this clip has, so that deep networks with random weights neither fade nor explode."""
-    settled(model, None, lambda: road.network(road.pixels))
     road.network.double()
     values = {m: v.double() for m, v in road.network._batch.values.items()}
     road.network._batch = Batch(values, road.network._batch.present)
-    return replace(road, pixels=road.pixels.double())
+    road = replace(road, pixels=road.pixels.double())
+    settled(model, road.network, road.pixels)
+    return road
 
 
-def settled(network: nn.Module, pixels: Tensor | None, ask: Any = None) -> None:
+def settled(network: nn.Module, road: nn.Module, pixels: Tensor) -> None:
     norms = [one for one in network.modules() if isinstance(one, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)]
     network.eval()
     for one in norms:
         one.train()
         one.momentum = 1.0
     with torch.no_grad():
-        ask() if ask else network(pixels)
+        road(pixels)
     network.eval().requires_grad_(False)
 
 
