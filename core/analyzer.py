@@ -27,6 +27,7 @@ from affectscope.core.perturbation import Perturbation, gaps, perturb
 from affectscope.core.streams import Batch, Stream
 from affectscope.core.text import shown
 from affectscope.core.timeline.lanes import LANES_VERSION, build_lanes, build_matrices, head_title, truth_events
+from affectscope.core.timeline.places import place_heatmaps, place_lanes
 from affectscope.core.timeline.timeline import Event, Heatmap, Timeline
 
 if TYPE_CHECKING:
@@ -172,18 +173,24 @@ class Analyzer:
             report("Explaining", 0.6)
             seen = replace(whole["visual"], present=kept["visual"])
             drawn = self._heatmaps(looks, crops, extraction, seen, batch, output.predictions, explain, explanation)
+            with torch.inference_mode():
+                places = self.checkpoint.model.places(batch) if seen.any else ()
         if not all(torch.isfinite(logits).all() for logits in output.predictions.values()):
             raise UserError(f"The model's answer to {shown(media.name)} is not a number: its features or weights are damaged.")
         spec = self.checkpoint.spec
         labels = spec.labels
+        # What replaces a frame that was taken away is attended to as a frame is.
+        given = streams["visual"]
+        faces = sight.faces_behind(given, extraction.faces.times, extraction.faces.present)
         answers = {**{h: output.predictions[h] for h in spec.heads}, "decision": self.checkpoint.model.decide(output)}
         probabilities = {head: over_clip(spec.readable(answer), batch)[0].tolist() for head, answer in answers.items()}
         timeline = Timeline(
             duration=extraction.duration,
             frame_times=extraction.faces.times,
             boxes=extraction.faces.boxes,
-            heatmaps=drawn.heatmaps,
-            lanes=build_lanes(extraction, streams, batch, output, spec, over_time, truth),
+            heatmaps=drawn.heatmaps + place_heatmaps(places, faces, len(extraction.faces.times)),
+            lanes=build_lanes(extraction, streams, batch, output, spec, over_time, truth)
+            + place_lanes(places, streams["visual"]),
             matrices=build_matrices(streams, output, spec),
             events=truth_events(truth) + _removed(whole, kept),
             title=shown(media.stem, _LONGEST_TITLE),
@@ -305,7 +312,7 @@ class Analyzer:
             if "visual" not in spec.modalities[head]:
                 reasons[head] = f"the {head_title(head).lower()} head looks at nothing"
             elif looks is None:
-                reasons[head] = f"no way leads from {self.sets['visual']} back to the picture"
+                reasons[head] = f"nothing leads from its features ({self.sets['visual']}) back to the picture"
             elif not seen:
                 reasons[head] = faces
         return reasons

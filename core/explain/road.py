@@ -41,8 +41,9 @@ class VisualRoad:
     def on_frames(self, maps: Tensor) -> Tensor:
         """Maps [R, h, w], or of films [R, t, h, w], as one a frame: [P, h, w].
 
-        A network makes one map for each present frame, or for each frame of the stream; of one film, maps over the whole stream;
-        of several, maps that share the present frames evenly in order, as ``blocks.snippets`` cuts them.
+        A network makes one map for each present frame, or for each frame of the stream, at least up to the last present one; of
+        one film, maps over the whole stream; of several, maps that share the present frames evenly in order, as
+        ``blocks.snippets`` cuts them.
         """
         film = maps.ndim == 4
         rows = maps.flatten(0, 1) if film else maps
@@ -51,7 +52,7 @@ class VisualRoad:
             return rows[_share(everywhere, self.frames, len(rows))]
         if len(rows) == len(everywhere):
             return rows
-        if len(rows) in (self.frames, self.longest):
+        if len(rows) in (self.frames, self.longest, self.places[-1] + 1):
             return rows[everywhere]
         return rows[_share(torch.arange(len(everywhere), device=rows.device), len(everywhere), len(rows))]
 
