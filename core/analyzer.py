@@ -205,7 +205,7 @@ class Analyzer:
             drawn.explained,
             timeline,
             extraction.notices,
-            self.key(media, explain, truth is not None, perturbation, track, explanation),
+            self.key(media, explain, truth is not None, perturbation, track, explanation=explanation),
             {k: v[0].numpy() for k, v in output.embeddings.items()},
             drawn.explanations,
         )

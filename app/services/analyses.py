@@ -90,7 +90,7 @@ def _key(item: Clip, model: str, explain: str | None, change: Perturbation | Non
     if known := imported(model):
         return known.key(item.id, item.media, item.track)
     truth = truth_known(item)
-    return analyzer(model).key(item.media, explain, truth, change, item.track, explanation)
+    return analyzer(model).key(item.media, explain, truth=truth, perturbation=change, track=item.track, explanation=explanation)
 
 
 def _keep(analysis: Analysis, key: str) -> None:
