@@ -47,9 +47,10 @@ try:
             elif said := services.without_media(clip, model):
                 verdict(services.verdicts(said, model), clip.label)
                 say.info(clip.missing, icon=":material/videocam_off:")
-            elif result := answered(clip, model, choose.explained(model)):
+            elif result := answered(clip, model, choose.explained(model), explanation=choose.explanation()):
                 verdict(services.verdicts(result, model), clip.label, look=partial(show_head, result))
                 microscope(clip, model, result)
+                choose.explanations(result)
         settle("clip", *about(clip, model))
 except UserError as error:
     say.error(error)

@@ -41,6 +41,8 @@ _PAGE = "page"
 # What was drawn on a clip's lanes says nothing of another's.
 TRACK = "clip.track"
 _OF_ONE_CLIP = ("masking.spans", TRACK)
+# How heatmaps are made: not every model can be looked through in every way.
+EXPLANATION = "clip.explanation"
 _PLACES = ("corpus", "clip", "model", "explain")
 
 
@@ -165,7 +167,9 @@ def update(*, time: float = STRONGEST, head: str = "", **changes: Any) -> Select
             selection, explain=changes.get("explain", ""), view=_chosen(selection.view, time=time, stay=False, **shown)
         )
         selection = replace(selection, options={k: v for k, v in selection.options.items() if k not in _OF_ONE_CLIP})
-    elif selection.model != before.model and "view" not in changes:
+    if selection.model != before.model and "options" not in changes:
+        selection = replace(selection, options={k: v for k, v in selection.options.items() if k != EXPLANATION})
+    if selection.model != before.model and not {"clip", "corpus", "view"} & changes.keys():
         selection = replace(selection, view=_chosen(selection.view, stay=_stays(selection.view)))
     if any(getattr(selection, place) != getattr(before, place) for place in ("corpus", "clip", "model")):
         st.session_state[_TURN] = turn() + 1
