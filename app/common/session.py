@@ -141,6 +141,11 @@ def with_option(name: str, value: str, default: str = "") -> dict[str, str]:
     return options | ({name: value} if value != default else {})
 
 
+def elsewhere(options: dict[str, str]) -> dict[str, str]:
+    """Options without those that mean one clip alone."""
+    return {name: value for name, value in options.items() if name not in _OF_ONE_CLIP}
+
+
 def choose_option(name: str, value: str, default: str = "") -> None:
     """Remember a choice in the selection and its URL."""
     update(options=with_option(name, value, default))
@@ -166,7 +171,7 @@ def update(*, time: float = STRONGEST, head: str = "", **changes: Any) -> Select
         selection = replace(
             selection, explain=changes.get("explain", ""), view=_chosen(selection.view, time=time, stay=False, **shown)
         )
-        selection = replace(selection, options={k: v for k, v in selection.options.items() if k not in _OF_ONE_CLIP})
+        selection = replace(selection, options=elsewhere(selection.options))
     if selection.model != before.model and "options" not in changes:
         selection = replace(selection, options={k: v for k, v in selection.options.items() if k != EXPLANATION})
     if selection.model != before.model and not {"clip", "corpus", "view"} & changes.keys():

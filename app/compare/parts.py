@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import choose, reports, session
+from affectscope.app.common import choose, reports, say, session
 from affectscope.app.common.progress import finished
 from affectscope.app.compare import differ, second
 from affectscope.app.verdict import verdict
@@ -188,7 +188,7 @@ def elsewhere(a: str, b: str) -> None:
 
 def _table(table: pd.DataFrame, of: str) -> None:
     key = f"compare_clips_{key_of(list(table.index), table.to_csv())[:8]}"
-    st.dataframe(
+    say.table(
         table.reset_index(names="clip"),
         key=key,
         hide_index=True,

@@ -279,7 +279,7 @@ def _table(of: maps.Clips, rows: pd.DataFrame) -> None:
             st.session_state["embeddings_turn"] = turn + 1
             keep_clip(source, ids[found[0]], False)
 
-    st.dataframe(
+    say.table(
         table,
         key=key,
         hide_index=True,

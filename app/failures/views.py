@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from affectscope.app import services
-from affectscope.app.common import address, reports, session
+from affectscope.app.common import address, reports, say, session
 from affectscope.app.common.pick import pick
 from affectscope.app.failures import breakdown, figures, lists
 from affectscope.app.failures.lists import Looked
@@ -153,7 +153,7 @@ def _slices(looked: Looked, attribute: str, row: DeltaGenerator) -> None:
             selection_mode="points", config=figures.CONFIG,
             alt=f"{measure.title} by part of the corpus, lowest for {worst['column']} {worst['value']}",
         )  # fmt: skip
-    st.dataframe(
+    say.table(
         shown, hide_index=True, alt=f"{measure.title} by part of the corpus", key="slices-table",
         column_config={name: st.column_config.NumberColumn(format="%.2f") for name in shown.columns[3:] if name != "right"},
     )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import address, jobs, reports, session
+from affectscope.app.common import address, jobs, reports, say, session
 from affectscope.app.common.progress import finished
 from affectscope.app.gate.terms import base
 from affectscope.app.library import Sheet, asking, checking, columns, drops, inventory, sheets, view, zone
@@ -22,7 +22,8 @@ from affectscope.core.library import dropped as library
 from affectscope.core.plugins import loading
 from affectscope.core.text import markdown
 
-_TICKET = "library.ticket"
+# The last one is given out; to the one before a file may be on its way.
+_TICKETS = "library.tickets"
 _ARRIVING = "library.arriving"
 _NEWS = "library.news"
 _REMOVED = "library.removed"
@@ -35,11 +36,12 @@ _MOST_SHOWN = 3
 
 def drop() -> None:
     """Where checkpoints come in: dropped, or by their path on the machine that runs the app."""
-    if not drops.known(st.session_state.get(_TICKET, "")):
-        st.session_state[_TICKET] = drops.ticket()
+    tickets = st.session_state.get(_TICKETS, [""])
+    if not drops.usable(tickets[-1]):
+        tickets = st.session_state[_TICKETS] = [tickets[-1], drops.ticket()]
     known = devices.devices()
     device = st.session_state.get("library.device", devices.CPU)
-    zone(f"{base()}/drops/{st.session_state[_TICKET]}", key="library-zone", dropped=_dropped)
+    zone(f"{base()}/drops/{tickets[-1]}", key="library-zone", dropped=_dropped)
     left, right = st.columns([1, 2], vertical_alignment="bottom")
     left.selectbox("Device", list(known), format_func=lambda d: known[d], key="library.device", help="Where the model will run.")
     with right.form("library-path", border=False, enter_to_submit=True):
@@ -54,7 +56,7 @@ def drop() -> None:
 
 
 def _dropped(told: Any) -> None:
-    arrived = drops.take(st.session_state.get(_TICKET, ""), told)
+    arrived = drops.take(st.session_state.get(_TICKETS, []), told)
     device = st.session_state.get("library.device", devices.CPU)
     _begin(inventory.sorted_out(arrived, device, services.corpus_name()))
 
@@ -139,7 +141,7 @@ def models() -> list[str]:
         st.session_state["library.at"] = (names, shown)
     key, marked = f"library-models-{turn}", [names.index(name) for name in shown]
     reports.settle(key, marked)
-    st.dataframe(
+    say.table(
         table,
         key=key,
         hide_index=True,

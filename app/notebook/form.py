@@ -132,7 +132,8 @@ def _link(corpus: str, clip: str, model: str) -> dict[str, str]:
     now = session.current()
     elsewhere = (now.corpus, now.clip) != (corpus, clip) and bool(now.clip)
     view = {**now.view, "time": 0.0} if elsewhere else now.view
-    here = session.Selection(corpus, clip, model, "" if elsewhere else now.explain, now.options, view)
+    options = session.elsewhere(now.options) if elsewhere else now.options
+    here = session.Selection(corpus, clip, model, "" if elsewhere else now.explain, options, view)
     return session.to_query(here)
 
 

@@ -85,7 +85,7 @@ def show(model: str, found: pd.DataFrame, by: str, stage: str, top: float) -> No
         alt=f"Cosine distance between sound and picture of the same clip, {model}: {words}",
     )  # fmt: skip
     here = (here if by else here.drop(columns="group")).assign(nearer=100 * here["nearer"]).rename(columns=_COLUMNS)
-    st.dataframe(
+    say.table(
         here, hide_index=True, key=f"{key}-table", alt=f"Mean distances of {model}",
         column_config={
             **{name: st.column_config.NumberColumn(format="%.3f") for name in list(_COLUMNS.values())[3:-1]},

@@ -42,7 +42,7 @@ def overview(known: dict[str, Run]) -> None:
         for run in known.values()
     ]
     numbers = dict.fromkeys(("development loss", "accuracy"), st.column_config.NumberColumn(format="%.3f"))
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=numbers, alt="All runs", height=min(260, 40 + 35 * len(rows)))
+    say.table(pd.DataFrame(rows), hide_index=True, column_config=numbers, alt="All runs", height=min(260, 40 + 35 * len(rows)))
 
 
 def look(name: str, known: dict[str, Run]) -> None:
@@ -174,7 +174,7 @@ def _result(run: Run) -> None:
         st.text(f"{held_out(card)}:")
         table = pd.DataFrame(rows)
         numbers = [name for name in table.columns if name not in ("head", "clips")]
-        st.dataframe(
+        say.table(
             table,
             hide_index=True,
             column_config=dict.fromkeys(numbers, st.column_config.NumberColumn(format="%.3f")),
