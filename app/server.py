@@ -19,7 +19,7 @@ from affectscope.app.common import say
 from affectscope.app.common.navigation import FIRST, PAGES
 from affectscope.app.gate import Gate, headers, visitors
 from affectscope.app.gate.terms import base
-from affectscope.app.serving import shelf, starting
+from affectscope.app.serving import saves, shelf, starting
 from affectscope.app.serving.doorway import announce
 from affectscope.core.cache import sealed
 from affectscope.core.cache.refusals import sentence_of
@@ -128,6 +128,7 @@ ROUTES = (
     Route("/strips/{name}", strip),
     Route("/drops/{ticket}", drop, methods=["PUT"]),
     Route("/own/{ticket}", own, methods=["PUT"]),
+    Route("/saves/{ticket}", saves.hand_over),
 )
 # Not among what the tests' servers share: those have pages of their own.
 _DOCUMENTS = tuple(Route("/" if name == FIRST else f"/{name}", page) for name in PAGES)

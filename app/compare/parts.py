@@ -11,6 +11,7 @@ import streamlit as st
 from affectscope.app import services
 from affectscope.app.common import choose, reports, session
 from affectscope.app.common.progress import finished
+from affectscope.app.common.save import save
 from affectscope.app.compare import differ, second
 from affectscope.app.verdict import verdict
 from affectscope.core.cache import sealed
@@ -193,9 +194,7 @@ def _table(table: pd.DataFrame, of: str) -> None:
         on_select=partial(_open, key, services.corpus_of(of).name, [str(clip) for clip in table.index]),
         column_config={"apart": st.column_config.NumberColumn(format="%.2f", help=markdown(table.attrs["apart"]))},
     )
-    st.download_button(
-        "Table (CSV)", csv_of(table).encode(), "differences.csv", "text/csv", on_click="ignore", icon=":material/download:"
-    )
+    save("Table (CSV)", lambda: csv_of(table).encode(), "differences.csv", key="compare-table")
 
 
 def _open(key: str, corpus: str, clips: list[str]) -> None:

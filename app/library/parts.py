@@ -12,6 +12,7 @@ import streamlit as st
 from affectscope.app import services
 from affectscope.app.common import address, jobs, reports, session
 from affectscope.app.common.progress import finished
+from affectscope.app.common.save import save
 from affectscope.app.gate.terms import base
 from affectscope.app.library import Sheet, asking, columns, data, drops, sheets, view, zone
 from affectscope.core import devices
@@ -154,7 +155,7 @@ def models() -> list[str]:
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         _measure_all(names)
-        st.download_button("CSV", csv_of(table, index=False).encode(), "models.csv", "text/csv", icon=":material/download:")
+        save("CSV", lambda: csv_of(table, index=False).encode(), "models.csv", key="library")
         st.caption(
             "Choose rows to see their cards. “Held out” was measured by training; the rest on the corpus that you look at, or on "
             "the clips of an imported table."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -11,6 +12,7 @@ from affectscope.app import services
 from affectscope.app.common import address, choose, jobs, reports, say, session
 from affectscope.app.common.pick import pick
 from affectscope.app.common.progress import finished
+from affectscope.app.common.save import save
 from affectscope.app.masking import data, figure
 from affectscope.core.errors import UserError
 from affectscope.core.export.spreadsheet import csv_of
@@ -124,11 +126,8 @@ def _draw(tables: dict[str, pd.DataFrame], names: list[str], metric: str, title:
     st.caption(
         "Bands: one standard deviation over the draws. Thin lines: everything there, only the other modality, its own head."
     )
-    st.download_button(
-        "Curves (CSV)",
-        csv_of(pd.concat([table.assign(model=name) for name, table in tables.items()]), index=False).encode(),
-        "robustness.csv",
-        "text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-    )
+    save("Curves (CSV)", partial(_csv, tables), "robustness.csv", key="masking-curves")
+
+
+def _csv(tables: Mapping[str, pd.DataFrame]) -> bytes:
+    return csv_of(pd.concat([table.assign(model=name) for name, table in tables.items()]), index=False).encode()

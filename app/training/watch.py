@@ -11,6 +11,7 @@ import streamlit as st
 
 from affectscope.app import services
 from affectscope.app.common import choose, say, session
+from affectscope.app.common.save import save
 from affectscope.app.training import curves, outlook
 from affectscope.core.errors import UserError
 from affectscope.core.export.spreadsheet import csv_of
@@ -151,10 +152,7 @@ def _curves(run: Run) -> None:
             st.plotly_chart(scores, key="train_scores", config=curves.config(picture, f"{run.id}-accuracy"))
     say.caption(said)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.download_button(
-            "Curves (CSV)", csv_of(curves.table(run.history)).encode(), f"{run.id}.csv", "text/csv", on_click="ignore",
-            icon=":material/download:",
-        )  # fmt: skip
+        save("Curves (CSV)", lambda: csv_of(curves.table(run.history)).encode(), f"{run.id}.csv", key="train-curves")
         st.segmented_control(
             "The camera saves", ["SVG", "PNG"], default="SVG", key="train_picture", required=True, label_visibility="collapsed"
         )
