@@ -1,0 +1,55 @@
+"""A press counts whenever it comes: also while the page's script runs again, on a processor that is slow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, expect
+
+from tests.e2e.drive import READY, ready
+
+TRIES = int(os.environ.get("AFFECTSCOPE_PRESSES_TRIES", "40"))
+SLOWER = 3
+# From press to press the moment moves on by so many milliseconds through what the page does after a choice.
+STEP = 23
+HEARD = 6_000
+
+
+def slowed(page: Page, rate: int) -> None:
+    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": rate})
+
+
+@pytest.fixture
+def wide(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page.set_default_timeout(READY)
+    yield page
+    page.close()
+
+
+def test_a_file_is_saved_while_another_class_is_being_explained(wide: Page, app_url: str, tmp_path: Path) -> None:
+    wide.goto(app_url)
+    root = ready(wide)
+    classes = root.get_by_label("Class to explain").locator("option").evaluate_all("all => all.map(one => one.value)")
+    slowed(wide, SLOWER)
+    wide.get_by_role("button", name="Export").click()
+    button = wide.get_by_role("button", name="Lanes (CSV)")
+    expect(button).to_be_visible(timeout=READY)
+    lost = []
+    for i in range(TRIES):
+        root.get_by_label("Class to explain").select_option(classes[i % len(classes)])
+        wide.wait_for_timeout(STEP * i)
+        button.focus()
+        try:
+            with wide.expect_download(timeout=HEARD) as download:
+                wide.keyboard.press("Enter")
+            # Of a file that is gone, the download begins and ends in nothing.
+            download.value.save_as(tmp_path / "lanes.csv")
+        except Error:
+            lost.append(STEP * i)
+        else:
+            assert (tmp_path / "lanes.csv").read_text(encoding="utf-8").count("\n") > 20
+    assert not lost, f"{len(lost)} of {TRIES} presses saved nothing, so many ms after the choice: {lost}"
