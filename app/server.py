@@ -21,6 +21,7 @@ from affectscope.app.gate import Gate, headers, visitors
 from affectscope.app.gate.terms import base
 from affectscope.app.serving import saves, shelf, starting
 from affectscope.app.serving.doorway import announce
+from affectscope.app.serving.leaving import Leaving
 from affectscope.core.cache import sealed
 from affectscope.core.cache.refusals import sentence_of
 
@@ -170,7 +171,7 @@ def failed(request: Request, _: Exception) -> Response:
 app = st.App(
     Path(__file__).resolve().with_name("main.py"),
     routes=moved((*_DOCUMENTS, *ROUTES)),
-    middleware=(Middleware(Gate, scripts=headers.inline(skeleton.script())),),
+    middleware=(Middleware(Gate, scripts=headers.inline(skeleton.script())), Middleware(Leaving)),
     lifespan=lifespan,
     on_script_error=apologise,
     exception_handlers={500: failed},

@@ -53,3 +53,40 @@ def test_a_file_is_saved_while_another_class_is_being_explained(wide: Page, app_
         else:
             assert (tmp_path / "lanes.csv").read_text(encoding="utf-8").count("\n") > 20
     assert not lost, f"{len(lost)} of {TRIES} presses saved nothing, so many ms after the choice: {lost}"
+
+
+# Where the middle of the first card's button is; nothing before there is one.
+NOTE = """
+() => {
+  for (const one of document.querySelectorAll("[data-testid=stMain] *")) {
+    const button = one.shadowRoot?.querySelector(".cards li button[data-action=note]")
+    if (!button) continue
+    const { left, top, width, height } = button.getBoundingClientRect()
+    return [left + width / 2, top + height / 2]
+  }
+}
+"""
+
+
+def test_a_press_on_a_page_that_has_just_come_is_heard(browser: Browser, app_url: str) -> None:
+    """The player on the page before reports its time while this one is made; and nothing moves under a person's finger."""
+    lost = []
+    for i in range(TRIES // 4):
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(READY)
+        page.goto(app_url)
+        ready(page)
+        slowed(page, SLOWER)
+        page.get_by_role("link", name="Failures").click()
+        try:
+            there = page.wait_for_function(NOTE).json_value()
+            page.mouse.move(*there)
+            page.mouse.down()
+            # As long as people press.
+            page.wait_for_timeout(100)
+            page.mouse.up()
+            page.get_by_label("What is there to see?").wait_for()
+        except Error:
+            lost.append((i, page.url, page.evaluate(NOTE)))
+        page.close()
+    assert not lost, lost
