@@ -65,13 +65,18 @@ STEPS = (
 def show(here: str, pages: Mapping[str, StreamlitPage]) -> None:
     """The step that this page is at, or, to who has never been here, the offer of the tour."""
     number = _number()
-    if number is None:
-        if here == STEPS[0].page and not _seen().exists():
-            _offer(here, pages)
-        return
+    if number is None and here == STEPS[0].page and not _seen().exists():
+        _offer(here, pages)
+    elif number is None or STEPS[number].page != here:
+        # Always a place for it: when the tour closes, what stands below must not be taken for something new. And what stood here
+        # on the page before goes now, not when this one is whole, which would then move under a person's hand.
+        st.empty()
+    else:
+        _step(number, here, pages)
+
+
+def _step(number: int, here: str, pages: Mapping[str, StreamlitPage]) -> None:
     step = STEPS[number]
-    if step.page != here:
-        return
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="tour"):
         st.markdown(f"**{number + 1:d} of {len(STEPS)} · {markdown(step.title)}.** {step.text}", width="stretch")
         if number and st.button("Back", key="tour_back"):

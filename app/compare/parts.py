@@ -116,7 +116,7 @@ def differing(a: str, b: str, at: services.Clip) -> None:
     if first is None or other is None:
         if len(corpus.table) <= second.QUICK or st.session_state.get(_ASKED) == (a, b, corpus.name):
             asking = [services.ask_all(name) for name, known in ((a, first), (b, other)) if known is None]
-            if all(finished(job) for job in asking):
+            if all(finished(job, patience=0) for job in asking):
                 st.rerun()
         else:
             st.button(
