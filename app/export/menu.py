@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import jobs, session
+from affectscope.app.common import jobs, press, session
 from affectscope.app.common.progress import finished
 from affectscope.app.common.save import save
 from affectscope.app.export import files
@@ -59,7 +59,7 @@ def _made(label: str, hint: str, out: Path, work: Callable[[jobs.Progress], None
     """A file that takes a while: a press makes it, and then it can be saved."""
     if not sealed.good(out):
         wanted = f"export-{out.name}"
-        if jobs.find(wanted) is None and not st.button(
+        if jobs.find(wanted) is None and not press.button(
             markdown(label), width="stretch", key=f"make-{out.suffix}", help=markdown(hint)
         ):
             return

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import address, choose, jobs, reports, say, session
+from affectscope.app.common import address, choose, jobs, press, reports, say, session
 from affectscope.app.common.pick import pick
 from affectscope.app.common.progress import finished
 from affectscope.app.common.save import save
@@ -87,8 +87,10 @@ def _measure(missing: list[str], asked: Curves, clips: int) -> None:
     """Start, follow or cancel what has not been measured."""
     running = [name for name in missing if jobs.find(data.curves_job(name, asked))]
     waiting = [name for name in missing if name not in running]
-    if waiting and st.button(
-        f"Measure {len(waiting)} {'model' if len(waiting) == 1 else 'models'} on {clips:d} clips", type="primary"
+    if waiting and press.button(
+        f"Measure {len(waiting)} {'model' if len(waiting) == 1 else 'models'} on {clips:d} clips",
+        key="masking-measure",
+        type="primary",
     ):
         for name in waiting:
             data.ask_curves(name, asked)

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import choose, say, session
+from affectscope.app.common import choose, press, say, session
 from affectscope.app.common.save import save
 from affectscope.app.training import curves, outlook
 from affectscope.core.errors import UserError
@@ -119,10 +119,12 @@ def _buttons(run: Run) -> None:
         if run.state in ("stopped", "failed"):
             st.button("Go on", icon=":material/play_arrow:", type="primary", on_click=_try, args=(background.go_on, run))
         if run.state == "done":
-            if st.button("Look at a clip with it", icon=":material/smart_display:", type="primary"):
+            if press.button(
+                "Look at a clip with it", key=f"train_look-{run.id}", icon=":material/smart_display:", type="primary"
+            ):
                 session.update(model=run.id)
                 session.go("clip")
-            if st.button("Compare it", icon=":material/compare:"):
+            if press.button("Compare it", key=f"train_compare-{run.id}", icon=":material/compare:"):
                 session.choose_option("compare.with", run.id)
                 session.go("compare")
         if not run.alive:
