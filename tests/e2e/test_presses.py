@@ -22,6 +22,10 @@ def slowed(page: Page, rate: int) -> None:
     page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": rate})
 
 
+def idle(page: Page) -> None:
+    expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning", timeout=READY)
+
+
 @pytest.fixture
 def wide(browser: Browser) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
@@ -90,3 +94,23 @@ def test_a_press_on_a_page_that_has_just_come_is_heard(browser: Browser, app_url
             lost.append((i, page.url, page.evaluate(NOTE)))
         page.close()
     assert not lost, lost
+
+
+def test_what_is_drawn_anew_while_it_is_pressed_is_pressed_all_the_same(wide: Page, app_url: str) -> None:
+    wide.goto(f"{app_url}/failures")
+    wide.wait_for_function(NOTE)
+    wide.locator(".clips .row").nth(3).wait_for()
+    idle(wide)
+    for i in range(3):
+        # Another clip is chosen between the two ends of the press: the page runs again, and all its cards are made anew.
+        wide.mouse.move(*wide.evaluate(NOTE))
+        wide.mouse.down()
+        clip = wide.locator(".clips .row").nth(i + 1).get_attribute("data-clip")
+        wide.locator(".clips .row").nth(i + 1).evaluate("row => row.click()")
+        wide.wait_for_url(f"**clip={clip}*")
+        idle(wide)
+        wide.mouse.up()
+        wide.get_by_label("What is there to see?").wait_for()
+        wide.keyboard.press("Escape")
+        wide.get_by_label("What is there to see?").wait_for(state="hidden")
+        idle(wide)
