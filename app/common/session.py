@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from affectscope.app.common import address, reports
+from affectscope.app.common import address, press, reports
 from affectscope.core.player import DEFAULT_VIEW
 
 STRONGEST: float = DEFAULT_VIEW["time"]
@@ -105,6 +105,8 @@ def enter(page: str) -> None:
     """Come to a page. Streamlit empties the URL on the way from page to page; the selection goes along all the same."""
     came_from = st.session_state.get(_PAGE)
     st.session_state[_PAGE] = page
+    if came_from != page:
+        press.forget()
     brought = came_from not in (None, page) and _STATE in st.session_state and not st.query_params.to_dict()
     if brought and not _went_back():
         _write()
