@@ -11,7 +11,7 @@ from affectscope.app.common.watch import place, play
 from affectscope.app.masking import bench, board, curves, grids, state
 from affectscope.app.verdict import heading
 from affectscope.core.errors import UserError
-from affectscope.core.perturbation import PATTERNS, Perturbation
+from affectscope.core.perturbation import IMPUTATIONS, PATTERNS, Perturbation, meaning
 from affectscope.core.timeline.lanes import head_title
 from affectscope.core.timeline.removed import removed
 
@@ -40,6 +40,7 @@ def table(clip: services.Clip, model: str) -> None:
                 title=clip.title,
                 heads=[(head, head_title(head)) for head in ("decision", *spec.heads)],
                 patterns=[name for name in PATTERNS if name != "attended" or spec.attention],
+                meanings={name: meaning(name, spec) for name in IMPUTATIONS},
                 truth=clip.label,
             )
         with foot:
@@ -57,10 +58,10 @@ def table(clip: services.Clip, model: str) -> None:
 
 def masked(clip: services.Clip, model: str, change: Perturbation) -> services.Result | None:
     """What the model makes of what it is given; None, and a bar, while nobody knows."""
-    explain, asked = choose.explained(model), None if change.whole else change
-    found = services.result(clip, model, explain, asked)
-    if found is None and finished(services.analyse(clip, model, explain, asked)):
-        found = services.result(clip, model, explain, asked)
+    asked = (choose.explained(model), None if change.whole else change, choose.explanation())
+    found = services.result(clip, model, *asked)
+    if found is None and finished(services.analyse(clip, model, *asked)):
+        found = services.result(clip, model, *asked)
     return found
 
 
@@ -68,10 +69,10 @@ def watch(clip: services.Clip, model: str, change: Perturbation, found: services
     """The clip as the model is given it, with heatmap and lanes; as it was given it before while the new answer is made."""
     about = (clip.corpus, clip.id, model)
     if found is None:
-        before, *asked = st.session_state.get(SHOWN, (None, None, None))
+        before, *asked = st.session_state.get(SHOWN, (None, None, None, None))
         found = services.result(clip, model, *asked) if before == about else None
     else:
-        st.session_state[SHOWN] = (about, choose.explained(model), None if change.whole else change)
+        st.session_state[SHOWN] = (about, choose.explained(model), None if change.whole else change, choose.explanation())
     if found is not None:
         play(clip, found, "masking_player")
 
@@ -93,9 +94,9 @@ def look(model: str) -> None:
     top, choice, below = place("masking_top", *shown), st.container(), place("masking_below", *shown)
     with top:
         if clip and session.option("masking.view") != "corpus":
-            heading(clip.title, choose.facts(clip), choose.caution(model))
+            heading(clip.title, choose.facts(clip), choose.caution(model, "masking"))
         else:
-            heading("Masking", [model], choose.caution(model))
+            heading("Masking", [model], choose.caution(model, "masking"))
     with choice:
         view = pick.tabs("What to look at", "masking.view", VIEWS)
     with below:

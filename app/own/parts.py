@@ -88,14 +88,18 @@ def menu(clip: services.Clip, model: str) -> None:
     with st.popover("This clip", icon=":material/edit:", key="own_menu"):
         _name(own)
         _label(own, services.labels(model))
-        if own.stretch and st.button("Move the stretch", icon=":material/content_cut:", width="stretch"):
-            st.session_state[_MOVING] = own.id
+        if own.stretch:
+            st.button("Move the stretch", icon=":material/content_cut:", width="stretch", on_click=_move, args=(own.id,))
         _delete(own)
 
 
 def moving(clip_id: str) -> bool:
     """Whether another stretch of the clip is being chosen."""
     return st.session_state.get(_MOVING) == clip_id
+
+
+def _move(clip_id: str) -> None:
+    st.session_state[_MOVING] = clip_id
 
 
 def stay() -> None:

@@ -54,8 +54,8 @@ def choose(clip: services.Clip) -> None:
         return
     tracks.menu(own.id, own.original)
     _picker(own)
-    if own.file and st.button("Keep the stretch as it is", type="tertiary", on_click=parts.stay):
-        st.rerun()
+    if own.file:
+        st.button("Keep the stretch as it is", type="tertiary", on_click=parts.stay)
 
 
 def _look(own: store.OwnClip) -> None:

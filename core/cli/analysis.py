@@ -35,6 +35,7 @@ class Asked:
     out: Path | None
     html: Path | None
     explain: str | None = None
+    explanation: str | None = None
     video: bool = True
     start: str | None = None
     end: str | None = None
@@ -137,7 +138,7 @@ def _analysed(analyzer: Analyzer, file: Path, asked: Asked, report: Progress) ->
     )
     # A cut holds the one track that was asked for.
     track = track if file == source else None
-    analysis = analyzer.analyze(file, explain=asked.explain, track=track, progress=report)
+    analysis = analyzer.analyze(file, explain=asked.explain, track=track, explanation=asked.explanation, progress=report)
     try:
         if asked.out is not None:
             write_files(analyzer, file, analysis, asked.out, asked.video, report, track)

@@ -88,7 +88,7 @@ def answers_of(
 ) -> Predictions:
     """``answers`` of a checkpoint, with its version and what to bear in mind of it."""
     return answers(
-        checkpoint.path.stem if checkpoint.path else checkpoint.spec.system,
+        checkpoint.name,
         checkpoint.spec,
         predictions,
         evidence,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal, Self, TypeVar
 
 import torch
@@ -46,7 +47,9 @@ class ModelSpec:
         reference: None where a clip gets one answer, [B, outputs]. Else the modality whose frames get one each, [B, T, outputs]:
             frame i of every other modality belongs to its frame i (``Stream.resampled``), and T is the longest of them.
         loss_weights: head -> lambda in training; empty where all count the same.
-        features: modality -> feature set (``core.features.extract.SETS``) where it is not the default one.
+        absence: modality -> what stands for absent frames (zeros, noise, mean, forward-fill, mask) in a network that is not ours;
+            empty for systems that know of absence.
+        features: modality -> feature set (``core.features.sets``) where it is not the default one.
     """
 
     system: str
@@ -62,6 +65,7 @@ class ModelSpec:
     reference: str | None = None
     loss_weights: Mapping[str, float] = field(default_factory=dict)
     features: Mapping[str, str] = field(default_factory=dict)
+    absence: Mapping[str, str] = field(default_factory=dict)
 
     def readable(self, prediction: Tensor) -> Tensor:
         """Logits [..., outputs] as probabilities; the values of a regression as they are."""
@@ -80,6 +84,24 @@ class AttentionMap:
     key: str
     layer: int
     weights: Tensor
+
+
+@dataclass(frozen=True)
+class PlaceAttention:
+    """A model's own attention over the places of a picture, or over channels and so over where those are active, by head.
+
+    Attributes:
+        name: "spatial" or "channel".
+        over: what attention is spread over, as a person reads it.
+        maps: [B, heads, N, h, w], 0 and above; N equal parts of the present frames, in order. Zeros for a clip without any.
+        spread: [B, heads, N], over how many of ``count`` the attention is spread: the exponential of its entropy.
+    """
+
+    name: str
+    over: str
+    count: int
+    maps: Tensor
+    spread: Tensor
 
 
 @dataclass(frozen=True)
@@ -107,10 +129,14 @@ class AVModel(nn.Module):
 
     ``prior`` holds the answer before anything is seen, the log-probability of each class or the mean of each attribute;
     training sets it from the training set.
+
+    ``look_at`` names, for a modality that is pixels, the layer inside the model where explanations read: maps [N, K, H, W], films
+    [N, K, T, H, W] or tokens [N, T, K]. Without one the pixels themselves are read.
     """
 
     config_type: type
     prior: Tensor
+    look_at: Mapping[str, nn.Module] = MappingProxyType({})
 
     def __init__(self, config: Any, spec: ModelSpec) -> None:
         super().__init__()
@@ -137,6 +163,10 @@ class AVModel(nn.Module):
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
         """Answer a batch; ``attention=True`` returns the weights of every layer and head too."""
         raise TypeError(f"{type(self).__name__} does not implement the contract: it has no forward")
+
+    def places(self, batch: Batch) -> tuple[PlaceAttention, ...]:
+        """Where in the pictures the model's own attention lies, where it has any."""
+        return ()
 
     def answers(self, logits: Mapping[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Logits by head with the prior put in where a head has no evidence, and the evidence [B] itself.

@@ -9,7 +9,7 @@ from affectscope.core.cache.store import write_atomically
 from affectscope.core.errors import UserError
 from affectscope.core.export.answers import answers_of
 from affectscope.core.features.extract import Progress
-from affectscope.core.library.cards import read_card
+from affectscope.core.library.cards import card_of
 from affectscope.core.takehome.gather import clip_grid, compact, light
 from affectscope.core.takehome.page import Home, Model, page
 from affectscope.core.text import shown
@@ -32,10 +32,9 @@ def page_of(
         masking: whether it holds the masking sliders, for which the model is asked at every share of sound and picture.
         track: the sound track that is heard; the first with sound if left out.
     """
-    path = analyzer.checkpoint.path
     grid = clip_grid(analyzer, media, progress=report, track=track).to_json() if masking else ""
     said = answers_of(analyzer.checkpoint, analysis.predictions, analysis.evidence)
-    model = Model(said, read_card(path) if path else None, grid)
+    model = Model(said, card_of(analyzer.checkpoint), grid)
     clip = compact(media, report, track)
     report("Writing the page", 0.9)
     return page(Home(shown(media.stem, _LONGEST_TITLE), clip, light(analysis.timeline), (model,), analysis.explained))

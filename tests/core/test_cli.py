@@ -41,6 +41,14 @@ def test_analyze_writes_what_it_promises(random_checkpoint, tmp_path):
     assert (tmp_path / "out" / "overlay.mp4").stat().st_size > 1000
 
 
+def test_an_explanation_that_there_is_not_is_one_sentence(random_checkpoint, tmp_path):
+    video = clip(tmp_path / "clip.mp4", sound=tone(1))
+    words = ["analyze", str(video), "-c", str(random_checkpoint), "-o", str(tmp_path / "out"), "--no-video", "--json"]
+    result = run.invoke(cli.app, [*words, "--explanation", "grad"])
+    assert "There is no explanation called 'grad'; choose one of attention-rollout, grad-cam" in str(result.exception)
+    assert run.invoke(cli.app, [*words, "--explanation", "grad-cam"]).exit_code == 0
+
+
 def test_analyze_writes_one_page(random_checkpoint, tmp_path):
     video = clip(tmp_path / "clip.mp4", sound=tone(1))
     out = tmp_path / "taken" / "home.html"

@@ -9,9 +9,10 @@ import pandas as pd
 
 from affectscope.analysis import Analysis
 from affectscope.core.analyzer import Analyzer
-from affectscope.core.checkpoints import saved
+from affectscope.core.checkpoints import plugged, saved
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.errors import UserError
+from affectscope.core.library import named
 from affectscope.core.perturbation import WHOLE, Imputation, Pattern, Perturbation
 from affectscope.core.streams import Batch
 
@@ -66,16 +67,20 @@ class Model:
         """
         return Analyzer(self.checkpoint)
 
-    def analyze(self, clip: str | Path, explain: str | None = None, track: int | None = None) -> Analysis:
+    def analyze(
+        self, clip: str | Path, explain: str | None = None, track: int | None = None, method: str | None = None
+    ) -> Analysis:
         """Predict, explain and draw one clip.
 
         Args:
             clip: a file with picture, sound or both, of at most a minute.
             explain: the class that the heatmaps explain; each head's own answer if left out.
             track: the sound track that is heard, counted from 1; the first with sound if left out.
+            method: how the heatmaps are made, one of ``affectscope analyze --help``'s; the model's usual one if left out.
 
         Raises:
-            UserError: when the file cannot be played, or there is no such class.
+            UserError: when the file cannot be played, there is no such class or method, or the model's picture network has not
+                what the method reads.
 
         >>> import affectscope as afs
         >>> clip = afs.corpus("demo").media("held_s2026_00000")
@@ -83,7 +88,7 @@ class Model:
         'fear'
         """
         self._check(explain)
-        return Analysis(self, Path(clip), self.analyzer.analyze(Path(clip), explain=explain, track=track))
+        return Analysis(self, Path(clip), self.analyzer.analyze(Path(clip), explain=explain, track=track, explanation=method))
 
     def _check(self, explain: str | None) -> None:
         if explain is not None and explain not in self.labels:
@@ -100,17 +105,17 @@ class Model:
 
 
 def models() -> list[str]:
-    """The names of the shipped checkpoints, the default first.
+    """The names of the shipped checkpoints, the default first, and of what plugins declare.
 
     >>> import affectscope as afs
     >>> afs.models()[0]
     'auxformer'
     """
-    return list(saved.shipped())
+    return [*saved.shipped(), *plugged.known()]
 
 
 def load(name: str | Path, layout: str = "") -> Model:
-    """A model by the name of a shipped checkpoint, or by the path of a file.
+    """A model by the name of a shipped checkpoint, of a plugin's model (``NAME=PATH`` with other weights), or by a file's path.
 
     Args:
         layout: the public repository whose layout a foreign file has (`affectscope convert --help` lists them); recognised by its
@@ -124,9 +129,9 @@ def load(name: str | Path, layout: str = "") -> Model:
     >>> afs.load("auxformer")
     Model('auxformer', system='auxformer', labels=['anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness'])
     """
-    path = saved.shipped().get(str(name), Path(name).expanduser())
+    path = Path(name).expanduser()
     if not layout and (not path.exists() or saved.is_ours(path)):
-        return Model(saved.load(path), path.stem)
+        return Model(named.checkpoint(str(name)), str(name).partition("=")[0] if "=" in str(name) else path.stem)
     from affectscope.core.checkpoints import foreign
     from affectscope.core.models.inputs import Normaliser
 
