@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from affectscope.core.errors import UserError
     from affectscope.many import Corpus, corpora, corpus, embed, evaluate, project
     from affectscope.one import Model, load, mask, models
-    from affectscope.plugin import model, read_weights
+    from affectscope.plugin import arrays, feature_set, huggingface, model, read_weights
 
 _HOMES = {
     "Analysis": "affectscope.analysis",
@@ -27,10 +27,13 @@ _HOMES = {
     "Heatmap": "affectscope.analysis",
     "Model": "affectscope.one",
     "UserError": "affectscope.core.errors",
+    "arrays": "affectscope.plugin",
     "corpora": "affectscope.many",
     "corpus": "affectscope.many",
     "embed": "affectscope.many",
     "evaluate": "affectscope.many",
+    "feature_set": "affectscope.plugin",
+    "huggingface": "affectscope.plugin",
     "load": "affectscope.one",
     "mask": "affectscope.one",
     "model": "affectscope.plugin",
@@ -45,10 +48,13 @@ __all__ = [
     "Heatmap",
     "Model",
     "UserError",
+    "arrays",
     "corpora",
     "corpus",
     "embed",
     "evaluate",
+    "feature_set",
+    "huggingface",
     "load",
     "mask",
     "model",

@@ -6,17 +6,20 @@ the functions below, and nothing of this project needs to be changed for it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor, nn
 
 from affectscope.core.checkpoints import saved
+from affectscope.core.features.own import arrays, feature_set
 from affectscope.core.models.base import MODELS, Task
 from affectscope.core.wrapping.declared import Declared, Outputs, declare, spread
 from affectscope.core.wrapping.making import read_state
 
-__all__ = ["model", "read_weights"]
+__all__ = ["arrays", "feature_set", "huggingface", "model", "read_weights"]
 
 Builder = Callable[..., nn.Module]
 
@@ -81,6 +84,37 @@ def model(
         return declare(one, {*MODELS, *saved.shipped()})
 
     return wrap
+
+
+def huggingface(
+    name: str,
+    folder: str | Path,
+    *,
+    modality: Literal["audio", "visual"],
+    labels: Sequence[str] = (),
+    features: str = "",
+    reference: Literal["", "visual"] = "",
+) -> Declared:
+    """A classifier that transformers saved, by its folder: ``Wav2Vec2ForSequenceClassification`` and its kin (HuBERT, WavLM, …),
+    which take the waveform, and image classifiers, which take faces. Files here alone; code that a folder brings is never run.
+
+    Args:
+        modality: ``audio`` for waveforms, ``visual`` for faces.
+        labels: names of its outputs in order; as its ``config.json`` has them if left out.
+        features: another feature set than the waveform (``waveform-20ms``), or than faces of its size (``faces-224-rgb``).
+        reference: ``visual`` for an answer at each frame; else the mean over the clip's frames is its answer.
+
+    Returns:
+        The declaration, with ``attention``, ``embedding`` and ``look_at`` where the model has what they need.
+
+    Raises:
+        UserError: when the folder holds none, or the name is taken.
+    """
+    from affectscope.core.wrapping.huggingface import declared
+
+    one = declared(name, folder, modality, labels, features, reference)
+    one.source = sys._getframe(1).f_code.co_filename
+    return declare(one, {*MODELS, *saved.shipped()})
 
 
 def read_weights(path: str | Path, strip: str = "") -> dict[str, Tensor]:

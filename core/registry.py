@@ -32,7 +32,7 @@ class Registry(Generic[T]):
 
         return add
 
-    def put(self, name: str, entry: T) -> None:
+    def replace(self, name: str, entry: T) -> None:
         """Register an entry in the place of whatever has its name: a plugin that is imported again declares anew."""
         self._entries[name] = entry
 

@@ -8,10 +8,11 @@ from streamlit.delta_generator import DeltaGenerator
 
 from affectscope.app import services
 from affectscope.app.clips import Own, clips, columns
-from affectscope.app.common import address, reports, session, troubles
+from affectscope.app.common import address, pick, reports, session, troubles
 from affectscope.app.own import store
 from affectscope.app.own.parts import uploader
 from affectscope.core.errors import UserError
+from affectscope.core.explain.methods import METHODS
 
 CAUTION = "This model was trained on rendered faces; it has never seen a person"
 # Page -> the promises that what it shows relies on.
@@ -125,6 +126,23 @@ def explained(model_name: str) -> str | None:
     """The class that the heatmaps explain; None for the predicted one."""
     chosen = session.current().explain
     return chosen if chosen in services.labels(model_name) else None
+
+
+def explanation() -> str | None:
+    """How the heatmaps are made; None for the usual way."""
+    asked = session.option(session.EXPLANATION)
+    return asked if asked in METHODS else None
+
+
+def explanations(result: services.Result) -> None:
+    """A select box of the methods that can draw this model's heatmaps; nothing where there is none."""
+    if not result.explanations:
+        return
+    titles = {name: METHODS[name].title for name in result.explanations if name in METHODS}
+    usual = next(iter(titles))
+    options = {"": titles.pop(usual)} | titles
+    about = METHODS[explanation() or usual].source
+    pick.pick("Heatmap by", session.EXPLANATION, options, turn=usual, width=320, help=about)
 
 
 def list_clips_of(model_name: str) -> None:

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import UnionType
@@ -54,6 +54,7 @@ class Checkpoint:
     Attributes:
         card: what training wrote down: data, seed, commit, metrics by head, ``synthetic_training``.
         digest: hash of the file as it was when it was read.
+        features: modality -> feature set, where a person said just now what the model takes; goes before all else that says so.
     """
 
     model: AVModel
@@ -61,6 +62,7 @@ class Checkpoint:
     card: Mapping[str, Any]
     path: Path | None = None
     digest: str = ""
+    features: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def spec(self) -> ModelSpec:
@@ -70,6 +72,14 @@ class Checkpoint:
     def name(self) -> str:
         """What people call it: as its file, or as a plugin does."""
         return self.spec.system if self.path is None or "plugin" in self.card else self.path.stem
+
+    @property
+    def sets(self) -> dict[str, str]:
+        """Modality -> feature set, of what is read from a clip for this model."""
+        # Decoders with it, which the guarded process that looks at strangers' files has no use for.
+        from affectscope.core.features.taken import sets_of
+
+        return sets_of(self.spec, self.card, self.digest, self.features)
 
 
 def shipped() -> dict[str, Path]:

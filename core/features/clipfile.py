@@ -18,6 +18,11 @@ LONGEST = 1800.0
 _SIDES = range(8, 1025)
 
 
+def ids_of(path: Path, clip: str = "") -> tuple[str, ...]:
+    """What a clip may be called in somebody's files: its corpus's id, and its file's name without the ending."""
+    return tuple(dict.fromkeys(name for name in (clip, Path(path).stem) if name))
+
+
 class ClipFile:
     """One clip. All times are seconds on the clip's own clock.
 
@@ -39,7 +44,7 @@ class ClipFile:
     @property
     def ids(self) -> tuple[str, ...]:
         """What the clip may be called in somebody's files: its id, and its file's name without the ending."""
-        return tuple(dict.fromkeys((self.id, self.path.stem)))
+        return ids_of(self.path, self.id)
 
     @cached_property
     def duration(self) -> float:

@@ -17,7 +17,7 @@ from affectscope.core import media
 from affectscope.core.cache.store import FeatureStore
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import NO_ROOM, UserError
-from affectscope.core.features.clipfile import LONGEST
+from affectscope.core.features.clipfile import LONGEST, ids_of
 from affectscope.core.features.extract import DEFAULT_SETS, extract
 from affectscope.core.features.sets import FEATURE_SETS
 from affectscope.core.features.stored.arrays import missing, source_of, stream_of
@@ -180,7 +180,7 @@ def _arrays(corpus: Corpus, clip: str, sets: Mapping[str, str]) -> dict[str, Str
         UserError: when it is not there and nothing else makes it, or cannot be used.
     """
     found = {}
-    ids = tuple(dict.fromkeys((clip, *([Path(str(path)).stem] if (path := corpus.table.at[clip, "path"]) else []))))
+    ids = ids_of(Path(str(corpus.table.at[clip, "path"])), clip)
     for modality, name in sets.items():
         one = FEATURE_SETS.get(name)
         if one is None or source_of(name) is None:

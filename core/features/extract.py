@@ -94,6 +94,7 @@ def extract(
     notices = (
         *_notices(info, streams, faces, audio, silent_why),
         *map(str, audio.get("notices", ())),
+        *media.lost_pictures(path, faces.times),
         *media.remarks(path, track),
     )
     return Extraction(streams, faces, audio["envelope"], audio["envelope_times"], info.duration, notices)
@@ -155,7 +156,7 @@ def _other(name: str, clip: ClipFile, faces: FaceTrack, store: FeatureStore, con
     if one.needs == "arrays":
         raise UserError(missing(name, clip.id))
     settings: list[object] = [one.settings(weights)] if one.weights or one.read else ["bytes"] if one.pixels else []
-    settings += [clip.id] if one.read else []
+    settings += [clip.id] if one.code else []
     settings += media.reading(path)
     settings += media.hearing(path, track) if one.needs in ("sound", "file") else ()
     return one.as_stream(store.get_or_make(_key(name, content, *settings), make))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from affectscope.core.cache.store import Arrays
-from affectscope.core.features import families  # noqa: F401  (registers sets)
+from affectscope.core.features import families, published  # noqa: F401  (they register sets)
 from affectscope.core.features.base import FEATURE_SETS, FeatureSet
 from affectscope.core.features.extractors import networks, opensmile, spectrogram
 from affectscope.core.features.extractors.encoders import MiniXception, load_face_encoder, prepare
@@ -211,7 +211,7 @@ for _one in (
         rate=30,
         needs="rgb-224",
         source="goncalves2022auxformer (4.1.1), parthasarathy2020detecting (4.3): VGG-Face fc6",
-        encode=lambda given, encoder: _faces(given, encoder, "rgb-224", encoder.dim),
+        encode=lambda given, encoder: _faces(given, encoder.encode, "rgb-224", encoder.dim),
         weights=_VGG_FACE,
         network=(networks.VggFace, {}),
     ),
@@ -222,7 +222,7 @@ for _one in (
         rate=30,
         needs="rgb-224",
         source="goncalves2022robust (4.2.1): VGG-Face fc6, fine-tuned on pixels in -1..1",
-        encode=lambda given, encoder: _faces(given, encoder, "rgb-224", encoder.dim),
+        encode=lambda given, encoder: _faces(given, encoder.encode, "rgb-224", encoder.dim),
         weights=_VGG_FACE_UNIT,
         network=(networks.VggFace, {"unit": True}),
     ),
@@ -233,7 +233,7 @@ for _one in (
         rate=30,
         needs="rgb-224",
         source="goncalves2025versatile (IV-B): EfficientNet-B2 before its classifier",
-        encode=lambda given, encoder: _faces(given, encoder, "rgb-224", encoder.dim),
+        encode=lambda given, encoder: _faces(given, encoder.encode, "rgb-224", encoder.dim),
         weights=_EFFICIENTNET,
         network=(networks.EfficientNetB2, {}),
     ),

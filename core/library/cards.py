@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from affectscope.core.analyzer import incompatible_features
+from affectscope.core.cache.store import content_hash
 from affectscope.core.checkpoints import plugged
 from affectscope.core.checkpoints.plugged import Facts
 from affectscope.core.checkpoints.saved import Checkpoint, is_ours, peek
 from affectscope.core.corpora import Corpus
+from affectscope.core.features.taken import lacking, sets_of
 from affectscope.core.inference.table import PredictionTable
 from affectscope.core.metrics.metrics import classification_metrics, regression_metrics, tabled
 from affectscope.core.models.base import ModelSpec
@@ -88,7 +89,7 @@ def read_card(path: Path) -> Card:
         _metrics(card.get("metrics")),
         card.get("synthetic_training") is True,
         _text(card.get("layout")),
-        incompatible_features(model.spec),
+        lacking(model.spec, sets_of(model.spec, card, content_hash(path))),
         assumed=_sentences(card.get("assumed")),
         answered=_sentences(card.get("answered")),
         remarks=_sentences(card.get("remarks")),
@@ -105,12 +106,13 @@ def plugin_card(declared: Declared, facts: Facts | None = None) -> Card:
         UserError: when it cannot be built or asked.
     """
     facts = facts or plugged.facts(declared)
+    sets = sets_of(facts.spec, {}, plugged.digest(declared))
     weights = plugged.place(declared)
     size = _size(weights) if weights else 0
     told = {"File": _text(declared.file), "Weights": _text(str(weights)) if weights else ""}
     told |= {f"Missing {m} frames": MEANINGS[absence] for m, absence in facts.spec.absence.items() if absence in MEANINGS}
     return Card(
-        facts.spec, facts.parameters, size, {}, {}, {}, incompatible=incompatible_features(facts.spec),
+        facts.spec, facts.parameters, size, {}, {}, {}, incompatible=lacking(facts.spec, sets),
         remarks=facts.remarks, plugin={title: text for title, text in told.items() if text},
     )  # fmt: skip
 

@@ -22,6 +22,7 @@ from affectscope.core.features.clips import load_clips, packed_clips
 from affectscope.core.features.extract import DEFAULT_SETS
 from affectscope.core.features.sets import FEATURE_SETS
 from affectscope.core.features.stored.packed import PackedSet, choose_sets
+from affectscope.core.features.taken import given_for
 from affectscope.core.metrics.metrics import evaluate
 from affectscope.core.models import catalogue
 from affectscope.core.models.base import MODELS, AVModel, ModelSpec
@@ -248,8 +249,7 @@ def evaluate_checkpoint(
     Raises:
         UserError: when none can be read, or labels are not the model's.
     """
-    given = {m: own.name for m, own in corpus.given.items() if own.dim == checkpoint.spec.inputs.get(m)}
-    sets = {m: checkpoint.spec.features.get(m, given.get(m, DEFAULT_SETS.get(m, ""))) for m in checkpoint.spec.inputs}
+    sets = given_for(corpus, checkpoint.spec, checkpoint.sets)
     clips, broken = _read(corpus, sets, workers, report)
     batches = Batches(clips, checkpoint.spec, checkpoint.normaliser)
     metrics = evaluate(checkpoint.model, batches, without)

@@ -58,6 +58,7 @@ class Declared:
         reference: the modality whose frames get an answer each; empty where a clip gets one.
         absence: modality -> what stands for frames that are missing.
         weights: where they lie, for builders of ``path`` and ``state``.
+        source: the file that it stands in, where that is not the function's.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Declared:
     vectors: list[Vector] = field(default_factory=list)
     looks: dict[str, str] = field(default_factory=dict)
     together: list[tuple[str, str]] = field(default_factory=list)
+    source: str = ""
 
     def __call__(self, *args: Any, **kwargs: Any) -> nn.Module:
         return self.build(*args, **kwargs)
@@ -84,7 +86,8 @@ class Declared:
     @property
     def file(self) -> str:
         """The file that the declaration stands in."""
-        return inspect.unwrap(self.build).__code__.co_filename if hasattr(inspect.unwrap(self.build), "__code__") else ""
+        code = getattr(inspect.unwrap(self.build), "__code__", None)
+        return self.source or (code.co_filename if code else "")
 
     @property
     def digest(self) -> str:
@@ -202,7 +205,7 @@ def declare(one: Declared, taken: Collection[str]) -> Declared:
     _check(one)
     # As it is now: a file that is edited later is not what runs in this process.
     _ = one.digest
-    WRAPPED.put(name, one)
+    WRAPPED.replace(name, one)
     return one
 
 

@@ -27,16 +27,23 @@ class Inputs:
 
     ``batch.audio``: [B, T, *shape] float32, as the feature set gives a frame;
     ``batch.audio_lengths``: [B] int64, each clip's frames; those after them are padding;
-    ``batch.audio_present``: [B, T] bool, False where a frame holds nothing of the clip.
+    ``batch.audio_present``: [B, T] bool, False where a frame holds nothing of the clip;
+    ``batch.wants_attention``: whether weights are asked for, for networks that give them only then.
     """
 
-    def __init__(self, values: Mapping[str, Tensor], present: Mapping[str, Tensor], lengths: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Tensor],
+        present: Mapping[str, Tensor],
+        lengths: Mapping[str, Tensor],
+        wants_attention: bool = False,
+    ) -> None:
         self._parts = {
             **dict(values),
             **{f"{name}_present": one for name, one in present.items()},
             **{f"{name}_lengths": one for name, one in lengths.items()},
         }
-        self.modalities = tuple(values)
+        self.modalities, self.wants_attention = tuple(values), wants_attention
 
     def __getattr__(self, name: str) -> Tensor:
         parts: dict[str, Tensor] = self.__dict__.get("_parts", {})

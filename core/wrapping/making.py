@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from affectscope.core.errors import UserError
-from affectscope.core.features.sets import FEATURE_SETS
 from affectscope.core.files.tensors import read_tensors
 from affectscope.core.models.base import AttentionSpec, ModelSpec
 from affectscope.core.plugins.places import place_of
@@ -23,6 +22,8 @@ from affectscope.core.wrapping.wrapped import WrappedModel
 # Of the clip that a network is asked about first, in seconds: long enough for what strides and pools.
 _SECONDS = 2.0
 _LONGEST = 200
+# Frames a second where nobody knows.
+_RATE = 30.0
 # What DataParallel and torch.compile put before every key, and no class of anybody's.
 _WRAPPERS = ("module.", "_orig_mod.")
 
@@ -46,7 +47,9 @@ def make(declared: Declared, path: Path | None = None, state: Mapping[str, Tenso
         UserError: when there are no weights, or the network cannot be built or asked.
     """
     takes = {modality: _takes(declared, modality, name) for modality, name in declared.inputs.items()}
-    network = _built(declared, path or declared.weights, state)
+    # Whoever asks for it first may do so without gradients, but heatmaps need them.
+    with torch.inference_mode(False):
+        network = _built(declared, path or declared.weights, state)
     network.requires_grad_(False).eval()
     watch(declared, network)
     inputs = _first_clip(takes, declared.reference)
@@ -80,12 +83,14 @@ def read_state(path: str | Path, strip: str = "") -> dict[str, Tensor]:
 
 
 def _takes(declared: Declared, modality: str, name: str) -> Modality:
-    if name not in FEATURE_SETS:
-        raise UserError(f"{declared.name} takes {shown(name)} as {shown(modality)}, and there is no such feature set: "
-                        f"choose one of {', '.join(FEATURE_SETS)}, or register it with affectscope.feature_set.")  # fmt: skip
-    one = FEATURE_SETS[name]
-    shape = tuple(getattr(one, "shape", ()))
-    return Modality(name, one.dim, shape, one.rate, declared.absence.get(modality, "zeros"))
+    # Decoders with it, which nobody needs who only declares.
+    from affectscope.core.features.sets import FEATURE_SETS
+
+    if (one := FEATURE_SETS.get(name)) is None:
+        raise UserError(f"{declared.name} takes {shown(name)} as {shown(modality)}, and there is no such feature set: choose one "
+                        f"of {', '.join((*FEATURE_SETS, *FEATURE_SETS.families))}, or register it with affectscope.feature_set "
+                        "or affectscope.arrays.")  # fmt: skip
+    return Modality(name, one.dim, one.shape, one.rate or _RATE, declared.absence.get(modality, "zeros"))
 
 
 def _built(declared: Declared, path: Path | None, state: Mapping[str, Tensor] | None) -> nn.Module:
@@ -113,7 +118,7 @@ def _first_clip(takes: Mapping[str, Modality], reference: str) -> Inputs:
     waves = {m: torch.arange(counts[m] * one.dim, dtype=torch.float32).sin().view(1, -1, one.dim) for m, one in takes.items()}
     values = {m: takes[m].framed(0.5 + 0.5 * wave) for m, wave in waves.items()}
     present = {m: torch.ones(1, count, dtype=torch.bool) for m, count in counts.items()}
-    return Inputs(values, present, {m: torch.tensor([count]) for m, count in counts.items()})
+    return Inputs(values, present, {m: torch.tensor([count]) for m, count in counts.items()}, wants_attention=True)
 
 
 def _spec(declared: Declared, takes: Mapping[str, Modality], said: Said) -> ModelSpec:
@@ -144,11 +149,11 @@ def _remarks(declared: Declared, inputs: Inputs, said: Said) -> list[str]:
     told = []
     for one in declared.attentions:
         maps = said.weights[one.name][0]
-        for role, modality, have in (("query", one.query, maps.shape[-2]), ("key", one.key, maps.shape[-1])):
-            count = inputs[modality].shape[1]
-            if have != count and (role == "key" or have > 1):
-                frames = f"{have} {role} frames for {count} of {modality}"
-                told.append(f"Its attention {one.name} has {frames}: matched by proportion.")
+        sides = dict.fromkeys([(one.query, maps.shape[-2]), (one.key, maps.shape[-1])])
+        # One query stands for all frames.
+        off = [f"{have} frames for {count} of {m}" for m, have in sides if have not in (1, count := inputs[m].shape[1])]
+        if off:
+            told.append(f"Its attention {one.name} has {' and '.join(off)}: matched by proportion.")
     answer = next(iter(said.predictions.values()))
     if declared.reference and answer.ndim == 3 and answer.shape[1] != (count := inputs[declared.reference].shape[1]):
         told.append(f"It answers {answer.shape[1]} times for {count} frames of {declared.reference}: matched by proportion.")

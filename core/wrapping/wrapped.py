@@ -75,7 +75,7 @@ class WrappedModel(AVModel):
         there = torch.stack([present.any(1) for present in batch.present.values()]).any(0)
         if not bool(there.any()):
             return self._nothing(batch, whole, attention)
-        said = ask(self.declared, self.network, self._inputs(batch, lengths), attention)
+        said = ask(self.declared, self.network, self._inputs(batch, lengths, attention), attention)
         return Said(
             {head: self._answers(value, lengths, whole) for head, value in said.predictions.items()},
             {name: torch.where(there[:, None], value, 0) for name, value in said.vectors.items()},
@@ -97,7 +97,7 @@ class WrappedModel(AVModel):
             m: torch.where(own > 0, own, (seconds * self.takes[m].rate).round().long().clamp(min=1)) for m, own in lengths.items()
         }
 
-    def _inputs(self, batch: Batch, lengths: Mapping[str, Tensor]) -> Inputs:
+    def _inputs(self, batch: Batch, lengths: Mapping[str, Tensor], attention: bool) -> Inputs:
         values, present = {}, {}
         for m, takes in self.takes.items():
             count = int(lengths[m].max())
@@ -110,7 +110,7 @@ class WrappedModel(AVModel):
                     rows.append(padded(filled.T, count).T)
                 frames = torch.stack(rows)
             values[m], present[m] = takes.framed(frames), mask
-        return Inputs(values, present, lengths)
+        return Inputs(values, present, lengths, attention)
 
     def _answers(self, value: Tensor, lengths: Mapping[str, Tensor], whole: Batch) -> Tensor:
         if not self.spec.reference:
