@@ -182,10 +182,10 @@ class HardlyLooks(Small):
 class ThousandPositions(Small):
     def __init__(self):
         super().__init__()
-        self.places = nn.Embedding(1000, WIDTH)
+        self.positions = nn.Embedding(1000, WIDTH)
 
     def encode(self, modality, values, there):
-        return super().encode(modality, values, there) + self.places(torch.arange(values.shape[1])) * there[..., None]
+        return super().encode(modality, values, there) + self.positions(torch.arange(values.shape[1])) * there[..., None]
 
 
 class AlwaysSure(Small):

@@ -73,7 +73,9 @@ def test_what_is_broken_is_told_in_a_sentence_with_its_number():
 def test_a_slope_too_small_to_be_confirmed_is_no_fault():
     found = states(small.HardlyLooks)["gradients"]
     assert found.state == "kept"
-    assert found.detail.startswith("They reach 24 of 24 frames, with a slope of ")
+    assert found.detail.startswith(
+        "From the visual features (no way leads on to pixels), they reach 24 of 24 frames, with a slope of "
+    )
     assert found.measured is None
 
 
@@ -95,6 +97,13 @@ def test_progress_names_the_promise_that_is_looked_at():
     checking.check(small.checkpoint(small.Speechless), lambda stage, share: told.append((stage, share)))
     assert told[0] == ("It answers as it declares", 0.0)
     assert told[-1] == ("Done", 1.0)
+
+
+@pytest.mark.parametrize(("name", "whence"), [("auxformer", "the pixels through face-maps"), ("double-attention", "the pixels")])
+def test_gradients_are_followed_to_the_pixels(name, whence):
+    found = {p.name: p for p in checking.check(saved.load(saved.shipped()[name]))}["gradients"]
+    assert found.state == "kept"
+    assert found.detail.startswith(f"From {whence}, they reach 24 of 24 frames; ")
 
 
 @pytest.mark.parametrize("name", saved.shipped())
