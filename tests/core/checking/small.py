@@ -204,6 +204,19 @@ class OtherAnswerWithAttention(Small):
         return ModelOutput(predictions, output.evidence, output.embeddings, output.attention)
 
 
+class OtherThere(Small):
+    """Elsewhere it answers otherwise."""
+
+    away = False
+
+    def to(self, device):
+        self.away = device != "cpu"
+        return super().to(device)
+
+    def pool(self, h, there):
+        return super().pool(h, there) * (1.5 if self.away else 1)
+
+
 class NoEmbedding(Small):
     def forward(self, batch, attention=False):
         output = super().forward(batch, attention)

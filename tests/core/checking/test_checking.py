@@ -79,6 +79,24 @@ def test_a_slope_too_small_to_be_confirmed_is_no_fault():
     assert found.measured is None
 
 
+@pytest.mark.parametrize(("kind", "state"), [(small.Small, "kept"), (small.OtherThere, "broken")])
+def test_every_device_of_the_machine_is_asked(kind, state, monkeypatch):
+    # A second name for the CPU, in place of a GPU.
+    monkeypatch.setattr(devices, "devices", lambda: {"cpu": "CPU", "cpu:0": "another"})
+    checkpoint = small.checkpoint(kind)
+    found = {promise.name: promise for promise in checking.check(checkpoint)}["elsewhere"]
+    assert found.state == state
+    assert found.detail.startswith("The CPU and cpu:0 are ")
+    assert {str(value.device) for value in checkpoint.model.state_dict().values()} == {"cpu"}
+
+
+def test_a_device_that_fails_is_named(monkeypatch):
+    monkeypatch.setattr(devices, "devices", lambda: {"cpu": "CPU", "cuda:99": "none"})
+    found = {promise.name: promise for promise in checking.check(small.checkpoint(small.Small))}
+    assert found["elsewhere"].detail.startswith("On cuda:99 it fails: ")
+    assert found["gradients"].state == "kept"
+
+
 def test_an_answer_that_is_never_the_same_is_not_compared():
     found = states(small.DropoutLeftOn)
     assert found["padding"].state == "not applicable"
