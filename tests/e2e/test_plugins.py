@@ -1,5 +1,4 @@
-"""Four networks of other people's in the real dashboard, started by `affectscope app --plugin`: Clip, Embeddings, Masking, Failures
-and Compare work with each as with ours."""
+"""Four networks of other people's in the real dashboard, started by `affectscope app --plugin`: the pages work as with ours."""
 
 from __future__ import annotations
 
@@ -7,7 +6,6 @@ import importlib.util
 import re
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -105,9 +103,9 @@ def test_compare_with_one_of_ours(page: Page, theirs_url: str, name: str) -> Non
 
 
 def test_the_library_says_where_they_are_from_and_what_was_left_out(page: Page, theirs_url: str) -> None:
-    page.goto(theirs_url)
+    page.goto(at(theirs_url, "", "gru"))
     page.get_by_role("link", name="Library").click(timeout=LONG)
-    left_out = page.get_by_role("region", name="A plugin was left out")
+    left_out = page.get_by_role("alert", name="A plugin was left out")
     expect(left_out).to_contain_text("broken.py", timeout=LONG)
     expect(left_out).to_contain_text("line 3")
     card = page.get_by_role("region", name="gru", exact=True)
