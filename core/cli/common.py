@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +15,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from affectscope.core.errors import UserError
+
+if TYPE_CHECKING:
+    from affectscope.core.checkpoints.saved import Checkpoint
 
 # Progress and remarks go to stderr: what --json prints stays clean.
 remarks = Console(stderr=True)
@@ -26,6 +30,14 @@ CheckpointOption = Annotated[
         "--checkpoint", "-c", help="A checkpoint's or a plugin's model's name (NAME=PATH with other weights), or a path."
     ),
 ]
+ExplanationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--explanation",
+        help="How the heatmaps are made: layer-cam, layer-cam-product, grad-cam, grad-cam++, hires-cam, score-cam; for vision "
+        "transformers gradient-attention and attention-rollout too; what suits the model if left out.",
+    ),
+]
 Workers = Annotated[int | None, typer.Option(help="Processes; all cores if left out.")]
 
 
@@ -33,6 +45,37 @@ def load(checkpoint: str) -> Any:
     from affectscope.core.library import named
 
     return named.checkpoint(checkpoint)
+
+
+FeaturesOption = Annotated[
+    list[str] | None,
+    typer.Option("--features", metavar="MODALITY=SET", help="Which feature set the model takes of a modality; may be repeated."),
+]
+
+
+def taking(checkpoint: Checkpoint, features: list[str] | None) -> Checkpoint:
+    """The checkpoint with the feature sets that a command line says it takes.
+
+    Raises:
+        UserError: when one is no pair, no set, or does not fit.
+    """
+    if not features:
+        return checkpoint
+    from affectscope.core.features.taken import check_told
+
+    told = pairs(features)
+    check_told(checkpoint.spec, told)
+    return replace(checkpoint, features=told)
+
+
+def method_known(explanation: str | None) -> None:
+    """Raises:
+    UserError: when there is no explanation of that name.
+    """
+    if explanation is not None:
+        from affectscope.core.explain.methods import METHODS
+
+        _ = METHODS[explanation]
 
 
 @contextmanager

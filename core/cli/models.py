@@ -8,7 +8,20 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from affectscope.core.cli.common import AsJson, CheckpointOption, load, pairs, progress_bar, regret, remarks, show
+from affectscope.core.cli.common import (
+    AsJson,
+    CheckpointOption,
+    ExplanationOption,
+    FeaturesOption,
+    load,
+    method_known,
+    pairs,
+    progress_bar,
+    regret,
+    remarks,
+    show,
+    taking,
+)
 from affectscope.core.cli.plugins import WithPlugins
 from affectscope.core.errors import UserError
 
@@ -37,6 +50,7 @@ def analyze(
     explain: Annotated[
         str | None, typer.Option(help="Class that the heatmaps explain; each head's own answer if left out.")
     ] = None,
+    explanation: ExplanationOption = None,
     video: Annotated[bool, typer.Option(help="Write overlay.mp4 too.")] = True,
     start: Annotated[
         str | None,
@@ -46,6 +60,7 @@ def analyze(
     audio_track: Annotated[
         int | None, typer.Option(min=1, help="Which sound track is heard, from 1; the first with sound if left out.")
     ] = None,
+    features: FeaturesOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Analyse clips, or a stretch of a long one: what the model says, where it looked, when it listened."""
@@ -53,10 +68,11 @@ def analyze(
 
     if out is None and html is None:
         raise UserError("Say where the analysis goes: --out FOLDER, --html FILE, or both.")
-    loaded = load(checkpoint)
+    loaded = taking(load(checkpoint), features)
     if explain is not None and explain not in loaded.spec.labels:
         raise UserError(f"The model knows no class {explain!r}; choose one of {', '.join(loaded.spec.labels)}.")
-    asked = analysis.Asked(out, html, explain, video, start, end, audio_track)
+    method_known(explanation)
+    asked = analysis.Asked(out, html, explain, explanation, video, start, end, audio_track)
     if len(files) > 1 or files[0].is_dir():
         analysis.each(loaded, files, asked, as_json)
     else:
@@ -143,6 +159,7 @@ def evaluate(
         ),
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
+    features: FeaturesOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a checkpoint on a corpus, by head. Clips whose label the model lacks are left out, and counted."""
@@ -152,7 +169,7 @@ def evaluate(
 
     if without not in (None, "audio", "visual"):
         raise UserError(f"There is no modality {without!r} to take away: choose audio or visual.")
-    loaded = load(checkpoint)
+    loaded = taking(load(checkpoint), features)
     measured, said = labelled_for(open_corpus(corpus), loaded.spec, pairs(alias))
     for sentence in said:
         remarks.print(sentence, markup=False, soft_wrap=True)
@@ -194,6 +211,7 @@ def list_checkpoints(
 def pointing(
     checkpoint: CheckpointOption = "auxformer",
     corpus: Annotated[str, typer.Option(help="A corpus whose truth is known: `demo`, or a folder.")] = "demo",
+    explanation: ExplanationOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Mark the heatmaps: how often does their maximum fall where the face moves because of the emotion?"""
@@ -202,11 +220,12 @@ def pointing(
     from affectscope.core.corpora import open_corpus
     from affectscope.core.evaluation.pointing import pointing_game
 
+    method_known(explanation)
     loaded, opened = load(checkpoint), open_corpus(corpus)
     analyzer = Analyzer(loaded, FeatureStore(shipped=[opened.features] if opened.features else []))
     with progress_bar() as report:
         games = pointing_game(
-            lambda media, label: analyzer.analyze(media, explain=label).timeline,
+            lambda media, label: analyzer.analyze(media, explain=label, explanation=explanation).timeline,
             opened,
             lambda done, total: report("Pointing", done / total),
         )

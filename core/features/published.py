@@ -1,8 +1,8 @@
 """What the papers and their public code feed to a model, by how wide its inputs are; and sets of theirs that nothing here makes.
 
-Widths of the public layouts: OFFICIAL_CODE.md. AuxFormer v1 (000, 002) takes 130 descriptors and VGG-Face, its second version
-wav2vec 2.0 and 50 values of EMOCA, VAVL (001) wav2vec 2.0 and EfficientNet-B2, MulT CMU-MOSEI's own, UAVM two ConvNeXts, SFAV ten
-MFCC and EfficientFace; 001 gives UAVM and SFAV what it gives VAVL.
+Widths of the public layouts: OFFICIAL_CODE.md. AuxFormer v1 (goncalves2022robust, goncalves2022auxformer) takes 130 descriptors
+and VGG-Face, its second version wav2vec 2.0 and 50 of EMOCA; VAVL (goncalves2025versatile) wav2vec 2.0 and EfficientNet-B2,
+which that paper gives UAVM and SFAV too; MulT CMU-MOSEI's own; UAVM's code two ConvNeXts, SFAV's ten MFCC and EfficientFace.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def by_width(system: str, inputs: Mapping[str, int]) -> dict[str, str]:
     >>> by_width("vavl", {"audio": 1024, "visual": 1408})
     {'audio': 'wav2vec2', 'visual': 'efficientnet-b2'}
     """
-    widths = set(inputs.values())
-    if len(widths) == 1 and len(inputs) > 1 and (whole := _OF_SYSTEM.get((system, *widths))):
+    widths = sorted(set(inputs.values()))
+    whole = _OF_SYSTEM.get((system, widths[0])) if len(widths) == 1 and len(inputs) > 1 else None
+    if whole:
         return {modality: whole[modality] for modality in inputs if modality in whole}
     return {m: _BY_WIDTH[m, dim] for m, dim in inputs.items() if (m, dim) in _BY_WIDTH}
 

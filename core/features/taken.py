@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
 from affectscope.core.features import settings
 from affectscope.core.features.base import FEATURE_SETS, FeatureSet
@@ -15,6 +14,10 @@ from affectscope.core.features.published import by_width
 from affectscope.core.features.stored import arrays
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.text import shown
+
+if TYPE_CHECKING:
+    # pandas with it.
+    from affectscope.core.corpora import Corpus
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def sets_of(spec: ModelSpec, card: Mapping[str, Any], digest: str = "", told: Ma
     said = {**(settings.of_model(digest) if digest else {}), **(told or {})}
     trained = card.get("features") if isinstance(card.get("features"), dict) else {}
     paper = by_width(spec.system, spec.inputs)
-    # Descriptors beside VGG-Face are those of 000 and 002, whose windows are longer than the default's.
+    # Descriptors beside VGG-Face are those of goncalves2022robust, whose windows are longer than the default's.
     published = paper.get("visual") == "vgg-face"
     chosen = {}
     for modality, dim in spec.inputs.items():
