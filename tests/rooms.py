@@ -21,10 +21,11 @@ ROWS = (
     ("analysis", "perturbation"),
     ("explain", "inference"),
     ("checkpoints",),
+    ("wrapping",),
     ("features",),
     ("corpora", "devices", "metrics"),
     ("models",),
-    ("cache", "files", "masking", "media", "registry"),
+    ("cache", "files", "masking", "media", "plugins", "registry"),
     ("errors", "house", "player", "streams", "text", "threads"),
     ("browser",),
 )  # fmt: skip

@@ -19,6 +19,7 @@ from affectscope.core.checkpoints.layouts import LAYOUTS
 from affectscope.core.errors import UserError
 from affectscope.core.export.spreadsheet import csv_of
 from affectscope.core.library import dropped as library
+from affectscope.core.plugins import loading
 from affectscope.core.text import markdown
 
 _TICKET = "library.ticket"
@@ -124,6 +125,7 @@ def _dismiss(one: inventory.Arriving) -> None:
 
 def models() -> list[str]:
     """The table of all models; returns those whose cards are wanted."""
+    sheets(view.left_out(loading.troubles()), key="library-plugins")
     names = list(services.models())
     if not names:
         st.info("There is no model yet: drop a checkpoint above, or train one.")

@@ -15,7 +15,6 @@ from affectscope.app.common import address, reports, say, session
 from affectscope.app.common.pick import pick
 from affectscope.app.failures.figures import CONFIG, QUIET, RIGHT, WRONG, plain
 from affectscope.core.analysis.shared import Closeness, closeness, distances, outliers, summary
-from affectscope.core.cache.store import content_hash
 from affectscope.core.errors import UserError
 from affectscope.core.export.spreadsheet import csv_of
 from affectscope.core.text import percent
@@ -59,8 +58,8 @@ def options(stages: dict[str, list[str]]) -> tuple[str, dict[str, str]]:
 
 
 def digest(model: str) -> str:
-    """Names a model's file."""
-    return content_hash(services.models()[model])
+    """Names a model's file, or a plugin's sources and weights."""
+    return services.digest(model)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,15 +25,18 @@ output = Console()
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 CheckpointOption = Annotated[
-    str, typer.Option("--checkpoint", "-c", help="A shipped checkpoint's name, or the path of a .safetensors file.")
+    str,
+    typer.Option(
+        "--checkpoint", "-c", help="A checkpoint's or a plugin's model's name (NAME=PATH with other weights), or a path."
+    ),
 ]
 Workers = Annotated[int | None, typer.Option(help="Processes; all cores if left out.")]
 
 
 def load(checkpoint: str) -> Any:
-    from affectscope.core.checkpoints import saved as checkpoints
+    from affectscope.core.library import named
 
-    return checkpoints.load(checkpoints.shipped().get(checkpoint, Path(checkpoint)))
+    return named.checkpoint(checkpoint)
 
 
 FeaturesOption = Annotated[

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from affectscope.core.cli.common import AsJson, Workers, progress_bar, regret, remarks, show
+from affectscope.core.cli.plugins import WithPlugins
 from affectscope.core.errors import UserError
 
 if TYPE_CHECKING:
     from affectscope.core.features.base import FeatureSet
 
 features_app = typer.Typer(
-    help="What models take of a clip: feature sets, their weights, arrays of your own.", no_args_is_help=True
+    cls=WithPlugins, help="What models take of a clip: feature sets, their weights, arrays of your own.", no_args_is_help=True
 )
 
 

@@ -20,9 +20,11 @@ from affectscope.core.cli.common import (
     show,
     taking,
 )
+from affectscope.core.cli.plugins import WithPlugins
 from affectscope.core.errors import UserError
 
 app = typer.Typer(
+    cls=WithPlugins,
     help="A microscope for audio-visual emotion models: analyse a clip, train and evaluate models, open the dashboard.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

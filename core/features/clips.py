@@ -22,6 +22,7 @@ from affectscope.core.features.extract import DEFAULT_SETS, extract
 from affectscope.core.features.sets import FEATURE_SETS
 from affectscope.core.features.stored.arrays import missing, source_of, stream_of
 from affectscope.core.features.stored.packed import PackedSet, PackedStreams
+from affectscope.core.plugins import loading
 from affectscope.core.streams import Clip, Stream
 
 Extracted = tuple[Clip | None, str]
@@ -117,16 +118,17 @@ def _load_all(jobs: list[Job], workers: int) -> Iterator[Extracted]:
     if workers == 1:
         yield from map(_load, jobs)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _single_thread) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin) as pool:
         yield from pool.map(_load, jobs, chunksize=4)
 
 
-def _single_thread() -> None:
+def _begin() -> None:
     # One process a core: more threads than cores slow torch and OpenCV many times over.
     import cv2
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    loading.load()
 
 
 def _load(job: Job) -> Extracted:
