@@ -101,8 +101,8 @@ class _Pass:
 
 
 def _passes(road: VisualRoad) -> Iterator[_Pass]:
-    """The whole road at once, or, where an encoder sees picture after picture, some pictures at a time: all layers of a transformer
-    over a whole clip are more than memory holds.
+    """The whole road at once, or, where an encoder sees picture after picture, some pictures at a time: all layers of a
+    transformer over a whole clip are more than memory holds.
 
     Raises:
         ValueError: when no attention is among the tokens that are read.
@@ -127,8 +127,9 @@ def _passes(road: VisualRoad) -> Iterator[_Pass]:
 def _part(road: VisualRoad) -> tuple[nn.Module, Tensor]:
     """The encoder, where the layers that are read are inside it; else the whole network."""
     encoder = getattr(road.network, "encoder", None)
-    inside = isinstance(encoder, nn.Module) and road.layers[-1] in set(encoder.modules())
-    return (encoder if inside else road.network), road.pixels
+    if isinstance(encoder, nn.Module) and road.layers[-1] in set(encoder.modules()):
+        return encoder, road.pixels
+    return road.network, road.pixels
 
 
 def _attention(road: VisualRoad, network: nn.Module, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
