@@ -8,6 +8,8 @@ INSTALL = install() { $(PY) -m uv pip install --quiet --python $(PY) -c constrai
 # Not from the environment, where other tools put a HOST of their own.
 HOST := 127.0.0.1
 PORT ?= 8501
+# Python files or modules of your own, blanks between.
+PLUGIN ?=
 
 # Compiled once, modules import in a third of the time.
 unexport PYTHONDONTWRITEBYTECODE
@@ -18,8 +20,8 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## List the commands.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-app: $(VENV)/.app ## Set everything up and open the dashboard (HOST=0.0.0.0 for other machines too, PORT=number).
-	@$(PY) -m affectscope app --host $(HOST) --port $(PORT)
+app: $(VENV)/.app ## Set everything up and open the dashboard (HOST=0.0.0.0 for other machines too, PORT=number, PLUGIN=file of yours).
+	@$(PY) -m affectscope app --host $(HOST) --port $(PORT) $(PLUGIN:%=--plugin %)
 
 test: $(VENV)/.dev ## Set everything up and run all tests (browser tests where a Chromium is found).
 	@OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/e2e --doctest-modules tests affectscope/[!_]*.py affectscope/__init__.py -n auto --dist loadfile; status=$$?; \
@@ -35,7 +37,8 @@ fuzz: $(VENV)/.dev ## Send a thousand damaged and hostile files through the door
 	@OMP_NUM_THREADS=1 nice $(PY) -W ignore -m tests.fuzz
 
 stress: $(VENV)/.dev ## Kill processes at random moments, and have two at once on one cache (minutes).
-	@OMP_NUM_THREADS=1 nice $(PY) -m tests.killed 50 && OMP_NUM_THREADS=1 nice $(PY) -m tests.two_servers 120
+	@OMP_NUM_THREADS=1 nice $(PY) -m tests.killed 50 && OMP_NUM_THREADS=1 nice $(PY) -m tests.two_servers 120 \
+	&& OMP_NUM_THREADS=1 nice $(PY) -m tests.two_apps 120
 
 setup: $(VENV)/.dev ## Only set up, without starting anything.
 

@@ -18,22 +18,28 @@ if TYPE_CHECKING:
     from affectscope.analysis import Analysis, Heatmap
     from affectscope.core.errors import UserError
     from affectscope.many import Corpus, corpora, corpus, embed, evaluate, project
-    from affectscope.model import Model, load, mask, models
+    from affectscope.one import Model, load, mask, models
+    from affectscope.plugin import arrays, feature_set, huggingface, model, read_weights
 
 _HOMES = {
     "Analysis": "affectscope.analysis",
     "Corpus": "affectscope.many",
     "Heatmap": "affectscope.analysis",
-    "Model": "affectscope.model",
+    "Model": "affectscope.one",
     "UserError": "affectscope.core.errors",
+    "arrays": "affectscope.plugin",
     "corpora": "affectscope.many",
     "corpus": "affectscope.many",
     "embed": "affectscope.many",
     "evaluate": "affectscope.many",
-    "load": "affectscope.model",
-    "mask": "affectscope.model",
-    "models": "affectscope.model",
+    "feature_set": "affectscope.plugin",
+    "huggingface": "affectscope.plugin",
+    "load": "affectscope.one",
+    "mask": "affectscope.one",
+    "model": "affectscope.plugin",
+    "models": "affectscope.one",
     "project": "affectscope.many",
+    "read_weights": "affectscope.plugin",
 }
 
 __all__ = [
@@ -42,14 +48,19 @@ __all__ = [
     "Heatmap",
     "Model",
     "UserError",
+    "arrays",
     "corpora",
     "corpus",
     "embed",
     "evaluate",
+    "feature_set",
+    "huggingface",
     "load",
     "mask",
+    "model",
     "models",
     "project",
+    "read_weights",
 ]
 
 

@@ -17,7 +17,7 @@ from affectscope.core.analyzer import Analysis as CoreAnalysis
 from affectscope.core.timeline.timeline import Lane, Timeline
 
 if TYPE_CHECKING:
-    from affectscope.model import Model
+    from affectscope.one import Model
 
 _FRAME = 'width="100%" height="{height}" style="border:0" sandbox="allow-scripts allow-downloads" title="{title}"'
 _HEIGHT = 920

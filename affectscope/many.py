@@ -10,7 +10,7 @@ import pandas as pd
 
 from affectscope.core.corpora import Corpus, open_corpus
 from affectscope.core.errors import UserError
-from affectscope.model import Model
+from affectscope.one import Model
 
 __all__ = ["Corpus", "corpora", "corpus", "embed", "evaluate", "project"]
 

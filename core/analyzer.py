@@ -19,9 +19,11 @@ from affectscope.core.explain import sight
 from affectscope.core.explain.heatmaps import chosen, heatmaps, on_video
 from affectscope.core.explain.methods import METHODS, SIDE
 from affectscope.core.features.bulk.stages import cut
-from affectscope.core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION, SETS, Extraction, Progress, can_hear, extract
+from affectscope.core.features.clipfile import ids_of
+from affectscope.core.features.extract import EXTRACTION_VERSION, Extraction, Progress, can_hear, extract
+from affectscope.core.features.taken import lacking, marks
 from affectscope.core.media import hearing, reading
-from affectscope.core.models.base import ModelOutput, ModelSpec, over_clip
+from affectscope.core.models.base import ModelOutput, over_clip
 from affectscope.core.models.inputs import model_streams, on_its_reference
 from affectscope.core.perturbation import Perturbation, gaps, perturb
 from affectscope.core.streams import Batch, Stream
@@ -97,18 +99,21 @@ class Analyzer:
     """Runs one checkpoint over clips. Safe to share among threads, which take turns: two at once would only slow each other.
 
     Raises:
-        UserError: when the checkpoint expects other features than this project extracts.
+        UserError: when features that the model takes cannot be had: neither their weights nor arrays are at hand.
     """
 
     def __init__(self, checkpoint: Checkpoint, store: FeatureStore | None = None) -> None:
-        spec = checkpoint.spec
-        self.sets = DEFAULT_SETS | {m: spec.features[m] for m in spec.inputs if m in spec.features}
-        if sentence := incompatible_features(spec):
+        if sentence := lacking(checkpoint.spec, checkpoint.sets):
             raise UserError(sentence)
         self.checkpoint = checkpoint
         self.store = store or FeatureStore()
         self._turn = threading.Lock()
         self._last_crops: tuple[str, np.ndarray] | None = None
+
+    @property
+    def sets(self) -> dict[str, str]:
+        """Modality -> feature set; a person may have said another one meanwhile."""
+        return self.checkpoint.sets
 
     def key(
         self,
@@ -117,6 +122,7 @@ class Analyzer:
         truth: bool = False,
         perturbation: Perturbation | None = None,
         track: int | None = None,
+        clip: str = "",
         explanation: str | None = None,
     ) -> str:
         """What ``analyze`` will call its answer, known before the work is done; it begins as all that is made from the clip."""
@@ -124,6 +130,7 @@ class Analyzer:
         changed: list[object] = [perturbation.facts()] if perturbation and not perturbation.whole else []
         changed += [("explanation", explanation)] if explanation else []
         content, read = content_hash(media), (*reading(media), *hearing(media, track))
+        read = (*read, *marks(self.checkpoint.spec, self.sets, ids_of(media, clip)))
         asked = key_of(
             ANALYSIS_VERSION, LANES_VERSION, EXTRACTION_VERSION, content, model, explain, truth, can_hear(), *changed, *read
         )
@@ -137,6 +144,7 @@ class Analyzer:
         explain: str | None = None,
         perturbation: Perturbation | None = None,
         track: int | None = None,
+        clip: str = "",
         explanation: str | None = None,
         progress: Progress | None = None,
     ) -> Analysis:
@@ -147,6 +155,7 @@ class Analyzer:
             explain: the class that the heatmaps explain; None takes each head's own answer.
             perturbation: what is taken from the clip before the model is asked; see ``core.perturbation``.
             track: the sound track that is heard, counted from 1; the first with sound if left out.
+            clip: what its corpus calls it; arrays are found by this, or by the file's name.
             explanation: how the heatmaps are made, one of ``core.explain.methods.METHODS``; see ``heatmaps.fitting`` for what is
                 taken where None is.
             progress: called with a stage's name and its share done, 0..1.
@@ -155,7 +164,7 @@ class Analyzer:
             UserError: when the file cannot be played, or cannot be changed or explained as asked.
         """
         report = progress or (lambda stage, share: None)
-        extraction = extract(media, self.store, report, self.sets, track)
+        extraction = extract(media, self.store, report, self.sets, track, clip)
         report("Asking the model", 0.0)
         looks = self._sight()
         crops = self._crops(media, extraction, looks)
@@ -205,7 +214,7 @@ class Analyzer:
             drawn.explained,
             timeline,
             extraction.notices,
-            self.key(media, explain, truth is not None, perturbation, track, explanation=explanation),
+            self.key(media, explain, truth is not None, perturbation, track, clip, explanation),
             {k: v[0].numpy() for k, v in output.embeddings.items()},
             drawn.explanations,
         )
@@ -334,19 +343,6 @@ def _removed(whole: Mapping[str, Stream], kept: Mapping[str, np.ndarray]) -> tup
         spans = gaps(stream, kept[modality])
         events += [Event(f"{modality} removed", "removed", *span) for span in spans[:: len(spans) // _MOST_SPANS + 1]]
     return tuple(events)
-
-
-def incompatible_features(spec: ModelSpec) -> str:
-    """One sentence where clips are not read into what a model takes; empty where they are."""
-    sets = DEFAULT_SETS | dict(spec.features)
-    for modality, dim in spec.inputs.items():
-        known = SETS.get(sets.get(modality, ""), 0)
-        if known != dim:
-            return (
-                f"The checkpoint expects {dim} {modality} features a frame, but clips are read into {known}: "
-                "train it on features of this project."
-            )
-    return ""
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

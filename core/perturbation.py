@@ -19,7 +19,9 @@ from torch import Tensor
 from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
 from affectscope.core.errors import UserError
 from affectscope.core.explain.attention import frame_weights, stack_layers
+from affectscope.core.models.base import ModelSpec
 from affectscope.core.streams import Batch, Stream
+from affectscope.core.wrapping.given import MEANINGS as ABSENCE_MEANINGS
 
 Pattern = Literal["random", "burst", "tail", "attended", "drawn"]
 Imputation = Literal["absent", "zeros", "mean", "noise", "forward-fill"]
@@ -45,6 +47,17 @@ IMPUTATION_MEANINGS = {
     "forward-fill": "The last frame that was kept is repeated; before the first one kept, frames are missing.",
 }
 """An imputation -> one sentence on what the model is given."""
+
+
+def meaning(imputation: str, spec: ModelSpec) -> str:
+    """One sentence on what a model is given in place of frames that are gone. One that is not ours may not know of absence."""
+    if imputation != "absent" or not spec.absence:
+        return IMPUTATION_MEANINGS[imputation]
+    kinds = dict.fromkeys(spec.absence.values())
+    if len(kinds) == 1:
+        return ABSENCE_MEANINGS[next(iter(kinds))]
+    each = ", ".join(f"{absence} for {modality}" for modality, absence in spec.absence.items())
+    return f"What stands for frames that are missing differs by modality: {each}."
 
 
 @dataclass(frozen=True)

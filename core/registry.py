@@ -32,6 +32,10 @@ class Registry(Generic[T]):
 
         return add
 
+    def replace(self, name: str, entry: T) -> None:
+        """Register an entry in the place of whatever has its name: a plugin that is imported again declares anew."""
+        self._entries[name] = entry
+
     def __getitem__(self, name: str) -> T:
         if name not in self._entries:
             raise UserError(f"There is no {self.kind} called {name!r}; choose one of {', '.join(sorted(self._entries))}.")

@@ -11,7 +11,7 @@ from affectscope.app.common.watch import place, play
 from affectscope.app.masking import bench, board, curves, grids, state
 from affectscope.app.verdict import heading
 from affectscope.core.errors import UserError
-from affectscope.core.perturbation import PATTERNS, Perturbation
+from affectscope.core.perturbation import IMPUTATIONS, PATTERNS, Perturbation, meaning
 from affectscope.core.timeline.lanes import head_title
 from affectscope.core.timeline.removed import removed
 
@@ -40,6 +40,7 @@ def table(clip: services.Clip, model: str) -> None:
                 title=clip.title,
                 heads=[(head, head_title(head)) for head in ("decision", *spec.heads)],
                 patterns=[name for name in PATTERNS if name != "attended" or spec.attention],
+                meanings={name: meaning(name, spec) for name in IMPUTATIONS},
                 truth=clip.label,
             )
         with foot:
@@ -93,9 +94,9 @@ def look(model: str) -> None:
     top, choice, below = place("masking_top", *shown), st.container(), place("masking_below", *shown)
     with top:
         if clip and session.option("masking.view") != "corpus":
-            heading(clip.title, choose.facts(clip), choose.caution(model))
+            heading(clip.title, choose.facts(clip), choose.caution(model, "masking"))
         else:
-            heading("Masking", [model], choose.caution(model))
+            heading("Masking", [model], choose.caution(model, "masking"))
     with choice:
         view = pick.tabs("What to look at", "masking.view", VIEWS)
     with below:

@@ -18,6 +18,7 @@ from affectscope.app.library.drops import Arrival
 from affectscope.core import devices
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import content_hash, key_of
+from affectscope.core.checkpoints import plugged
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.checkpoints.admit import Report
 from affectscope.core.checkpoints.choices import Choices
@@ -150,7 +151,14 @@ def card(name: str) -> Card:
         raise UserError("That model's file is gone: choose another.")
     if known := services.imported(name):
         return imported_card(known)
+    if services.is_plugin(name):
+        return _plugin_card(name, services.digest(name))
     return _card(str(path), path.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)
+def _plugin_card(name: str, digest: str) -> Card:
+    return cards.plugin_card(plugged.known()[name])
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import pandas as pd
 
 from affectscope.app.common.choose import CAUTION
-from affectscope.app.library import Section, Sheet, inventory
+from affectscope.app.library import Section, Sheet, checking, inventory
 from affectscope.core.checkpoints.admit import Report
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
 from affectscope.core.library import dropped as library
 from affectscope.core.library.cards import Card
 from affectscope.core.metrics.metrics import METRICS, tabled
+from affectscope.core.plugins.loading import Trouble
 from affectscope.core.text import shown
 from affectscope.core.timeline.lanes import head_title
 
 _HELD = " held out"
 _MOST_PROBLEMS = 100
 _REMARKS = 8
+_LONGEST = 600
 
 
 def comparison(names: Iterable[str], loaded: Mapping[str, bool]) -> pd.DataFrame:
@@ -52,6 +55,7 @@ def _row(name: str, loaded: bool) -> dict[str, object]:
         "Inputs": ", ".join(f"{m} {dim}" for m, dim in card.spec.inputs.items()),
         "Trained on": training.get("Corpus", ""),
         "Imported from": card.imported.get("Table", ""),
+        "Plugin": Path(card.plugin["File"]).name if card.plugin else "",
         "Strategy": training.get("Strategy", ""),
         "Seed": training.get("Seed", ""),
         "Epochs": training.get("Epochs", ""),
@@ -81,8 +85,13 @@ def model_sheet(name: str) -> Sheet:
         sections.append(Section("Import", list(card.imported.items())))
     else:
         sections.append(Section("Inputs", [(m, _input(card, m)) for m in card.spec.inputs]))
+    if card.plugin:
+        sections.append(Section("Plugin", list(card.plugin.items())))
+    if card.config:
         sections.append(Section("Sizes", list(card.config.items())))
-    rest = "How its table was read" if card.imported else "What else its file holds"
+    rest = "What else its file holds"
+    if card.imported or card.plugin:
+        rest = "How its table was read" if card.imported else "How it was wrapped"
     told = {"Assumed": card.assumed, "Answered by whoever read it": card.answered, rest: card.remarks}
     sections += [Section(title, sentences=lines) for title, lines in told.items() if lines]
     if card.training:
@@ -94,6 +103,7 @@ def model_sheet(name: str) -> Sheet:
         title = "On the table's own clips" if card.imported else "On the corpus at hand"
         left_out = f", without {count} of labels that it does not know" if (count := inventory.strange(name)) else ""
         sections.append(metrics_section(title + left_out, measured))
+    sections += checking.sections(name)
     if card.problems:
         kind = "problem of its table" if card.count == 1 else "problems of its table"
         sections.append(Section(kind, keys=card.problems[:_MOST_PROBLEMS], count=card.count))
@@ -133,6 +143,11 @@ def refusal(called: str, report: Report) -> Sheet:
         Section(kind, keys=keys, count=count) for kind, keys, count in zip(kinds, listed, report.counts, strict=True) if keys
     ]
     return Sheet(called, [line for line in (report.error, report.guess) if line], "", sections, "wrong")
+
+
+def left_out(troubles: Iterable[Trouble]) -> list[Sheet]:
+    """The plugins that could not be imported, and why."""
+    return [Sheet("A plugin was left out", [shown(one.sentence, _LONGEST)], tone="wrong") for one in troubles]
 
 
 def corpus_sheet(corpus: Corpus, classes: pd.DataFrame) -> Sheet:

@@ -46,6 +46,7 @@ def board(
     title: str,
     heads: Sequence[tuple[str, str]],
     patterns: Sequence[str],
+    meanings: Mapping[str, str] = IMPUTATION_MEANINGS,
     truth: str | None = None,
 ) -> dict[str, Any] | None:
     """Mount the board and return what a person did on it last, or None.
@@ -60,6 +61,7 @@ def board(
         title: the clip's name, for the files that are saved.
         heads: (name, title), the system's decision first.
         patterns: those that the model can be asked about.
+        meanings: imputation -> one sentence on what the model is given.
         truth: the true class, where it is known.
 
     Returns:
@@ -69,7 +71,7 @@ def board(
         "subject": subject, "title": title, "heads": [{"id": name, "title": shown} for name, shown in heads],
         "patterns": [{"id": name, "title": PATTERN_TITLES[name]} for name in patterns], "truth": truth,
         "imputations": [
-            {"id": name, "title": title, "meaning": IMPUTATION_MEANINGS[name]} for name, title in IMPUTATION_TITLES.items()
+            {"id": name, "title": title, "meaning": meanings[name]} for name, title in IMPUTATION_TITLES.items()
         ],
     }  # fmt: skip
     data = {"grid_url": grid_url, "state": dict(state), "exact": exact, "options": options}

@@ -14,6 +14,7 @@ from affectscope.app.services.browsing import DEMO, corpus, opened
 from affectscope.core import corpora, devices
 from affectscope.core.analyzer import Analyzer
 from affectscope.core.cache.store import FeatureStore
+from affectscope.core.checkpoints import plugged
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.errors import UserError
 from affectscope.core.imports import stored as imports
@@ -56,9 +57,9 @@ def corpus_of_table(entry: imports.Entry) -> ImportedCorpus:
 
 
 def models() -> dict[str, Path]:
-    """Name -> file: the shipped checkpoints, then those that were trained here, those that people dropped in, and last the
-    answers of models that were imported."""
-    known = checkpoints.shipped()
+    """Name -> file: what plugins declare, for whoever named one wants to see it; the shipped checkpoints, those that were trained
+    here, those that people dropped in, and last the answers of models that were imported."""
+    known = {name: Path(one.file) for name, one in plugged.known().items()} | checkpoints.shipped()
     dropped = {name: entry.path for name, entry in library.entries().items()}
     for more in (runs.finished(), dropped, {name: entry.survey for name, entry in imports.entries().items()}):
         known |= {name: path for name, path in more.items() if name not in known}
@@ -83,7 +84,7 @@ def analyzer(name: str) -> Analyzer:
 def _analyzer(name: str, path: str, device: str) -> Analyzer:
     features = opened(DEMO).features
     store = FeatureStore(shipped=(features,) if features else ())
-    checkpoint = checkpoints.load(Path(path))
+    checkpoint = plugged.load(plugged.known()[name]) if is_plugin(name) else checkpoints.load(Path(path))
     if device != devices.CPU:
         devices.place(checkpoint.model, device)
     made = Analyzer(checkpoint, store)
@@ -98,6 +99,20 @@ def _place(name: str) -> tuple[str, str]:
     if sentence := unasked(name):
         raise UserError(sentence)
     return str(path), library.device(name)
+
+
+def is_plugin(name: str) -> bool:
+    """Whether a model is a plugin's."""
+    return name in plugged.known()
+
+
+def digest(name: str) -> str:
+    """What tells a model from others, without its weights in memory: whatever was kept of it belongs to this.
+
+    Raises:
+        UserError: when its weights are not there.
+    """
+    return plugged.digest(plugged.known()[name]) if is_plugin(name) else checkpoints.digest(models()[name])
 
 
 def loaded(name: str) -> bool:
@@ -126,8 +141,18 @@ def declared(model: str) -> ModelSpec | None:
     """As ``spec``, out of the file's header, for those who look at many models: no weights are read. None where it cannot be."""
     if known := imported(model):
         return known.spec
+    if is_plugin(model):
+        return _of_plugin(model, digest(model))
     path = models().get(model)
     return _declared(str(path), path.stat().st_mtime_ns) if path is not None and path.is_file() else None
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _of_plugin(name: str, digest: str) -> ModelSpec | None:
+    try:
+        return plugged.facts(plugged.known()[name]).spec
+    except UserError:
+        return None
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)

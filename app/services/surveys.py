@@ -11,9 +11,9 @@ import streamlit as st
 
 from affectscope.app.common import jobs
 from affectscope.app.services.browsing import corpus
-from affectscope.app.services.known import analyzer, imported, models
+from affectscope.app.services.known import analyzer, digest, imported
 from affectscope.core.cache import sealed
-from affectscope.core.cache.store import cache_root, content_hash, key_of
+from affectscope.core.cache.store import cache_root, key_of
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
 from affectscope.core.inference.corpus import PredictionTable, inference_key_of
@@ -36,7 +36,7 @@ def survey_on_disk(model: str, of: Corpus | None = None) -> PredictionTable | No
 def path_on_disk(model: str, of: Corpus | None = None) -> Path:
     """Where a model's survey is, or will be; its weights are not read."""
     known = imported(model)
-    return known.entry.survey if known else _surveys() / f"{_key(content_hash(models()[model]), of or corpus())}.npz"
+    return known.entry.survey if known else _surveys() / f"{_key(digest(model), of or corpus())}.npz"
 
 
 def ask_all(model: str, of: Corpus | None = None) -> jobs.Job:

@@ -8,6 +8,8 @@ import sys
 import threading
 from importlib import import_module
 
+from affectscope.core.plugins import loading
+
 _LOG = logging.getLogger(__name__)
 # What the first page needs, in the order in which it is loaded, by what the page says of it.
 _PARTS = {
@@ -21,6 +23,8 @@ _PARTS = {
         "affectscope.app.export",
     ),
 }
+# Plugins are imported with what their models are made of.
+_WITH_PLUGINS = "Loading the models"
 # What other pages need of other people's, once somebody has the first clip before them.
 _LATER = ("sklearn.decomposition", "sklearn.metrics", "sklearn.neighbors", "torchmetrics.functional.classification")
 # Seconds.
@@ -49,6 +53,9 @@ def load() -> None:
             for _stage, modules in _PARTS.items():
                 for one in modules:
                     import_module(one)
+                if _stage == _WITH_PLUGINS:
+                    for trouble in loading.load():
+                        _LOG.warning("%s", trouble.sentence)
         except Exception:
             # The page that imports it again says so to whoever looks at it.
             _LOG.exception("%s failed", _stage)

@@ -1,4 +1,4 @@
-"""The two folders on disk: what can be made again, and what cannot."""
+"""The folders on disk: what can be made again, what cannot, and what a person set once."""
 
 from __future__ import annotations
 
@@ -18,3 +18,11 @@ def data_root() -> Path:
     """Where a person's own work goes, which no cleaning touches: ``$AFFECTSCOPE_DATA``, else the platform's data folder."""
     given = os.environ.get("AFFECTSCOPE_DATA")
     return Path(given) if given else Path(platformdirs.user_data_dir("affectscope"))
+
+
+def config_root() -> Path:
+    """Where a person's settings go: ``$AFFECTSCOPE_CONFIG``, else ``config`` in ``$AFFECTSCOPE_DATA``, else the platform's."""
+    given, data = os.environ.get("AFFECTSCOPE_CONFIG"), os.environ.get("AFFECTSCOPE_DATA")
+    if given:
+        return Path(given)
+    return Path(data) / "config" if data else Path(platformdirs.user_config_dir("affectscope"))

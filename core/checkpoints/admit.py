@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 from affectscope.core.checkpoints.choices import NO_CHOICES, Choices, Question
 from affectscope.core.errors import UserError
 from affectscope.core.files import guard
+from affectscope.core.plugins import loading
 
 if TYPE_CHECKING:
     from affectscope.core.checkpoints.foreign import Foreign
+    from affectscope.core.wrapping.making import Made
 
 _MEMORY = 2 << 30
 _COPIES = 4
@@ -29,6 +31,10 @@ _SECONDS = 6.0
 _BYTES_PER_SECOND = 10e6
 # A made-up file may have any number of keys; a person reads the first.
 _LISTED = 200
+_OWN_NETWORK = (
+    "Is it a network of your own? Write a plugin that wraps it (`affectscope new-plugin my_net.py`), and name that when you "
+    "start: `affectscope app --plugin my_net.py`."
+)
 _TOO_SLOW = "This file was not read in time, for the machine does much else: try again when it does less."
 _TOO_MUCH = "This file asks for more memory or time than any checkpoint of its size: it is damaged or hostile."
 
@@ -96,7 +102,7 @@ def admit(
 
 def examine(source: Path, out: Path, layout: str = "", choices: Choices | None = NO_CHOICES) -> Report:
     """What ``admit`` does, in this process and without limits."""
-    from affectscope.core.checkpoints import foreign
+    from affectscope.core.checkpoints import foreign, plugged
     from affectscope.core.checkpoints import saved as checkpoints
     from affectscope.core.checkpoints.fit import Mismatch
 
@@ -122,7 +128,8 @@ def examine(source: Path, out: Path, layout: str = "", choices: Choices | None =
             remarks=found.remarks,
         )
     except foreign.UnknownLayout as error:
-        return Report(_of(error, source, out), layout, unknown=True)
+        taken = None if layout else plugged.recognise(source)
+        return _of_plugin(taken, out) if taken else Report(_of(error, source, out), layout, unknown=True, guess=_OWN_NETWORK)
     except Mismatch as error:
         shapes = tuple(f"{key}: {_size(given)} instead of {_size(own)}" for key, given, own in error.misshapen)
         kinds = (tuple(error.missing), tuple(error.unexpected), shapes)
@@ -130,7 +137,19 @@ def examine(source: Path, out: Path, layout: str = "", choices: Choices | None =
         counts = (len(kinds[0]), len(kinds[1]), len(kinds[2]))
         return Report(_of(error, source, out), layout, False, listed[0], listed[1], listed[2], counts, error.guess)
     except UserError as error:
-        return Report(_of(error, source, out), layout, unknown=bool(layout))
+        said = _of(error, source, out)
+        return Report(said, layout, unknown=bool(layout), guess=_OWN_NETWORK if _names_a_class(said) else "")
+
+
+def _of_plugin(made: Made, out: Path) -> Report:
+    from affectscope.core.checkpoints import plugged
+    from affectscope.core.checkpoints import saved as checkpoints
+
+    plugin = Path(made.model.declared.file).name
+    told = (f"It was read by {made.model.spec.system}, a model of the plugin {plugin}.", *made.remarks)
+    card = plugged.card_of(made) | {"remarks": list(told)}
+    checkpoints.save(out, made.model, checkpoints.Normaliser(), card)
+    return Report(remarks=told)
 
 
 def report_of(found: dict[str, Any]) -> Report:
@@ -145,6 +164,11 @@ def report_of(found: dict[str, Any]) -> Report:
         return Report(**told, questions=asked)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError("this is no report") from error
+
+
+def _names_a_class(said: str) -> bool:
+    """Whether a file was refused for a class of somebody's, see ``core.files.pickles.refusal``."""
+    return "holds a whole module" in said or "of the class" in said
 
 
 def _of(error: UserError, source: Path, out: Path) -> str:
@@ -189,6 +213,8 @@ def _warm() -> None:
 def _main() -> None:
     source, out, report, layout, told, memory, seconds = sys.argv[1:]
     _warm()
+    # What a person named may do what it likes; what they dropped is read after this.
+    loading.load()
     answers = json.loads(told)
     choices = Choices(**{**answers, "labels": tuple(answers["labels"])}) if answers else None
     guard.limit(int(memory), int(seconds))

@@ -11,7 +11,8 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -19,9 +20,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import safetensors
 import safetensors.torch
 import torch
+from torch import Tensor
 
 from affectscope.core.cache.stamps import unchanged
-from affectscope.core.cache.store import content_hash, write_atomically
+from affectscope.core.cache.store import content_hash, key_of, write_atomically
 from affectscope.core.checkpoints import foreign
 from affectscope.core.checkpoints.choices import NO_CHOICES, Choices
 from affectscope.core.checkpoints.layouts import LAYOUTS
@@ -33,6 +35,8 @@ from affectscope.core.models import catalogue  # noqa: F401  (registers the syst
 from affectscope.core.models.base import MODELS, AVModel, ModelSpec
 from affectscope.core.models.inputs import Normaliser
 from affectscope.core.text import shown
+from affectscope.core.wrapping.declared import WRAPPED, Declared
+from affectscope.core.wrapping.making import make
 
 FORMAT = "affectscope-1"
 _DAMAGED = "was damaged on the disk: drop its file in again, or train it again"
@@ -50,6 +54,7 @@ class Checkpoint:
     Attributes:
         card: what training wrote down: data, seed, commit, metrics by head, ``synthetic_training``.
         digest: hash of the file as it was when it was read.
+        features: modality -> feature set, where a person said just now what the model takes; goes before all else that says so.
     """
 
     model: AVModel
@@ -57,10 +62,24 @@ class Checkpoint:
     card: Mapping[str, Any]
     path: Path | None = None
     digest: str = ""
+    features: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def spec(self) -> ModelSpec:
         return self.model.spec
+
+    @property
+    def name(self) -> str:
+        """What people call it: as its file, or as a plugin does."""
+        return self.spec.system if self.path is None or "plugin" in self.card else self.path.stem
+
+    @property
+    def sets(self) -> dict[str, str]:
+        """Modality -> feature set, of what is read from a clip for this model."""
+        # Decoders with it, which the guarded process that looks at strangers' files has no use for.
+        from affectscope.core.features.taken import sets_of
+
+        return sets_of(self.spec, self.card, self.digest, self.features)
 
 
 def shipped() -> dict[str, Path]:
@@ -90,8 +109,10 @@ def load(path: Path) -> Checkpoint:
     name = shown(Path(path).name)
     if not unchanged(Path(path)):
         raise UserError(f"{name} {_DAMAGED}.")
-    model, card = _described(name, metadata, len(tensors))
     state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    if (declared := _of_plugin(metadata)) is not None:
+        return _wrapped(declared, state, _header(metadata)["card"], Path(path))
+    model, card = _described(name, metadata, len(tensors))
     fill(model, state, name)
     stats = {
         kind: {k.split(".", 2)[2]: v for k, v in tensors.items() if k.startswith(f"normaliser.{kind}.")}
@@ -106,6 +127,25 @@ def load(path: Path) -> Checkpoint:
     normaliser = Normaliser(stats["mean"], stats["std"])
     try_out(model, name, normaliser)
     return Checkpoint(model, normaliser, card, Path(path), content_hash(Path(path)))
+
+
+def digest(path: Path) -> str:
+    """What tells a checkpoint from others: its content, and, of a plugin's model, the plugin's sources.
+
+    Raises:
+        OSError: when the file cannot be read.
+    """
+    return _digest(path, content_hash(path))
+
+
+@lru_cache(maxsize=1000)
+def _digest(path: Path, content: str) -> str:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            declared = _of_plugin(file.metadata() or {})
+    except (safetensors.SafetensorError, OSError):
+        return content
+    return content if declared is None else key_of(content, declared.digest)
 
 
 def load_foreign(path: Path, layout: str, choices: Choices = NO_CHOICES) -> AVModel:
@@ -144,16 +184,47 @@ def peek(path: Path) -> tuple[AVModel, dict[str, Any]]:
         raise UserError(f"{shown(path.name)} is damaged or no checkpoint: copy it again from where it was made.") from error
     if not unchanged(path, header=True):
         raise UserError(f"{shown(path.name)} {_DAMAGED}.")
+    if _of_plugin(metadata) is not None:
+        # What it answers with is known only once it was asked.
+        whole = load(path)
+        return whole.model, dict(whole.card)
     return _described(shown(path.name), metadata, count)
+
+
+def _of_plugin(metadata: Mapping[str, str]) -> Declared | None:
+    """The plugin's model that a checkpoint was saved of, where that plugin is here."""
+    system = _header(metadata).get("system")
+    return WRAPPED[system] if isinstance(system, str) and system in list(WRAPPED) else None
+
+
+def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        header = json.loads(metadata.get("affectscope", "{}")[:LONGEST_HEADER])
+    except ValueError:
+        return {}
+    return header if isinstance(header, dict) else {}
+
+
+def _wrapped(declared: Declared, state: Mapping[str, Tensor], card: Any, path: Path) -> Checkpoint:
+    own = {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
+    made = make(declared, state=own)
+    check_labels(made.model.spec.labels, declared.name)
+    return Checkpoint(made.model, Normaliser(), dict(card) if isinstance(card, dict) else {}, path, digest(path))
 
 
 def _described(name: str, metadata: Mapping[str, str], tensors: int) -> tuple[AVModel, dict[str, Any]]:
     if metadata.get("format") != FORMAT:
-        raise UserError(f"{name} is no AffectScope checkpoint: name the public layout it has, one of {', '.join(LAYOUTS)}.")
+        raise UserError(
+            f"{name} is no AffectScope checkpoint: name the public layout it has, one of {', '.join(LAYOUTS)}; or, of a network "
+            "of your own, name the plugin that wraps it with --plugin, and the file as MODEL=PATH."
+        )
     try:
         if len(metadata["affectscope"]) > LONGEST_HEADER:
             raise ValueError("the header is too long")
         header = json.loads(metadata["affectscope"])
+        if header["config"] == {"name": header["system"]}:
+            called = shown(str(header["system"]))
+            raise UserError(f"it is of the plugin's model {called}, which is not here: name that plugin with --plugin.")
         model, card = _build(header["system"], header["config"], tensors), dict(header["card"])
     except UserError as error:
         raise UserError(f"{name} cannot be used: {error}") from error

@@ -16,6 +16,7 @@ from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.cli.common import printable, progress_bar, remarks, show
 from affectscope.core.errors import UserError
 from affectscope.core.export import files as export
+from affectscope.core.export.answers import answers_of
 from affectscope.core.export.sheet import Facts
 from affectscope.core.features.extract import Progress
 from affectscope.core.media import stretch
@@ -165,9 +166,8 @@ def write_files(
     arrays |= {"times": analysis.timeline.frame_times, "boxes": analysis.timeline.boxes}
     np.savez_compressed(out / "heatmaps.npz", **arrays)  # type: ignore[arg-type]
     if video:
-        from affectscope.core.takehome.write import said_of
-
-        facts = Facts(shown(media.stem, _LONGEST_TITLE), (said_of(analyzer, analysis),))
+        said = answers_of(analyzer.checkpoint, analysis.predictions, analysis.evidence)
+        facts = Facts(shown(media.stem, _LONGEST_TITLE), (said,))
         export.overlay(
             media,
             analysis.timeline,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,13 +16,19 @@ from rich.table import Table
 
 from affectscope.core.errors import UserError
 
+if TYPE_CHECKING:
+    from affectscope.core.checkpoints.saved import Checkpoint
+
 # Progress and remarks go to stderr: what --json prints stays clean.
 remarks = Console(stderr=True)
 output = Console()
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 CheckpointOption = Annotated[
-    str, typer.Option("--checkpoint", "-c", help="A shipped checkpoint's name, or the path of a .safetensors file.")
+    str,
+    typer.Option(
+        "--checkpoint", "-c", help="A checkpoint's or a plugin's model's name (NAME=PATH with other weights), or a path."
+    ),
 ]
 ExplanationOption = Annotated[
     str | None,
@@ -36,9 +42,30 @@ Workers = Annotated[int | None, typer.Option(help="Processes; all cores if left 
 
 
 def load(checkpoint: str) -> Any:
-    from affectscope.core.checkpoints import saved as checkpoints
+    from affectscope.core.library import named
 
-    return checkpoints.load(checkpoints.shipped().get(checkpoint, Path(checkpoint)))
+    return named.checkpoint(checkpoint)
+
+
+FeaturesOption = Annotated[
+    list[str] | None,
+    typer.Option("--features", metavar="MODALITY=SET", help="Which feature set the model takes of a modality; may be repeated."),
+]
+
+
+def taking(checkpoint: Checkpoint, features: list[str] | None) -> Checkpoint:
+    """The checkpoint with the feature sets that a command line says it takes.
+
+    Raises:
+        UserError: when one is no pair, no set, or does not fit.
+    """
+    if not features:
+        return checkpoint
+    from affectscope.core.features.taken import check_told
+
+    told = pairs(features)
+    check_told(checkpoint.spec, told)
+    return replace(checkpoint, features=told)
 
 
 def method_known(explanation: str | None) -> None:

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from affectscope.core.cli.common import AsJson, Workers, output, pairs, progress_bar, regret, remarks, show
+from affectscope.core.cli.plugins import WithPlugins
 from affectscope.core.errors import UserError
 
-corpus_app = typer.Typer(help="Build a demo corpus, or look at the corpora at hand.", no_args_is_help=True)
+corpus_app = typer.Typer(cls=WithPlugins, help="Build a demo corpus, or look at the corpora at hand.", no_args_is_help=True)
 
 
 @corpus_app.command("build")

@@ -8,8 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from affectscope.core.cli.common import AsJson, Workers, progress_bar, remarks, show
+from affectscope.core.cli.plugins import WithPlugins
 
-experiment_app = typer.Typer(help="The tables and figures of the papers, on the corpus at hand.", no_args_is_help=True)
+experiment_app = typer.Typer(
+    cls=WithPlugins, help="The tables and figures of the papers, on the corpus at hand.", no_args_is_help=True
+)
 
 
 @experiment_app.command("list")

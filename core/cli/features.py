@@ -1,29 +1,119 @@
-"""`affectscope features`: the features of the papers, for whole corpora."""
+"""`affectscope features`: what models take of a clip, where its weights and arrays are, and whole corpora extracted."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from affectscope.core.cli.common import AsJson, Workers, progress_bar, regret, remarks, show
+from affectscope.core.cli.plugins import WithPlugins
 from affectscope.core.errors import UserError
 
-features_app = typer.Typer(help="The features of the papers, for whole corpora.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from affectscope.core.features.base import FeatureSet
+
+features_app = typer.Typer(
+    cls=WithPlugins, help="What models take of a clip: feature sets, their weights, arrays of your own.", no_args_is_help=True
+)
 
 
 @features_app.command("list")
 def features_list(as_json: AsJson = False) -> None:
-    """Name the feature sets, with their sizes, sources and weights."""
+    """Name the feature sets, with their sizes and sources, and where their weights or arrays are."""
     from affectscope.core.features.sets import FEATURE_SETS
 
-    sets = [FEATURE_SETS[name] for name in FEATURE_SETS]
-    rows: list[dict[str, Any]] = [
-        {"name": s.name, "modality": s.modality, "dim": s.dim, "weights": s.weights.file if s.weights else "", "source": s.source}
-        for s in sets
-    ]
+    rows: list[dict[str, Any]] = []
+    for name in FEATURE_SETS:
+        one = FEATURE_SETS[name]
+        shape = " x ".join(map(str, one.shape))
+        row = {"name": name, "modality": one.modality, "dim": one.dim, "at hand": _at_hand(one), "source": one.source}
+        # A terminal has no room for more.
+        rows.append(row | ({"shape": shape, "weights": one.weights.file if one.weights else ""} if as_json else {}))
     show(rows, as_json, "Feature sets")
+    if not as_json:
+        remarks.print(f"And by size: {', '.join(FEATURE_SETS.families)}.", markup=False)
+
+
+def _at_hand(one: FeatureSet) -> str:
+    from affectscope.core.features.stored.arrays import source_of
+
+    told = source_of(one.name)
+    try:
+        path = one.check(None)
+    except UserError:
+        return f"no ({'needs ' + one.weights.file if one.weights else 'needs arrays' if one.needs == 'arrays' else 'no package'})"
+    places = [f"arrays in {told.path}"] if told else []
+    places += [str(path)] if path else []
+    return ", ".join(places) or "yes"
+
+
+@features_app.command("weights")
+def features_weights(
+    name: Annotated[str, typer.Argument(help="A feature set that needs weights, as vgg-face.")],
+    path: Annotated[Path | None, typer.Argument(help="The file, or the folder that transformers saved.")] = None,
+    forget: Annotated[bool, typer.Option(help="Forget where they are.")] = False,
+) -> None:
+    """Say once where the weights of a feature set are: page, terminal and training use them from then on."""
+    from affectscope.core.features import settings
+    from affectscope.core.features.sets import FEATURE_SETS
+
+    one = FEATURE_SETS[name]
+    if one.weights is None:
+        raise UserError(f"{name} needs no weights: `affectscope features list` names the sets that do.")
+    if forget:
+        settings.tell_weights(name, None)
+        remarks.print(f"The weights of {name} are forgotten.", markup=False)
+        return
+    if path is None:
+        remarks.print(f"{name}: {one.check(None)}", markup=False, soft_wrap=True)
+        return
+    path = path.expanduser().absolute()
+    if not path.exists():
+        raise UserError(f"There is no {path}: {name} needs {one.weights.file} ({one.weights.origin}).")
+    encoder = one.load(path)
+    if encoder.dim != one.dim:
+        raise UserError(f"{path.name} gives {encoder.dim} features a frame, and {name} has {one.dim}: give other weights.")
+    settings.tell_weights(name, path)
+    remarks.print(f"{name} is read with {path} from now on.", markup=False, soft_wrap=True)
+
+
+@features_app.command("arrays")
+def features_arrays(
+    name: Annotated[str, typer.Argument(help="One of our feature sets, as emoca-50, or a name for one of your own.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="Of CLIP.npy, .npz or .pt by the clips' ids; or an HDF5 file, or a packed store.")
+    ] = None,
+    modality: Annotated[str, typer.Option(help="Of a set of your own: audio, visual, or another that a model takes.")] = "",
+    dim: Annotated[int | None, typer.Option(help="Features a frame of a set of your own; found if left out.")] = None,
+    shape: Annotated[str, typer.Option(help="Of a frame that is no vector: 3,96,96.")] = "",
+    rate: Annotated[
+        float, typer.Option(help="Frames a second; the arrays' own times, or evenly over the clip, if left out.")
+    ] = 0.0,
+    key: Annotated[str, typer.Option(help="The array's name inside files that hold several.")] = "",
+    forget: Annotated[bool, typer.Option(help="Forget them.")] = False,
+) -> None:
+    """Say once where arrays lie that were made elsewhere: clips are found in them by their id."""
+    from affectscope.core.features import settings
+    from affectscope.core.features.own import described
+
+    if forget:
+        settings.tell_arrays(name, None)
+        remarks.print(f"The arrays of {name} are forgotten.", markup=False)
+        return
+    if folder is None:
+        raise UserError(f"Say where the arrays of {name} are: `affectscope features arrays {name} FOLDER`.")
+    told = described(name, folder, modality, dim, _shape(shape), rate, key)
+    settings.tell_arrays(name, told)
+    remarks.print(f"{name} is taken from {told.path} from now on.", markup=False, soft_wrap=True)
+
+
+def _shape(text: str) -> tuple[int, ...] | None:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts):
+        raise UserError(f"--shape {text} should be whole numbers with commas between, as 3,96,96.")
+    return tuple(map(int, parts)) or None
 
 
 @features_app.command("extract")

@@ -12,6 +12,7 @@ from affectscope.core.cli.common import (
     AsJson,
     CheckpointOption,
     ExplanationOption,
+    FeaturesOption,
     load,
     method_known,
     pairs,
@@ -19,10 +20,13 @@ from affectscope.core.cli.common import (
     regret,
     remarks,
     show,
+    taking,
 )
+from affectscope.core.cli.plugins import WithPlugins
 from affectscope.core.errors import UserError
 
 app = typer.Typer(
+    cls=WithPlugins,
     help="A microscope for audio-visual emotion models: analyse a clip, train and evaluate models, open the dashboard.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -56,6 +60,7 @@ def analyze(
     audio_track: Annotated[
         int | None, typer.Option(min=1, help="Which sound track is heard, from 1; the first with sound if left out.")
     ] = None,
+    features: FeaturesOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Analyse clips, or a stretch of a long one: what the model says, where it looked, when it listened."""
@@ -63,7 +68,7 @@ def analyze(
 
     if out is None and html is None:
         raise UserError("Say where the analysis goes: --out FOLDER, --html FILE, or both.")
-    loaded = load(checkpoint)
+    loaded = taking(load(checkpoint), features)
     if explain is not None and explain not in loaded.spec.labels:
         raise UserError(f"The model knows no class {explain!r}; choose one of {', '.join(loaded.spec.labels)}.")
     method_known(explanation)
@@ -154,6 +159,7 @@ def evaluate(
         ),
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
+    features: FeaturesOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a checkpoint on a corpus, by head. Clips whose label the model lacks are left out, and counted."""
@@ -163,7 +169,7 @@ def evaluate(
 
     if without not in (None, "audio", "visual"):
         raise UserError(f"There is no modality {without!r} to take away: choose audio or visual.")
-    loaded = load(checkpoint)
+    loaded = taking(load(checkpoint), features)
     measured, said = labelled_for(open_corpus(corpus), loaded.spec, pairs(alias))
     for sentence in said:
         remarks.print(sentence, markup=False, soft_wrap=True)

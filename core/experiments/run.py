@@ -11,6 +11,7 @@ from affectscope.core.errors import UserError
 from affectscope.core.experiments.cells import Cell, Measured, fill
 from affectscope.core.experiments.plan import Experiment
 from affectscope.core.experiments.report import Filled
+from affectscope.core.plugins import loading
 
 Report = Callable[[str, float], None]
 
@@ -79,7 +80,7 @@ def _fill_all(jobs: dict[str, tuple[Cell, set[str]]], workers: int, report: Repo
     failed: list[str] = []
     if len(done) == len(jobs):
         return done, failed
-    with ProcessPoolExecutor(workers, get_context("spawn"), _single_thread) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin) as pool:
         futures = {
             pool.submit(fill, cell, sorted(conditions)): (key, cell)
             for key, (cell, conditions) in jobs.items()
@@ -95,7 +96,8 @@ def _fill_all(jobs: dict[str, tuple[Cell, set[str]]], workers: int, report: Repo
     return done, failed
 
 
-def _single_thread() -> None:
+def _begin() -> None:
     import torch
 
     torch.set_num_threads(1)
+    loading.load()

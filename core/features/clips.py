@@ -8,15 +8,21 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from affectscope.core import media
 from affectscope.core.cache.store import FeatureStore
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import NO_ROOM, UserError
-from affectscope.core.features.extract import DEFAULT_SETS, SETS, extract
+from affectscope.core.features.clipfile import LONGEST, ids_of
+from affectscope.core.features.extract import DEFAULT_SETS, extract
+from affectscope.core.features.sets import FEATURE_SETS
+from affectscope.core.features.stored.arrays import missing, source_of, stream_of
 from affectscope.core.features.stored.packed import PackedSet, PackedStreams
+from affectscope.core.plugins import loading
 from affectscope.core.streams import Clip, Stream
 
 Extracted = tuple[Clip | None, str]
@@ -112,16 +118,17 @@ def _load_all(jobs: list[Job], workers: int) -> Iterator[Extracted]:
     if workers == 1:
         yield from map(_load, jobs)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _single_thread) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin) as pool:
         yield from pool.map(_load, jobs, chunksize=4)
 
 
-def _single_thread() -> None:
+def _begin() -> None:
     # One process a core: more threads than cores slow torch and OpenCV many times over.
     import cv2
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    loading.load()
 
 
 def _load(job: Job) -> Extracted:
@@ -154,17 +161,44 @@ def read_streams(corpus: Corpus, clip: str, store: FeatureStore, sets: Mapping[s
     """
     row = corpus.table.loc[clip]
     asked = {m: own for m, own in corpus.given.items() if sets.get(m) == own.name}
-    given = {m: own.read(corpus.root, row) for m, own in asked.items()}
+    given = {m: own.read(corpus.root, row) for m, own in asked.items()} | _arrays(corpus, clip, sets)
     rest = {m: name for m, name in sets.items() if m not in given}
     if not given or (rest and row["path"]):
-        extraction = extract(corpus.media(clip), store, sets=rest)
+        extraction = extract(corpus.media(clip), store, sets=rest, clip=clip)
         return {**extraction.streams, **given}, extraction.duration
     if not any(len(stream.times) for stream in given.values()):
         raise UserError(f"it has neither media nor features: put them into {corpus.root}, or take it out of the table.")
-    absent = {m: Stream.absent(SETS[name]) for m, name in rest.items() if name in SETS}
+    absent = {m: Stream.absent(one.dim) for m, name in rest.items() if (one := FEATURE_SETS.get(name))}
     ends = [float(stream.times[-1]) for stream in given.values() if len(stream.times)]
-    told = float(row.get("duration", np.nan))
-    return {**absent, **given}, told if np.isfinite(told) else max(ends)
+    return {**absent, **given}, _duration(corpus, clip) or max(ends)
+
+
+def _arrays(corpus: Corpus, clip: str, sets: Mapping[str, str]) -> dict[str, Stream]:
+    """What there is of a clip in the arrays that a person named for some sets.
+
+    Raises:
+        UserError: when it is not there and nothing else makes it, or cannot be used.
+    """
+    found = {}
+    ids = ids_of(Path(str(corpus.table.at[clip, "path"])), clip)
+    for modality, name in sets.items():
+        one = FEATURE_SETS.get(name)
+        if one is None or source_of(name) is None:
+            continue
+        stream = stream_of(name, one.dim, ids, lambda: _duration(corpus, clip))
+        if stream is not None:
+            found[modality] = stream
+        elif one.needs == "arrays":
+            raise UserError(missing(name, clip))
+    return found
+
+
+def _duration(corpus: Corpus, clip: str) -> float:
+    """Seconds, as the corpus says or its file shows; 0 where neither does."""
+    told = float(corpus.table.loc[clip].get("duration", np.nan))
+    if np.isfinite(told):
+        return told
+    return media.probe(corpus.media(clip), LONGEST).duration if corpus.table.at[clip, "path"] else 0.0
 
 
 def _annotations(corpus: Corpus, clip: str) -> dict[str, Stream]:

@@ -1,6 +1,6 @@
 """From a media file to streams: the one place that knows which extractor feeds which modality.
 
-A model's spec names the feature set of each modality (``SETS``); the default ones are read from every clip, since the player
+A model's spec names the feature set of each modality; the default ones are read from every clip, since the player
 needs the face's track and the sound's envelope in any case.
 """
 
@@ -16,18 +16,19 @@ import numpy as np
 from affectscope.core import media
 from affectscope.core.cache.store import Arrays, FeatureStore, content_hash, key_of, of_clip
 from affectscope.core.errors import UserError
+from affectscope.core.features.base import EXTRACTION_VERSION, NO_CROPS
 from affectscope.core.features.bulk import stages
+from affectscope.core.features.clipfile import ClipFile
 from affectscope.core.features.extractors import opensmile
 from affectscope.core.features.extractors.encoders import MiniXception
 from affectscope.core.features.extractors.faces import FaceTrack, cut_crops, track_faces
-from affectscope.core.features.sets import EXTRACTION_VERSION, FEATURE_SETS, encode_faces
+from affectscope.core.features.sets import FEATURE_SETS, encode_faces
+from affectscope.core.features.stored.arrays import missing, source_of, stream_of
 from affectscope.core.streams import Stream
 from affectscope.core.text import percent
 
 ENVELOPE_STEP = 0.010
 DEFAULT_SETS = {"audio": "llds", "visual": "face-maps"}
-# Feature set -> features a frame.
-SETS = {name: FEATURE_SETS[name].dim for name in FEATURE_SETS}
 
 Progress = Callable[[str, float], None]
 
@@ -58,12 +59,14 @@ def extract(
     progress: Progress | None = None,
     sets: Mapping[str, str] = DEFAULT_SETS,
     track: int | None = None,
+    clip: str = "",
 ) -> Extraction:
     """Read a file's faces and sound, from the store where it has them.
 
     Args:
         sets: modality -> feature set.
         track: the sound track that is heard, counted from 1; the first with sound if left out.
+        clip: what the corpus calls it; of a file without a corpus, the file's name says it.
 
     Raises:
         UserError: when the file cannot be played, or has no such track.
@@ -83,13 +86,15 @@ def extract(
         "visual": Stream(visual["values"], visual["times"], ~np.isnan(visual["boxes"][:, 0])),
     }
     faces = FaceTrack(visual["times"], visual["boxes"])
+    own = ClipFile(path, clip, faces, track)
     for modality, name in sets.items():
-        if name != DEFAULT_SETS[modality]:
+        if name != DEFAULT_SETS.get(modality) or source_of(name):
             report(f"Reading {name}", 0.0)
-            streams[modality] = _other(name, path, faces, store, content, track)
+            streams[modality] = _other(name, own, faces, store, content, track)
     notices = (
         *_notices(info, streams, faces, audio, silent_why),
         *map(str, audio.get("notices", ())),
+        *media.lost_pictures(path, faces.times),
         *media.remarks(path, track),
     )
     return Extraction(streams, faces, audio["envelope"], audio["envelope_times"], info.duration, notices)
@@ -132,22 +137,28 @@ def _audio(path: Path, report: Progress, track: int | None) -> Arrays:
     return arrays | envelope(sound) | {"track": np.array(sound is not None), "notices": notices}
 
 
-def _other(name: str, path: Path, faces: FaceTrack, store: FeatureStore, content: str, track: int | None) -> Stream:
-    one = FEATURE_SETS[name]
+def _other(name: str, clip: ClipFile, faces: FaceTrack, store: FeatureStore, content: str, track: int | None) -> Stream:
+    one, path = FEATURE_SETS[name], clip.path
     weights = one.check(None)
+    if (given := stream_of(name, one.dim, clip.ids, lambda: clip.duration)) is not None:
+        return given
 
     def make() -> Arrays:
+        found: Arrays = {}
         if one.needs == "sound":
             sound = media.read_sound(path, track=track)
             found = {"sound": sound.samples, "sound_start": np.array(sound.start)} if sound is not None else {}
-        else:
+        elif one.needs not in NO_CROPS:
             found = {"times": faces.times, "boxes": faces.boxes, one.needs: stages.cut(one.needs, path, faces)}
-        stream = one.encode(found, one.load(weights))
+        stream = one.make(clip, found, one.load(weights))
         return {"values": stream.values, "times": stream.times, "present": stream.present}
 
-    settings: list[object] = [one.settings(weights)] if one.weights else ["bytes"] if one.pixels else []
+    if one.needs == "arrays":
+        raise UserError(missing(name, clip.id))
+    settings: list[object] = [one.settings(weights)] if one.weights or one.read else ["bytes"] if one.pixels else []
+    settings += [clip.id] if one.code else []
     settings += media.reading(path)
-    settings += media.hearing(path, track) if one.needs == "sound" else ()
+    settings += media.hearing(path, track) if one.needs in ("sound", "file") else ()
     return one.as_stream(store.get_or_make(_key(name, content, *settings), make))
 
 

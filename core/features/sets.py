@@ -1,34 +1,26 @@
-"""The feature sets of the papers: what each one needs of a clip, and how it is made of that.
-
-A set needs the ``sound``, or crops of the face: ``grey-64`` [F, 64, 64], ``rgb-96`` or ``rgb-224`` [F, side, side, 3]. What a
-clip gave is a dict of arrays: ``sound`` and ``sound_start`` (not there without a track), ``times`` and ``boxes`` of the faces,
-and the crops.
-"""
+"""The feature sets of the papers: what each one needs of a clip, and how it is made of that; see ``core.features.base``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 
 from affectscope.core.cache.store import Arrays
+from affectscope.core.features import families, published  # noqa: F401  (they register sets)
+from affectscope.core.features.base import FEATURE_SETS, FeatureSet
 from affectscope.core.features.extractors import networks, opensmile, spectrogram
 from affectscope.core.features.extractors.encoders import MiniXception, load_face_encoder, prepare
 from affectscope.core.features.extractors.networks import Weights
 from affectscope.core.features.extractors.opensmile import SILENT_FRAME_DB, SILENT_TRACK_DB, frame_levels_db, level_db
 from affectscope.core.media import SAMPLE_RATE, Sound
-from affectscope.core.registry import Registry
 from affectscope.core.streams import Stream
 
 # Crops that are taken out of a recording at once: as many as all encoders go by, so that the numbers are those of one go.
 CHUNK = 256
-# Part of every key in the store: raise it whenever an extractor's numbers change.
-EXTRACTION_VERSION = 2
 SNIPPETS, SNIPPET_FRAMES = 6, 16
 # parthasarathy2020detecting (4.3): 100 frames a second over 3.3, and as many over about two seconds as 4096 values can hold: 63
 # of 65 descriptors.
@@ -54,65 +46,6 @@ _WAV2VEC2 = Weights(
     "goncalves2025versatile takes facebook/wav2vec2-large-robust from https://huggingface.co and fine-tunes it on MSP-Podcast; "
     "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim is a public one of that kind",
 )
-
-
-@dataclass(frozen=True)
-class FeatureSet:
-    """One way to turn a clip into a stream.
-
-    Attributes:
-        dim: features a frame, as published.
-        rate: about how many frames a second, for planning only.
-        needs: ``sound``, or the kind of crop.
-        encode: from what a clip gave, and the encoder where there are weights, to values [T, D].
-        network: the encoder's class, with its options.
-        pixels: values are uint8, and -1..1 as a stream.
-    """
-
-    name: str
-    modality: Literal["audio", "visual"]
-    dim: int
-    rate: float
-    needs: str
-    source: str
-    encode: Callable[[Arrays, Any], Stream]
-    weights: Weights | None = None
-    network: tuple[type, Mapping[str, Any]] | None = None
-    pixels: bool = False
-
-    def check(self, given: Path | None) -> Path | None:
-        """The path of the weights, where the set needs any.
-
-        Raises:
-            UserError: when they, or a package that the set needs, are not there.
-        """
-        if self.name.startswith("llds"):
-            opensmile.check()
-        return self.weights.find(self.name, given) if self.weights else None
-
-    def load(self, path: Path | None, device: str = "cpu") -> Any:
-        """The encoder, once a process; None where the set has no weights of the user's.
-
-        Raises:
-            UserError: when the weights do not fit.
-        """
-        if self.network is None or path is None:
-            return None
-        kind, options = self.network
-        return networks.load(kind, path, device, **options)
-
-    def settings(self, path: Path | None) -> dict[str, Any]:
-        """What the numbers depend on besides the clip."""
-        weights = {"weights": networks.digest(path)} if path else {}
-        return {"set": self.name, "version": EXTRACTION_VERSION, **weights}
-
-    def as_stream(self, arrays: Mapping[str, np.ndarray]) -> Stream:
-        """Stored values, times and presence as a model takes them."""
-        values = arrays["values"].astype(np.float32) / 127.5 - 1 if self.pixels else arrays["values"]
-        return Stream(values, arrays["times"], arrays["present"])
-
-
-FEATURE_SETS: Registry[FeatureSet] = Registry("feature set")
 
 
 def sound_of(arrays: Mapping[str, np.ndarray]) -> Sound | None:

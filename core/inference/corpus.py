@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from affectscope.core.cache.store import FeatureStore, key_of
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
+from affectscope.core.features.base import EXTRACTION_VERSION
 from affectscope.core.features.clips import read_streams
-from affectscope.core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
 from affectscope.core.features.stored.packed import PackedSet, PackedStreams, packed_for
+from affectscope.core.features.taken import given_for, marks
 from affectscope.core.inference.table import DECISION, PredictionTable, score_predictions
 from affectscope.core.models.base import AttentionMap, ModelOutput, over_clip
 from affectscope.core.models.inputs import model_streams
@@ -30,12 +31,12 @@ SURVEY_VERSION = 2
 
 def inference_key(checkpoint: Checkpoint, corpus: Corpus) -> str:
     """What the table of predictions will be called, known before the work is done."""
-    return inference_key_of(checkpoint.digest, corpus)
+    return inference_key_of(checkpoint.digest, corpus, marks(checkpoint.spec, checkpoint.sets))
 
 
-def inference_key_of(digest: str, corpus: Corpus) -> str:
-    """As ``inference_key``, by the hash of the checkpoint's file."""
-    return key_of(SURVEY_VERSION, EXTRACTION_VERSION, digest, corpus.name, corpus.table.to_csv())
+def inference_key_of(digest: str, corpus: Corpus, taken: Sequence[Any] = ()) -> str:
+    """As ``inference_key``, by the hash of the checkpoint's file and the ``marks`` of the features that it takes."""
+    return key_of(SURVEY_VERSION, EXTRACTION_VERSION, digest, corpus.name, corpus.table.to_csv(), *taken)
 
 
 @torch.inference_mode()
@@ -53,7 +54,7 @@ def infer(
     """
     model, spec = checkpoint.model, checkpoint.spec
     store = store or FeatureStore(shipped=[corpus.features] if corpus.features else [])
-    sets = DEFAULT_SETS | {m: spec.features[m] for m in spec.inputs if m in spec.features}
+    sets = given_for(corpus, spec, checkpoint.sets)
     packed = packed_for(corpus, {m: sets[m] for m in spec.inputs if m in sets})
     rows: list[dict[str, Any]] = []
     vectors: dict[str, list[Tensor]] = {}

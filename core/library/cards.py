@@ -12,14 +12,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from affectscope.core.analyzer import incompatible_features
-from affectscope.core.checkpoints.saved import peek
+from affectscope.core.cache.store import content_hash
+from affectscope.core.checkpoints import plugged
+from affectscope.core.checkpoints.plugged import Facts
+from affectscope.core.checkpoints.saved import Checkpoint, is_ours, peek
 from affectscope.core.corpora import Corpus
+from affectscope.core.features.taken import lacking, sets_of
 from affectscope.core.inference.table import PredictionTable
 from affectscope.core.metrics.metrics import classification_metrics, regression_metrics, tabled
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.models.catalogue import count
 from affectscope.core.text import shown
+from affectscope.core.wrapping.declared import Declared
+from affectscope.core.wrapping.given import MEANINGS
+from affectscope.core.wrapping.wrapped import WrappedModel
 
 _LONGEST = 200
 _MOST_SENTENCES = 20
@@ -41,6 +47,7 @@ class Card:
         assumed, answered: what the public layout's file did not say, and what was taken instead, or said by a person.
         remarks: what else there was in the file, or how an imported table was read.
         problems: what could not be used of an imported table, the first ones of ``count``.
+        plugin: of a plugin's model, where it comes from, title -> text.
     """
 
     spec: ModelSpec
@@ -58,6 +65,7 @@ class Card:
     assumed: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    plugin: Mapping[str, str] = field(default_factory=dict)
 
 
 def held_out(card: Mapping[str, Any]) -> str:
@@ -81,11 +89,44 @@ def read_card(path: Path) -> Card:
         _metrics(card.get("metrics")),
         card.get("synthetic_training") is True,
         _text(card.get("layout")),
-        incompatible_features(model.spec),
+        lacking(model.spec, sets_of(model.spec, card, content_hash(path))),
         assumed=_sentences(card.get("assumed")),
         answered=_sentences(card.get("answered")),
         remarks=_sentences(card.get("remarks")),
     )
+
+
+def plugin_card(declared: Declared, facts: Facts | None = None) -> Card:
+    """The card of a plugin's model.
+
+    Args:
+        facts: where they are known; the model is built to learn them if left out, once.
+
+    Raises:
+        UserError: when it cannot be built or asked.
+    """
+    facts = facts or plugged.facts(declared)
+    sets = sets_of(facts.spec, {}, plugged.digest(declared))
+    weights = plugged.place(declared)
+    size = _size(weights) if weights else 0
+    told = {"File": _text(declared.file), "Weights": _text(str(weights)) if weights else ""}
+    told |= {f"Missing {m} frames": MEANINGS[absence] for m, absence in facts.spec.absence.items() if absence in MEANINGS}
+    return Card(
+        facts.spec, facts.parameters, size, {}, {}, {}, incompatible=lacking(facts.spec, sets),
+        remarks=facts.remarks, plugin={title: text for title, text in told.items() if text},
+    )  # fmt: skip
+
+
+def card_of(checkpoint: Checkpoint) -> Card | None:
+    """The card of a model that is in memory; None where nothing is known of it but itself."""
+    model = checkpoint.model
+    if isinstance(model, WrappedModel) and not (checkpoint.path and is_ours(checkpoint.path)):
+        return plugin_card(model.declared, plugged.facts_of(checkpoint))
+    return read_card(checkpoint.path) if checkpoint.path else None
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size
 
 
 def measured(survey: PredictionTable) -> dict[str, dict[str, float]]:

@@ -108,7 +108,7 @@ def _sounds(path: Path, number: int) -> bool:
     """Whether anything is heard on a track, on whichever channel."""
     with opened(path) as container:
         ear = _Ear(None)
-        for _, frame in _decoded(container, sound_tracks(container)[number - 1], clock_of(path)):
+        for _, frame in decoded(container, sound_tracks(container)[number - 1], clock_of(path)):
             ear.hear(frame)
             if max(ear.peaks, default=0.0) > _AUDIBLE:
                 return True
@@ -146,7 +146,7 @@ def _read(path: Path, number: int, longest: float, begin: float, channel: int | 
         track, ear, place = sound_tracks(container)[number - 1], _Ear(channel), _Placed()
         if clock.plain:
             wind(container, begin, clock.start)
-        for time, frame in _decoded(container, track, clock):
+        for time, frame in decoded(container, track, clock):
             if time > longest:
                 break
             if time + frame.samples / frame.sample_rate < begin - RUN_UP:
@@ -156,10 +156,12 @@ def _read(path: Path, number: int, longest: float, begin: float, channel: int | 
                 place.put(samples)
         for samples in ear.drained():
             place.put(samples)
+        # A stream of a file that is closed answers with anything.
+        end = min(clock.ends.get(track.index, 0.0), longest)
     sound = place.sound(begin)
     if sound is None:
         return None, ear
-    last, end = sound.start + len(sound.samples) / SAMPLE_RATE, min(clock.ends.get(track.index, 0.0), longest)
+    last = sound.start + len(sound.samples) / SAMPLE_RATE
     if end - last > _LOST:
         sound = replace(sound, notices=(f"From {last:.1f} s on the sound cannot be decoded: nothing is heard there.",))
     return sound, ear
@@ -175,7 +177,7 @@ def loudness(
         return peaks
     with opened(path) as container:
         ear = _Ear(None)
-        for time, frame in _decoded(container, sound_tracks(container)[number - 1], clock_of(path)):
+        for time, frame in decoded(container, sound_tracks(container)[number - 1], clock_of(path)):
             for samples in ear.hear(frame):
                 places = (time + np.arange(len(samples)) / SAMPLE_RATE) * (count / duration)
                 np.maximum.at(peaks, places.astype(int).clip(0, count - 1), np.abs(samples))
@@ -184,7 +186,7 @@ def loudness(
     return np.clip(peaks, 0, 1)
 
 
-def _decoded(
+def decoded(
     container: av.container.InputContainer, track: av.audio.stream.AudioStream, clock: Clock
 ) -> Iterator[tuple[float, av.AudioFrame]]:
     """Frames with seconds on the clip's clock; one that tells none, or none later than the one before, goes on from there."""
@@ -247,14 +249,14 @@ class _Ear:
         return self._pulled(None)
 
     def _pulled(self, frame: av.AudioFrame | None) -> list[np.ndarray]:
-        apart = [_finite(out) for out in self.apart.resample(frame)]
+        apart = [finite(out) for out in self.apart.resample(frame)]
         for samples in apart:
             self._weigh(samples)
         if self.channel is not None:
             return [samples[min(self.channel, len(samples) - 1)] for samples in apart]
         if apart and len(apart[0]) == 1:
             return [samples[0] for samples in apart]
-        return [_finite(out)[0] for out in self.mixing.resample(frame)]
+        return [finite(out)[0] for out in self.mixing.resample(frame)]
 
     def _weigh(self, samples: np.ndarray) -> None:
         missing = len(samples) - self.count
@@ -265,7 +267,7 @@ class _Ear:
             self.peaks[channel] = max(self.peaks[channel], float(np.abs(own).max(initial=0.0)))
 
 
-def _finite(frame: av.AudioFrame) -> np.ndarray:
+def finite(frame: av.AudioFrame) -> np.ndarray:
     """[channels, N] float32."""
     return np.clip(np.nan_to_num(frame.to_ndarray()), -1, 1).astype(np.float32)
 

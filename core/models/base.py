@@ -47,7 +47,9 @@ class ModelSpec:
         reference: None where a clip gets one answer, [B, outputs]. Else the modality whose frames get one each, [B, T, outputs]:
             frame i of every other modality belongs to its frame i (``Stream.resampled``), and T is the longest of them.
         loss_weights: head -> lambda in training; empty where all count the same.
-        features: modality -> feature set (``core.features.extract.SETS``) where it is not the default one.
+        absence: modality -> what stands for absent frames (zeros, noise, mean, forward-fill, mask) in a network that is not ours;
+            empty for systems that know of absence.
+        features: modality -> feature set (``core.features.sets``) where it is not the default one.
     """
 
     system: str
@@ -63,6 +65,7 @@ class ModelSpec:
     reference: str | None = None
     loss_weights: Mapping[str, float] = field(default_factory=dict)
     features: Mapping[str, str] = field(default_factory=dict)
+    absence: Mapping[str, str] = field(default_factory=dict)
 
     def readable(self, prediction: Tensor) -> Tensor:
         """Logits [..., outputs] as probabilities; the values of a regression as they are."""

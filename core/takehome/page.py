@@ -23,7 +23,7 @@ from affectscope.core import __version__, browser, masking, player
 from affectscope.core.export.answers import Predictions
 from affectscope.core.library.cards import Card
 from affectscope.core.metrics.metrics import tabled
-from affectscope.core.perturbation import IMPUTATION_MEANINGS, IMPUTATION_TITLES, PATTERN_TITLES, Perturbation
+from affectscope.core.perturbation import IMPUTATION_MEANINGS, IMPUTATION_TITLES, PATTERN_TITLES, Perturbation, meaning
 from affectscope.core.timeline.lanes import head_title
 
 _HERE = Path(__file__).parent
@@ -145,10 +145,11 @@ def _board(home: Home, number: int, model: Model) -> dict[str, Any]:
         "spans": {}, "head": "", "class": "",
     }  # fmt: skip
     heads = [{"id": head, "title": head_title(head)} for head in grid["answers"]]
+    said = meaning(kind, model.card.spec) if model.card else IMPUTATION_MEANINGS[kind]
     options = {
         "subject": f"{number}", "title": f"{home.title}-{model.said.model}", "heads": heads, "truth": home.truth, "alone": True,
         "patterns": [{"id": change.pattern, "title": PATTERN_TITLES[change.pattern]}],
-        "imputations": [{"id": kind, "title": IMPUTATION_TITLES[kind], "meaning": IMPUTATION_MEANINGS[kind]}],
+        "imputations": [{"id": kind, "title": IMPUTATION_TITLES[kind], "meaning": said}],
     }  # fmt: skip
     return {"number": number, "state": state, "options": options}
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from affectscope.core.checkpoints.saved import Normaliser
-from affectscope.core.features.stored.packed import PackedStreams, Place, from_pixels, read
+from affectscope.core.features.base import from_pixels
+from affectscope.core.features.stored.packed import PackedStreams, Place, read
 from affectscope.core.features.stored.shards import Reading
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.streams import Batch
@@ -147,27 +148,29 @@ class PackedBatches(Dataset):
 
     def _pieces(self, name: str, lie: Sequence[Place | None], values: np.ndarray, present: np.ndarray) -> Iterator[_Piece]:
         pixels = any(place and place.set.pixels for place in lie)
+        low = next((place.set.low for place in lie if place), -1.0)
         raw = self._memory.empty(values.shape, np.uint8) if pixels else values
         rows = max(1, PIECE // values[0].nbytes)
         for i in range(0, len(lie), rows):
             readings = [place.reading(out) for place, out in zip(lie[i : i + rows], raw[i : i + rows], strict=True) if place]
-            yield _Piece(name, readings, raw[i : i + rows] if pixels else None, values[i : i + rows], ~present[i : i + rows])
+            yield _Piece(name, readings, raw[i : i + rows] if pixels else None, values[i : i + rows], ~present[i : i + rows], low)
 
     def _fill(self, pieces: Sequence[_Piece]) -> None:
-        for name, readings, raw, values, absent in pieces:
+        for name, readings, raw, values, absent, low in pieces:
             read(readings)
             if raw is not None:
-                from_pixels(raw, values)
+                from_pixels(raw, values, low)
             if name in self._normaliser.mean:
                 self._normaliser.apply(name, torch.from_numpy(values))
             values[absent] = 0
 
 
 class _Piece(NamedTuple):
-    """Some rows of one modality of a batch: pixels are read to ``raw`` first."""
+    """Some rows of one modality of a batch: pixels are read to ``raw`` first, and a byte of 0 stands for ``low``."""
 
     name: str
     readings: list[Reading]
     raw: np.ndarray | None
     values: np.ndarray
     absent: np.ndarray
+    low: float

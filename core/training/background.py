@@ -196,7 +196,7 @@ def main(folder: Path) -> int:
         if runs.process(folder) is None and time.monotonic() > until:
             return 1
         time.sleep(_POLL)
-    order = Order(**sealed.read_kept(folder / "order.json")[0] or {})
+    order = Order.of(sealed.read_kept(folder / "order.json")[0] or {})
     device, _, number = order.device.partition(":")
     if device == "cpu":
         # The dashboard and whoever else works here come first.

@@ -15,9 +15,10 @@ from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.corpora import Corpus
 from affectscope.core.evaluation.masking import Pattern
 from affectscope.core.evaluation.sweep import sweep
+from affectscope.core.features.base import EXTRACTION_VERSION
 from affectscope.core.features.clips import load_clips, packed_clips
-from affectscope.core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
 from affectscope.core.features.stored.packed import packed_for
+from affectscope.core.features.taken import given_for, marks
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.training.batches import Batches
 
@@ -40,7 +41,8 @@ class Curves:
 
 def curves_key(checkpoint: Checkpoint, corpus: Corpus, asked: Curves) -> str:
     """What the curves will be called, known before the work is done."""
-    return key_of(CURVES_VERSION, EXTRACTION_VERSION, checkpoint.digest, corpus.name, corpus.table.to_csv(), vars(asked))
+    taken = marks(checkpoint.spec, checkpoint.sets)
+    return key_of(CURVES_VERSION, EXTRACTION_VERSION, checkpoint.digest, corpus.name, corpus.table.to_csv(), vars(asked), *taken)
 
 
 def measure(
@@ -56,7 +58,7 @@ def measure(
         UserError: when no clip can be read, or the corpus labels nothing that the model answers.
     """
     spec = checkpoint.spec
-    sets = DEFAULT_SETS | {m: spec.features[m] for m in spec.inputs if m in spec.features}
+    sets = given_for(corpus, spec, checkpoint.sets)
     packed = packed_for(corpus, {m: sets[m] for m in spec.inputs if m in sets})
     if packed:
         # Read once, as the others are: the sweep's threads and processes must not share a store's open files and buffers.

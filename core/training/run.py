@@ -19,8 +19,10 @@ from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.corpora import Corpus, open_corpus
 from affectscope.core.errors import UserError
 from affectscope.core.features.clips import load_clips, packed_clips
-from affectscope.core.features.extract import DEFAULT_SETS, SETS
+from affectscope.core.features.extract import DEFAULT_SETS
+from affectscope.core.features.sets import FEATURE_SETS
 from affectscope.core.features.stored.packed import PackedSet, choose_sets
+from affectscope.core.features.taken import given_for
 from affectscope.core.metrics.metrics import evaluate
 from affectscope.core.models import catalogue
 from affectscope.core.models.base import MODELS, AVModel, ModelSpec
@@ -180,7 +182,8 @@ def adapt_preset(
         spec = kind.preset(preset).spec
     packed = packed or {}
     sets = {m: packed[m][0] if m in packed else _feature_set(m, spec, corpus) for m in spec.inputs}
-    dims = {**SETS, **{own.name: own.dim for own in corpus.given.values()}, **dict(packed.values())}
+    ours = {name: one.dim for name in sets.values() if (one := FEATURE_SETS.get(name))}
+    dims = {**ours, **{own.name: own.dim for own in corpus.given.values()}, **dict(packed.values())}
     unknown = [f"{name or 'features'} of {m}" for m, name in sets.items() if name not in dims]
     if unknown:
         raise UserError(f"{system} at {preset} size wants {unknown[0]}, which are not extracted here: train its demo size.")
@@ -246,8 +249,7 @@ def evaluate_checkpoint(
     Raises:
         UserError: when none can be read, or labels are not the model's.
     """
-    given = {m: own.name for m, own in corpus.given.items() if own.dim == checkpoint.spec.inputs.get(m)}
-    sets = {m: checkpoint.spec.features.get(m, given.get(m, DEFAULT_SETS.get(m, ""))) for m in checkpoint.spec.inputs}
+    sets = given_for(corpus, checkpoint.spec, checkpoint.sets)
     clips, broken = _read(corpus, sets, workers, report)
     batches = Batches(clips, checkpoint.spec, checkpoint.normaliser)
     metrics = evaluate(checkpoint.model, batches, without)

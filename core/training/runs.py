@@ -50,6 +50,17 @@ class Order:
     device: str = "cpu"
     split: str = "speaker"
 
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Order:
+        """An order out of JSON.
+
+        Raises:
+            TypeError: when it is none.
+        """
+        # As orders called the strategy once.
+        named = {"strategy" if name == "regime" else name: value for name, value in told.items()}
+        return cls(**named)
+
     def arguments(self, out: Path) -> list[str]:
         """For `affectscope`. Values are tied to their names, so that none can be taken for an option."""
         return [
@@ -117,7 +128,7 @@ def finished() -> dict[str, Path]:
 def read(folder: Path) -> Run | None:
     """How the run in a folder stands; None where there is no run."""
     try:
-        order = Order(**_json(folder / "order.json"))
+        order = Order.of(_json(folder / "order.json"))
     except TypeError:
         return None
     alive = process(folder) is not None

@@ -144,10 +144,27 @@ def test_core_does_not_import_streamlit():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_analyze_imports_what_it_runs():
-    heavy = "{'pandas', 'scipy', 'sklearn', 'umap', 'plotly', 'torchmetrics', 'lightning', 'moviepy', 'streamlit'}"
-    rooms = ("checkpoints.saved", "analyzer", "cli.analysis", "media.stretch")
-    imports = ", ".join(f"affectscope.core.{room}" for room in rooms)
-    code = f"import sys, {imports}; sys.exit(repr({heavy} & set(sys.modules)))"
+def test_analyze_imports_what_it_runs(tmp_path):
+    """Neither at its beginning nor when it writes what it found, the overlay among it."""
+    code = f"""
+import sys, types
+from pathlib import Path
+import numpy as np
+from affectscope.core import analyzer, media
+from affectscope.core.checkpoints import saved
+from affectscope.core.cli import analysis
+from affectscope.core.media import stretch
+from affectscope.core.timeline.timeline import Timeline
+
+out = Path({str(tmp_path)!r})
+media.encode(out / "a.mp4", [(i / 10, np.zeros((64, 64, 3), np.uint8)) for i in range(5)], None, 10)
+asked = types.SimpleNamespace(checkpoint=saved.load(saved.shipped()["auxformer"]))
+timeline = Timeline(0.5, np.arange(5) / 10, np.full((5, 4), np.nan, np.float32))
+made = analyzer.Analysis({{"decision": {{"anger": 1.0}}}}, {{}}, {{}}, timeline, (), "key")
+analysis.write_files(asked, out / "a.mp4", made, out, True, lambda stage, share: None)
+heavy = {{"pandas", "scipy", "sklearn", "umap", "plotly", "torchmetrics", "lightning", "jinja2", "streamlit"}}
+sys.exit(repr(heavy & set(sys.modules)))
+"""
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.stderr.strip() == "set()"
+    assert (tmp_path / "overlay.mp4").is_file()

@@ -25,6 +25,7 @@ from affectscope.core.errors import NO_ROOM, UserError
 from affectscope.core.features.bulk import stages
 from affectscope.core.features.bulk.stages import MOST_PICTURES, Task
 from affectscope.core.features.stored.shards import mapped_arrays
+from affectscope.core.plugins import loading
 
 Made = Mapping[str, Arrays] | str
 Engine = Callable[[Iterable[Task]], Iterator[tuple[Task, Made]]]
@@ -198,6 +199,7 @@ def _begin() -> None:
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    loading.load()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

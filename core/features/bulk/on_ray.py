@@ -12,6 +12,7 @@ from affectscope.core.errors import UserError
 from affectscope.core.features.bulk import stages
 from affectscope.core.features.bulk.engines import Made, attempt
 from affectscope.core.features.bulk.stages import Task
+from affectscope.core.plugins import loading
 
 
 def check() -> None:
@@ -29,7 +30,7 @@ def check() -> None:
 def ray_engine(tasks: Iterable[Task], workers: int | None, address: str | None = None) -> Iterator[tuple[Task, Made]]:
     """Each stage a Ray task; what one hands to the next stays in Ray's object store.
 
-    Clips must be found under the same path on every machine, and weights too.
+    Clips must be found under the same path on every machine, and weights and plugins too.
 
     Args:
         workers: CPUs that a cluster of this machine gets.
@@ -53,9 +54,11 @@ def ray_engine(tasks: Iterable[Task], workers: int | None, address: str | None =
 def _connect(workers: int | None, address: str | None) -> None:
     import ray
 
+    # Under the same paths on every machine, as the clips.
+    named = {"runtime_env": {"env_vars": {loading.NAMED: os.pathsep.join(loading.named())}}} if loading.named() else {}
     more: dict[str, Any] = {} if address or os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **more)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **more, **named)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise UserError(f"No Ray cluster answers at {address or 'this machine'}: see that it runs (`ray status`).") from error
 
@@ -88,7 +91,12 @@ def _run(tasks: Iterable[Task]) -> Iterator[tuple[Task, Made]]:
 def _remote(stage: Callable[..., Any]) -> Any:
     import ray
 
-    return ray.remote(num_cpus=1)(stage)
+    @ray.remote(num_cpus=1)
+    def work(*given: Any) -> Any:
+        loading.load()
+        return stage(*given)
+
+    return work
 
 
 def _decode(task: Task) -> Arrays | str:

@@ -20,6 +20,8 @@ import torch
 from affectscope.core import media
 from affectscope.core.cache.store import Arrays, cache_root
 from affectscope.core.errors import UserError
+from affectscope.core.features.base import NO_CROPS
+from affectscope.core.features.clipfile import ClipFile
 from affectscope.core.features.extractors.faces import (
     DETECTION_SIDE,
     FaceDetector,
@@ -56,12 +58,17 @@ class Task:
 
     @property
     def needs(self) -> frozenset[str]:
-        """``sound``, and kinds of crops."""
+        """What the sets need of the clip: ``sound``, kinds of crops, ``file``, ``faces``, ``arrays``."""
         return frozenset(FEATURE_SETS[name].needs for name in self.sets)
 
     @property
     def crops(self) -> Sequence[str]:
-        return sorted(self.needs - {"sound"})
+        return sorted(self.needs - NO_CROPS)
+
+    @property
+    def faces(self) -> bool:
+        """Whether the face has to be found."""
+        return bool(self.crops) or "faces" in self.needs
 
 
 def decode(task: Task) -> Arrays:
@@ -76,14 +83,14 @@ def decode(task: Task) -> Arrays:
         _check_whole(task.path, "audio", sound.start + len(sound.samples) / media.SAMPLE_RATE if sound else 0.0)
         if sound is not None:
             arrays |= {"sound": sound.samples, "sound_start": np.array(sound.start)}
-    if task.crops:
+    if task.faces:
         arrays |= _pictures(task.path)
     return arrays
 
 
 def detect(task: Task, arrays: Arrays) -> Arrays:
     """Instead of the pictures, ``times`` and ``boxes`` [F, 4] of the main face, and its crops where they are not too many."""
-    if not task.crops:
+    if not task.faces:
         return arrays
     kept = {name: array for name, array in arrays.items() if name not in ("pictures", "moments")}
     track = track_pictures(_again(task.path, arrays), _detector())
@@ -98,10 +105,12 @@ def detect(task: Task, arrays: Arrays) -> Arrays:
 def encode(task: Task, arrays: Arrays) -> dict[str, Arrays]:
     """Feature set -> ``values``, ``times`` and ``present``, and the clip's ``duration``."""
     made = {}
+    faces = FaceTrack(arrays["times"], arrays["boxes"]) if "boxes" in arrays else None
+    clip = ClipFile(task.path, task.clip, faces)
     with _late_crops(task, arrays) as late:
         for name in task.sets:
             one = FEATURE_SETS[name]
-            stream = one.encode({**arrays, **late}, one.load(task.weights.get(name), task.device))
+            stream = one.make(clip, {**arrays, **late}, one.load(task.weights.get(name), task.device))
             values = stream.values.astype(np.uint8 if one.pixels else np.float32, copy=False)
             made[name] = {"values": values, "times": stream.times, "present": stream.present, "duration": arrays["duration"]}
     return made

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from affectscope.core.cache.store import cache_root, content_hash
 from affectscope.core.errors import UserError
+from affectscope.core.features import settings
 from affectscope.core.files.tensors import read_tensors
 from affectscope.core.files.weights import unwrapped
 from affectscope.core.media import SAMPLE_RATE, Sound
@@ -33,6 +34,8 @@ _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CHUNK = 32
 # Frames of 20 ms: a minute. The memory that attention takes grows with the square.
 WHOLE = 3000
+# The vector that masks frames in training.
+_UNHEARD = "masked_spec_embed"
 _FOLDER_FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.bin")
 
 
@@ -44,15 +47,20 @@ class Weights:
     origin: str
 
     def find(self, name: str, given: Path | None) -> Path:
-        """``given``, else the file in ``$AFFECTSCOPE_WEIGHTS``, else in the folder ``weights`` of the cache.
+        """``given``, else what a person's settings say, else the file in ``$AFFECTSCOPE_WEIGHTS``, else in the folder ``weights``
+        of the cache.
 
         Raises:
             UserError: when it is not there.
         """
         folder = os.environ.get("AFFECTSCOPE_WEIGHTS")
-        path = given or (Path(folder) if folder else cache_root() / "weights") / self.file
+        usual = (Path(folder) if folder else cache_root() / "weights") / self.file
+        path = given or settings.weights().get(name) or usual
         if not path.exists():
-            raise UserError(f"{name} needs {self.file}, which is not at {path}: give `--weights {name}=PATH` ({self.origin}).")
+            raise UserError(
+                f"{name} needs {self.file}, which is not at {path}: name it once with `affectscope features weights {name} PATH` "
+                f"({self.origin})."
+            )
         return path
 
 
@@ -180,19 +188,9 @@ class Wav2Vec2:
 
     def __init__(self, path: Path, device: str) -> None:
         try:
-            from transformers import AutoFeatureExtractor, Wav2Vec2Model
+            model, self._prepare = _wav2vec2_of_file(path) if path.is_file() else _wav2vec2_of_folder(path)
         except ImportError as error:
             raise UserError("wav2vec 2.0 needs transformers: run `pip install 'affectscope[wav2vec2]'`.") from error
-        try:
-            model, about = Wav2Vec2Model.from_pretrained(str(path), local_files_only=True, output_loading_info=True)
-            self._prepare = AutoFeatureExtractor.from_pretrained(str(path), local_files_only=True)
-        # Whatever a made-up folder does to transformers, it is the folder's fault.
-        except Exception as error:
-            raise UserError(f"{path} holds no wav2vec 2.0 model: give a folder that transformers saved.") from error
-        # The vector that masks frames in training may be missing; anything else would be left at random.
-        lacking = [key for key in about["missing_keys"] if "masked_spec_embed" not in key]
-        if lacking or about.get("mismatched_keys"):
-            raise UserError(f"{path} lacks {len(lacking) or 'some'} tensors of its wav2vec 2.0 model: copy the folder again.")
         self._model, self._device = model.eval().requires_grad_(False).to(device), device
         self.dim = int(model.config.hidden_size)
 
@@ -208,6 +206,60 @@ class Wav2Vec2:
     def _section(self, values: Tensor, begin: int, first: int, last: int, end: int) -> np.ndarray:
         heard = values[:, begin * self.step : (end - 1) * self.step + self.window].to(self._device)
         return self._model(heard).last_hidden_state[0, first - begin : last - begin].cpu().numpy()
+
+
+def _wav2vec2_of_folder(path: Path) -> tuple[Any, Any]:
+    """A model that transformers saved, and what prepares sound for it."""
+    from transformers import AutoFeatureExtractor, Wav2Vec2Model
+
+    try:
+        loaded: Any = Wav2Vec2Model.from_pretrained(str(path), local_files_only=True, output_loading_info=True)
+        prepare = AutoFeatureExtractor.from_pretrained(str(path), local_files_only=True)
+    # Whatever a made-up folder does to transformers, it is the folder's fault.
+    except Exception as error:
+        raise UserError(f"{path} holds no wav2vec 2.0 model: give a folder that transformers saved.") from error
+    model, about = loaded
+    # The vector that masks frames in training may be missing; anything else would be left at random.
+    lacking = [key for key in about["missing_keys"] if _UNHEARD not in key]
+    if lacking or about.get("mismatched_keys"):
+        raise UserError(f"{path} lacks {len(lacking) or 'some'} tensors of its wav2vec 2.0 model: copy the folder again.")
+    return model, prepare
+
+
+def _wav2vec2_of_file(path: Path) -> tuple[Any, Any]:
+    """A model from its state_dict alone, as AuxFormer v2 (``final_model.pt``) and VAVL (``final_wav2vec.pt``) keep it.
+
+    Its sizes are those of the tensors; heads are 64 wide, and a network whose convolutions have layer norms has its other norms
+    before its layers, as in all models that were published.
+    """
+    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+
+    state = {key.removeprefix("wav2vec2."): value for key, value in unwrapped(read_tensors(path)[0]).items()}
+    state = {key: value for key, value in state.items() if key.startswith(("feature_", "encoder.")) or key == _UNHEARD}
+    try:
+        convolutions = sorted(key for key in state if key.endswith(".conv.weight") and key.startswith("feature_extractor."))
+        wide, hidden = state["encoder.layers.0.feed_forward.intermediate_dense.weight"].shape
+        positions = next(
+            value for key, value in state.items() if "pos_conv_embed" in key and value.ndim == 3 and value.shape[1] > 1
+        )
+        norms = "feature_extractor.conv_layers.1.layer_norm.weight" in state
+        config = Wav2Vec2Config(
+            hidden_size=hidden, intermediate_size=wide, num_attention_heads=max(1, hidden // 64), apply_spec_augment=False,
+            num_hidden_layers=1 + max(int(key.split(".")[2]) for key in state if key.startswith("encoder.layers.")),
+            conv_dim=tuple(len(state[key]) for key in convolutions), conv_bias=convolutions[0].replace("weight", "bias") in state,
+            num_conv_pos_embeddings=positions.shape[2], num_conv_pos_embedding_groups=hidden // positions.shape[1],
+            feat_extract_norm="layer" if norms else "group", do_stable_layer_norm=norms,
+        )  # fmt: skip
+        model = Wav2Vec2Model(config)
+        lacking, more = model.load_state_dict(state, strict=False)
+    # Whatever a made-up file does to transformers, it is the file's fault.
+    except Exception as error:
+        raise UserError(f"{path.name} holds no wav2vec 2.0 model: give its state_dict, or the folder of it.") from error
+    if lacking := [key for key in lacking if _UNHEARD not in key] or more:
+        raise UserError(
+            f"{path.name} does not fit wav2vec 2.0 ({lacking[0]}): save the state_dict of transformers' Wav2Vec2Model."
+        )
+    return model, Wav2Vec2FeatureExtractor(do_normalize=True)
 
 
 def sections(frames: int) -> Iterator[tuple[int, int, int, int]]:

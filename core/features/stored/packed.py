@@ -26,6 +26,7 @@ from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, key_of
 from affectscope.core.corpora.base import Corpus
 from affectscope.core.errors import UserError
+from affectscope.core.features.base import from_pixels
 from affectscope.core.features.stored.shards import Reading, Row, Shard
 from affectscope.core.streams import Stream
 
@@ -48,7 +49,7 @@ class PackedSet:
 
     Attributes:
         name, modality, dim: which features, and how many a frame.
-        pixels: True where values are stored as bytes, and read as -1..1.
+        pixels, low: True where values are stored as bytes, and read as ``low`` to 1.
         content, durations: clip -> SHA-256 of its file; seconds.
     """
 
@@ -64,6 +65,7 @@ class PackedSet:
             table = pd.read_csv(self._text(CLIPS), dtype={"clip": str, "content": str}, keep_default_na=False)
             self.name, self.modality, self.dim = str(about["name"]), str(about["modality"]), int(about["dim"])
             self.pixels, self.settings = about["dtype"] == "uint8", dict(about["settings"])
+            self.low = float(about.get("low", -1.0))
             self._shard_clips = int(about["shard_clips"])
             self.content: Mapping[str, str] = dict(zip(table["clip"], table["content"], strict=True))
             self.durations: Mapping[str, float] = dict(zip(table["clip"], table["seconds"].astype(float), strict=True))
@@ -99,7 +101,7 @@ class PackedSet:
         raw = np.empty(values.shape, np.uint8) if self.pixels else values
         read([place.reading(raw)])
         if self.pixels:
-            from_pixels(raw, values)
+            from_pixels(raw, values, self.low)
         return Stream(values, place.times, place.present)
 
     def number(self, clip: str) -> int:
@@ -214,12 +216,6 @@ def read(readings: Iterable[Reading]) -> None:
 def sum_of(content: bytes) -> str:
     """A checksum for ``set.json``."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def from_pixels(raw: np.ndarray, out: np.ndarray) -> None:
-    """Bytes as the models take them, -1..1."""
-    np.divide(raw, np.float32(127.5), out)
-    out -= 1
 
 
 def open_sets(folder: Path) -> list[PackedSet]:

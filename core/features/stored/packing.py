@@ -18,12 +18,14 @@ import numpy as np
 
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import Arrays, key_of, write_atomically
-from affectscope.core.features.sets import FeatureSet
+from affectscope.core.features.base import FeatureSet
 from affectscope.core.features.stored.packed import BROKEN, CLIPS, SETTINGS, shard_path, sum_of
 from affectscope.core.features.stored.shards import UNREAD, Row, Shard, write_shard
 
 # About so much a shard, for clips of three seconds.
 SHARD_BYTES, CLIP_SECONDS, MOST_CLIPS = 64 << 20, 3.0, 512
+# Of a set that does not say how many frames a second it has.
+USUAL_RATE = 30.0
 
 
 class Packing:
@@ -80,6 +82,8 @@ class Packing:
             "dtype": "uint8" if self._one.pixels else "float32", "source": self._one.source, "shard_clips": self._size,
             "sums": {BROKEN: sum_of(broken.encode()), CLIPS: sum_of(clips.encode())},
         }  # fmt: skip
+        if self._one.pixels and self._one.low == 0:
+            about["low"] = 0.0
         sealed.write_json(self.folder / SETTINGS, dict(sorted(about.items())))
         _write(self.folder / BROKEN, broken)
         shutil.rmtree(self._parts, ignore_errors=True)
@@ -165,7 +169,7 @@ class Packing:
 
 def shard_clips(one: FeatureSet) -> int:
     """How many clips a shard of a set has: the same for every corpus."""
-    size = one.dim * one.rate * CLIP_SECONDS * (1 if one.pixels else 4)
+    size = one.dim * (one.rate or USUAL_RATE) * CLIP_SECONDS * (1 if one.pixels else 4)
     return max(1, min(MOST_CLIPS, int(SHARD_BYTES / size)))
 
 

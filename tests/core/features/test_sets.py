@@ -206,7 +206,7 @@ def test_a_wav2vec2_with_a_tensor_missing_is_refused(wav2vec2):
 def test_missing_weights_are_one_sentence(name, tmp_path, monkeypatch):
     monkeypatch.setenv("AFFECTSCOPE_WEIGHTS", str(tmp_path))
     one = FEATURE_SETS[name]
-    with pytest.raises(UserError, match=f"--weights {name}=PATH") as raised:
+    with pytest.raises(UserError, match=f"features weights {name} PATH") as raised:
         one.check(None)
     assert one.weights.file in str(raised.value)
     assert one.weights.origin in str(raised.value)

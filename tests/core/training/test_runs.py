@@ -114,6 +114,12 @@ def test_a_damaged_folder_is_no_run(content: str) -> None:
     assert runs.all_runs() == {}
 
 
+def test_an_order_of_before_says_its_strategy_too() -> None:
+    told = {**ORDER.__dict__}
+    told["regime"] = told.pop("strategy")
+    assert Order.of(told) == ORDER
+
+
 def test_only_a_finished_runs_checkpoint_is_a_model() -> None:
     (made("a") / "a.safetensors").touch()
     (made("b") / "elsewhere.safetensors").touch()

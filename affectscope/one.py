@@ -9,9 +9,10 @@ import pandas as pd
 
 from affectscope.analysis import Analysis
 from affectscope.core.analyzer import Analyzer
-from affectscope.core.checkpoints import saved
+from affectscope.core.checkpoints import plugged, saved
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.errors import UserError
+from affectscope.core.library import named
 from affectscope.core.perturbation import WHOLE, Imputation, Pattern, Perturbation
 from affectscope.core.streams import Batch
 
@@ -104,17 +105,17 @@ class Model:
 
 
 def models() -> list[str]:
-    """The names of the shipped checkpoints, the default first.
+    """The names of the shipped checkpoints, the default first, and of what plugins declare.
 
     >>> import affectscope as afs
     >>> afs.models()[0]
     'auxformer'
     """
-    return list(saved.shipped())
+    return [*saved.shipped(), *plugged.known()]
 
 
 def load(name: str | Path, layout: str = "") -> Model:
-    """A model by the name of a shipped checkpoint, or by the path of a file.
+    """A model by the name of a shipped checkpoint, of a plugin's model (``NAME=PATH`` with other weights), or by a file's path.
 
     Args:
         layout: the public repository whose layout a foreign file has (`affectscope convert --help` lists them); recognised by its
@@ -128,9 +129,9 @@ def load(name: str | Path, layout: str = "") -> Model:
     >>> afs.load("auxformer")
     Model('auxformer', system='auxformer', labels=['anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness'])
     """
-    path = saved.shipped().get(str(name), Path(name).expanduser())
+    path = Path(name).expanduser()
     if not layout and (not path.exists() or saved.is_ours(path)):
-        return Model(saved.load(path), path.stem)
+        return Model(named.checkpoint(str(name)), str(name).partition("=")[0] if "=" in str(name) else path.stem)
     from affectscope.core.checkpoints import foreign
     from affectscope.core.models.inputs import Normaliser
 

@@ -1,0 +1,139 @@
+"""What a plugin says: models, features, layouts and corpora of somebody's own.
+
+A plugin is a Python file, or a module, that is named with ``--plugin`` or in ``$AFFECTSCOPE_PLUGINS``. It registers things by
+the functions below, and nothing of this project needs to be changed for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor, nn
+
+from affectscope.core.checkpoints import saved
+from affectscope.core.features.own import arrays, feature_set
+from affectscope.core.models.base import MODELS, Task
+from affectscope.core.wrapping.declared import Declared, Outputs, declare, spread
+from affectscope.core.wrapping.making import read_state
+
+__all__ = ["arrays", "feature_set", "huggingface", "model", "read_weights"]
+
+Builder = Callable[..., nn.Module]
+
+
+def model(
+    name: str,
+    *,
+    labels: Sequence[str],
+    inputs: Mapping[str, str],
+    heads: Mapping[str, Sequence[str]] | None = None,
+    decision: Sequence[str] = (),
+    task: Task = "classification",
+    reference: str = "",
+    outputs: Outputs = "logits",
+    absence: str | Mapping[str, str] = "zeros",
+    batched: bool = False,
+    weights: str | Path | None = None,
+) -> Callable[[Builder], Declared]:
+    """Make a network of any class a model: decorates the function that builds it.
+
+    The function takes nothing; or ``path``, that of its weights; or ``state``, its weights as they were read safely
+    (tensors by key), which is also what may be dropped in a browser. What it is called then has the methods ``forward``,
+    ``attention``, ``embedding``, ``look_at`` and ``shared``, which say the rest.
+
+    Args:
+        name: what it is called everywhere.
+        labels: classes, or attributes of a regression, in the order of its outputs.
+        inputs: modality -> feature set, in the order in which the network takes them; `affectscope features list` names them.
+        heads: head -> modalities that it draws on; told from the first answer if left out.
+        decision: heads whose mean is the system's answer; the first if left out.
+        task: ``classification`` or ``regression``.
+        reference: the modality whose frames get an answer each; every other modality is given at its times.
+        outputs: ``logits``, or ``probabilities`` where the network ends in a softmax.
+        absence: what stands for frames that are missing in a network that knows no absence: ``zeros``, ``noise``, ``mean``,
+            ``forward-fill``; or ``mask`` where it is handed one. One for all, or by modality.
+        batched: whether the network takes several clips at once, padded, with their lengths; else each is asked alone.
+        weights: where they lie, from the plugin's folder on; others are named as NAME=PATH.
+
+    Raises:
+        UserError: when the name is taken, or what is said makes no sense.
+
+    >>> import torch
+    >>> import affectscope as afs
+    >>> @afs.model("mean-of-llds", labels=["low", "high"], inputs={"audio": "llds"})
+    ... def mean_of_llds():
+    ...     torch.manual_seed(0)
+    ...     return torch.nn.Linear(130, 2)
+    >>> @mean_of_llds.forward
+    ... def answer(net, batch):
+    ...     return net(batch.audio.mean(1))
+    >>> afs.load("mean-of-llds")
+    Model('mean-of-llds', system='mean-of-llds', labels=['low', 'high'])
+    """
+
+    def wrap(build: Builder) -> Declared:
+        one = Declared(
+            name, build, tuple(labels), dict(inputs), {h: tuple(ms) for h, ms in (heads or {}).items()}, tuple(decision), task,
+            reference, outputs, spread(absence, list(inputs)), batched,
+        )  # fmt: skip
+        if weights is not None:
+            one.weights = Path(one.file).parent / Path(weights).expanduser()
+        return declare(one, {*MODELS, *saved.shipped()})
+
+    return wrap
+
+
+def huggingface(
+    name: str,
+    folder: str | Path,
+    *,
+    modality: Literal["audio", "visual"],
+    labels: Sequence[str] = (),
+    features: str = "",
+    reference: Literal["", "visual"] = "",
+) -> Declared:
+    """A classifier that transformers saved, by its folder: ``Wav2Vec2ForSequenceClassification`` and its kin (HuBERT, WavLM, …),
+    which take the waveform, and image classifiers, which take faces. Files here alone; code that a folder brings is never run.
+
+    Args:
+        modality: ``audio`` for waveforms, ``visual`` for faces.
+        labels: names of its outputs in order; as its ``config.json`` has them if left out.
+        features: another feature set than the waveform (``waveform-20ms``), or than faces of its size (``faces-224-rgb``).
+        reference: ``visual`` for an answer at each frame; else the mean over the clip's frames is its answer.
+
+    Returns:
+        The declaration, with ``attention``, ``embedding`` and ``look_at`` where the model has what they need.
+
+    Raises:
+        UserError: when the folder holds none, or the name is taken.
+    """
+    from affectscope.core.wrapping.huggingface import declared
+
+    one = declared(name, folder, modality, labels, features, reference)
+    one.source = sys._getframe(1).f_code.co_filename
+    return declare(one, {*MODELS, *saved.shipped()})
+
+
+def read_weights(path: str | Path, strip: str = "") -> dict[str, Tensor]:
+    """The weights out of a file of any common kind, by key; nothing is unpickled.
+
+    Args:
+        strip: what stands before every key of the network, such as ``net.`` of a Lightning module; other keys are left out.
+
+    Returns:
+        What ``load_state_dict`` takes, without what DataParallel and torch.compile put before every key.
+
+    Raises:
+        UserError: when the file is missing or damaged, or would need to run code.
+
+    >>> import affectscope as afs
+    >>> import torch, tempfile, pathlib
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "net.pt"
+    >>> torch.save({"epoch": 3, "state_dict": {"module.bias": torch.zeros(2)}}, file)
+    >>> afs.read_weights(file)
+    {'bias': tensor([0., 0.])}
+    """
+    return read_state(path, strip)

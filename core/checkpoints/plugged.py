@@ -1,0 +1,149 @@
+"""The models of plugins, as checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root, content_hash, key_of
+from affectscope.core.checkpoints.saved import Checkpoint
+from affectscope.core.checkpoints.state import check_labels
+from affectscope.core.errors import UserError
+from affectscope.core.models.base import AttentionSpec, ModelSpec
+from affectscope.core.models.catalogue import count
+from affectscope.core.models.inputs import Normaliser
+from affectscope.core.plugins import loading
+from affectscope.core.text import shown
+from affectscope.core.wrapping.declared import WRAPPED, Declared
+from affectscope.core.wrapping.making import Made, make, read_state
+
+
+def card_of(made: Made) -> dict[str, Any]:
+    """What there is to write down of a plugin's model."""
+    spec, file = made.model.spec, Path(made.model.declared.file)
+    return {
+        "system": spec.system,
+        "parameters": count(made.model),
+        "task": spec.task,
+        "labels": list(spec.labels),
+        "plugin": str(file) if file.is_file() else "",
+        "remarks": list(made.remarks),
+    }
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What there is to know of a plugin's model without its weights in memory.
+
+    Attributes:
+        parameters: counted.
+        remarks: what was noticed when it was first asked, a sentence each.
+    """
+
+    spec: ModelSpec
+    parameters: int
+    remarks: tuple[str, ...]
+
+
+def known() -> dict[str, Declared]:
+    """The models that plugins declare, by name."""
+    loading.load()
+    return {name: WRAPPED[name] for name in WRAPPED}
+
+
+def place(declared: Declared, weights: Path | None = None) -> Path | None:
+    """Where a model's weights lie; None where its builder takes none, or finds them by itself."""
+    return (weights or declared.weights) if declared.wants else None
+
+
+def digest(declared: Declared, weights: Path | None = None) -> str:
+    """Hash of a model's sources and weights; empty where its sources are no file, and nothing can be kept.
+
+    Raises:
+        UserError: when its weights are not there.
+    """
+    path = place(declared, weights)
+    try:
+        content = "" if path is None else _folder_hash(path) if path.is_dir() else content_hash(path)
+    except OSError as error:
+        called = shown(str(path), 300)
+        raise UserError(f"The weights of {declared.name} cannot be read from {called}: check the path.") from error
+    return key_of("plugin", declared.name, declared.digest, content) if declared.digest else ""
+
+
+def load(declared: Declared, weights: Path | None = None) -> Checkpoint:
+    """A plugin's model, ready to be asked.
+
+    Args:
+        weights: a path that a person has named; what the plugin names if left out.
+
+    Raises:
+        UserError: when it cannot be built or asked.
+    """
+    told = digest(declared, weights)
+    made = make(declared, weights)
+    check_labels(made.model.spec.labels, declared.name)
+    check_labels(made.model.spec.heads, declared.name)
+    return Checkpoint(made.model, Normaliser(), card_of(made), place(declared, weights) or Path(declared.file), told)
+
+
+def facts(declared: Declared) -> Facts:
+    """What a model declares and answers with. It is built for that once, and what it told is kept.
+
+    Raises:
+        UserError: as ``load``.
+    """
+    place = cache_root() / "plugins" / f"{digest(declared)}.json"
+    if declared.digest and (told := sealed.read_json(place)):
+        return Facts(_spec(told["spec"]), told["parameters"], tuple(told["remarks"]))
+    return facts_of(load(declared))
+
+
+def facts_of(checkpoint: Checkpoint) -> Facts:
+    """As ``facts``, of a model that is in memory."""
+    card = checkpoint.card
+    found = Facts(checkpoint.spec, card["parameters"], tuple(card["remarks"]))
+    if checkpoint.digest:
+        sealed.keep_json(cache_root() / "plugins" / f"{checkpoint.digest}.json", asdict(found))
+    return found
+
+
+def _spec(told: Mapping[str, Any]) -> ModelSpec:
+    """A spec out of JSON, which knows no tuples."""
+    lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
+    return ModelSpec(**{
+        **told, **lists,
+        "modalities": {head: tuple(modalities) for head, modalities in told["modalities"].items()},
+        "attention": tuple(AttentionSpec(**one) for one in told["attention"]),
+        "shared": tuple((audio, visual) for audio, visual in told["shared"]),
+    })  # fmt: skip
+
+
+def recognise(source: Path) -> Made | None:
+    """The plugin's model whose weights a file holds: one whose builder takes a ``state``, and has the file's keys.
+
+    What a browser sent is never handed to a plugin as a path.
+
+    Raises:
+        UserError: when the file cannot be read.
+    """
+    able = [one for one in known().values() if one.wants == "state"]
+    if not able or not source.is_file():
+        return None
+    state = read_state(source)
+    for one in able:
+        try:
+            made = make(one, state=state)
+        except UserError:
+            continue
+        if made.model.network.state_dict().keys() == state.keys():
+            return made
+    return None
+
+
+def _folder_hash(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return key_of(*((str(path.relative_to(folder)), content_hash(path)) for path in files))

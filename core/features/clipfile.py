@@ -1,0 +1,107 @@
+"""A clip's file as a person's own feature set sees it: everything is read when it is asked for, and once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from affectscope.core import media
+from affectscope.core.errors import UserError
+from affectscope.core.features.extractors.faces import DETECTION_SIDE, FaceTrack, cut_pictures, track_faces
+from affectscope.core.media import Recording
+
+LONGEST = 1800.0
+_SIDES = range(8, 1025)
+
+
+def ids_of(path: Path, clip: str = "") -> tuple[str, ...]:
+    """What a clip may be called in somebody's files: its corpus's id, and its file's name without the ending."""
+    return tuple(dict.fromkeys(name for name in (clip, Path(path).stem) if name))
+
+
+class ClipFile:
+    """One clip. All times are seconds on the clip's own clock.
+
+    Attributes:
+        id: the corpus's name of the clip; of a file without a corpus, the file's name without its ending.
+        path: the file.
+    """
+
+    def __init__(self, path: Path, id: str = "", faces: FaceTrack | None = None, track: int | None = None) -> None:
+        """
+        Args:
+            faces: where the main face is, if that is known.
+            track: the sound track that is heard, counted from 1; the first with sound if left out.
+        """
+        self.path, self.id, self._track = Path(path), id or Path(path).stem, track
+        if faces is not None:
+            self._faces = faces
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """What the clip may be called in somebody's files: its id, and its file's name without the ending."""
+        return ids_of(self.path, self.id)
+
+    @cached_property
+    def duration(self) -> float:
+        """Seconds."""
+        return media.probe(self.path, LONGEST, self._track).duration
+
+    @property
+    def sound(self) -> np.ndarray:
+        """Mono samples [N] float32 at 16 kHz, -1..1; none where there is no sound track. The first one is at ``sound_start``."""
+        return self._sound[0]
+
+    @property
+    def sound_start(self) -> float:
+        """The time of the first sample, which need not be 0."""
+        return self._sound[1]
+
+    @cached_property
+    def recorded(self) -> Recording:
+        """The sound as it was recorded: ``samples`` [channels, N] float32, ``rate`` samples a second, and ``start``."""
+        return media.read_recorded(self.path, LONGEST, self._track)
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """[F] the frames of the picture."""
+        return self._faces.times
+
+    @property
+    def face_boxes(self) -> np.ndarray:
+        """[F, 4] float32: left, top, right, bottom of a square about the main face, in fractions of the picture; NaN without."""
+        return self._faces.boxes
+
+    @property
+    def face_present(self) -> np.ndarray:
+        """[F] bool."""
+        return self._faces.present
+
+    def faces(self, side: int, colour: Literal["rgb", "grey"] = "rgb") -> np.ndarray:
+        """The main face of every frame: [F, side, side, 3] or, in grey, [F, side, side] uint8; zeros where there is none.
+
+        Raises:
+            UserError: when the side is not 8 to 1024, or there is no such colour.
+        """
+        if side not in _SIDES:
+            raise UserError(f"Faces are {_SIDES[0]} to {_SIDES[-1]} pixels wide, not {side}.")
+        if colour not in ("rgb", "grey"):
+            raise UserError(f"Faces are cut in rgb or grey, not {colour}.")
+        return cut_pictures(self.frames(DETECTION_SIDE), self._faces, side, colour == "rgb")
+
+    def frames(self, max_side: int | None = None) -> Iterator[tuple[float, np.ndarray]]:
+        """(time, RGB picture [H, W, 3] uint8) of every frame; shrunk where a side is longer than ``max_side``."""
+        return media.read_frames(self.path, max_side, LONGEST)
+
+    @cached_property
+    def _sound(self) -> tuple[np.ndarray, float]:
+        found = media.read_sound(self.path, LONGEST, track=self._track)
+        return (found.samples, found.start) if found is not None else (np.zeros(0, np.float32), 0.0)
+
+    @cached_property
+    def _faces(self) -> FaceTrack:
+        return track_faces(self.path)

@@ -1,0 +1,208 @@
+"""A person's own feature sets: a function that takes a clip, or a folder of arrays that were made elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+import re
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from affectscope.core.errors import UserError
+from affectscope.core.features import settings
+from affectscope.core.features.base import FEATURE_SETS, FeatureSet
+from affectscope.core.features.clipfile import ClipFile
+from affectscope.core.features.frames import checked
+from affectscope.core.features.settings import Told
+from affectscope.core.features.stored import arrays as stored
+from affectscope.core.streams import Stream
+from affectscope.core.text import shown
+
+Function = TypeVar("Function", bound=Callable[[ClipFile], Any])
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+_WIDEST = 1 << 22
+
+
+def feature_set(
+    name: str,
+    *,
+    modality: str,
+    dim: int | None = None,
+    shape: Sequence[int] | None = None,
+    rate: float = 0.0,
+    needs: Literal["", "faces"] = "",
+    source: str = "",
+    version: object = "",
+) -> Callable[[Function], Function]:
+    """Register a function as a feature set: ``fn(clip) -> (values, times)`` or ``(values, times, present)``.
+
+    ``clip`` is a ``ClipFile``: sound at 16 kHz or as recorded, faces at a size and colour, whole frames, times and the clip's id,
+    each read when it is asked for. Values are [T, dim] or [T, *shape], times [T] seconds that rise, present [T] bool (all frames,
+    if left out). No frame at all says that the clip has nothing of this.
+
+    Args:
+        modality: audio, visual, or any name that a model gives to one of its inputs.
+        dim: features a frame, of plain vectors; for others ``shape``, such as (3, 96, 96).
+        rate: about how many frames a second, for planning only.
+        needs: ``faces`` where the function uses them, so that extraction in bulk looks for them in a process apart.
+        source: what it is, in a few words.
+        version: part of the key of what was extracted. The function's file is too, so this is for what lies outside it, such as
+            the hash of weights.
+
+    Raises:
+        UserError: when the name is no name or another set's, or the size is missing.
+    """
+    _check_name(name)
+    sizes = tuple(int(side) for side in shape or ())
+    width = math.prod(sizes) if sizes else int(dim or 0)
+    if (dim is None) == (shape is None) or not 0 < width <= _WIDEST:
+        raise UserError(f"Say how large a frame of {name} is: give dim, or shape, once.")
+
+    def register(fn: Function) -> Function:
+        _check_free(name, _origin(fn))
+        one = FeatureSet(
+            name=name,
+            modality=modality,
+            dim=width,
+            rate=rate,
+            needs=needs or "file",
+            source=source or _origin(fn),
+            shape=sizes,
+            read=_Reader(name, fn, width),
+            code=_code_of(fn, version),
+        )
+        FEATURE_SETS.put(one)
+        return fn
+
+    return register
+
+
+def arrays(
+    name: str,
+    folder: str | Path,
+    *,
+    modality: str = "",
+    dim: int | None = None,
+    shape: Sequence[int] | None = None,
+    rate: float = 0.0,
+    key: str = "",
+) -> None:
+    """Take a feature set from arrays that were made elsewhere, found by the clip's id.
+
+    For one of our sets (``vgg-face``) or those of the papers that are not made here (``emoca-50``), the name is enough; they go
+    before extraction. Of any other name it becomes a set of its own. See ``core.features.stored.arrays`` for the formats.
+
+    Args:
+        folder: of ``CLIP.npy``, ``CLIP.npz``, ``CLIP.pt``; or an HDF5 file, or a packed store.
+        modality: of a set of its own.
+        dim, shape: of a set of its own; found in the first array if left out.
+        rate: frames a second; if left out, the arrays' own times, or frames that lie evenly over the clip.
+        key: the array's name inside a file that holds several.
+
+    Raises:
+        UserError: when there is no such folder, or nothing in it that can be read.
+    """
+    stored.BOUND[name] = described(name, folder, modality, dim, shape, rate, key)
+    told = stored.BOUND[name]
+    if told.dim:
+        FEATURE_SETS.put(
+            FeatureSet(name, told.modality, told.dim, told.rate, "arrays", f"arrays in {told.path}", shape=told.shape)
+        )
+
+
+def described(
+    name: str,
+    folder: str | Path,
+    modality: str = "",
+    dim: int | None = None,
+    shape: Sequence[int] | None = None,
+    rate: float = 0.0,
+    key: str = "",
+) -> Told:
+    """What ``arrays`` was told, looked through.
+
+    Raises:
+        UserError: as ``arrays``.
+    """
+    _check_name(name)
+    path = Path(folder).expanduser().absolute()
+    if not path.exists():
+        raise UserError(f"There is no folder {shown(str(path), 200)}: name the one that holds the arrays of {name}.")
+    if rate < 0 or not math.isfinite(rate):
+        raise UserError(f"The rate of {name} is frames a second, and {rate:g} is none: leave it out if you do not know it.")
+    known = FEATURE_SETS.written(name)
+    ours = known is not None and name not in stored.BOUND
+    sizes = tuple(int(side) for side in shape or ())
+    found = stored.width_of(Told(str(path), rate=rate, key=key), name)
+    width = math.prod(sizes) if sizes else int(dim or 0)
+    wanted = known.dim if known is not None and ours else width or found
+    if found != wanted:
+        raise UserError(f"The first array in {shown(str(path), 200)} has {found} features a frame, and {name} has {wanted}.")
+    if ours:
+        return Told(str(path), rate=rate, key=key)
+    if not modality:
+        raise UserError(f"{name} is none of our feature sets: say whether it is of audio, visual or another modality.")
+    return Told(str(path), modality, wanted, rate, key, sizes)
+
+
+class _Reader:
+    """A person's function, with what it gives made sure of."""
+
+    def __init__(self, name: str, fn: Callable[[ClipFile], Any], dim: int) -> None:
+        self.name, self.fn, self.dim = name, fn, dim
+
+    def __call__(self, clip: ClipFile) -> Stream:
+        who = f"The feature set {self.name}"
+        try:
+            given = self.fn(clip)
+        except UserError:
+            raise
+        # Whatever a person's function does, it is one sentence with the line in it.
+        except Exception as error:
+            raise UserError(f"{who} failed at clip {shown(clip.id)}: {_told(error, self.fn)}.") from error
+        if not isinstance(given, tuple) or len(given) not in (2, 3):
+            raise UserError(f"{who} gave {type(given).__name__}: return (values, times) or (values, times, present).")
+        return checked(f"{who} at clip {shown(clip.id)}", self.dim, *given)
+
+
+def _check_name(name: str) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise UserError(f"{shown(str(name))} cannot be a feature set's name: use at most 60 letters, digits, stops and dashes.")
+
+
+def _check_free(name: str, origin: str) -> None:
+    there = FEATURE_SETS.get(name) if name not in settings.arrays() else FEATURE_SETS.written(name)
+    mine = there is not None and isinstance(there.read, _Reader) and _origin(there.read.fn) == origin
+    if there is not None and not mine:
+        raise UserError(f"There is already a feature set called {name}: choose another name.")
+
+
+def _origin(fn: Callable[..., Any]) -> str:
+    """Where a function is from, as text."""
+    return f"{getattr(fn, '__qualname__', 'function')} of {_file(fn)}"
+
+
+def _file(fn: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    return code.co_filename if code is not None else type(fn).__module__
+
+
+def _code_of(fn: Callable[..., Any], version: object) -> str:
+    """A hash of the file that a function is from; of one without a file, of its instructions."""
+    path = Path(_file(fn))
+    try:
+        content = path.read_bytes()
+    except OSError:
+        code = getattr(inspect.unwrap(fn), "__code__", None)
+        content = code.co_code + repr(code.co_consts).encode() if code is not None else repr(type(fn)).encode()
+    return hashlib.sha256(content + repr(version).encode()).hexdigest()[:16]
+
+
+def _told(error: Exception, fn: Callable[..., Any]) -> str:
+    """An error with the line of the person's own file at which it arose."""
+    mine = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == _file(fn)]
+    where = f" ({Path(mine[-1].filename).name}, line {mine[-1].lineno})" if mine else ""
+    return f"{type(error).__name__}: {shown(str(error), 160)}{where}"

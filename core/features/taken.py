@@ -1,0 +1,173 @@
+"""Which feature sets a model takes, whether they can be had, and what keys have to say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from affectscope.core.errors import UserError
+from affectscope.core.features import settings
+from affectscope.core.features.base import FEATURE_SETS, FeatureSet
+from affectscope.core.features.extract import DEFAULT_SETS
+from affectscope.core.features.published import by_width
+from affectscope.core.features.stored import arrays
+from affectscope.core.models.base import ModelSpec
+from affectscope.core.text import shown
+
+if TYPE_CHECKING:
+    # pandas with it.
+    from affectscope.core.corpora import Corpus
+
+
+@dataclass(frozen=True)
+class Need:
+    """A feature set that a model takes and that cannot be had.
+
+    Attributes:
+        set: its name; empty where no set is known that fits.
+        origin: where its paper took it.
+        weights: whether weights would do; else arrays have to.
+    """
+
+    modality: str
+    dim: int
+    set: str = ""
+    origin: str = ""
+    weights: bool = False
+
+
+def sets_of(spec: ModelSpec, card: Mapping[str, Any], digest: str = "", told: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Modality -> feature set, of all modalities that are read from a clip for this model.
+
+    What was said of this checkpoint goes first, then what its card says that it was trained on, then what the model itself names;
+    then the default where it is as wide as the input, then what its paper took.
+
+    Args:
+        card: what training or conversion wrote down.
+        digest: of the checkpoint's file, by which a person's settings know it.
+        told: modality -> feature set, as a person said just now.
+    """
+    said = {**(settings.of_model(digest) if digest else {}), **(told or {})}
+    trained = card.get("features") if isinstance(card.get("features"), dict) else {}
+    paper = by_width(spec.system, spec.inputs)
+    # Descriptors beside VGG-Face are those of goncalves2022robust, whose windows are longer than the default's.
+    published = paper.get("visual") == "vgg-face"
+    chosen = {}
+    for modality, dim in spec.inputs.items():
+        default = DEFAULT_SETS.get(modality, "")
+        usual = default if FEATURE_SETS.dim(default) == dim and not published else paper.get(modality, default)
+        known = (said.get(modality), _fitting((trained or {}).get(modality), dim), spec.features.get(modality), usual)
+        chosen[modality] = next((name for name in known if name), "")
+    return {**DEFAULT_SETS, **chosen}
+
+
+def given_for(corpus: Corpus, spec: ModelSpec, sets: Mapping[str, str]) -> dict[str, str]:
+    """The sets of a model with those that the corpus itself brought in the place of ones that cannot be had otherwise.
+
+    A corpus's features of the same name are taken without this: see ``core.features.clips.read_streams``.
+    """
+    lost = {one.modality for one in needs(spec, sets)}
+    return {**sets, **{m: own.name for m, own in corpus.given.items() if m in lost and own.dim == spec.inputs[m]}}
+
+
+def check_told(spec: ModelSpec, told: Mapping[str, str]) -> None:
+    """Raises:
+    UserError: when a set that a person named for a model is none, or does not fit.
+    """
+    for modality, name in told.items():
+        if modality not in spec.inputs:
+            raise UserError(f"The model takes no {shown(modality)}: name features of {', '.join(spec.inputs)}.")
+        one = FEATURE_SETS[name]
+        if one.dim != spec.inputs[modality]:
+            raise UserError(
+                f"{name} has {one.dim} features a frame, and the model takes {spec.inputs[modality]} of {modality}: choose "
+                f"{', '.join(fitting(modality, spec.inputs[modality])) or 'arrays of your own'}."
+            )
+
+
+def fitting(modality: str, dim: int) -> list[str]:
+    """The sets of a modality that are as wide as a model's input."""
+    return [name for name in FEATURE_SETS if (one := FEATURE_SETS[name]).modality == modality and one.dim == dim]
+
+
+def needs(spec: ModelSpec, sets: Mapping[str, str]) -> tuple[Need, ...]:
+    """What a model takes that cannot be had: neither weights nor arrays are at hand, or no set is as wide."""
+    found = []
+    for modality, dim in spec.inputs.items():
+        name = sets.get(modality, "")
+        one = FEATURE_SETS.get(name)
+        if one is None or one.dim != dim:
+            brought = name and one is None
+            found.append(Need(modality, dim, shown(name), "features that its corpus brought") if brought else Need(modality, dim))
+            continue
+        try:
+            if one.weights or one.needs == "arrays":
+                one.check(None)
+        except UserError:
+            origin = one.weights.origin if one.weights else one.source
+            found.append(Need(modality, dim, one.name, origin, one.weights is not None))
+    return tuple(found)
+
+
+def lacking(spec: ModelSpec, sets: Mapping[str, str]) -> str:
+    """One sentence on what is missing before a model can be asked about a clip, where its paper took it, and what can be done
+    meanwhile; empty where nothing is."""
+    missing = needs(spec, sets)
+    if not missing:
+        return ""
+    named, unknown = [one for one in missing if one.set], [one for one in missing if not one.set]
+    said = [f"{one.set} for {one.modality} ({one.origin})" for one in named]
+    said += [f"{one.dim} {one.modality} features a frame, which no known feature set has" for one in unknown]
+    todo = []
+    if names := [one.set for one in named if one.weights]:
+        todo.append(f"name the weights (`affectscope features weights {names[0]} PATH`)")
+    if names or named:
+        todo.append(f"name arrays of your own (`affectscope features arrays {named[0].set} FOLDER`)")
+    else:
+        one = unknown[0]
+        todo.append(f"name arrays of your own (`affectscope features arrays NAME FOLDER --modality {one.modality}`)")
+        todo.append(f"say which set it takes (`--features {one.modality}=NAME`)")
+    there = "is" if len(missing) == 1 else "are"
+    return (
+        f"The model takes {' and '.join(said)}, and {'that' if len(missing) == 1 else 'they'} {there} not at hand: "
+        f"{' or '.join(todo)}; meanwhile its card, its structure and `affectscope check` work."
+    )
+
+
+def marks(spec: ModelSpec, sets: Mapping[str, str], ids: Sequence[str] = ()) -> list[Any]:
+    """Parts of the key of what a model says: which sets it was given where that could be otherwise, and what they were made with.
+
+    None where a model has what it names itself and that depends on nothing but the clip.
+
+    Args:
+        ids: what the clip may be called; without, arrays count as a whole.
+    """
+    found: list[Any] = []
+    for modality in spec.inputs:
+        name = sets.get(modality, "")
+        one = FEATURE_SETS.get(name)
+        if one is None:
+            continue
+        held = (arrays.mark_of(name, ids) if ids else arrays.stamp_of(name)) if arrays.source_of(name) else ""
+        made = _made_with(one, bool(held))
+        if held or made or name != spec.features.get(modality, DEFAULT_SETS.get(modality, "")):
+            found.append([modality, name, held, made])
+    return found
+
+
+def _made_with(one: FeatureSet, held: bool) -> Any:
+    if not (one.weights or one.code):
+        return ""
+    try:
+        path = one.check(None)
+    except UserError:
+        if held:
+            return ""
+        raise
+    return {**one.settings(path), "arrays": ""}
+
+
+def _fitting(name: Any, dim: int) -> str:
+    """A set that a card names, unless it is one of another width than the input; a corpus's own is known to nobody here."""
+    return name if isinstance(name, str) and FEATURE_SETS.dim(name) in (0, dim) else ""

@@ -1,0 +1,27 @@
+"""Where in somebody's own code something went wrong."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+import traceback
+from pathlib import Path
+
+from affectscope.core.house import ROOT
+
+# Python's own files, installed packages, and ours: no fault is looked for there.
+_OURS = [str(ROOT / part) for part in ("affectscope", "app", "core", "pages")]
+_ELSEWHERE = tuple(f"{one}{os.sep}" for one in {*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), *_OURS} if one)
+
+
+def is_own(file: str) -> bool:
+    """Whether a file is a person's own: neither Python's, nor an installed package's, nor ours."""
+    return not file.startswith(("<", *_ELSEWHERE))
+
+
+def place_of(error: BaseException) -> str:
+    """`` (my_net.py, line 12)``: the innermost line of somebody's own code that an error passed; empty where there is none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({Path(error.filename).name}, line {error.lineno})"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_own(frame.filename)]
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

@@ -1,0 +1,69 @@
+"""What a plugin is made of: its file, and whatever of its own folder it imports. Kept answers are keyed by all of it."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+_OURS = "affectscope"
+# Of a plugin that lies among thousands of files: what it imports of them is a part.
+_MOST = 500
+
+
+@cache
+def digest(file: str) -> str:
+    """Hash of a plugin's sources as they were when this process first asked; what it imported is no newer."""
+    total = hashlib.sha256()
+    for path in sources(Path(file)):
+        total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def sources(file: Path) -> list[Path]:
+    """The file, and every file under its folder that it imports, directly or through another."""
+    root = _root(file)
+    found, waiting = {file: None}, [file]
+    while waiting and len(found) < _MOST:
+        here = waiting.pop()
+        for one in _imported(here, root):
+            if one not in found:
+                found[one] = None
+                waiting.append(one)
+    return [file, *sorted(found.keys() - {file})]
+
+
+def _root(file: Path) -> Path:
+    """Where Python looks for what the file imports: its folder, or of a package's part that above the package."""
+    folder = file.parent
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
+
+
+def _imported(file: Path, root: Path) -> Iterator[Path]:
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, OSError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for one in node.names:
+                yield from _files(root, one.name.split("."))
+        elif isinstance(node, ast.ImportFrom):
+            base, parts = root, (node.module or "").split(".") if node.module else []
+            if node.level:
+                base = file.parents[min(node.level, len(file.parents)) - 1]
+            yield from _files(base, parts)
+            for one in node.names:
+                yield from _files(base, [*parts, one.name])
+
+
+def _files(base: Path, parts: list[str]) -> Iterator[Path]:
+    if parts[:1] == [_OURS]:
+        return
+    for depth in range(1, len(parts) + 1):
+        place = base.joinpath(*parts[:depth])
+        yield from (path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file())

@@ -1,0 +1,167 @@
+"""One call of somebody's network, and what it answered: predictions by head, weights and vectors, whatever form they came in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from affectscope.core.errors import UserError
+from affectscope.core.plugins.places import place_of
+from affectscope.core.text import shown
+from affectscope.core.wrapping.declared import Attention, Declared
+from affectscope.core.wrapping.given import Inputs
+from affectscope.core.wrapping.shapes import as_maps, vector_of
+from affectscope.core.wrapping.taking import Tape, recording, watch_attention, watch_output, weights_in
+
+_LONGEST = 200
+# Of probabilities whose logarithm is taken.
+_LEAST = 1e-12
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a network answered to a batch.
+
+    Attributes:
+        predictions: head -> [B, outputs] or [B, t, outputs].
+        vectors: embedding -> [B, D].
+        weights: attention -> [B, heads, q, k] of each layer; empty unless asked for.
+    """
+
+    predictions: Mapping[str, Tensor]
+    vectors: Mapping[str, Tensor]
+    weights: Mapping[str, Sequence[Tensor]] = field(default_factory=dict)
+
+
+def watch(declared: Declared, network: nn.Module) -> None:
+    """Put hooks where attentions and embeddings are.
+
+    Raises:
+        UserError: when there is no such module.
+    """
+    for attention in declared.attentions:
+        for module in _modules(declared, network, attention.module) if attention.module else ():
+            watch_attention(attention.name, module, attention.take)
+    for vector in declared.vectors:
+        for module in _modules(declared, network, vector.module) if vector.module else ():
+            watch_output(vector.name, module, vector.of)
+
+
+def module_at(declared: Declared, network: nn.Module, path: str) -> nn.Module:
+    """Raises:
+    UserError: when there is no such module.
+    """
+    return _modules(declared, network, path)[0]
+
+
+def ask(declared: Declared, network: nn.Module, inputs: Inputs, attention: bool) -> Said:
+    """
+    Raises:
+        UserError: when the network fails, or answers with what is no answer; with the line of the person's file.
+    """
+    try:
+        with recording(attention) as tape:
+            answer = declared.answer(network, inputs) if declared.answer else network(*(inputs[m] for m in inputs.modalities))
+    except UserError:
+        raise
+    # What somebody's network may raise, nobody knows.
+    except Exception as error:
+        why = shown((str(error).splitlines() or [""])[0], _LONGEST)
+        raise UserError(f"{declared.name} could not answer: {type(error).__name__}: {why}{place_of(error)}.") from error
+    clips = len(inputs)
+    named, rest = _named(declared, answer)
+    predictions = {head: _logits(declared, head, value, clips) for head, value in named.items()}
+    vectors = {one.name: _vector(declared, one.name, one.call, tape, rest, clips) for one in declared.vectors}
+    weights = {one.name: _weights(declared, one, tape, rest, clips) for one in declared.attentions} if attention else {}
+    return Said(predictions, vectors, weights)
+
+
+def _modules(declared: Declared, network: nn.Module, path: str) -> list[nn.Module]:
+    known = dict(network.named_modules())
+    found = [module for name, module in known.items() if name and fnmatchcase(name, path)]
+    # A star stands for one part of a path, not for several.
+    found = [m for n, m in known.items() if n and n.count(".") == path.count(".") and fnmatchcase(n, path)] or found
+    if not found:
+        near = [name for name in known if name and name.split(".")[-1] == path.split(".")[-1]] or [n for n in known if n]
+        listed = ", ".join(shown(name) for name in near[:8])
+        raise UserError(f"{declared.name} has no module {shown(path)}: it has {listed or 'none'}.")
+    return found
+
+
+def _named(declared: Declared, answer: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Predictions by head, and what else was returned, by name."""
+    heads = list(declared.heads) or [_only_head(declared)]
+    if getattr(answer, "logits", None) is not None:
+        # As Hugging Face's models answer.
+        return {heads[0]: answer.logits}, {"attentions": getattr(answer, "attentions", None)}
+    if isinstance(answer, Mapping):
+        rest = {name: value for name, value in answer.items() if name in declared.beside or name == "attentions"}
+        return {str(name): value for name, value in answer.items() if name not in rest}, rest
+    if isinstance(answer, tuple | list) and len(heads) > 1:
+        return dict(zip(heads, answer, strict=False)), {}
+    return {heads[0]: answer[0] if isinstance(answer, tuple | list) and answer else answer}, {}
+
+
+def _only_head(declared: Declared) -> str:
+    return "av" if len(declared.inputs) > 1 else next(iter(declared.inputs))
+
+
+def _logits(declared: Declared, head: str, value: Any, clips: int) -> Tensor:
+    count, name = len(declared.labels), declared.name
+    if not isinstance(value, Tensor):
+        kind = type(value).__name__
+        raise UserError(f"{name} answers with {kind} as its head {shown(head)}: return a tensor, or a dict of them.")
+    wanted = f"[{clips}, {'frames, ' if declared.reference else ''}{count}]"
+    full = 3 if declared.reference else 2
+    if count == 1 and value.shape[-1:] != (1,):
+        value = value.unsqueeze(-1)
+    if clips == 1 and value.ndim == full - 1 and len(value) != 1:
+        value = value[None]
+    # Asked frame by frame, it may still give one answer: that of all frames.
+    if value.ndim not in (2, full) or len(value) != clips or value.shape[-1] != count:
+        hint = "" if declared.reference or value.ndim != 3 else ', and reference="visual" where it answers by frame'
+        raise UserError(f"{name} answers with {tuple(value.shape)} as its head {shown(head)}, where {wanted} is wanted: "
+                        f"{count} labels were named{hint}.")  # fmt: skip
+    return value.float() if declared.outputs == "logits" else value.float().clamp(min=_LEAST).log()
+
+
+def _vector(declared: Declared, name: str, call: int, tape: Tape, rest: Mapping[str, Any], clips: int) -> Tensor:
+    found = [rest[name]] if name in rest else tape.outputs.get(name, [])
+    try:
+        return vector_of(found[call], clips).float()
+    except (IndexError, ValueError) as error:
+        why = "its module was not called" if not found else str(error)
+        raise UserError(f"{declared.name} gives no embedding {shown(name)}: {why}.") from error
+
+
+def _weights(declared: Declared, one: Attention, tape: Tape, rest: Mapping[str, Any], clips: int) -> list[Tensor]:
+    found = tape.weights.get(one.name, []) if one.module else _returned(one, rest)
+    try:
+        maps = [as_maps(weights.float(), clips) for weights in found]
+    except ValueError as error:
+        raise UserError(f"The attention {shown(one.name)} of {declared.name} cannot be used: {error}.") from error
+    if not maps or len({m.shape[1] for m in maps}) > 1:
+        todo = "name its nn.MultiheadAttention, or the softmax itself, or say with take= where its output has them"
+        why = "its layers have different numbers of heads: declare each by itself" if maps else f"no weights came: {todo}"
+        raise UserError(f"The attention {shown(one.name)} of {declared.name} cannot be shown, for {why}.")
+    return [_without_tokens(m, one.skip) for m in maps]
+
+
+def _returned(one: Attention, rest: Mapping[str, Any]) -> list[Tensor]:
+    """The weights of each layer that the answer itself held."""
+    given = rest.get(one.name, rest.get("attentions"))
+    layers = given if isinstance(given, tuple | list) else [given]
+    found = (one.take(layer) if one.take else weights_in(layer) for layer in layers if layer is not None)
+    return [weights for weights in found if weights is not None]
+
+
+def _without_tokens(maps: Tensor, skip: int) -> Tensor:
+    if not skip:
+        return maps
+    frames = maps[..., skip if maps.shape[-2] > skip else 0 :, skip:]
+    return frames / frames.sum(-1, keepdim=True).clamp(min=torch.finfo(frames.dtype).tiny)

@@ -1,0 +1,245 @@
+"""What a person says of their network: the declaration that ``affectscope.model`` makes of a function that builds it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from affectscope.core.errors import UserError
+from affectscope.core.models.base import Task
+from affectscope.core.plugins import loading
+from affectscope.core.plugins.sources import digest
+from affectscope.core.registry import Registry
+from affectscope.core.text import shown
+from affectscope.core.wrapping.given import ABSENCES, Absence, Inputs
+from affectscope.core.wrapping.taking import Take
+
+Outputs = Literal["logits", "probabilities"]
+Forward = Callable[[nn.Module, Inputs], Any]
+_TASKS = ("classification", "regression")
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Where the weights of an attention are found; ``module`` is empty where ``forward`` returns them under its name."""
+
+    name: str
+    query: str
+    key: str
+    module: str
+    take: Take | None
+    skip: int
+
+
+@dataclass(frozen=True)
+class Vector:
+    """Where an embedding is found; ``module`` is empty where ``forward`` returns it under its name."""
+
+    name: str
+    module: str
+    of: Literal["output", "input"]
+    call: int
+
+
+@dataclass
+class Declared:
+    """A network of somebody's, by a name, with what was said of it. Called, it is the function that it decorates.
+
+    Attributes:
+        build: the function that makes the network; of ``path``, of ``state``, or of nothing.
+        inputs: modality -> feature set.
+        heads: head -> the modalities that it draws on; empty where that is told from the first answer.
+        reference: the modality whose frames get an answer each; empty where a clip gets one.
+        absence: modality -> what stands for frames that are missing.
+        weights: where they lie, for builders of ``path`` and ``state``.
+        source: the file that it stands in, where that is not the function's.
+    """
+
+    name: str
+    build: Callable[..., nn.Module]
+    labels: tuple[str, ...]
+    inputs: Mapping[str, str]
+    heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    decision: tuple[str, ...] = ()
+    task: Task = "classification"
+    reference: str = ""
+    outputs: Outputs = "logits"
+    absence: Mapping[str, Absence] = field(default_factory=dict)
+    batched: bool = False
+    weights: Path | None = None
+    answer: Forward | None = None
+    attentions: list[Attention] = field(default_factory=list)
+    vectors: list[Vector] = field(default_factory=list)
+    looks: dict[str, str] = field(default_factory=dict)
+    together: list[tuple[str, str]] = field(default_factory=list)
+    source: str = ""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> nn.Module:
+        return self.build(*args, **kwargs)
+
+    @property
+    def file(self) -> str:
+        """The file that the declaration stands in."""
+        code = getattr(inspect.unwrap(self.build), "__code__", None)
+        return self.source or (code.co_filename if code else "")
+
+    @property
+    def digest(self) -> str:
+        """Hash of its sources; empty where they are no file, as in a notebook."""
+        return digest(self.file) if Path(self.file).is_file() else ""
+
+    @property
+    def wants(self) -> Literal["path", "state", ""]:
+        """What the builder must be given."""
+        given = inspect.signature(self.build).parameters
+        return "state" if "state" in given else "path" if "path" in given else ""
+
+    @property
+    def needed(self) -> bool:
+        """Whether the network cannot be built without weights."""
+        given = inspect.signature(self.build).parameters
+        return bool(self.wants) and given[self.wants].default is inspect.Parameter.empty
+
+    @property
+    def beside(self) -> set[str]:
+        """Names of what its answers may hold beside predictions."""
+        return {one.name for one in self.attentions} | {one.name for one in self.vectors}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What it holds of functions is in the plugin, which another process imports.
+        return (_known, (self.name,)) if Path(self.file).is_file() else (_copied, (self.__dict__,))
+
+    def forward(self, answer: Forward) -> Forward:
+        """Say how the network is asked: a function of the network and of the batch (``core.wrapping.given.Inputs``).
+
+        It returns logits, or values, [B, outputs] ([B, T, outputs] with a reference), or a dict of them by head. Weights and
+        vectors may be in the dict too, under the names that ``attention`` and ``embedding`` declare without a module.
+        Without this, the network is called with each modality in the order of ``inputs``.
+        """
+        self.answer = answer
+        return answer
+
+    def attention(self, name: str, *, query: str, key: str, module: str = "", take: Take | None = None, skip: int = 0) -> None:
+        """Say where an attention of the network is: ``query`` frames look at ``key`` frames.
+
+        Args:
+            name: as the player's lane is called.
+            query, key: modalities.
+            module: the path of a module, as ``named_modules`` has it; ``*`` stands for any part, so that
+                ``encoder.layers.*.self_attn`` is an attention of several layers. An ``nn.MultiheadAttention``, a module that
+                holds some, one that calls ``scaled_dot_product_attention``, one that returns its weights, or the softmax
+                itself. Layers and heads are told from what comes.
+            take: what picks the weights out of the module's output; told by their rows, which sum to one, if left out.
+            skip: tokens at the beginning that are no frames, such as a class token.
+
+        Raises:
+            UserError: when there is one of that name, or a modality is none of the network's.
+        """
+        for role, modality in (("query", query), ("key", key)):
+            if modality not in self.inputs:
+                raise UserError(f"{self.name} takes no {shown(modality)}, so it cannot be the {role} of {shown(name)}: "
+                                f"choose one of {', '.join(self.inputs)}.")  # fmt: skip
+        self._check_new(name)
+        if any((one.key, one.name.split(".")[0]) == (key, name.split(".")[0]) for one in self.attentions):
+            raise UserError(f"{self.name} has two attentions to {key} that begin with {name.split('.')[0]}: call one otherwise.")
+        self.attentions.append(Attention(name, query, key, module, take, skip))
+
+    def embedding(self, name: str, *, module: str = "", of: Literal["output", "input"] = "output", call: int = -1) -> None:
+        """Say where a vector is that a map can show; of frames, their mean is taken.
+
+        Args:
+            module: the path of a module, as ``named_modules`` has it.
+            of: its ``output``, or its first ``input``.
+            call: which call of the module, where there are several: the last if left out, 0 for the first.
+
+        Raises:
+            UserError: when there is one of that name.
+        """
+        self._check_new(name)
+        self.vectors.append(Vector(name, module, of, call))
+
+    def look_at(self, modality: str, layer: str) -> None:
+        """Say where heatmaps read: a layer that sees the pixels of ``modality``, as ``named_modules`` has it.
+
+        Raises:
+            UserError: when the modality is none of the network's.
+        """
+        if modality not in self.inputs:
+            raise UserError(f"{self.name} takes no {shown(modality)}: choose one of {', '.join(self.inputs)}.")
+        self.looks[modality] = layer
+
+    def shared(self, *stages: tuple[str, str]) -> None:
+        """Say which embeddings, (of audio, of visual), lie in one space, from the first layer that both pass to the last."""
+        self.together += stages
+
+    def _check_new(self, name: str) -> None:
+        if name in self.beside:
+            raise UserError(f"{self.name} has two things called {shown(name)}: call one otherwise.")
+
+
+WRAPPED: Registry[Declared] = Registry("model of a plugin")
+
+
+def declare(one: Declared, taken: Collection[str]) -> Declared:
+    """Keep a declaration; a file that is imported again declares anew.
+
+    Args:
+        taken: names of models that are not a plugin's.
+
+    Raises:
+        UserError: when the name is another's or cannot be one, or what was said makes no sense.
+    """
+    name = one.name
+    if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME or set(name) & set("=/\\"):
+        raise UserError(f"{shown(name, 30)!r} cannot be a model's name: take letters, digits and dashes.")
+    before = WRAPPED[name] if name in list(WRAPPED) else None
+    if name in taken or (before is not None and before.file != one.file):
+        whose = "of AffectScope's own" if name in taken else f"of {Path(before.file).name}" if before else ""
+        raise UserError(f"There is already a model {whose} called {name}: choose another name.")
+    _check(one)
+    # As it is now: a file that is edited later is not what runs in this process.
+    _ = one.digest
+    WRAPPED.replace(name, one)
+    return one
+
+
+def _check(one: Declared) -> None:
+    if not one.labels or len(set(one.labels)) != len(one.labels):
+        raise UserError(f"{one.name} needs labels, each once, in the order of its outputs.")
+    if not one.inputs:
+        raise UserError(f'{one.name} needs inputs, such as inputs={{"audio": "log-mel-64"}}.')
+    if one.task not in _TASKS:
+        raise UserError(f"There is no task {shown(one.task)}: choose {' or '.join(_TASKS)}.")
+    if one.outputs not in ("logits", "probabilities"):
+        raise UserError(f"outputs is logits or probabilities, not {shown(one.outputs)}.")
+    named = {*one.absence, *([one.reference] if one.reference else []), *(m for ms in one.heads.values() for m in ms)}
+    if strange := sorted(named - set(one.inputs)):
+        raise UserError(f"{one.name} takes no {shown(strange[0])}: choose one of {', '.join(one.inputs)}.")
+    if wrong := [absence for absence in one.absence.values() if absence not in ABSENCES]:
+        raise UserError(f"There is no absence {shown(wrong[0])}: choose one of {', '.join(ABSENCES)}.")
+    if strange := [head for head in one.decision if one.heads and head not in one.heads]:
+        raise UserError(f"{one.name} has no head {shown(strange[0])} to decide: choose one of {', '.join(one.heads)}.")
+
+
+def _known(name: str) -> Declared:
+    loading.load()
+    return WRAPPED[name]
+
+
+def _copied(state: dict[str, Any]) -> Declared:
+    one = Declared.__new__(Declared)
+    one.__dict__.update(state)
+    return one
+
+
+def spread(absence: str | Mapping[str, str], modalities: Sequence[str]) -> dict[str, Any]:
+    """What stands for absence by modality, of one word for all or of one for each."""
+    if isinstance(absence, str):
+        return dict.fromkeys(modalities, absence)
+    return {**dict.fromkeys(modalities, "zeros"), **absence}

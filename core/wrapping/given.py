@@ -1,0 +1,111 @@
+"""What a wrapped network is handed of each clip, and what stands there where a clip has nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+Absence = Literal["zeros", "noise", "mean", "forward-fill", "mask"]
+ABSENCES: tuple[str, ...] = get_args(Absence)
+MEANINGS = {
+    "zeros": "This network knows no absence: zeros stand for frames that are missing.",
+    "noise": "This network knows no absence: noise, as strong as the clip's own frames vary, stands for frames that are missing.",
+    "mean": "This network knows no absence: the mean of the clip's own frames stands for frames that are missing.",
+    "forward-fill": "This network knows no absence: the last frame that is there stands for frames that are missing.",
+    "mask": "The network is handed a mask that says which frames are missing.",
+}
+"""A way to stand for absence -> one sentence on what the network is given."""
+_SEED = 0
+
+
+class Inputs:
+    """What a network is handed, a batch of clips; by modality, ``audio`` say:
+
+    ``batch.audio``: [B, T, *shape] float32, as the feature set gives a frame;
+    ``batch.audio_lengths``: [B] int64, each clip's frames; those after them are padding;
+    ``batch.audio_present``: [B, T] bool, False where a frame holds nothing of the clip;
+    ``batch.wants_attention``: whether weights are asked for, for networks that give them only then.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, Tensor],
+        present: Mapping[str, Tensor],
+        lengths: Mapping[str, Tensor],
+        wants_attention: bool = False,
+    ) -> None:
+        self._parts = {
+            **dict(values),
+            **{f"{name}_present": one for name, one in present.items()},
+            **{f"{name}_lengths": one for name, one in lengths.items()},
+        }
+        self.modalities, self.wants_attention = tuple(values), wants_attention
+
+    def __getattr__(self, name: str) -> Tensor:
+        parts: dict[str, Tensor] = self.__dict__.get("_parts", {})
+        if name not in parts:
+            raise AttributeError(f"the batch has no {name}: it has {', '.join(parts)}")
+        return parts[name]
+
+    __getitem__ = __getattr__
+
+    def __len__(self) -> int:
+        return len(self._parts[self.modalities[0]])
+
+
+@dataclass(frozen=True)
+class Modality:
+    """What a wrapped network takes of one modality.
+
+    Attributes:
+        set: the feature set's name.
+        dim: numbers a frame.
+        shape: of a frame; empty for [D].
+        rate: about how many frames a second.
+        absence: what stands for a frame that is missing.
+    """
+
+    set: str
+    dim: int
+    shape: tuple[int, ...]
+    rate: float
+    absence: Absence
+
+    def framed(self, values: Tensor) -> Tensor:
+        """[B, T, D] as [B, T, *shape]."""
+        return values.unflatten(-1, self.shape) if self.shape else values
+
+
+def lengths_of(present: Tensor) -> Tensor:
+    """[B, T] bool -> [B]: frames up to the last one that is present. What comes after it is padding, or might as well be."""
+    places = torch.arange(1, present.shape[1] + 1, device=present.device)
+    return (present * places).amax(1)
+
+
+def stand_in(values: Tensor, present: Tensor, absence: Absence) -> Tensor:
+    """One clip's frames [T, D] with something in place of those that are not ``present`` [T], which hold zeros.
+
+    A clip without any frame has no mean and none to repeat: zeros, or noise of variance one.
+    """
+    if absence in ("zeros", "mask") or bool(present.all()):
+        return values
+    if absence == "forward-fill" and bool(present.any()):
+        places = torch.arange(len(present), device=present.device)
+        last = torch.where(present, places, -1).cummax(0).values
+        # Before the first frame there is none to repeat but that.
+        return values[torch.where(last < 0, int(present.nonzero()[0]), last)]
+    shown = values[present]
+    mean = shown.mean(0) if len(shown) else torch.zeros_like(values[0])
+    filling = mean.expand_as(values)
+    if absence == "noise":
+        spread = shown.std(0, correction=0) if len(shown) else torch.ones_like(values[0])
+        # Of one seed, so that the same clip is answered alike.
+        chance = torch.Generator().manual_seed(_SEED)
+        filling = filling + spread * torch.randn(values.shape, generator=chance).to(values)
+    elif absence == "forward-fill":
+        filling = torch.zeros_like(values)
+    return torch.where(present[:, None], values, filling)

@@ -1,0 +1,168 @@
+"""Classifiers that Hugging Face's transformers saved in a folder: of speech by its waveform, and of pictures of faces.
+
+Files on this machine alone; code that a folder brings is never run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from affectscope.core.errors import UserError
+from affectscope.core.text import shown
+from affectscope.core.wrapping.declared import Declared
+from affectscope.core.wrapping.given import Inputs
+
+_MISSING = "Models of Hugging Face need transformers: run `pip install 'affectscope[wav2vec2]'`."
+# Whose input is the waveform itself, normalised or not.
+_OF_WAVEFORMS = frozenset(
+    ("data2vec-audio", "hubert", "sew", "sew-d", "unispeech", "unispeech-sat", "wav2vec2", "wav2vec2-conformer", "wavlm")
+)
+_SIDE = 224
+_GREY = (0.5, 0.5, 0.5)
+# Frames of a clip that go through a network of pictures at once.
+_CHUNK = 64
+# Layers of a network of patches whose tokens still differ in what they do to the answer: what follows reads the first one alone.
+_OF_TOKENS = ("layernorm_before", "norm1", "layer_norm1")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What a folder says of its model.
+
+    Attributes:
+        config, prepares: ``config.json`` and ``preprocessor_config.json``.
+    """
+
+    path: Path
+    config: Mapping[str, Any]
+    prepares: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> Folder:
+        """Raises:
+        UserError: when the folder is none that transformers saved.
+        """
+        if not (path / "config.json").is_file():
+            raise UserError(f"{shown(str(path), 300)} holds no config.json: name a folder that `save_pretrained` wrote.")
+        return cls(path, _json(path / "config.json"), _json(path / "preprocessor_config.json"))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        named = self.config.get("id2label") or {}
+        return tuple(str(named[key]) for key in sorted(named, key=int))
+
+    @property
+    def side(self) -> int:
+        """Pixels of the square that the network of pictures takes."""
+        size = self.prepares.get("crop_size") or self.prepares.get("size") or self.config.get("image_size") or _SIDE
+        if isinstance(size, Mapping):
+            size = size.get("height") or size.get("shortest_edge") or _SIDE
+        return int(size)
+
+
+def declared(
+    name: str, folder: str | Path, modality: str, labels: Sequence[str] = (), features: str = "", reference: str = ""
+) -> Declared:
+    """A classifier in a folder, as a declaration.
+
+    Args:
+        modality: ``audio`` for waveforms, ``visual`` for faces.
+        labels: names of its outputs; as its config has them if left out.
+        features: the feature set that it takes; waveforms of 16 kHz, or faces of its size, if left out.
+        reference: ``visual`` for an answer at each frame, else the mean over a clip's frames is one.
+
+    Raises:
+        UserError: when the folder holds none, or one of another kind.
+    """
+    found = Folder.read(Path(folder).expanduser())
+    task = "regression" if found.config.get("problem_type") == "regression" else "classification"
+    names = tuple(labels) or found.labels
+    kind = shown(str(found.config.get("model_type", "")))
+    if modality not in ("audio", "visual"):
+        raise UserError(f"A model of Hugging Face is of audio or visual, not of {shown(modality)}: use affectscope.model.")
+    if modality == "audio" and kind not in _OF_WAVEFORMS:
+        raise UserError(f"{name} is a {kind or 'model'} that takes no waveform: wrap it with affectscope.model on its features.")
+    own = "waveform-20ms" if modality == "audio" else f"faces-{found.side}-rgb"
+
+    def build(path: Path) -> nn.Module:
+        return _loaded(one, Folder.read(Path(path)), modality)
+
+    one = Declared(
+        name, build, names, {modality: features or own}, {modality: (modality,)}, task=task,  # type: ignore[arg-type]
+        reference=reference, absence={modality: "mask"}, weights=found.path.absolute(),
+    )  # fmt: skip
+    one.answer = partial(_speech, found) if modality == "audio" else partial(_faces, found, bool(reference))
+    return one
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{shown(str(path), 300)} cannot be read: copy the folder again.") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _loaded(one: Declared, folder: Folder, modality: str) -> nn.Module:
+    try:
+        import transformers
+    except ImportError as error:
+        raise UserError(_MISSING) from error
+    kinds = {"audio": transformers.AutoModelForAudioClassification, "visual": transformers.AutoModelForImageClassification}
+    transformers.utils.logging.disable_progress_bar()
+    given = {"local_files_only": True, "trust_remote_code": False, "output_loading_info": True}
+    called = shown(str(folder.path), 300)
+    try:
+        # Only the plain implementation of attention gives its weights.
+        network, about = kinds[modality].from_pretrained(str(folder.path), attn_implementation="eager", **given)
+    # Whatever a folder does to transformers, it is the folder's fault.
+    except Exception as error:
+        why = shown((str(error).splitlines() or [""])[0], 160)
+        raise UserError(f"{called} holds no classifier of {modality} that transformers reads: {why}.") from error
+    if lacking := [key for key in about["missing_keys"] if "masked_spec_embed" not in key]:
+        raise UserError(f"{called} lacks {len(lacking)} tensors of its model, first {shown(lacking[0])}: copy the folder again.")
+    one.attentions, one.vectors, one.looks = [], [], {}
+    if modality == "audio":
+        one.attention("self", query="audio", key="audio")
+    if isinstance(getattr(network, "classifier", None), nn.Module):
+        one.embedding("pooled", module="classifier", of="input")
+    if modality == "visual" and (layer := _look(network)):
+        one.look_at("visual", layer)
+    return network
+
+
+def _look(network: nn.Module) -> str:
+    """Where heatmaps read: the last layer whose places, or tokens, differ in what they do to the answer; empty where unknown."""
+    names = [name for name, _ in network.named_modules()]
+    tokens = [name for name in names if name.split(".")[-1] in _OF_TOKENS]
+    if tokens:
+        return tokens[-1]
+    wide = [name for name, one in network.named_modules() if isinstance(one, nn.Conv2d) and one.kernel_size != (1, 1)]
+    return wide[-1] if wide else ""
+
+
+def _speech(folder: Folder, network: Any, batch: Inputs) -> Any:
+    sound = batch.audio.flatten(1)
+    if folder.prepares.get("do_normalize", True):
+        sound = (sound - sound.mean(1, keepdim=True)) / (sound.var(1, correction=0, keepdim=True) + 1e-7).sqrt()
+    return network(sound, output_attentions=batch.wants_attention)
+
+
+def _faces(folder: Folder, by_frame: bool, network: Any, batch: Inputs) -> dict[str, Tensor]:
+    frames = batch.visual[0]
+    if folder.prepares.get("do_normalize", True):
+        mean, spread = (frames.new_tensor(folder.prepares.get(key) or _GREY).view(3, 1, 1) for key in ("image_mean", "image_std"))
+        frames = (frames - mean) / spread
+    logits = torch.cat([network(part).logits for part in frames.split(_CHUNK)])
+    if by_frame:
+        return {"visual": logits[None]}
+    there = batch.visual_present[0]
+    return {"visual": logits[there].mean(0, keepdim=True)}

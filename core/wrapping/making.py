@@ -1,0 +1,166 @@
+"""A declared network built and asked once: what it answers with tells how many heads and layers it has, and how wide it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from affectscope.core.errors import UserError
+from affectscope.core.files.tensors import read_tensors
+from affectscope.core.models.base import AttentionSpec, ModelSpec
+from affectscope.core.plugins.places import place_of
+from affectscope.core.text import shown
+from affectscope.core.wrapping.asking import Said, ask, watch
+from affectscope.core.wrapping.declared import Declared
+from affectscope.core.wrapping.given import Inputs, Modality
+from affectscope.core.wrapping.wrapped import WrappedModel
+
+# Of the clip that a network is asked about first, in seconds: long enough for what strides and pools.
+_SECONDS = 2.0
+_LONGEST = 200
+# Frames a second where nobody knows.
+_RATE = 30.0
+# What DataParallel and torch.compile put before every key, and no class of anybody's.
+_WRAPPERS = ("module.", "_orig_mod.")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A wrapped model, and what there is to say of it, a sentence each."""
+
+    model: WrappedModel
+    remarks: tuple[str, ...]
+
+
+def make(declared: Declared, path: Path | None = None, state: Mapping[str, Tensor] | None = None) -> Made:
+    """Build a network and make it a model.
+
+    Args:
+        path: of its weights, which a person has named; where the declaration has them if left out.
+        state: its weights, in place of any path.
+
+    Raises:
+        UserError: when there are no weights, or the network cannot be built or asked.
+    """
+    takes = {modality: _takes(declared, modality, name) for modality, name in declared.inputs.items()}
+    # Whoever asks for it first may do so without gradients, but heatmaps need them.
+    with torch.inference_mode(False):
+        network = _built(declared, path or declared.weights, state)
+    network.requires_grad_(False).eval()
+    watch(declared, network)
+    inputs = _first_clip(takes, declared.reference)
+    with torch.inference_mode():
+        said = ask(declared, network, inputs, attention=True)
+    spec = _spec(declared, takes, said)
+    widths = {name: value.shape[1] for name, value in said.vectors.items()}
+    return Made(WrappedModel(declared, network, spec, takes, widths).eval(), tuple(_remarks(declared, inputs, said)))
+
+
+def read_state(path: str | Path, strip: str = "") -> dict[str, Tensor]:
+    """The weights out of a file, by key, without what DataParallel and torch.compile put before every key; nothing is unpickled.
+
+    Args:
+        strip: what stands before every key of the network, such as ``net.`` of a Lightning module; other keys are left out.
+
+    Raises:
+        UserError: when the file is missing or damaged, or would need to run code.
+    """
+    path = Path(path).expanduser()
+    state = read_tensors(path)[0]
+    while wrapper := next((w for w in _WRAPPERS if state and all(key.startswith(w) for key in state)), ""):
+        state = {key.removeprefix(wrapper): value for key, value in state.items()}
+    if not strip:
+        return state
+    own = {key.removeprefix(strip): value for key, value in state.items() if key.startswith(strip)}
+    if not own:
+        first = shown(next(iter(state)))
+        raise UserError(f"{shown(path.name)} has no key that begins with {shown(strip)}: the first is {first}.")
+    return own
+
+
+def _takes(declared: Declared, modality: str, name: str) -> Modality:
+    # Decoders with it, which nobody needs who only declares.
+    from affectscope.core.features.sets import FEATURE_SETS
+
+    if (one := FEATURE_SETS.get(name)) is None:
+        raise UserError(f"{declared.name} takes {shown(name)} as {shown(modality)}, and there is no such feature set: choose one "
+                        f"of {', '.join((*FEATURE_SETS, *FEATURE_SETS.families))}, or register it with affectscope.feature_set "
+                        "or affectscope.arrays.")  # fmt: skip
+    return Modality(name, one.dim, one.shape, one.rate or _RATE, declared.absence.get(modality, "zeros"))
+
+
+def _built(declared: Declared, path: Path | None, state: Mapping[str, Tensor] | None) -> nn.Module:
+    given: dict[str, object] = {}
+    if declared.wants and (path is not None or state is not None):
+        given = {"path": path} if declared.wants == "path" else {"state": dict(state or read_state(path or ""))}
+    elif declared.wants and declared.needed:
+        raise UserError(f"{declared.name} needs weights: name them as {declared.name}=PATH, or with weights= in its plugin.")
+    try:
+        network = declared.build(**given)
+    except UserError:
+        raise
+    # What somebody's code may raise, nobody knows.
+    except Exception as error:
+        why = shown((str(error).splitlines() or [""])[0], _LONGEST)
+        raise UserError(f"{declared.name} could not be built: {type(error).__name__}: {why}{place_of(error)}.") from error
+    if not isinstance(network, nn.Module):
+        raise UserError(f"{declared.name} was built as {type(network).__name__}: its function must return an nn.Module.")
+    return network
+
+
+def _first_clip(takes: Mapping[str, Modality], reference: str) -> Inputs:
+    """Two seconds of small numbers, all present; with a reference, as many frames of each modality."""
+    counts = {m: max(2, round(_SECONDS * takes[reference or m].rate)) for m in takes}
+    waves = {m: torch.arange(counts[m] * one.dim, dtype=torch.float32).sin().view(1, -1, one.dim) for m, one in takes.items()}
+    values = {m: takes[m].framed(0.5 + 0.5 * wave) for m, wave in waves.items()}
+    present = {m: torch.ones(1, count, dtype=torch.bool) for m, count in counts.items()}
+    return Inputs(values, present, {m: torch.tensor([count]) for m, count in counts.items()}, wants_attention=True)
+
+
+def _spec(declared: Declared, takes: Mapping[str, Modality], said: Said) -> ModelSpec:
+    heads = tuple(declared.heads) or tuple(said.predictions)
+    if missing := [head for head in heads if head not in said.predictions]:
+        names = ", ".join(map(shown, said.predictions))
+        raise UserError(f"{declared.name} gives no answer as its head {shown(missing[0])}: it answers as {names}.")
+    every = tuple(takes)
+    # A head called as a modality is that modality's.
+    told = {head: declared.heads.get(head, (head,) if head in takes else every) for head in heads}
+    if strange := [head for head in declared.decision if head not in heads]:
+        raise UserError(f"{declared.name} has no head {shown(strange[0])} to decide: choose one of {', '.join(heads)}.")
+    attention = tuple(
+        AttentionSpec(one.name, one.query, one.key, len(said.weights[one.name]), said.weights[one.name][0].shape[1])
+        for one in declared.attentions
+    )
+    vectors = tuple(one.name for one in declared.vectors)
+    if strange := [name for pair in declared.together for name in pair if name not in vectors]:
+        raise UserError(f"{declared.name} has no embedding {shown(strange[0])} to share: declare it with embedding().")
+    return ModelSpec(
+        declared.name, {m: one.dim for m, one in takes.items()}, declared.labels, heads, told, declared.decision or heads[:1],
+        attention, vectors, tuple(declared.together), declared.task, declared.reference or None,
+        features=dict(declared.inputs), absence={m: one.absence for m, one in takes.items()},
+    )  # fmt: skip
+
+
+def _remarks(declared: Declared, inputs: Inputs, said: Said) -> list[str]:
+    told = []
+    for one in declared.attentions:
+        maps = said.weights[one.name][0]
+        sides = dict.fromkeys([(one.query, maps.shape[-2]), (one.key, maps.shape[-1])])
+        # One query stands for all frames.
+        off = [f"{have} frames for {count} of {m}" for m, have in sides if have not in (1, count := inputs[m].shape[1])]
+        if off:
+            told.append(f"Its attention {one.name} has {' and '.join(off)}: matched by proportion.")
+    answer = next(iter(said.predictions.values()))
+    if declared.reference and answer.ndim == 3 and answer.shape[1] != (count := inputs[declared.reference].shape[1]):
+        told.append(f"It answers {answer.shape[1]} times for {count} frames of {declared.reference}: matched by proportion.")
+    if declared.outputs == "logits" and declared.task == "classification" and _are_probabilities(answer):
+        told.append('Its answers look like probabilities: where they are, say outputs="probabilities".')
+    return told
+
+
+def _are_probabilities(answer: Tensor) -> bool:
+    return answer.shape[-1] > 1 and bool((answer >= 0).all()) and bool(((answer.sum(-1) - 1).abs() < 1e-4).all())

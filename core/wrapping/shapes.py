@@ -1,0 +1,95 @@
+"""Whatever shape a network's weights, answers and vectors have, as the contract has them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def as_maps(weights: Tensor, clips: int) -> Tensor:
+    """The weights of one call as [B, heads, Tq, Tk].
+
+    [B, heads, Tq, Tk] and [B * heads, Tq, Tk] are taken as they are, [B, Tq, Tk] and, of one clip, [Tq, Tk] as one head;
+    weights that pool frames, [B, Tk], [B, Tk, 1] and [Tk], as one head with one query.
+
+    Raises:
+        ValueError: for any other shape.
+    """
+    if weights.ndim in (2, 3) and weights.shape[-1] == 1 and weights.shape[-2] > 1:
+        weights = weights.squeeze(-1)
+    if weights.ndim == 1:
+        weights = weights[None]
+    if weights.ndim == 2 and len(weights) == clips:
+        return weights[:, None, None]
+    if weights.ndim == 2 and clips == 1:
+        return weights[None, None]
+    if weights.ndim == 3 and len(weights) % clips == 0:
+        return weights.unflatten(0, (clips, -1))
+    if weights.ndim == 4 and len(weights) == clips:
+        return weights
+    raise ValueError(f"weights of shape {tuple(weights.shape)} are none of {clips} clips' frames")
+
+
+def onto_frames(maps: Tensor, queries: int, keys: int) -> Tensor:
+    """Maps [..., q, k] of a network that makes fewer or more frames of a clip, on the clip's own [..., queries, keys].
+
+    Frames are matched by proportion. A key's weight is shared among the frames that it stands for, so that rows keep their sum.
+    """
+    return _of_keys(_of_queries(maps, queries), keys)
+
+
+def frames_of(answers: Tensor, count: int) -> Tensor:
+    """Answers by frame [B, t, outputs] of a network that makes fewer or more frames, one a frame of the clip [B, count, outputs],
+    matched by proportion."""
+    return answers if answers.shape[1] == count else answers[:, _place(count, answers.shape[1], answers.device)]
+
+
+def vector_of(output: object, clips: int) -> Tensor:
+    """What a module gave as one vector a clip [B, D]: the mean over frames, and over places of a picture.
+
+    Raises:
+        ValueError: when it is no tensor.
+    """
+    one = output[0] if isinstance(output, tuple | list) and output else output
+    if not isinstance(one, Tensor) or not one.ndim:
+        raise ValueError("it gives no vector")
+    if one.ndim == 4:
+        one = one.mean((2, 3))
+    if one.ndim == 1:
+        return one[None]
+    if one.ndim == 2 and len(one) != clips:
+        # Frames in place of clips: [B * T, D].
+        one = one.unflatten(0, (clips, -1)) if len(one) % clips == 0 else one.mean(0, keepdim=True)
+    return one.flatten(1, -2).mean(1) if one.ndim > 2 else one
+
+
+def padded(one: Tensor, *sizes: int) -> Tensor:
+    """A tensor with zeros after its last ``len(sizes)`` dimensions up to these sizes."""
+    missing = [size - have for size, have in zip(sizes, one.shape[-len(sizes) :], strict=True)]
+    return torch.nn.functional.pad(one, [n for more in reversed(missing) for n in (0, more)]) if any(missing) else one
+
+
+def _place(count: int, of: int, device: torch.device) -> Tensor:
+    """[count]: which of ``of`` each of ``count`` frames lies in."""
+    return ((torch.arange(count, device=device) + 0.5) * of / count).long().clamp(max=of - 1)
+
+
+def _of_queries(maps: Tensor, count: int) -> Tensor:
+    have = maps.shape[-2]
+    if have == count:
+        return maps
+    if have < count:
+        return maps[..., _place(count, have, maps.device), :]
+    bins = _place(have, count, maps.device)
+    total = maps.new_zeros(*maps.shape[:-2], count, maps.shape[-1]).index_add(-2, bins, maps)
+    return total / torch.bincount(bins, minlength=count)[:, None]
+
+
+def _of_keys(maps: Tensor, count: int) -> Tensor:
+    have = maps.shape[-1]
+    if have == count:
+        return maps
+    if have > count:
+        return maps.new_zeros(*maps.shape[:-1], count).index_add(-1, _place(have, count, maps.device), maps)
+    place = _place(count, have, maps.device)
+    return maps[..., place] / torch.bincount(place, minlength=have)[place]

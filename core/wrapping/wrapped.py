@@ -1,0 +1,167 @@
+"""Somebody's network as a model of ours: the contract on the outside, their own ``forward`` within."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from affectscope.core.models.base import AttentionMap, AVModel, ModelOutput, ModelSpec
+from affectscope.core.streams import Batch
+from affectscope.core.wrapping.asking import Said, ask, module_at
+from affectscope.core.wrapping.declared import Declared
+from affectscope.core.wrapping.given import Inputs, Modality, lengths_of, stand_in
+from affectscope.core.wrapping.shapes import frames_of, onto_frames, padded
+
+
+@dataclass(frozen=True)
+class WrappedConfig:
+    """Which declaration of which plugin: what there is to write down of a network that is not ours."""
+
+    name: str
+
+
+class WrappedModel(AVModel):
+    """A network that a plugin declared.
+
+    Each clip is asked alone, up to its last present frame, so that the numbers are the bare network's; a network that was
+    declared ``batched`` is handed all clips at once, padded, with their lengths.
+
+    Args:
+        takes: what the network takes, by modality.
+        widths: embedding -> numbers.
+    """
+
+    config_type = WrappedConfig
+    config: WrappedConfig
+
+    def __init__(
+        self, declared: Declared, network: nn.Module, spec: ModelSpec, takes: Mapping[str, Modality], widths: Mapping[str, int]
+    ) -> None:
+        super().__init__(WrappedConfig(declared.name), spec)
+        self.declared, self.network, self.takes, self.widths = declared, network, dict(takes), dict(widths)
+        self.look_at = {modality: module_at(declared, network, layer) for modality, layer in declared.looks.items()}
+
+    def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
+        batch = batch.completed(self.spec.inputs)
+        if self.spec.reference:
+            batch = batch.synchronous()
+        said = self._together(batch, attention) if self.declared.batched else self._one_by_one(batch, attention)
+        predictions, evidence = self.answers(said.predictions, batch)
+        maps = tuple(
+            AttentionMap(one.name, one.query, one.key, layer, weights)
+            for one in self.spec.attention
+            for layer, weights in enumerate(said.weights.get(one.name, ()))
+        )
+        return ModelOutput(predictions, evidence, said.vectors, maps)
+
+    def _one_by_one(self, batch: Batch, attention: bool) -> Said:
+        rows = []
+        for row in range(len(batch)):
+            values = {m: batch.values[m][row : row + 1] for m in self.spec.inputs}
+            present = {m: batch.present[m][row : row + 1] for m in self.spec.inputs}
+            rows.append(self._ask(Batch(values, present), batch, attention))
+        return _stacked(rows)
+
+    def _together(self, batch: Batch, attention: bool) -> Said:
+        return self._ask(batch, batch, attention)
+
+    def _ask(self, batch: Batch, whole: Batch, attention: bool) -> Said:
+        """The answers to some rows, padded as long as the ``whole`` batch."""
+        lengths = self._lengths(batch.present)
+        there = torch.stack([present.any(1) for present in batch.present.values()]).any(0)
+        if not bool(there.any()):
+            return self._nothing(batch, whole, attention)
+        said = ask(self.declared, self.network, self._inputs(batch, lengths, attention), attention)
+        return Said(
+            {head: self._answers(value, lengths, whole) for head, value in said.predictions.items()},
+            {name: torch.where(there[:, None], value, 0) for name, value in said.vectors.items()},
+            {
+                one.name: [self._map(maps, one.query, one.key, batch, lengths, whole) for maps in said.weights[one.name]]
+                for one in self.spec.attention
+                if one.name in said.weights
+            },
+        )
+
+    def _lengths(self, present: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Modality -> [B] frames that the network is handed. One that is absent lasts as long as the others do."""
+        lengths = {m: lengths_of(rows) for m, rows in present.items()}
+        if self.spec.reference:
+            longest = torch.stack(list(lengths.values())).amax(0).clamp(min=1)
+            return dict.fromkeys(lengths, longest)
+        seconds = torch.stack([lengths[m] / self.takes[m].rate for m in lengths]).amax(0)
+        return {
+            m: torch.where(own > 0, own, (seconds * self.takes[m].rate).round().long().clamp(min=1)) for m, own in lengths.items()
+        }
+
+    def _inputs(self, batch: Batch, lengths: Mapping[str, Tensor], attention: bool) -> Inputs:
+        values, present = {}, {}
+        for m, takes in self.takes.items():
+            count = int(lengths[m].max())
+            mask = padded(batch.present[m][:, :count], count)
+            frames = padded(batch.values[m][:, :count].transpose(1, 2), count).transpose(1, 2)
+            if takes.absence not in ("zeros", "mask"):
+                rows = []
+                for frame_row, mask_row, length in zip(frames, mask, lengths[m].tolist(), strict=True):
+                    filled = stand_in(frame_row[:length], mask_row[:length], takes.absence)
+                    rows.append(padded(filled.T, count).T)
+                frames = torch.stack(rows)
+            values[m], present[m] = takes.framed(frames), mask
+        return Inputs(values, present, lengths, attention)
+
+    def _answers(self, value: Tensor, lengths: Mapping[str, Tensor], whole: Batch) -> Tensor:
+        if not self.spec.reference:
+            return value
+        longest = next(iter(lengths.values()))
+        total = max(mask.shape[1] for mask in whole.present.values())
+        if value.ndim == 2:
+            value = value[:, None].expand(-1, int(longest.max()), -1)
+        value = frames_of(value, int(longest.max()))
+        after = self.prior.expand(len(value), total, -1).clone()
+        return torch.cat([value, after[:, value.shape[1] :]], 1)
+
+    def _map(self, maps: Tensor, query: str, key: str, batch: Batch, lengths: Mapping[str, Tensor], whole: Batch) -> Tensor:
+        """Weights on the frames of the batch; nothing where a clip has no key at all."""
+        queries, keys = int(lengths[query].max()), int(lengths[key].max())
+        maps = onto_frames(maps, queries, keys)[..., : whole.present[query].shape[1], : whole.present[key].shape[1]]
+        some = batch.present[key].any(1)[:, None, None, None]
+        maps = torch.where(some, maps, 0)
+        return padded(maps, whole.present[query].shape[1], whole.present[key].shape[1])
+
+    def _nothing(self, batch: Batch, whole: Batch, attention: bool) -> Said:
+        """What is said of clips without any frame: the network is not asked."""
+        rows, outputs = len(batch), len(self.spec.labels)
+        total = max(mask.shape[1] for mask in whole.present.values())
+        prior = self.prior.expand(rows, total, outputs) if self.spec.reference else self.prior.expand(rows, outputs)
+        maps: dict[str, list[Tensor]] = {}
+        for one in self.spec.attention if attention else ():
+            shape = (rows, one.heads, whole.present[one.query].shape[1], whole.present[one.key].shape[1])
+            maps[one.name] = [self.prior.new_zeros(shape)] * one.layers
+        return Said(
+            dict.fromkeys(self.spec.heads, prior), {n: self.prior.new_zeros(rows, size) for n, size in self.widths.items()}, maps
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The declaration comes first: it has another process import the plugin, whose classes the rest is made of.
+        return _revived, (self.declared, {name: value for name, value in self.__dict__.items() if name != "declared"})
+
+
+def _stacked(rows: list[Said]) -> Said:
+    return Said(
+        {head: torch.cat([row.predictions[head] for row in rows]) for head in rows[0].predictions},
+        {name: torch.cat([row.vectors[name] for row in rows]) for name in rows[0].vectors},
+        {
+            name: [torch.cat(layers) for layers in zip(*(row.weights[name] for row in rows), strict=True)]
+            for name in rows[0].weights
+        },
+    )
+
+
+def _revived(declared: Declared, state: dict[str, Any]) -> WrappedModel:
+    model = WrappedModel.__new__(WrappedModel)
+    nn.Module.__init__(model)
+    model.__dict__.update(state, declared=declared)
+    return model

@@ -1,0 +1,217 @@
+"""Plugins from outside: named in every way that there is, imported in every process, and told of where they fail."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import affectscope as afs
+from affectscope.core import cli
+from affectscope.core.checkpoints import saved
+from affectscope.core.checkpoints.admit import Report, admit
+from affectscope.core.errors import UserError
+from affectscope.core.library import named
+from affectscope.core.models.base import AVModel
+from affectscope.core.plugins import loading, sources
+from affectscope.core.streams import Batch
+from affectscope.core.wrapping.declared import WRAPPED
+
+PLUGIN = """
+import torch
+import affectscope as afs
+from {helper} import Net
+
+@afs.model("{name}", labels=["a", "b"], inputs={{"audio": "llds"}})
+def {helper}_net({takes}):
+    net = Net()
+    {load}
+    return net
+
+{helper}_net.forward(lambda net, batch: net(batch.audio.mean(1)))
+"""
+HELPER = """
+import torch
+
+class Net(torch.nn.Linear):
+    def __init__(self):
+        torch.manual_seed({seed})
+        super().__init__(130, 2)
+"""
+LOADS = {"": "pass", "path": "net.load_state_dict(afs.read_weights(path))", "state": "net.load_state_dict(state)"}
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No plugin of another test is here, and none of this one stays."""
+    monkeypatch.setenv("AFFECTSCOPE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv(loading.NAMED, "")
+    monkeypatch.setattr(loading, "_TRIED", {})
+    monkeypatch.setattr(WRAPPED, "_entries", {})
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    yield
+    for module in [one for one in sys.modules if one.startswith(("affectscope_plugin_", "helper_", "part"))]:
+        del sys.modules[module]
+
+
+def write(folder: Path, name: str = "net-a", helper: str = "helper_a", takes: str = "", seed: int = 0) -> Path:
+    """A plugin with a module beside it."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{helper}.py").write_text(HELPER.format(seed=seed))
+    plugin = folder / f"{helper}_plugin.py"
+    plugin.write_text(PLUGIN.format(name=name, helper=helper, takes=takes, load=LOADS[takes]))
+    return plugin
+
+
+def answer(model: AVModel) -> list[float]:
+    with torch.inference_mode():
+        return model(Batch.of(audio=torch.ones(1, 4, 130))).predictions["audio"][0].tolist()
+
+
+def test_a_file_is_imported_with_what_lies_beside_it_and_once(tmp_path: Path) -> None:
+    loading.name(os.path.relpath(write(tmp_path / "mine")))
+    assert os.environ[loading.NAMED] == str(tmp_path / "mine" / "helper_a_plugin.py")
+    assert loading.load() == loading.load() == ()
+    assert "net-a" in afs.models()
+    model = afs.load("net-a")
+    assert (model.name, model.system, model.labels, model.heads) == ("net-a", "net-a", ("a", "b"), ("audio",))
+
+
+def test_a_plugin_that_fails_is_one_sentence_with_its_own_line_and_the_rest_goes_on(tmp_path: Path) -> None:
+    broken = {
+        "raises.py": ("import json\njson.loads('{')\n", "JSONDecodeError: .* (raises.py, line 2)"),
+        "grammar.py": ("def f(:\n", "SyntaxError: invalid syntax (grammar.py, line 1)"),
+        "ends.py": ("import sys\n\nsys.exit(3)\n", "SystemExit: 3 (ends.py, line 3)"),
+        "lacks.py": ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module' (lacks.py, line 1)"),
+        "clash.py": (
+            "import affectscope as afs\n@afs.model('auxformer', labels=['a'], inputs={'audio': 'llds'})\ndef net(): ...\n",
+            "There is already a model of AffectScope's own called auxformer: choose another name (clash.py, line 2)",
+        ),
+    }
+    for name, (text, _) in broken.items():
+        (tmp_path / name).write_text(text)
+        loading.name(name)
+    for name in ("gone.py", "no.such.module", str(write(tmp_path))):
+        loading.name(name)
+    found = {Path(one.plugin).name: one.sentence for one in loading.load()}
+    assert list(WRAPPED) == ["net-a"]
+    for name, (_, why) in broken.items():
+        head, _, tail = why.partition(".*")
+        assert found[name].startswith(f"The plugin {name} was left out: {head}")
+        assert found[name].endswith(f"{tail}; mend it, and start again.")
+        assert "\n" not in found[name]
+    assert "There is no file" in found["gone.py"]
+    assert "There is no module no.such.module" in found["no.such.module"]
+
+
+def test_an_installed_package_names_its_plugin_by_an_entry_point(tmp_path: Path, monkeypatch) -> None:
+    plugin = write(tmp_path / "site", "net-b", "helper_b")
+    facts = tmp_path / "site" / "their_package-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text(f"[affectscope.plugins]\nnets = {plugin.stem}\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    loading._installed.cache_clear()
+    assert loading.load() == ()
+    loading._installed.cache_clear()
+    assert list(WRAPPED) == ["net-b"]
+
+
+def test_weights_come_from_the_plugin_or_from_whoever_names_them(tmp_path: Path) -> None:
+    loading.name(str(write(tmp_path, takes="path")))
+    with pytest.raises(UserError, match="net-a needs weights: name them as net-a=PATH"):
+        named.checkpoint("net-a")
+    state = {"weight": torch.zeros(2, 130), "bias": torch.tensor([1.0, 2.0])}
+    torch.save({"model_state": {f"module.{k}": v for k, v in state.items()}}, tmp_path / "w.pt")
+    assert answer(named.checkpoint(f"net-a={tmp_path / 'w.pt'}").model) == [1, 2]
+    assert afs.load(f"net-a={tmp_path / 'w.pt'}").name == "net-a"
+    WRAPPED["net-a"].weights = tmp_path / "gone.pt"
+    with pytest.raises(UserError, match="weights of net-a cannot be read"):
+        named.checkpoint("net-a")
+
+
+def test_the_digest_follows_what_it_imports_and_its_weights(tmp_path: Path) -> None:
+    plugin = write(tmp_path)
+    assert [one.name for one in sources.sources(plugin)] == ["helper_a_plugin.py", "helper_a.py"]
+    before = sources.digest(str(plugin))
+    sources.digest.cache_clear()
+    write(tmp_path, seed=1)
+    assert sources.digest(str(plugin)) != before
+    loading.name(str(plugin))
+    loading.load()
+    kept = afs.load("net-a").checkpoint.digest
+    write(tmp_path, seed=2)
+    # What runs in this process is what was imported.
+    assert afs.load("net-a").checkpoint.digest == kept
+
+
+def test_a_package_is_a_plugin_with_its_parts(tmp_path: Path) -> None:
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("from . import nets\n")
+    text = PLUGIN.format(name="net-c", helper="part", takes="", load="pass")
+    (folder / "nets.py").write_text(text.replace("from part", "from .part"))
+    (folder / "part.py").write_text(HELPER.format(seed=0))
+    loading.name(str(folder))
+    assert loading.load() == ()
+    assert [one.name for one in sources.sources(folder / "nets.py")] == ["nets.py", "part.py"]
+    assert afs.load("net-c").labels == ("a", "b")
+
+
+@pytest.mark.parametrize("words", [["--plugin", "{}", "corpus", "describe"], ["corpus", "describe", "--plugin", "{}"]])
+def test_every_command_takes_plugins_and_says_what_was_left_out(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "bad.py").write_text("1 / 0\n")
+    result = CliRunner().invoke(cli.app, [word.format(tmp_path / "bad.py") for word in words] + ["--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["clips"] == 48
+    assert "The plugin bad.py was left out: ZeroDivisionError: division by zero (bad.py, line 1)" in result.stderr
+
+
+def test_what_computes_nothing_imports_no_plugin(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("1 / 0\n")
+    result = CliRunner().invoke(cli.app, ["corpus", "list", "--plugin", str(tmp_path / "bad.py"), "--json"])
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_dropped_weights_are_read_in_the_guarded_process_by_the_plugin_that_has_their_keys(tmp_path: Path) -> None:
+    loading.name(str(write(tmp_path, takes="state")))
+    state = {"weight": torch.zeros(2, 130), "bias": torch.tensor([1.0, 2.0])}
+    torch.save(state, tmp_path / "w.pt")
+    out = tmp_path / "kept.safetensors"
+    report = admit(tmp_path / "w.pt", out)
+    assert report.error == ""
+    assert report.remarks == ("It was read by net-a, a model of the plugin helper_a_plugin.py.",)
+    loading.load()
+    kept = saved.load(out)
+    assert answer(kept.model) == [1, 2]
+    assert kept.digest == saved.digest(out)
+    assert kept.spec == saved.peek(out)[0].spec
+    WRAPPED._entries.clear()
+    with pytest.raises(UserError, match="of the plugin's model net-a, which is not here: name that plugin with --plugin"):
+        saved.load(out)
+
+
+def test_dropped_weights_are_never_handed_on_as_a_path(tmp_path: Path) -> None:
+    loading.name(str(write(tmp_path, takes="path")))
+    torch.save({"weight": torch.zeros(2, 130), "bias": torch.zeros(2)}, tmp_path / "w.pt")
+    report: Report = admit(tmp_path / "w.pt", tmp_path / "kept.safetensors")
+    assert report.unknown
+    assert "affectscope app --plugin my_net.py" in report.guess
+    assert not (tmp_path / "kept.safetensors").exists()
+
+
+def test_another_process_that_is_sent_a_model_imports_its_plugin(tmp_path: Path) -> None:
+    loading.name(str(write(tmp_path)))
+    loading.load()
+    model = afs.load("net-a").checkpoint.model
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(answer, model).result(120) == answer(model)

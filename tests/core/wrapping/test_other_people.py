@@ -1,0 +1,143 @@
+"""Four networks of other people's: each wrapped in at most 20 lines, each answering as the bare network does."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import affectscope as afs
+from affectscope.core.features.extract import extract
+from affectscope.core.features.sets import FEATURE_SETS
+from affectscope.core.features.stored import arrays as stored
+from affectscope.core.plugins import loading
+from affectscope.core.streams import Batch, Stream
+from affectscope.core.wrapping.declared import WRAPPED
+from tests import other_people
+
+CLIPS = ("held_s2026_00000", "held_s2026_00001")
+NEAR = 1e-6
+SPEECH = importlib.util.find_spec("transformers") is not None
+NAMES = [name for name in other_people.MODELS.values() if SPEECH or name != "speech"]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, afs.Model]]:
+    """By name, loaded as `--plugin` does it."""
+    folder = tmp_path_factory.mktemp("theirs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AFFECTSCOPE_CACHE", str(folder / "cache"))
+        patch.setenv(loading.NAMED, "")
+        patch.setattr(loading, "_TRIED", {})
+        patch.setattr(WRAPPED, "_entries", {})
+        patch.setattr(stored, "BOUND", {})
+        patch.setattr(FEATURE_SETS, "_entries", dict(FEATURE_SETS._entries))
+        for plugin in other_people.prepare(folder, CLIPS, SPEECH).values():
+            loading.name(str(plugin))
+        assert loading.load() == ()
+        yield {name: afs.load(name) for name in WRAPPED}
+
+
+def streams(model: afs.Model, clip: str) -> dict[str, Stream]:
+    media = afs.corpus("demo").media(clip)
+    return model.analyzer.streams(extract(media, model.analyzer.store, sets=model.analyzer.sets))
+
+
+def tensor(stream: Stream, *shape: int) -> torch.Tensor:
+    """What a network is handed: the frames up to the last present one, with zeros for those that are not."""
+    count = int(np.flatnonzero(stream.present)[-1]) + 1
+    values = np.where(stream.present[:count, None], stream.values[:count], 0).astype(np.float32)
+    return torch.from_numpy(values).view(1, count, *(shape or (values.shape[1],)))
+
+
+def bare(name: str, given: dict[str, Stream], clip: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """What the person's own code answers [1, outputs] or [1, T, outputs], and its weights by layer."""
+    if name == "gru":
+        net = other_people.code("gru").GruWithAttention().eval()
+        answer, weights, _ = net(torch.from_numpy(other_people.features(clip))[None])
+        return answer, [weights.squeeze(-1)]
+    if name == "cross-net":
+        net = other_people.code("cnn").CrossNet().eval()
+        mels, faces = tensor(given["audio"]), tensor(given["visual"], 3, 96, 96)
+        audio, visual = net.mels(mels)[0], net.cnn(faces)
+        return net(mels, faces), [net.attn(audio, visual, visual, average_attn_weights=False)[1]]
+    if name == "affect-net":
+        return other_people.code("affect").AffectNet().eval()(tensor(given["audio"]), tensor(given["visual"])), []
+    heard = other_people.feature_extractor()(given["audio"].values.reshape(-1), sampling_rate=16_000, return_tensors="pt")
+    net = other_people.wav2vec2()
+    net.set_attn_implementation("eager")
+    said = net(heard.input_values, output_attentions=True)
+    return said.logits, list(said.attentions)
+
+
+@pytest.fixture(autouse=True)
+def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their networks are as random as their weights were when they were saved."""
+    for name, seed, kind in (("gru", 1, "GruWithAttention"), ("cnn", 2, "CrossNet"), ("affect", 3, "AffectNet")):
+        module = other_people.code(name)
+        made = getattr(module, kind)
+
+        def build(made=made, seed=seed):
+            torch.manual_seed(seed)
+            return made()
+
+        monkeypatch.setattr(module, kind, build)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_are_the_bare_networks(models: dict[str, afs.Model], name: str) -> None:
+    for number, clip in enumerate(CLIPS):
+        given = streams(models[name], clip)
+        spec = models[name].checkpoint.spec
+        with torch.inference_mode():
+            expected, weights = bare(name, given, number)
+            output = models[name].checkpoint.model(Batch.collate([given], spec.inputs), attention=True)
+        found = output.predictions[spec.heads[0]]
+        assert found.shape == expected.shape
+        assert (found - expected).abs().max() < NEAR
+        for one, layer in zip(output.attention, weights, strict=False):
+            if one.weights.shape == layer.shape:
+                assert (one.weights - layer).abs().max() < NEAR
+            else:
+                # One row for all, or frames matched by proportion: rows keep their sums.
+                assert torch.allclose(one.weights.sum(-1), torch.ones(()), atol=1e-5)
+    assert len(output.attention) == sum(one.layers for one in spec.attention) >= 1
+
+
+def test_pooling_weights_are_an_attention(models: dict[str, afs.Model]) -> None:
+    lane = models["gru"].analyze(afs.corpus("demo").media(CLIPS[1])).lane("attention.visual.pooling")
+    with torch.inference_mode():
+        expected = bare("gru", {}, 1)[1][0][0].numpy()
+    assert len(lane) == other_people.FRAMES
+    np.testing.assert_allclose(lane.to_numpy()[:, 0], expected, atol=NEAR)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_analysis_has_their_lanes(models: dict[str, afs.Model], name: str) -> None:
+    result, spec = models[name].analyze(afs.corpus("demo").media(CLIPS[0])), models[name].checkpoint.spec
+    lanes = [lane.id for lane in result.timeline.lanes]
+    assert {f"attention.{one.key}.{one.name}" for one in spec.attention} <= set(lanes)
+    assert {f"prediction.{head}" for head in spec.heads} <= set(lanes)
+    assert list(result.embeddings) == list(spec.embeddings)
+    assert np.isfinite(result.predictions.to_numpy()).all()
+
+
+def test_a_network_that_answers_by_frame_says_so_at_every_frame(models: dict[str, afs.Model]) -> None:
+    result = models["affect-net"].analyze(afs.corpus("demo").media(CLIPS[0]))
+    lane = result.lane("prediction.av")
+    assert len(lane) == len(result.timeline.frame_times)
+    assert lane.std().min() > 0
+    assert result.predictions.loc["decision"].tolist() == pytest.approx(lane.mean().tolist(), abs=1e-5)
+
+
+def test_each_is_wrapped_in_twenty_lines_at_most() -> None:
+    counts = {
+        path.stem: sum(bool(line.strip()) for line in path.read_text(encoding="utf-8").splitlines())
+        for path in Path(other_people.HERE).glob("*_plugin.py")
+    }
+    assert len(counts) == 4
+    assert max(counts.values()) <= 20, counts
