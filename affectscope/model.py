@@ -12,7 +12,7 @@ from affectscope.core.analyzer import Analyzer
 from affectscope.core.checkpoints import saved
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.errors import UserError
-from affectscope.core.perturbation import WHOLE, Filling, Pattern, Perturbation
+from affectscope.core.perturbation import WHOLE, Imputation, Pattern, Perturbation
 from affectscope.core.streams import Batch
 
 __all__ = ["Model", "load", "mask", "models"]
@@ -138,21 +138,21 @@ def mask(
     model: Model,
     clip: str | Path,
     *,
-    sound: float = 1.0,
-    picture: float = 1.0,
+    audio: float = 1.0,
+    visual: float = 1.0,
     pattern: Pattern = "random",
-    filling: Filling = "absent",
+    imputation: Imputation = "absent",
     seed: int = 0,
     explain: str | None = None,
 ) -> Analysis:
     """What a model says of a clip when only a share of its frames is there.
 
     Args:
-        sound: the share of its frames that stays, 0 to 1.
-        picture: the same of the picture.
+        audio: the share of its present audio frames that stays, 0 to 1.
+        visual: the same of its visual frames.
         pattern: which frames go: "random", "burst" (in runs), "tail" (from the end) or "attended" (most attended first).
-        filling: what stands in their place: "absent" (nothing, and the model knows), "zeros", "mean", "noise", or "held" (the
-            last frame that stayed).
+        imputation: what stands in their place: "absent" (nothing, and the model knows), "zeros", "mean", "noise", or
+            "forward-fill" (the last frame that stayed).
         seed: of what is drawn at random.
 
     Raises:
@@ -160,14 +160,14 @@ def mask(
 
     >>> import affectscope as afs
     >>> clip = afs.corpus("demo").media("held_s2026_00000")
-    >>> silent = afs.mask(afs.load("auxformer"), clip, sound=0.0)
+    >>> silent = afs.mask(afs.load("auxformer"), clip, audio=0.0)
     >>> silent.evidence["audio"]
     False
     """
     model._check(explain)
-    for name, share in (("sound", sound), ("picture", picture)):
+    for name, share in (("audio", audio), ("visual", visual)):
         if not 0 <= share <= 1:
-            raise UserError(f"The share of {name} that stays is 0 to 1, not {share}.")
-    keep = {"audio": round(WHOLE * sound), "visual": round(WHOLE * picture)}
-    change = Perturbation(keep, pattern=pattern, filling=filling, seed=seed)
+            raise UserError(f"The share of {name} frames that stays is 0 to 1, not {share}.")
+    keep = {"audio": round(WHOLE * audio), "visual": round(WHOLE * visual)}
+    change = Perturbation(keep, pattern=pattern, imputation=imputation, seed=seed)
     return Analysis(model, Path(clip), model.analyzer.analyze(Path(clip), explain=explain, perturbation=change))

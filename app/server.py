@@ -19,7 +19,7 @@ from affectscope.app.common import say
 from affectscope.app.common.navigation import FIRST, PAGES
 from affectscope.app.gate import Gate, headers, visitors
 from affectscope.app.gate.terms import base
-from affectscope.app.serving import saves, shelf, starting
+from affectscope.app.serving import lending, saves, starting
 from affectscope.app.serving.doorway import announce
 from affectscope.app.serving.leaving import Leaving
 from affectscope.core.cache import sealed
@@ -104,13 +104,13 @@ async def own(request: Request) -> Response:
     return await receive(request)
 
 
-def _lent(request: Request, name: shelf.Shelf) -> Path | None:
-    return shelf.find(name, request.path_params["name"], visitors.of(request.scope))
+def _lent(request: Request, name: lending.Kind) -> Path | None:
+    return lending.find(name, request.path_params["name"], visitors.of(request.scope))
 
 
-def _made(request: Request, which: shelf.Shelf, kind: str, headers: dict[str, str] = _FOREVER) -> Response:
+def _made(request: Request, which: lending.Kind, kind: str, headers: dict[str, str] = _FOREVER) -> Response:
     """A file of ours; what is damaged is not sent."""
-    content = shelf.content(which, request.path_params["name"], visitors.of(request.scope))
+    content = lending.content(which, request.path_params["name"], visitors.of(request.scope))
     return _nothing() if content is None else Response(content, headers=headers, media_type=kind)
 
 

@@ -32,7 +32,7 @@ from affectscope.core.features.sets import FEATURE_SETS
 from affectscope.core.features.stored.packed import choose_sets
 from affectscope.core.features.stored.packing import Packing
 from affectscope.core.models.base import ModelSpec
-from affectscope.core.training.data import Batches, fit_normaliser
+from affectscope.core.training.batches import Batches, fit_normaliser
 
 SETS = ("llds-32-16", "face-maps")
 WORKERS = max(2, os.cpu_count() or 2)
@@ -41,7 +41,7 @@ LEAST_SHARE = 0.6
 WARM = 6
 CLIPS, SECONDS, BATCH = 7442, 2.5, 32
 LABELS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
-# As wide as 000's sound and 001's picture.
+# As wide as goncalves2022robust's sound and goncalves2025versatile's picture.
 STORED = {"llds-32-16": (130, 62.5), "efficientnet-b2": (1408, 25.0)}
 OPEN_SECONDS, MEMORY_MB, MOST_RATIO = 1.0, 1024, 1.5
 PIECE = 13 << 20

@@ -129,7 +129,7 @@ def holed(batch: Batch) -> Batch:
 
 
 def whole_batch(model: AVModel, size: int) -> Batch:
-    frames = {m: SEQUENCE if model.spec.clock else FRAMES[m] for m in model.spec.inputs}
+    frames = {m: SEQUENCE if model.spec.reference else FRAMES[m] for m in model.spec.inputs}
     return Batch.of(**{m: torch.randn(size, frames[m], dim) for m, dim in model.spec.inputs.items()})
 
 

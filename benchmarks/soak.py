@@ -103,7 +103,7 @@ async def mask(page: Page, url: str, clip: str) -> str:
     board = page.locator(".board")
     await expect(board).to_have_attribute("data-ready", "true", timeout=PATIENCE)
     await expect(page.locator(".heading h2")).to_have_text(clip, timeout=PATIENCE)
-    slider = page.get_by_role("slider", name="Sound that is there")
+    slider = page.get_by_role("slider", name="Audio frames kept")
     for share in (90, 70, 50):
         await slider.fill(str(share))
     await expect(board).to_have_attribute("data-keep", "audio:50,visual:100", timeout=PATIENCE)

@@ -1,8 +1,9 @@
 """Training of every system at demo size: clips a second, seconds a step, memory, and whether batches come faster than steps.
 
-Each system is measured in a process of its own, by its own recipe (regime, batch size), on noise: clips of three seconds, once
-as they are extracted (sound every 16 ms, as in 000 and 002, picture 25 times a second), once averaged to 80 ms a frame, as the
-experiments take them. Systems that answer by frame, or that cut spectrograms and pixels into snippets, get them as they are.
+Each system is measured in a process of its own, by its own recipe (strategy, batch size), on noise: clips of three seconds, once
+as they are extracted (sound every 16 ms, as in goncalves2022robust and goncalves2022auxformer, picture 25 times a second), once
+averaged to 80 ms a frame, as the experiments take them. Systems that answer by frame, or that cut spectrograms and pixels into
+snippets, get them as they are.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from affectscope.core.models import catalogue
 from affectscope.core.models.base import MODELS, ModelSpec
 from affectscope.core.streams import Clip, Stream
 from affectscope.core.threads import fit_thread_pools
-from affectscope.core.training.data import Batches
+from affectscope.core.training.batches import Batches
 from affectscope.core.training.loop import train
 from affectscope.core.training.recipes import recipe
-from affectscope.core.training.regimes import REGIMES
+from affectscope.core.training.strategies import STRATEGIES
 
 SECONDS = 3.0
 # Seconds a frame.
@@ -40,7 +41,7 @@ MOST_SECONDS = 600
 
 @dataclass(frozen=True)
 class Measured:
-    """``step``: seconds of a batch through all stages of its regime, its making included; ``loader``: of making one.
+    """``step``: seconds of a batch through all stages of its strategy, its making included; ``loader``: of making one.
 
     ``peak_mb`` is all that the process held at its worst, ``bare_mb`` what it held before there was a model or a clip.
     """
@@ -105,13 +106,13 @@ def measure(name: str, pooled: bool) -> Measured:
     development = Batches(made[:1], model.spec, Normaliser())
     loader = min(_pass(training) for _ in range(EPOCHS)) / len(training)
     ends = [time.perf_counter()]
-    train(model, training, development, REGIMES[own.regime](), config, progress=lambda row: ends.append(time.perf_counter()))
+    train(model, training, development, STRATEGIES[own.strategy](), config, progress=lambda row: ends.append(time.perf_counter()))
     step = float(np.diff(ends)[1:].min()) / len(training)
     return Measured(config.batch_size, step, loader, _memory(), bare)
 
 
 def clip(number: int, spec: ModelSpec, pooled: bool) -> Clip:
-    """Noise with a label, and with the attributes' course for systems that answer by frame."""
+    """Noise with a label, and with continuous annotations for systems that answer by frame."""
     random = np.random.default_rng(number)
 
     def stream(dim: int, step: float) -> Stream:
@@ -119,12 +120,12 @@ def clip(number: int, spec: ModelSpec, pooled: bool) -> Clip:
         return Stream(random.normal(size=(len(times), dim)).astype(np.float32), times, np.ones(len(times), bool))
 
     streams = {m: stream(dim, STEPS[m]) for m, dim in spec.inputs.items()}
-    if pooled and spec.clock is None:
+    if pooled and spec.reference is None:
         streams = {m: s if m in spec.features else s.pooled(POOLED) for m, s in streams.items()}
     attributes = spec.task == "regression"
     labels = {"label": "" if attributes else spec.labels[number % len(spec.labels)]}
-    course = {n: stream(1, STEPS["visual"]) for n in spec.labels} if attributes else {}
-    return Clip(f"c{number}", streams, SECONDS, labels, course)
+    annotations = {n: stream(1, STEPS["visual"]) for n in spec.labels} if attributes else {}
+    return Clip(f"c{number}", streams, SECONDS, labels, annotations)
 
 
 def _pass(batches: Batches) -> float:

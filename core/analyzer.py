@@ -195,7 +195,7 @@ class Analyzer:
         )
 
     def streams(self, extraction: Extraction) -> dict[str, Stream]:
-        """The clip's streams as the model wants them: normalised, on its clock; what it does not take stays as it was."""
+        """The clip's streams as the model wants them (``model_streams``); what it does not take stays as it was."""
         return {**extraction.streams, **model_streams(extraction.streams, self.checkpoint.spec, self.checkpoint.normaliser)}
 
     def _crops(self, media: Path, extraction: Extraction) -> torch.Tensor:
@@ -213,15 +213,15 @@ class Analyzer:
     ) -> tuple[np.ndarray, np.ndarray]:
         """What each head says at each moment, [heads, moments, outputs]: by frame, or from all that came before the moment."""
         spec = self.checkpoint.spec
-        if spec.clock:
+        if spec.reference:
             times = max((streams[m].times for m in spec.inputs), key=len)
             return times, torch.stack([output.predictions[h][0, : len(times)] for h in spec.heads]).numpy()
         times = np.linspace(0, duration, PREFIXES + 1)[1:]
         keep = {}
         for name in batch:
-            clock = np.full(batch.present[name].shape[1], np.inf)
-            clock[: len(streams[name].times)] = streams[name].times
-            keep[name] = torch.from_numpy(clock[None] <= times[:, None])
+            moments = np.full(batch.present[name].shape[1], np.inf)
+            moments[: len(streams[name].times)] = streams[name].times
+            keep[name] = torch.from_numpy(moments[None] <= times[:, None])
         size = max(1, _CHUNK_FRAMES // max(mask.shape[1] for mask in batch.present.values()))
         chunks = []
         with torch.inference_mode():

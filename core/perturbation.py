@@ -22,29 +22,29 @@ from affectscope.core.explain.attention import frame_weights, stack_layers
 from affectscope.core.streams import Batch, Stream
 
 Pattern = Literal["random", "burst", "tail", "attended", "drawn"]
-Filling = Literal["absent", "zeros", "mean", "noise", "held"]
+Imputation = Literal["absent", "zeros", "mean", "noise", "forward-fill"]
 Spans = tuple[tuple[float, float], ...]
 
 PATTERNS: tuple[str, ...] = get_args(Pattern)
-FILLINGS: tuple[str, ...] = get_args(Filling)
+IMPUTATIONS: tuple[str, ...] = get_args(Imputation)
 WHOLE = 100
 PATTERN_TITLES = {
     "random": "random frames", "burst": "random bursts", "tail": "from the end", "attended": "most attended first",
     "drawn": "frames you draw",
 }  # fmt: skip
 """A pattern -> which frames go, for people."""
-FILLING_TITLES = {
-    "absent": "nothing", "zeros": "zeros", "mean": "training average", "noise": "noise", "held": "repeat last frame",
+IMPUTATION_TITLES = {
+    "absent": "nothing", "zeros": "zeros", "mean": "training average", "noise": "noise", "forward-fill": "forward fill",
 }  # fmt: skip
-"""A filling -> what stands in place of the frames that are gone, for people."""
-FILLING_MEANINGS = {
+"""An imputation -> what stands in place of the frames that are gone, for people."""
+IMPUTATION_MEANINGS = {
     "absent": "The model is told that these frames are missing.",
     "zeros": "All features are zero; the model takes them for real frames.",
     "mean": "The average of the training set; the model takes it for real frames.",
     "noise": "As strong as the clip's own frames vary; the model takes it for real frames.",
-    "held": "The last frame that was kept is repeated; before the first one kept, frames are missing.",
+    "forward-fill": "The last frame that was kept is repeated; before the first one kept, frames are missing.",
 }
-"""A filling -> one sentence on what the model is given."""
+"""An imputation -> one sentence on what the model is given."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,17 @@ class Perturbation:
         keep: modality -> percent of its present frames that stay, 0 to 100; a modality that is not named is whole.
         pattern: frames go at random ("random"), in runs ("burst"), from the end ("tail"), the most attended of the
             untouched clip first ("attended"), or exactly those in ``spans`` ("drawn"; ``keep`` has no say).
-        filling: what is gone is not there ("absent"), or holds zeros as a feature extractor might give them ("zeros"), the
+        imputation: what is gone is not there ("absent"), or holds zeros as a feature extractor might give them ("zeros"), the
             training set's mean, which is what zeros are once features are normalised ("mean"), noise about that mean that
-            varies as the clip's own frames do ("noise"), or the last frame before it that stayed ("held"; absent where none did).
+            varies as the clip's own frames do ("noise"), or the last frame before it that stayed
+            ("forward-fill"; absent where none did).
         burst: seconds of a run, at most.
         spans: modality -> (start, end) in seconds, the frames that go when ``pattern`` is "drawn".
     """
 
     keep: Mapping[str, int] = field(default_factory=dict)
     pattern: Pattern = "random"
-    filling: Filling = "absent"
+    imputation: Imputation = "absent"
     seed: int = 0
     burst: float = 0.4
     spans: Mapping[str, Spans] = field(default_factory=dict)
@@ -72,8 +73,8 @@ class Perturbation:
     def __post_init__(self) -> None:
         if self.pattern not in PATTERNS:
             raise UserError(f"Frames go in one of these patterns: {', '.join(PATTERNS)}; {self.pattern!r} is none.")
-        if self.filling not in FILLINGS:
-            raise UserError(f"What is gone is replaced by one of {', '.join(FILLINGS)}; {self.filling!r} is none.")
+        if self.imputation not in IMPUTATIONS:
+            raise UserError(f"What is gone is replaced by one of {', '.join(IMPUTATIONS)}; {self.imputation!r} is none.")
         for share in self.keep.values():
             if not 0 <= share <= WHOLE:
                 raise UserError(f"The share that stays is 0 to {WHOLE} percent, not {share}.")
@@ -93,12 +94,12 @@ class Perturbation:
         """What tells it from others that do something else; the same for all that do the same."""
         if self.whole:
             return {}
-        said: dict[str, Any] = {"pattern": self.pattern, "filling": self.filling}
+        said: dict[str, Any] = {"pattern": self.pattern, "imputation": self.imputation}
         if self.pattern == "drawn":
             said["spans"] = {m: [list(span) for span in spans] for m, spans in self.spans.items() if spans}
         else:
             said["keep"] = {m: share for m, share in self.keep.items() if share < WHOLE}
-        if self.pattern in ("random", "burst") or self.filling == "noise":
+        if self.pattern in ("random", "burst") or self.imputation == "noise":
             said["seed"] = self.seed
         if self.pattern == "burst":
             said["burst"] = self.burst
@@ -186,21 +187,21 @@ def filled(batch: Batch, stay: Mapping[str, Tensor], change: Perturbation, norma
     states = len(next(iter(stay.values())))
     values = {m: v.expand(states, -1, -1) for m, v in batch.values.items()}
     present = {m: p.expand(states, -1) for m, p in batch.present.items()}
-    if change.filling == "absent":
+    if change.imputation == "absent":
         return Batch(values, present).masked(**stay)
     new_values, new_present = dict(values), dict(present)
     for m, rows in stay.items():
         left = rows & present[m]
         if bool((left == present[m]).all()):
             continue
-        if change.filling == "held":
+        if change.imputation == "forward-fill":
             place = torch.where(left, torch.arange(left.shape[1]), -1).cummax(1).values
             new_present[m] = present[m] & (place >= 0)
-            filling = batch.values[m][0][place.clamp(min=0)]
+            imputed = batch.values[m][0][place.clamp(min=0)]
         else:
-            filling = _blank(change, m, batch.values[m][0], batch.present[m][0], normaliser)
+            imputed = _blank(change, m, batch.values[m][0], batch.present[m][0], normaliser)
         there = new_present[m][..., None]
-        new_values[m] = torch.where(left[..., None], values[m], torch.where(there, filling, filling.new_zeros(())))
+        new_values[m] = torch.where(left[..., None], values[m], torch.where(there, imputed, imputed.new_zeros(())))
     return Batch(new_values, new_present)
 
 
@@ -270,11 +271,11 @@ def _in_runs(count: int, length: int, chance: np.random.Generator) -> np.ndarray
 
 def _blank(change: Perturbation, modality: str, values: Tensor, present: Tensor, normaliser: Normaliser) -> Tensor:
     """[T, D] or [D], what stands in place of what is gone, normalised."""
-    if change.filling == "zeros":
+    if change.imputation == "zeros":
         return normaliser(modality, torch.zeros_like(values[0]))
     if modality not in normaliser.mean:
         raise UserError(f"The checkpoint does not hold the training mean of its {modality} input: fill in something else.")
-    if change.filling == "mean":
+    if change.imputation == "mean":
         return torch.zeros_like(values[0])
     shown = values[present]
     spread = shown.std(0, correction=0) if len(shown) else torch.zeros_like(values[0])

@@ -1,4 +1,4 @@
-"""The one small registry: names for models, regimes, layouts."""
+"""The one small registry: names for models, strategies, layouts."""
 
 from __future__ import annotations
 

@@ -77,25 +77,25 @@ class Clip:
     """The streams of one clip, by modality name, and what its corpus says of it.
 
     Attributes:
-        course: attribute (arousal, valence) -> its values [T, 1] over the clip, absent where nobody labelled them.
+        annotations: attribute (arousal, valence) -> continuous annotation [T, 1], absent where nobody labelled it.
     """
 
     id: str
     streams: Mapping[str, Stream]
     duration: float
     labels: Mapping[str, str | float] = field(default_factory=dict)
-    course: Mapping[str, Stream] = field(default_factory=dict)
+    annotations: Mapping[str, Stream] = field(default_factory=dict)
 
 
-def clock_times(streams: Mapping[str, Stream], clock: str) -> np.ndarray:
+def reference_times(streams: Mapping[str, Stream], reference: str) -> np.ndarray:
     """[T] seconds, the frames of one modality, or of the first that has any where that one has none; of none, [0]."""
-    found = (streams[name].times for name in (clock, *streams) if len(streams[name].times))
+    found = (streams[name].times for name in (reference, *streams) if len(streams[name].times))
     return next(found, np.zeros(0))
 
 
-def on_clock(streams: Mapping[str, Stream], clock: str) -> dict[str, Stream]:
+def on_reference(streams: Mapping[str, Stream], reference: str) -> dict[str, Stream]:
     """All streams on the frames of one modality, or of the first that has any where that one has none."""
-    times = clock_times(streams, clock)
+    times = reference_times(streams, reference)
     if not len(times):
         return dict(streams)
     return {name: stream if stream.times is times else stream.resampled(times) for name, stream in streams.items()}

@@ -7,17 +7,17 @@ import streamlit as st
 from affectscope.app import services
 from affectscope.app.common import choose, say, session
 from affectscope.app.common.progress import finished
-from affectscope.app.embeddings import choices, data, parts
+from affectscope.app.embeddings import choices, maps, parts
 from affectscope.app.embeddings.choices import Side
 from affectscope.app.verdict import heading
 from affectscope.core.errors import UserError
 
 
-def asked(model: str) -> data.Clips | None:
+def asked(model: str) -> maps.Clips | None:
     """What the model says of every clip, once it was asked."""
-    found = data.clips(model)
+    found = maps.clips(model)
     if found is None and finished(services.ask_all(model)):
-        found = data.clips(model)
+        found = maps.clips(model)
     return found
 
 
@@ -48,14 +48,14 @@ def explore(model: str) -> None:
     sides = [(Side(clips, choices.embedding(clips)), "map")]
     if other is not None and other.survey.embeddings:
         sides.append((Side(other, choices.embedding(other, "beside_of")), "map_beside"))
-    slot, maps, near, below = (st.container() for _ in range(4))
+    slot, side_by_side, near, below = (st.container() for _ in range(4))
     main, mask = sides[0][0], choices.chosen(picked, clips)
     if mask is not None:
         # A map that shows its lasso already can wait for its turn; what is in the lasso cannot.
         with below:
             parts.selection(main, picked, mask, drawing)
     shown = []
-    with maps:
+    with side_by_side:
         columns = st.columns(len(sides))
     for column, (side, key) in zip(columns, sides, strict=True):
         with column:
@@ -70,7 +70,7 @@ def explore(model: str) -> None:
     with slot:
         parts.wait_for_better(shown)
         parts.place_own_clips(main, drawing)
-    data.lend_thumbs(model, services.survey_id(model), clips.ids)
+    maps.lend_thumbs(model, services.survey_id(model), clips.ids)
 
 
 model = choose.model()

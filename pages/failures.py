@@ -9,7 +9,7 @@ from affectscope.app.common import choose, say
 from affectscope.app.common.pick import tabs
 from affectscope.app.common.progress import finished
 from affectscope.app.failures import views
-from affectscope.app.notebook.shelf import notebook as all_notes
+from affectscope.app.notebook.notes import notebook as all_notes
 from affectscope.app.verdict import heading
 from affectscope.core.errors import UserError
 

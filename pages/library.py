@@ -14,7 +14,7 @@ st.markdown("##### Models")
 parts.drop()
 parts.arrivals()
 chosen = parts.models()
-parts.shelf(chosen)
+parts.cards(chosen)
 
 st.markdown("##### Corpora")
 parts.corpora(chosen[0] if chosen else None)

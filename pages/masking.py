@@ -8,7 +8,7 @@ from affectscope.app import notebook, services
 from affectscope.app.common import choose, pick, say, session
 from affectscope.app.common.progress import finished
 from affectscope.app.common.watch import place, play
-from affectscope.app.masking import bench, board, curves, data, state
+from affectscope.app.masking import bench, board, curves, grids, state
 from affectscope.app.verdict import heading
 from affectscope.core.errors import UserError
 from affectscope.core.perturbation import PATTERNS, Perturbation
@@ -25,16 +25,16 @@ def table(clip: services.Clip, model: str) -> None:
     """The board and the player: only this part runs again when a person lets go of a slider."""
     subject = f"{model} {clip.corpus} {clip.id}"
     state.keep(st.session_state.get(BOARD, {}).get("state"), subject)
-    spec = data.spec(model)
+    spec = grids.spec(model)
     change = state.current(spec.inputs)
     left, right, foot = bench()
     try:
-        url = data.grid_url(clip, model, change) or data.grid_soon(clip, model, change)
+        url = grids.grid_url(clip, model, change) or grids.grid_soon(clip, model, change)
         with left:
             board(
                 url,
                 state.for_browser(change, ("decision", *spec.heads), spec.labels),
-                data.answers(clip, model, change) if url else None,
+                grids.answers(clip, model, change) if url else None,
                 key=BOARD,
                 subject=subject,
                 title=clip.title,
@@ -43,7 +43,7 @@ def table(clip: services.Clip, model: str) -> None:
                 truth=clip.label,
             )
         with foot:
-            if not url and finished(data.ask_grid(clip, model, change)):
+            if not url and finished(grids.ask_grid(clip, model, change)):
                 st.rerun()
             found = masked(clip, model, change) if url else None
             if found:

@@ -1,4 +1,4 @@
-"""How far sound and picture of a clip stand apart in the layers that both pass through: 001's Fig. 4 for any models at hand."""
+"""How far sound and picture stand apart in the layers that both pass through, for any models: goncalves2025versatile, Fig. 4."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from affectscope.core.imports import shelf
+from affectscope.core.imports import stored
 from affectscope.core.inference.table import PredictionTable
 
 
@@ -14,6 +14,6 @@ def write(path: Path, text: str) -> Path:
 
 
 def survey(name: str) -> PredictionTable:
-    found = PredictionTable.load(shelf.entries()[name].survey)
+    found = PredictionTable.load(stored.entries()[name].survey)
     assert found is not None
     return found

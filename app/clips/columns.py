@@ -14,7 +14,7 @@ import streamlit as st
 
 from affectscope.app import services
 from affectscope.app.common import jobs
-from affectscope.app.serving import shelf
+from affectscope.app.serving import lending
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root
 from affectscope.core.corpora import Corpus
@@ -37,7 +37,7 @@ def url(model: str | None) -> tuple[str, str]:
         # Damaged, or swept away with what nobody had opened for a while.
         _written.clear(which, source, said)
         found = _written(which, source, said)
-    return source.name, shelf.lend("lists", found.stem, found)
+    return source.name, lending.lend("lists", found.stem, found)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

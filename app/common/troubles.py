@@ -5,7 +5,7 @@ from __future__ import annotations
 from affectscope.app.common import say
 from affectscope.app.own import store
 from affectscope.core.cache import disk
-from affectscope.core.imports import shelf as imports
+from affectscope.core.imports import stored as imports
 from affectscope.core.library import dropped as library
 
 

@@ -12,7 +12,7 @@ import streamlit as st
 
 from affectscope.app import services
 from affectscope.app.common import address, reports, session
-from affectscope.app.embeddings import data
+from affectscope.app.embeddings import maps
 from affectscope.core.analysis import picking
 from affectscope.core.analysis.atlas import Drawing
 from affectscope.core.analysis.projection import METHODS
@@ -33,7 +33,7 @@ _SLIDERS: dict[str, tuple[str, Any, Any, Any, str]] = {
 class Side:
     """One of the maps: whose vectors, and which."""
 
-    clips: data.Clips
+    clips: maps.Clips
     embedding: str
 
 
@@ -89,14 +89,14 @@ def keep_pick(said: dict[str, Any], side: Side, drawing: Drawing) -> None:
     session.choose_option(f"{_PAGE}.pick", made.to_text())
 
 
-def chosen(picked: Pick, of: data.Clips) -> np.ndarray | None:
+def chosen(picked: Pick, of: maps.Clips) -> np.ndarray | None:
     """Which rows are chosen, [N] bool; None for all, and while the lasso's own map is not there."""
     if picked.kind == "values":
         return picking.named(of.table, picked.column, picked.values) if picked.column in of.columns else None
     drawn_on = lassoed(picked)
     if drawn_on is None:
         return None
-    drawn = data.points(drawn_on.clips, drawn_on.embedding, picked.drawing)
+    drawn = maps.points(drawn_on.clips, drawn_on.embedding, picked.drawing)
     if drawn is None:
         return None
     found = picking.inside(picking.unit(drawn), np.array(picked.corners) / 1000)
@@ -109,7 +109,7 @@ def lassoed(picked: Pick) -> Side | None:
     """The vectors whose map a lasso was drawn on, if their model is here and was asked."""
     if picked.kind != "lasso" or picked.model not in services.models():
         return None
-    of = data.clips(picked.model)
+    of = maps.clips(picked.model)
     return Side(of, picked.embedding) if of and picked.embedding in of.survey.embeddings else None
 
 
@@ -120,7 +120,7 @@ def drawing() -> Drawing:
     return Drawing(method, int(made["seed"]), int(made["perplexity"]), int(made["neighbours"]), float(made["min_dist"]))
 
 
-def embedding(of: data.Clips, name: str = "of") -> str:
+def embedding(of: maps.Clips, name: str = "of") -> str:
     return _option(name, tuple(of.survey.embeddings))
 
 
@@ -129,15 +129,15 @@ def beside() -> str:
     return _option("beside", (NOBODY, *services.models()))
 
 
-def colour(of: data.Clips) -> str:
+def colour(of: maps.Clips) -> str:
     return _option("colour", (*of.columns, ONE_COLOUR))
 
 
-def shape(of: data.Clips) -> str:
+def shape(of: maps.Clips) -> str:
     return _option("shape", (ONE_SHAPE, *_shapes(of)))
 
 
-def controls(of: data.Clips, other: data.Clips | None) -> None:
+def controls(of: maps.Clips, other: maps.Clips | None) -> None:
     """The row over the map."""
     titles = {name: column.title for name, column in of.columns.items()}
     with st.container(horizontal=True, vertical_alignment="bottom", key="embedding_controls"):
@@ -180,7 +180,7 @@ def _method() -> None:
                     )
 
 
-def _shapes(of: data.Clips) -> list[str]:
+def _shapes(of: maps.Clips) -> list[str]:
     return [name for name, column in of.columns.items() if 1 < len(column.names) <= _SHAPES_UP_TO]
 
 

@@ -13,7 +13,7 @@ from affectscope.app import services
 from affectscope.app.common import jobs, say, session
 from affectscope.app.common.progress import finished
 from affectscope.app.common.save import save
-from affectscope.app.embeddings import Figure, Map, Near, Own, choices, data, scatter, strip
+from affectscope.app.embeddings import Figure, Map, Near, Own, choices, maps, scatter, strip
 from affectscope.app.embeddings import figures as row_of_figures
 from affectscope.app.embeddings.choices import Pick, Side
 from affectscope.app.own import store
@@ -47,11 +47,11 @@ def own_clips() -> list[str]:
     return [clip for i, clip in enumerate(mine) if i < _MOST_OWN or clip == selected]
 
 
-def own_vectors(of: data.Clips, embedding: str) -> dict[str, np.ndarray]:
+def own_vectors(of: maps.Clips, embedding: str) -> dict[str, np.ndarray]:
     """Those of a person's own clips that the model was asked about; the others are asked about now, in the background."""
     found = {}
     for clip in own_clips():
-        asked = data.own_survey(of.model, clip)
+        asked = maps.own_survey(of.model, clip)
         if asked is not None and embedding in asked.embeddings:
             found[clip] = asked.embeddings[embedding][0]
     return found
@@ -72,20 +72,20 @@ class Shown:
 def draw_map(side: Side, wanted: Drawing, picked: Pick, key: str) -> Shown:
     """The map; PCA while a better one is being drawn."""
     of, embedding = side.clips, side.embedding
-    drawing, drawn, job = wanted, data.points(of, embedding, wanted), None
+    drawing, drawn, job = wanted, maps.points(of, embedding, wanted), None
     if drawn is None:
-        job, drawing = data.draw(of, embedding, wanted), Drawing()
-        drawn = data.points(of, embedding, drawing)
+        job, drawing = maps.draw(of, embedding, wanted), Drawing()
+        drawn = maps.points(of, embedding, drawing)
         assert drawn is not None
     mask = choices.chosen(picked, of)
     colour, shape = choices.colour(of), choices.shape(of)
     row, vector = current(of, embedding)
-    near = [i for i, _ in data.nearest(of, embedding, row, vector, _NEAR)] if row >= 0 or vector is not None else []
+    near = [i for i, _ in maps.nearest(of, embedding, row, vector, _NEAR)] if row >= 0 or vector is not None else []
     here = picked.kind == "lasso" and (picked.model, picked.embedding, picked.drawing) == (of.model, embedding, drawing)
     by = of.columns[colour].title if colour in of.columns else "nothing"
     shown = Map(
-        points=data.url(of.path(embedding, drawing)),
-        table=data.url(of.packed),
+        points=maps.url(of.path(embedding, drawing)),
+        table=maps.url(of.packed),
         title=f"{of.model}: {embedding}",
         subtitle=f"{drawing.method} of {len(of.ids):,} clips" + (" for now" if job else ""),
         alt=f"Map of {len(of.ids)} clips by {drawing.method}, coloured by {by}. The table below lists the clips.",
@@ -94,7 +94,7 @@ def draw_map(side: Side, wanted: Drawing, picked: Pick, key: str) -> Shown:
         colour=colour,
         shape=shape,
         facts=[name for name in dict.fromkeys([*_FACTS, colour, shape]) if name in of.columns],
-        chosen=None if mask is None else data.pack_bits(mask),
+        chosen=None if mask is None else maps.pack_bits(mask),
         picked={"column": picked.column, "values": picked.values} if picked.kind == "values" else None,
         outline=picked.corners if here else None,
         current=row,
@@ -113,7 +113,7 @@ def figures(shown: Shown) -> None:
     if by not in of.columns or not of.columns[by].classes:
         return
     path = of.path(shown.side.embedding, shown.drawing)
-    found = data.measures(path.stem, by, of, shown.side.embedding, shown.points)
+    found = maps.measures(path.stem, by, of, shown.side.embedding, shown.points)
     made = []
     for name, (space, flat), style, note in (
         ("Silhouette", found.silhouette, "+.2f", "−1 to 1: how much nearer clips lie to their own class than to the next one."),
@@ -146,25 +146,25 @@ def _stop_older(now: list[jobs.Job]) -> None:
 def _own(side: Side, drawing: Drawing, drawn: np.ndarray) -> list[Own]:
     selection, found = session.current(), []
     for clip in own_vectors(side.clips, side.embedding):
-        spot = data.own_place(side.clips, side.embedding, drawing, clip)
+        spot = maps.own_place(side.clips, side.embedding, drawing, clip)
         known = store.find(clip)
         if spot is not None and known is not None:
-            x, y = data.in_square(spot, drawn)
+            x, y = maps.in_square(spot, drawn)
             found.append(Own(services.UPLOADS, clip, known.name, x, y, clip == selection.clip))
     return found
 
 
 def place_own_clips(side: Side, drawing: Drawing) -> None:
     """Ask about a person's own clips and place them, once the map is there; comes after the map on the page."""
-    drawn = data.points(side.clips, side.embedding, drawing)
+    drawn = maps.points(side.clips, side.embedding, drawing)
     if drawn is None:
         return
     vectors = own_vectors(side.clips, side.embedding)
     for clip in () if services.unasked(side.clips.model) else own_clips():
         if clip not in vectors:
-            job = data.ask_own(side.clips.model, clip)
-        elif data.own_place(side.clips, side.embedding, drawing, clip) is None:
-            job = data.place_own(side.clips, side.embedding, drawing, clip, drawn, vectors[clip])
+            job = maps.ask_own(side.clips.model, clip)
+        elif maps.own_place(side.clips, side.embedding, drawing, clip) is None:
+            job = maps.place_own(side.clips, side.embedding, drawing, clip, drawn, vectors[clip])
         else:
             continue
         if finished(job):
@@ -172,7 +172,7 @@ def place_own_clips(side: Side, drawing: Drawing) -> None:
         return
 
 
-def current(of: data.Clips, embedding: str) -> tuple[int, np.ndarray | None]:
+def current(of: maps.Clips, embedding: str) -> tuple[int, np.ndarray | None]:
     """The row of the selected clip, or -1; and its vector, where it is a person's own."""
     selection = session.current()
     if selection.corpus == services.UPLOADS:
@@ -199,7 +199,7 @@ def neighbourhood(side: Side) -> None:
         if vector is None
         else Near(services.UPLOADS, selection.clip, _own_title(selection.clip), None, ("your own clip",))
     ]
-    for i, distance in data.nearest(of, side.embedding, row, vector, _NEAR):
+    for i, distance in maps.nearest(of, side.embedding, row, vector, _NEAR):
         shown.append(_near(of, source, i, f"{distance:.2f} away"))
     strip(
         f"Nearest in {of.model}: {side.embedding}, by Euclidean distance", shown, key=f"strip_{side.embedding}", on_clip=keep_clip
@@ -211,7 +211,7 @@ def _own_title(clip: str) -> str:
     return found.name if found else clip
 
 
-def _near(of: data.Clips, source: str, row: int, *more: str) -> Near:
+def _near(of: maps.Clips, source: str, row: int, *more: str) -> Near:
     facts = of.table.iloc[row]
     right = bool(facts["correct"]) if pd.notna(facts.get("correct")) else None
     label, said = facts.get("label"), facts.get("predicted")
@@ -241,14 +241,14 @@ def selection(side: Side, picked: Pick, mask: np.ndarray | None, drawing: Drawin
 
 def _csv(side: Side, mask: np.ndarray | None, drawing: Drawing) -> bytes:
     made = side.clips.table.copy()
-    drawn = data.points(side.clips, side.embedding, drawing)
+    drawn = maps.points(side.clips, side.embedding, drawing)
     if drawn is not None:
         made["map_x"], made["map_y"] = drawn.T
     made["chosen"] = True if mask is None else mask
     return csv_of(made, index_label="clip").encode()
 
 
-def _table(of: data.Clips, rows: pd.DataFrame) -> None:
+def _table(of: maps.Clips, rows: pd.DataFrame) -> None:
     """The most confident errors first. A row chooses its clip."""
     shown = picking.worst_first(rows).head(_ROWS)
     ids = [str(clip) for clip in shown.index]

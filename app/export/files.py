@@ -13,9 +13,8 @@ import pandas as pd
 
 from affectscope.app import services
 from affectscope.app.common import choose, jobs
-from affectscope.app.library import data as library
-from affectscope.app.masking import data as grids
-from affectscope.app.masking import state
+from affectscope.app.library import inventory as library
+from affectscope.app.masking import grids, state
 from affectscope.core import takehome
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, key_of, of_clip
@@ -111,7 +110,7 @@ def masking(case: Case) -> dict[str, Perturbation]:
 
 
 def page_path(case: Case, asked: Mapping[str, Perturbation]) -> Path:
-    changes = {model: [change.pattern, change.filling, change.seed, change.burst] for model, change in asked.items()}
+    changes = {model: [change.pattern, change.imputation, change.seed, change.burst] for model, change in asked.items()}
     # The page tells the date that it was written on.
     key = key_of(_VERSION, case.shown.key, _named(case), _view(case), changes, f"{date.today()}")
     return _folder() / f"{of_clip(case.shown.key, key)}.html"

@@ -14,7 +14,7 @@ from affectscope.app import services
 from affectscope.app.common import address, reports, session
 from affectscope.app.common.pick import pick
 from affectscope.app.common.save import save
-from affectscope.app.failures import data, figures, lists
+from affectscope.app.failures import breakdown, figures, lists
 from affectscope.app.failures.lists import Looked
 from affectscope.app.matrix import matrix
 from affectscope.core.evaluation.failures import confusion, errors
@@ -38,7 +38,7 @@ def summary(model: str, survey: PredictionTable | None) -> list[str]:
     if survey.task == "classification" and {"correct", "label"} <= set(survey.table):
         head = session.option("failures.head", DECISION)
         head = head if head in survey.heads else DECISION
-        table = data.cases(data.key(model), head, _modalities(model), survey)
+        table = breakdown.cases(breakdown.key(model), head, _modalities(model), survey)
         known = table[table["truth"].notna()]
         right = int(known["correct"].astype(bool).sum())
         low, high = wilson(right, len(known))
@@ -81,14 +81,14 @@ def show(view: str, model: str, survey: PredictionTable, row: DeltaGenerator) ->
 
 
 def _cases(looked: Looked) -> None:
-    table = data.cases(data.key(looked.model), looked.head, _modalities(looked.model), looked.survey)
+    table = breakdown.cases(breakdown.key(looked.model), looked.head, _modalities(looked.model), looked.survey)
     left, right = st.columns([5, 7], gap="medium")
     cell = _pair("failures.cell")
     with left:
         st.caption("How often each true class got each answer. Press a cell for its clips; press it again for all.")
         matrix(confusion(table, looked.survey.outputs), cell, key="confusion", choose=_choose_cell)
     with right:
-        groups = data.groups(data.key(looked.model), looked.head, _modalities(looked.model), looked.survey)
+        groups = breakdown.groups(breakdown.key(looked.model), looked.head, _modalities(looked.model), looked.survey)
         with st.container(horizontal=True, vertical_alignment="bottom"):
             names = {name: f"{title} ({int(chosen.sum())})" for name, (title, chosen) in groups.items()}
             group = pick("Show", "failures.show", names, "wrong", turn=looked.head) if cell is None else "all"
@@ -133,9 +133,8 @@ def _list(title: str, table: pd.DataFrame, looked: Looked, card: object) -> None
 
 def _slices(looked: Looked, attribute: str, row: DeltaGenerator) -> None:
     measure = METRICS["ccc" if attribute else "accuracy"]
-    table = data.by_part(
-        data.key(looked.model), data.columns(looked.model), looked.head, attribute, _modalities(looked.model), looked.survey
-    )
+    key, known = breakdown.key(looked.model), breakdown.columns(looked.model)
+    table = breakdown.by_part(key, known, looked.head, attribute, _modalities(looked.model), looked.survey)
     columns = {"": "All columns"} | {name: name for name in dict.fromkeys(table["column"]) if name != "all"}
     with row:
         column = pick("Column", "failures.column", columns, width=230)
@@ -166,7 +165,7 @@ def _reliability(looked: Looked) -> None:
     if not looked.survey.table["label"].isin(looked.survey.outputs).any():
         st.info("No clip has a label that the model knows: there is no answer to count as right or wrong.")
         return
-    table, error = data.bins(data.key(looked.model), looked.head, looked.survey)
+    table, error = breakdown.bins(breakdown.key(looked.model), looked.head, looked.survey)
     sure = float((table["confidence"] * table["count"]).sum() / table["count"].sum())
     right = float((table["accuracy"] * table["count"]).sum() / table["count"].sum())
     word = "less" if sure < right else "more"
@@ -185,7 +184,7 @@ def _reliability(looked: Looked) -> None:
 def _in_slice(looked: Looked) -> np.ndarray:
     """[N] bool: the clips of the chosen part; all of them where none is chosen."""
     part = _pair("failures.slice")
-    table = data.parts(data.key(looked.model), data.columns(looked.model), looked.survey)
+    table = breakdown.parts(breakdown.key(looked.model), breakdown.columns(looked.model), looked.survey)
     if part is None or part[0] not in table:
         return np.ones(len(table), bool)
     return (table[part[0]].astype(str) == part[1]).to_numpy()

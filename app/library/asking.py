@@ -8,7 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from affectscope.app.common import press
-from affectscope.app.library import Sheet, data, sheets
+from affectscope.app.library import Sheet, inventory, sheets
 from affectscope.core.checkpoints.admit import Report
 from affectscope.core.checkpoints.choices import KINDS, Question, answered
 from affectscope.core.errors import UserError
@@ -18,7 +18,7 @@ _NUMBER = 160
 _WORDS = 480
 
 
-def form(one: data.Arriving, report: Report, begin: Callable[[data.Arriving, data.Arriving], None]) -> None:
+def form(one: inventory.Arriving, report: Report, begin: Callable[[inventory.Arriving, inventory.Arriving], None]) -> None:
     """Ask; ``begin`` takes the arriving file and the one with its answers."""
     line = f"Read as the public layout {report.layout}. The file does not say the following; the repository's own is filled in."
     sheets([Sheet(one.called, [line])], key=f"asked-{one.id}")

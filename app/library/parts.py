@@ -14,7 +14,7 @@ from affectscope.app.common import address, jobs, press, reports, session
 from affectscope.app.common.progress import finished
 from affectscope.app.common.save import save
 from affectscope.app.gate.terms import base
-from affectscope.app.library import Sheet, asking, columns, data, drops, sheets, view, zone
+from affectscope.app.library import Sheet, asking, columns, drops, inventory, sheets, view, zone
 from affectscope.core import devices
 from affectscope.core.checkpoints.layouts import LAYOUTS
 from affectscope.core.errors import UserError
@@ -50,7 +50,7 @@ def drop() -> None:
         if read and text:
             try:
                 path = library.find_path(text)
-                _begin([data.Arriving(path, path.name, device, ours=False, corpus=services.corpus_name())])
+                _begin([inventory.Arriving(path, path.name, device, ours=False, corpus=services.corpus_name())])
             except UserError as error:
                 sheets([Sheet("Not read", [str(error)], tone="wrong")], key="library-path-refused")
 
@@ -58,13 +58,13 @@ def drop() -> None:
 def _dropped(told: Any) -> None:
     arrived = drops.take(st.session_state.get(_TICKET, ""), told)
     device = st.session_state.get("library.device", devices.CPU)
-    _begin(data.sorted_out(arrived, device, services.corpus_name()))
+    _begin(inventory.sorted_out(arrived, device, services.corpus_name()))
 
 
-def _begin(arriving: Iterable[data.Arriving]) -> None:
+def _begin(arriving: Iterable[inventory.Arriving]) -> None:
     waiting = st.session_state.setdefault(_ARRIVING, [])
     for one in arriving:
-        data.begin(one)
+        inventory.begin(one)
         if one not in waiting:
             waiting.append(one)
 
@@ -72,14 +72,14 @@ def _begin(arriving: Iterable[data.Arriving]) -> None:
 def arrivals() -> None:
     """What is being read, and what was refused and why."""
     for one in list(st.session_state.get(_ARRIVING, [])):
-        job = jobs.find(one.id) or data.begin(one)
+        job = jobs.find(one.id) or inventory.begin(one)
         if not job.done:
             _reading(one)
             continue
-        name, report = data.outcome(one) or ("", data.Report(job.error or "It was not read: try again."))
+        name, report = inventory.outcome(one) or ("", inventory.Report(job.error or "It was not read: try again."))
         if name:
             st.session_state[_ARRIVING].remove(one)
-            data.dismiss(one)
+            inventory.dismiss(one)
             st.session_state[_NEWS] = name
             session.choose_option(_SHOWN, json.dumps([name]))
             continue
@@ -88,11 +88,11 @@ def arrivals() -> None:
             continue
         _refused(one, report)
     if news := st.session_state.pop(_NEWS, ""):
-        sheets([Sheet(f"{news} is in the library", [data.news(news)], tone="good")], key="library-news")
+        sheets([Sheet(f"{news} is in the library", [inventory.news(news)], tone="good")], key="library-news")
 
 
 @st.fragment(run_every=0.5)
-def _reading(one: data.Arriving) -> None:
+def _reading(one: inventory.Arriving) -> None:
     job = jobs.find(one.id)
     if job is None or job.done:
         st.rerun()
@@ -101,7 +101,7 @@ def _reading(one: data.Arriving) -> None:
         st.button("Cancel", key=f"cancel-{one.id}", on_click=jobs.cancel, args=(job,), type="tertiary")
 
 
-def _refused(one: data.Arriving, report: data.Report) -> None:
+def _refused(one: inventory.Arriving, report: inventory.Report) -> None:
     sheets([view.refusal(one.called, report)], key=f"refused-{one.id}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if report.unknown:
@@ -110,19 +110,19 @@ def _refused(one: data.Arriving, report: data.Report) -> None:
         st.button("Dismiss", key=f"dismiss-{one.id}", on_click=_dismiss, args=(one,), type="tertiary")
 
 
-def _again(one: data.Arriving, layout: str) -> None:
+def _again(one: inventory.Arriving, layout: str) -> None:
     _begin_again(one, replace(one, layout=layout))
 
 
-def _begin_again(one: data.Arriving, other: data.Arriving) -> None:
+def _begin_again(one: inventory.Arriving, other: inventory.Arriving) -> None:
     st.session_state[_ARRIVING].remove(one)
     jobs.forget(one.id)
     _begin([other])
 
 
-def _dismiss(one: data.Arriving) -> None:
+def _dismiss(one: inventory.Arriving) -> None:
     st.session_state[_ARRIVING].remove(one)
-    data.dismiss(one)
+    inventory.dismiss(one)
 
 
 def models() -> list[str]:
@@ -169,7 +169,7 @@ def models() -> list[str]:
 def _measure_all(names: list[str]) -> None:
     """A press begins the queue; it goes on when the page is closed."""
     try:
-        left, job = data.unmeasured(names), data.measuring()
+        left, job = inventory.unmeasured(names), inventory.measuring()
     except UserError:
         # The corpus cannot be read: its sheet says why.
         return
@@ -181,19 +181,19 @@ def _measure_all(names: list[str]) -> None:
 help="Ask every model that was not asked yet about every clip of the corpus that you look at, one after the other.",
     )  # fmt: skip
     if asked and not running:
-        data.measure_all(left)
+        inventory.measure_all(left)
         st.rerun()
 
 
 def _measuring(names: list[str]) -> None:
     try:
-        job = data.measuring()
+        job = inventory.measuring()
     except UserError:
         return
     if job is None:
         return
     if not job.done:
-        _queue(job.id, names, len(data.unmeasured(names)))
+        _queue(job.id, names, len(inventory.unmeasured(names)))
     elif job.error:
         tone = "" if job.cancelled else "wrong"
         line = "What was measured until then is kept." if job.cancelled else job.error
@@ -207,7 +207,7 @@ def _measuring(names: list[str]) -> None:
 def _queue(job_id: str, names: list[str], left: int) -> None:
     """How far the queue is; the table above is made anew whenever a model is through."""
     job = jobs.find(job_id)
-    if job is None or job.done or len(data.unmeasured(names)) != left:
+    if job is None or job.done or len(inventory.unmeasured(names)) != left:
         st.rerun()
         return
     sheets([Sheet("Measuring", [f"{job.stage} …"])], key="measuring")
@@ -233,7 +233,7 @@ def _choose(key: str, names: list[str]) -> None:
     session.choose_option(_SHOWN, json.dumps(chosen))
 
 
-def shelf(shown: list[str]) -> None:
+def cards(shown: list[str]) -> None:
     """The cards of the chosen models, and what can be done with each."""
     _undo()
     for column, name in zip(st.columns(max(1, len(shown))), shown, strict=False):
@@ -247,7 +247,7 @@ def _ask(name: str) -> None:
 
 
 def _actions(name: str) -> None:
-    incompatible, imported = data.incompatible_features(name), bool(services.unasked(name))
+    incompatible, imported = inventory.incompatible_features(name), bool(services.unasked(name))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label, help_text = ("Look at a clip" if imported else "Ask it"), "Open the Clip page."
         wanted = bool(incompatible) and not imported
@@ -259,7 +259,7 @@ def _actions(name: str) -> None:
         if imported and press.button("Failures", key=f"failures-{name}", icon=":material/rule:", help="Open the Failures page."):
             session.update(model=name)
             session.go("failures")
-        if data.measured(name) is None and not imported:
+        if inventory.measured(name) is None and not imported:
             st.button(
                 "Measure",
                 key=f"measure-{name}",
@@ -273,7 +273,7 @@ def _actions(name: str) -> None:
             key = reports.shows(f"device-{name}", library.device(name))
             options = list({library.device(name): None, **known})
             st.selectbox("Device", options, key=key, format_func=lambda d: known.get(d, d), on_change=_move, args=(name, key))
-        if (entry := data.removable(name)) is not None:
+        if (entry := inventory.removable(name)) is not None:
             st.button("Remove", key=f"remove-{name}", icon=":material/delete:", on_click=_remove, args=(entry,))
     if st.session_state.get(f"library.measuring-{name}") and not incompatible:
         _measure(name)
@@ -290,11 +290,11 @@ def _measure(name: str) -> None:
 
 def _move(name: str, key: str) -> None:
     if reports.news(key, st.session_state[key]):
-        data.move(name, st.session_state[key])
+        inventory.move(name, st.session_state[key])
 
 
-def _remove(entry: data.Removable) -> None:
-    before, after = data.remove(entry)
+def _remove(entry: inventory.Removable) -> None:
+    before, after = inventory.remove(entry)
     st.session_state[_REMOVED] = (entry, before, after)
 
 
@@ -313,10 +313,10 @@ def _undo() -> None:
         st.button("Dismiss", key="dismiss-removed", on_click=lambda: st.session_state.pop(_REMOVED, None), type="tertiary")
 
 
-def _restore(entry: data.Removable) -> None:
+def _restore(entry: inventory.Removable) -> None:
     del st.session_state[_REMOVED]
     try:
-        data.restore(entry)
+        inventory.restore(entry)
         session.choose_option(_SHOWN, json.dumps([entry.name]))
     except UserError as error:
         st.session_state[_TROUBLE] = str(error)
@@ -330,8 +330,8 @@ def corpora(model: str | None) -> None:
     for place in dict.fromkeys([*names, folder]):
         if place:
             try:
-                one = services.opened(place) if place in names else data.corpus(place, tuple(columns.chosen(place).items()))
-                found.append(view.corpus_sheet(one, data.classes(one, model)))
+                one = services.opened(place) if place in names else inventory.corpus(place, tuple(columns.chosen(place).items()))
+                found.append(view.corpus_sheet(one, inventory.classes(one, model)))
                 read = True
             except (UserError, OSError, ValueError) as error:
                 lines = [str(error) if isinstance(error, UserError) else "The folder cannot be read as a corpus: check its path."]
@@ -348,7 +348,7 @@ def corpora(model: str | None) -> None:
             if name != services.corpus_name():
                 st.button(f"Look at {markdown(name)}", key=f"look-{name}", on_click=services.look_at, args=(name,))
         if folder and folder not in names and read:
-            st.button(f"Add {markdown(data.name_for(folder))}", on_click=_add, args=(folder,), type="primary")
+            st.button(f"Add {markdown(inventory.name_for(folder))}", on_click=_add, args=(folder,), type="primary")
     key = reports.shows("library.folder", folder)
     st.text_input(
         "Another corpus: its folder, or its table of clips, on the machine that runs the app",
@@ -367,7 +367,7 @@ def _keep_folder(key: str) -> None:
 def _add(folder: str) -> None:
     """Remember the corpus in a folder by the folder's name, and look at it."""
     try:
-        services.look_at(data.add_corpus(folder, columns.chosen(folder)))
+        services.look_at(inventory.add_corpus(folder, columns.chosen(folder)))
         st.session_state[_CORPUS] = ""
     except UserError as error:
         st.session_state[_UNADDED] = str(error)

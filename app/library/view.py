@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from affectscope.app.common.choose import CAUTION
-from affectscope.app.library import Section, Sheet, data
+from affectscope.app.library import Section, Sheet, inventory
 from affectscope.core.checkpoints.admit import Report
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
@@ -37,10 +37,10 @@ def formats() -> dict[str, str]:
 
 def _row(name: str, loaded: bool) -> dict[str, object]:
     try:
-        card = data.card(name)
+        card = inventory.card(name)
     except UserError as error:
         return {"Model": name, "System": str(error)}
-    training, measured = card.training, data.measured(name) or {}
+    training, measured = card.training, inventory.measured(name) or {}
     decision, held = measured.get("decision", {}), card.metrics.get("decision", {})
     return {
         "Model": name,
@@ -52,7 +52,7 @@ def _row(name: str, loaded: bool) -> dict[str, object]:
         "Inputs": ", ".join(f"{m} {dim}" for m, dim in card.spec.inputs.items()),
         "Trained on": training.get("Corpus", ""),
         "Imported from": card.imported.get("Table", ""),
-        "Regime": training.get("Regime", ""),
+        "Strategy": training.get("Strategy", ""),
         "Seed": training.get("Seed", ""),
         "Epochs": training.get("Epochs", ""),
         "Size (MB)": card.bytes / 1e6,
@@ -70,7 +70,7 @@ def _answers(card: Card) -> str:
 def model_sheet(name: str) -> Sheet:
     """The card of one model."""
     try:
-        card = data.card(name)
+        card = inventory.card(name)
     except UserError as error:
         return Sheet(name, [str(error)], tone="wrong")
     sections = [
@@ -89,10 +89,10 @@ def model_sheet(name: str) -> Sheet:
         sections.append(Section("Training", list(card.training.items())))
     if card.metrics:
         sections.append(metrics_section("On the clips that training held out", card.metrics))
-    measured = data.measured(name)
+    measured = inventory.measured(name)
     if measured:
         title = "On the table's own clips" if card.imported else "On the corpus at hand"
-        left_out = f", without {count} of labels that it does not know" if (count := data.strange(name)) else ""
+        left_out = f", without {count} of labels that it does not know" if (count := inventory.strange(name)) else ""
         sections.append(metrics_section(title + left_out, measured))
     if card.problems:
         kind = "problem of its table" if card.count == 1 else "problems of its table"
@@ -106,7 +106,7 @@ def _system(card: Card) -> list[tuple[str, str]]:
         return [("System", card.spec.system), *([("Heads", ", ".join(card.spec.heads))] if card.spec.heads else [])]
     rows = [("System", card.spec.system), ("Parameters", f"{card.parameters:,}"), ("File", f"{card.bytes / 1e6:.1f} MB")]
     rows += [("Read as", f"public layout {card.layout}")] if card.layout else []
-    return [*rows, ("Heads", heads), ("Predictions", "frame by frame" if card.spec.clock else "once a clip")]
+    return [*rows, ("Heads", heads), ("Predictions", "frame by frame" if card.spec.reference else "once a clip")]
 
 
 def _input(card: Card, modality: str) -> str:

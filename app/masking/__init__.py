@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from affectscope.core import browser, masking
-from affectscope.core.perturbation import FILLING_MEANINGS, FILLING_TITLES, PATTERN_TITLES
+from affectscope.core.perturbation import IMPUTATION_MEANINGS, IMPUTATION_TITLES, PATTERN_TITLES
 
 _HERE = Path(__file__).parent
 
@@ -52,7 +52,7 @@ def board(
 
     Args:
         grid_url: where the browser finds the answers at every share; empty while nobody has reckoned them.
-        state: what to show: keep, pattern, filling, seed, burst, spans, head, class, and ``stamp``, the board's own mark where
+        state: what to show: keep, pattern, imputation, seed, burst, spans, head, class, and ``stamp``, the board's own mark where
             it is what the board itself reported.
         exact: what each head says to exactly this state.
         key: Streamlit's element key.
@@ -68,7 +68,9 @@ def board(
     options = {
         "subject": subject, "title": title, "heads": [{"id": name, "title": shown} for name, shown in heads],
         "patterns": [{"id": name, "title": PATTERN_TITLES[name]} for name in patterns], "truth": truth,
-        "fillings": [{"id": name, "title": title, "meaning": FILLING_MEANINGS[name]} for name, title in FILLING_TITLES.items()],
+        "imputations": [
+            {"id": name, "title": title, "meaning": IMPUTATION_MEANINGS[name]} for name, title in IMPUTATION_TITLES.items()
+        ],
     }  # fmt: skip
     data = {"grid_url": grid_url, "state": dict(state), "exact": exact, "options": options}
     return _BOARD(key=key, data=data, on_state_change=lambda: None).state

@@ -13,7 +13,7 @@ from affectscope.app.common import address, choose, jobs, press, reports, say, s
 from affectscope.app.common.pick import pick
 from affectscope.app.common.progress import finished
 from affectscope.app.common.save import save
-from affectscope.app.masking import data, figure
+from affectscope.app.masking import figure, grids
 from affectscope.core.errors import UserError
 from affectscope.core.export.spreadsheet import csv_of
 from affectscope.core.metrics.metrics import named
@@ -29,7 +29,7 @@ _PICTURES = {"png": "PNG", "svg": "SVG"}
 @st.fragment
 def section(model: str) -> None:
     """Curves of the models chosen; those that nobody has measured wait for a press of a button."""
-    st.caption("How good the models still are as more of the sound or of the picture goes missing, over all clips.")
+    st.caption("How good the models still are as more of the audio or of the visual frames go missing, over all clips.")
     source = services.corpus()
     names = _models(model)
     left, middle, right, last = st.columns(4)
@@ -43,7 +43,7 @@ def section(model: str) -> None:
         picture = pick("Camera saves", "masking.picture", _PICTURES)
     asked = Curves(pattern, int(draws))  # type: ignore[arg-type]
     try:
-        tables = {name: table for name in names if (table := data.curves(name, asked)) is not None}
+        tables = {name: table for name in names if (table := grids.curves(name, asked)) is not None}
         _measure([name for name in names if name not in tables], asked, len(source.table))
         _draw(tables, names, metric, title, picture)
     except UserError as error:
@@ -72,7 +72,7 @@ def _models(model: str) -> list[str]:
 
 
 def _metric(names: list[str]) -> tuple[str, str]:
-    tasks: list[Task] = [data.spec(name).task for name in names]
+    tasks: list[Task] = [grids.spec(name).task for name in names]
     offered = measures(dict.fromkeys(tasks or ["classification"]))
     metric = pick("Measure", "masking.metric", offered)
     return metric, offered[metric]
@@ -85,7 +85,7 @@ def measures(tasks: Iterable[Task]) -> dict[str, str]:
 
 def _measure(missing: list[str], asked: Curves, clips: int) -> None:
     """Start, follow or cancel what has not been measured."""
-    running = [name for name in missing if jobs.find(data.curves_job(name, asked))]
+    running = [name for name in missing if jobs.find(grids.curves_job(name, asked))]
     waiting = [name for name in missing if name not in running]
     if waiting and press.button(
         f"Measure {len(waiting)} {'model' if len(waiting) == 1 else 'models'} on {clips:d} clips",
@@ -93,10 +93,10 @@ def _measure(missing: list[str], asked: Curves, clips: int) -> None:
         type="primary",
     ):
         for name in waiting:
-            data.ask_curves(name, asked)
+            grids.ask_curves(name, asked)
         running = missing
     for name in running:
-        if not finished(data.ask_curves(name, asked)):
+        if not finished(grids.ask_curves(name, asked)):
             return
     if running:
         st.rerun()
@@ -112,10 +112,10 @@ def _draw(tables: dict[str, pd.DataFrame], names: list[str], metric: str, title:
     if not tables:
         return
     places = {name: i for i, name in enumerate(names)}
-    modalities = dict.fromkeys(m for name in tables for m in data.spec(name).inputs)
+    modalities = dict.fromkeys(m for name in tables for m in grids.spec(name).inputs)
     for slot, modality in zip(st.columns(len(modalities)), modalities, strict=True):
         shown = {name: curve(table, modality, metric) for name, table in tables.items()}
-        held = {name: levels(table, data.spec(name), modality, metric) for name, table in tables.items()}
+        held = {name: levels(table, grids.spec(name), modality, metric) for name, table in tables.items()}
         with slot:
             st.plotly_chart(
                 figure.curves(shown, held, modality, title, places),

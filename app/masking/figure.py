@@ -18,7 +18,6 @@ LEVELS = {
     "alone": ("dot", "the other modality's own head"),
     "baseline": ("dash", "never takes it"),
 }
-NAMES = {"audio": "sound", "visual": "picture"}
 
 
 def config(picture: str, name: str) -> dict[str, Any]:
@@ -38,7 +37,7 @@ def curves(
     metric: str,
     colours: Mapping[str, int],
 ) -> go.Figure:
-    """One modality goes missing, the others are whole (000, Fig. 5).
+    """One modality goes missing, the others are whole (goncalves2022robust, Fig. 5).
 
     Args:
         shown: model -> ``core.training.robustness.curve``.
@@ -67,7 +66,7 @@ def curves(
                 x=[0, 100], y=[value, value], mode="lines", name=f"{name}: {what}", legendgroup=name,
                 line={"color": colour, "width": 1.3, "dash": dash}, hovertemplate=f"{name}, {what}: {value:.3f}<extra></extra>",
             )  # fmt: skip
-    figure.update_xaxes(title=f"{NAMES.get(modality, modality)} that is there, %", range=[-3, 103], dtick=20)
+    figure.update_xaxes(title=f"{modality} frames kept, %", range=[-3, 103], dtick=20)
     figure.update_yaxes(title=metric, automargin=True)
     return figure.update_layout(
         height=420,
@@ -84,4 +83,4 @@ def words(shown: Mapping[str, pd.DataFrame], modality: str, metric: str) -> str:
         for model, table in shown.items()
         if len(table)
     ]
-    return f"{metric} as {NAMES.get(modality, modality)} goes missing: {'; '.join(said) or 'no curve'}."
+    return f"{metric} as {modality} frames go missing: {'; '.join(said) or 'no curve'}."

@@ -10,13 +10,22 @@ import streamlit as st
 
 from affectscope.app.common import address, reports, say, session
 from affectscope.core.errors import UserError
-from affectscope.core.perturbation import FILLINGS, PATTERNS, WHOLE, Perturbation, Spans
+from affectscope.core.perturbation import IMPUTATIONS, PATTERNS, WHOLE, Perturbation, Spans
 
 _PREFIX = "masking."
 _SEEN = "masking_seen"
 _ECHO = "masking_echo"
 _MOST_SPANS = 2000
-_DEFAULTS = {"pattern": "random", "fill": "absent", "seed": "0", "burst": "0.4", "keep": "", "spans": "", "head": "", "class": ""}
+_DEFAULTS = {
+    "pattern": "random",
+    "imputation": "absent",
+    "seed": "0",
+    "burst": "0.4",
+    "keep": "",
+    "spans": "",
+    "head": "",
+    "class": "",
+}
 
 
 def current(modalities: Mapping[str, Any]) -> Perturbation:
@@ -33,7 +42,7 @@ def read(options: Mapping[str, str], modalities: Mapping[str, Any]) -> Perturbat
                 m: min(WHOLE, max(0, int(share))) for m, share in _pairs(said["keep"]) if m in modalities and share.isdecimal()
             },
             pattern=said["pattern"] if said["pattern"] in PATTERNS else "random",  # type: ignore[arg-type]
-            filling=said["fill"] if said["fill"] in FILLINGS else "absent",  # type: ignore[arg-type]
+            imputation=said["imputation"] if said["imputation"] in IMPUTATIONS else "absent",  # type: ignore[arg-type]
             seed=min(int(said["seed"]), 2**31) if said["seed"].isdecimal() else 0,
             burst=_seconds(said["burst"]),
             spans={m: _read_spans(spans) for m, spans in _pairs(said["spans"]) if m in modalities},
@@ -61,7 +70,7 @@ def for_browser(change: Perturbation, heads: Collection[str], labels: Collection
     state = {
         "keep": dict(change.keep),
         "pattern": change.pattern,
-        "filling": change.filling,
+        "imputation": change.imputation,
         "seed": change.seed,
         "burst": change.burst,
         "spans": {m: [list(span) for span in spans] for m, spans in change.spans.items()},
@@ -87,7 +96,7 @@ def keep(reported: Mapping[str, Any] | None, subject: str) -> bool:
         "keep": ",".join(f"{m}:{int(share)}" for m, share in sorted(reported.get("keep", {}).items()) if int(share) < WHOLE),
         "spans": ",".join(f"{m}:{_write_spans(spans)}" for m, spans in sorted(reported.get("spans", {}).items()) if spans),
         "pattern": str(reported.get("pattern", "random")),
-        "fill": str(reported.get("filling", "absent")),
+        "imputation": str(reported.get("imputation", "absent")),
         "seed": str(reported.get("seed", 0)),
         "burst": f"{float(reported.get('burst', 0.4)):g}",
         "head": str(reported.get("head", "")),

@@ -10,7 +10,7 @@ from PIL import Image
 
 from affectscope.app import services
 from affectscope.app.common import session
-from affectscope.app.masking import data, state
+from affectscope.app.masking import grids, state
 from affectscope.core import takehome
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, key_of, of_clip
@@ -113,7 +113,7 @@ def _states(note: Note, item: services.Clip, found: services.Result) -> tuple[St
     labels = services.labels(note.model)
 
     def said(one: Perturbation) -> Mapping[str, float]:
-        return dict(zip(labels, data.answers(item, note.model, one)[DECISION], strict=True))
+        return dict(zip(labels, grids.answers(item, note.model, one)[DECISION], strict=True))
 
     return (State("the whole clip", said(Perturbation())), *(State(removed(one), said(one)) for one in changes))
 

@@ -15,7 +15,7 @@ from affectscope.app.services.browsing import corpus_names, opened
 from affectscope.app.serving import thumbs
 from affectscope.core.cache.store import content_hash, derived, of_clip
 from affectscope.core.errors import UserError
-from affectscope.core.imports import shelf as imports
+from affectscope.core.imports import stored as imports
 
 # Seconds that work on the clip has to stop: what it writes later would outlive the clip.
 _PATIENCE = 20.0

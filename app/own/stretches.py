@@ -12,7 +12,7 @@ from affectscope.app import services
 from affectscope.app.common import jobs, say, session, tracks
 from affectscope.app.common.progress import finished
 from affectscope.app.own import parts, removal, store
-from affectscope.app.serving import shelf
+from affectscope.app.serving import lending
 from affectscope.core import media
 from affectscope.core.cache import sealed
 from affectscope.core.errors import UserError
@@ -71,8 +71,8 @@ def _picker(own: store.OwnClip) -> None:
     data = {
         "id": own.id, "name": own.name, "duration": own.seconds, "start": start, "end": end, "tiles": _tiles(own),
         "shortest": stretch.SHORTEST, "longest": stretch.LONGEST,
-        "peaks": shelf.lend("strips", _peaks_path(own).name, _peaks_path(own), own.owner),
-        "strip": shelf.lend("strips", strip.name, strip, own.owner) if sealed.good(strip) else "",
+        "peaks": lending.lend("strips", _peaks_path(own).name, _peaks_path(own), own.owner),
+        "strip": lending.lend("strips", strip.name, strip, own.owner) if sealed.good(strip) else "",
     }  # fmt: skip
     _PICKER(key="own_picker", data=data, on_chosen_change=_choose)
 

@@ -11,7 +11,7 @@ from affectscope.app.common import jobs
 from affectscope.app.services.browsing import opened
 from affectscope.app.services.clips import Clip, owner_of, playable, prepare, truth_known
 from affectscope.app.services.known import analyzer, heads, imported, spec
-from affectscope.app.serving import shelf
+from affectscope.app.serving import lending
 from affectscope.app.verdict import Verdict
 from affectscope.core.analyzer import Analysis
 from affectscope.core.cache import sealed
@@ -100,7 +100,7 @@ def timeline(found: Result) -> Timeline:
 
 
 def timeline_url(result: Result, item: Clip) -> str:
-    return shelf.lend("timelines", result.key, result.timeline, owner_of(item.corpus))
+    return lending.lend("timelines", result.key, result.timeline, owner_of(item.corpus))
 
 
 def without_media(item: Clip, model: str) -> Prediction | None:

@@ -14,12 +14,12 @@ from affectscope.app.gate import visitors
 from affectscope.app.own import store
 from affectscope.app.services.browsing import DEMO, corpus, corpus_names, opened
 from affectscope.app.services.known import corpus_of, corpus_of_table, imported
-from affectscope.app.serving import shelf
+from affectscope.app.serving import lending
 from affectscope.core import corpora, media
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, content_hash, key_of, of_clip
 from affectscope.core.errors import UserError
-from affectscope.core.imports import shelf as imports
+from affectscope.core.imports import stored as imports
 from affectscope.core.imports.clips import ImportedCorpus
 from affectscope.core.media.stretch import clock, named
 
@@ -150,7 +150,7 @@ def media_url(item: Clip) -> str:
     name = _own_name(item.media) if item.corpus == UPLOADS else item.id
     # Another track is another file.
     name = f"{name}.sound{item.track}" if item.track else name
-    return shelf.lend("clips", f"{item.corpus}.{name}", media_file(item), owner_of(item.corpus))
+    return lending.lend("clips", f"{item.corpus}.{name}", media_file(item), owner_of(item.corpus))
 
 
 def owner_of(corpus_name: str) -> str:
@@ -199,7 +199,7 @@ def browser_copy(item: Clip) -> Path:
 def thumb_url(corpus_name: str, clip_id: str, path: Path) -> str:
     """Where the browser finds a picture of the clip; the file itself is not lent with it."""
     name = _own_name(path) if corpus_name == UPLOADS else clip_id
-    return shelf.lend("pictures", f"{corpus_name}.{name}", path, owner_of(corpus_name))
+    return lending.lend("pictures", f"{corpus_name}.{name}", path, owner_of(corpus_name))
 
 
 def pictures(model: str, clips: Iterable[str], of: corpora.Corpus | None = None) -> list[str | None]:

@@ -16,7 +16,7 @@ from affectscope.core.analyzer import Analyzer
 from affectscope.core.cache.store import FeatureStore
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.errors import UserError
-from affectscope.core.imports import shelf as imports
+from affectscope.core.imports import stored as imports
 from affectscope.core.imports.clips import ImportedCorpus
 from affectscope.core.imports.model import UNASKED, Imported
 from affectscope.core.library import dropped as library

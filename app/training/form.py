@@ -10,7 +10,7 @@ from affectscope.app.training import outlook
 from affectscope.core.errors import UserError
 from affectscope.core.models.base import MODELS
 from affectscope.core.text import markdown
-from affectscope.core.training.background import devices, regimes, start
+from affectscope.core.training.background import devices, start, strategies
 from affectscope.core.training.recipes import recipe
 from affectscope.core.training.runs import Order
 
@@ -50,10 +50,10 @@ def _order() -> Order:
     )  # fmt: skip
     own = f"{system}_{preset}"
     defaults = recipe(system, preset)
-    regime = third.selectbox(
-        "Regime",
-        regimes(system, preset),
-        key=f"train_regime_{own}",
+    strategy = third.selectbox(
+        "Strategy",
+        strategies(system, preset),
+        key=f"train_strategy_{own}",
         help="What a step sees and minimises.",
     )
     corpus = _corpus()
@@ -75,7 +75,7 @@ def _order() -> Order:
         "Device", list(places), index=len(places) - 1 if len(places) > 1 else 0, format_func=lambda name: places[name],
         key="train_device",
     )  # fmt: skip
-    return Order(system, preset, corpus, regime, int(epochs), float(rate), int(seed), device, split)
+    return Order(system, preset, corpus, strategy, int(epochs), float(rate), int(seed), device, split)
 
 
 def _corpus() -> str:

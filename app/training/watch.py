@@ -34,7 +34,7 @@ def overview(known: dict[str, Run]) -> None:
             "development loss": run.history[run.best]["dev_loss"] if run.history else None,
             "accuracy": run.history[run.best].get("dev_accuracy") if run.history else None,
             "corpus": run.order.corpus,
-            "regime": run.order.regime,
+            "strategy": run.order.strategy,
             "learning rate": f"{run.order.learning_rate:g}",
             "seed": run.order.seed,
             "device": run.order.device,

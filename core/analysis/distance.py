@@ -1,4 +1,4 @@
-"""How far sound and picture of a clip stand apart in the layers that both pass through (001, section V-D and Fig. 4)."""
+"""How far sound and picture of a clip stand apart after each layer that both pass (goncalves2025versatile, V-D and Fig. 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""001's Fig. 4 for a whole corpus: how far sound and picture of a clip stand apart after each shared layer, clip by clip."""
+"""How far sound and picture of each clip of a corpus stand apart after each shared layer (goncalves2025versatile, Fig. 4)."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def _warm() -> None:
     """Have everything imported that reading takes: it counts as what the process has, and torch writes caches as it begins."""
     import torch
 
-    from affectscope.core.checkpoints.filling import fill, try_out
+    from affectscope.core.checkpoints.state import fill, try_out
     from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 
     with torch.device("meta"):

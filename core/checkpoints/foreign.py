@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from affectscope.core.checkpoints.choices import NO_CHOICES, Choices, Question, questions, settle
-from affectscope.core.checkpoints.filling import check_labels, check_sizes, fill, try_out
 from affectscope.core.checkpoints.layouts import LAYOUTS, VAVL_FILES, VAVL_NEEDED, is_vavl_part, own, recognise, vavl_part
+from affectscope.core.checkpoints.state import check_labels, check_sizes, fill, try_out
 from affectscope.core.errors import UserError
 from affectscope.core.files.kinds import HEAD, fault_of
 from affectscope.core.files.tensors import read_weights

@@ -24,8 +24,8 @@ from affectscope.core.cache.stamps import unchanged
 from affectscope.core.cache.store import content_hash, write_atomically
 from affectscope.core.checkpoints import foreign
 from affectscope.core.checkpoints.choices import NO_CHOICES, Choices
-from affectscope.core.checkpoints.filling import LONGEST_LABEL, check_labels, check_sizes, fill, try_out
 from affectscope.core.checkpoints.layouts import LAYOUTS
+from affectscope.core.checkpoints.state import LONGEST_LABEL, check_labels, check_sizes, fill, try_out
 from affectscope.core.errors import UserError
 from affectscope.core.files.tensors import read_tensors
 from affectscope.core.house import CHECKPOINTS
@@ -162,6 +162,9 @@ def _described(name: str, metadata: Mapping[str, str], tensors: int) -> tuple[AV
         raise UserError(f"{name} describes its model in a way that cannot be read: export it again.") from error
     check_labels(model.spec.labels, name)
     check_labels(model.spec.heads, name)
+    # As cards called it once, those of the shipped checkpoints among them.
+    if "regime" in card:
+        card.setdefault("strategy", card.pop("regime"))
     return model, card
 
 

@@ -71,7 +71,9 @@ def train(
     preset: Annotated[
         str, typer.Option(help="`demo` (small), `paper` (published sizes), or another of `affectscope models`.")
     ] = "demo",
-    regime: Annotated[str | None, typer.Option(help="What a step sees and minimises; the system's own if left out.")] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="The training strategy: what a step sees and minimises; the system's own if left out.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="At most this many passes over the training set.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The optimiser's first learning rate.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips a step.")] = None,
@@ -117,7 +119,8 @@ def train(
     config = replace(own.config, seed=seed, **{name: value for name, value in given.items() if value is not None})
     with progress_bar() as report:
         report = noting(progress, report) if progress else report
-        card = train_checkpoint(system, preset, corpus, Recipe(regime or own.regime, config), out, workers, report, resume, store)
+        chosen = Recipe(strategy or own.strategy, config)
+        card = train_checkpoint(system, preset, corpus, chosen, out, workers, report, resume, store)
     if card is None:
         return
     regret(card["unreadable"])

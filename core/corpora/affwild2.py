@@ -4,8 +4,9 @@ Layout, as its owners send it: ``VA_Estimation_Challenge/Train_Set`` and ``.../V
 ``VA_Set/Training_Set``; ``Test_Set`` where one has it), each with ``<video>.txt``: a first line ``valence,arousal`` and then
 one line a frame, both in -1..1, -5 where nobody labelled it. Where two people are in a video, they have a file each,
 ``<video>_left.txt`` and ``<video>_right.txt``, or ``<video>.txt`` and one of these. Videos lie anywhere beside them
-(``batch1``, ``batch2``). Line i of the file is frame i of the video, and lies at that frame's own time; 30 frames a second (003,
-section 4.1) where the video is not there to say. The speaker is the video, so that the people of one stay together.
+(``batch1``, ``batch2``). Line i of the file is frame i of the video, and lies at that frame's own time; 30 frames a second
+(parthasarathy2020detecting, section 4.1) where the video is not there to say. The speaker is the video, so that the people of one
+stay together.
 """
 
 from __future__ import annotations
@@ -82,10 +83,10 @@ def read(path: Path, options: Options) -> Corpus:
     absent = [part for part in ("train", "development") if part not in set(table["split"])]
     if absent:
         remarks.append(f"There is no {' or '.join(absent)} set.")
-    return Corpus(path.name, path, table, (), facts=_facts(table), missing=tuple(remarks), read_course=read_course)
+    return Corpus(path.name, path, table, (), facts=_facts(table), missing=tuple(remarks), read_annotations=read_annotations)
 
 
-def read_course(root: Path, row: pd.Series) -> Mapping[str, Stream]:
+def read_annotations(root: Path, row: pd.Series) -> Mapping[str, Stream]:
     """Valence and arousal by frame, absent where nobody labelled them; lines beyond the video's last frame are left out."""
     from affectscope.core.streams import Stream
 

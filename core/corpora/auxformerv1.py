@@ -1,4 +1,4 @@
-"""The feature files of AuxFormer's first version, which the papers 000 and 002 were made with.
+"""The feature files of AuxFormer's first version, which goncalves2022robust and goncalves2022auxformer were made with.
 
 Layout: github.com/ilucasgoncalves/AuxFormer, its history up to 05457a5: ``dataset/train_set.dt``, ``develop_set.dt`` and
 ``test_set.dt``, each what ``torch.save`` makes of one object of the repository's class ``Audiovisual_dataset``, with the tensors
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _PARTS = {"train_set.dt": "train", "develop_set.dt": "development", "test_set.dt": "test"}
 _TENSORS = {"audio": "audio", "visual": "vision"}
-# 000 (III-B): 130 low-level descriptors every 16 ms, fc6 of VGG-Face on each frame of a video of 30 a second.
+# goncalves2022robust (III-B): 130 low-level descriptors every 16 ms, fc6 of VGG-Face on each frame of a video of 30 a second.
 _SETS = {("audio", 130): "llds-32-16", ("visual", 4096): "vgg-face"}
 _RATES = {"audio": 62.5, "visual": 30.0}
 _CLASS = "Audiovisual_dataset"

@@ -78,7 +78,7 @@ class Corpus:
         facts: what its description says beyond the table: name -> anything that JSON can write.
         missing: one sentence each: what should be there and is not, or is there and should not be.
         given: modality -> the features that the corpus itself came with; a model is trained on these.
-        read_course: the course of attributes that people drew over a clip, as ``Clip.course``.
+        read_annotations: the continuous annotations of attributes that people made of a clip, as ``Clip.annotations``.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Corpus:
     facts: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     given: Mapping[str, Given] = field(default_factory=dict)
-    read_course: Callable[[Path, pd.Series], Mapping[str, Stream]] = _no_streams
+    read_annotations: Callable[[Path, pd.Series], Mapping[str, Stream]] = _no_streams
 
     def media(self, clip: str) -> Path:
         """The clip's file.

@@ -7,10 +7,10 @@ where two have as many), and ``tabulatedVotes.csv`` the votes themselves: its un
 both) times 100,000, and the clip's number. audEERING's split of the actors, where it lies there too, is a JSON file of
 ``train``, ``dev`` and ``test``.
 
-Ties: 000 and 002 count 7,442 labelled clips, 420 more than have a single winner, by a rule that neither gives. Their counts are
-those of a draw among the winners within its chance (expected: anger 1,070, disgust 1,219, fear 1,169, happiness 1,230, neutral
-2,083, sadness 670; reported: 1,067, 1,222, 1,180, 1,230, 2,071, 672), and those of no fixed order. ``ties=drawn`` draws too, by
-the clip's name; ``ties=dropped`` keeps the clips with one winner.
+Ties: goncalves2022robust and goncalves2022auxformer count 7,442 labelled clips, 420 more than have a single winner, by a rule
+that neither gives. Their counts are those of a draw among the winners within its chance (expected: anger 1,070, disgust 1,219,
+fear 1,169, happiness 1,230, neutral 2,083, sadness 670; reported: 1,067, 1,222, 1,180, 1,230, 2,071, 672), and those of no fixed
+order. ``ties=drawn`` draws too, by the clip's name; ``ties=dropped`` keeps the clips with one winner.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Layout, as its owners send it: ``Evaluation.txt`` (in some copies ``Evalution.tx
 ``session<n>/S<sentence><emotion>/<P|R|S|T>/`` with a ``.avi`` and a ``.wav`` a turn, sometimes under ``Audio`` and ``Video``. A
 turn is called ``MSP-IMPROV-S01A-F01-P-FM01``: sentence 1 aimed at Anger, the Female actor of session 1, condition, addressee
 and number. The conditions are S (other turns of the improvisation), T (its target sentence), R (the target sentence read) and P
-(natural, between recordings): 4,381, 652, 620 and 2,785 turns in 000, section 4.1, and nearly as many in the files of VAVL's
-repository.
+(natural, between recordings): 4,381, 652, 620 and 2,785 turns in goncalves2022robust, section 4.1, and nearly as many in the
+files of VAVL's repository.
 
 ``Evaluation.txt`` has a paragraph a turn: ``UTD-IMPROV-S01A-F01-P-FM01.avi; N; A:2.6; V:3.2; D:3.0 ; N:4.2;`` is the plurality
 of its raters (A, H, N, S, Other, X without agreement) and the means of activation, valence, dominance and naturalness from 1 to

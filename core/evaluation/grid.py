@@ -101,7 +101,7 @@ def response_grid(
     Args:
         streams: as the model wants them.
         shares: percents that stay; ``shares_for`` where None.
-        change: pattern, filling, seed and burst; its own shares do not matter. Drawn frames have no shares: they go at random.
+        change: pattern, imputation, seed and burst; its own shares do not matter. Drawn frames have no shares: they go at random.
 
     Raises:
         UserError: as ``core.perturbation.filled`` and ``orders`` do.

@@ -1,8 +1,9 @@
 """Missing data, made to order: what becomes of an answer when a modality, or some of its frames, are not there.
 
-- 000, section 5.2.1: the whole of one modality is cut away ("modality clipping").
-- 000, section 5.2.2, and 001, section V-B: of one modality 0 to 90 % of the frames, chosen at random, in steps of 10 %.
-- 003, section 5.1: any share of either modality up to all of it, chosen at random, in ten trials.
+- goncalves2022robust, section 5.2.1: the whole of one modality is cut away ("modality clipping").
+- goncalves2022robust, section 5.2.2, and goncalves2025versatile, section V-B: of one modality 0 to 90 % of the frames, chosen at
+  random, in steps of 10 %.
+- parthasarathy2020detecting, section 5.1: any share of either modality up to all of it, chosen at random, in ten trials.
 - Bursts (a face turned away, a line that drops) and a tail (a stream that ends early) are this project's own.
 
 The papers put zeros in place of what is missing. Here it is absent: nothing of it reaches a model but that it is not there.

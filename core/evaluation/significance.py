@@ -41,7 +41,8 @@ class Significance:
 
 
 def matched_pairs(ours: Sequence[float], theirs: Sequence[float], alpha: float = 0.05) -> Significance:
-    """Is ``ours`` better? One-tailed matched-pair t-test (000, section 4.4; 002, section 5: scores of 20 seeds, p < 0.05).
+    """Is ``ours`` better? One-tailed matched-pair t-test (goncalves2022robust, section 4.4; goncalves2022auxformer, section 5:
+    scores of 20 seeds, p < 0.05).
 
     Args:
         ours, theirs: a score for each seed, larger is better, the same seeds in the same order. Equal scores give p = 0.5.
@@ -61,10 +62,11 @@ def matched_pairs(ours: Sequence[float], theirs: Sequence[float], alpha: float =
 
 
 def two_tailed(ours: Sequence[float], theirs: Sequence[float], alpha: float = 0.05) -> Significance:
-    """Do the means differ, either way? Two-tailed t-test of two independent samples (001, section IV-D: five runs, p < 0.05).
+    """Do the means differ, either way? Two-tailed t-test of two independent samples (goncalves2025versatile, section IV-D: five
+    runs, p < 0.05).
 
-    001 names neither pairs nor unequal variances, so this is Student's test, which pools the variance. Where both ran with the
-    same seeds, ``matched_pairs`` makes more of them. Equal scores give p = 1.
+    goncalves2025versatile names neither pairs nor unequal variances, so this is Student's test, which pools the variance. Where
+    both ran with the same seeds, ``matched_pairs`` makes more of them. Equal scores give p = 1.
 
     Raises:
         UserError: with fewer than two scores on either side, or scores that are not numbers.
@@ -80,11 +82,12 @@ def two_tailed(ours: Sequence[float], theirs: Sequence[float], alpha: float = 0.
 
 
 def fisher_z(r: float, n: int, other: float, other_n: int, alpha: float = 0.01) -> Significance:
-    """Do two correlations differ? Fisher's z transformation, two-tailed (003, Table 1: CCCs on Aff-Wild2, p < 0.01).
+    """Do two correlations differ? Fisher's z transformation, two-tailed (parthasarathy2020detecting, Table 1: CCCs on Aff-Wild2,
+    p < 0.01).
 
-    The test takes Pearson correlations of two independent samples of independent values. 003 uses it for CCCs of two models on
-    the same frames, and does not say which n it took; frames of one clip are much alike, so that with n frames nearly any
-    difference is significant. The number of clips is the careful choice. Equal correlations give p = 1.
+    The test takes Pearson correlations of two independent samples of independent values. parthasarathy2020detecting uses it for
+    CCCs of two models on the same frames, and does not say which n it took; frames of one clip are much alike, so that with n
+    frames nearly any difference is significant. The number of clips is the careful choice. Equal correlations give p = 1.
 
     Raises:
         UserError: for a correlation outside -1..1, or with fewer than four samples on either side.

@@ -1,4 +1,7 @@
-"""Masking curves: how good a model still is as more of a modality goes missing (000, Fig. 5; 001, Fig. 3; 003, Fig. 4)."""
+"""Masking curves: how good a model still is as more of a modality goes missing.
+
+Source: goncalves2022robust, Fig. 5; goncalves2025versatile, Fig. 3; parthasarathy2020detecting, Fig. 4.
+"""
 
 from __future__ import annotations
 

@@ -35,11 +35,11 @@ from affectscope.core.metrics.metrics import evaluate
 from affectscope.core.models import catalogue
 from affectscope.core.models.base import MODELS, AVModel
 from affectscope.core.streams import Clip, Stream
-from affectscope.core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
+from affectscope.core.training.batches import RENDERED_WEIGHTS, Batches, fit_normaliser
 from affectscope.core.training.loop import explained, forget, train
-from affectscope.core.training.regimes import REGIMES
 from affectscope.core.training.run import adapt_preset, balanced, set_prior
 from affectscope.core.training.splits import split_speakers
+from affectscope.core.training.strategies import STRATEGIES
 
 # Part of every cell's name: raise it when training or measuring changes so that old numbers no longer hold.
 CELL_VERSION = 2
@@ -60,7 +60,8 @@ class Cell:
         corpus = open_corpus(self.corpus)
         table = corpus.table.drop(columns=["path"]).to_csv()
         run = asdict(self.run)
-        # Cells from before there was another split keep their names.
+        # Cells from before there was another split, or strategies had this name, keep theirs.
+        run["regime"] = run.pop("strategy")
         if run["training"]["split"] == "speaker":
             del run["training"]["split"]
         key = key_of(CELL_VERSION, EXTRACTION_VERSION, table, run, self.seed)
@@ -131,9 +132,9 @@ def _train(
     batches = Batches(training, model.spec, normaliser, config.batch_size, shuffle=True)
     set_prior(model, batches.targets)
     weights = balanced(batches.targets, model.spec) if config.balance else ()
-    regime = REGIMES[cell.run.regime](class_weights=weights, **cell.run.options)
+    strategy = STRATEGIES[cell.run.strategy](class_weights=weights, **cell.run.options)
     start = time.perf_counter()
-    history = train(model, batches, Batches(parts["development"], model.spec, normaliser), regime, config, path, resume=True)
+    history = train(model, batches, Batches(parts["development"], model.spec, normaliser), strategy, config, path, resume=True)
     seconds = time.perf_counter() - start
     card = {"parameters": catalogue.count(model), "seconds_an_epoch": seconds / max(1, len(history)), "epochs": len(history)}
     with explained(path):

@@ -3,7 +3,7 @@
 A file names rows (what is trained), columns (what is measured, under which condition) and, under a heading of its own, what the
 paper printed. Format, TOML:
 
-    paper, item, title        "000", "Table 1", a line of our own
+    paper, item, title        "goncalves2022robust" (a key of docs/papers.md), "Table 1", a line of our own
     kind                      how it is drawn: table, bars, curves, spread, confusion (summed over seeds), points (a map a row,
                               of the first seed)
     test                      none, matched, two-tailed, fisher-z: the paper's test of significance
@@ -13,8 +13,8 @@ paper printed. Format, TOML:
     published                 rows that the paper's table has and this one has not
 
     [defaults]                fields of every row that leaves them out
-    [[rows]]                  name, system; optionally preset, regime (both the recipe's if left out: ``core.training.recipes``),
-                              changes (of the config), options (of the regime), training (of TrainConfig, over the recipe's),
+    [[rows]]                  name, system; optionally preset, strategy (the recipe's if left out: ``core.training.recipes``),
+                              changes (of the config), options (of the strategy), training (of TrainConfig, over the recipe's),
                               data (see ``Data``), columns (their names; all if left out), conditions and heads (column ->
                               condition, head), head and metric (of all its columns, where the columns' own are not meant),
                               against (where a part of the table is tested against a row of its own)
@@ -26,7 +26,8 @@ Conditions, with the metrics that each gives:
     "whole", "without audio", "random visual 0.3" (that share of the frames missing), "burst audio 0.5", "tail visual 0.5"
                               of classes: accuracy, micro_f1, macro_f1, uar, ece, "recall anger" (or another class);
                               of attributes: ccc, mae, ccc_arousal, mae_valence, …
-    "shared layers"           distance (cosine, between sound and picture of a clip after the last shared layer; 001, Fig. 4),
+    "shared layers"           distance (cosine, between sound and picture of a clip after the last shared layer;
+                              goncalves2025versatile, Fig. 4),
                               mismatched (of other clips' pictures), and by stage, "distance shared layer 1", …
     "map"                     silhouette, knn_accuracy (of the spec's first embedding, by class)
     "cost"                    parameters, megabytes, seconds_an_epoch, epochs, milliseconds_a_clip
@@ -48,7 +49,7 @@ from affectscope.core.models import catalogue  # noqa: F401  (registers the syst
 from affectscope.core.models.base import MODELS
 from affectscope.core.training.loop import TrainConfig
 from affectscope.core.training.recipes import recipe
-from affectscope.core.training.regimes import REGIMES
+from affectscope.core.training.strategies import STRATEGIES
 
 FOLDER = ROOT / "experiments"
 
@@ -62,7 +63,8 @@ class Data:
 
     Attributes:
         step: seconds; sound and face features are averaged to this step, so that two cores train many models. 0 leaves them.
-        broken_pairs: share of the training clips that lose one modality for good, sound and picture in turn (001, III-D).
+        broken_pairs: share of the training clips that lose one modality for good, sound and picture in turn
+            (goncalves2025versatile, III-D).
     """
 
     step: float = 0.08
@@ -75,7 +77,7 @@ class Run:
 
     system: str
     preset: str = "demo"
-    regime: str = "standard"
+    strategy: str = "standard"
     changes: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     training: TrainConfig = field(default_factory=TrainConfig)
@@ -178,7 +180,7 @@ def _row(row: dict[str, Any], defaults: dict[str, Any], columns: tuple[Column, .
     run = Run(
         system=row["system"],
         preset=preset,
-        regime=row.get("regime", usual.regime),
+        strategy=row.get("strategy", usual.strategy),
         changes={k: _frozen(v) for k, v in row.get("changes", {}).items()},
         options={k: _frozen(v) for k, v in row.get("options", {}).items()},
         training=TrainConfig(**{k: _frozen(v) for k, v in training.items()}),
@@ -186,7 +188,7 @@ def _row(row: dict[str, Any], defaults: dict[str, Any], columns: tuple[Column, .
     )
     # Names that do not exist are told when the file is read, not after an hour of training.
     MODELS[run.system].presets()[run.preset]
-    REGIMES[run.regime]
+    STRATEGIES[run.strategy]
     wanted = row.get("columns", [column.name for column in columns])
     if missing := set(wanted) - {column.name for column in columns}:
         raise ValueError(f"there is no column {sorted(missing)[0]!r}")

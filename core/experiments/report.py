@@ -34,7 +34,7 @@ class Filled:
 
     Attributes:
         values: (row, column) -> one value a seed, in the order of the seeds; a row without the column has no entry.
-        clips: test clips of each seed; what 003's test counts.
+        clips: test clips of each seed; what parthasarathy2020detecting's test counts.
         raw: row -> all that was measured, one a seed.
     """
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from affectscope.core.cache.store import FeatureStore
-from affectscope.core.corpora import Corpus, Truth
+from affectscope.core.corpora import Corpus
 from affectscope.core.errors import NO_ROOM, UserError
 from affectscope.core.features.extract import DEFAULT_SETS, SETS, extract
 from affectscope.core.features.stored.packed import PackedSet, PackedStreams
@@ -78,7 +78,7 @@ def packed_clips(corpus: Corpus, sets: Mapping[str, PackedSet]) -> tuple[list[Cl
     rows = zip(corpus.table.index, corpus.table.itertuples(index=False, name=None), strict=True)
     some = next(iter(sets.values()))
     clips = [
-        Clip(clip, PackedStreams(sets, clip), some.durations[clip], dict(zip(names, row, strict=True)), _LazyCourse(corpus, clip))
+        Clip(clip, PackedStreams(sets, clip), some.durations[clip], dict(zip(names, row, strict=True)), _Lazy(corpus, clip))
         for clip, row in rows
         if clip not in why
     ]
@@ -88,16 +88,15 @@ def packed_clips(corpus: Corpus, sets: Mapping[str, PackedSet]) -> tuple[list[Cl
     return clips, broken
 
 
-class _LazyCourse(Mapping[str, Stream]):
-    """The course of a clip's attributes, read when somebody asks."""
+class _Lazy(Mapping[str, Stream]):
+    """The continuous annotations of a clip, read when somebody asks."""
 
     def __init__(self, corpus: Corpus, clip: str) -> None:
         self._corpus, self._clip = corpus, clip
 
     @cached_property
     def _known(self) -> dict[str, Stream]:
-        truth, corpus = self._corpus.truth(self._clip), self._corpus
-        return {**(_course(truth) if truth else {}), **corpus.read_course(corpus.root, corpus.table.loc[self._clip])}
+        return _annotations(self._corpus, self._clip)
 
     def __getitem__(self, name: str) -> Stream:
         return self._known[name]
@@ -129,8 +128,7 @@ def _load(job: Job) -> Extracted:
     corpus, clip, store, sets = job
     try:
         streams, duration = read_streams(corpus, clip, store, sets)
-        truth = corpus.truth(clip)
-        course = {**(_course(truth) if truth else {}), **corpus.read_course(corpus.root, corpus.table.loc[clip])}
+        annotations = _annotations(corpus, clip)
     except UserError as error:
         return None, f"{clip}: {error}"
     except OSError as error:
@@ -142,7 +140,7 @@ def _load(job: Job) -> Extracted:
     if not all(np.isfinite(s.values).all() for s in streams.values()):
         return None, f"{clip}: its features are not numbers; remove them from the cache and extract them again."
     labels = {str(k): v for k, v in corpus.table.loc[clip].items()}
-    return Clip(clip, streams, duration, labels, course), ""
+    return Clip(clip, streams, duration, labels, annotations), ""
 
 
 def read_streams(corpus: Corpus, clip: str, store: FeatureStore, sets: Mapping[str, str]) -> tuple[Mapping[str, Stream], float]:
@@ -169,6 +167,9 @@ def read_streams(corpus: Corpus, clip: str, store: FeatureStore, sets: Mapping[s
     return {**absent, **given}, told if np.isfinite(told) else max(ends)
 
 
-def _course(truth: Truth) -> dict[str, Stream]:
+def _annotations(corpus: Corpus, clip: str) -> dict[str, Stream]:
+    drawn, truth = corpus.read_annotations(corpus.root, corpus.table.loc[clip]), corpus.truth(clip)
+    if truth is None:
+        return dict(drawn)
     known = truth.attributes.items()
-    return {name: Stream(v[:, None].astype(np.float32), truth.times, np.isfinite(v)) for name, v in known}
+    return {k: Stream(v[:, None].astype(np.float32), truth.times, np.isfinite(v)) for k, v in known} | dict(drawn)

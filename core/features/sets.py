@@ -30,25 +30,28 @@ CHUNK = 256
 # Part of every key in the store: raise it whenever an extractor's numbers change.
 EXTRACTION_VERSION = 2
 SNIPPETS, SNIPPET_FRAMES = 6, 16
-# 003 (4.3): 100 frames a second over 3.3, and as many over about two seconds as 4096 values can hold: 63 of 65 descriptors.
+# parthasarathy2020detecting (4.3): 100 frames a second over 3.3, and as many over about two seconds as 4096 values can hold: 63
+# of 65 descriptors.
 AFFECT_FRAMES, AFFECT_THINNING, AFFECT_DIM = 63, 3.3, 4096
 
 _VGG_FACE = Weights(
     "vgg_face_dag.pth",
-    "000, 002 and 003 take VGG-Face of Parkhi et al. 2015, https://www.robots.ox.ac.uk/~vgg/software/vgg_face/, in PyTorch at "
+    "goncalves2022robust, goncalves2022auxformer and parthasarathy2020detecting take VGG-Face of Parkhi et al. 2015, "
+    "https://www.robots.ox.ac.uk/~vgg/software/vgg_face/, in PyTorch at "
     "https://www.robots.ox.ac.uk/~albanie/pytorch-models.html",
 )
 _VGG_FACE_UNIT = Weights(
-    "vgg_face_unit.pth", "a state_dict of VGG-Face fine-tuned on pixels in -1..1, as the authors of 000 did on AffectNet"
+    "vgg_face_unit.pth",
+    "a state_dict of VGG-Face fine-tuned on pixels in -1..1, as the authors of goncalves2022robust did on AffectNet",
 )
 _EFFICIENTNET = Weights(
     "efficientnet_b2.pth",
-    "001 takes one trained on AffectNet, HSEmotion's at https://github.com/av-savchenko/face-emotion-recognition, saved as the "
-    "state_dict of torchvision's network",
+    "goncalves2025versatile takes one trained on AffectNet, HSEmotion's at "
+    "https://github.com/av-savchenko/face-emotion-recognition, saved as the state_dict of torchvision's network",
 )
 _WAV2VEC2 = Weights(
     "wav2vec2-large-robust",
-    "001 takes facebook/wav2vec2-large-robust from https://huggingface.co and fine-tunes it on MSP-Podcast; "
+    "goncalves2025versatile takes facebook/wav2vec2-large-robust from https://huggingface.co and fine-tunes it on MSP-Podcast; "
     "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim is a public one of that kind",
 )
 
@@ -125,7 +128,7 @@ def encode_faces(crops: np.ndarray, chunk: int = 256) -> np.ndarray:
 
 
 def affect_windows(stream: Stream) -> Stream:
-    """Descriptors [T, 65] every 10 ms as 003 gives them to its transformer (4.3): [T / 3.3, 4096].
+    """Descriptors [T, 65] every 10 ms as parthasarathy2020detecting gives them to its transformer (4.3): [T / 3.3, 4096].
 
     Frames are thinned by 3.3, and each is the 63 that lie about it, two seconds, side by side; a last zero fills up to 4096.
     Beyond the ends, and where a frame is absent, there are zeros.
@@ -209,7 +212,7 @@ for _one in (
         dim=130,
         rate=62.5,
         needs="sound",
-        source="000 (4.2.2), 002 (4.1.2): 65 LLDs and deltas, 32 ms every 16 ms",
+        source="goncalves2022robust (4.2.2), goncalves2022auxformer (4.1.2): 65 LLDs and deltas, 32 ms every 16 ms",
         encode=lambda given, _: opensmile.extract_windows(sound_of(given), 0.032, 0.016),
     ),
     FeatureSet(
@@ -218,7 +221,7 @@ for _one in (
         dim=65,
         rate=100,
         needs="sound",
-        source="003 (4.2.2): 65 LLDs, 25 ms every 10 ms",
+        source="parthasarathy2020detecting (4.2.2): 65 LLDs, 25 ms every 10 ms",
         encode=lambda given, _: opensmile.extract_windows(sound_of(given), 0.025, 0.010, opensmile.DESCRIPTORS),
     ),
     FeatureSet(
@@ -227,7 +230,7 @@ for _one in (
         dim=AFFECT_DIM,
         rate=30.3,
         needs="sound",
-        source="003 (4.3): the 65 LLDs of two seconds side by side, 30 a second",
+        source="parthasarathy2020detecting (4.3): the 65 LLDs of two seconds side by side, 30 a second",
         encode=_affect,
     ),
     FeatureSet(
@@ -236,7 +239,7 @@ for _one in (
         dim=256,
         rate=100,
         needs="sound",
-        source="004 (4.2): log-spectrograms, 32 ms every 10 ms",
+        source="mocanu2023multimodal (4.2): log-spectrograms, 32 ms every 10 ms",
         encode=lambda given, _: spectrogram.log_spectrogram(sound_of(given), 256),
     ),
     FeatureSet(
@@ -254,7 +257,7 @@ for _one in (
         dim=1024,
         rate=50,
         needs="sound",
-        source="001 (IV-B): wav2vec2-large-robust, last layer",
+        source="goncalves2025versatile (IV-B): wav2vec2-large-robust, last layer",
         encode=_wav2vec2,
         weights=_WAV2VEC2,
         network=(networks.Wav2Vec2, {}),
@@ -274,7 +277,7 @@ for _one in (
         dim=4096,
         rate=30,
         needs="rgb-224",
-        source="002 (4.1.1), 003 (4.3): VGG-Face fc6",
+        source="goncalves2022auxformer (4.1.1), parthasarathy2020detecting (4.3): VGG-Face fc6",
         encode=lambda given, encoder: _faces(given, encoder, "rgb-224", encoder.dim),
         weights=_VGG_FACE,
         network=(networks.VggFace, {}),
@@ -285,7 +288,7 @@ for _one in (
         dim=4096,
         rate=30,
         needs="rgb-224",
-        source="000 (4.2.1): VGG-Face fc6, fine-tuned on pixels in -1..1",
+        source="goncalves2022robust (4.2.1): VGG-Face fc6, fine-tuned on pixels in -1..1",
         encode=lambda given, encoder: _faces(given, encoder, "rgb-224", encoder.dim),
         weights=_VGG_FACE_UNIT,
         network=(networks.VggFace, {"unit": True}),
@@ -296,7 +299,7 @@ for _one in (
         dim=1408,
         rate=30,
         needs="rgb-224",
-        source="001 (IV-B): EfficientNet-B2 before its classifier",
+        source="goncalves2025versatile (IV-B): EfficientNet-B2 before its classifier",
         encode=lambda given, encoder: _faces(given, encoder, "rgb-224", encoder.dim),
         weights=_EFFICIENTNET,
         network=(networks.EfficientNetB2, {}),
@@ -317,7 +320,7 @@ for _one in (
         dim=96 * 96 * 3,
         rate=30,
         needs="rgb-96",
-        source="003 (4.2.1): faces, 96x96 RGB",
+        source="parthasarathy2020detecting (4.2.1): faces, 96x96 RGB",
         encode=lambda given, _: _pixels(given, "rgb-96"),
         pixels=True,
     ),
@@ -327,7 +330,7 @@ for _one in (
         dim=224 * 224 * 3,
         rate=30,
         needs="rgb-224",
-        source="000, 001, 002: faces, 224x224 RGB",
+        source="goncalves2022robust, goncalves2025versatile, goncalves2022auxformer: faces, 224x224 RGB",
         encode=lambda given, _: _pixels(given, "rgb-224"),
         pixels=True,
     ),
@@ -337,7 +340,7 @@ for _one in (
         dim=224 * 224 * 3,
         rate=32,
         needs="rgb-224",
-        source="004 (4.2): six snippets of 16 faces, 224x224 RGB",
+        source="mocanu2023multimodal (4.2): six snippets of 16 faces, 224x224 RGB",
         encode=lambda given, _: _snippets(given),
         pixels=True,
     ),

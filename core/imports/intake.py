@@ -1,4 +1,4 @@
-"""How a table becomes an import: what is read of it, and how it comes to lie on the shelf."""
+"""How a table becomes an import: what is read of it, and how it comes to lie on the disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from affectscope.core.imports.labels import spelled, truths
 from affectscope.core.imports.layout import LABEL, PATH, understand
 from affectscope.core.imports.read import Problem, read
 from affectscope.core.imports.scales import Scale
-from affectscope.core.imports.shelf import IMPORT_VERSION, Entry, entries, root
+from affectscope.core.imports.stored import IMPORT_VERSION, Entry, entries, root
 from affectscope.core.inference.table import DECISION, PredictionTable, score_predictions
 from affectscope.core.text import shown, unlike
 

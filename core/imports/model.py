@@ -13,7 +13,7 @@ from affectscope.core.analyzer import Analysis
 from affectscope.core.cache.store import content_hash, key_of
 from affectscope.core.errors import UserError
 from affectscope.core.features.extract import envelope
-from affectscope.core.imports.shelf import IMPORT_VERSION, Entry, attention_of
+from affectscope.core.imports.stored import IMPORT_VERSION, Entry, attention_of
 from affectscope.core.inference.table import PredictionTable
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.text import shown
@@ -93,7 +93,7 @@ class Imported:
         progress("Reading the sound", 0.7)
         heard = envelope(media.read_sound(file, track=track))
         wave = Lane(
-            "wave", "Sound", "wave", heard["envelope_times"], heard["envelope"], ("low", "high"), "audio",
+            "wave", "Audio", "wave", heard["envelope_times"], heard["envelope"], ("low", "high"), "audio",
             "Smallest and largest sample in each 10 ms.",
         )  # fmt: skip
         lanes = [_lane(*one, duration) for one in attention_of(self.entry, place) if len(one[2])]

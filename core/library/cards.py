@@ -141,7 +141,7 @@ def _training(card: Mapping[str, Any]) -> dict[str, str]:
     ]
     epochs = " of ".join(_text(n) for n in (card.get("epochs_run"), config.get("epochs")) if n is not None)
     found = {
-        "Corpus": card.get("corpus"), "Clips": ", ".join(sizes), "Regime": card.get("regime"), "Epochs": epochs,
+        "Corpus": card.get("corpus"), "Clips": ", ".join(sizes), "Strategy": card.get("strategy"), "Epochs": epochs,
         "Seed": config.get("seed"), "Learning rate": config.get("learning_rate"), "Batch": config.get("batch_size"),
         "Preset": card.get("preset"), "Commit": card.get("commit"), "Date": card.get("date"), "Device": card.get("device"),
     }  # fmt: skip

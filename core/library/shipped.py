@@ -10,7 +10,7 @@ from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.metrics.calibration import BINS
 from affectscope.core.metrics.metrics import MAIN, tabled
 
-_WITHOUT = {"audio": "without sound", "visual": "without picture"}
+_WITHOUT = {"audio": "without audio", "visual": "without visual"}
 
 
 def rows(paths: Mapping[str, Path]) -> list[dict[str, Any]]:
@@ -42,11 +42,11 @@ def markdown(paths: Mapping[str, Path]) -> str:
         "answer on clips of held-out speakers of that corpus, one seed; docs/results.md has several. `ece` is the expected "
         f"calibration error of the answer's confidence over {BINS} equal-width bins.",
         "",
-        "| checkpoint | system | parameters | MB | score | whole clips | without sound | without picture |",
+        "| checkpoint | system | parameters | MB | score | whole clips | without audio | without visual |",
         "|---|---|---:|---:|---|---:|---:|---:|",
     ]
     for row in table:
-        values = " | ".join(_number(row[k]) for k in ("whole", "without sound", "without picture"))
+        values = " | ".join(_number(row[k]) for k in ("whole", "without audio", "without visual"))
         lines.append(
             f"| {row['name']} | {row['system']} | {row['parameters']:,} | {row['megabytes']:.1f} | {row['score']} | {values} |"
         )
@@ -64,7 +64,7 @@ def _card(card: Mapping[str, Any]) -> list[str]:
         "corpus": card.get("corpus"),
         "clips": ", ".join(f"{part} {count}" for part, count in clips.items()),
         "held-out speakers": ", ".join(card.get("speakers", {}).get("test", [])),
-        "training": f"regime {card.get('regime')}, {card.get('epochs_run')} of {config.get('epochs')} epochs, "
+        "training": f"strategy {card.get('strategy')}, {card.get('epochs_run')} of {config.get('epochs')} epochs, "
         f"learning rate {config.get('learning_rate')}, seed {config.get('seed')}, on {card.get('device')}",
         "made": f"{card.get('date')}, commit {card.get('commit')}",
     }

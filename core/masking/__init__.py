@@ -6,11 +6,11 @@ A script that imports ``board.js`` has::
     board.follow({ grid | grid_url, state, exact, options })      // as often as there is something new
     board.close()
 
-``grid`` is the object of ``core.evaluation.grid.Grid.to_json``. ``state``: keep (modality -> percent), pattern, filling, seed,
+``grid`` is the object of ``core.evaluation.grid.Grid.to_json``. ``state``: keep (modality -> percent), pattern, imputation, seed,
 burst (seconds), spans (modality -> [[start, end]] in seconds), head, class, and ``stamp``: the board's own, where it is what the
 board itself reported. ``exact``: head -> values for exactly this state, or null. ``options``: subject (of which clip and model
 all this is: with another one the board forgets what it could undo), title, heads [{id, title}], patterns [{id, title}],
-fillings [{id, title, meaning}], truth (a class or null), and ``alone``, where nobody can be asked: then the shares move and
+imputations [{id, title, meaning}], truth (a class or null), and ``alone``, where nobody can be asked: then the shares move and
 nothing else can be changed.
 """
 

@@ -10,7 +10,6 @@ import { buildStrips, paintStrips, takeOver } from "./strips.js"
 import { movePoint, paintSurface, wireSurface } from "./surface.js"
 
 const BURSTS = [0.1, 0.2, 0.4, 0.8, 1.6]
-const MODALITY_NAMES = { audio: "Sound", visual: "Picture" }
 const SOON = 300 // milliseconds after the last key
 
 export function mountBoard(parent, { report: send }) {
@@ -20,7 +19,7 @@ export function mountBoard(parent, { report: send }) {
   root.dataset.ready = "false"
   b.observer = new ResizeObserver(() => { if (b.grid) redrawBoard(b) })
   el.pattern.onchange = () => change(b, { pattern: el.pattern.value, ...(el.pattern.value === "drawn" ? { spans: takeOver(b) } : {}) }, true)
-  el.filling.onchange = () => change(b, { filling: el.filling.value }, true)
+  el.imputation.onchange = () => change(b, { imputation: el.imputation.value }, true)
   el.burst.replaceChildren(...BURSTS.map((seconds) => new Option(`${seconds} s`, String(seconds))))
   el.burst.onchange = () => change(b, { burst: Number(el.burst.value) }, true)
   el.seed.onchange = () => change(b, { seed: Math.min(999999, Math.max(0, Math.round(Number(el.seed.value)) || 0)) }, true)
@@ -111,9 +110,9 @@ function buildSliders(b) {
     const box = make("label", "slide")
     const [head, name, amountNow, input] = [make("span", "slide-head"), make("span"), make("b"), make("input")]
     const [winners, flip] = [make("div", "winners"), make("span", "flip")]
-    name.textContent = `${nameOf(modality)} that is there`
+    name.textContent = `${nameOf(modality)} frames kept`
     Object.assign(input, { type: "range", min: 0, max: 100, step: 1 })
-    input.setAttribute("aria-label", `${nameOf(modality)} that is there`)
+    input.setAttribute("aria-label", `${nameOf(modality)} frames kept`)
     input.oninput = () => moveTo(b, sharesOf(b).map((share, i) => (i === axis ? Number(input.value) : share)))
     input.onchange = () => commitSoon(b, 0)
     winners.title = "The answer at each share, in its class's colour"
@@ -185,11 +184,11 @@ function report(b) {
 function fillBoard(b) {
   const { el, state, options } = b
   choices(el.pattern, options.patterns)
-  choices(el.filling, options.fillings)
+  choices(el.imputation, options.imputations)
   el.undo.disabled = !b.past.length
   el.redo.disabled = !b.future.length
   if (b.grid) followHand(b)
-  el.meaning.textContent = options.fillings.find(({ id }) => id === state.filling)?.meaning ?? ""
+  el.meaning.textContent = options.imputations.find(({ id }) => id === state.imputation)?.meaning ?? ""
 }
 
 function choices(select, offered) {
@@ -207,16 +206,16 @@ function followHand(b) {
     const share = state.pattern === "drawn" ? Math.round(drawnShare(b, modality)) : shares[i]
     if (Number(input.value) !== share) input.value = share
     amountNow.textContent = percent(share / 100)
-    input.setAttribute("aria-valuetext", `${percent(share / 100)} of the ${nameOf(modality).toLowerCase()}`)
+    input.setAttribute("aria-valuetext", `${percent(share / 100)} of the ${modality} frames`)
   })
   el.pattern.value = state.pattern
-  el.filling.value = state.filling
+  el.imputation.value = state.imputation
   if (![...el.burst.options].some((one) => one.value === String(state.burst))) el.burst.append(new Option(`${state.burst} s`, String(state.burst)))
   el.burst.value = String(state.burst)
   if (document.activeElement !== el.seed) el.seed.value = state.seed
   el.fields.hidden = Boolean(b.options.alone)
   el.burst.disabled = state.pattern !== "burst"
-  el.seed.disabled = el.dice.disabled = !["random", "burst"].includes(state.pattern) && state.filling !== "noise"
+  el.seed.disabled = el.dice.disabled = !["random", "burst"].includes(state.pattern) && state.imputation !== "noise"
   showPresets(b, shares)
   showAnswer(b)
   movePoint(b)
@@ -224,7 +223,7 @@ function followHand(b) {
   b.root.classList.toggle("off", off)
   el.status.textContent = gridFits(b)
     ? state.pattern === "drawn" ? "Frames drawn by hand: the surface shows frames that go at random." : ""
-    : "Asking the model at every share of sound and picture …"
+    : "Asking the model at every share of audio and visual frames …"
   b.root.dataset.keep = b.grid.modalities.map((modality, i) => `${modality}:${shares[i]}`).join(",")
   b.root.dataset.pattern = state.pattern
   cancelAnimationFrame(b.frame)
@@ -252,8 +251,8 @@ export function sharesOf(b) {
 // What the answer depends on, apart from the shares.
 function gridKey(state) {
   const pattern = state.pattern === "drawn" ? "random" : state.pattern
-  const chance = pattern === "random" || pattern === "burst" || state.filling === "noise"
-  return JSON.stringify([pattern, state.filling, chance ? state.seed : 0, pattern === "burst" ? state.burst : 0])
+  const chance = pattern === "random" || pattern === "burst" || state.imputation === "noise"
+  return JSON.stringify([pattern, state.imputation, chance ? state.seed : 0, pattern === "burst" ? state.burst : 0])
 }
 
 export function gridFits(b) {
@@ -268,5 +267,5 @@ export function keyOf(b, state) {
 }
 
 export function nameOf(modality) {
-  return MODALITY_NAMES[modality] ?? modality.charAt(0).toUpperCase() + modality.slice(1)
+  return modality.charAt(0).toUpperCase() + modality.slice(1)
 }

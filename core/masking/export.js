@@ -29,8 +29,8 @@ export function drawing(b) {
   <path d="${lines.join("")}" stroke="#000" stroke-width="4" fill="none"/><path d="${lines.join("")}" stroke="#fff" stroke-width="2" fill="none"/>
   <circle cx="${((x + 0.5) / SIDE) * size}" cy="${y === undefined ? tall / 2 : (1 - (y + 0.5) / SIDE) * tall}" r="6" fill="#111" stroke="#fff" stroke-width="3"/>
   ${text("0", `x="0" y="${tall + 16}"`)}${text("100", `x="${size}" y="${tall + 16}" text-anchor="end"`)}
-  ${text(`${across} that is there, %`, `x="${size / 2}" y="${tall + 16}" text-anchor="middle"`)}
-  ${up ? text(`${up} that is there, %`, `transform="translate(-16 ${tall / 2}) rotate(-90)" text-anchor="middle"`) : ""}
+  ${text(`${across} frames kept, %`, `x="${size / 2}" y="${tall + 16}" text-anchor="middle"`)}
+  ${up ? text(`${up} frames kept, %`, `transform="translate(-16 ${tall / 2}) rotate(-90)" text-anchor="middle"`) : ""}
   <g transform="translate(0 ${tall + 40})">${scale.join("")}${text(amount(grid, low), 'x="0" y="22"')}${text(amount(grid, high), 'x="128" y="22" text-anchor="end"')}
   ${text(el.boundary.textContent, 'x="160" y="10"')}</g></g></svg>`
 }

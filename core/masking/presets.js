@@ -2,7 +2,7 @@
 // The states that one press brings about: nothing of one modality, or all of everything.
 
 import { make } from "../browser/elements.js"
-import { moveTo, nameOf } from "./board.js"
+import { moveTo } from "./board.js"
 
 // The player has the p for its own.
 const PRESET_KEYS = { audio: "s", visual: "i" }
@@ -10,7 +10,7 @@ const PRESET_KEYS = { audio: "s", visual: "i" }
 export function buildPresets(b) {
   const { modalities } = b.grid
   const offered = modalities.length > 1 ? modalities.map((modality) => presetWithout(b, modality)) : []
-  offered.push({ name: "Whole", key: "w", shares: modalities.map(() => 100), about: "All of the sound and the picture" })
+  offered.push({ name: "Whole", key: "w", shares: modalities.map(() => 100), about: "All frames" })
   b.presets = offered.map((one) => {
     const button = make("button")
     button.type = "button"
@@ -24,10 +24,9 @@ export function buildPresets(b) {
 }
 
 function presetWithout(b, modality) {
-  const name = nameOf(modality).toLowerCase()
   return {
-    name: `No ${name}`, key: PRESET_KEYS[modality], shares: b.grid.modalities.map((one) => (one === modality ? 0 : 100)),
-    about: `All of the ${name} is taken away, nothing else`,
+    name: `No ${modality}`, key: PRESET_KEYS[modality], shares: b.grid.modalities.map((one) => (one === modality ? 0 : 100)),
+    about: `All ${modality} frames are taken away, nothing else`,
   }
 }
 

@@ -5,7 +5,7 @@ import { RAMP } from "../browser/colours.js"
 import { make } from "../browser/elements.js"
 import { save, savePicture } from "../browser/save.js"
 import { amount, classShown, headShown, valueRange } from "./answer.js"
-import { commit, commitSoon, moveTo, nameOf, sharesOf } from "./board.js"
+import { commit, commitSoon, moveTo, sharesOf } from "./board.js"
 import { drawing, fileName, tableOf } from "./export.js"
 import { answerAt, verdictOf } from "./grid.js"
 
@@ -56,17 +56,17 @@ export function paintSurface(b) {
 function labelSurface(b, cells) {
   const { grid, el } = b
   const k = classShown(b)
-  const [across, up] = grid.modalities.map((name) => nameOf(name).toLowerCase())
+  const [across, up] = grid.modalities
   const flips = bordersOf(cells).length > 0
   el.class.value = grid.labels[k]
   el.surfaceTitle.textContent = grid.task === "classification" ? "Probability of" : "Value of"
   const [low, high] = valueRange(b)
   el.low.textContent = amount(grid, low)
   el.high.textContent = amount(grid, high)
-  el.axisX.replaceChildren(...["0", `${across} that is there, % →`, "100"].map((text) => Object.assign(make("span"), { textContent: text })))
-  el.axisY.textContent = up ? `${up} that is there, % →` : ""
+  el.axisX.replaceChildren(...["0", `${across} frames kept, % →`, "100"].map((text) => Object.assign(make("span"), { textContent: text })))
+  el.axisY.textContent = up ? `${up} frames kept, % →` : ""
   el.boundary.textContent = flips ? "White line: the answer changes" : "The answer never changes"
-  const about = `${el.surfaceTitle.textContent} ${grid.labels[k]} by the share of ${[across, up].filter(Boolean).join(" and ")} that is there.`
+  const about = `${el.surfaceTitle.textContent} ${grid.labels[k]} by the share of ${[across, up].filter(Boolean).join(" and ")} frames kept.`
   el.surface.setAttribute("aria-label", `${about} ${el.boundary.textContent}. Arrow keys move the point.`)
   b.root.dataset.surface = `${headShown(b)}:${grid.labels[k]}`
   b.root.dataset.flips = flips

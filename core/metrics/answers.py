@@ -15,7 +15,7 @@ from affectscope.core.streams import Batch
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model said of a set of clips. A row is a clip's answer; for a model with a clock, that of a labelled frame.
+    """What a model said of a set of clips. A row is a clip's answer; for a model that answers by frame, that of a labelled one.
 
     Attributes:
         predictions: head -> [R, outputs], "decision" among them.
@@ -74,7 +74,7 @@ def collect(
         batch = batch.to(model.prior.device).completed(model.spec.inputs)
         batch = batch.without(without) if without else batch
         output = model(batch)
-        said = _labelled(target, by_frame=model.spec.clock is not None)
+        said = _labelled(target, by_frame=model.spec.reference is not None)
         targets.append(target[said].cpu())
         clips.append(said.nonzero()[:, 0].cpu() + count)
         count += len(batch)

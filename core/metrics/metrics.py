@@ -155,8 +155,8 @@ def classification_metrics(logits: Tensor, target: Tensor) -> Metrics:
 
 
 def regression_metrics(values: Tensor, target: Tensor, names: Sequence[str]) -> Metrics:
-    """The metrics of attributes, CCC (001, Eq. 3; 003, Eq. 2) and mean absolute error (001, Eq. 4) among them: their mean over
-    attributes, and each attribute's.
+    """The metrics of attributes, CCC (goncalves2025versatile, Eq. 3; parthasarathy2020detecting, Eq. 2) and mean absolute error
+    (goncalves2025versatile, Eq. 4) among them: their mean over attributes, and each attribute's.
 
     Args:
         values: [R, attributes]; target: the same, NaN where nobody labelled. A row is a clip, or a frame of any clip: the CCC
@@ -204,7 +204,7 @@ def _of_head(answers: Predictions, head: str) -> Metrics:
         counted = classification_metrics(answers.predictions[head], answers.target)
     else:
         counted = regression_metrics(answers.predictions[head], answers.target, answers.spec.labels)
-    size = {"clips": int((answers.clip.bincount() > 0).sum())} | ({"frames": len(answers.clip)} if answers.spec.clock else {})
+    size = {"clips": int((answers.clip.bincount() > 0).sum())} | ({"frames": len(answers.clip)} if answers.spec.reference else {})
     return size | {k: v for k, v in counted.items() if k not in size}
 
 

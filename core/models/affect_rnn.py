@@ -1,15 +1,15 @@
-"""The recurrent models that 003 compares its transformer with: arousal and valence of every frame.
+"""The recurrent models that parthasarathy2020detecting compares its transformer with: arousal and valence of every frame.
 
-Source: 003 (Parthasarathy and Sundaram), section 4.4; no public code exists. Shapes: audio [B, T, 65] and visual [B, T, 4096] in
-the published preset, on the clock of the visual frames (for the model of sound alone, of its own); the one head, "av" or the name
-of the only modality, gives [B, T, 2], T the longest of the modalities in the batch. Sequences in training: as in
+Source: parthasarathy2020detecting, section 4.4; no public code exists. Shapes: audio [B, T, 65] and visual [B, T, 4096]
+in the published preset, on the frames of the visual modality (for the model of sound alone, of its own); the one head, "av" or
+the name of the only modality, gives [B, T, 2], T the longest of the modalities in the batch. Sequences in training: as in
 ``affect_transformer``.
 
-The road: visual frames pass a fully connected layer with ReLU, each modality runs through two GRU layers of its own, both outputs
-side by side through two more, and a dense layer answers every frame. The presets are the baselines of Table 1:
+The road: visual frames pass a fully connected layer with ReLU, each modality runs through two GRU layers of its own, both
+outputs side by side through two more, and a dense layer answers every frame. The presets are the baselines of Table 1:
 
 =================  ============================================  ===================================  ==========
-preset             003                                           what is built                        parameters
+preset             parthasarathy2020detecting                    what is built                        parameters
 =================  ============================================  ===================================  ==========
 paper              VGGFace-RNN (A + V)                           all of the road                      18,924,674
 paper-visual       VGGFace-RNN (V); AffWildNet + Dynamic, which  FC 4096, two GRU layers, dense       18,503,426
@@ -19,19 +19,19 @@ paper-static       AffWildNet + Static, FC 4096                  FC 4096, dense;
 paper-static-2000  AffWildNet + Static, FC 2000                  FC 2000, dense; no recurrence        8,198,002
 =================  ============================================  ===================================  ==========
 
-Where 003 is silent, or ends before this model begins:
+Where parthasarathy2020detecting is silent, or ends before this model begins:
 
-- The convolutions of VGG-Face are feature extraction, frozen and upstream; whether 003 trains them on it does not say. Its FC
-  layer takes what they give, 25,088 values for 224 pixels. The presets take the 4,096 that the transformer takes. Where these are
-  already the output of VGG-Face's first fully connected layer, ``fc`` is one layer more; ``fc=0`` leaves it out (2,143,362
-  parameters for ``paper``).
+- The convolutions of VGG-Face are feature extraction, frozen and upstream; whether parthasarathy2020detecting trains them on it
+  does not say. Its FC layer takes what they give, 25,088 values for 224 pixels. The presets take the 4,096 that the transformer
+  takes. Where these are already the output of VGG-Face's first fully connected layer, ``fc`` is one layer more; ``fc=0`` leaves
+  it out (2,143,362 parameters for ``paper``).
 - The visual GRUs have 128 nodes; so have the others, whose width is not given. There is no dropout.
 - An audio frame is the 65 LLDs, one for each visual frame.
 - The answers are not bounded to the [-1, 1] of the labels.
 
-Recurrent layers skip the frames that their input lacks: the state stays, and what a frame without sound adds to the fusion is the
-state that sound left behind (zeros before the first). A frame that holds nothing keeps the last answer, in the static models too;
-before the first frame that holds something the answer is the prior.
+Recurrent layers skip the frames that their input lacks: the state stays, and what a frame without sound adds to the fusion is
+the state that sound left behind (zeros before the first). A frame that holds nothing keeps the last answer, in the static
+models too; before the first frame that holds something the answer is the prior.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from affectscope.core.models.base import MODELS, AVModel, ModelOutput, ModelSpec, Task
-from affectscope.core.models.blocks.frames import held, on_one_clock
+from affectscope.core.models.blocks.frames import aligned, forward_filled
 from affectscope.core.models.blocks.recurrent import run_present
 from affectscope.core.models.blocks.tokens import mean_present
 from affectscope.core.models.labels import AFFECT
@@ -114,7 +114,7 @@ class AffectRNN(AVModel):
         }
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
-        batch, seen = on_one_clock(batch, self.spec.inputs)
+        batch, seen = aligned(batch, self.spec.inputs)
         streams = dict(batch.values)
         if self.config.fc and "visual" in streams:
             streams["visual"] = F.relu(self.fc(streams["visual"]))
@@ -123,7 +123,7 @@ class AffectRNN(AVModel):
         h = torch.cat(list(streams.values()), 2)
         if len(streams) > 1:
             h = run_present(self.fusion, h, seen)
-        values = held(self.out(h), seen, self.prior)
+        values = forward_filled(self.out(h), seen, self.prior)
         predictions, evidence = self.answers({self.spec.heads[0]: values}, batch)
         return ModelOutput(predictions, evidence, {"recurrent" if self.config.layers else "static": mean_present(h, seen)})
 
@@ -132,7 +132,7 @@ class AffectRNN(AVModel):
 
     def _states(self, gru: nn.Module, x: Tensor, present: Tensor) -> Tensor:
         """What the layer holds after each frame [B, T, width]: a skipped frame leaves it as it was."""
-        return held(run_present(gru, x, present), present, x.new_zeros(self.config.width))
+        return forward_filled(run_present(gru, x, present), present, x.new_zeros(self.config.width))
 
 
 def _spec(config: AffectRNNConfig) -> ModelSpec:
@@ -147,5 +147,5 @@ def _spec(config: AffectRNNConfig) -> ModelSpec:
         decision=(head,),
         embeddings=("recurrent" if config.layers else "static",),
         task=config.task,
-        clock="visual" if "visual" in names else names[0],
+        reference="visual" if "visual" in names else names[0],
     )

@@ -1,21 +1,23 @@
 """The audio-visual transformer that says arousal and valence of every frame.
 
-Source: 003 (Parthasarathy and Sundaram), sections 3 and 4.3; no public code exists. Shapes: audio and visual [B, T, 4096] in the
-published preset, on the clock of the visual frames; the one head, "av" (or the modality's name where there is but one), gives
-[B, T, 2], T the longest of the modalities in the batch. 003 trains and predicts on sequences of ``SEQUENCE`` frames, about 3 s.
-So the published presets train (regime "sequences"), the demos on whole clips of about that length. Clips of any length are
-answered whole: a model that was trained so has never seen together what lies farther apart than a sequence is long.
+Source: parthasarathy2020detecting, sections 3 and 4.3; no public code exists. Shapes: audio and visual [B, T, 4096] in
+the published preset, on the frames of the visual modality, its reference; the one head, "av" (or the modality's name where
+there is but one), gives [B, T, 2], T the longest of the modalities in the batch. parthasarathy2020detecting trains and predicts
+on sequences of ``SEQUENCE`` frames, about 3 s. So the published presets train (strategy "sequences"), the demos on whole clips of
+about that length. Clips of any length are answered whole: a model that was trained so has never seen together what lies farther
+apart than a sequence is long.
 
-The road: each modality is projected to 512 and runs through its own self-attention encoder; two cross-modal attention layers let
-each modality ask the other; the sum of what they return, weighted with two learnable scalars, passes one dense layer frame by
-frame (see ``blocks.crossmodal``). The visual frames are VGG-Face's first fully connected layer; an audio frame is the LLDs of two
-seconds side by side. Both are made upstream: frame i of the audio belongs to frame i of the picture (``Stream.resampled``).
+The road: each modality is projected to 512 and runs through its own self-attention encoder; two cross-modal attention layers
+let each modality ask the other; the sum of what they return, weighted with two learnable scalars, passes one dense layer frame
+by frame (see ``blocks.crossmodal``). The visual frames are VGG-Face's first fully connected layer; an audio frame is the LLDs
+of two seconds side by side. Both are made upstream: frame i of the audio belongs to frame i of the picture
+(``Stream.resampled``).
 
-Where 003 is silent, or says two things:
+Where parthasarathy2020detecting is silent, or says two things:
 
-- Attention divides by the square root of a head's width. Eq. 1 has no scale, but Fig. 3 calls the layers scaled, and the section
-  on the architecture follows Vaswani et al. (2017), who scale. Eq. 1 also has K before Q; here, as there, a query's weights over
-  the keys sum to one.
+- Attention divides by the square root of a head's width. Eq. 1 has no scale, but Fig. 3 calls the layers scaled, and the
+  section on the architecture follows Vaswani et al. (2017), who scale. Eq. 1 also has K before Q; here, as there, a query's
+  weights over the keys sum to one.
 - Two widths of 4.2 and 4.3 cannot be had as told. 65 LLDs over two seconds, at the pictures' rate, are 60 * 65 = 3,900 values,
   and no whole number of frames gives 4,096 (63 give 4,095). A face of 96 pixels leaves VGG-Face's convolutions as 3 x 3 x 512,
   where its first fully connected layer wants 7 x 7 x 512, those of 224 pixels. The inputs are 4,096 wide, as printed; how
@@ -24,19 +26,20 @@ Where 003 is silent, or says two things:
 - Encoders have two layers ("multiple"), a feed-forward of 4 * width as in Vaswani et al., dropout 0.1, sines and cosines for
   positions, LayerNorm before each branch and at the end (they put it after each branch; before it trains without a warm-up).
 - The cross-modal layers have four heads too, and are attention alone, without a feed-forward.
-- ``residual=False`` is 003's text: the outputs of the cross-modal layers are what is summed. ``residual=True`` is how 000
-  (section 4.5.3) reads the same architecture: each is first added to its encoder's output. ``paper`` follows the text. ``demo``
-  takes the residual: on made-up signals it learned in fewer steps and bore the loss of a modality better.
+- ``residual=False`` is parthasarathy2020detecting's text: the outputs of the cross-modal layers are what is summed.
+  ``residual=True`` is how goncalves2022robust (section 4.5.3) reads the same architecture: each is first added to its encoder's
+  output. ``paper`` follows the text. ``demo`` takes the residual: on made-up signals it learned in fewer steps and bore the loss
+  of a modality better.
 - The answers are not bounded to the [-1, 1] of the labels.
 
 Absent frames are never looked at. Without the residual they do ask, with their position and what their own modality's present
-frames tell them, much as the zeros of 003's study of missing modalities do (section 5.1), so that each modality can speak through
-the other's questions; with it, a frame that one modality lacks has the other's contribution only. A frame that holds nothing
-keeps the last answer; before the first frame that holds something the answer is the prior.
+frames tell them, much as the zeros of parthasarathy2020detecting's study of missing modalities do (section 5.1), so that each
+modality can speak through the other's questions; with it, a frame that one modality lacks has the other's contribution only. A
+frame that holds nothing keeps the last answer; before the first frame that holds something the answer is the prior.
 
-Counts, measured: ``paper`` 18,908,164, ``paper-visual`` 8,403,970. 003 says that its transformers and its recurrent baselines are
-within 10 % of each other and gives no number. With two layers that holds for the audio-visual models (``affect-rnn`` has
-18,924,674) and not for the visual ones (18,503,426).
+Counts, measured: ``paper`` 18,908,164, ``paper-visual`` 8,403,970. parthasarathy2020detecting says that its transformers and its
+recurrent baselines are within 10 % of each other and gives no number. With two layers that holds for the audio-visual models
+(``affect-rnn`` has 18,924,674) and not for the visual ones (18,503,426).
 """
 
 from __future__ import annotations
@@ -48,14 +51,14 @@ from torch import nn
 
 from affectscope.core.models.base import MODELS, AVModel, ModelOutput, ModelSpec, Task
 from affectscope.core.models.blocks.crossmodal import CrossModalEncoder, attention_specs
-from affectscope.core.models.blocks.frames import held, on_one_clock
+from affectscope.core.models.blocks.frames import aligned, forward_filled
 from affectscope.core.models.blocks.tokens import mean_present
 from affectscope.core.models.blocks.transformer import EncoderConfig
 from affectscope.core.models.labels import AFFECT
 from affectscope.core.streams import Batch
 
 SEQUENCE = 100
-"""Frames in a sequence of 003, section 4.3."""
+"""Frames in a sequence of parthasarathy2020detecting, section 4.3."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class AffectTransformer(AVModel):
 
     @classmethod
     def presets(cls) -> dict[str, AffectTransformerConfig]:
-        """``paper``, ``paper-visual``: the two transformers of 003's Table 1; ``paper-residual``: the first as 000 reads it."""
+        """Table 1's ``paper`` and ``paper-visual``; ``paper-residual`` is the first as goncalves2022robust reads it."""
         paper = AffectTransformerConfig()
         demo = replace(paper, audio_dim=130, visual_dim=135, width=64, residual=True)
         visual = ("visual",)
@@ -111,10 +114,10 @@ class AffectTransformer(AVModel):
         }
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
-        batch, seen = on_one_clock(batch, self.spec.inputs)
+        batch, seen = aligned(batch, self.spec.inputs)
         contributions, maps = self.encode(batch, attention)
         fused = torch.stack(list(contributions.values())).sum(0)
-        values = held(self.out(fused), seen, self.prior)
+        values = forward_filled(self.out(fused), seen, self.prior)
         predictions, evidence = self.answers({self.spec.heads[0]: values}, batch)
         return ModelOutput(predictions, evidence, {"fused": mean_present(fused, seen)}, tuple(maps))
 
@@ -132,5 +135,5 @@ def _spec(config: AffectTransformerConfig) -> ModelSpec:
         attention=attention_specs(names, config.layers, config.heads),
         embeddings=("fused",),
         task=config.task,
-        clock="visual" if "visual" in names else names[0],
+        reference="visual" if "visual" in names else names[0],
     )

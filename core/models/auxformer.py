@@ -1,8 +1,7 @@
 """AuxFormer: audio-visual fusion by cross-modal attention, with one auxiliary network for each modality.
 
-Sources: 002 (Goncalves and Busso, ICASSP 2022) and 000 ("Robust audiovisual emotion recognition", TAFFC 2022), sections
-3.1 to 3.6. The public code is measured in OFFICIAL_CODE.md. Shapes: audio [B, Ta, 130], visual [B, Tv, 4096] in the
-published preset; every head gives logits [B, classes].
+Sources: goncalves2022auxformer and goncalves2022robust, sections 3.1 to 3.6. The public code is measured in OFFICIAL_CODE.md.
+Shapes: audio [B, Ta, 130], visual [B, Tv, 4096] in the published preset; every head gives logits [B, classes].
 
 The road: the visual features are projected to the width of the audio (3.1), two cross-modal encoders let each modality
 query the other (3.2), two self-attention encoders with learnable residuals refine what came out (3.3), the last time-step
@@ -32,22 +31,22 @@ all layers; positions are sines, then cosines, counted from 1. Eq. 2's scale is 
 head whose modalities are all absent answers with the prior and is left out of loss and mean, where the papers feed it zeros;
 the code variant does feed it zeros. Attention maps of the auxiliary networks are those of the first pass.
 
-The residual of the fusion layers: 000 says that it comes from the modality of the keys and values, which is as long as the
-output only when both modalities have equally many frames. Both variants take the query's, as the code does.
+The residual of the fusion layers: goncalves2022robust says that it comes from the modality of the keys and values, which is as
+long as the output only when both modalities have equally many frames. Both variants take the query's, as the code does.
 
 A modality that is absent throughout is never attended to. It still asks: one frame of zeros stands for its queries, as
 zeroed features do in the papers, so that the other modality reaches both halves of the classifier.
 
-``spec.shared`` names the mean frame after each cross-modal layer, asked by sound and by picture: 001 (Fig. 4) takes AuxFormer's
-cross-modal layers for the layers that its modalities share.
+``spec.shared`` names the mean frame after each cross-modal layer, asked by sound and by picture: goncalves2025versatile (Fig. 4)
+takes AuxFormer's cross-modal layers for the layers that its modalities share.
 
-What 000 studies is in the config: positions (5.3.1), what follows the fusion layers (5.3.2: one LSTM or GRU layer of the same
-width, or nothing), the token (5.3.3: a learned vector before each modality's frames, or the mean over present frames), the
-weights of the losses (5.3.4, Table 4), and baseline 1 (4.5.1, ``auxiliary=False``).
+What goncalves2022robust studies is in the config: positions (5.3.1), what follows the fusion layers (5.3.2: one LSTM or GRU layer
+of the same width, or nothing), the token (5.3.3: a learned vector before each modality's frames, or the mean over present
+frames), the weights of the losses (5.3.4, Table 4), and baseline 1 (4.5.1, ``auxiliary=False``).
 
 Counts, measured, code variant with four classes: 7,037,848 (six: 7,038,632). With ``project_audio``, a projection of the audio
-130 -> 130 without bias that the text does not mention, 7,054,748, the figure of 000's Table 5. Baseline 1: 4,760,094, and
-4,776,994 with that projection, again Table 5's figure.
+130 -> 130 without bias that the text does not mention, 7,054,748, the figure of goncalves2022robust's Table 5. Baseline 1:
+4,760,094, and 4,776,994 with that projection, again Table 5's figure.
 """
 
 from __future__ import annotations
@@ -141,7 +140,7 @@ class AuxFormer(AVModel):
 
     @classmethod
     def presets(cls) -> dict[str, AuxFormerConfig]:
-        """``paper`` has six classes; the others carry 000's counts, with four."""
+        """``paper`` has six classes; the others carry goncalves2022robust's counts, with four."""
         four = AuxFormerConfig(labels=FOUR_EMOTIONS)
         return {
             "paper": AuxFormerConfig(),

@@ -42,8 +42,8 @@ class ModelSpec:
         decision: the heads whose mean logits are the system's answer.
         embeddings: names of the vectors that a map can show.
         shared: where both modalities pass through the same layers, the names of their embeddings (audio, visual) after each, from
-            the first to the last; what goes in comes first where the model returns it (001, Fig. 4).
-        clock: None where a clip gets one answer, [B, outputs]. Else the modality whose frames get one each, [B, T, outputs]:
+            the first to the last; what goes in comes first where the model returns it (goncalves2025versatile, Fig. 4).
+        reference: None where a clip gets one answer, [B, outputs]. Else the modality whose frames get one each, [B, T, outputs]:
             frame i of every other modality belongs to its frame i (``Stream.resampled``), and T is the longest of them.
         loss_weights: head -> lambda in training; empty where all count the same.
         features: modality -> feature set (``core.features.extract.SETS``) where it is not the default one.
@@ -59,7 +59,7 @@ class ModelSpec:
     embeddings: tuple[str, ...] = ()
     shared: tuple[tuple[str, str], ...] = ()
     task: Task = "classification"
-    clock: str | None = None
+    reference: str | None = None
     loss_weights: Mapping[str, float] = field(default_factory=dict)
     features: Mapping[str, str] = field(default_factory=dict)
 
@@ -87,7 +87,7 @@ class ModelOutput:
     """What a model returns.
 
     Attributes:
-        predictions: head -> logits, or values, [B, outputs] ([B, T, outputs] for a spec with a clock). A head without evidence
+        predictions: head -> logits, or values, [B, outputs] ([B, T, outputs] with a reference). A head without evidence
             answers with the prior.
         evidence: head -> [B] bool, False where none of the head's modalities has a present frame.
         embeddings: name -> [B, D].

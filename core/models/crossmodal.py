@@ -1,7 +1,8 @@
-"""The cross-modal transformer of 003, which says an emotion of a clip: 000's baseline 3.
+"""The cross-modal transformer of parthasarathy2020detecting, which says an emotion of a clip: goncalves2022robust's baseline 3.
 
-Sources: 000, section 4.5.3, which describes it anew; 003 (Parthasarathy and Sundaram), section 3, which it comes from. No public
-code exists. Shapes: audio [B, Ta, 130], visual [B, Tv, 4096] in the published preset; the one head gives logits [B, classes].
+Sources: goncalves2022robust, section 4.5.3, which describes it anew; parthasarathy2020detecting, section 3, which it comes from.
+No public code exists. Shapes: audio [B, Ta, 130], visual [B, Tv, 4096] in the published preset; the one head gives logits [B,
+classes].
 
 The road: each modality runs through its own self-attention encoder; two cross-modal attention layers let each modality ask the
 other; what they return is added to their own encoder's output, scaled with one learnable scalar each (alpha, beta); the two
@@ -11,10 +12,11 @@ Where the papers are silent:
 
 - The modalities have different lengths, and one answer is wanted: each component is the mean over its present frames before the
   sum. A modality that is absent has the zero vector for its component.
-- Attention divides by the square root of a head's width (003 calls the layers scaled; its Eq. 1 has no scale).
-- Sizes. 000's Table 5 counts 2,211,628 parameters, 7,125,278 upscaled; neither could be derived. ``paper`` has the width and
-  heads of 000's own model and projects the picture alone, without bias, as that does; four layers an encoder come nearest to the
-  published count. ``upscaled`` is wider.
+- Attention divides by the square root of a head's width (parthasarathy2020detecting calls the layers scaled; its Eq. 1 has no
+  scale).
+- Sizes. goncalves2022robust's Table 5 counts 2,211,628 parameters, 7,125,278 upscaled; neither could be derived. ``paper`` has
+  the width and heads of goncalves2022robust's own model and projects the picture alone, without bias, as that does; four layers
+  an encoder come nearest to the published count. ``upscaled`` is wider.
 - Encoders have a feed-forward of 4 * width, dropout 0.1, sines and cosines for positions, LayerNorm before each branch and at the
   end; the cross-modal layers are attention alone.
 
@@ -74,7 +76,7 @@ class CrossModal(AVModel):
 
     @classmethod
     def presets(cls) -> dict[str, CrossModalConfig]:
-        """``paper``: 000's baseline 3 with six classes; ``upscaled``: about as large as 000's own model, as in its Fig. 8."""
+        """goncalves2022robust's baseline 3: ``paper`` with six classes; ``upscaled`` as large as its own model, Fig. 8."""
         paper = CrossModalConfig()
         return {
             "paper": paper,

@@ -1,6 +1,6 @@
 """Double attention: snippets of a face and of a spectrogram, attention inside each and between the two.
 
-Source: 004 (Mocanu, Tapu and Zaharia, Image and Vision Computing 2023), sections 3.1 to 4.2; its authors published no code.
+Source: mocanu2023multimodal, sections 3.1 to 4.2; its authors published no code.
 Shapes: visual [B, Tv, channels * side * side], a face crop a frame, flattened from [channels, side, side]; audio [B, Ta, bins],
 a log spectrogram, 100 frames a second; the one head gives [B, outputs].
 

@@ -1,4 +1,4 @@
-"""What a model wants of a clip: its own modalities, on the scale that training put them on, and on its clock."""
+"""What a model wants of a clip: its own modalities, on the scale of training, on the frames of its reference modality."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from affectscope.core.models.base import ModelSpec
-from affectscope.core.streams import Stream, on_clock
+from affectscope.core.streams import Stream, on_reference
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Normaliser:
 
 
 def model_streams(streams: Mapping[str, Stream], spec: ModelSpec, normaliser: Normaliser) -> dict[str, Stream]:
-    """A clip's streams as a model wants them: its own modalities, normalised, on its clock where it has one."""
-    own = on_its_clock(streams, spec)
+    """A clip's streams as a model wants them: its own modalities, normalised, on the frames of its reference where it has one."""
+    own = on_its_reference(streams, spec)
     return {n: Stream(normaliser(n, torch.from_numpy(s.values)).numpy(), s.times, s.present) for n, s in own.items()}
 
 
-def on_its_clock(streams: Mapping[str, Stream], spec: ModelSpec) -> dict[str, Stream]:
-    """A clip's streams that a model takes, on its clock where it has one."""
+def on_its_reference(streams: Mapping[str, Stream], spec: ModelSpec) -> dict[str, Stream]:
+    """A clip's streams that a model takes, on the frames of its reference modality where it has one."""
     own = {name: streams[name] for name in spec.inputs if name in streams}
-    return on_clock(own, spec.clock) if spec.clock and own else own
+    return on_reference(own, spec.reference) if spec.reference and own else own

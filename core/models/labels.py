@@ -1,4 +1,4 @@
-"""Label spaces that several systems and corpora share, and the tasks that 001 sets its systems."""
+"""Label spaces that several systems and corpora share, and the tasks that goncalves2025versatile sets its systems."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ATTRIBUTES = ("arousal", "valence", "dominance")
 AFFECT = ATTRIBUTES[:2]
 
 
-def tasks_of_001(paper: C) -> dict[str, C]:
+def versatile_tasks(paper: C) -> dict[str, C]:
     """A system on CREMA-D (``paper``), on MSP-IMPROV (``attributes``), and on CMU-MOSEI with its own features (``sentiment``)."""
     config: Any = paper
     return {

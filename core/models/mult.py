@@ -1,8 +1,8 @@
 """MulT: a multimodal transformer in which every modality looks at every other.
 
-Sources: Tsai et al., ACL 2019, as 000 (section 4.5.2, "baseline 2") and 001 (MulT) take it over, with two modalities instead
-of three; the public code is measured in OFFICIAL_CODE.md, section 4. Shapes: each input [B, Tm, Dm]; the one head gives
-[B, outputs].
+Sources: Tsai et al., ACL 2019, as goncalves2022robust (section 4.5.2, "baseline 2") and goncalves2025versatile (MulT) take it
+over, with two modalities instead of three; the public code is measured in OFFICIAL_CODE.md, section 4. Shapes: each input [B, Tm,
+Dm]; the one head gives [B, outputs].
 
 The road: a projection without bias brings each modality to ``width``; for every ordered pair a cross-modal encoder lets the one
 query the other; what one modality learned from all others is concatenated, (n - 1) * width wide, and refined by a self-attention
@@ -22,9 +22,9 @@ the inputs, one final norm.
 On IEMOCAP the public code asks four questions at once, one an emotion, each with an output for no and one for yes (8 outputs):
 with ``asked`` each is a head of its own, with the classes no and yes, and the first stands where one answer is wanted.
 
-Counts, measured, the same in both variants: 000's baseline 2 with four classes 358,384, its upscaled form with six 7,070,406
-(Table 5 and Fig. 8), the public three-modality model for CMU-MOSEI 1,073,731. 001's MulT (749 k) is not reproduced: the width
-50 gives 755,806 with the 1,408 visual features that the paper states.
+Counts, measured, the same in both variants: goncalves2022robust's baseline 2 with four classes 358,384, its upscaled form with
+six 7,070,406 (Table 5 and Fig. 8), the public three-modality model for CMU-MOSEI 1,073,731. goncalves2025versatile's MulT (749 k)
+is not reproduced: the width 50 gives 755,806 with the 1,408 visual features that the paper states.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class MulT(AVModel):
 
     @classmethod
     def presets(cls) -> dict[str, MulTConfig]:
-        """``paper``: 000's baseline 2 with six classes. ``upscaled``: the same of Fig. 8. ``three-modalities``: CMU-MOSEI's."""
+        """goncalves2022robust's baseline 2: ``paper`` with six classes, ``upscaled`` of Fig. 8, and CMU-MOSEI's."""
         mosei = (("text", 300), ("audio", 74), ("visual", 35))
         return {
             "paper": MulTConfig(),

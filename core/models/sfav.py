@@ -1,8 +1,8 @@
 """SFAV: convolutions over time for each modality in two stages, fused by self-attention in between or after them.
 
-Source: Chumachenko et al. (ICPR 2022), as 001 takes it over (sections II-D and IV-E, baseline 4); the public code is measured in
-OFFICIAL_CODE.md, sections 4 and 5. Shapes: audio [B, Ta, 1024], visual [B, Tv, 1408] in the published preset; the one head gives
-[B, outputs].
+Source: Chumachenko et al. (ICPR 2022), as goncalves2025versatile takes it over (sections II-D and IV-E, baseline 4); the public
+code is measured in OFFICIAL_CODE.md, sections 4 and 5. Shapes: audio [B, Ta, 1024], visual [B, Tv, 1408] in the published preset;
+the one head gives [B, outputs].
 
 The road: two convolutions over three frames (stage 1), two more (stage 2), each with batch norm and ReLU; the mean over time of
 both modalities, 128 wide each, is concatenated and classified by one layer. ``fusion`` says what else happens:
@@ -34,15 +34,16 @@ between the frames in their middle.
 
 In neither variant:
 
-- Inputs are features a frame, as 001 has them, not pictures (EfficientFace, 1024 features) and MFCC: stage 1 begins with these.
+- Inputs are features a frame, as goncalves2025versatile has them, not pictures (EfficientFace, 1024 features) and MFCC: stage 1
+  begins with these.
 - What the code builds and never calls is not built: two heads of the branches, and for "ia" values and output projections.
 
 The code trains on RAVDESS with each batch shown four times (whole, softly scaled, without sound, without picture): a matter of
 training, not of this file.
 
-Counts, measured, six classes: 815,430 ("ia"), 936,134 ("it"), 1,043,270 ("lt"), where 001 has 642 k; that was not found again
-(OFFICIAL_CODE.md, section 5). The public code has 1,854,766 to 2,045,550 with its face network and eight classes; given the
-features that go into its convolutions, what is built here has as many parameters as it has there.
+Counts, measured, six classes: 815,430 ("ia"), 936,134 ("it"), 1,043,270 ("lt"), where goncalves2025versatile has 642 k; that was
+not found again (OFFICIAL_CODE.md, section 5). The public code has 1,854,766 to 2,045,550 with its face network and eight classes;
+given the features that go into its convolutions, what is built here has as many parameters as it has there.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AV
 from affectscope.core.models.blocks.attention import attend, attention_weights
 from affectscope.core.models.blocks.convolution import batch_norm_present
 from affectscope.core.models.blocks.tokens import mean_present, with_placeholder
-from affectscope.core.models.labels import EMOTIONS, tasks_of_001
+from affectscope.core.models.labels import EMOTIONS, versatile_tasks
 from affectscope.core.streams import Batch
 
 OTHER = {"audio": "visual", "visual": "audio"}
@@ -176,10 +177,10 @@ class SFAV(AVModel):
 
     @classmethod
     def presets(cls) -> dict[str, SFAVConfig]:
-        """001's three tasks, see ``tasks_of_001``, and the demo corpus."""
+        """goncalves2025versatile's three tasks, see ``versatile_tasks``, and the demo corpus."""
         paper = SFAVConfig()
         return {
-            **tasks_of_001(paper),
+            **versatile_tasks(paper),
             "demo": replace(paper, audio_dim=130, visual_dim=135),
         }
 

@@ -1,9 +1,9 @@
 """TLSTM: self-attention in each modality, attention between them, then one LSTM over what came out.
 
-Source: Huang et al. (ICASSP 2020) as 001 describes it (section IV-E, baseline 5): multi-head attention learns the dynamics of
-each modality, both are fused on the level of the model in a shared space, without an encoder and a decoder, and an LSTM follows.
-There is no public code, and 001 gives nothing but that and 485 k parameters. Shapes: audio [B, Ta, 1024], visual [B, Tv, 1408] in
-the published preset; the one head gives [B, outputs].
+Source: Huang et al. (ICASSP 2020) as goncalves2025versatile describes it (section IV-E, baseline 5): multi-head attention learns
+the dynamics of each modality, both are fused on the level of the model in a shared space, without an encoder and a decoder, and
+an LSTM follows. There is no public code, and goncalves2025versatile gives nothing but that and 485 k parameters. Shapes: audio
+[B, Ta, 1024], visual [B, Tv, 1408] in the published preset; the one head gives [B, outputs].
 
 Chosen here, where the source is silent:
 
@@ -16,7 +16,8 @@ Chosen here, where the source is silent:
   sequence, then the mean of the sequences that are there, then one layer.
 - A clip without one modality has the other's sequence alone, with nothing in it of the one that is not there.
 
-Counts, measured: 489,734 with six classes. The sizes were picked to come near 001's 485 k, which proves nothing about them.
+Counts, measured: 489,734 with six classes. The sizes were picked to come near goncalves2025versatile's 485 k, which proves
+nothing about them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AV
 from affectscope.core.models.blocks.recurrent import run_present
 from affectscope.core.models.blocks.tokens import mean_present
 from affectscope.core.models.blocks.transformer import EncoderConfig, TransformerEncoder
-from affectscope.core.models.labels import EMOTIONS, tasks_of_001
+from affectscope.core.models.labels import EMOTIONS, versatile_tasks
 from affectscope.core.streams import Batch
 
 OTHER = {"audio": "visual", "visual": "audio"}
@@ -82,10 +83,10 @@ class TLSTM(AVModel):
 
     @classmethod
     def presets(cls) -> dict[str, TLSTMConfig]:
-        """001's three tasks, see ``tasks_of_001``, and the demo corpus."""
+        """goncalves2025versatile's three tasks, see ``versatile_tasks``, and the demo corpus."""
         paper = TLSTMConfig()
         return {
-            **tasks_of_001(paper),
+            **versatile_tasks(paper),
             "demo": replace(paper, audio_dim=130, visual_dim=135),
         }
 

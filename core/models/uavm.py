@@ -1,14 +1,14 @@
 """UAVM: each modality through a transformer of its own, then both, one after the other, through the same transformer and head.
 
-Source: Gong et al. (IEEE Signal Processing Letters, 2022), as 001 takes it over (sections II-C, II-D and IV-E, baseline 1); the
-public code is measured in OFFICIAL_CODE.md, sections 4 and 5. Shapes: audio [B, Ta, 1024], visual [B, Tv, 1408] in the published
-preset; every head gives [B, outputs].
+Source: Gong et al. (IEEE Signal Processing Letters, 2022), as goncalves2025versatile takes it over (sections II-C, II-D and IV-E,
+baseline 1); the public code is measured in OFFICIAL_CODE.md, sections 4 and 5. Shapes: audio [B, Ta, 1024], visual [B, Tv, 1408]
+in the published preset; every head gives [B, outputs].
 
 The road, the same for either modality: frames get unit length (L2) and become 30 steps; LayerNorm, a projection where the width
 differs, and a learned table of positions lead into three pre-norm transformer layers (GELU, no bias on queries, keys and values,
 no dropout); the shared part has a LayerNorm, a table and three layers of its own; the mean over the steps is normalised and
 classified. Modalities never look at each other: what relates them is the shared part. The answer to both is the mean of the two
-logits, with one modality that one's logits alone; 001 (II-C) doubts that this mean suits attributes.
+logits, with one modality that one's logits alone; goncalves2025versatile (II-C) doubts that this mean suits attributes.
 
 Steps. The public loader cuts a clip off after 30 frames, and fills a shorter one with zeros, which the model takes for evidence.
 Here a clip of any length gives 30 steps, each the mean of one of 30 equal parts of its present frames, so that step i stands for
@@ -18,8 +18,8 @@ gives its own numbers. Attention between steps is given back between frames; a f
 In training the public code shows each batch with one modality, chosen by a coin; the two losses at half weight have the same
 mean.
 
-Counts, measured: 117,004,050 with six classes, 001's 117 M; 116,994,825 with three outputs. Of the former 2,115,596 are never
-used, projections between equal widths and the branches' own heads: ``idle_parts=False`` leaves them out.
+Counts, measured: 117,004,050 with six classes, goncalves2025versatile's 117 M; 116,994,825 with three outputs. Of the former
+2,115,596 are never used, projections between equal widths and the branches' own heads: ``idle_parts=False`` leaves them out.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
 from affectscope.core.models.blocks.segments import segments, spread
 from affectscope.core.models.blocks.transformer import EncoderConfig, TransformerEncoder
-from affectscope.core.models.labels import EMOTIONS, tasks_of_001
+from affectscope.core.models.labels import EMOTIONS, versatile_tasks
 from affectscope.core.streams import Batch
 
 MODALITIES = ("audio", "visual")
@@ -103,10 +103,10 @@ class UAVM(AVModel):
 
     @classmethod
     def presets(cls) -> dict[str, UAVMConfig]:
-        """001's three tasks, see ``tasks_of_001``, and the demo corpus."""
+        """goncalves2025versatile's three tasks, see ``versatile_tasks``, and the demo corpus."""
         paper = UAVMConfig()
         return {
-            **tasks_of_001(paper),
+            **versatile_tasks(paper),
             "demo": UAVMConfig(audio_dim=130, visual_dim=135, width=64, layers=2, shared_layers=2, idle_parts=False),
         }
 

@@ -1,14 +1,14 @@
-"""One modality alone through the refining and the auxiliary half of an AuxFormer: 000's baseline 4.
+"""One modality alone through the refining and the auxiliary half of an AuxFormer: goncalves2022robust's baseline 4.
 
-Source: 000, section 4.5.4 and Fig. 2. Shapes: the modality [B, T, D]; both heads give [B, outputs].
+Source: goncalves2022robust, section 4.5.4 and Fig. 2. Shapes: the modality [B, T, D]; both heads give [B, outputs].
 
 The road: features of another width are projected, positions are added; a self-attention encoder with learnable residuals and its
 last present time-step feed the main classifier, a plain self-attention encoder and its last present time-step the auxiliary one.
 Both losses count the same, and the answer is the mean of both heads' logits.
 
-There is no public code, and the 4,364,354 parameters of Table 5 were not found again: encoders of 000's sizes leave a remainder
-with any number of them. The reading taken here, one encoder a network as in ``auxformer`` (of which everything else is the paper
-variant), has 2,847,427 parameters for the picture and 2,314,947 for the sound, measured, with six classes.
+There is no public code, and the 4,364,354 parameters of Table 5 were not found again: encoders of goncalves2022robust's sizes
+leave a remainder with any number of them. The reading taken here, one encoder a network as in ``auxformer`` (of which everything
+else is the paper variant), has 2,847,427 parameters for the picture and 2,314,947 for the sound, measured, with six classes.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""One modality alone through conformer layers: 001's baseline 6, the branch of a VAVL without its partner.
+"""One modality alone through conformer layers: goncalves2025versatile's baseline 6, the branch of a VAVL without its partner.
 
-Source: 001, section IV-E (baseline 6), with the sizes of IV-C. Shapes: the modality [B, T, D]; the one head, which bears the
-modality's name, gives [B, outputs].
+Source: goncalves2025versatile, section IV-E (baseline 6), with the sizes of IV-C. Shapes: the modality [B, T, D]; the one head,
+which bears the modality's name, gives [B, outputs].
 
 The road: a convolution over time brings the features to 50 (III-A), five conformer layers encode them, the mean over the present
-frames goes through two fully connected layers. 001 says no more of it. Chosen here: the convolution and everything inside a
-conformer layer are those of ``vavl``, paper variant; the first fully connected layer has 512 nodes, as the first of the paper's
-heads, with ReLU and a dropout of 0.2 behind it, and the second is the output.
+frames goes through two fully connected layers. goncalves2025versatile says no more of it. Chosen here: the convolution and
+everything inside a conformer layer are those of ``vavl``, paper variant; the first fully connected layer has 512 nodes, as the
+first of the paper's heads, with ReLU and a dropout of 0.2 behind it, and the second is the output.
 
-Counts, measured, six classes: 32,163,846 for the sound, 32,259,846 for the picture. There is no figure in 001.
+Counts, measured, six classes: 32,163,846 for the sound, 32,259,846 for the picture. There is no figure in goncalves2025versatile.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AV
 from affectscope.core.models.blocks.attention import of_present_keys
 from affectscope.core.models.blocks.conformer import Conformer, ConformerConfig
 from affectscope.core.models.blocks.tokens import mean_present
-from affectscope.core.models.labels import EMOTIONS, tasks_of_001
+from affectscope.core.models.labels import EMOTIONS, versatile_tasks
 from affectscope.core.streams import Batch
 
 
@@ -67,10 +67,10 @@ class UnimodalConformer(AVModel):
 
     @classmethod
     def presets(cls) -> dict[str, UnimodalConformerConfig]:
-        """Sound, or with ``-visual`` the picture: 001 on CREMA-D, attributes on MSP-IMPROV, sentiment on CMU-MOSEI."""
+        """Sound, or with ``-visual`` the picture: CREMA-D, attributes on MSP-IMPROV, sentiment on CMU-MOSEI."""
         paper = UnimodalConformerConfig()
         hearing = {
-            **tasks_of_001(paper),
+            **versatile_tasks(paper),
             "demo": replace(
                 paper, audio_dim=130, visual_dim=135, projected=32, width=64, heads=4, layers=2, kernel=15, hidden=64
             ),

@@ -1,6 +1,6 @@
 """VAVL: versatile audio-visual learning, with shared layers that both modalities pass through one after the other.
 
-Source: 001 (Goncalves et al., TAFFC 2025), sections III-A to III-E and IV-C; the public code is measured in OFFICIAL_CODE.md,
+Source: goncalves2025versatile, sections III-A to III-E and IV-C; the public code is measured in OFFICIAL_CODE.md,
 section 3. Shapes: audio [B, Ta, 1024], visual [B, Tv, 1408] in the published preset; heads give [B, outputs]; ``reconstruction``
 gives the rebuilt mean of each input, [B, 1024] and [B, 1408].
 
@@ -43,7 +43,7 @@ from affectscope.core.models.blocks.attention import of_present_keys
 from affectscope.core.models.blocks.conformer import Conformer, ConformerConfig
 from affectscope.core.models.blocks.heads import prediction_head
 from affectscope.core.models.blocks.tokens import mean_present
-from affectscope.core.models.labels import EMOTIONS, tasks_of_001
+from affectscope.core.models.labels import EMOTIONS, versatile_tasks
 from affectscope.core.streams import Batch
 
 
@@ -109,7 +109,7 @@ class VAVL(AVModel):
         """``paper``: section IV-C on CREMA-D; ``attributes`` on MSP-IMPROV, ``sentiment`` on CMU-MOSEI with its own features."""
         paper = VAVLConfig()
         return {
-            **tasks_of_001(paper),
+            **versatile_tasks(paper),
             "five-layers": replace(paper, layers=5),
             "demo": VAVLConfig(
                 audio_dim=130, visual_dim=135, projected=32, width=64, heads=4, layers=2, shared_layers=1, kernel=15,

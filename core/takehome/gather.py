@@ -30,7 +30,7 @@ def clip_grid(
     progress: Progress | None = None,
     track: int | None = None,
 ) -> Grid:
-    """The model's answers to a clip at every share of sound and picture.
+    """The model's answers to a clip at every share of audio and visual frames.
 
     Args:
         change: which frames go and what stands in their place; at random and absent if left out.
@@ -43,7 +43,7 @@ def clip_grid(
     extraction = extract(media, analyzer.store, report, analyzer.sets, track)
 
     def asking(share: float) -> None:
-        report("Asking the model at every share of sound and picture", share)
+        report("Asking the model at every share of audio and visual frames", share)
 
     streams = analyzer.streams(extraction)
     return response_grid(analyzer.checkpoint, streams, extraction.duration, change or Perturbation(), progress=asking)

@@ -23,7 +23,7 @@ from affectscope.core import __version__, browser, masking, player
 from affectscope.core.export.answers import Predictions
 from affectscope.core.library.cards import Card
 from affectscope.core.metrics.metrics import tabled
-from affectscope.core.perturbation import FILLING_MEANINGS, FILLING_TITLES, PATTERN_TITLES, Perturbation
+from affectscope.core.perturbation import IMPUTATION_MEANINGS, IMPUTATION_TITLES, PATTERN_TITLES, Perturbation
 from affectscope.core.timeline.lanes import head_title
 
 _HERE = Path(__file__).parent
@@ -139,18 +139,16 @@ def _browser_facts(home: Home) -> dict[str, Any]:
 
 
 def _board(home: Home, number: int, model: Model) -> dict[str, Any]:
-    grid, change = json.loads(model.grid), model.change
+    grid, change, kind = json.loads(model.grid), model.change, model.change.imputation
     state: dict[str, Any] = {
-        "keep": {}, "pattern": change.pattern, "filling": change.filling, "seed": change.seed, "burst": change.burst, "spans": {},
-        "head": "", "class": "",
+        "keep": {}, "pattern": change.pattern, "imputation": change.imputation, "seed": change.seed, "burst": change.burst,
+        "spans": {}, "head": "", "class": "",
     }  # fmt: skip
     heads = [{"id": head, "title": head_title(head)} for head in grid["answers"]]
     options = {
         "subject": f"{number}", "title": f"{home.title}-{model.said.model}", "heads": heads, "truth": home.truth, "alone": True,
         "patterns": [{"id": change.pattern, "title": PATTERN_TITLES[change.pattern]}],
-        "fillings": [
-            {"id": change.filling, "title": FILLING_TITLES[change.filling], "meaning": FILLING_MEANINGS[change.filling]}
-        ],
+        "imputations": [{"id": kind, "title": IMPUTATION_TITLES[kind], "meaning": IMPUTATION_MEANINGS[kind]}],
     }  # fmt: skip
     return {"number": number, "state": state, "options": options}
 

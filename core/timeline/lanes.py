@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from affectscope.core.corpora import Truth
 
 # Part of every analysis's key: raise it whenever a lane is added or drawn otherwise.
-LANES_VERSION = 1
+LANES_VERSION = 2
 MATRIX_SIDE = 600
 _HEAD_TITLES = {"av": "Audio-visual", "decision": "Decision"}
 ATTENTION_TITLES = {
@@ -45,7 +45,7 @@ def build_lanes(
     """Waveform, attention by modality, prediction by head, and what the corpus knows."""
     lanes = [
         Lane(
-            "wave", "Sound", "wave", extraction.envelope_times, extraction.envelope, ("low", "high"), "audio",
+            "wave", "Audio", "wave", extraction.envelope_times, extraction.envelope, ("low", "high"), "audio",
             "Smallest and largest sample in each 10 ms.",
         )
     ]  # fmt: skip
@@ -74,7 +74,7 @@ def _answer_lane(spec: ModelSpec, head: str, times: np.ndarray, values: np.ndarr
         note = "Probability of each class from everything seen and heard up to this moment."
         title = f"Answer so far, {which}"
         return Lane(f"prediction.{head}", title, "probability", times, values, spec.labels, "prediction", note)
-    so_far = "at this frame" if spec.clock else "from everything seen and heard up to this moment"
+    so_far = "at this frame" if spec.reference else "from everything seen and heard up to this moment"
     title, note = f"{_of('Predicted', spec.labels)}, {which}", f"{_of('Predicted', spec.labels)} {so_far}."
     return Lane(f"prediction.{head}", title, "line", times, values, spec.labels, "prediction", note)
 

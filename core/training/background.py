@@ -43,14 +43,14 @@ def devices() -> dict[str, str]:
     return {"cpu": "CPU"} | {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
 
 
-def regimes(system: str, preset: str) -> tuple[str, ...]:
-    """The regimes that a system can be trained by, its own first: others ask for parts that it does not have."""
+def strategies(system: str, preset: str) -> tuple[str, ...]:
+    """The strategies that a system can be trained by, its own first: others ask for parts that it does not have."""
     import torch
 
     from affectscope.core.models.base import MODELS
     from affectscope.core.training.recipes import DEMO, PAPER, recipe
 
-    own = [recipe(system, preset).regime] + [known[system].regime for known in (DEMO, PAPER) if system in known]
+    own = [recipe(system, preset).strategy] + [known[system].strategy for known in (DEMO, PAPER) if system in known]
     with torch.device("meta"):
         both = len(MODELS[system].preset(preset).spec.inputs) > 1
     return tuple(dict.fromkeys([*own, *(_FOR_BOTH if both else ()), "standard"]))
@@ -64,13 +64,13 @@ def check(order: Order) -> Order:
     """
     from affectscope.core.corpora import is_named, open_corpus
     from affectscope.core.models.base import MODELS, choose_preset
-    from affectscope.core.training.regimes import REGIMES
     from affectscope.core.training.run import adapt_preset
     from affectscope.core.training.splits import split_speakers
+    from affectscope.core.training.strategies import STRATEGIES
 
     choose_preset(MODELS[order.system].presets(), order.preset)
-    if not REGIMES[order.regime]:
-        raise UserError(f"There is no regime {order.regime!r}.")
+    if not STRATEGIES[order.strategy]:
+        raise UserError(f"There is no training strategy {order.strategy!r}.")
     if order.device not in devices():
         raise UserError(f"There is no device {order.device!r} on this machine; choose one of {', '.join(devices())}.")
     if not 1 <= order.epochs <= _MOST_EPOCHS:
@@ -196,7 +196,7 @@ def main(folder: Path) -> int:
         if runs.process(folder) is None and time.monotonic() > until:
             return 1
         time.sleep(_POLL)
-    order = Order(**sealed.read_kept(folder / "order.json")[0] or {})
+    order = Order.of(sealed.read_kept(folder / "order.json")[0] or {})
     device, _, number = order.device.partition(":")
     if device == "cpu":
         # The dashboard and whoever else works here come first.

@@ -28,10 +28,10 @@ def answer_loss(
     """What a model's answers cost by its task: the heads' losses, weighted and added up.
 
     Cross-entropy for classes, 1 - CCC for attributes (over the batch, or over each sequence for answers by frame), L1 for
-    sentiment (001, IV-D).
+    sentiment (goncalves2025versatile, IV-D).
 
     Args:
-        target: as ``core.training.data.target_of`` makes it, batched, or shares of votes [B, C].
+        target: as ``core.training.batches.target_of`` makes it, batched, or shares of votes [B, C].
         weights: head -> lambda; None takes the spec's.
         class_weights: one for each class, against imbalance; empty where all count the same.
 
@@ -48,7 +48,7 @@ def one_loss(prediction: Tensor, target: Tensor, spec: ModelSpec, class_weights:
         return F.cross_entropy(prediction, target, prediction.new_tensor(class_weights) if class_weights else None)
     known = ~torch.isnan(target)
     target = torch.nan_to_num(target)
-    if spec.clock:
+    if spec.reference:
         return ccc_loss(prediction[:, : target.shape[1]], target, known)
     if spec.labels == ("sentiment",):
         return l1_loss(prediction, target, known)

@@ -19,12 +19,12 @@ from affectscope.core.errors import UserError
 from affectscope.core.features.clips import load_clips
 from affectscope.core.models.base import MODELS
 from affectscope.core.training import runs
-from affectscope.core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
+from affectscope.core.training.batches import RENDERED_WEIGHTS, Batches, fit_normaliser
 from affectscope.core.training.loop import frozen
-from affectscope.core.training.regimes import REGIMES
 from affectscope.core.training.run import adapt_preset, set_prior
 from affectscope.core.training.runs import Order
 from affectscope.core.training.splits import SPLITS
+from affectscope.core.training.strategies import STRATEGIES
 
 FEW_CLIPS, FEW_CLASS_CLIPS, FEW_SPEAKERS, FEW_TESTED = 200, 30, 4, 50
 # Forward alone, against forward and backward.
@@ -148,7 +148,7 @@ def remarks(corpus: Corpus, split: pd.Series) -> list[str]:
 
 
 def _kind(order: Order) -> tuple[str, str, str, str]:
-    return order.system, order.preset, order.regime, order.device
+    return order.system, order.preset, order.strategy, order.device
 
 
 def _looks(clips: Mapping[str, int]) -> float:
@@ -161,8 +161,8 @@ def _speakers(table: pd.DataFrame) -> int | None:
 
 
 def _step(model: torch.nn.Module, batches: Batches, optimiser: torch.optim.Optimizer, order: Order) -> float:
-    """Seconds of one step over all clips, every stage of the regime, as the training loop makes it."""
-    kind = REGIMES[order.regime]()
+    """Seconds of one step over all clips, every stage of the strategy, as the training loop makes it."""
+    kind = STRATEGIES[order.strategy]()
     start = time.perf_counter()
     batch, target = next(iter(batches))
     batch, target = batch.to(torch.device(order.device)), target.to(order.device)

@@ -35,16 +35,17 @@ from affectscope.core.errors import UserError
 from affectscope.core.models.base import AVModel
 from affectscope.core.streams import Batch
 from affectscope.core.training.augment import jitter
+from affectscope.core.training.batches import Batches
 from affectscope.core.training.criteria import answer_loss, head_weights
-from affectscope.core.training.data import Batches
-from affectscope.core.training.regimes import Regime
+from affectscope.core.training.strategies import Strategy
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train; the defaults are those of 000 (section 4.3) and 002 (5.1) and what these leave open.
+    """How to train; the defaults are those of goncalves2022robust (section 4.3) and goncalves2022auxformer (5.1) and what these
+    leave open.
 
     Attributes:
         clip_norm: gradients are scaled down to this norm; 0 leaves them.
@@ -106,7 +107,7 @@ def train(
     model: AVModel,
     training: Batches,
     development: Batches,
-    regime: Regime,
+    strategy: Strategy,
     config: TrainConfig,
     files: Path | None = None,
     progress: Callable[[dict[str, float]], None] | None = None,
@@ -126,7 +127,7 @@ def train(
     fabric.launch()
     optimiser = _optimiser(model, config)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, patience=config.decay_patience)
-    step, optimiser = fabric.setup(_Step(model, regime, fabric.world_size > 1), optimiser)
+    step, optimiser = fabric.setup(_Step(model, strategy, fabric.world_size > 1), optimiser)
     history: History = []
     best: dict[str, Tensor] = {}
     best_epoch = -1
@@ -140,8 +141,8 @@ def train(
         if best and epoch - 1 - best_epoch >= config.patience:
             break
         seed_everything(config.seed * 100_003 + epoch, verbose=False)
-        row = {"epoch": float(epoch), "train_loss": _epoch(fabric, step, optimiser, training, regime, config)}
-        row |= _by_the_first(fabric, lambda: _development(model, development, regime))
+        row = {"epoch": float(epoch), "train_loss": _epoch(fabric, step, optimiser, training, strategy, config)}
+        row |= _by_the_first(fabric, lambda: _development(model, development, strategy))
         if not math.isfinite(row["dev_loss"]):
             raise UserError(f"Training diverged in epoch {epoch + 1}: try a smaller learning rate than {config.learning_rate:g}.")
         if config.schedule == "plateau":
@@ -174,13 +175,13 @@ def forget(files: Path) -> None:
 class _Step(nn.Module):
     """Tensors in, loss out: what Fabric can cast and distribute."""
 
-    def __init__(self, model: AVModel, regime: Regime, several: bool = False) -> None:
+    def __init__(self, model: AVModel, strategy: Strategy, several: bool = False) -> None:
         super().__init__()
-        self.model, self.regime, self.several = model, regime, several
+        self.model, self.strategy, self.several = model, strategy, several
 
     def forward(self, values: dict[str, Tensor], present: dict[str, Tensor], target: Tensor, stage: str) -> tuple[Tensor, Tensor]:
         """The loss, and whether it teaches anything: whether a clip of this batch takes part in the stage."""
-        loss = self.regime.loss(self.model, Batch(values, present), target, stage)
+        loss = self.strategy.loss(self.model, Batch(values, present), target, stage)
         teaches = torch.tensor(float(loss.requires_grad), device=loss.device)
         if self.several and not loss.requires_grad:
             # Another process's batch may teach: gradients are averaged over all, and this one has none to give but zeros.
@@ -213,10 +214,10 @@ def _optimiser(model: AVModel, config: TrainConfig) -> torch.optim.Optimizer:
     return kind(model.parameters(), rate, betas=config.betas, weight_decay=decay)
 
 
-def _epoch(fabric: Fabric, step: Any, optimiser: Any, batches: Batches, regime: Regime, config: TrainConfig) -> float:
+def _epoch(fabric: Fabric, step: Any, optimiser: Any, batches: Batches, strategy: Strategy, config: TrainConfig) -> float:
     step.train()
     named = [(name, p) for name, p in step.module.model.named_parameters() if p.requires_grad]
-    left_alone = {stage: [p for name, p in named if not regime.trains(stage, name)] for stage in regime.stages}
+    left_alone = {stage: [p for name, p in named if not strategy.trains(stage, name)] for stage in strategy.stages}
     losses = []
     # Set up anew each epoch: a sampler that distributes clips takes its order from the epoch's seed.
     loader = fabric.setup_dataloaders(batches.loader, move_to_device=False)
@@ -226,7 +227,7 @@ def _epoch(fabric: Fabric, step: Any, optimiser: Any, batches: Batches, regime: 
     for batch, target in loader:
         batch = jitter(batch.to(fabric.device), config.frame_noise, config.clip_noise)
         target = target.to(fabric.device)
-        for stage in regime.stages:
+        for stage in strategy.stages:
             with frozen(left_alone[stage]):
                 loss, teaches = step(dict(batch.values), dict(batch.present), target, stage)
                 if not fabric.all_reduce(teaches.clone(), reduce_op="max"):
@@ -269,7 +270,7 @@ def frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def _development(model: AVModel, batches: Batches, regime: Regime) -> dict[str, float]:
+def _development(model: AVModel, batches: Batches, strategy: Strategy) -> dict[str, float]:
     """The loss on whole clips, and for classes the share of right answers, by head and for the decision."""
     model.eval()
     loss, clips = 0.0, 0
@@ -277,7 +278,7 @@ def _development(model: AVModel, batches: Batches, regime: Regime) -> dict[str, 
     for batch, target in batches:
         batch, target = batch.to(model.prior.device), target.to(model.prior.device)
         output = model(batch)
-        loss += len(batch) * float(answer_loss(output, target, model.spec, class_weights=regime.class_weights))
+        loss += len(batch) * float(answer_loss(output, target, model.spec, class_weights=strategy.class_weights))
         clips += len(batch)
         if model.spec.task == "classification":
             answers = {"": model.decide(output), **{f"_{h}": output.predictions[h] for h in head_weights(model.spec)}}

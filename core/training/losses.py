@@ -15,7 +15,7 @@ from affectscope.core.errors import UserError
 from affectscope.core.models.base import ModelOutput
 from affectscope.core.models.blocks.tokens import mean_present
 
-# 004, section 3.4: the side of neutral on which an emotion lies.
+# mocanu2023multimodal, section 3.4: the side of neutral on which an emotion lies.
 POLARITY = {
     "happiness": 1, "calm": 1, "surprise": 1,
     "neutral": 0,
@@ -34,7 +34,7 @@ def shared_loss(
     weights: Mapping[str, float],
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
 ) -> Tensor:
-    """Weighted sum of the heads' losses (000, Eq. 6; 002, Eq. 1: cross-entropies).
+    """Weighted sum of the heads' losses (goncalves2022robust, Eq. 6; goncalves2022auxformer, Eq. 1: cross-entropies).
 
     A head is asked only about the clips that give it evidence: an absent modality teaches its head nothing.
 
@@ -51,7 +51,7 @@ def shared_loss(
 
 
 def ccc_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """1 - concordance (003, Eq. 2), the mean over sequences and attributes.
+    """1 - concordance (parthasarathy2020detecting, Eq. 2), the mean over sequences and attributes.
 
     Variances are those of the population. A sequence counts for an attribute if it has two valid frames and its prediction or its
     target varies.
@@ -73,7 +73,7 @@ def ccc_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def batch_ccc_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """``ccc_loss`` over the clips of a batch in place of the frames of a sequence (001, Eq. 3).
+    """``ccc_loss`` over the clips of a batch in place of the frames of a sequence (goncalves2025versatile, Eq. 3).
 
     Args:
         prediction, target: [B, A].
@@ -83,13 +83,14 @@ def batch_ccc_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def l1_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """The mean distance (001, Eq. 4) over the values of [B, A] that ``mask`` [B] or [B, A] counts."""
+    """The mean distance (goncalves2025versatile, Eq. 4) over the values of [B, A] that ``mask`` [B] or [B, A] counts."""
     mask = _as_values(mask, prediction)
     return _mean_where(mask, (prediction - torch.where(mask, target.to(prediction), 0)).abs())
 
 
 def reconstruction_loss(rebuilt: Tensor, values: Tensor, present: Tensor) -> Tensor:
-    """Mean squared error against the mean of a clip's present frames (001, Eq. 1), over the clips that have one.
+    """Mean squared error against the mean of a clip's present frames (goncalves2025versatile, Eq. 1), over the clips that have
+    one.
 
     Args:
         rebuilt: [B, D].
@@ -100,9 +101,11 @@ def reconstruction_loss(rebuilt: Tensor, values: Tensor, present: Tensor) -> Ten
 
 
 def triplet_loss(embedding: Tensor, target: Tensor, margin: float = 1.0) -> Tensor:
-    """The plain triplet loss (004, Eq. 13): [|a - p|^2 - |a - n|^2 + margin]+, the mean over all triplets that a batch has.
+    """The plain triplet loss (mocanu2023multimodal, Eq. 13): [|a - p|^2 - |a - n|^2 + margin]+, the mean over all triplets that a
+    batch has.
 
-    Eq. 13 and 16 are sums over samples, and 004 does not say which triplets a batch gives: a mean does not grow with the batch.
+    Eq. 13 and 16 are sums over samples, and mocanu2023multimodal does not say which triplets a batch gives: a mean does not grow
+    with the batch.
 
     Args:
         embedding: [B, D].
@@ -113,7 +116,7 @@ def triplet_loss(embedding: Tensor, target: Tensor, margin: float = 1.0) -> Tens
 
 
 def emotion_loss(embedding: Tensor, target: Tensor, labels: Sequence[str], alpha: float = 1.0, beta: float = 1.0) -> Tensor:
-    """Triplets that know which emotions are related (004, Eq. 14 to 16).
+    """Triplets that know which emotions are related (mocanu2023multimodal, Eq. 14 to 16).
 
     The clips of a's class come closer to it than those of related emotions, which have a's polarity, by ``alpha``; related ones
     come closer than those of the opposite polarity, by ``beta``. Each term is the mean over all triplets that a batch has. An
@@ -138,7 +141,7 @@ def emotion_loss(embedding: Tensor, target: Tensor, labels: Sequence[str], alpha
 
 
 def polarity_of(label: str) -> int:
-    """1, 0 or -1 of an emotion, by its noun or adjective (004, section 3.4).
+    """1, 0 or -1 of an emotion, by its noun or adjective (mocanu2023multimodal, section 3.4).
 
     Raises:
         UserError: when it is not one of the eight.

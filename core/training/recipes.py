@@ -9,31 +9,31 @@ from affectscope.core.training.loop import TrainConfig
 
 @dataclass(frozen=True)
 class Recipe:
-    """A regime's name and the settings that go with it."""
+    """A strategy's name and the settings that go with it."""
 
-    regime: str = "standard"
+    strategy: str = "standard"
     config: TrainConfig = field(default_factory=TrainConfig)
 
 
-# 001, IV-C, for VAVL and its baselines; betas and decay are the public code's.
-_OF_001 = TrainConfig(
+# goncalves2025versatile, IV-C, for VAVL and its baselines; betas and decay are the public code's.
+_VERSATILE = TrainConfig(
     epochs=20, learning_rate=5e-5, clip_norm=0.0, schedule="constant", betas=(0.95, 0.999), weight_decay=5e-7, patience=20
 )
 
 PAPER: dict[str, Recipe] = {
-    # 000, 3.6 and 4.3, for its baselines too.
+    # goncalves2022robust, 3.6 and 4.3, for its baselines too.
     **dict.fromkeys(("auxformer", "mult", "crossmodal"), Recipe("optimised")),
     "unimodal-attention": Recipe(),
-    "vavl": Recipe("vavl", _OF_001),
-    "uavm": Recipe("one-modality", _OF_001),
-    **dict.fromkeys(("sfav", "tlstm", "unimodal-conformer"), Recipe("standard", _OF_001)),
-    # 003, 4.3; it names no epochs, batch size or schedule.
+    "vavl": Recipe("vavl", _VERSATILE),
+    "uavm": Recipe("one-modality", _VERSATILE),
+    **dict.fromkeys(("sfav", "tlstm", "unimodal-conformer"), Recipe("standard", _VERSATILE)),
+    # parthasarathy2020detecting, 4.3; it names no epochs, batch size or schedule.
     **dict.fromkeys(
         ("affect-transformer", "affect-rnn"),
         Recipe("sequences", TrainConfig(learning_rate=1e-5, clip_norm=0.0, schedule="constant")),
     ),
-    # 004, 4.2: "a momentum of 0.9 with Adam" is its first beta; the epochs are not published. It stops when 20 epochs bring no
-    # better accuracy, where the loop goes by the development set's cross-entropy.
+    # mocanu2023multimodal, 4.2: "a momentum of 0.9 with Adam" is its first beta; the epochs are not published. It stops when 20
+    # epochs bring no better accuracy, where the loop goes by the development set's cross-entropy.
     "double-attention": Recipe(
         "metric",
         TrainConfig(epochs=200, learning_rate=1e-4, clip_norm=0.0, schedule="constant", batch_size=16, patience=20),
@@ -45,7 +45,7 @@ _DEMO = TrainConfig(epochs=20, learning_rate=1.5e-3, frame_noise=0.3, clip_noise
 DEMO: dict[str, Recipe] = {name: replace(recipe, config=_DEMO) for name, recipe in PAPER.items()} | {
     # An epoch of the slow ones teaches as much as several of the others': they walk through each batch more than once.
     "vavl": Recipe("vavl", replace(_DEMO, epochs=8, learning_rate=1e-3)),
-    # Clips of the demo corpus are about as long as a sequence of 003.
+    # Clips of the demo corpus are about as long as a sequence of parthasarathy2020detecting.
     **dict.fromkeys(("affect-transformer", "affect-rnn"), Recipe("standard", _DEMO)),
     "double-attention": Recipe(
         "metric", replace(_DEMO, epochs=8, learning_rate=1e-3, frame_noise=0.1, clip_noise=0.1, batch_size=16)
@@ -54,5 +54,5 @@ DEMO: dict[str, Recipe] = {name: replace(recipe, config=_DEMO) for name, recipe 
 
 
 def recipe(system: str, preset: str) -> Recipe:
-    """The published settings for a published size, the quick ones for ``demo``; a system without a recipe gets 000's."""
+    """The published settings for a published size, the quick ones for ``demo``; without a recipe those of goncalves2022robust."""
     return (DEMO if preset.startswith("demo") else PAPER).get(system, Recipe())

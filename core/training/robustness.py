@@ -1,4 +1,4 @@
-"""Robustness curves of a checkpoint over a corpus, and the levels that they are held against (000, Fig. 5)."""
+"""Robustness curves of a checkpoint over a corpus, and the levels that they are held against (goncalves2022robust, Fig. 5)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from affectscope.core.features.clips import load_clips, packed_clips
 from affectscope.core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
 from affectscope.core.features.stored.packed import packed_for
 from affectscope.core.models.base import ModelSpec
-from affectscope.core.training.data import Batches
+from affectscope.core.training.batches import Batches
 
 # Part of every key: raise it whenever a curve changes.
 CURVES_VERSION = 1

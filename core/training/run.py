@@ -26,11 +26,11 @@ from affectscope.core.models import catalogue
 from affectscope.core.models.base import MODELS, AVModel, ModelSpec
 from affectscope.core.models.inputs import Normaliser
 from affectscope.core.streams import Clip
-from affectscope.core.training.data import RENDERED_WEIGHTS, Batches, fit_normaliser
+from affectscope.core.training.batches import RENDERED_WEIGHTS, Batches, fit_normaliser
 from affectscope.core.training.loop import History, TrainConfig, explained, forget, is_first, train
 from affectscope.core.training.recipes import Recipe
-from affectscope.core.training.regimes import REGIMES, Regime
 from affectscope.core.training.splits import split_speakers
+from affectscope.core.training.strategies import STRATEGIES, Strategy
 
 Report = Callable[[str, float], None]
 
@@ -59,7 +59,7 @@ def train_checkpoint(
     """
     if out.suffix != ".safetensors":
         raise UserError(f"{out.name} should end in .safetensors, the only format in which checkpoints are written.")
-    kind = REGIMES[recipe.regime]
+    kind = STRATEGIES[recipe.strategy]
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     prepared = _prepare(system, preset, open_corpus(corpus_name), recipe.config, workers, report, store)
@@ -120,15 +120,15 @@ def _prepare(
     return _Prepared(system, preset, corpus, model, normaliser, sets, parts, batches, broken)
 
 
-def _fit(prepared: _Prepared, kind: type[Regime], config: TrainConfig, out: Path, report: Report, resume: bool) -> History:
+def _fit(prepared: _Prepared, kind: type[Strategy], config: TrainConfig, out: Path, report: Report, resume: bool) -> History:
     """Train the model; its history, a row an epoch."""
     learnt = prepared.batches["train"]
-    regime = kind(class_weights=balanced(learnt.targets, prepared.model.spec) if config.balance else ())
+    strategy = kind(class_weights=balanced(learnt.targets, prepared.model.spec) if config.balance else ())
 
     def told(row: dict[str, float]) -> None:
         report(f"Epoch {row['epoch'] + 1:.0f}: dev loss {row['dev_loss']:.3f}", (row["epoch"] + 1) / config.epochs)
 
-    return train(prepared.model, learnt, prepared.batches["development"], regime, config, out, told, resume)
+    return train(prepared.model, learnt, prepared.batches["development"], strategy, config, out, told, resume)
 
 
 def _card(prepared: _Prepared, recipe: Recipe, epochs: int) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _card(prepared: _Prepared, recipe: Recipe, epochs: int) -> dict[str, Any]:
         "clips": {name: len(part) for name, part in parts.items()},
         "unreadable": prepared.broken,
         "speakers": {name: sorted({str(c.labels["speaker"]) for c in part} - {""}) for name, part in parts.items()},
-        "regime": recipe.regime,
+        "strategy": recipe.strategy,
         "config": asdict(recipe.config),
         "epochs_run": epochs,
         "commit": _commit(),

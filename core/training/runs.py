@@ -43,19 +43,30 @@ class Order:
     system: str
     preset: str
     corpus: str
-    regime: str
+    strategy: str
     epochs: int
     learning_rate: float
     seed: int
     device: str = "cpu"
     split: str = "speaker"
 
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Order:
+        """An order out of JSON.
+
+        Raises:
+            TypeError: when it is none.
+        """
+        # As orders called the strategy once.
+        named = {"strategy" if name == "regime" else name: value for name, value in told.items()}
+        return cls(**named)
+
     def arguments(self, out: Path) -> list[str]:
         """For `affectscope`. Values are tied to their names, so that none can be taken for an option."""
         return [
-            "train", self.system, f"--out={out}", f"--corpus={self.corpus}", f"--preset={self.preset}", f"--regime={self.regime}",
-            f"--epochs={self.epochs}", f"--learning-rate={self.learning_rate!r}", f"--seed={self.seed}",
-            f"--accelerator={self.device.split(':')[0]}", f"--split={self.split}",
+            "train", self.system, f"--out={out}", f"--corpus={self.corpus}", f"--preset={self.preset}",
+            f"--strategy={self.strategy}", f"--epochs={self.epochs}", f"--learning-rate={self.learning_rate!r}",
+            f"--seed={self.seed}", f"--accelerator={self.device.split(':')[0]}", f"--split={self.split}",
         ]  # fmt: skip
 
 
@@ -117,7 +128,7 @@ def finished() -> dict[str, Path]:
 def read(folder: Path) -> Run | None:
     """How the run in a folder stands; None where there is no run."""
     try:
-        order = Order(**_json(folder / "order.json"))
+        order = Order.of(_json(folder / "order.json"))
     except TypeError:
         return None
     alive = process(folder) is not None

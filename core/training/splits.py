@@ -11,7 +11,8 @@ from affectscope.core.errors import UserError
 
 SPLITS = ("train", "development", "test")
 
-# 000, section 4.3: twenty trials, their seeds saved and used again for every model. An experiment of N trials takes the first N.
+# goncalves2022robust, section 4.3: twenty trials, their seeds saved and used again for every model. An experiment of N trials
+# takes the first N.
 SEEDS = tuple(range(20))
 
 # What corpora call the parts in their own tables.
@@ -27,7 +28,8 @@ _DRAWS, _TOLERANCE = 200, 0.025
 
 
 def by_speaker(table: pd.DataFrame, seed: int, shares: tuple[float, float, float] = (0.70, 0.15, 0.15)) -> pd.Series:
-    """Give each clip a split so that no speaker is in two (000, section 4.3; 001, section IV-C; 002, section 5.1).
+    """Give each clip a split so that no speaker is in two (goncalves2022robust, section 4.3; goncalves2025versatile, section
+    IV-C; goncalves2022auxformer, section 5.1).
 
     The speakers are shared out at random in these shares. Of several such draws the first is taken whose shares of the clips,
     and of the clips of each label (where the column ``label`` holds classes), are nearly as good as the best draw's: where
@@ -48,7 +50,8 @@ def by_speaker(table: pd.DataFrame, seed: int, shares: tuple[float, float, float
 
 
 def folds(table: pd.DataFrame, count: int = 10, seed: int = 0) -> list[pd.Series]:
-    """Cross-validation by speaker (004, section 4.1: ten folds, about 80 % training, 10 % validation and 10 % test).
+    """Cross-validation by speaker (mocanu2023multimodal, section 4.1: ten folds, about 80 % training, 10 % validation and 10 %
+    test).
 
     Returns:
         For each fold "train", "development" or "test" for each row of ``table``. Every clip is tested in one fold, and is

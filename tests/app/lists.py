@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from affectscope.app.serving import shelf
+from affectscope.app.serving import lending
 
 
 def mounted(app) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def mounted(app) -> dict[str, Any]:
 
 def listed(app) -> dict[str, Any]:
     """The columns that its browser would fetch."""
-    content = shelf.content("lists", mounted(app)["url"].rpartition("/")[2])
+    content = lending.content("lists", mounted(app)["url"].rpartition("/")[2])
     assert content is not None
     return json.loads(content)
 

@@ -43,7 +43,7 @@ NAMES = (
     "o.embeddings.colour", "o.embeddings.shape", "o.embeddings.beside", "o.embeddings.beside_of", "o.embeddings.pick",
     "o.embeddings.perplexity", "o.embeddings.neighbours", "o.embeddings.min_dist", "o.embeddings.seed", "o.shared.models",
     "o.shared.by", "o.shared.stage", "o.shared.clip", "o.shared.of", "o.masking.view", "o.masking.keep", "o.masking.spans",
-    "o.masking.pattern", "o.masking.fill", "o.masking.seed", "o.masking.burst", "o.masking.head", "o.masking.class",
+    "o.masking.pattern", "o.masking.imputation", "o.masking.seed", "o.masking.burst", "o.masking.head", "o.masking.class",
     "o.masking.models", "o.masking.metric", "o.masking.curve", "o.masking.draws", "o.masking.picture", "page",
     "token", "o.", "lane.",
 )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from affectscope.app.own import store
 from affectscope.app.services import known
-from affectscope.app.serving import shelf
+from affectscope.app.serving import lending
 from affectscope.core import corpora, media
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.errors import UserError
@@ -136,7 +136,7 @@ def test_a_sound_track_is_chosen_kept_in_the_url_and_let_go_with_the_clip(app, s
     chosen = player_data(app)
     assert chosen["timeline_url"] == f"{auto['timeline_url']}-track-1"
     assert chosen["clip_url"] == f"{auto['clip_url']}.sound1"
-    heard = [media.read_sound(shelf.find("clips", data["clip_url"].removeprefix("/clips/"))) for data in (auto, chosen)]
+    heard = [media.read_sound(lending.find("clips", data["clip_url"].removeprefix("/clips/"))) for data in (auto, chosen)]
     assert [float(np.abs(sound.samples).max()) > 0.1 for sound in heard] == [True, False]
     app.query_params["o.clip.track"] = "7"
     app.run()

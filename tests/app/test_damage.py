@@ -13,7 +13,7 @@ import pytest
 
 from affectscope.app.own import store
 from affectscope.app.services import analyses
-from affectscope.app.serving import shelf, thumbs
+from affectscope.app.serving import lending, thumbs
 from affectscope.core import media
 from affectscope.core.analyzer import Analysis
 from affectscope.core.cache import sealed
@@ -57,8 +57,8 @@ def analysis(folder, clips):
 def what_browsers_are_sent(folder, clips):
     path = folder / "grids" / "one.json"
     sealed.keep(path, json.dumps({"answers": [0.25, 0.75]}).encode())
-    shelf.lend("grids", "one", path)
-    return [path], lambda: shelf.content("grids", "one")
+    lending.lend("grids", "one", path)
+    return [path], lambda: lending.content("grids", "one")
 
 
 @kind

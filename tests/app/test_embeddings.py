@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from affectscope.app import services
-from affectscope.app.embeddings import choices, data
+from affectscope.app.embeddings import choices, maps
 from affectscope.app.embeddings.choices import Pick
 from affectscope.core.analysis import atlas
 from affectscope.core.analysis.atlas import Drawing
@@ -151,7 +151,7 @@ def test_a_better_map_takes_over_from_pca(page, monkeypatch: pytest.MonkeyPatch)
     def draw(vectors, drawing, path: Path, progress, workers=1) -> None:
         atlas.keep(VECTORS[:, ::-1], path)
 
-    monkeypatch.setattr(data, "_ASIDE", SimpleNamespace(draw=draw))
+    monkeypatch.setattr(maps, "_ASIDE", SimpleNamespace(draw=draw))
     page.query_params["o.embeddings.map"] = "t-SNE"
     page.run()
     assert not page.exception
@@ -165,10 +165,10 @@ def test_own_clip_is_placed_and_not_refitted(page, tmp_path: Path, monkeypatch: 
     with file.open("rb") as opened:
         clip = store.save("my *own*.mp4", opened)
     own = survey({"fused": np.array([[3.0, 0.2]], np.float32)})
-    monkeypatch.setattr(data, "own_survey", lambda model, clip: own)
+    monkeypatch.setattr(maps, "own_survey", lambda model, clip: own)
     page.query_params["corpus"] = "uploads"
     page.query_params["clip"] = clip
-    monkeypatch.setattr(data, "_ASIDE", SimpleNamespace(place=lambda v, d, p, others, progress: others + np.array([0, 0.5])))
+    monkeypatch.setattr(maps, "_ASIDE", SimpleNamespace(place=lambda v, d, p, others, progress: others + np.array([0, 0.5])))
     page.run()
     assert not page.exception
     (shown,) = component(page, "points")["own"]

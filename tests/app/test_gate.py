@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from affectscope.app.gate import Gate, headers, hosts, visitors
 from affectscope.app.gate.terms import Terms
 from affectscope.app.server import ROUTES
-from affectscope.app.serving import shelf
+from affectscope.app.serving import lending
 from affectscope.app.serving.doorway import link
 
 TOKEN = "a-token-nobody-guesses"
@@ -310,12 +310,12 @@ def test_links_hold_the_token_where_there_is_one() -> None:
 def test_what_was_lent_to_one_is_not_given_to_another(tmp_path) -> None:
     file = tmp_path / "own.mp4"
     file.write_bytes(b"x")
-    assert shelf.lend("clips", "uploads.own", file, "anna") == "/clips/uploads.own"
-    assert [shelf.find("clips", "uploads.own", who) for who in ("anna", "bert", "-", "")] == [file, None, None, file]
-    shelf.lend("clips", "uploads.own", file, "bert")
-    assert shelf.find("clips", "uploads.own", "bert") == shelf.find("clips", "uploads.own", "anna") == file
-    shelf.lend("clips", "demo.first", file)
-    assert shelf.find("clips", "demo.first", "bert") == file
+    assert lending.lend("clips", "uploads.own", file, "anna") == "/clips/uploads.own"
+    assert [lending.find("clips", "uploads.own", who) for who in ("anna", "bert", "-", "")] == [file, None, None, file]
+    lending.lend("clips", "uploads.own", file, "bert")
+    assert lending.find("clips", "uploads.own", "bert") == lending.find("clips", "uploads.own", "anna") == file
+    lending.lend("clips", "demo.first", file)
+    assert lending.find("clips", "demo.first", "bert") == file
 
 
 @pytest.mark.parametrize(

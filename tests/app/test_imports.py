@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from affectscope.app import services
-from affectscope.app.library import data, drops, view
-from affectscope.core.imports import guarded, shelf
+from affectscope.app.library import drops, inventory, view
+from affectscope.core.imports import guarded, stored
 from affectscope.core.imports.intake import Options, take_in
 from affectscope.core.imports.model import NO_HEATMAPS, UNASKED
 from affectscope.core.notebook import notes
@@ -176,18 +176,19 @@ def test_a_dropped_table_takes_the_same_road(page, tmp_path: Path, monkeypatch: 
     ticket = drops.ticket()
     status, told = send(ticket, "my%20run.csv", b"clip,m.a,m.b\nc1,1,0\nc2,nan,1\n")
     assert status == 200
-    (arriving,) = data.sorted_out(drops.take(ticket, [told]), "cpu", "demo")
+    (arriving,) = inventory.sorted_out(drops.take(ticket, [told]), "cpu", "demo")
 
     def at_once(path: Path, called: str, check: object, beside: str) -> guarded.Outcome:
         made = take_in(path, Options(beside=beside), (), called)
         return guarded.Outcome(tuple(one.name for one in made.models), len(made.problems))
 
-    monkeypatch.setattr(data, "take_in_guarded", at_once)
-    assert data.begin(arriving).wait(60)
-    name, report = data.outcome(arriving) or ("", None)
+    monkeypatch.setattr(inventory, "take_in_guarded", at_once)
+    assert inventory.begin(arriving).wait(60)
+    name, report = inventory.outcome(arriving) or ("", None)
     assert (name, report.error) == ("m", "")
-    assert shelf.entries()["m"].corpus == "my run"
-    assert data.news("m") == "1 clips are on the Failures and Embeddings pages. 1 problems of its table are listed in its card."
+    assert stored.entries()["m"].corpus == "my run"
+    told = "1 clips are on the Failures and Embeddings pages. 1 problems of its table are listed in its card."
+    assert inventory.news("m") == told
 
 
 def test_how_its_table_was_read_stands_on_the_card(page, tmp_path: Path) -> None:
@@ -209,4 +210,4 @@ def test_a_table_is_read_in_a_process_with_limits(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(guarded, "_MEMORY", 1 << 20)
     monkeypatch.setattr(guarded, "_COPIES", 1)
     assert "more memory or time" in guarded.take_in_guarded(path, "mine.csv").error
-    assert shelf.entries() == {}
+    assert stored.entries() == {}

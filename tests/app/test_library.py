@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from affectscope.app import services
 from affectscope.app.common import jobs
-from affectscope.app.library import data, drops, view
+from affectscope.app.library import drops, inventory, view
 from affectscope.app.masking import curves
 from affectscope.app.services import surveys
 from affectscope.core import corpora, devices
@@ -32,7 +32,7 @@ PAGE = "../pages/library.py"
 LOAD = checkpoints.load
 SMALL = {"width": 8, "heads": 2, "layers": 1, "aux_hidden": (12, 10)}
 CARD = {
-    "corpus": "<b>corpus</b>", "regime": "plain", "epochs_run": 3, "config": {"seed": 7, "epochs": 5}, "commit": "abc",
+    "corpus": "<b>corpus</b>", "strategy": "plain", "epochs_run": 3, "config": {"seed": 7, "epochs": 5}, "commit": "abc",
     "metrics": {"decision": {"accuracy": 0.5, "macro_f1": "high", "clips": 4}}, "synthetic_training": True,
 }  # fmt: skip
 
@@ -69,7 +69,7 @@ def read(app, path: Path):
     next(t for t in app.text_input if t.label.startswith("Or a path")).set_value(str(path))
     next(b for b in app.button if b.label == "Read").click().run()
     for arriving in app.session_state["library.arriving"]:
-        data.begin(arriving).wait(60)
+        inventory.begin(arriving).wait(60)
     return app.run()
 
 
@@ -78,7 +78,7 @@ def test_the_card_of_the_first_model_is_there_as_text(page) -> None:
     sheet = sheets(page)["own"]
     assert "never seen a person" in sheet["caution"]
     assert rows(sheet, "Training") == {
-        "Corpus": "<b>corpus</b>", "Regime": "plain", "Epochs": "3 of 5", "Seed": "7", "Commit": "abc"
+        "Corpus": "<b>corpus</b>", "Strategy": "plain", "Epochs": "3 of 5", "Seed": "7", "Commit": "abc"
     }  # fmt: skip
     assert rows(sheet, "Inputs") == {"audio": "130 a frame", "visual": "135 a frame"}
     (table,) = [s["table"] for s in sheet["sections"] if s["table"]]
@@ -207,7 +207,7 @@ def test_an_unknown_layout_may_be_chosen(page, tmp_path: Path) -> None:
     chosen.set_value("uavm").run()
     next(b for b in page.button if b.label == "Read" and b.key and b.key.startswith("again-")).click().run()
     for arriving in page.session_state["library.arriving"]:
-        data.begin(arriving).wait(60)
+        inventory.begin(arriving).wait(60)
     page.run()
     assert "does not hold the tensors of uavm" in sheets(page)["odd.pt"]["lines"][0]
 
@@ -381,7 +381,7 @@ def test_a_page_cannot_fill_the_disk_with_files_that_nobody_takes(cache: Path, m
 def test_the_parts_of_one_model_go_together(cache: Path) -> None:
     ticket = drops.ticket()
     told = [send(ticket, name, b"x")[1] for name in ("MLP_a_head.pt", "final_shared_head.pt")]
-    (one,) = data.sorted_out(drops.take(ticket, told), "cpu", "demo")
+    (one,) = inventory.sorted_out(drops.take(ticket, told), "cpu", "demo")
     assert sorted(file.name for file in one.source.iterdir()) == ["MLP_a_head.pt", "final_shared_head.pt"]
     told = [send(ticket, name, b"x")[1] for name in ("MLP_a_head.pt", "other.pt")]
-    assert [one.called for one in data.sorted_out(drops.take(ticket, told), "cpu", "demo")] == ["MLP_a_head.pt", "other.pt"]
+    assert [one.called for one in inventory.sorted_out(drops.take(ticket, told), "cpu", "demo")] == ["MLP_a_head.pt", "other.pt"]

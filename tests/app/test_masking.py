@@ -89,9 +89,9 @@ def page(app, monkeypatch: pytest.MonkeyPatch):
 
 
 def grid_of(data: dict) -> dict:
-    from affectscope.app.serving import shelf
+    from affectscope.app.serving import lending
 
-    content = shelf.content("grids", data["grid_url"].removeprefix("/grids/"))
+    content = lending.content("grids", data["grid_url"].removeprefix("/grids/"))
     assert content
     return json.loads(content)
 
@@ -107,35 +107,42 @@ def test_the_board_gets_every_share_at_once_and_the_exact_answer(page) -> None:
     assert data["exact"]["decision"] == pytest.approx(grid["answers"]["decision"][-6:], abs=1e-4)
     assert [one["id"] for one in data["options"]["patterns"]] == ["random", "burst", "tail", "attended", "drawn"]
     assert {one["title"] for one in data["options"]["patterns"]} >= {"random frames", "most attended first"}
-    assert all(one["title"] and one["meaning"] for one in data["options"]["fillings"])
+    assert all(one["title"] and one["meaning"] for one in data["options"]["imputations"])
     assert element(page, "timeline_url")["timeline_url"] == "/timelines/first-predicted"
 
 
 def test_a_link_takes_the_same_frames_away(page) -> None:
-    wanted = {"keep": "audio:40,visual:70", "pattern": "burst", "seed": "7", "burst": "0.8", "fill": "held", "class": "fear"}
+    wanted = {
+        "keep": "audio:40,visual:70",
+        "pattern": "burst",
+        "seed": "7",
+        "burst": "0.8",
+        "imputation": "forward-fill",
+        "class": "fear",
+    }
     for name, value in wanted.items():
         page.query_params[f"o.masking.{name}"] = value
     settle(page)
     assert not page.error
     state = board(page)["state"]
     assert state["keep"] == {"audio": 40, "visual": 70}
-    assert (state["pattern"], state["seed"], state["burst"], state["filling"], state["class"]) == (
+    assert (state["pattern"], state["seed"], state["burst"], state["imputation"], state["class"]) == (
         "burst",
         7,
         0.8,
-        "held",
+        "forward-fill",
         "fear",
     )
     (change,) = {json.dumps(one.facts()) for one in RealGrid.asked if one}
     assert json.loads(change) == {
-        "pattern": "burst", "filling": "held", "keep": {"audio": 40, "visual": 70}, "seed": 7, "burst": 0.8,
+        "pattern": "burst", "imputation": "forward-fill", "keep": {"audio": 40, "visual": 70}, "seed": 7, "burst": 0.8,
     }  # fmt: skip
 
 
 def test_what_a_hand_did_reaches_the_url_once(page) -> None:
     settle(page)
     report = {
-        "keep": {"audio": 100, "visual": 100}, "pattern": "drawn", "filling": "absent", "seed": 0, "burst": 0.4,
+        "keep": {"audio": 100, "visual": 100}, "pattern": "drawn", "imputation": "absent", "seed": 0, "burst": 0.4,
         "spans": {"audio": [[0.5, 1.2], [2.0, 2.4]], "visual": []}, "head": "audio", "class": "", "stamp": "me", "serial": 1,
         "subject": board(page)["options"]["subject"],
     }  # fmt: skip
@@ -195,18 +202,18 @@ def test_models_of_other_kinds_have_a_board_or_a_sentence(page, monkeypatch, sys
 
 def test_a_mean_that_nobody_knows_is_one_sentence(page, monkeypatch) -> None:
     use(monkeypatch, Checkpoint(made("auxformer").model, Normaliser(), {}, None, "without-mean"))
-    page.query_params["o.masking.fill"] = "mean"
+    page.query_params["o.masking.imputation"] = "mean"
     settle(page)
     assert not page.exception
     assert "training mean" in page.error[0].value
-    assert board(page)["state"]["filling"] == "mean"
+    assert board(page)["state"]["imputation"] == "mean"
 
 
 def test_curves_wait_for_a_press_and_come_back_from_disk(page, monkeypatch) -> None:
-    from affectscope.app.masking import data
+    from affectscope.app.masking import grids
     from tests.core.evaluation.test_robustness import table
 
-    monkeypatch.setattr(data, "measure", lambda *_: table().rename(columns={"accuracy": "micro_f1"}))
+    monkeypatch.setattr(grids, "measure", lambda *_: table().rename(columns={"accuracy": "micro_f1"}))
     settle(page)
     assert not [b for b in page.button if b.label.startswith("Measure")]
     page.query_params["o.masking.view"] = "corpus"

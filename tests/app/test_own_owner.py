@@ -75,7 +75,7 @@ def ask(path: str, of: str, method: str = "GET", body: bytes = b"") -> tuple[int
 def test_nobody_else_sees_or_fetches_a_clip_or_what_belongs_to_it(act, clips: Path) -> None:
     from affectscope.app import services
     from affectscope.app.services.analyses import timeline_url
-    from affectscope.app.serving import shelf
+    from affectscope.app.serving import lending
 
     act("anna")
     ticket = drops.ticket()
@@ -91,7 +91,7 @@ def test_nobody_else_sees_or_fetches_a_clip_or_what_belongs_to_it(act, clips: Pa
     sealed.write(made, b"made of it")
     found = services.Result({}, {}, "made-of-it", {}, made)
     urls = [services.media_url(item), services.thumb_url(item.corpus, item.id, item.media), timeline_url(found, item)]
-    urls += [shelf.lend("strips", made.name, made, own.owner)]
+    urls += [lending.lend("strips", made.name, made, own.owner)]
     assert [ask(url, "anna")[0] for url in urls] == [200] * 4
     assert [ask(url, "bert")[0] for url in urls] == [404] * 4
     act("bert")

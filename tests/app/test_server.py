@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from affectscope.app.library import drops
 from affectscope.app.own import store
 from affectscope.app.server import ROUTES
-from affectscope.app.serving import shelf
+from affectscope.app.serving import lending
 from affectscope.core import media
 from affectscope.core.cache import sealed
 from tests.media_files import tone
@@ -59,7 +59,7 @@ def get(address: tuple[str, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def test_clip_comes_by_ranges(get: Get, clips: Path) -> None:
-    url = shelf.lend("clips", "demo.first", clips / "first.mp4")
+    url = lending.lend("clips", "demo.first", clips / "first.mp4")
     whole = (clips / "first.mp4").read_bytes()
     part = get(url, Range="bytes=100-199")
     assert part.status_code == 206
@@ -76,15 +76,15 @@ def test_unknown_names_are_not_found(get: Get, shelf_name: str, name: str) -> No
 
 
 def test_names_may_hold_anything(clips: Path, get: Get) -> None:
-    url = shelf.lend("clips", "demo.a/b c?&#é", clips / "first.mp4")
+    url = lending.lend("clips", "demo.a/b c?&#é", clips / "first.mp4")
     assert "/" not in url.removeprefix("/clips/")
-    assert get(shelf.lend("clips", "demo.b c?&#é", clips / "first.mp4")).status_code == 200
+    assert get(lending.lend("clips", "demo.b c?&#é", clips / "first.mp4")).status_code == 200
 
 
 def test_deleted_file_is_not_found(get: Get, tmp_path: Path) -> None:
     gone = tmp_path / "gone.mp4"
     gone.write_bytes(b"x")
-    url = shelf.lend("clips", "demo.gone", gone)
+    url = lending.lend("clips", "demo.gone", gone)
     gone.unlink()
     assert get(url).status_code == 404
 
@@ -92,7 +92,7 @@ def test_deleted_file_is_not_found(get: Get, tmp_path: Path) -> None:
 def test_timelines_are_kept_by_browsers(get: Get, tmp_path: Path) -> None:
     file = tmp_path / "one.aft"
     sealed.write(file, b"AFT1")
-    reply = get(shelf.lend("timelines", "one", file))
+    reply = get(lending.lend("timelines", "one", file))
     assert "immutable" in reply.headers["cache-control"]
     assert reply.content == b"AFT1"
 
@@ -100,7 +100,7 @@ def test_timelines_are_kept_by_browsers(get: Get, tmp_path: Path) -> None:
 def test_what_is_damaged_is_not_sent(get: Get, tmp_path: Path) -> None:
     file = tmp_path / "one.aft"
     sealed.write(file, b"AFT1")
-    url = shelf.lend("timelines", "one", file)
+    url = lending.lend("timelines", "one", file)
     file.write_bytes(b"AFT2" + file.read_bytes()[4:])
     assert get(url).status_code == 404
 
@@ -123,7 +123,7 @@ def test_a_clip_of_ones_own_is_put_to_disk_and_what_is_none_is_refused(address, 
 
 
 def test_thumb_is_a_small_jpeg(get: Get, clips: Path) -> None:
-    shelf.lend("clips", "demo.first", clips / "first.mp4")
+    lending.lend("clips", "demo.first", clips / "first.mp4")
     reply = get("/thumbs/demo.first")
     assert reply.headers["content-type"] == "image/jpeg"
     assert len(reply.content) < 8_000
@@ -131,6 +131,6 @@ def test_thumb_is_a_small_jpeg(get: Get, clips: Path) -> None:
 
 def test_a_clip_without_a_picture_has_a_sign_for_sound(get: Get, tmp_path: Path) -> None:
     media.encode(tmp_path / "talk.m4a", [], tone(1))
-    shelf.lend("clips", "uploads.talk", tmp_path / "talk.m4a")
+    lending.lend("clips", "uploads.talk", tmp_path / "talk.m4a")
     reply = get("/thumbs/uploads.talk")
     assert (reply.status_code, reply.headers["content-type"]) == (200, "image/svg+xml")

@@ -74,10 +74,10 @@ def test_the_form_opens_with_the_systems_own_recipe(train) -> None:
     train.run()
     assert not train.exception
     assert (of(train, "number_input", "Epochs, at most").value, of(train, "number_input", "Learning rate").value) == (20, 1.5e-3)
-    assert of(train, "selectbox", "Regime").value == "optimised"
+    assert of(train, "selectbox", "Strategy").value == "optimised"
     of(train, "selectbox", "System").select("double-attention").run()
     assert of(train, "number_input", "Epochs, at most").value == 8
-    assert of(train, "selectbox", "Regime").value == "metric"
+    assert of(train, "selectbox", "Strategy").value == "metric"
 
 
 def test_the_time_and_a_small_corpus_are_told_before_a_run_begins(train) -> None:
@@ -121,7 +121,7 @@ def test_a_run_is_started_as_the_form_says_and_is_in_the_url(train) -> None:
     assert not train.exception
     assert train.query_params["o.train.run"] == "auxformer-demo-seed5"
     order = json.loads((runs.root() / "auxformer-demo-seed5" / "order.json").read_text())
-    assert (order["epochs"], order["seed"], order["corpus"], order["regime"]) == (3, 5, "demo", "optimised")
+    assert (order["epochs"], order["seed"], order["corpus"], order["strategy"]) == (3, 5, "demo", "optimised")
     assert order["split"] == "speaker"
     assert of(train, "button", "Stop")
 

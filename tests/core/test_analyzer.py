@@ -109,7 +109,7 @@ def test_a_clip_with_frames_taken_away_is_another_analysis_of_the_same_clip(anal
 
 
 def test_what_replaces_a_face_is_no_face_to_explain(analyzer, bundled_clip):
-    change = Perturbation({"visual": 50}, "tail", filling="zeros")
+    change = Perturbation({"visual": 50}, "tail", imputation="zeros")
     masked = analyzer.analyze(bundled_clip[1], perturbation=change)
     lane = next(lane for lane in masked.timeline.lanes if lane.id == "attention.visual.cross")
     heat = masked.timeline.heatmaps[0].values.any(1)

@@ -298,6 +298,12 @@ def test_what_a_wrapper_puts_before_the_keys_is_taken_off(wrapper):
     assert unwrapped(state).keys() == {"a.weight", "b.bias"}
 
 
+def test_an_older_card_tells_its_training_strategy(tmp_path):
+    path = tmp_path / "old.safetensors"
+    checkpoints.save(path, AuxFormer(SMALL), checkpoints.Normaliser(), {"regime": "optimised"})
+    assert checkpoints.load(path).card == {"strategy": "optimised"}
+
+
 def test_another_kind_of_file_names_the_layouts(tmp_path):
     path = tmp_path / "other.safetensors"
     safetensors.torch.save_file({"weight": torch.zeros(1)}, path)

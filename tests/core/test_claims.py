@@ -56,28 +56,28 @@ def test_every_place_in_the_shipped_claims_exists():
 
 
 def test_the_page_says_what_was_measured_and_what_was_not():
-    one = plan.load("000-table-1")
-    first, second = (Place("000-table-1", one.rows[i].name, "macro-F1") for i in range(2))
-    told = Claim("One is better", "000", (Part("better", first, second),))
-    silent = Claim("Another", "001", (Part("better", Place("gone", "x", "y"), second),))
+    one = plan.load("goncalves2022robust-table-1")
+    first, second = (Place("goncalves2022robust-table-1", one.rows[i].name, "macro-F1") for i in range(2))
+    told = Claim("One is better", "goncalves2022robust", (Part("better", first, second),))
+    silent = Claim("Another", "goncalves2025versatile", (Part("better", Place("gone", "x", "y"), second),))
     filled = Filled(one, "made up", (0, 1, 2), {(first.row, "macro-F1"): HIGH, (second.row, "macro-F1"): LOW}, (98, 102, 100))
-    text = claims.page([told, silent], {"000-table-1": filled})
-    assert "| 1 | One is better | 000 | **borne out** |" in text
-    assert "| 2 | Another | 001 | **not measured** |" in text
+    text = claims.page([told, silent], {"goncalves2022robust-table-1": filled})
+    assert "| 1 | One is better | goncalves2022robust | **borne out** |" in text
+    assert "| 2 | Another | goncalves2025versatile | **not measured** |" in text
     assert "0.800 ± 0.200 | 0.600 ± 0.100 | +0.200 | 0.0371 | borne out" in text
     assert "98 to 102 held-out clips" in text
 
 
 def test_a_curve_bends_where_it_stays_below():
-    one = plan.load("000-figure-5-visual")
+    one = plan.load("goncalves2022robust-figure-5-visual")
     row = one.rows[0].name
     whole, near, far = (0.8, 0.82, 0.81), (0.81, 0.81, 0.81), (0.6, 0.61, 0.58)
     values = {(row, c.name): far if claims.level(c) <= 0.4 else near for c in one.columns}
     values |= {(row, c.name): whole for c in one.columns if claims.level(c) == 1}
     filled = Filled(one, "made up", (0, 1, 2), values)
-    text = claims.page([Claim("It bends", "000", (Part("bend", curve=(one.name, row)),))], {one.name: filled})
+    text = claims.page([Claim("It bends", "goncalves2022robust", (Part("bend", curve=(one.name, row)),))], {one.name: filled})
     assert "from 60% missing on it is worse for good" in text
     # One unlucky point above the bend is none.
     values |= {(row, c.name): far for c in one.columns if claims.level(c) == 0.8}
-    text = claims.page([Claim("It bends", "000", (Part("bend", curve=(one.name, row)),))], {one.name: filled})
+    text = claims.page([Claim("It bends", "goncalves2022robust", (Part("bend", curve=(one.name, row)),))], {one.name: filled})
     assert "from 60% missing on it is worse for good" in text

@@ -29,7 +29,7 @@ from affectscope.core.features.sets import FEATURE_SETS
 from affectscope.core.features.stored import packing
 from affectscope.core.features.stored.packed import PackedSet
 from affectscope.core.features.stored.packing import Packing
-from affectscope.core.imports import shelf
+from affectscope.core.imports import stored
 from affectscope.core.imports.intake import Options, take_in
 from affectscope.core.imports.model import Imported
 from affectscope.core.inference.table import PredictionTable
@@ -314,22 +314,22 @@ c2,b,0.25,0.75,"[1, 1, 2]",25
 def test_a_damaged_import_is_said_and_never_something_else(tmp_path):
     (tmp_path / "t.csv").write_text(TABLE)
     take_in(tmp_path / "t.csv", Options(), ())
-    entry = shelf.entries()["m"]
+    entry = stored.entries()["m"]
 
     def read():
-        found = shelf.entries().get("m")
+        found = stored.entries().get("m")
         if found is None:
             return None
-        lanes = shelf.attention_of(found, 1)
-        return found, Imported(found).answers("c2"), lanes, shelf.corpus_of(found).table.to_dict()
+        lanes = stored.attention_of(found, 1)
+        return found, Imported(found).answers("c2"), lanes, stored.corpus_of(found).table.to_dict()
 
     truth = said(read)
     assert truth != MISS
     files = [entry.survey, entry.folder / "attention.h5", entry.folder / "facts.json", entry.folder.parent / "clips.json"]
     assert [where for where, value in outcomes(files, read) if value not in (MISS, truth)] == []
-    assert shelf.remarks() == []
+    assert stored.remarks() == []
     entry.survey.write_bytes(b"PK")
-    assert shelf.remarks() == ["The predictions of m are damaged on the disk: import their table again."]
+    assert stored.remarks() == ["The predictions of m are damaged on the disk: import their table again."]
 
 
 def test_a_damaged_checkpoint_is_refused_by_whoever_reads_it(tmp_path):

@@ -17,8 +17,8 @@ from affectscope.core.metrics.metrics import classification_metrics, regression_
 from affectscope.core.models.base import MODELS
 from affectscope.core.models.labels import EMOTIONS
 from affectscope.core.streams import Clip, Stream
-from affectscope.core.training.regimes import REGIMES
 from affectscope.core.training.run import adapt_preset
+from affectscope.core.training.strategies import STRATEGIES
 
 CONDITION = re.compile(r"whole|cost|map|shared layers|without (audio|visual)|(random|burst|tail) (audio|visual) (0(\.\d+)?|1)")
 COST = {"parameters", "megabytes", "seconds_an_epoch", "epochs", "milliseconds_a_clip"}
@@ -35,7 +35,7 @@ def test_every_file_can_be_read(name):
 def test_every_column_can_be_measured(name):
     for row in plan.load(name).rows:
         run = row.run
-        REGIMES[run.regime](**run.options)
+        STRATEGIES[run.strategy](**run.options)
         changes, _ = adapt_preset(run.system, run.preset, SimpleNamespace(labels=EMOTIONS, given={}))
         with torch.device("meta"):
             spec = MODELS[run.system].preset(run.preset, **{**changes, **run.changes}).spec
@@ -66,41 +66,69 @@ def _metrics(spec, condition):
     "places",
     [
         {
-            "000-table-1": "AuxFormer, optimised", "000-table-2": "AuxFormer", "000-table-3": "With positions",
-            "000-table-4": "1/3; 1/3; 1/3", "000-table-5": "AuxFormer", "000-figure-3": "AuxFormer",
-            "000-figure-4": "AuxFormer, optimised", "000-figure-5-audio": "AuxFormer", "000-figure-5-visual": "AuxFormer",
-            "000-figure-6": "Self-attention, learned scales", "000-figure-7": "Last time-step", "000-figure-8": "AuxFormer",
+            "goncalves2022robust-table-1": "AuxFormer, optimised",
+            "goncalves2022robust-table-2": "AuxFormer",
+            "goncalves2022robust-table-3": "With positions",
+            "goncalves2022robust-table-4": "1/3; 1/3; 1/3",
+            "goncalves2022robust-table-5": "AuxFormer",
+            "goncalves2022robust-figure-3": "AuxFormer",
+            "goncalves2022robust-figure-4": "AuxFormer, optimised",
+            "goncalves2022robust-figure-5-audio": "AuxFormer",
+            "goncalves2022robust-figure-5-visual": "AuxFormer",
+            "goncalves2022robust-figure-6": "Self-attention, learned scales",
+            "goncalves2022robust-figure-7": "Last time-step",
+            "goncalves2022robust-figure-8": "AuxFormer",
         },
         {
-            "000-table-1": "AuxFormer, standard", "000-figure-4": "AuxFormer, standard", "002-table-1": "AuxFormer",
-            "002-figure-2": "AuxFormer, standard",
+            "goncalves2022robust-table-1": "AuxFormer, standard",
+            "goncalves2022robust-figure-4": "AuxFormer, standard",
+            "goncalves2022auxformer-table-1": "AuxFormer",
+            "goncalves2022auxformer-figure-2": "AuxFormer, standard",
         },
         {
-            "000-table-2": "Baseline 4 (sound alone)", "000-figure-5-visual": "Baseline 4 (sound alone)",
-            "002-table-2": "Sound alone",
+            "goncalves2022robust-table-2": "Baseline 4 (sound alone)",
+            "goncalves2022robust-figure-5-visual": "Baseline 4 (sound alone)",
+            "goncalves2022auxformer-table-2": "Sound alone",
         },
-        {"002-table-2": "AuxFormer", "002-figure-2": "AuxFormer, optimised"},
+        {"goncalves2022auxformer-table-2": "AuxFormer", "goncalves2022auxformer-figure-2": "AuxFormer, optimised"},
         {
-            "000-table-1": "AuxFormer, optimised", "001-table-1": "AuxFormer", "001-figure-4": "AuxFormer",
-            "004-table-5": "Goncalves et al., 2022 (AuxFormer)",
+            "goncalves2022robust-table-1": "AuxFormer, optimised",
+            "goncalves2025versatile-table-1": "AuxFormer",
+            "goncalves2025versatile-figure-4": "AuxFormer",
+            "mocanu2023multimodal-table-5": "Goncalves et al., 2022 (AuxFormer)",
         },
-        {"000-table-1": "Baseline 2 (MulT), standard", "001-table-1": "MulT"},
+        {"goncalves2022robust-table-1": "Baseline 2 (MulT), standard", "goncalves2025versatile-table-1": "MulT"},
         {
-            "001-table-1": "VAVL", "001-table-3-emotions": "VAVL", "001-figure-2-audio": "Sound's head",
-            "001-figure-2-visual": "Audio-visual head", "001-figure-4": "VAVL", "001-broken-pairs": "Whole pairs",
+            "goncalves2025versatile-table-1": "VAVL",
+            "goncalves2025versatile-table-3-emotions": "VAVL",
+            "goncalves2025versatile-figure-2-audio": "Sound's head",
+            "goncalves2025versatile-figure-2-visual": "Audio-visual head",
+            "goncalves2025versatile-figure-4": "VAVL",
+            "goncalves2025versatile-broken-pairs": "Whole pairs",
         },
         {
-            "001-table-2": "VAVL", "001-table-3-attributes": "VAVL", "001-figure-3-audio": "Valence, sound's head",
-            "001-figure-3-visual": "Arousal, audio-visual head",
+            "goncalves2025versatile-table-2": "VAVL",
+            "goncalves2025versatile-table-3-attributes": "VAVL",
+            "goncalves2025versatile-figure-3-audio": "Valence, sound's head",
+            "goncalves2025versatile-figure-3-visual": "Arousal, audio-visual head",
         },
-        {"003-table-1": "Transformer (A + V)", "003-figure-4": "Valence, picture missing"},
-        {"004-table-1": "AT + VS + VC + VT", "004-table-2": "AT + VS + VC + VT", "004-table-3": "Triplet loss"},
         {
-            "004-table-3": "Emotion constraint loss", "004-table-4": "AT + VS + VC + VT, emotion constraint loss",
-            "004-table-5": "Proposed method", "004-figure-5": "Emotion constraint loss",
-            "004-figures-6-7": "Emotion constraint loss",
+            "parthasarathy2020detecting-table-1": "Transformer (A + V)",
+            "parthasarathy2020detecting-figure-4": "Valence, picture missing",
         },
-        {"004-table-3": "Softmax", "004-figures-6-7": "Softmax"},
+        {
+            "mocanu2023multimodal-table-1": "AT + VS + VC + VT",
+            "mocanu2023multimodal-table-2": "AT + VS + VC + VT",
+            "mocanu2023multimodal-table-3": "Triplet loss",
+        },
+        {
+            "mocanu2023multimodal-table-3": "Emotion constraint loss",
+            "mocanu2023multimodal-table-4": "AT + VS + VC + VT, emotion constraint loss",
+            "mocanu2023multimodal-table-5": "Proposed method",
+            "mocanu2023multimodal-figure-5": "Emotion constraint loss",
+            "mocanu2023multimodal-figures-6-7": "Emotion constraint loss",
+        },
+        {"mocanu2023multimodal-table-3": "Softmax", "mocanu2023multimodal-figures-6-7": "Softmax"},
     ],
 )  # fmt: skip
 def test_what_several_files_train_is_trained_once(places):
@@ -111,11 +139,11 @@ def test_what_several_files_train_is_trained_once(places):
 
 def test_an_unknown_experiment_is_one_sentence():
     with pytest.raises(UserError, match="experiment list"):
-        plan.load("000-table-99")
+        plan.load("goncalves2022robust-table-99")
 
 
 def test_a_table_by_hand():
-    one = plan.load("000-table-1")
+    one = plan.load("goncalves2022robust-table-1")
     ours, theirs = one.rows[0].name, one.rows[1].name
     values = {(ours, "micro-F1"): (0.8, 0.9, 0.7), (theirs, "micro-F1"): (0.5, 0.61, 0.4)}
     filled = Filled(one, "made up", (0, 1, 2), values)
@@ -138,7 +166,7 @@ def test_a_table_by_hand():
 
 
 def test_each_half_of_a_table_is_tested_against_its_own_row():
-    one = plan.load("000-table-1")
+    one = plan.load("goncalves2022robust-table-1")
     column = one.columns[0]
     better, worse = (0.8, 0.91, 0.7), (0.5, 0.6, 0.41)
     names = ("AuxFormer, standard", "Baseline 2 (MulT), standard", "AuxFormer, optimised", "Baseline 2 (MulT), optimised")
@@ -154,7 +182,7 @@ def test_each_half_of_a_table_is_tested_against_its_own_row():
 
 
 def test_parameters_are_in_the_table_not_among_the_bars():
-    one = plan.load("000-figure-8")
+    one = plan.load("goncalves2022robust-figure-8")
     values = {
         (row.name, column.name): (value,) for row in one.rows for column, value in zip(one.columns, (0.7, 4e5), strict=True)
     }
@@ -166,14 +194,14 @@ def test_parameters_are_in_the_table_not_among_the_bars():
 
 
 def test_a_row_may_ask_for_another_head_and_metric_in_all_its_columns():
-    rows = {row.name: row for row in plan.load("001-figure-3-audio").rows}
+    rows = {row.name: row for row in plan.load("goncalves2025versatile-figure-3-audio").rows}
     asked = {(c.metric, c.head) for c in rows["Valence, sound's head"].columns}
     assert asked == {("ccc_valence", "audio")}
     assert {(c.metric, c.head) for c in rows["Arousal, audio-visual head"].columns} == {("ccc_arousal", "av")}
 
 
 def test_what_only_the_paper_has_stands_in_the_papers_table_alone():
-    one = plan.load("004-table-5")
+    one = plan.load("mocanu2023multimodal-table-5")
     text = report.markdown(Filled(one, "made up", (0,), {("Proposed method", "accuracy"): (0.75,)}))
     measured, *_, on_ravdess, on_crema_d = text.split("###")
     assert "| Proposed method | 0.750 |" in measured

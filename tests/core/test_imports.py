@@ -16,7 +16,7 @@ from affectscope.core import cli
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
 from affectscope.core.imports import clips as clips_of_tables
-from affectscope.core.imports import read, shelf
+from affectscope.core.imports import read, stored
 from affectscope.core.imports.intake import Options, take_in
 from affectscope.core.imports.model import NO_HEATMAPS, Imported
 from tests.app import fake
@@ -72,9 +72,9 @@ def test_what_the_survey_says_by_hand(tmp_path: Path) -> None:
     assert row["attention_entropy"] == pytest.approx(1.5 * np.log(2) / np.log(3), abs=1e-6)
     assert mine.table["label"].isna().tolist() == [False, False, True]
     assert (mine.heads, other.heads, mine.outputs) == (("av",), (), ("anger", "joy"))
-    entry = shelf.entries()["mine"]
+    entry = stored.entries()["mine"]
     assert (entry.labelled, entry.accuracy, entry.scale) == (2, 1.0, {"av": "probabilities"})
-    assert shelf.entries()["other"].scale == {"decision": "logits"}
+    assert stored.entries()["other"].scale == {"decision": "logits"}
 
 
 def test_heads_in_another_order_of_classes_are_put_in_order(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_table_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
             take_in(path, Options(), ())
         assert str(error.value).endswith(".")
         assert "\n" not in str(error.value)
-    assert shelf.entries() == {}
+    assert stored.entries() == {}
 
 
 def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,28 +186,28 @@ def test_semicolons_windows_line_ends_and_a_mark_at_the_start(tmp_path: Path) ->
 def test_names_are_unlike_others_and_an_import_takes_another_ones_place(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "clip,m.a,m.b\nc1,1,0\n")
     assert [one.name for one in take_in(path, Options(), ("m", "demo")).models] == ["m (2)"]
-    assert list(shelf.entries()) == ["m (2)"]
+    assert list(stored.entries()) == ["m (2)"]
     take_in(path, Options(), ("m",))
-    assert list(shelf.entries()) == ["m (2)"]
+    assert list(stored.entries()) == ["m (2)"]
     write(path, "clip,m.a,m.b\nc1,0,1\n")
     assert take_in(path, Options(), ()).corpus == "t (2)"
     take_in(path, Options(replace=True), ())
-    assert [(one.name, one.corpus) for one in shelf.entries().values()] == [("m", "t")]
+    assert [(one.name, one.corpus) for one in stored.entries().values()] == [("m", "t")]
 
 
 def test_what_was_removed_comes_back(tmp_path: Path) -> None:
     take_in(write(tmp_path / "t.csv", "clip,m.a,m.b,n.a,n.b\nc1,1,0,0,1\n"), Options(), ())
-    entry = shelf.entries()["m"]
-    shelf.remove(entry)
-    assert list(shelf.entries()) == ["n"]
-    shelf.restore(entry)
-    assert set(shelf.entries()) == {"m", "n"}
-    for one in shelf.entries().values():
-        shelf.remove(one)
-    shelf.sweep(seconds=-1)
-    assert list(shelf.root().iterdir()) == []
+    entry = stored.entries()["m"]
+    stored.remove(entry)
+    assert list(stored.entries()) == ["n"]
+    stored.restore(entry)
+    assert set(stored.entries()) == {"m", "n"}
+    for one in stored.entries().values():
+        stored.remove(one)
+    stored.sweep(seconds=-1)
+    assert list(stored.root().iterdir()) == []
     with pytest.raises(UserError, match="no longer kept"):
-        shelf.restore(entry)
+        stored.restore(entry)
 
 
 def test_media_by_folder_by_path_and_only_media(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_media_by_folder_by_path_and_only_media(tmp_path: Path) -> None:
     (tmp_path / "liar.mp4").write_text("secret")
     text = "clip,path,m.a,m.b\nc1,films/deep/c1.mp4,1,0\nc2,secret.txt,1,0\nc3,liar.mp4,1,0\nc4,../../etc/passwd,0,1\n"
     made = take_in(write(tmp_path / "t.csv", text), Options(), ())
-    corpus = shelf.corpus_of(made.models[0])
+    corpus = stored.corpus_of(made.models[0])
     assert (made.clips, made.media) == (4, 2)
     assert corpus.media("c1") == folder / "c1.mp4"
     for clip in ("c2", "c4", "gone"):

@@ -38,7 +38,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def ours(tmp_path: Path) -> Path:
     path = tmp_path / "my run.safetensors"
-    checkpoints.save(path, AuxFormer(SMALL), checkpoints.Normaliser(), {"regime": "plain"})
+    checkpoints.save(path, AuxFormer(SMALL), checkpoints.Normaliser(), {"strategy": "plain"})
     return path
 
 
@@ -93,7 +93,7 @@ def test_taken_in_once_removed_and_restored(cache: Path, ours: Path, in_process:
     assert report == Report()
     assert (entry.name, entry.file) == ("my run (2)", "my run.safetensors")
     assert entry.path.is_relative_to(cache)
-    assert checkpoints.load(entry.path).card == {"regime": "plain"}
+    assert checkpoints.load(entry.path).card == {"strategy": "plain"}
     again, _ = library.take_in(ours, "another name.safetensors", taken=[])
     assert again == entry
     assert list(library.entries()) == ["my run (2)"]

@@ -102,19 +102,19 @@ def test_absent_frames_hold_nothing():
 
 
 def test_zeros_are_zeros_before_normalising_and_the_mean_is_zero_after_it():
-    values, present, kept = given(keep={"audio": 50}, pattern="tail", filling="zeros")
+    values, present, kept = given(keep={"audio": 50}, pattern="tail", imputation="zeros")
     gone = present & ~kept
     assert np.flatnonzero(gone).tolist() == [5, 6, 8, 9]
     # (0 - mean) / deviation: -1/2 and -2/4.
     np.testing.assert_allclose(values[gone], [[-0.5, -0.5]] * 4)
-    values, present, kept = given(keep={"audio": 50}, pattern="tail", filling="mean")
+    values, present, kept = given(keep={"audio": 50}, pattern="tail", imputation="mean")
     np.testing.assert_allclose(values[present & ~kept], 0)
     assert not values[[0, 7]].any()
     assert not present[[0, 7]].any()
 
 
 def test_held_frames_repeat_the_last_that_stayed_and_hold_nothing_before_the_first():
-    values, present, _ = given(pattern="drawn", filling="held", spans={"audio": ((0.1, 0.3), (0.5, 0.8))})
+    values, present, _ = given(pattern="drawn", imputation="forward-fill", spans={"audio": ((0.1, 0.3), (0.5, 0.8))})
     whole = streams()["audio"].values
     assert np.flatnonzero(present).tolist() == [3, 4, 5, 6, 8, 9]
     for at in (5, 6):
@@ -125,22 +125,22 @@ def test_noise_varies_as_the_clip_does_about_the_mean():
     stream = Stream(
         np.random.default_rng(0).normal(5, [0.1, 3], (4000, 2)).astype("f4"), np.arange(4000) / 100, np.ones(4000, bool)
     )
-    changed = perturb(Perturbation({"audio": 0}, filling="noise"), {"audio": stream}, checkpoint())
+    changed = perturb(Perturbation({"audio": 0}, imputation="noise"), {"audio": stream}, checkpoint())
     noise = changed.streams["audio"].values
     np.testing.assert_allclose(noise.mean(0), 0, atol=0.2)
     np.testing.assert_allclose(noise.std(0), [0.1, 3], rtol=0.05)
-    again = perturb(Perturbation({"audio": 0}, filling="noise"), {"audio": stream}, checkpoint()).streams["audio"].values
+    again = perturb(Perturbation({"audio": 0}, imputation="noise"), {"audio": stream}, checkpoint()).streams["audio"].values
     np.testing.assert_array_equal(noise, again)
 
 
 def test_the_mean_of_a_checkpoint_that_does_not_hold_it_is_refused():
-    change = Perturbation({"audio": 50}, filling="mean")
+    change = Perturbation({"audio": 50}, imputation="mean")
     with pytest.raises(UserError, match="training mean"):
         perturb(change, streams(), checkpoint(stats=False))
 
 
 @pytest.mark.parametrize(
-    "facts", [{"pattern": "backwards"}, {"filling": "music"}, {"keep": {"audio": 101}}, {"seed": -1}, {"burst": 0.0}]
+    "facts", [{"pattern": "backwards"}, {"imputation": "music"}, {"keep": {"audio": 101}}, {"seed": -1}, {"burst": 0.0}]
 )
 def test_nonsense_is_one_sentence(facts):
     with pytest.raises(UserError, match=r"\.$"):

@@ -10,19 +10,19 @@ from affectscope.core.timeline.removed import removed
     ("change", "words"),
     [
         (Perturbation(), ""),
-        (Perturbation({"audio": 0}), "sound removed entirely"),
-        (Perturbation({"audio": 100, "visual": 40}), "60\N{NO-BREAK SPACE}% of the picture's frames removed at random"),
+        (Perturbation({"audio": 0}), "all audio frames removed"),
+        (Perturbation({"audio": 100, "visual": 40}), "60\N{NO-BREAK SPACE}% of the visual frames removed at random"),
         (
             Perturbation({"audio": 0, "visual": 99}, "tail", "zeros"),
-            "sound removed entirely; 1\N{NO-BREAK SPACE}% of the picture's frames removed from the end (zeros in their place)",
+            "all audio frames removed; 1\N{NO-BREAK SPACE}% of the visual frames removed from the end (zeros in their place)",
         ),
         (
             Perturbation({"visual": 50}, "burst", burst=0.2),
-            "50\N{NO-BREAK SPACE}% of the picture's frames removed in bursts of 0.2 s",
+            "50\N{NO-BREAK SPACE}% of the visual frames removed in bursts of 0.2 s",
         ),
         (
-            Perturbation(pattern="drawn", spans={"visual": ((0.5, 1.25), (2, 2.5)), "audio": ()}, filling="held"),
-            "picture removed from 0.50 to 1.25 s, 2.00 to 2.50 s (the last frame kept repeated)",
+            Perturbation(pattern="drawn", spans={"visual": ((0.5, 1.25), (2, 2.5)), "audio": ()}, imputation="forward-fill"),
+            "visual frames removed from 0.50 to 1.25 s, 2.00 to 2.50 s (the last frame kept repeated)",
         ),
     ],
 )

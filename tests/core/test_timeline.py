@@ -14,7 +14,7 @@ def make() -> Timeline:
         frame_times=np.array([0.0, 0.04]),
         boxes=boxes,
         heatmaps=(Heatmap("av", "av head, <b>fear</b>", np.arange(8, dtype=np.uint8).reshape(2, 4), 2, 2),),
-        lanes=(Lane("wave", "Sound", "wave", np.array([0.005]), np.array([[-1.0], [1.0]]), ("low", "high"), "audio"),),
+        lanes=(Lane("wave", "Audio", "wave", np.array([0.005]), np.array([[-1.0], [1.0]]), ("low", "high"), "audio"),),
         matrices=(Matrix("m", "M", np.array([0.0]), np.array([0.5]), np.array([[255]], np.uint8), "audio", "visual", 1, 1),),
         events=(Event("phonemes", "ə", 0.1, 0.2),),
         title="clip",

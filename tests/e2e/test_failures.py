@@ -53,7 +53,7 @@ def test_from_the_worst_case_to_its_report(page: Page, app_url: str, tmp_path: P
     expect(page.locator(".note")).to_have_text(NOTE, timeout=SOON)
     assert page.locator("figure img").evaluate("image => image.complete && image.naturalWidth > 100")
     # A case without a masking of its own is shown without sound and without picture.
-    expect(page.get_by_role("columnheader", name="sound removed entirely")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="all audio frames removed")).to_be_visible()
     assert page.locator("tbody rect").count() == 6 * 3
     assert page.locator(".lane img").count() >= 3
     expect(page.get_by_text(re.compile("never seen a person")).first).to_be_visible()

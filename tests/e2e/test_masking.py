@@ -37,7 +37,7 @@ def opened(page: Page) -> Locator:
 
 
 def slider(page: Page, name: str) -> Locator:
-    return page.get_by_role("slider", name=f"{name} that is there")
+    return page.get_by_role("slider", name=f"{name} frames kept")
 
 
 def drag(page: Page, which: Locator, to: float) -> None:
@@ -66,7 +66,7 @@ def test_the_answer_follows_the_thumb_and_the_player_follows_on_release(page: Pa
     assert "removed" not in lanes(page)
     page.wait_for_timeout(500)
     before = page.evaluate("window.sent")
-    drag(page, slider(page, "Sound"), 0.0)
+    drag(page, slider(page, "Audio"), 0.0)
     expect(board).to_have_attribute("data-keep", "audio:0,visual:100")
     expect(board).not_to_have_attribute("data-share", whole or "")
     assert page.evaluate("window.sent") == before
@@ -92,8 +92,8 @@ def test_a_click_on_the_surface_moves_the_sliders_and_a_reload_keeps_them(page: 
     audio, visual = (int(part.split(":")[1]) for part in keep.split(","))
     assert abs(audio - 30) <= 2
     assert abs(visual - 49) <= 2
-    expect(slider(page, "Sound")).to_have_value(str(audio))
-    expect(slider(page, "Picture")).to_have_value(str(visual))
+    expect(slider(page, "Audio")).to_have_value(str(audio))
+    expect(slider(page, "Visual")).to_have_value(str(visual))
     expect(page.locator(".player")).to_have_attribute("data-lanes", re.compile("visual removed"), timeout=READY)
     expect(board).to_have_attribute("data-exact", "true")
     share, left = board.get_attribute("data-share"), board.get_attribute("data-left-visual")
@@ -133,7 +133,7 @@ def test_frames_are_drawn_away_and_brought_back_by_hand(page: Page, board: Locat
 
 
 def test_one_press_takes_everything_of_one_away_and_back_brings_it_again(page: Page, board: Locator) -> None:
-    none, without, whole = (board.get_by_role("button", name=name, exact=True) for name in ("No sound", "No picture", "Whole"))
+    none, without, whole = (board.get_by_role("button", name=name, exact=True) for name in ("No audio", "No visual", "Whole"))
     expect(whole).to_have_attribute("aria-pressed", "true")
     none.click()
     expect(board).to_have_attribute("data-keep", "audio:0,visual:100")
@@ -157,7 +157,7 @@ def test_keys_alone_do_everything(page: Page, board: Locator) -> None:
     for key, wanted in (("s", "audio:0,visual:100"), ("i", "audio:100,visual:0"), ("w", "audio:100,visual:100")):
         page.keyboard.press(key)
         expect(board).to_have_attribute(keep, wanted)
-    slider(page, "Picture").focus()
+    slider(page, "Visual").focus()
     page.keyboard.press("ArrowLeft")
     expect(board).to_have_attribute(keep, "audio:100,visual:99")
     page.keyboard.press("s")
@@ -168,7 +168,7 @@ def test_keys_alone_do_everything(page: Page, board: Locator) -> None:
     expect(board).to_have_attribute(keep, "audio:0,visual:100")
     stops = tab_stops(page, 12)
     assert stops == [
-        "SELECT Which frames go", "SELECT What replaces them", "INPUT Seed", "BUTTON Next", "BUTTON radio",
+        "SELECT Which frames go", "SELECT Imputation of missing frames", "INPUT Seed", "BUTTON Next", "BUTTON radio",
         "SELECT Class on the surface", "CANVAS application", "BUTTON PNG", "BUTTON SVG", "BUTTON CSV", "CANVAS application",
         "CANVAS application",
     ]  # fmt: skip
@@ -227,13 +227,13 @@ def test_nothing_moves_whatever_the_share(page: Page, app_url: str, size: tuple[
     assert len(before) > 60
     picture = page.locator(".player .stage").first
     for audio, visual in ((0, 99), (0, 0), (1, 1), (37, 0), (50, 50), (100, 100)):
-        slider(page, "Sound").fill(str(audio))
-        slider(page, "Picture").fill(str(visual))
+        slider(page, "Audio").fill(str(audio))
+        slider(page, "Visual").fill(str(visual))
         expect(board).to_have_attribute("data-keep", f"audio:{audio},visual:{visual}")
         after = board.evaluate(BOXES)
         assert {k: (v, after.get(k)) for k, v in before.items() if after.get(k) != v} == {}
     stood = picture.bounding_box()
-    board.get_by_role("button", name="No sound").click()
+    board.get_by_role("button", name="No audio").click()
     expect(page.locator(".player")).to_have_attribute("data-lanes", re.compile("audio removed"), timeout=READY)
     ready(page)
     assert picture.bounding_box() == stood
@@ -266,13 +266,13 @@ def test_with_nothing_taken_away_now_is_what_the_whole_clip_says(page: Page, app
         assert now == whole
 
 
-def test_another_filling_is_another_grid(page: Page, board: Locator) -> None:
+def test_another_imputation_is_another_grid(page: Page, board: Locator) -> None:
     surface = board.locator(".square canvas")
     page.goto(page.url.split("?")[0] + "?o.masking.keep=audio:20,visual:20")
     board = opened(page)
     absent = board.get_attribute("data-share")
-    board.get_by_label("What replaces them").select_option("mean")
-    expect(page).to_have_url(re.compile(r"o\.masking\.fill=mean"))
+    board.get_by_label("Imputation of missing frames").select_option("mean")
+    expect(page).to_have_url(re.compile(r"o\.masking\.imputation=mean"))
     expect(board).to_have_attribute("data-pending", "false", timeout=READY)
     expect(board).not_to_have_attribute("data-share", absent or "", timeout=READY)
-    expect(surface).to_have_attribute("aria-label", re.compile("by the share of sound and picture that is there"))
+    expect(surface).to_have_attribute("aria-label", re.compile("by the share of audio and visual frames kept"))

@@ -69,7 +69,7 @@ def test_clip_heatmap_lanes_and_masking_work_from_disk(opened: Page, tmp_path: P
 
     # Of the sound nothing: the node (0, 100) says "sadness" with 0.7; whole it is "neutral" with 0.6; half-way 0.45 of both.
     expect(board).to_have_attribute("data-top", "neutral")
-    slider = board.get_by_role("slider", name="Sound that is there")
+    slider = board.get_by_role("slider", name="Audio frames kept")
     slider.fill("0")
     expect(board).to_have_attribute("data-top", "sadness")
     expect(board).to_have_attribute("data-share", "0.7000")
@@ -93,7 +93,7 @@ def test_two_models_have_a_board_each(opened: Page, tmp_path: Path) -> None:
     show(opened, tmp_path, replace(case, models=(case.models[0], other)))
     boards = opened.locator(".board")
     expect(boards).to_have_count(2)
-    boards.nth(1).get_by_role("slider", name="Sound that is there").fill("0")
+    boards.nth(1).get_by_role("slider", name="Audio frames kept").fill("0")
     expect(boards.nth(1)).to_have_attribute("data-top", "sadness")
     expect(boards.nth(0)).to_have_attribute("data-top", "neutral")
 

@@ -77,8 +77,8 @@ class VggFace:
     torchvision ``vgg16`` that was trained on (``features.0.weight`` ... ``classifier.0.weight``).
 
     Args:
-        unit: pixels are scaled to -1..1, as 000 (4.2.1) does for the network that it fine-tunes; otherwise the mean colour of the
-            training pictures is taken off, as the published weights want it.
+        unit: pixels are scaled to -1..1, as goncalves2022robust (4.2.1) does for the network that it fine-tunes; otherwise the
+            mean colour of the training pictures is taken off, as the published weights want it.
     """
 
     def __init__(self, path: Path, device: str, unit: bool = False) -> None:
@@ -109,7 +109,8 @@ class VggFace:
 class EfficientNetB2:
     """EfficientNet-B2 (Tan and Le 2019) up to the pooled features before its classifier: [1408] a face of 224x224.
 
-    torchvision's network and its keys; 001 (IV-B) takes one that was trained to read emotions. The classifier may have any width.
+    torchvision's network and its keys; goncalves2025versatile (IV-B) takes one that was trained to read emotions. The classifier
+    may have any width.
     """
 
     dim = 1408

@@ -1,9 +1,10 @@
 """Acoustic low-level descriptors by openSMILE (Eyben et al. 2010): 65 of ComParE_2016 and their 65 deltas, every 10 ms.
 
-The package carries a research licence; it is an extra. Papers 000 (section 4.2.2) and 002 (4.1.2) take 65 descriptors and their
-deltas too, of the Interspeech 2013 set, with windows of 32 ms every 16 ms; this set's windows are 20 ms (60 ms for pitch and
-voice quality, which so look 40 ms ahead), every 10 ms. ``extract_windows`` takes the set of 2013 itself, with the short windows
-and the step that a paper names; its long windows stay 60 ms, which pitch needs and no paper speaks of.
+The package carries a research licence; it is an extra. goncalves2022robust (section 4.2.2) and goncalves2022auxformer (4.1.2)
+take 65 descriptors and their deltas too, of the Interspeech 2013 set, with windows of 32 ms every 16 ms; this set's windows are
+20 ms (60 ms for pitch and voice quality, which so look 40 ms ahead), every 10 ms. ``extract_windows`` takes the set of 2013
+itself, with the short windows and the step that a paper names; its long windows stay 60 ms, which pitch needs and no paper speaks
+of.
 """
 
 from __future__ import annotations

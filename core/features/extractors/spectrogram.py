@@ -1,4 +1,4 @@
-"""Log-spectrograms as 004 takes them (section 4.2): Hamming windows of 32 ms every 10 ms, 256 frequencies."""
+"""Log-spectrograms as mocanu2023multimodal takes them (section 4.2): Hamming windows of 32 ms every 10 ms, 256 frequencies."""
 
 from __future__ import annotations
 

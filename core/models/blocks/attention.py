@@ -13,7 +13,7 @@ class MultiHeadAttention(nn.Module):
     Args:
         dim: D, a multiple of ``heads``.
         scale: "head" divides the logits by the square root of a head's width (Vaswani et al. 2017); "length" by the square
-            root of the number of present keys (000 and 002, Eq. 2, read to the letter).
+            root of the number of present keys (goncalves2022robust and goncalves2022auxformer, Eq. 2, read to the letter).
         bias: whether queries, keys and values have one.
         out: what the contexts of all heads are projected with; D -> D with a bias if left out.
     """

@@ -1,4 +1,4 @@
-"""Two modalities, each encoded by itself, that then look at each other (Parthasarathy and Sundaram, 003, section 3)."""
+"""Two modalities, each encoded by itself, that then look at each other (parthasarathy2020detecting, section 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What systems share that answer every frame: inputs on one clock, and what to say of frames that hold nothing."""
+"""What systems share that answer every frame: inputs aligned frame by frame, and what to say of frames that hold nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from affectscope.core.streams import Batch
 
 
-def on_one_clock(batch: Batch, dims: Mapping[str, int]) -> tuple[Batch, Tensor]:
+def aligned(batch: Batch, dims: Mapping[str, int]) -> tuple[Batch, Tensor]:
     """The modalities of ``dims`` alone, all as long as the longest of them, and the frames [B, T] where any of them is present.
 
     A modality that the batch does not name is absent; one that ``dims`` does not name is dropped, and its length with it.
@@ -20,7 +20,7 @@ def on_one_clock(batch: Batch, dims: Mapping[str, int]) -> tuple[Batch, Tensor]:
     return batch, torch.stack([batch.present[m] for m in dims]).any(0)
 
 
-def held(h: Tensor, present: Tensor, before: Tensor) -> Tensor:
+def forward_filled(h: Tensor, present: Tensor, before: Tensor) -> Tensor:
     """[B, T, D] where each absent frame repeats the last present one; those before the first hold ``before`` [D].
 
     Args:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 
 class ResidualClassifier(nn.Module):
-    """Linear layers back to the width they started from, a residual around them, and an output layer (MulT, 000, 002).
+    """Linear layers back to the width they started from, a residual around them, and an output layer (MulT, goncalves2022robust,
+    goncalves2022auxformer).
 
     Args:
         hidden: widths in between; ReLU and dropout follow each.
@@ -33,7 +34,7 @@ class ResidualClassifier(nn.Module):
 
 
 def prediction_head(width: int, hidden: tuple[int, int], outputs: int) -> nn.Sequential:
-    """Three layers, with ReLU and dropout after the first only, as VAVL's code has them (001)."""
+    """Three layers, with ReLU and dropout after the first only, as VAVL's code has them (goncalves2025versatile)."""
     first, second = hidden
     return nn.Sequential(
         nn.Linear(width, first), nn.ReLU(), nn.Dropout(0.2), nn.Linear(first, second), nn.Linear(second, outputs)

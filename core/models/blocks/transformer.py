@@ -20,7 +20,7 @@ class EncoderConfig:
         embed_scale: multiply the input by sqrt(dim).
         positions: add sinusoidal positions to the input.
         learnable_residual: one scalar alpha a layer: alpha * residual + (1 - alpha) * branch, on both branches.
-        branch_norm: a second LayerNorm on the feed-forward branch (000, Eq. 4).
+        branch_norm: a second LayerNorm on the feed-forward branch (goncalves2022robust, Eq. 4).
         final_norm: a LayerNorm after the last layer.
         causal: query i sees keys up to i + |Tk - Tq|.
         attention_scale: see MultiHeadAttention.
@@ -46,7 +46,7 @@ class EncoderConfig:
 
 
 def as_published(config: EncoderConfig) -> EncoderConfig:
-    """The encoder as 000 and 002 write it down (Eq. 1 to 4): see the table in ``auxformer``."""
+    """The encoder of goncalves2022robust and goncalves2022auxformer to the letter (Eq. 1 to 4): a table is in ``auxformer``."""
     return replace(config, embed_scale=False, branch_norm=True, final_norm=False, attention_scale="length", input_dropout=0.0)
 
 

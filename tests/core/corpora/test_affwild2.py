@@ -41,7 +41,7 @@ def test_frames_people_videos_and_sets(tmp_path, end):
     assert table.loc["video5_left", "labelled"] == 0
 
 
-def test_the_course_is_on_the_videos_clock_and_both_people_share_the_video(tmp_path):
+def test_the_annotations_are_on_the_videos_clock_and_both_people_share_the_video(tmp_path):
     corpus(tmp_path)
     (tmp_path / "batch1").mkdir()
     (tmp_path / "cropped_aligned").mkdir()
@@ -51,12 +51,12 @@ def test_the_course_is_on_the_videos_clock_and_both_people_share_the_video(tmp_p
     assert found.table["path"].to_dict() == {
         "10-60": "", "24-30": "", "video5_left": "batch1/video5.mp4", "video5_right": "batch1/video5.mp4"
     }  # fmt: skip
-    course = found.read_course(found.root, found.table.loc["video5_right"])
-    assert course["valence"].values[:, 0].tolist() == [0.25, 0.75]
-    assert course["valence"].times.tolist() == pytest.approx([0, 0.1])
-    course = found.read_course(found.root, found.table.loc["10-60"])
-    assert course["arousal"].present.tolist() == [True, False, True]
-    assert course["arousal"].times.tolist() == pytest.approx([0.5 / 30, 1.5 / 30, 2.5 / 30])
+    annotations = found.read_annotations(found.root, found.table.loc["video5_right"])
+    assert annotations["valence"].values[:, 0].tolist() == [0.25, 0.75]
+    assert annotations["valence"].times.tolist() == pytest.approx([0, 0.1])
+    annotations = found.read_annotations(found.root, found.table.loc["10-60"])
+    assert annotations["arousal"].present.tolist() == [True, False, True]
+    assert annotations["arousal"].times.tolist() == pytest.approx([0.5 / 30, 1.5 / 30, 2.5 / 30])
 
 
 def test_the_official_split_tests_on_validation_and_develops_on_videos_of_train(tmp_path):

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from affectscope.core.evaluation.grid import answer_to, response_grid
-from affectscope.core.perturbation import FILLINGS, Perturbation
+from affectscope.core.perturbation import IMPUTATIONS, Perturbation
 from affectscope.core.streams import Stream
 from tests.core.test_perturbation import checkpoint, streams
 
 
 @pytest.mark.parametrize("pattern", ["random", "burst", "tail", "attended"])
-@pytest.mark.parametrize("filling", FILLINGS)
-def test_a_node_is_the_answer_to_that_clip(pattern, filling):
-    change = Perturbation(pattern=pattern, filling=filling, seed=5, burst=0.2)
+@pytest.mark.parametrize("imputation", IMPUTATIONS)
+def test_a_node_is_the_answer_to_that_clip(pattern, imputation):
+    change = Perturbation(pattern=pattern, imputation=imputation, seed=5, burst=0.2)
     grid = response_grid(checkpoint(), streams(), 1.0, change, shares=(0, 40, 100))
     for i, audio in enumerate(grid.shares):
         for j, visual in enumerate(grid.shares):

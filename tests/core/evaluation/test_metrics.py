@@ -31,11 +31,11 @@ CLASSES = ModelSpec(
     ("av",),
 )
 VALUES = replace(CLASSES, labels=("arousal", "valence"), task="regression")
-FRAMES = replace(VALUES, clock="visual")
+FRAMES = replace(VALUES, reference="visual")
 
 
 class Echo(AVModel):
-    """Says what it hears or sees: a head's answer is the mean (or, with a clock, each frame) of its modalities' features."""
+    """Says what it hears or sees: a head's answer is the mean (or, with a reference, each frame) of its modalities' features."""
 
     def __init__(self, spec: ModelSpec = CLASSES) -> None:
         super().__init__(None, spec)
@@ -46,7 +46,7 @@ class Echo(AVModel):
         for head, modalities in self.spec.modalities.items():
             frames = torch.stack([batch.values[m] for m in modalities]).sum(0)
             count = torch.stack([batch.present[m] for m in modalities]).sum(0)
-            if self.spec.clock:
+            if self.spec.reference:
                 said[head] = frames / count.clamp(min=1)[..., None]
             else:
                 said[head] = frames.sum(1) / count.sum(1).clamp(min=1)[:, None]

@@ -305,11 +305,11 @@ def test_a_model_trained_from_a_store_is_the_one_trained_from_the_clips(tmp_path
     config = replace(own.config, epochs=1, batch_size=4)
     for name, store in (("packed", tmp_path / "s"), ("single", None)):
         card = train_checkpoint(
-            "auxformer", "demo", "demo", Recipe(own.regime, config), tmp_path / f"{name}.safetensors", 1, store=store
+            "auxformer", "demo", "demo", Recipe(own.strategy, config), tmp_path / f"{name}.safetensors", 1, store=store
         )
         assert card["features"] == {"audio": "llds", "visual": "face-maps"}
     first, second = (load_file(tmp_path / f"{name}.safetensors") for name in ("packed", "single"))
     assert all(first[key].equal(second[key]) for key in second)
     out = tmp_path / "d.safetensors"
     with pytest.raises(UserError, match="Say which audio"):
-        train_checkpoint("double-attention", "demo", "demo", Recipe(own.regime, config), out, 1, store=tmp_path / "s")
+        train_checkpoint("double-attention", "demo", "demo", Recipe(own.strategy, config), out, 1, store=tmp_path / "s")

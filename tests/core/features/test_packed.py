@@ -16,7 +16,7 @@ from affectscope.core.features.stored.packing import Packing, shard_clips
 from affectscope.core.features.stored.shards import UNREAD, Row, Shard, write_shard
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.streams import Clip, Stream
-from affectscope.core.training.data import Batches, fit_normaliser
+from affectscope.core.training.batches import Batches, fit_normaliser
 
 LABELS = ("calm", "cross")
 
@@ -192,15 +192,15 @@ def test_clips_of_a_store_are_those_that_all_sets_have(corpus):
     assert clips[1].labels == {"label": "calm", "speaker": "s"}
     assert clips[3].duration == 0.5
     assert [why.split(":")[0] for why in broken] == ["c1", "c5"]
-    assert not clips[0].course
+    assert not clips[0].annotations
 
 
-@pytest.mark.parametrize("clock", [None, "visual"])
-def test_batches_from_a_store_are_those_from_memory(corpus, clock):
+@pytest.mark.parametrize("reference", [None, "visual"])
+def test_batches_from_a_store_are_those_from_memory(corpus, reference):
     packed, _ = packed_clips(corpus, choose_sets(corpus.root / "store", {}))
     held = [Clip(c.id, dict(c.streams), c.duration, c.labels) for c in packed]
     spec = ModelSpec(
-        "none", {"audio": 130, "visual": 135}, LABELS, ("av",), {"av": ("audio", "visual")}, ("av",), clock=clock
+        "none", {"audio": 130, "visual": 135}, LABELS, ("av",), {"av": ("audio", "visual")}, ("av",), reference=reference
     )  # fmt: skip
     normaliser = fit_normaliser(packed)
     seen = []

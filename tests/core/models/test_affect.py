@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from affectscope.core.models.affect_rnn import AffectRNN
 from affectscope.core.models.affect_transformer import AffectTransformer
 from affectscope.core.models.base import MODELS, AVModel
-from affectscope.core.models.blocks.frames import held, on_one_clock
+from affectscope.core.models.blocks.frames import aligned, forward_filled
 from affectscope.core.models.catalogue import count
 from affectscope.core.streams import Batch
 
@@ -31,15 +31,15 @@ def test_absent_frames_hold_the_last_answer():
     answers = torch.tensor([[[1.0], [2.0], [3.0], [4.0]], [[5.0], [6.0], [7.0], [8.0]]])
     present = torch.tensor([[False, True, False, True], [False, False, False, False]])
     expected = torch.tensor([[[9.0], [2.0], [2.0], [4.0]], [[9.0]] * 4])
-    torch.testing.assert_close(held(answers, present, torch.tensor([9.0])), expected)
+    torch.testing.assert_close(forward_filled(answers, present, torch.tensor([9.0])), expected)
 
 
-def test_inputs_come_on_one_clock_without_what_the_model_does_not_know():
+def test_inputs_are_aligned_without_what_the_model_does_not_know():
     given = Batch.of(audio=torch.ones(1, 3, 2), text=torch.ones(1, 9, 2))
-    batch, seen = on_one_clock(given, {"audio": 2, "visual": 4})
+    batch, seen = aligned(given, {"audio": 2, "visual": 4})
     assert {name: tuple(value.shape) for name, value in batch.values.items()} == {"audio": (1, 3, 2), "visual": (1, 3, 4)}
     assert seen.tolist() == [[True] * 3]
-    batch, seen = on_one_clock(Batch.of(audio=torch.ones(1, 1, 2), visual=torch.ones(1, 3, 4)), {"audio": 2, "visual": 4})
+    batch, seen = aligned(Batch.of(audio=torch.ones(1, 1, 2), visual=torch.ones(1, 3, 4)), {"audio": 2, "visual": 4})
     assert batch.present["audio"].tolist() == [[True, False, False]]
     assert seen.tolist() == [[True] * 3]
 
@@ -63,19 +63,19 @@ def test_parameter_counts(system, preset, parameters):
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_every_frame_is_answered_on_the_clock_of_the_picture(system):
+def test_every_frame_is_answered_on_the_frames_of_the_picture(system):
     spec = demo(system).spec
-    assert (spec.clock, spec.task, spec.labels, spec.heads) == ("visual", "regression", ("arousal", "valence"), ("av",))
+    assert (spec.reference, spec.task, spec.labels, spec.heads) == ("visual", "regression", ("arousal", "valence"), ("av",))
     model = demo(system, "demo-visual")
-    assert (model.spec.clock, model.spec.heads, dict(model.spec.inputs)) == ("visual", ("visual",), {"visual": 135})
+    assert (model.spec.reference, model.spec.heads, dict(model.spec.inputs)) == ("visual", ("visual",), {"visual": 135})
     batch = Batch.of(audio=torch.zeros(1, 11, 130), visual=batch_of(5, 1).values["visual"])
     assert answer(model, batch).shape == (1, 5, 2)
     assert answer(demo(system), batch).shape == (1, 11, 2)
 
 
-def test_a_model_of_sound_alone_answers_on_the_clock_of_the_sound():
+def test_a_model_of_sound_alone_answers_on_the_frames_of_the_sound():
     model = demo("affect-rnn", "demo-audio")
-    assert (model.spec.clock, model.spec.heads) == ("audio", ("audio",))
+    assert (model.spec.reference, model.spec.heads) == ("audio", ("audio",))
     assert answer(model, batch_of()).shape == (2, 8, 2)
 
 

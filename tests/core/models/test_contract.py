@@ -116,7 +116,7 @@ def test_any_subset_of_the_modalities_is_answered(case):
                 prediction = output.predictions[head]
                 assert torch.isfinite(prediction).all()
                 assert (prediction.shape[0], prediction.shape[-1]) == (2, outputs)
-                assert prediction.ndim == (3 if model.spec.clock else 2)
+                assert prediction.ndim == (3 if model.spec.reference else 2)
                 expected = bool(set(model.spec.modalities[head]) & set(names))
                 assert output.evidence[head].tolist() == [expected] * 2
             assert torch.isfinite(model.decide(output)).all()
@@ -182,7 +182,7 @@ def test_attention_rows_sum_to_one_over_present_frames(case):
     declared = {(a.name, a.query, a.key, layer, a.heads) for a in model.spec.attention for layer in range(a.layers)}
     assert {(m.name, m.query, m.key, m.layer, m.weights.shape[1]) for m in output.attention} == declared
     for attention in output.attention:
-        # Frames that a system adds to bring the modalities on one clock are not there.
+        # Frames that a system adds to align the modalities are not there.
         query, key = batch.present[attention.query], batch.present[attention.key]
         weights = attention.weights[:, :, : query.shape[1], : key.shape[1]]
         assert (weights >= 0).all()

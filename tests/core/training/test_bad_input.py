@@ -321,7 +321,7 @@ def test_a_resume_file_that_is_damaged_is_one_sentence(corpus, tmp_path, monkeyp
         "--devices=0",
         "--precision=17",
         "--accelerator=abacus",
-        "--regime=drill",
+        "--strategy=drill",
     ],
 )
 def test_settings_that_cannot_be_are_one_sentence(corpus, tmp_path, monkeypatch, capsys, setting):

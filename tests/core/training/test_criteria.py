@@ -44,7 +44,7 @@ def test_sentiment_costs_its_distance_and_unknown_labels_nothing():
 
 
 def test_attributes_by_frame_cost_one_minus_their_concordance():
-    spec = replace(SPEC, labels=("arousal",), task="regression", clock="visual")
+    spec = replace(SPEC, labels=("arousal",), task="regression", reference="visual")
     target = torch.tensor([[[0.0], [1.0], [2.0], [math.nan]]])
     right, wrong = target.nan_to_num(5.0), (2 - target).nan_to_num(5.0)
     assert float(one_loss(right, target, spec)) == pytest.approx(0, abs=1e-6)

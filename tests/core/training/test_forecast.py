@@ -31,7 +31,7 @@ def test_a_recorded_run_of_this_machine_goes_before_a_measurement(monkeypatch: p
     """The 48 bundled clips of 8 speakers part into 36, 6 and 6: 76 s an epoch are 2 s for each of 36 + 6 / 3."""
     rows = [{"epoch": 0.0}, {"epoch": 1.0}]
     known = {
-        "other": Run("other", Path(), dataclasses.replace(ORDER, regime="standard"), "done", history=rows, pace=1.0),
+        "other": Run("other", Path(), dataclasses.replace(ORDER, strategy="standard"), "done", history=rows, pace=1.0),
         "mine": Run("mine", Path(), ORDER, "done", history=rows, pace=76.0),
     }
     monkeypatch.setattr(runs, "all_runs", lambda: known)

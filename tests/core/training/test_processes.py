@@ -15,7 +15,7 @@ from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.models.vavl import VAVL
 from affectscope.core.streams import Batch
 from affectscope.core.training.loop import _Step
-from affectscope.core.training.regimes import VersatileTraining
+from affectscope.core.training.strategies import VersatileTraining
 from tests.media_files import clip, tone
 from tests.small_corpus import Corpus
 

@@ -14,7 +14,7 @@ import torch
 from affectscope.core.errors import UserError
 from affectscope.core.models.auxformer import AuxFormer
 from affectscope.core.training.loop import TrainConfig, forget, train
-from affectscope.core.training.regimes import Optimised
+from affectscope.core.training.strategies import Optimised
 from tests.core.training.test_training import SMALL, batches, make_clips
 
 CONFIG = TrainConfig(epochs=4, learning_rate=5e-3, frame_noise=0.1, seed=3)
@@ -36,11 +36,11 @@ class Deadly(Optimised):
 counted: list[int] = []
 
 
-def run(out: Path, regime: Optimised, resume: bool = False, config: TrainConfig = CONFIG) -> AuxFormer:
+def run(out: Path, strategy: Optimised, resume: bool = False, config: TrainConfig = CONFIG) -> AuxFormer:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model, clips = AuxFormer(SMALL), make_clips(40)
-    train(model, batches(clips[:32], True), batches(clips[32:]), regime, config, out, resume=resume)
+    train(model, batches(clips[:32], True), batches(clips[32:]), strategy, config, out, resume=resume)
     return model
 
 

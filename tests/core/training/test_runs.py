@@ -114,6 +114,12 @@ def test_a_damaged_folder_is_no_run(content: str) -> None:
     assert runs.all_runs() == {}
 
 
+def test_an_order_of_before_says_its_strategy_too() -> None:
+    told = {**ORDER.__dict__}
+    told["regime"] = told.pop("strategy")
+    assert Order.of(told) == ORDER
+
+
 def test_only_a_finished_runs_checkpoint_is_a_model() -> None:
     (made("a") / "a.safetensors").touch()
     (made("b") / "elsewhere.safetensors").touch()
@@ -125,7 +131,7 @@ def test_only_a_finished_runs_checkpoint_is_a_model() -> None:
     [
         ({"system": "resnet"}, "no model called 'resnet'"),
         ({"preset": "huge"}, "no preset 'huge'"),
-        ({"regime": "; rm -rf /"}, "no regime called"),
+        ({"strategy": "; rm -rf /"}, "no strategy called"),
         ({"device": "cuda:99"}, "no device 'cuda:99'"),
         ({"epochs": 0}, "0 epochs make no run"),
         ({"learning_rate": float("nan")}, "teaches nothing"),
@@ -157,7 +163,7 @@ def test_the_command_line_takes_the_order_as_it_was_meant(monkeypatch: pytest.Mo
     assert result.exit_code == 0, result.output
     system, preset, corpus, recipe, out, _, _, resume, *_ = asked[0]
     config = recipe.config
-    assert (system, preset, corpus, recipe.regime) == ("auxformer", "demo", "--help; $(touch x)", "optimised")
+    assert (system, preset, corpus, recipe.strategy) == ("auxformer", "demo", "--help; $(touch x)", "optimised")
     assert (config.epochs, config.learning_rate, config.seed, config.accelerator) == (4, 1.5e-3, 7, "cpu")
     assert config.split == "official"
     assert (out, resume) == (tmp_path / "a.safetensors", True)
@@ -228,7 +234,7 @@ def test_so_many_runs_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
         background.start(ORDER)
 
 
-def test_regimes_are_those_that_the_system_can_be_trained_by() -> None:
-    assert background.regimes("auxformer", "demo") == ("optimised", "modality-dropout", "standard")
-    assert background.regimes("vavl", "demo") == ("vavl", "optimised", "modality-dropout", "standard")
-    assert background.regimes("unimodal-attention", "demo") == ("standard",)
+def test_strategies_are_those_that_the_system_can_be_trained_by() -> None:
+    assert background.strategies("auxformer", "demo") == ("optimised", "modality-dropout", "standard")
+    assert background.strategies("vavl", "demo") == ("vavl", "optimised", "modality-dropout", "standard")
+    assert background.strategies("unimodal-attention", "demo") == ("standard",)

@@ -12,12 +12,12 @@ from affectscope.core.errors import UserError
 from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.streams import Batch, Clip, Stream
+from affectscope.core.training.batches import Batches, soft_labels
 from affectscope.core.training.criteria import one_loss
-from affectscope.core.training.data import Batches, soft_labels
 from affectscope.core.training.loop import TrainConfig
 from affectscope.core.training.recipes import Recipe
-from affectscope.core.training.regimes import REGIMES
 from affectscope.core.training.run import balanced, set_prior, train_checkpoint
+from affectscope.core.training.strategies import STRATEGIES
 
 LABELS = ("anger", "happiness", "neutral")
 SPEC = ModelSpec("none", {"audio": 2}, LABELS, ("a",), {"a": ("audio",)}, ("a",))
@@ -60,11 +60,11 @@ def test_batches_the_prior_and_the_weights_count_votes():
     assert model.prior.exp().tolist() == pytest.approx([2.5 / 5, 1.5 / 5, 1 / 5])
 
 
-@pytest.mark.parametrize("regime", sorted(set(REGIMES) - {"sequences"}))
-def test_every_regime_of_classes_learns_from_votes(regime):
+@pytest.mark.parametrize("strategy", sorted(set(STRATEGIES) - {"sequences"}))
+def test_every_strategy_of_classes_learns_from_votes(strategy):
     torch.manual_seed(0)
     model = AuxFormer(AuxFormerConfig(audio_dim=2, visual_dim=2, labels=LABELS))
-    own = REGIMES[regime]()
+    own = STRATEGIES[strategy]()
     batch = Batch.of(audio=torch.randn(6, 5, 2), visual=torch.randn(6, 5, 2))
     hard = torch.tensor([0, 1, 2, 0, 1, 2])
     losses = []

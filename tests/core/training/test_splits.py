@@ -86,7 +86,7 @@ def test_a_label_of_few_speakers_is_in_training():
 
 
 def test_ten_folds_are_eighty_ten_ten():
-    """004's corpora: 24 actors with 60 clips each (RAVDESS)."""
+    """mocanu2023multimodal's corpora: 24 actors with 60 clips each (RAVDESS)."""
     table = pd.DataFrame({"speaker": np.repeat(np.arange(24), 60)})
     for split in folds(table):
         got = split.value_counts(normalize=True)

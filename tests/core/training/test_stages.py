@@ -11,9 +11,9 @@ import torch
 from affectscope.core.checkpoints.saved import Normaliser
 from affectscope.core.models.vavl import VAVL
 from affectscope.core.training import loop
-from affectscope.core.training.data import Batches
+from affectscope.core.training.batches import Batches
 from affectscope.core.training.loop import TrainConfig, train
-from affectscope.core.training.regimes import VersatileTraining
+from affectscope.core.training.strategies import VersatileTraining
 from tests.core.training.test_training import LABELS, make_clips
 
 CONFIG = TrainConfig(epochs=2, learning_rate=5e-3, frame_noise=0.1, seed=3)
@@ -26,11 +26,11 @@ def small() -> VAVL:
     )
 
 
-def trained(regime: VersatileTraining, files=None, resume=False, epochs: int = 2) -> VAVL:
+def trained(strategy: VersatileTraining, files=None, resume=False, epochs: int = 2) -> VAVL:
     torch.set_num_threads(1)
     model, clips = small(), make_clips(40)
     parts = [Batches(part, model.spec, Normaliser(), 8, shuffle) for part, shuffle in ((clips[:32], True), (clips[32:], False))]
-    train(model, *parts, regime, TrainConfig(**{**vars(CONFIG), "epochs": epochs}), files, resume=resume)
+    train(model, *parts, strategy, TrainConfig(**{**vars(CONFIG), "epochs": epochs}), files, resume=resume)
     return model
 
 
@@ -84,12 +84,12 @@ def leaves(loss: torch.Tensor) -> list[torch.Tensor]:
 
 
 def test_a_stage_builds_no_graph_of_what_it_does_not_train():
-    regime = Watched()
-    model = trained(regime, epochs=1)
-    assert set(regime.seen) == {"audio", "visual", "av"}
-    assert regime.seen["av"] == {n for n, _ in model.named_parameters() if n.startswith("predict.av.")}
-    assert not any("visual" in n or ".av." in n for n in regime.seen["audio"])
-    assert any(n.startswith("shared") for n in regime.seen["audio"])
+    strategy = Watched()
+    model = trained(strategy, epochs=1)
+    assert set(strategy.seen) == {"audio", "visual", "av"}
+    assert strategy.seen["av"] == {n for n, _ in model.named_parameters() if n.startswith("predict.av.")}
+    assert not any("visual" in n or ".av." in n for n in strategy.seen["audio"])
+    assert any(n.startswith("shared") for n in strategy.seen["audio"])
     assert all(p.requires_grad for p in model.parameters())
 
 

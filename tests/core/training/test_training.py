@@ -11,10 +11,10 @@ from affectscope.core.metrics.metrics import classification_metrics, evaluate
 from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 from affectscope.core.streams import Batch, Clip, Stream
 from affectscope.core.training.augment import jitter
-from affectscope.core.training.data import Batches, fit_normaliser
+from affectscope.core.training.batches import Batches, fit_normaliser
 from affectscope.core.training.loop import TrainConfig, train
-from affectscope.core.training.regimes import Optimised, Regime
 from affectscope.core.training.splits import by_speaker
+from affectscope.core.training.strategies import Optimised, Strategy
 
 LABELS = ("anger", "fear")
 SMALL = AuxFormerConfig(LABELS, audio_dim=3, visual_dim=4, width=8, heads=2, layers=1, aux_hidden=(8, 8), encoder_dropout=0.0)
@@ -102,15 +102,15 @@ def test_jitter_leaves_absent_frames_alone_and_shifts_a_clip_as_one():
     assert jitter(batch, 0, 0) is batch
 
 
-@pytest.mark.parametrize("regime", [Regime(), Optimised()])
-def test_training_learns_keeps_the_best_epoch_and_repeats_itself(tmp_path, regime):
+@pytest.mark.parametrize("strategy", [Strategy(), Optimised()])
+def test_training_learns_keeps_the_best_epoch_and_repeats_itself(tmp_path, strategy):
     clips = make_clips(64)
     config = TrainConfig(epochs=6, learning_rate=5e-3, seed=3)
 
     def run():
         torch.manual_seed(0)
         model = AuxFormer(SMALL)
-        history = train(model, batches(clips[:48], True), batches(clips[48:]), regime, config, tmp_path / "h.safetensors")
+        history = train(model, batches(clips[:48], True), batches(clips[48:]), strategy, config, tmp_path / "h.safetensors")
         return model, history
 
     model, history = run()

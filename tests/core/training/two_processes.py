@@ -15,9 +15,9 @@ from affectscope.core.errors import UserError
 from affectscope.core.models.vavl import VAVL
 from affectscope.core.streams import Batch, Clip, Stream
 from affectscope.core.training import loop
-from affectscope.core.training.data import Batches
+from affectscope.core.training.batches import Batches
 from affectscope.core.training.loop import TrainConfig, train
-from affectscope.core.training.regimes import VersatileTraining
+from affectscope.core.training.strategies import VersatileTraining
 from tests.core.training.test_training import LABELS, make_clips
 
 
@@ -53,12 +53,12 @@ def main(folder: Path) -> None:
     clips = [numbered(clip, i) for i, clip in enumerate(make_clips(16))]
     # Batches of one: again and again one process has a pair and the other has none.
     batches = [Batches(part, model.spec, Normaliser(), 1, shuffle) for part, shuffle in ((clips, True), (clips[:4], False))]
-    regime, config = Watched(), TrainConfig(epochs=2, learning_rate=1e-3, accelerator="cpu")
-    history = train(model, *batches, regime, config, folder / "run.safetensors")
+    strategy, config = Watched(), TrainConfig(epochs=2, learning_rate=1e-3, accelerator="cpu")
+    history = train(model, *batches, strategy, config, folder / "run.safetensors")
     rank = torch.distributed.get_rank()
     said = {
-        "seen": [regime.seen[:8], regime.seen[8:]],
-        "chance": regime.chance,
+        "seen": [strategy.seen[:8], strategy.seen[8:]],
+        "chance": strategy.chance,
         "history": history,
         "start": start,
         "weights": total(model),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from affectscope.app.player import player
-from affectscope.app.serving import shelf
+from affectscope.app.serving import lending
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root
 from tests.app import fake
@@ -23,8 +23,8 @@ if case == "blind":
     drawn = replace(drawn, heatmaps=(), blind={"av": "no heatmap can be drawn through this encoder"})
 sealed.write(timeline, drawn.to_bytes())
 view = player(
-    shelf.lend("clips", "fake", clip),
-    shelf.lend("timelines", case, timeline),
+    lending.lend("clips", "fake", clip),
+    lending.lend("timelines", case, timeline),
     key="player",
     truth=names[0],
     explained={"av": names[1], "visual": names[2]},

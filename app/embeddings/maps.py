@@ -1,0 +1,225 @@
+"""Cached access to maps, and the jobs that draw them. The survey's own cache is in app/services.py."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from affectscope.app import services
+from affectscope.app.common import jobs
+from affectscope.app.serving import lending
+from affectscope.core.analysis import atlas, columns, neighbours, picking
+from affectscope.core.analysis.aside import Draughtsman
+from affectscope.core.analysis.atlas import Drawing
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root, content_hash, key_of, of_clip
+from affectscope.core.corpora import Corpus
+from affectscope.core.inference.corpus import infer as ask_every_clip
+from affectscope.core.inference.table import PredictionTable
+
+_ASIDE = Draughtsman()
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What a model says of its clips, made ready for maps: a row a clip, in one order everywhere.
+
+    Attributes:
+        table: the survey's, with ``modality``.
+        packed: the columns on disk, for the browser.
+        judged: how the model does on all of them.
+    """
+
+    model: str
+    survey: PredictionTable
+    ids: tuple[str, ...]
+    table: pd.DataFrame
+    columns: dict[str, columns.Column]
+    packed: Path
+    judged: picking.Judgement
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def path(self, embedding: str, drawing: Drawing) -> Path:
+        """Where the map of an embedding is, or will be."""
+        if embedding not in self.digests:
+            self.digests[embedding] = atlas.digest(self.survey.embeddings[embedding])
+        return atlas.place_of(self.digests[embedding], drawing)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How well classes part, in the model's space and on the map; NaN where it cannot be said."""
+
+    silhouette: tuple[float, float]
+    knn: tuple[float, float]
+
+
+def clips(model: str) -> Clips | None:
+    """None while nobody has asked the model about every clip (``services.ask_all``)."""
+    found = services.survey(model)
+    if found is None:
+        return None
+    made = _clips(model, found)
+    if not sealed.good(made.packed):
+        # Damaged, or swept away with what nobody had opened for a while.
+        _clips.clear(model, found)
+        made = _clips(model, found)
+    return made
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={PredictionTable: id})
+def _clips(model: str, survey: PredictionTable) -> Clips:
+    # An import does not say which modalities its clips have.
+    table = survey.table.assign(modality=columns.modalities(survey.present)) if survey.present else survey.table
+    made = {column.name: column for column in columns.columns(table, survey.outputs)}
+    ids = tuple(str(clip) for clip in table.index)
+    data = columns.pack(ids, list(made.values()))
+    path = cache_root() / "maps" / f"{key_of(data.hex())}.columns"
+    if not sealed.good(path):
+        sealed.keep(path, data)
+    return Clips(model, survey, ids, table, made, path, picking.judge(table))
+
+
+def points(of: Clips, embedding: str, drawing: Drawing) -> np.ndarray | None:
+    """The map [N, 2], or None while it is not drawn. PCA is drawn at once.
+
+    Raises:
+        UserError: where no map can be drawn.
+    """
+    path = of.path(embedding, drawing)
+    if drawing.method == "PCA" and not sealed.good(path):
+        atlas.draw(of.survey.embeddings[embedding], drawing, path)
+    changed = sealed.mark(path)
+    return _points(str(path), len(of.ids), changed) if changed else None
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _points(path: str, count: int, changed: Hashable) -> np.ndarray | None:
+    return atlas.load(Path(path), count)
+
+
+def url(path: Path) -> str:
+    return lending.lend("maps", path.name, path)
+
+
+def draw(of: Clips, embedding: str, drawing: Drawing) -> jobs.Job:
+    """Draw the map, or join the drawing that is under way."""
+    path = of.path(embedding, drawing)
+    return jobs.ensure(f"map-{path.stem}", partial(_draw, of.survey.embeddings[embedding], drawing, path), "maps")
+
+
+def _draw(vectors: np.ndarray, drawing: Drawing, path: Path, progress: jobs.Progress) -> None:
+    def report(share: float) -> None:
+        progress(f"Drawing by {drawing.method}" if share else f"Finding everybody's neighbours for {drawing.method}", share)
+
+    _ASIDE.draw(vectors, drawing, path, report, max(1, (os.cpu_count() or 2) // 2))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def measures(map_name: str, by: str, _of: Clips, _embedding: str, _points: np.ndarray) -> Measures:
+    """Of one grouping, in the space and on the map; clips whose class is unknown are left out."""
+    column = _of.columns[by]
+    known = np.array([name != "unknown" for name in column.names])[column.values]
+    labels = column.values[known].tolist()
+    pair = [_of.survey.embeddings[_embedding][known], _points[known]]
+    first, second = ((neighbours.silhouette(one, labels), neighbours.knn_accuracy(one, labels)) for one in pair)
+    return Measures((first[0], second[0]), (first[1], second[1]))
+
+
+def nearest(of: Clips, embedding: str, row: int, vector: np.ndarray | None, count: int) -> list[tuple[int, float]]:
+    """The clips nearest to that of a row, or to a vector of somebody's own clip, in the model's space."""
+    vectors = of.survey.embeddings[embedding]
+    if vector is not None:
+        return neighbours.nearest_to(vectors, vector, count)
+    return neighbours.nearest(vectors, row, count)
+
+
+def pack_bits(chosen: np.ndarray) -> str:
+    return base64.b64encode(np.packbits(chosen).tobytes()).decode()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def lend_thumbs(model: str, survey: str, ids: Sequence[str]) -> jobs.Job:
+    """Let the map show any clip's picture: a file looked at for each takes a while, so it is done aside, once."""
+
+    source = services.corpus_of(model)
+
+    def work(progress: jobs.Progress) -> None:
+        services.pictures(model, ids, source)
+
+    return jobs.ensure(f"thumbs-{key_of(survey, len(ids))}", work, "export")
+
+
+# A person's own clips: asked about one by one, and placed on maps that were drawn without them.
+
+
+def own_survey(model: str, clip: str) -> PredictionTable | None:
+    if services.unasked(model):
+        return None
+    path = _own_path(model, clip)
+    changed = sealed.mark(path)
+    return _own(str(path), changed) if changed else None
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _own(path: str, changed: Hashable) -> PredictionTable | None:
+    return PredictionTable.load(Path(path))
+
+
+def ask_own(model: str, clip: str) -> jobs.Job:
+    return jobs.ensure(f"own-{_own_path(model, clip).stem}", partial(_ask_own, model, clip))
+
+
+def _ask_own(model: str, clip: str, progress: jobs.Progress) -> None:
+    item, asked = services.clip(services.UPLOADS, clip), services.analyzer(model)
+    table = pd.DataFrame({"path": [item.media.name]}, index=pd.Index([clip], name="clip"))
+    alone = Corpus(services.UPLOADS, item.media.parent, table, asked.checkpoint.spec.labels)
+    ask_every_clip(asked.checkpoint, alone, asked.store, progress).keep(_own_path(model, clip))
+
+
+def _own_path(model: str, clip: str) -> Path:
+    # By what is in the file: another stretch of a long one is another clip.
+    content = content_hash(services.clip(services.UPLOADS, clip).media)
+    return (
+        cache_root() / "surveys" / f"{of_clip(content, key_of('own', services.analyzer(model).checkpoint.digest, content))}.npz"
+    )
+
+
+def own_place(of: Clips, embedding: str, drawing: Drawing, clip: str) -> np.ndarray | None:
+    """Where the map would have the clip, [2], or None while nobody has sought it (``place_own``)."""
+    found = sealed.read_json(_own_spot(of, embedding, drawing, clip))
+    return np.array([found["x"], found["y"]], np.float32) if found else None
+
+
+def place_own(of: Clips, embedding: str, drawing: Drawing, clip: str, drawn: np.ndarray, vector: np.ndarray) -> jobs.Job:
+    spot = _own_spot(of, embedding, drawing, clip)
+
+    def work(progress: jobs.Progress) -> None:
+        def report(share: float) -> None:
+            progress("Placing your clip on the map", 0.5)
+
+        x, y = _ASIDE.place(of.survey.embeddings[embedding], drawing, drawn, vector[None], report)[0].tolist()
+        sealed.keep_json(spot, {"x": x, "y": y})
+
+    return jobs.ensure(f"place-{spot.stem}", work, "maps")
+
+
+def _own_spot(of: Clips, embedding: str, drawing: Drawing, clip: str) -> Path:
+    content = content_hash(services.clip(services.UPLOADS, clip).media)
+    return cache_root() / "maps" / f"{of_clip(content, of.path(embedding, drawing).stem)}.json"
+
+
+def in_square(spot: np.ndarray, drawn: np.ndarray) -> tuple[float, float]:
+    """A place on the map in the square that the browser draws in; far outside it is brought to the edge."""
+    low, high = drawn.min(0).astype(float), drawn.max(0).astype(float)
+    half = float((high - low).max()) / 2 or 1.0
+    x, y = np.clip((spot - (low + high) / 2) / half, -1.1, 1.1)
+    return float(x), float(y)

@@ -1,0 +1,292 @@
+"""What is in the library: models, also on their way in, corpora, and what is known of them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from affectscope.app import services
+from affectscope.app.common import jobs
+from affectscope.app.library.drops import Arrival
+from affectscope.core import devices
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import content_hash, key_of
+from affectscope.core.checkpoints import saved as checkpoints
+from affectscope.core.checkpoints.admit import Report
+from affectscope.core.checkpoints.choices import Choices
+from affectscope.core.corpora import Corpus, open_corpus
+from affectscope.core.corpora.known import Known, known, remember
+from affectscope.core.corpora.readers import read, recognise
+from affectscope.core.errors import UserError
+from affectscope.core.files.kinds import TABLES
+from affectscope.core.imports import stored as imports
+from affectscope.core.imports.card import imported_card
+from affectscope.core.imports.guarded import take_in_guarded
+from affectscope.core.inference.table import PredictionTable
+from affectscope.core.library import cards
+from affectscope.core.library import dropped as library
+from affectscope.core.library.cards import Card
+from affectscope.core.text import shown
+
+_MOST_OUTCOMES = 200
+_QUEUE = "library"
+Removable = library.Entry | imports.Entry
+
+
+@dataclass(frozen=True)
+class Arriving:
+    """A checkpoint on its way in.
+
+    Attributes:
+        source: the file, or the folder of one layout's files.
+        called: what its owner calls it.
+        ours: whether the file was sent here, so that it is ours to delete.
+        corpus: that is looked at, which a table of predictions may be about.
+        choices: what a public layout's file does not say; None to be asked.
+    """
+
+    source: Path
+    called: str
+    device: str
+    ours: bool
+    layout: str = ""
+    corpus: str = ""
+    choices: Choices | None = None
+
+    @property
+    def id(self) -> str:
+        return f"admit-{key_of(str(self.source), self.layout, asdict(self.choices) if self.choices else None)}"
+
+
+# Job -> what became of it: the entry's name, and the report.
+_OUTCOMES: dict[str, tuple[str, Report]] = {}
+
+
+def sorted_out(arrivals: Sequence[Arrival], device: str, corpus: str) -> list[Arriving]:
+    """One model a file, or one of all files where they are the parts of one."""
+    names = [arrival.name for arrival in arrivals]
+    if not library.together(names):
+        return [Arriving(arrival.path, arrival.name, device, True, corpus=corpus) for arrival in arrivals]
+    folder = library.incoming()
+    for arrival in arrivals:
+        arrival.path.replace(folder / library.part_name(arrival.name))
+        shutil.rmtree(arrival.path.parent, ignore_errors=True)
+    return [Arriving(folder, library.together_name(names), device, True)]
+
+
+def begin(arriving: Arriving) -> jobs.Job:
+    """Read it, off the page."""
+    return jobs.ensure(arriving.id, partial(_admit, arriving), "library")
+
+
+def outcome(arriving: Arriving) -> tuple[str, Report] | None:
+    """The model's name (empty when it was refused) and the report, once there is one."""
+    return _OUTCOMES.get(arriving.id)
+
+
+def dismiss(arriving: Arriving) -> None:
+    """Forget it, and delete what was sent."""
+    if job := jobs.find(arriving.id):
+        jobs.cancel(job)
+    jobs.forget(arriving.id)
+    _OUTCOMES.pop(arriving.id, None)
+    if arriving.ours:
+        shutil.rmtree(arriving.source if arriving.source.is_dir() else arriving.source.parent, ignore_errors=True)
+
+
+def _admit(arriving: Arriving, progress: jobs.Progress) -> None:
+    library.sweep()
+    if arriving.source.suffix.lower() in TABLES:
+        _import(arriving, progress)
+        return
+    if same := _shipped(arriving.source):
+        _OUTCOMES[arriving.id] = (same, Report())
+        return
+    entry, report = library.take_in(
+        arriving.source,
+        arriving.called,
+        services.models(),
+        arriving.layout,
+        lambda: progress("Reading", 0.5),
+        arriving.choices,
+    )
+    if entry:
+        library.choose_device(entry.name, arriving.device)
+    for old in list(_OUTCOMES)[:-_MOST_OUTCOMES]:
+        _OUTCOMES.pop(old, None)
+    called = "" if arriving.source.name == arriving.called else arriving.called
+    named = replace(report, error=report.error.replace(arriving.source.name, called) if called else report.error)
+    _OUTCOMES[arriving.id] = (entry.name if entry else "", named)
+
+
+def _import(arriving: Arriving, progress: jobs.Progress) -> None:
+    """A table of predictions: the same road as `affectscope import-predictions`."""
+    imports.sweep()
+    found = take_in_guarded(arriving.source, arriving.called, lambda: progress("Reading", 0.5), arriving.corpus)
+    _OUTCOMES[arriving.id] = (found.models[0] if found.models else "", Report(found.error))
+
+
+def _shipped(source: Path) -> str:
+    """The shipped model that a file is a copy of."""
+    ours = checkpoints.shipped().items() if source.is_file() else ()
+    return next((name for name, path in ours if path.is_file() and content_hash(path) == content_hash(source)), "")
+
+
+def card(name: str) -> Card:
+    """A model's card.
+
+    Raises:
+        UserError: when there is no such model, or its file cannot be read.
+    """
+    path = services.models().get(name)
+    if path is None or not path.is_file():
+        raise UserError("That model's file is gone: choose another.")
+    if known := services.imported(name):
+        return imported_card(known)
+    return _card(str(path), path.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)
+def _card(path: str, changed: int) -> Card:
+    return cards.read_card(Path(path))
+
+
+def incompatible_features(name: str) -> str:
+    """One sentence where the model cannot be asked about clips; empty where it can."""
+    try:
+        return card(name).incompatible
+    except UserError as error:
+        return str(error)
+
+
+def news(name: str) -> str:
+    """What a person can do with a model that has just come in."""
+    if known := services.imported(name):
+        lost = f" {known.entry.count:,} problems of its table are listed in its card." if known.entry.count else ""
+        return f"{known.entry.clips:,} clips are on the Failures and Embeddings pages.{lost}"
+    return incompatible_features(name) or "Every page can now ask it."
+
+
+def measured(name: str) -> dict[str, dict[str, float]] | None:
+    """Metrics by head on the corpus at hand, or None where the model has not been asked about it."""
+    found = _judged(name)
+    return found[0] if found else None
+
+
+def unmeasured(names: Sequence[str]) -> list[str]:
+    """Of some models those that can be asked about the corpus at hand, and were not."""
+    return [name for name in names if not services.unasked(name) and not incompatible_features(name) and _judged(name) is None]
+
+
+def measure_all(names: Sequence[str]) -> jobs.Job:
+    """Ask each about the corpus at hand, one after the other; what was refused before is tried again."""
+    jobs.forget(services.queue_id(_QUEUE, services.corpus()))
+    return services.ask_each(_QUEUE, names, services.corpus())
+
+
+def measuring() -> jobs.Job | None:
+    """What ``measure_all`` began last, here or in another window."""
+    return jobs.find(services.queue_id(_QUEUE, services.corpus()))
+
+
+def strange(name: str) -> int:
+    """Clips whose label the model does not know: its metrics leave them out."""
+    found = _judged(name)
+    return found[1] if found else 0
+
+
+def _judged(name: str) -> tuple[dict[str, dict[str, float]], int] | None:
+    if incompatible_features(name) and not services.unasked(name):
+        return None
+    try:
+        path = services.path_on_disk(name)
+        return _judgement(str(path), sealed.mark(path))
+    except UserError:
+        return None
+
+
+# A table of all models asks for all of them at every run of the page, each a file to unpack and count.
+@st.cache_data(max_entries=256, show_spinner=False)
+def _judgement(path: str, changed: Hashable) -> tuple[dict[str, dict[str, float]], int] | None:
+    found = PredictionTable.load(Path(path))
+    return (cards.measured(found), cards.strange(found)) if found else None
+
+
+def removable(name: str) -> Removable | None:
+    """The entry of a model that was dropped in or imported; shipped ones stay."""
+    if known := services.imported(name):
+        return known.entry
+    entry = library.entries().get(name)
+    return entry if entry and services.models().get(name) == entry.path else None
+
+
+def remove(entry: Removable) -> tuple[dict[str, int], dict[str, int]]:
+    """Take a model away and free its memory. Returns what was in use before and after, by device; nothing where none was its."""
+    if isinstance(entry, imports.Entry):
+        imports.remove(entry)
+        return {}, {}
+    before = devices.memory() if services.loaded(entry.name) else {}
+    services.unload(entry.name)
+    library.remove(entry)
+    return before, devices.memory()
+
+
+def restore(entry: Removable) -> None:
+    """Bring back what was removed.
+
+    Raises:
+        UserError: when it is no longer kept.
+    """
+    if isinstance(entry, imports.Entry):
+        imports.restore(entry)
+    else:
+        library.restore(entry)
+
+
+def move(name: str, device: str) -> None:
+    """Have a model run elsewhere, from the next question on."""
+    services.unload(name)
+    library.choose_device(name, device)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def corpus(folder: str, columns: tuple[tuple[str, str], ...] = ()) -> Corpus:
+    """The corpus in a folder; with columns (field, heading) chosen, by its table.
+
+    Raises:
+        UserError: when it cannot be read.
+    """
+    return read(Path(folder).expanduser(), "folder", dict(columns)) if columns else open_corpus(folder)
+
+
+def name_for(folder: str) -> str:
+    """What the corpus in a folder would be called."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(folder).expanduser().resolve().name).strip("._-")
+
+
+def add_corpus(folder: str, columns: Mapping[str, str]) -> str:
+    """Remember a corpus by its folder's name, with the columns that were chosen. Returns the name.
+
+    Raises:
+        UserError: when the folder's name cannot be one, or is another corpus's.
+    """
+    path, name = Path(folder).expanduser().resolve(), name_for(folder)
+    taken = known().get(name)
+    if taken and taken.path != str(path):
+        raise UserError(f"Another corpus is called {name}: add this one with `affectscope corpus add NAME {shown(folder)}`.")
+    remember(name, Known(str(path), "folder" if columns else recognise(path), dict(columns)))
+    return name
+
+
+def classes(of: Corpus, model: str | None) -> pd.DataFrame:
+    """A corpus by label; with durations where a model was asked about its clips."""
+    survey = services.survey_on_disk(model) if model and of is services.corpus() else None
+    known = survey is not None and "duration" in survey.table
+    return cards.classes(of, survey.table["duration"].to_dict() if survey and known else None)

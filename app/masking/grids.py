@@ -1,0 +1,140 @@
+"""Predictions to a clip with frames taken away, and robustness curves: cached on disk by content, reckoned as jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from affectscope.app import services
+from affectscope.app.common import jobs
+from affectscope.app.serving import lending
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root, content_hash, key_of, of_clip
+from affectscope.core.corpora import Corpus
+from affectscope.core.evaluation.grid import GRID_VERSION, answer_to, response_grid
+from affectscope.core.features.extract import extract
+from affectscope.core.models.base import ModelSpec
+from affectscope.core.perturbation import Perturbation
+from affectscope.core.streams import Stream
+from affectscope.core.training import robustness
+from affectscope.core.training.robustness import Curves, curves_key, measure
+
+_MOMENT = 1.5  # Seconds.
+
+
+def spec(model: str) -> ModelSpec:
+    return services.analyzer(model).checkpoint.spec
+
+
+def grid_url(item: services.Clip, model: str, change: Perturbation) -> str:
+    """Where the browser finds the answers at every share; empty while nobody has reckoned them."""
+    path = _grid_path(item, model, change)
+    return lending.lend("grids", path.stem, path, services.owner_of(item.corpus)) if sealed.good(path) else ""
+
+
+def grid_soon(item: services.Clip, model: str, change: Perturbation) -> str:
+    """The same after a moment's work, where a moment is enough: the board need not be drawn twice."""
+    ask_grid(item, model, change).wait(_MOMENT)
+    return grid_url(item, model, change)
+
+
+def ask_grid(item: services.Clip, model: str, change: Perturbation) -> jobs.Job:
+    """Reckon them, or join the reckoning that is under way."""
+    path = _grid_path(item, model, change)
+    return jobs.ensure(f"grid-{path.stem}", partial(_write_grid, item, model, change, path))
+
+
+def grid_text(item: services.Clip, model: str, change: Perturbation, progress: jobs.Progress) -> str:
+    """The same answers as JSON, reckoned here where nobody has yet; for other jobs."""
+    path = _grid_path(item, model, change)
+    if not sealed.good(path):
+        _write_grid(item, model, change, path, progress)
+    return (sealed.read(path) or b"").decode()
+
+
+def answers(item: services.Clip, model: str, change: Perturbation) -> Mapping[str, list[float]]:
+    """What each head says with exactly these frames gone; for a clip that has been read before."""
+    return answer_to(services.analyzer(model).checkpoint, _read(item, model)[0], change)
+
+
+def _read(item: services.Clip, model: str) -> tuple[dict[str, Stream], float]:
+    return _streams(str(item.media), content_hash(item.media), item.track, model, services.analyzer(model).checkpoint.digest)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _streams(media: str, content: str, track: int | None, model: str, digest: str) -> tuple[dict[str, Stream], float]:
+    analyzer = services.analyzer(model)
+    extraction = extract(Path(media), analyzer.store, sets=analyzer.sets, track=track)
+    return analyzer.streams(extraction), extraction.duration
+
+
+def _grid_path(item: services.Clip, model: str, change: Perturbation) -> Path:
+    # Its shares are every share, so only the rest of the change counts.
+    asked = replace(change, keep=dict.fromkeys(services.analyzer(model).checkpoint.spec.inputs, 0), spans={})
+    if asked.pattern == "drawn":
+        asked = replace(asked, pattern="random")
+    key = services.analyzer(model).key(item.media, None, track=item.track)
+    return cache_root() / "grids" / f"{of_clip(key, key_of(GRID_VERSION, key, asked.facts()))}.json"
+
+
+def _write_grid(item: services.Clip, model: str, change: Perturbation, path: Path, progress: jobs.Progress) -> None:
+    services.prepare(item, progress)
+    analyzer = services.analyzer(model)
+    extract(item.media, analyzer.store, progress, analyzer.sets, item.track)
+    streams, duration = _read(item, model)
+
+    def report(share: float) -> None:
+        progress("Asking the model at every share of audio and visual frames", share)
+
+    grid = response_grid(analyzer.checkpoint, streams, duration, change, progress=report)
+    sealed.keep(path, grid.to_json().encode())
+
+
+def curves(model: str, asked: Curves) -> pd.DataFrame | None:
+    """The model's robustness curves over the corpus, or None while nobody has measured them."""
+    path = _curves_path(model, asked)
+    changed = sealed.mark(path)
+    return _curves(str(path), changed) if changed else None
+
+
+def curves_job(model: str, asked: Curves) -> str:
+    return f"curves-{_curves_path(model, asked).stem}"
+
+
+def ask_curves(model: str, asked: Curves) -> jobs.Job:
+    """Measure them, or join the measuring that is under way."""
+    return jobs.ensure(
+        curves_job(model, asked), partial(_write_curves, model, services.corpus(), asked, _curves_path(model, asked)), "corpus"
+    )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _curves(path: str, changed: Hashable) -> pd.DataFrame | None:
+    return robustness.load(Path(path))
+
+
+def _curves_path(model: str, asked: Curves) -> Path:
+    return cache_root() / "curves" / f"{curves_key(services.analyzer(model).checkpoint, services.corpus(), asked)}.csv"
+
+
+def _write_curves(model: str, corpus: Corpus, asked: Curves, path: Path, progress: jobs.Progress) -> None:
+    analyzer = services.analyzer(model)
+    robustness.save(measure(analyzer.checkpoint, corpus, asked, analyzer.store, patient(progress)), path)
+
+
+def patient(progress: jobs.Progress) -> jobs.Progress:
+    """Progress that stands back while somebody waits for a single clip."""
+
+    def report(stage: str, share: float) -> None:
+        while jobs.busy():
+            progress(stage, share)
+            time.sleep(0.1)
+        progress(stage, share)
+
+    return report

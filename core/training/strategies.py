@@ -1,0 +1,227 @@
+"""Training strategies: each says what one step sees and what it minimises.
+
+A step has one stage or several. The loop goes through them in order; each gives a loss and says which parameters it moves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from affectscope.core.models.affect_transformer import SEQUENCE
+from affectscope.core.models.base import AVModel
+from affectscope.core.registry import Registry
+from affectscope.core.streams import Batch
+from affectscope.core.training.criteria import answer_loss, one_loss
+from affectscope.core.training.losses import emotion_loss, reconstruction_loss, triplet_loss
+
+MODALITIES = ("audio", "visual")
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """Every clip whole (goncalves2022robust and goncalves2022auxformer, "standard training"); for answers by frame, 1 - CCC of
+    every clip.
+
+    Attributes:
+        class_weights: see ``answer_loss``.
+    """
+
+    class_weights: tuple[float, ...] = ()
+    stages: ClassVar[tuple[str, ...]] = ("all",)
+
+    def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
+        """A scalar; without a graph where the batch has nothing to teach in this stage."""
+        return answer_loss(model(batch), target, model.spec, class_weights=self.class_weights)
+
+    def trains(self, stage: str, parameter: str) -> bool:
+        """Whether a stage moves the parameter of that name."""
+        return True
+
+
+STRATEGIES: Registry[type[Strategy]] = Registry("strategy")
+STRATEGIES.register("standard")(Strategy)
+
+
+@STRATEGIES.register("sequences")
+@dataclass(frozen=True)
+class Sequences(Strategy):
+    """parthasarathy2020detecting, section 4.3: clips cut into sequences of 100 frames, one after the other, and 1 - CCC of each.
+
+    The last sequence of a clip may be shorter. A batch of clips becomes as many rows as they have sequences: long clips want
+    small batches. Clips that get one answer stay whole, and so do those of the development set.
+
+    Attributes:
+        frames: of a sequence.
+    """
+
+    frames: int = SEQUENCE
+
+    def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
+        if model.spec.reference:
+            batch, target = self.cut(batch, target)
+        if not len(batch):
+            return target.new_zeros((), dtype=torch.float32)
+        return answer_loss(model(batch), target, model.spec, class_weights=self.class_weights)
+
+    def cut(self, batch: Batch, target: Tensor) -> tuple[Batch, Tensor]:
+        """The sequences as rows of their own, [S, frames, ...], without those that hold nothing; past the end targets are NaN."""
+        batch = batch.synchronous()
+        count = -(-next(iter(batch.present.values())).shape[1] // self.frames)
+
+        def rows(x: Tensor, fill: float) -> Tensor:
+            x = F.pad(x, (*(0, 0) * (x.ndim - 2), 0, count * self.frames - x.shape[1]), value=fill)
+            return torch.unflatten(x, 1, (count, self.frames)).flatten(0, 1)
+
+        present = {m: rows(mask, False) for m, mask in batch.present.items()}
+        there = torch.stack(list(present.values())).any(0).any(1)
+        values = {m: rows(x, 0.0)[there] for m, x in batch.values.items()}
+        return Batch(values, {m: mask[there] for m, mask in present.items()}), rows(target, torch.nan)[there]
+
+
+@STRATEGIES.register("optimised")
+@dataclass(frozen=True)
+class Optimised(Strategy):
+    """Each batch in three random groups: 20 % without sound, 20 % without picture, the rest whole (goncalves2022robust, 3.6)."""
+
+    audio_share: float = 0.2
+    visual_share: float = 0.2
+
+    def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
+        return answer_loss(model(self.ablate(batch)), target, model.spec, class_weights=self.class_weights)
+
+    def ablate(self, batch: Batch) -> Batch:
+        """Drop a modality from random rows; a row never loses the only modality that it has."""
+        size = len(batch)
+        order = torch.randperm(size)
+        first, second = round(self.audio_share * size), round(self.visual_share * size)
+        keep = {m: torch.ones(size, dtype=torch.bool) for m in MODALITIES}
+        keep["audio"][order[:first]] = False
+        keep["visual"][order[first : first + second]] = False
+        return _never_the_last(batch, keep)
+
+
+@STRATEGIES.register("modality-dropout")
+@dataclass(frozen=True)
+class ModalityDropout(Strategy):
+    """One throw for each batch: without sound or without picture, with probability 0.2 each (goncalves2022auxformer, 4.2)."""
+
+    probability: float = 0.2
+
+    def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
+        throw = float(torch.rand(()))
+        share = self.probability
+        gone = "audio" if throw < share else "visual" if throw < 2 * share else None
+        keep = {m: torch.full((len(batch),), m != gone) for m in MODALITIES}
+        return answer_loss(model(_never_the_last(batch, keep)), target, model.spec, class_weights=self.class_weights)
+
+
+@STRATEGIES.register("vavl")
+@dataclass(frozen=True)
+class VersatileTraining(Strategy):
+    """goncalves2025versatile, Algorithm 1: sound with the shared layers, picture with the shared layers, then the audio-visual
+    head alone.
+
+    A clip with one modality takes part in that modality's stage.
+
+    Attributes:
+        reconstruction: alpha of Eq. 1; None takes the public code's, 2 for classes and 1 for attributes.
+    """
+
+    reconstruction: float | None = None
+    stages: ClassVar[tuple[str, ...]] = ("audio", "visual", "av")
+
+    def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
+        if stage == "av":
+            paired = torch.stack([batch.present[m].any(1) for m in MODALITIES]).all(0)
+            if not bool(paired.any()):
+                return target.new_zeros((), dtype=torch.float32)
+            output = model(batch)
+            return one_loss(output.predictions["av"][paired], target[paired], model.spec, self.class_weights)
+        if stage not in batch.values:
+            return target.new_zeros((), dtype=torch.float32)
+        alone = Batch({stage: batch.values[stage]}, {stage: batch.present[stage]})
+        output = model(alone)
+        loss = answer_loss(output, target, model.spec, {stage: 1.0}, self.class_weights)
+        if stage in output.reconstruction and bool(output.evidence[stage].any()):
+            alpha = (
+                self.reconstruction if self.reconstruction is not None else 2.0 if model.spec.task == "classification" else 1.0
+            )
+            loss = loss + alpha * reconstruction_loss(output.reconstruction[stage], alone.values[stage], alone.present[stage])
+        return loss
+
+    def trains(self, stage: str, parameter: str) -> bool:
+        if stage == "av":
+            return parameter.startswith("predict.av.")
+        return parameter.startswith("shared") or f".{stage}." in parameter
+
+
+@STRATEGIES.register("one-modality")
+@dataclass(frozen=True)
+class OneModality(Strategy):
+    """UAVM's: each batch trains one modality, by the throw of a coin."""
+
+    def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
+        there = [m for m in MODALITIES if m in batch.values and bool(batch.present[m].any())]
+        if not there:
+            return target.new_zeros((), dtype=torch.float32)
+        chosen = there[int(torch.randint(len(there), ()))]
+        alone = Batch({chosen: batch.values[chosen]}, {chosen: batch.present[chosen]})
+        heads = [head for head in model.spec.heads if chosen in model.spec.modalities[head]]
+        weights = {head: 1 / len(heads) for head in heads}
+        return answer_loss(model(alone), target, model.spec, weights, self.class_weights)
+
+
+@STRATEGIES.register("metric")
+@dataclass(frozen=True)
+class MetricLearning(Strategy):
+    """mocanu2023multimodal, section 3.4: cross-entropy of the last layer, and a metric loss on the embedding under it.
+
+    The paper minimises Eq. 16 and reads classes off a last layer; what trains that layer it leaves open. Here both losses are
+    added. The embedding is scaled to length one for the metric, so that the margins mean the same for every model.
+
+    Attributes:
+        metric: "emotion" (Eq. 16), "triplet" (Eq. 13), or "softmax" for the cross-entropy alone.
+        alpha, beta: the margins, on squared distances of unit vectors; not published.
+    """
+
+    metric: Literal["emotion", "triplet", "softmax"] = "emotion"
+    alpha: float = 0.2
+    beta: float = 0.2
+    weight: float = 1.0
+
+    def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
+        output = model(batch)
+        loss = answer_loss(output, target, model.spec, class_weights=self.class_weights)
+        seen = output.evidence[model.spec.heads[0]]
+        if self.metric == "softmax" or not bool(seen.any()):
+            return loss
+        embedding = F.normalize(output.embeddings["fused"][seen], dim=1)
+        if target.is_floating_point():
+            # Which clips belong together is a matter of classes: of shares of votes, the largest.
+            target = target.argmax(1)
+        if self.metric == "triplet":
+            return loss + self.weight * triplet_loss(embedding, target[seen], self.alpha)
+        return loss + self.weight * emotion_loss(embedding, target[seen], model.spec.labels, self.alpha, self.beta)
+
+
+@STRATEGIES.register("metric-triplet")
+@dataclass(frozen=True)
+class TripletLearning(MetricLearning):
+    """mocanu2023multimodal's comparison: the plain triplet loss."""
+
+    metric: Literal["emotion", "triplet", "softmax"] = "triplet"
+
+
+def _never_the_last(batch: Batch, keep: dict[str, Tensor]) -> Batch:
+    """Without the modalities that rows are to lose, save where it is the only one that a row has."""
+    kept = {}
+    for m in batch:
+        others = [batch.present[other].any(1) for other in batch if other != m]
+        alone = ~torch.stack(others).any(0) if others else torch.ones_like(batch.present[m][:, 0])
+        kept[m] = (keep[m].to(alone.device) if m in keep else torch.ones_like(alone)) | alone
+    return batch.masked(**{m: mask[:, None] for m, mask in kept.items()})
