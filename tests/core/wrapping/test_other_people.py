@@ -9,8 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pytorch_grad_cam import GradCAM, HiResCAM, LayerCAM
+from pytorch_grad_cam.utils.image import scale_cam_image
 
 import affectscope as afs
+from affectscope.core.explain import sight
+from affectscope.core.explain.methods import METHODS
 from affectscope.core.features.extract import extract
 from affectscope.core.features.sets import FEATURE_SETS
 from affectscope.core.features.stored import arrays as stored
@@ -21,6 +25,8 @@ from tests import other_people
 
 CLIPS = ("held_s2026_00000", "held_s2026_00001")
 NEAR = 1e-6
+# The library adds 1e-7 to what it divides by, which must be little beside the slopes.
+LOUD = 1e6
 SPEECH = importlib.util.find_spec("transformers") is not None
 NAMES = [name for name in other_people.MODELS.values() if SPEECH or name != "speech"]
 
@@ -142,3 +148,35 @@ def test_each_is_wrapped_in_twenty_lines_at_most() -> None:
     }
     assert len(counts) == 4
     assert max(counts.values()) <= 20, counts
+
+
+@pytest.mark.parametrize("method", ["grad-cam", "layer-cam", "hires-cam"])
+def test_heatmaps_of_the_cnn_are_pytorch_grad_cams(models: dict[str, afs.Model], method: str) -> None:
+    """The library is given the bare network, with the sound held."""
+    checkpoint, given = models["cross-net"].checkpoint, streams(models["cross-net"], CLIPS[0])
+    batch, target = Batch.collate([given], checkpoint.spec.inputs), 0
+    looks = sight.sight_of("faces-96-rgb")
+    road = sight.on_pixels(looks, checkpoint, given["visual"], batch, {"av": target})
+    found = METHODS[method].maps(road)[0].numpy()
+    net, mels = other_people.code("cnn").CrossNet().eval(), tensor(given["audio"])
+
+    class Bare(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, faces: torch.Tensor) -> torch.Tensor:
+            return self.net(mels, faces[None])
+
+    library = {"grad-cam": GradCAM, "layer-cam": LayerCAM, "hires-cam": HiResCAM}[method]
+    with library(Bare(), [net.cnn.layer2]) as cam:
+        expected = cam(tensor(given["visual"], 3, 96, 96)[0], [lambda logits: LOUD * logits[target]])
+    assert found.shape == (len(expected), 12, 12)
+    assert expected.any()
+    np.testing.assert_allclose(scale_cam_image(scale_cam_image(LOUD * found, (96, 96))), expected, atol=1e-5)
+
+
+def test_the_player_of_the_cnn_has_its_heatmap(models: dict[str, afs.Model]) -> None:
+    result = models["cross-net"].analyze(afs.corpus("demo").media(CLIPS[0]), explain="fear")
+    assert result.heatmaps["av"].explains == "fear"
+    assert result.heatmaps["av"].values.max() > 0.5
