@@ -58,7 +58,13 @@ def _analyse(item: Clip, model: str, explain: str | None, change: Perturbation |
     else:
         truth = opened(item.corpus).truth(item.id) if truth_known(item) else None
         analysis = analyzer(model).analyze(
-            item.media, truth=truth, explain=explain, perturbation=change, track=item.track, progress=progress
+            item.media,
+            truth=truth,
+            explain=explain,
+            perturbation=change,
+            track=item.track,
+            clip=item.called,
+            progress=progress,
         )
     _keep(analysis, _key(item, model, explain, change))
 
@@ -66,7 +72,9 @@ def _analyse(item: Clip, model: str, explain: str | None, change: Perturbation |
 def _key(item: Clip, model: str, explain: str | None, change: Perturbation | None = None) -> str:
     if known := imported(model):
         return known.key(item.id, item.media, item.track)
-    return analyzer(model).key(item.media, explain, truth=truth_known(item), perturbation=change, track=item.track)
+    return analyzer(model).key(
+        item.media, explain, truth=truth_known(item), perturbation=change, track=item.track, clip=item.called
+    )
 
 
 def _keep(analysis: Analysis, key: str) -> None:

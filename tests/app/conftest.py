@@ -36,11 +36,12 @@ class FakeAnalyzer:
         truth: bool = False,
         perturbation: object = None,
         track: int | None = None,
+        clip: str = "",
     ) -> str:
         heard = f"-track-{track}" if track else ""
         return f"{media.stem}-{explain or 'predicted'}" + ("-masked" if perturbation else "") + heard
 
-    def analyze(self, media, *, truth=None, explain=None, perturbation=None, track=None, progress=None) -> Analysis:
+    def analyze(self, media, *, truth=None, explain=None, perturbation=None, track=None, clip="", progress=None) -> Analysis:
         progress("Asking the model", 0.5)
         row = {name: 0.9 if name == "happiness" else 0.02 for name in fake.CLASSES}
         predictions = dict.fromkeys(("av", "audio", "visual", "decision"), row)
