@@ -277,12 +277,38 @@ def _actions(name: str) -> None:
             key = reports.shows(f"device-{name}", library.device(name))
             options = list({library.device(name): None, **known})
             st.selectbox("Device", options, key=key, format_func=lambda d: known.get(d, d), on_change=_move, args=(name, key))
+        if not imported:
+            _features(name)
         checking.offer(name)
         if (entry := inventory.removable(name)) is not None:
             st.button("Remove", key=f"remove-{name}", icon=":material/delete:", on_click=_remove, args=(entry,))
     checking.progress(name)
     if st.session_state.get(f"library.measuring-{name}") and not incompatible:
         _measure(name)
+
+
+def _features(name: str) -> None:
+    """Which feature set the model takes of each modality; what was chosen holds for all pages and the terminal."""
+    try:
+        card = inventory.card(name)
+    except UserError:
+        # Its card says why.
+        return
+    with st.popover("Features", icon=":material/tune:", help="What the model takes of a clip."):
+        for modality in card.spec.inputs:
+            options = inventory.choices(name, modality)
+            title = markdown(f"{modality.capitalize()}, {card.spec.inputs[modality]:,} a frame")
+            key, told = reports.shows(f"features-{name}-{modality}", next(iter(options))), (name, modality)
+            st.selectbox(title, list(options), key=key, format_func=options.__getitem__, on_change=_take, args=(*told, key))
+
+
+def _take(name: str, modality: str, key: str) -> None:
+    if not reports.news(key, st.session_state[key]) or not st.session_state[key]:
+        return
+    try:
+        services.take(name, modality, st.session_state[key])
+    except UserError as error:
+        st.session_state[_TROUBLE] = str(error)
 
 
 def _measure(name: str) -> None:
@@ -307,7 +333,7 @@ def _remove(entry: inventory.Removable) -> None:
 
 def _undo() -> None:
     if trouble := st.session_state.pop(_TROUBLE, ""):
-        sheets([Sheet("Not restored", [trouble], tone="wrong")], key="library-unrestored")
+        sheets([Sheet("Not done", [trouble], tone="wrong")], key="library-unrestored")
     if _REMOVED not in st.session_state:
         return
     entry, before, after = st.session_state[_REMOVED]
