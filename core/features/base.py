@@ -9,7 +9,7 @@ needs ``arrays``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,19 +151,26 @@ class FeatureSets(Registry[FeatureSet]):
     def __init__(self) -> None:
         super().__init__("feature set")
         self._families: dict[re.Pattern[str], tuple[str, Family]] = {}
+        self._sized: list[Callable[[int], Sequence[str]]] = []
 
-    def family(self, pattern: str, called: str) -> Callable[[Family], Family]:
+    def family(self, pattern: str, called: str, sized: Callable[[int], Sequence[str]]) -> Callable[[Family], Family]:
         """Register sets whose names fit a pattern.
 
         Args:
             called: what they are called in sentences, such as ``log-mel-BANDS``.
+            sized: features a frame -> names of those that have so many.
         """
 
         def add(make: Family) -> Family:
             self._families[re.compile(pattern)] = called, make
+            self._sized.append(sized)
             return make
 
         return add
+
+    def sized(self, dim: int) -> list[str]:
+        """The sets of families that have so many features a frame."""
+        return [name for names in self._sized for name in names(dim)]
 
     @property
     def families(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -20,7 +21,13 @@ MEL_FLOOR = 1e-10
 SIDES, BANDS = range(8, 513), range(4, 129)
 
 
-@FEATURE_SETS.family(r"faces-(\d{1,4})-(rgb|grey)", "faces-SIDE-rgb, faces-SIDE-grey")
+def _faces_of(dim: int) -> list[str]:
+    sides = {colour: math.isqrt(dim // channels) for colour, channels in (("rgb", 3), ("grey", 1))}
+    sizes = {"rgb": 3 * sides["rgb"] ** 2, "grey": sides["grey"] ** 2}
+    return [f"faces-{side}-{colour}" for colour, side in sides.items() if side in SIDES and sizes[colour] == dim]
+
+
+@FEATURE_SETS.family(r"faces-(\d{1,4})-(rgb|grey)", "faces-SIDE-rgb, faces-SIDE-grey", _faces_of)
 def _faces(name: re.Match[str]) -> FeatureSet:
     side, colour = int(name[1]), name[2]
     if side not in SIDES:
@@ -47,7 +54,7 @@ def _faces(name: re.Match[str]) -> FeatureSet:
     )
 
 
-@FEATURE_SETS.family(r"log-mel-(\d{1,4})", "log-mel-BANDS")
+@FEATURE_SETS.family(r"log-mel-(\d{1,4})", "log-mel-BANDS", lambda dim: [f"log-mel-{dim}"] if dim in BANDS else [])
 def _mels(name: re.Match[str]) -> FeatureSet:
     bands = int(name[1])
     if bands not in BANDS:

@@ -88,7 +88,8 @@ def check_told(spec: ModelSpec, told: Mapping[str, str]) -> None:
 
 def fitting(modality: str, dim: int) -> list[str]:
     """The sets of a modality that are as wide as a model's input."""
-    return [name for name in FEATURE_SETS if (one := FEATURE_SETS[name]).modality == modality and one.dim == dim]
+    names = [*FEATURE_SETS, *FEATURE_SETS.sized(dim)]
+    return sorted(name for name in names if (one := FEATURE_SETS[name]).modality == modality and one.dim == dim)
 
 
 def needs(spec: ModelSpec, sets: Mapping[str, str]) -> tuple[Need, ...]:
