@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
 # Half a gigabyte.
 _MOST_NUMBERS = 1 << 27
 
