@@ -20,8 +20,8 @@ def sections(name: str) -> list[Section]:
     kept = [f"{promise.title}{_measured(promise)}" for promise in found if promise.state == "kept"]
     idle = [f"{promise.title}: {promise.detail}" for promise in found if promise.state == "not applicable"]
     told = [Section("Promises", sentences=broken)] if broken else []
-    told += [Section("promises kept", keys=kept, count=len(kept))] if kept else []
-    return told + ([Section("not applicable", keys=idle, count=len(idle))] if idle else [])
+    told += [Section("promises kept", keys=kept, count=len(kept), prose=True)] if kept else []
+    return told + ([Section("not applicable", keys=idle, count=len(idle), prose=True)] if idle else [])
 
 
 def offer(name: str) -> None:
@@ -35,6 +35,10 @@ def offer(name: str) -> None:
 def progress(name: str) -> None:
     """How far the check is that was asked for."""
     if not st.session_state.get(_key(name)):
+        return
+    if services.promises(name) is not None:
+        # Asked again, a check that has ended well would begin anew.
+        del st.session_state[_key(name)]
         return
     try:
         if finished(services.check_promises(name)):

@@ -287,7 +287,8 @@ def _actions(name: str) -> None:
 
 def _measure(name: str) -> None:
     try:
-        if finished(services.ask_all(name)):
+        # Asked again, what has ended well would begin anew.
+        if inventory.measured(name) is not None or finished(services.ask_all(name)):
             del st.session_state[f"library.measuring-{name}"]
             st.rerun()
     except UserError as error:

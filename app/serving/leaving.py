@@ -13,7 +13,7 @@ from starlette.types import Message as Event
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-# Bytes. What tells of a page's beginning has no data in it.
+# Bytes. What tells which page it is has no data in it.
 _LONGEST = 1 << 17
 
 
@@ -61,11 +61,14 @@ class Place:
         return False
 
     def told(self, message: bytes) -> None:
-        """Take note of what the server says. A run that it tells of may be an older one: only a turn to another page counts."""
+        """Take note of what the server says. A run that it tells of may be an older one: only a turn to another page counts.
+
+        What a run begins with names the script of all pages where the browser did not name one; its navigation names the page.
+        """
         said = _read(ForwardMsg(), message) if len(message) < _LONGEST else None
-        if said is None or said.WhichOneof("type") != "new_session":
+        if said is None or said.WhichOneof("type") != "navigation":
             return
-        page = said.new_session.page_script_hash
+        page = said.navigation.page_script_hash
         if page != self._told:
             self._now = self._told = page
 

@@ -46,7 +46,7 @@ PROMISES: dict[str, Line] = {
     "asked": Line("Asking for attention does not change the answer", looking.asked, compares=True),
     "finite": Line("Silence and black get finite answers", promises.finite),
     "elsewhere": Line("CPU and GPU give the same answer", promises.elsewhere, compares=True),
-    "gradients": Line("Gradients reach what the model sees", looking.gradients, compares=True),
+    "gradients": Line("Gradients reach the pixels", looking.gradients, compares=True),
 }
 """Name -> the promise, in the order in which they are told."""
 _FAILS = "It fails: "

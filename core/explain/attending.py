@@ -10,6 +10,7 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 
 from affectscope.core.explain.road import VisualRoad, listening, slopes_by_score
 
+# So many pictures at a time: a ViT-B over 224 pixels holds 150 MB for each.
+_AT_ONCE = 8
 _CONVOLVING = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm2d, nn.BatchNorm3d, nn.MaxPool2d, nn.AvgPool2d)
 
 
@@ -53,10 +56,11 @@ def rollout(road: VisualRoad) -> Tensor:
     Returns:
         [S, P, h, w]: how much of each patch reaches the token that is read (the class token; without one, all tokens alike).
     """
-    layers, scores = _attention(road)
-    with torch.no_grad():
-        mixed = [(one.mean(1) + _itself(one)) / 2 for one in map(torch.cat, layers)]
-        return _placed(road, _multiplied(mixed)).expand(len(scores), -1, -1, -1)
+    maps = []
+    for one in _passes(road):
+        mixed = [(weights.detach().mean(1) + _itself(weights)) / 2 for weights in one.layers]
+        maps.append(_taken(_multiplied(mixed)).expand(len(one.slopes), -1, -1, -1))
+    return _placed(road, maps)
 
 
 def weighted(road: VisualRoad) -> Tensor:
@@ -65,52 +69,89 @@ def weighted(road: VisualRoad) -> Tensor:
     Returns:
         [S, P, h, w] as ``rollout``, for each score its own.
     """
-    layers, scores = _attention(road)
-    maps, depth = [], len(layers)
-    for slopes in slopes_by_score(scores, [one for layer in layers for one in layer]):
-        calls = len(slopes) // depth
-        of_layers = [torch.cat(slopes[i * calls : (i + 1) * calls]) for i in range(depth)]
-        with torch.no_grad():
-            weights = map(torch.cat, layers)
-            mixed = [(slope * one).relu().mean(1) + _itself(one) for slope, one in zip(of_layers, weights, strict=True)]
+    maps = []
+    for one in _passes(road):
+        of_scores = []
+        for slopes in one.slopes:
+            pairs = zip(slopes, one.layers, strict=True)
+            together = _multiplied([(slope * w.detach()).relu().mean(1) + _itself(w) for slope, w in pairs])
             # What a patch keeps of itself along the residual is no evidence that it was attended to.
-            together = _multiplied(mixed)
-            maps.append(_placed(road, together - torch.eye(together.shape[-1], device=together.device)))
-    return torch.stack(maps)
+            of_scores.append(_taken(together - _itself(together)))
+        maps.append(torch.stack(of_scores))
+    return _placed(road, maps)
 
 
 def attends(road: VisualRoad) -> bool:
     """Whether the layer that is read gives tokens with attention among them."""
     if not road.layers or any(isinstance(module, _CONVOLVING) for module in road.layers[-1].modules()):
         return False
+    network, pixels = _part(road)
     try:
-        return bool(_attention(road))
+        return bool(_attention(road, network, pixels[:1] if network is not road.network else pixels)[0])
     except ValueError:
         return False
 
 
-def _attention(road: VisualRoad) -> tuple[list[list[Tensor]], Tensor]:
-    """For each layer, in order, the weights [rows, heads, T, T] among the tokens that are read, call by call; and the scores.
+@dataclass(frozen=True)
+class _Pass:
+    """Some pictures' attention, layer by layer, [rows, heads, T, T], and each score's gradient on it."""
+
+    layers: list[Tensor]
+    slopes: list[list[Tensor]]
+
+
+def _passes(road: VisualRoad) -> Iterator[_Pass]:
+    """The whole road at once, or, where an encoder sees picture after picture, some pictures at a time: all layers of a
+    transformer over a whole clip are more than memory holds.
+
+    Raises:
+        ValueError: when no attention is among the tokens that are read.
+    """
+    network, pixels = _part(road)
+    if network is road.network:
+        layers, scores = _attention(road, network, pixels)
+        yield _Pass(layers, [list(one) for one in slopes_by_score(scores, layers)])
+        return
+    with torch.no_grad():
+        features = torch.cat([network(part).flatten(1) for part in pixels.split(_AT_ONCE)])
+    features = features.requires_grad_(True)
+    with torch.enable_grad():
+        scores = road.network.of_features(features)  # type: ignore[operator]
+    wanted = [one[0].split(_AT_ONCE) for one in slopes_by_score(scores, [features])]
+    for number, part in enumerate(pixels.split(_AT_ONCE)):
+        layers, made = _attention(road, network, part)
+        made = made.flatten(1)
+        yield _Pass(layers, [list(torch.autograd.grad(made, layers, one[number], retain_graph=True)) for one in wanted])
+
+
+def _part(road: VisualRoad) -> tuple[nn.Module, Tensor]:
+    """The encoder, where the layers that are read are inside it; else the whole network."""
+    encoder = getattr(road.network, "encoder", None)
+    if isinstance(encoder, nn.Module) and road.layers[-1] in set(encoder.modules()):
+        return encoder, road.pixels
+    return road.network, road.pixels
+
+
+def _attention(road: VisualRoad, network: nn.Module, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
+    """For each layer, in order, the weights [rows, heads, T, T] among the tokens that are read; and what the network says.
 
     Raises:
         ValueError: when no attention is among those tokens.
     """
     # With pixels that need a gradient torch takes no short cut around the function that is listened to.
-    pixels = road.pixels.detach().requires_grad_(True)
+    pixels = pixels.detach().requires_grad_(True)
     with torch.enable_grad(), listening(road.layers, False) as heard, weighing() as found:
-        scores = road.network(pixels)
+        said = network(pixels)
     read = heard[-1]
-    tokens = read[0].shape[1] if read and read[0].ndim == 3 else 0
-    among = [one for one in found if one.shape[-2:] == (tokens, tokens)]
-    if not among or len(among) % len(read):
+    tokens = read[0].shape[1] if len(read) == 1 and read[0].ndim == 3 else 0
+    layers = [one for one in found if one.shape[0] == len(read[0]) and one.shape[-2:] == (tokens, tokens)] if tokens else []
+    if not layers:
         raise ValueError("no attention is among the tokens of the layer that is read")
-    # In chunks, each chunk goes through all layers.
-    depth = len(among) // len(read)
-    return [among[i::depth] for i in range(depth)], scores
+    return layers, said
 
 
 def _itself(weights: Tensor) -> Tensor:
-    return torch.eye(weights.shape[-1], device=weights.device)
+    return torch.eye(weights.shape[-1], device=weights.device, dtype=weights.dtype)
 
 
 def _multiplied(layers: Sequence[Tensor]) -> Tensor:
@@ -121,9 +162,14 @@ def _multiplied(layers: Sequence[Tensor]) -> Tensor:
     return together
 
 
-def _placed(road: VisualRoad, together: Tensor) -> Tensor:
-    """What the token that is read takes of each patch, one map a frame: [P, h, w]."""
+def _taken(together: Tensor) -> Tensor:
+    """What the token that is read takes of each patch: [rows, h, w]."""
     side = math.isqrt(together.shape[-1])
     patches = together[..., -(side**2) :]
     taken = patches[:, 0] if together.shape[-1] > side**2 else patches.mean(1)
-    return road.on_frames(taken.unflatten(1, (side, side)))
+    return taken.unflatten(1, (side, side))
+
+
+def _placed(road: VisualRoad, maps: Sequence[Tensor]) -> Tensor:
+    """[S, rows, h, w] of each pass, as one a frame: [S, P, h, w]."""
+    return torch.stack([road.on_frames(one) for one in torch.cat(list(maps), 1)])

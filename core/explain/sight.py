@@ -123,7 +123,10 @@ class _ClipScores(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         size = max(1, _CHUNK_PIXELS // (pictures.shape[-1] * pictures.shape[-2]))
         pictures = pictures.movedim(1, -1) if self._last else pictures
-        features = torch.cat([self.encoder(part).flatten(1) for part in pictures.split(size)])
+        return self.of_features(torch.cat([self.encoder(part).flatten(1) for part in pictures.split(size)]))
+
+    def of_features(self, features: Tensor) -> Tensor:
+        """Scores [S] of what the encoder made of the pictures, [P, D]."""
         values = self._normaliser("visual", features[self._which])
         # What stands in place of a frame that was taken away stays as it is.
         visual = self._batch.values["visual"][0].to(values).index_copy(0, self._places, values)

@@ -331,7 +331,7 @@ def _spec(config: DoubleAttentionConfig) -> ModelSpec:
     inputs |= {"visual": config.visual_dim} if "VS" in used else {}
     features = {
         "audio": f"spectrogram-{config.audio_dim}",
-        "visual": f"faces-{config.side}" + ("-colour" if config.channels == 3 else ""),
+        "visual": f"faces-{config.side}" + ("-rgb" if config.channels == 3 else ""),
     }
     head = "av" if len(inputs) == 2 else next(iter(inputs))
     maps = [AttentionSpec(f"temporal.{m}", m, m, 1, config.heads) for m in inputs if m == "audio" or "VT" in used]

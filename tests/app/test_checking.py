@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 
 import pytest
 
 from affectscope.app import services
-from affectscope.app.common import choose
+from affectscope.app.common import choose, jobs
 from affectscope.core import checking
 from affectscope.core.cache.store import content_hash
 from affectscope.core.checking import Promise, kept
@@ -39,6 +40,20 @@ def test_a_check_is_made_from_the_card_and_stands_there(page):  # noqa: F811
     assert len(kept_ones) + len(idle) == len(checking.PROMISES)
     assert any(re.fullmatch(r"Attention rows sum to one: [\d.e-]+ of at most 0.0001", line) for line in kept_ones)
     assert not [b for b in page.button if b.label == "Check"]
+
+
+def test_a_check_that_takes_long_is_made_once(page, monkeypatch):  # noqa: F811
+    goes_on = threading.Event()
+    monkeypatch.setattr(checking, "check", lambda checkpoint, progress: goes_on.wait(60) and found())
+    next(b for b in page.button if b.label == "Check").click().run()
+    job = services.check_promises("own")
+    assert not job.done
+    goes_on.set()
+    assert job.wait(60)
+    told = {s["name"]: s for s in sheets(page.run())["own"]["sections"]}
+    assert told["promises kept"]["count"] == len(checking.PROMISES)
+    assert jobs.find(job.id) is job
+    assert not [b for b in page.button if b.label == "Cancel"]
 
 
 def test_what_is_broken_is_told_in_sentences(page):  # noqa: F811

@@ -153,7 +153,7 @@ def test_how_heatmaps_are_made_is_chosen_under_the_player(app) -> None:
     assert box.options == ["LayerCAM, two layers", "Grad-CAM", "HiResCAM"]
     box.select("grad-cam").run()
     assert not app.exception
-    assert app.query_params["o.clip.explanation"] == ["grad-cam"]
+    assert app.query_params["o.clip.explanation"] == "grad-cam"
     assert player_data(app)["timeline_url"] == "/timelines/first-predicted-by-grad-cam"
     # The way goes along to other clips, and is no part of the address where it is the usual one.
     app.query_params["clip"] = "second"

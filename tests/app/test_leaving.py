@@ -18,7 +18,7 @@ def asks(page: str, part: str = "") -> bytes:
 
 def begins(page: str) -> bytes:
     message = ForwardMsg()
-    message.new_session.page_script_hash = page
+    message.navigation.page_script_hash = page
     return message.SerializeToString()
 
 
@@ -46,6 +46,16 @@ def test_so_it_is_when_the_script_turns_to_another_page() -> None:
     place.told(begins("failures"))
     place.told(begins("clip"))
     assert place.left(asks("failures", "bar"))
+    assert not place.left(asks("clip", "player"))
+
+
+def test_who_came_to_the_first_page_is_there() -> None:
+    """A run begins before it is known which page it shows: it then names the script that has all of them."""
+    place, began = Place(), ForwardMsg()
+    began.new_session.page_script_hash = "main"
+    place.left(asks(""))
+    place.told(began.SerializeToString())
+    place.told(begins("clip"))
     assert not place.left(asks("clip", "player"))
 
 

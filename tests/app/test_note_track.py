@@ -9,7 +9,7 @@ import pytest
 from affectscope.app import services
 from affectscope.app.common import session
 from affectscope.app.notebook import cases, form
-from affectscope.app.notebook import notes as shelf
+from affectscope.app.notebook import notes as listed
 from affectscope.core.notebook import notes
 from affectscope.core.notebook.notes import Note
 from tests.app import fake
@@ -52,7 +52,7 @@ def test_it_opens_on_the_track_that_was_heard(noted, send, tmp_path: Path, monke
     changes: dict[str, object] = {}
     monkeypatch.setattr(session, "update", lambda **said: changes.update(said))
     monkeypatch.setattr(session, "go", lambda page: None)
-    shelf._act(note.id, "open")
+    listed._act(note.id, "open")
     assert changes["options"] == {session.TRACK: "1"}
 
 

@@ -182,10 +182,10 @@ class HardlyLooks(Small):
 class ThousandPositions(Small):
     def __init__(self):
         super().__init__()
-        self.places = nn.Embedding(1000, WIDTH)
+        self.positions = nn.Embedding(1000, WIDTH)
 
     def encode(self, modality, values, there):
-        return super().encode(modality, values, there) + self.places(torch.arange(values.shape[1])) * there[..., None]
+        return super().encode(modality, values, there) + self.positions(torch.arange(values.shape[1])) * there[..., None]
 
 
 class AlwaysSure(Small):
@@ -202,6 +202,19 @@ class OtherAnswerWithAttention(Small):
         output = super().forward(batch, attention)
         predictions = {head: value * (1 + 0.01 * attention) for head, value in output.predictions.items()}
         return ModelOutput(predictions, output.evidence, output.embeddings, output.attention)
+
+
+class OtherThere(Small):
+    """Elsewhere it answers otherwise."""
+
+    away = False
+
+    def to(self, device):
+        self.away = device != "cpu"
+        return super().to(device)
+
+    def pool(self, h, there):
+        return super().pool(h, there) * (1.5 if self.away else 1)
 
 
 class NoEmbedding(Small):

@@ -73,8 +73,28 @@ def test_what_is_broken_is_told_in_a_sentence_with_its_number():
 def test_a_slope_too_small_to_be_confirmed_is_no_fault():
     found = states(small.HardlyLooks)["gradients"]
     assert found.state == "kept"
-    assert found.detail.startswith("They reach 24 of 24 frames, with a slope of ")
+    assert found.detail.startswith(
+        "From the visual features (no way leads on to pixels), they reach 24 of 24 frames, with a slope of "
+    )
     assert found.measured is None
+
+
+@pytest.mark.parametrize(("kind", "state"), [(small.Small, "kept"), (small.OtherThere, "broken")])
+def test_every_device_of_the_machine_is_asked(kind, state, monkeypatch):
+    # A second name for the CPU, in place of a GPU.
+    monkeypatch.setattr(devices, "devices", lambda: {"cpu": "CPU", "cpu:0": "another"})
+    checkpoint = small.checkpoint(kind)
+    found = {promise.name: promise for promise in checking.check(checkpoint)}["elsewhere"]
+    assert found.state == state
+    assert found.detail.startswith("The CPU and cpu:0 are ")
+    assert {str(value.device) for value in checkpoint.model.state_dict().values()} == {"cpu"}
+
+
+def test_a_device_that_fails_is_named(monkeypatch):
+    monkeypatch.setattr(devices, "devices", lambda: {"cpu": "CPU", "cuda:99": "none"})
+    found = {promise.name: promise for promise in checking.check(small.checkpoint(small.Small))}
+    assert found["elsewhere"].detail.startswith("On cuda:99 it fails: ")
+    assert found["gradients"].state == "kept"
 
 
 def test_an_answer_that_is_never_the_same_is_not_compared():
@@ -95,6 +115,13 @@ def test_progress_names_the_promise_that_is_looked_at():
     checking.check(small.checkpoint(small.Speechless), lambda stage, share: told.append((stage, share)))
     assert told[0] == ("It answers as it declares", 0.0)
     assert told[-1] == ("Done", 1.0)
+
+
+@pytest.mark.parametrize(("name", "whence"), [("auxformer", "the pixels through face-maps"), ("double-attention", "the pixels")])
+def test_gradients_are_followed_to_the_pixels(name, whence):
+    found = {p.name: p for p in checking.check(saved.load(saved.shipped()[name]))}["gradients"]
+    assert found.state == "kept"
+    assert found.detail.startswith(f"From {whence}, they reach 24 of 24 frames; ")
 
 
 @pytest.mark.parametrize("name", saved.shipped())

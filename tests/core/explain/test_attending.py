@@ -25,28 +25,45 @@ class Block(nn.Module):
 class Vit(nn.Module):
     """Pictures [N, 1, 8, 8] in four patches, with a class token -> the score of a clip [S]."""
 
-    def __init__(self, depth: int = 2, extra: int = 1, chunk: int = 2) -> None:
+    def __init__(self, depth: int = 2, extra: int = 1) -> None:
         super().__init__()
         self.patches = nn.Conv2d(1, 6, 4, stride=4)
         self.tokens = nn.Parameter(torch.randn(extra, 6))
         self.blocks = nn.ModuleList(Block(6, 2) for _ in range(depth))
         self.out = nn.Linear(6, 2)
-        self.chunk = chunk
 
     def forward(self, pixels: Tensor) -> Tensor:
-        parts = []
-        for part in pixels.split(self.chunk):
-            x = self.patches(part).flatten(2).transpose(1, 2)
-            x = torch.cat([self.tokens.expand(len(x), -1, -1), x], 1)
-            for block in self.blocks:
-                x = block(x)
-            parts.append(self.out(x[:, 0]))
-        return torch.cat(parts).mean(0)
+        x = self.patches(pixels).flatten(2).transpose(1, 2)
+        x = torch.cat([self.tokens.expand(len(x), -1, -1), x], 1)
+        for block in self.blocks:
+            x = block(x)
+        return self.out(x[:, 0])
 
 
-def road(network: Vit, count: int = 3) -> VisualRoad:
+class Clip(nn.Module):
+    """Scores [S] of a clip: what an encoder says of its pictures, squared, on average. ``whole`` hides the encoder."""
+
+    def __init__(self, encoder: nn.Module, whole: bool) -> None:
+        super().__init__()
+        self.encoder = nn.Identity() if whole else encoder
+        self.inside = encoder
+
+    def of_features(self, features: Tensor) -> Tensor:
+        return features.square().mean(0)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.of_features(self.inside(pixels))
+
+
+class Mean(Clip):
+    def of_features(self, features: Tensor) -> Tensor:
+        return features.mean(0)
+
+
+def road(network: Vit, count: int = 3, kind: type[Clip] = Mean, whole: bool = True, block: int = -1) -> VisualRoad:
     pixels = torch.randn(count, 1, 8, 8, generator=torch.Generator().manual_seed(2))
-    return VisualRoad(pixels, network.eval().requires_grad_(False), (network.blocks[-1],), np.arange(count), count)
+    scores = kind(network.eval().requires_grad_(False), whole)
+    return VisualRoad(pixels, scores, (network.blocks[block],), np.arange(count), count)
 
 
 def by_hand(network: Vit, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -109,12 +126,23 @@ def test_a_transformer_is_read_by_its_attention_first_and_by_cams_on_its_grid():
     assert names[0] == "gradient-attention"
     assert {"attention-rollout", "layer-cam", "grad-cam"} <= set(names)
     # What comes before attention still reaches the class token.
-    early = VisualRoad(road(network).pixels, network, (network.blocks[0],), np.arange(3), 3)
+    early = road(network, block=0)
     assert METHODS["layer-cam"].maps(early).shape == (2, 3, 2, 2)
     assert METHODS["layer-cam"].maps(early).any()
-    convolving = VisualRoad(early.pixels, network, (network.patches,), np.arange(3), 3)
+    convolving = VisualRoad(early.pixels, early.network, (network.patches,), np.arange(3), 3)
     assert not attends(convolving)
     assert fitting(convolving)[0] == "layer-cam"
+
+
+@pytest.mark.parametrize("name", ["gradient-attention", "attention-rollout"])
+def test_picture_after_picture_gives_what_the_whole_clip_gives(name: str) -> None:
+    torch.manual_seed(0)
+    network = Vit(depth=3)
+    together = METHODS[name].maps(road(network, 19, Clip))
+    assert together.shape == (2, 19, 2, 2)
+    assert together.any()
+    torch.testing.assert_close(METHODS[name].maps(road(network, 19, Clip, whole=False)), together)
+    assert fitting(road(network, 19, Clip, whole=False))[0] == "gradient-attention"
 
 
 @pytest.mark.parametrize("mask", [None, "bool", "float"])
