@@ -20,7 +20,6 @@ from affectscope.core.text import shown
 from affectscope.core.wrapping.declared import WRAPPED, Declared
 from affectscope.core.wrapping.making import Made, make, read_state
 
-
 # Part of every digest: raise it whenever a wrapped network comes to answer otherwise.
 WRAPPING_VERSION = 1
 
