@@ -37,7 +37,8 @@ fuzz: $(VENV)/.dev ## Send a thousand damaged and hostile files through the door
 	@OMP_NUM_THREADS=1 nice $(PY) -W ignore -m tests.fuzz
 
 stress: $(VENV)/.dev ## Kill processes at random moments, and have two at once on one cache (minutes).
-	@OMP_NUM_THREADS=1 nice $(PY) -m tests.killed 50 && OMP_NUM_THREADS=1 nice $(PY) -m tests.two_servers 120
+	@OMP_NUM_THREADS=1 nice $(PY) -m tests.killed 50 && OMP_NUM_THREADS=1 nice $(PY) -m tests.two_servers 120 \
+	&& OMP_NUM_THREADS=1 nice $(PY) -m tests.two_apps 120
 
 setup: $(VENV)/.dev ## Only set up, without starting anything.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from affectscope.core.errors import UserError
     from affectscope.many import Corpus, corpora, corpus, embed, evaluate, project
     from affectscope.one import Model, load, mask, models
-    from affectscope.plugin import arrays, feature_set, huggingface, model, read_weights
+    from affectscope.plugin import arrays, corpus_kind, feature_set, huggingface, layout, model, read_weights
 
 _HOMES = {
     "Analysis": "affectscope.analysis",
@@ -30,10 +30,12 @@ _HOMES = {
     "arrays": "affectscope.plugin",
     "corpora": "affectscope.many",
     "corpus": "affectscope.many",
+    "corpus_kind": "affectscope.plugin",
     "embed": "affectscope.many",
     "evaluate": "affectscope.many",
     "feature_set": "affectscope.plugin",
     "huggingface": "affectscope.plugin",
+    "layout": "affectscope.plugin",
     "load": "affectscope.one",
     "mask": "affectscope.one",
     "model": "affectscope.plugin",
@@ -51,10 +53,12 @@ __all__ = [
     "arrays",
     "corpora",
     "corpus",
+    "corpus_kind",
     "embed",
     "evaluate",
     "feature_set",
     "huggingface",
+    "layout",
     "load",
     "mask",
     "model",

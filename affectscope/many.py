@@ -10,6 +10,7 @@ import pandas as pd
 
 from affectscope.core.corpora import Corpus, open_corpus
 from affectscope.core.errors import UserError
+from affectscope.core.plugins import loading
 from affectscope.one import Model
 
 __all__ = ["Corpus", "corpora", "corpus", "embed", "evaluate", "project"]
@@ -24,6 +25,7 @@ def corpora() -> list[str]:
     """
     from affectscope.core.corpora.known import known
 
+    loading.load()
     return ["demo", *known()]
 
 
@@ -40,6 +42,7 @@ def corpus(name: str | Path) -> Corpus:
     >>> len(demo.table), demo.synthetic
     (48, True)
     """
+    loading.load()
     return open_corpus(str(name))
 
 

@@ -70,16 +70,20 @@ class Model:
         """
         return Analyzer(self.checkpoint)
 
-    def analyze(self, clip: str | Path, explain: str | None = None, track: int | None = None) -> Analysis:
+    def analyze(
+        self, clip: str | Path, explain: str | None = None, track: int | None = None, method: str | None = None
+    ) -> Analysis:
         """Predict, explain and draw one clip.
 
         Args:
             clip: a file with picture, sound or both, of at most a minute.
             explain: the class that the heatmaps explain; each head's own answer if left out.
             track: the sound track that is heard, counted from 1; the first with sound if left out.
+            method: how the heatmaps are made, one of ``affectscope analyze --help``'s; the model's usual one if left out.
 
         Raises:
-            UserError: when the file cannot be played, or there is no such class.
+            UserError: when the file cannot be played, there is no such class or method, or the model's picture network has not
+                what the method reads.
 
         >>> import affectscope as afs
         >>> clip = afs.corpus("demo").media("held_s2026_00000")
@@ -87,7 +91,7 @@ class Model:
         'fear'
         """
         self._check(explain)
-        return Analysis(self, Path(clip), self.analyzer.analyze(Path(clip), explain=explain, track=track))
+        return Analysis(self, Path(clip), self.analyzer.analyze(Path(clip), explain=explain, track=track, explanation=method))
 
     def _check(self, explain: str | None) -> None:
         if explain is not None and explain not in self.labels:

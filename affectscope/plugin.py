@@ -9,19 +9,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import pandas as pd
 from torch import Tensor, nn
 
-from affectscope.core.checkpoints import saved
+from affectscope.core.checkpoints import layouts, saved
+from affectscope.core.corpora import Corpus, readers
 from affectscope.core.features.own import arrays, feature_set
 from affectscope.core.models.base import MODELS, Task
 from affectscope.core.wrapping.declared import Declared, Outputs, declare, spread
 from affectscope.core.wrapping.making import read_state
 
-__all__ = ["arrays", "feature_set", "huggingface", "model", "read_weights"]
+__all__ = ["arrays", "corpus_kind", "feature_set", "huggingface", "layout", "model", "read_weights"]
 
 Builder = Callable[..., nn.Module]
+Layout = Callable[[dict[str, Tensor]], tuple[Any, dict[str, Tensor]]]
+Read = Callable[[Path, Mapping[str, str]], Corpus | pd.DataFrame]
 
 
 def model(
@@ -115,6 +119,56 @@ def huggingface(
     one = declared(name, folder, modality, labels, features, reference)
     one.source = sys._getframe(1).f_code.co_filename
     return declare(one, {*MODELS, *saved.shipped()})
+
+
+def layout(name: str, *, marks: Sequence[str], own: str = "") -> Callable[[Layout], Layout]:
+    """Read somebody's checkpoints as one of this project's systems: decorates ``fn(state) -> (config, state)``.
+
+    ``config`` is of a system (``AuxFormerConfig``, …), whole, with its labels; the state has that system's keys.
+
+    Args:
+        marks: how keys begin, all of which every file of the layout has; this is how it is recognised.
+        own: a pattern that each key of the layout begins with; what else a file holds is left out. All is taken if left out.
+
+    Raises:
+        UserError: when the name is another's.
+    """
+
+    def register(convert: Layout) -> Layout:
+        layouts.add(name, marks, own, convert)
+        return convert
+
+    return register
+
+
+def corpus_kind(
+    name: str,
+    *,
+    recognises: Callable[[Path], bool] = lambda path: False,
+    options: Mapping[str, Sequence[str]] | None = None,
+) -> Callable[[Read], Read]:
+    """A kind of corpus of somebody's own: decorates ``fn(path, options) -> table``.
+
+    The table is a DataFrame with a row a clip, indexed by clip id, with the columns ``path`` (under the folder), ``label``,
+    ``speaker`` and whatever else there is to know, such as ``split``; or a ``Corpus``, where there is more to say.
+
+    Args:
+        recognises: whether a folder looks like it, from names alone; else it is named with `--kind`.
+        options: name -> what may be chosen, the first by default.
+
+    Raises:
+        UserError: when the name is one of ours.
+    """
+
+    def register(read: Read) -> Read:
+        def opened(path: Path, chosen: Mapping[str, str]) -> Corpus:
+            found = read(path, chosen)
+            return found if isinstance(found, Corpus) else readers.of_table(path, found)
+
+        readers.add(name, readers.Reader(recognises, opened, {k: tuple(v) for k, v in (options or {}).items()}))
+        return read
+
+    return register
 
 
 def read_weights(path: str | Path, strip: str = "") -> dict[str, Tensor]:

@@ -31,9 +31,7 @@ by_path = {one.url_path: one for one in pages}
 page = st.navigation(pages, position="top")
 session.enter(page.url_path)
 session.drawn()
-# Always a place for it: when the tour closes, what stands below must not be taken for something new.
-with st.container():
-    tour.show(page.url_path, by_path)
+tour.show(page.url_path, by_path)
 if not starting.ready():
     skeleton.show_until_ready()
     # Anew, so that the page's elements stand where they will stand from now on.

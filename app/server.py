@@ -19,8 +19,9 @@ from affectscope.app.common import say
 from affectscope.app.common.navigation import FIRST, PAGES
 from affectscope.app.gate import Gate, headers, visitors
 from affectscope.app.gate.terms import base
-from affectscope.app.serving import lending, starting
+from affectscope.app.serving import lending, saves, starting
 from affectscope.app.serving.doorway import announce
+from affectscope.app.serving.leaving import Leaving
 from affectscope.core.cache import sealed
 from affectscope.core.cache.refusals import sentence_of
 
@@ -128,6 +129,7 @@ ROUTES = (
     Route("/strips/{name}", strip),
     Route("/drops/{ticket}", drop, methods=["PUT"]),
     Route("/own/{ticket}", own, methods=["PUT"]),
+    Route("/saves/{ticket}", saves.hand_over),
 )
 # Not among what the tests' servers share: those have pages of their own.
 _DOCUMENTS = tuple(Route("/" if name == FIRST else f"/{name}", page) for name in PAGES)
@@ -169,7 +171,7 @@ def failed(request: Request, _: Exception) -> Response:
 app = st.App(
     Path(__file__).resolve().with_name("main.py"),
     routes=moved((*_DOCUMENTS, *ROUTES)),
-    middleware=(Middleware(Gate, scripts=headers.inline(skeleton.script())),),
+    middleware=(Middleware(Gate, scripts=headers.inline(skeleton.script())), Middleware(Leaving)),
     lifespan=lifespan,
     on_script_error=apologise,
     exception_handlers={500: failed},

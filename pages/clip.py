@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from affectscope.app import export, notebook, services
-from affectscope.app.common import choose, say, session, tracks
+from affectscope.app.common import choose, press, say, session, tracks
 from affectscope.app.common.watch import about, answered, place, play, settle
 from affectscope.app.own import parts as own
 from affectscope.app.own import stretches
@@ -23,7 +23,7 @@ def microscope(clip: services.Clip, model: str, result: services.Result) -> None
         notebook.popover(clip, model, notebook.said_of(services.verdicts(result, model)))
         export.popover(clip, result, {model: result})
         export.copy_link(clip, model)
-        if st.button("Mask", icon=":material/tune:", help="Take frames away and see the answer change"):
+        if press.button("Mask", key="mask", icon=":material/tune:", help="Take frames away and see the answer change"):
             session.go("masking")
 
 
@@ -39,7 +39,7 @@ try:
     clip = choose.clip(model)
     if model and clip:
         with place("clip", *about(clip, model)):
-            heading(clip.title, choose.facts(clip), choose.caution(model))
+            heading(clip.title, choose.facts(clip), choose.caution(model, "clip"))
             own.menu(clip, model)
             tracks.menu(clip.id, clip.file)
             if stretches.wanted(clip):
@@ -47,9 +47,10 @@ try:
             elif said := services.without_media(clip, model):
                 verdict(services.verdicts(said, model), clip.label)
                 say.info(clip.missing, icon=":material/videocam_off:")
-            elif result := answered(clip, model, choose.explained(model)):
+            elif result := answered(clip, model, choose.explained(model), explanation=choose.explanation()):
                 verdict(services.verdicts(result, model), clip.label, look=partial(show_head, result))
                 microscope(clip, model, result)
+                choose.explanations(result)
         settle("clip", *about(clip, model))
 except UserError as error:
     say.error(error)

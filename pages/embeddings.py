@@ -76,7 +76,7 @@ def explore(model: str) -> None:
 model = choose.model()
 if model:
     try:
-        heading("Embeddings", [model], choose.caution(model))
+        heading("Embeddings", [model], choose.caution(model, "embeddings"))
         session.current()
         explorer(model)
     except UserError as error:

@@ -31,7 +31,7 @@ try:
             if survey is None and finished(services.ask_all(model)):
                 survey = services.survey(model)
             with top:
-                heading("Failures", views.summary(model, survey), choose.caution(model))
+                heading("Failures", views.summary(model, survey), choose.caution(model, "failures"))
             if survey is not None:
                 views.show(view, model, survey, row)
         notebook.dialogs()

@@ -58,10 +58,10 @@ def table(clip: services.Clip, model: str) -> None:
 
 def masked(clip: services.Clip, model: str, change: Perturbation) -> services.Result | None:
     """What the model makes of what it is given; None, and a bar, while nobody knows."""
-    explain, asked = choose.explained(model), None if change.whole else change
-    found = services.result(clip, model, explain, asked)
-    if found is None and finished(services.analyse(clip, model, explain, asked)):
-        found = services.result(clip, model, explain, asked)
+    asked = (choose.explained(model), None if change.whole else change, choose.explanation())
+    found = services.result(clip, model, *asked)
+    if found is None and finished(services.analyse(clip, model, *asked)):
+        found = services.result(clip, model, *asked)
     return found
 
 
@@ -69,10 +69,10 @@ def watch(clip: services.Clip, model: str, change: Perturbation, found: services
     """The clip as the model is given it, with heatmap and lanes; as it was given it before while the new answer is made."""
     about = (clip.corpus, clip.id, model)
     if found is None:
-        before, *asked = st.session_state.get(SHOWN, (None, None, None))
+        before, *asked = st.session_state.get(SHOWN, (None, None, None, None))
         found = services.result(clip, model, *asked) if before == about else None
     else:
-        st.session_state[SHOWN] = (about, choose.explained(model), None if change.whole else change)
+        st.session_state[SHOWN] = (about, choose.explained(model), None if change.whole else change, choose.explanation())
     if found is not None:
         play(clip, found, "masking_player")
 
@@ -94,9 +94,9 @@ def look(model: str) -> None:
     top, choice, below = place("masking_top", *shown), st.container(), place("masking_below", *shown)
     with top:
         if clip and session.option("masking.view") != "corpus":
-            heading(clip.title, choose.facts(clip), choose.caution(model))
+            heading(clip.title, choose.facts(clip), choose.caution(model, "masking"))
         else:
-            heading("Masking", [model], choose.caution(model))
+            heading("Masking", [model], choose.caution(model, "masking"))
     with choice:
         view = pick.tabs("What to look at", "masking.view", VIEWS)
     with below:

@@ -18,12 +18,12 @@ try:
         top = st.container()
         if not sharing:
             with top:
-                heading("Shared space", [f"clips of {services.corpus().name}"], choose.caution(model))
+                heading("Shared space", [f"clips of {services.corpus().name}"], choose.caution(model, "shared_space"))
             st.info("No model here has layers that sound and picture share: load a VAVL, UAVM or AuxFormer checkpoint.")
         else:
             chosen = shared_space.choose(sharing, model)
             with top:
-                heading("Shared space", [f"clips of {services.corpus().name}"], choose.caution(chosen[0]))
+                heading("Shared space", [f"clips of {services.corpus().name}"], choose.caution(chosen[0], "shared_space"))
                 if sentence := services.unasked(model):
                     st.text(f"{sentence} {chosen[0]}, which has layers that sound and picture share, is shown instead.")
                 elif model not in sharing:

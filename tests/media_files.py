@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import IO
@@ -67,6 +68,20 @@ def raw_container(path: Path, codec: str, times: list[float], pixels: str = "yuv
             frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def damaged(path: Path, frames: int, lost: Iterable[int]) -> Path:
+    """Motion JPEG at 25 pictures a second, some of which are zeros: each stands alone, and none of these decodes."""
+    raw_container(path, "mjpeg", [i / 25 for i in range(frames)], "yuvj420p")
+    content = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        places = [(packet.pos, packet.size) for packet in container.demux() if packet.size]
+    for start, size in (places[number] for number in lost):
+        # A chunk's name and length stand before its picture.
+        begin = content.index(b"\xff\xd8", start)
+        content[begin : begin + size] = bytes(size)
+    path.write_bytes(content)
     return path
 
 

@@ -16,7 +16,7 @@ ROWS = (
     ("cli",),
     ("experiments", "imports", "takehome"),
     ("library", "training"),
-    ("analyzer", "evaluation", "export", "notebook"),
+    ("analyzer", "checking", "evaluation", "export", "notebook"),
     ("timeline",),
     ("analysis", "perturbation"),
     ("explain", "inference"),

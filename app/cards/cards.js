@@ -2,15 +2,20 @@
 // A list of clips, each with its buttons. Arrow keys go from card to card.
 
 import { make, sign } from "../../core/browser/elements.js"
+import { undisturbed } from "../../core/browser/undisturbed.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".cards")
+  undisturbed(root, () => draw(root, data, setTriggerValue))
+}
+
+function draw(root, data, setTriggerValue) {
   const act = (card, action) => setTriggerValue("act", { card, action, at: Date.now() })
   const list = make("ul", "list")
   list.append(...data.cards.map((card) => item(card, act)))
   const parts = [make("p", "title", data.title)]
   parts.push(data.cards.length ? list : make("p", "empty", data.empty))
-  const focused = parentElement.activeElement ?? root.getRootNode().activeElement
+  const focused = root.getRootNode().activeElement
   const place = focused ? [...root.querySelectorAll("button")].indexOf(focused) : -1
   root.replaceChildren(...parts)
   if (place >= 0) root.querySelectorAll("button")[place]?.focus()

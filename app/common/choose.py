@@ -8,12 +8,37 @@ from streamlit.delta_generator import DeltaGenerator
 
 from affectscope.app import services
 from affectscope.app.clips import Own, clips, columns
-from affectscope.app.common import address, reports, session, troubles
+from affectscope.app.common import address, pick, reports, session, troubles
 from affectscope.app.own import store
 from affectscope.app.own.parts import uploader
 from affectscope.core.errors import UserError
+from affectscope.core.explain.methods import METHODS
 
 CAUTION = "This model was trained on rendered faces; it has never seen a person"
+# Page -> the promises that what it shows relies on.
+_RELIES = {
+    "clip": ("repeat", "lengths", "absent", "padding", "sums", "attended", "asked", "gradients"),
+    "compare": ("repeat", "lengths", "absent", "padding", "sums", "attended", "asked", "gradients"),
+    "embeddings": ("repeat", "company", "order", "padding"),
+    "failures": ("repeat", "company", "order", "padding"),
+    "masking": ("repeat", "subsets", "nothing", "lengths", "absent", "company", "order", "padding"),
+    "shared_space": ("repeat", "company", "order", "padding"),
+}
+# A promise -> what to bear in mind where it is broken.
+_BROKEN = {
+    "repeat": "Asked the same twice, this model answers otherwise",
+    "subsets": "This model needs all its modalities, or is wrong about which it has",
+    "nothing": "This model claims evidence where there is none",
+    "lengths": "This model fails on clips of some lengths",
+    "absent": "What stands in place of absent frames moves this model's answer",
+    "padding": "Padding moves this model's answer",
+    "company": "Other clips of a batch move this model's answer",
+    "order": "The order of clips in a batch moves this model's answers",
+    "sums": "Its attention does not sum to one",
+    "attended": "Its attention falls on absent frames",
+    "asked": "Asked for its attention, this model answers otherwise",
+    "gradients": "Its heatmaps do not follow its answer",
+}
 # What a person reads for a column of the corpus's table; "carrier" is the demo corpus's.
 _FACTS = {
     "speaker": "speaker",
@@ -85,14 +110,39 @@ def facts(item: services.Clip) -> list[str]:
     return [f"{_FACTS[name]} {_CARRIERS.get(value, value) if name == 'carrier' else value}" for name, value in known.items()]
 
 
-def caution(model_name: str) -> str:
-    return CAUTION if services.card(model_name).get("synthetic_training") else ""
+def caution(model_name: str, page: str = "") -> str:
+    """What to bear in mind of a model: that it never saw a person, and which promises that the page relies on it breaks."""
+    told = [CAUTION] if services.card(model_name).get("synthetic_training") else []
+    return ". ".join([*told, *(broken(model_name, page) if page else ())])
+
+
+def broken(model_name: str, page: str) -> list[str]:
+    """What to bear in mind on a page of a model that is known to break promises."""
+    known = services.broken_promises(model_name)
+    return [_BROKEN[name] for name in _RELIES[page] if name in known]
 
 
 def explained(model_name: str) -> str | None:
     """The class that the heatmaps explain; None for the predicted one."""
     chosen = session.current().explain
     return chosen if chosen in services.labels(model_name) else None
+
+
+def explanation() -> str | None:
+    """How the heatmaps are made; None for the usual way."""
+    asked = session.option(session.EXPLANATION)
+    return asked if asked in METHODS else None
+
+
+def explanations(result: services.Result) -> None:
+    """A select box of the methods that can draw this model's heatmaps; nothing where there is none."""
+    if not result.explanations:
+        return
+    titles = {name: METHODS[name].title for name in result.explanations if name in METHODS}
+    usual = next(iter(titles))
+    options = {"": titles.pop(usual)} | titles
+    about = METHODS[explanation() or usual].source
+    pick.pick("Heatmap by", session.EXPLANATION, options, turn=usual, width=320, help=about)
 
 
 def list_clips_of(model_name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -35,10 +36,16 @@ class Job:
     error: str | None = None
     cancelled: bool = False
     future: Future[None] = field(default_factory=Future, repr=False)
+    ordered: float = field(default_factory=time.monotonic, repr=False)
 
     @property
     def done(self) -> bool:
         return self.future.done()
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was ordered, whether it has begun or not."""
+        return time.monotonic() - self.ordered
 
     def wait(self, seconds: float) -> bool:
         """True when the job ended within ``seconds``: short work needs no progress bar."""

@@ -5,13 +5,16 @@ All pages speak through this module where a value is part of what they say (test
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from affectscope.core.text import markdown
 
-__all__ = ["caption", "error", "info", "markdown", "progress", "success", "toast", "warning"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["caption", "error", "info", "markdown", "progress", "success", "table", "toast", "warning"]
 
 
 def error(sentence: object, **how: Any) -> None:
@@ -40,3 +43,11 @@ def caption(sentence: object, **how: Any) -> None:
 
 def progress(share: float, sentence: object, **how: Any) -> None:
     st.progress(share, text=markdown(str(sentence)), **how)
+
+
+def table(rows: pd.DataFrame, **how: Any) -> Any:
+    """A table to look at. Streamlit's own button on it writes the cells into a CSV as they are."""
+    # pandas with it, which the first page does without.
+    from affectscope.core.export.spreadsheet import without_formulas
+
+    return st.dataframe(without_formulas(rows), **how)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from affectscope.app.common import address, reports
+from affectscope.app.common import address, press, reports
 from affectscope.core.player import DEFAULT_VIEW
 
 STRONGEST: float = DEFAULT_VIEW["time"]
@@ -41,6 +41,8 @@ _PAGE = "page"
 # What was drawn on a clip's lanes says nothing of another's.
 TRACK = "clip.track"
 _OF_ONE_CLIP = ("masking.spans", TRACK)
+# How heatmaps are made: not every model can be looked through in every way.
+EXPLANATION = "clip.explanation"
 _PLACES = ("corpus", "clip", "model", "explain")
 
 
@@ -103,6 +105,8 @@ def enter(page: str) -> None:
     """Come to a page. Streamlit empties the URL on the way from page to page; the selection goes along all the same."""
     came_from = st.session_state.get(_PAGE)
     st.session_state[_PAGE] = page
+    if came_from != page:
+        press.forget()
     brought = came_from not in (None, page) and _STATE in st.session_state and not st.query_params.to_dict()
     if brought and not _went_back():
         _write()
@@ -139,6 +143,11 @@ def with_option(name: str, value: str, default: str = "") -> dict[str, str]:
     return options | ({name: value} if value != default else {})
 
 
+def elsewhere(options: dict[str, str]) -> dict[str, str]:
+    """Options without those that mean one clip alone."""
+    return {name: value for name, value in options.items() if name not in _OF_ONE_CLIP}
+
+
 def choose_option(name: str, value: str, default: str = "") -> None:
     """Remember a choice in the selection and its URL."""
     update(options=with_option(name, value, default))
@@ -164,8 +173,10 @@ def update(*, time: float = STRONGEST, head: str = "", **changes: Any) -> Select
         selection = replace(
             selection, explain=changes.get("explain", ""), view=_chosen(selection.view, time=time, stay=False, **shown)
         )
-        selection = replace(selection, options={k: v for k, v in selection.options.items() if k not in _OF_ONE_CLIP})
-    elif selection.model != before.model and "view" not in changes:
+        selection = replace(selection, options=elsewhere(selection.options))
+    if selection.model != before.model and "options" not in changes:
+        selection = replace(selection, options={k: v for k, v in selection.options.items() if k != EXPLANATION})
+    if selection.model != before.model and not {"clip", "corpus", "view"} & changes.keys():
         selection = replace(selection, view=_chosen(selection.view, stay=_stays(selection.view)))
     if any(getattr(selection, place) != getattr(before, place) for place in ("corpus", "clip", "model")):
         st.session_state[_TURN] = turn() + 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from affectscope.app.common import session
+from affectscope.app.common import press, session
 from affectscope.core.cache.roots import data_root
 from affectscope.core.cache.store import write_atomically
 from affectscope.core.text import markdown
@@ -65,32 +65,37 @@ STEPS = (
 def show(here: str, pages: Mapping[str, StreamlitPage]) -> None:
     """The step that this page is at, or, to who has never been here, the offer of the tour."""
     number = _number()
-    if number is None:
-        if here == STEPS[0].page and not _seen().exists():
-            _offer(here, pages)
-        return
+    if number is None and here == STEPS[0].page and not _seen().exists():
+        _offer(here, pages)
+    elif number is None or STEPS[number].page != here:
+        # Always a place for it: when the tour closes, what stands below must not be taken for something new. And what stood here
+        # on the page before goes now, not when this one is whole, which would then move under a person's hand.
+        st.empty()
+    else:
+        _step(number, here, pages)
+
+
+def _step(number: int, here: str, pages: Mapping[str, StreamlitPage]) -> None:
     step = STEPS[number]
-    if step.page != here:
-        return
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="tour"):
         st.markdown(f"**{number + 1:d} of {len(STEPS)} · {markdown(step.title)}.** {step.text}", width="stretch")
-        if number and st.button("Back", key="tour_back"):
+        if number and press.button("Back", key="tour_back"):
             _go(number - 1, here, pages)
-        if number + 1 < len(STEPS) and st.button("Next", key="tour_next", type="primary"):
+        if number + 1 < len(STEPS) and press.button("Next", key="tour_next", type="primary"):
             _go(number + 1, here, pages)
         st.button("Close" if number + 1 < len(STEPS) else "Done", key="tour_close", on_click=_close)
 
 
 def again(here: str, pages: Mapping[str, StreamlitPage]) -> None:
     """The way back to the tour, for the foot of the sidebar."""
-    if _number() is None and st.button("Tour", key="tour_again", icon=":material/explore:", type="tertiary"):
+    if _number() is None and press.button("Tour", key="tour_again", icon=":material/explore:", type="tertiary"):
         _go(0, here, pages)
 
 
 def _offer(here: str, pages: Mapping[str, StreamlitPage]) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="tour"):
         st.markdown("**New here?** Five steps show what this microscope does.", width="stretch")
-        if st.button("Show me", key="tour_start", type="primary"):
+        if press.button("Show me", key="tour_start", type="primary"):
             _go(0, here, pages)
         st.button("No, thanks", key="tour_close", on_click=_close)
 

@@ -59,14 +59,17 @@ def _known(clip: services.Clip, model: str) -> bool:
     return False
 
 
-def answered(clip: services.Clip, model: str, explain: str | None, change: Perturbation | None = None) -> services.Result | None:
-    """The analysis, once there is one. While another class is explained, the clip plays on with the explanation before."""
-    found = services.result(clip, model, explain, change)
+def answered(
+    clip: services.Clip, model: str, explain: str | None, change: Perturbation | None = None, explanation: str | None = None
+) -> services.Result | None:
+    """The analysis, once there is one. While another class is explained, or otherwise, the clip plays on with the explanation
+    before."""
+    found = services.result(clip, model, explain, change, explanation)
     slot = st.container()
     if found is None:
         with slot:
-            done = finished(services.analyse(clip, model, explain, change))
-        found = services.result(clip, model, explain if done else None, change)
+            done = finished(services.analyse(clip, model, explain, change, explanation))
+        found = services.result(clip, model, *((explain, change, explanation) if done else (None, change)))
     return found
 
 

@@ -9,8 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import choose, reports, session
+from affectscope.app.common import choose, reports, say, session
 from affectscope.app.common.progress import finished
+from affectscope.app.common.save import save
 from affectscope.app.compare import differ, second
 from affectscope.app.verdict import verdict
 from affectscope.core.cache import sealed
@@ -50,11 +51,15 @@ def _choose(a: str, b: str) -> None:
 
 
 def caution(a: str, b: str) -> str:
-    """What to bear in mind of models that were trained on rendered faces."""
-    rendered = [side for side, name in (("A", a), ("B", b)) if choose.caution(name)]
+    """What to bear in mind of models that were trained on rendered faces, or break what this page relies on."""
+    sides = (("A", a), ("B", b))
+    rendered, told = [side for side, name in sides if choose.caution(name)], []
     if len(rendered) == 2:
-        return "Both models were trained on rendered faces; they have never seen a person"
-    return f"Model {rendered[0]} was trained on rendered faces; it has never seen a person" if rendered else ""
+        told = ["Both models were trained on rendered faces; they have never seen a person"]
+    elif rendered:
+        told = [f"Model {rendered[0]} was trained on rendered faces; it has never seen a person"]
+    told += [f"Model {side}: {sentence}" for side, name in sides for sentence in choose.broken(name, "compare")]
+    return ". ".join(told)
 
 
 def answered(clip: services.Clip, a: str, b: str) -> tuple[services.Result, services.Result] | None:
@@ -115,7 +120,7 @@ def differing(a: str, b: str, at: services.Clip) -> None:
     if first is None or other is None:
         if len(corpus.table) <= second.QUICK or st.session_state.get(_ASKED) == (a, b, corpus.name):
             asking = [services.ask_all(name) for name, known in ((a, first), (b, other)) if known is None]
-            if all(finished(job) for job in asking):
+            if all(finished(job, patience=0) for job in asking):
                 st.rerun()
         else:
             st.button(
@@ -184,7 +189,7 @@ def elsewhere(a: str, b: str) -> None:
 
 def _table(table: pd.DataFrame, of: str) -> None:
     key = f"compare_clips_{key_of(list(table.index), table.to_csv())[:8]}"
-    st.dataframe(
+    say.table(
         table.reset_index(names="clip"),
         key=key,
         hide_index=True,
@@ -193,9 +198,7 @@ def _table(table: pd.DataFrame, of: str) -> None:
         on_select=partial(_open, key, services.corpus_of(of).name, [str(clip) for clip in table.index]),
         column_config={"apart": st.column_config.NumberColumn(format="%.2f", help=markdown(table.attrs["apart"]))},
     )
-    st.download_button(
-        "Table (CSV)", csv_of(table).encode(), "differences.csv", "text/csv", on_click="ignore", icon=":material/download:"
-    )
+    save("Table (CSV)", lambda: csv_of(table).encode(), "differences.csv", key="compare-table")
 
 
 def _open(key: str, corpus: str, clips: list[str]) -> None:

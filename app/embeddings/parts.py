@@ -12,6 +12,7 @@ import streamlit as st
 from affectscope.app import services
 from affectscope.app.common import jobs, say, session
 from affectscope.app.common.progress import finished
+from affectscope.app.common.save import save
 from affectscope.app.embeddings import Figure, Map, Near, Own, choices, maps, scatter, strip
 from affectscope.app.embeddings import figures as row_of_figures
 from affectscope.app.embeddings.choices import Pick, Side
@@ -234,15 +235,7 @@ def selection(side: Side, picked: Pick, mask: np.ndarray | None, drawing: Drawin
         title = "The chosen clips" if mask is not None else "All clips"
         with st.container(width="stretch"):
             row_of_figures(title, made, key="figures_chosen")
-        st.download_button(
-            "CSV",
-            lambda: _csv(side, mask, drawing),
-            "embeddings.csv",
-            "text/csv",
-            on_click="ignore",
-            icon=":material/download:",
-            width="content",
-        )
+        save("CSV", lambda: _csv(side, mask, drawing), "embeddings.csv", key="embeddings")
     _table(of, rows)
 
 
@@ -279,7 +272,7 @@ def _table(of: maps.Clips, rows: pd.DataFrame) -> None:
             st.session_state["embeddings_turn"] = turn + 1
             keep_clip(source, ids[found[0]], False)
 
-    st.dataframe(
+    say.table(
         table,
         key=key,
         hide_index=True,

@@ -2,9 +2,14 @@
 // The selected clip and those nearest to it.
 
 import { make } from "../../core/browser/elements.js"
+import { undisturbed } from "../../core/browser/undisturbed.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".strip")
+  undisturbed(root, () => draw(root, data, setTriggerValue))
+}
+
+function draw(root, data, setTriggerValue) {
   const list = make("ul")
   list.append(...data.clips.map((clip, i) => item(clip, i === 0, (play) => setTriggerValue("act", { corpus: clip.corpus, id: clip.id, play }))))
   root.replaceChildren(make("p", "title", data.title), list)

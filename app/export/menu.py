@@ -9,8 +9,9 @@ from pathlib import Path
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import jobs, session
+from affectscope.app.common import jobs, press, session
 from affectscope.app.common.progress import finished
+from affectscope.app.common.save import save
 from affectscope.app.export import files
 from affectscope.core.cache import sealed
 from affectscope.core.errors import UserError
@@ -41,33 +42,31 @@ def popover(clip: services.Clip, shown: services.Result, models: Mapping[str, se
         page = files.page_path(case, asked)
         _made("One page (HTML)", _PAGE, page, partial(files.write_page, case, asked, page), f"{stem}.html")
         _made("Annotated video (MP4)", _VIDEO, files.video_path(case), partial(files.write_video, case), f"{stem}-annotated.mp4")
-        st.download_button(
-            f"Picture at {case.time:.3f} s (PNG)",
+        when = f"{case.time:.3f}"
+        save(
+            f"Picture at {when} s (PNG)",
             partial(files.picture, case),
-            f"{stem}-{case.time:.3f}s.png",
+            f"{stem}-{when}s.png",
             "image/png",
-            on_click="ignore",
+            key="export-picture",
+            icon=False,
             width="stretch",
         )
-        st.download_button(
-            "Lanes (CSV)", partial(files.lanes, case), f"{stem}.csv", "text/csv", on_click="ignore", width="stretch"
-        )
+        save("Lanes (CSV)", partial(files.lanes, case), f"{stem}.csv", key="export-lanes", icon=False, width="stretch")
 
 
 def _made(label: str, hint: str, out: Path, work: Callable[[jobs.Progress], None], name: str) -> None:
     """A file that takes a while: a press makes it, and then it can be saved."""
     if not sealed.good(out):
         wanted = f"export-{out.name}"
-        if jobs.find(wanted) is None and not st.button(
+        if jobs.find(wanted) is None and not press.button(
             markdown(label), width="stretch", key=f"make-{out.suffix}", help=markdown(hint)
         ):
             return
         if not finished(jobs.ensure(wanted, work, "export")):
             return
-    mime = "video/mp4" if out.suffix == ".mp4" else "text/html"
-    st.download_button(
-        f"Save: {markdown(label)}", partial(_read, out), name, mime, on_click="ignore", type="primary", width="stretch"
-    )
+    kind, key = ("video/mp4" if out.suffix == ".mp4" else "text/html"), f"export{out.suffix}"
+    save(f"Save: {label}", partial(_read, out), name, kind, key=key, type="primary", icon=False, width="stretch")
 
 
 def _read(out: Path) -> bytes:

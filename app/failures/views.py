@@ -11,8 +11,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from affectscope.app import services
-from affectscope.app.common import address, reports, session
+from affectscope.app.common import address, reports, say, session
 from affectscope.app.common.pick import pick
+from affectscope.app.common.save import save
 from affectscope.app.failures import breakdown, figures, lists
 from affectscope.app.failures.lists import Looked
 from affectscope.app.matrix import matrix
@@ -127,10 +128,7 @@ def _list(title: str, table: pd.DataFrame, looked: Looked, card: object) -> None
     count = f"{len(table)} {'clip' if len(table) == 1 else 'clips'}"
     lists.show(f"{title}{where}: {count}", table, looked, card, "No clip is like that.")  # type: ignore[arg-type]
     if len(table):
-        st.download_button(
-            "This list (CSV)", csv_of(table).encode(), "affectscope-cases.csv", "text/csv", on_click="ignore", type="tertiary",
-            icon=":material/download:",
-        )  # fmt: skip
+        save("This list (CSV)", lambda: csv_of(table).encode(), "affectscope-cases.csv", key="failures-list", type="tertiary")
 
 
 def _slices(looked: Looked, attribute: str, row: DeltaGenerator) -> None:
@@ -153,13 +151,11 @@ def _slices(looked: Looked, attribute: str, row: DeltaGenerator) -> None:
             selection_mode="points", config=figures.CONFIG,
             alt=f"{measure.title} by part of the corpus, lowest for {worst['column']} {worst['value']}",
         )  # fmt: skip
-    st.dataframe(
+    say.table(
         shown, hide_index=True, alt=f"{measure.title} by part of the corpus", key="slices-table",
         column_config={name: st.column_config.NumberColumn(format="%.2f") for name in shown.columns[3:] if name != "right"},
     )  # fmt: skip
-    st.download_button(
-        "Table (CSV)", csv_of(shown, index=False).encode(), "affectscope-slices.csv", "text/csv", on_click="ignore"
-    )
+    save("Table (CSV)", lambda: csv_of(shown, index=False).encode(), "affectscope-slices.csv", key="failures-slices")
 
 
 def _reliability(looked: Looked) -> None:
@@ -182,9 +178,7 @@ def _reliability(looked: Looked) -> None:
         figures.reliability_figure(table), key=f"reliability-{looked.head}", config=figures.CONFIG, width=760,
         alt=f"Reliability diagram: share of right answers by confidence; expected calibration error {error:.3f}",
     )  # fmt: skip
-    st.download_button(
-        "Bins (CSV)", csv_of(table, index=False).encode(), "affectscope-reliability.csv", "text/csv", on_click="ignore"
-    )
+    save("Bins (CSV)", lambda: csv_of(table, index=False).encode(), "affectscope-reliability.csv", key="failures-bins")
 
 
 def _in_slice(looked: Looked) -> np.ndarray:

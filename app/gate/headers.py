@@ -10,7 +10,7 @@ from pathlib import Path
 
 from streamlit import file_util
 
-FILES = frozenset({"clips", "drops", "grids", "lists", "maps", "media", "own", "strips", "thumbs", "timelines"})
+FILES = frozenset({"clips", "drops", "grids", "lists", "maps", "media", "own", "saves", "strips", "thumbs", "timelines"})
 """First parts of the paths under which there are files and answers to scripts, no pages: what lies there runs nothing."""
 _INLINE = re.compile(r"<script(?: type=\"module\")?>(.*?)</script>", re.DOTALL)
 _ALWAYS = {

@@ -32,8 +32,8 @@ _SHEETS = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a sheet: rows of (name, value), chips, sentences, a table with a note under it, or a list of keys of which there
-    are ``count``."""
+    """A part of a sheet: rows of (name, value), chips, sentences, a table with a note under it, or, to unfold, a list of keys of
+    which there are ``count``; with ``prose``, of sentences."""
 
     name: str
     rows: Sequence[tuple[str, str]] = ()
@@ -44,6 +44,7 @@ class Section:
     keys: Sequence[str] = ()
     count: int = 0
     note: str = ""
+    prose: bool = False
 
 
 @dataclass(frozen=True)

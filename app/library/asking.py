@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from affectscope.app.common import press
 from affectscope.app.library import Sheet, inventory, sheets
 from affectscope.core.checkpoints.admit import Report
 from affectscope.core.checkpoints.choices import KINDS, Question, answered
@@ -24,7 +25,7 @@ def form(one: inventory.Arriving, report: Report, begin: Callable[[inventory.Arr
     with st.form(f"answers-{one.id}", border=False):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             told = {question.field: _field(question, one.id) for question in report.questions}
-        if st.form_submit_button("Read", type="primary"):
+        if press.form_submit_button("Read", key=f"read-{one.id}", type="primary"):
             try:
                 begin(one, replace(one, layout=report.layout, choices=answered(told)))
             except UserError as error:

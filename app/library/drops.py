@@ -1,6 +1,7 @@
 """Files on their way in: streamed to disk as they arrive, so that a checkpoint never lies in the server's memory.
 
-A page hands its browser a ticket, and the browser sends files to the ticket's address. Who holds no ticket sends nothing.
+A page hands its browser a ticket, and the browser sends files to the ticket's address. Who holds no ticket sends nothing, and a
+ticket takes so many files and bytes in all: whoever comes by a used address cannot fill the disk with it.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,9 @@ LIMIT_MB = 2048
 # Room that the disk keeps for everything else.
 _SPARE = 1 << 30
 _CHUNK = 4 << 20
-_MOST_WAITING = 32
+# What one ticket takes: files that arrive, attempts, and bytes that stay.
+FILES, _TRIES = 32, 64
+_ALL_MB = 8192
 _MOST_TICKETS = 1000
 _FORGOTTEN = 3600.0
 # A page that is open for longer gets another address when it is used.
@@ -50,10 +53,13 @@ class Arrival:
 
 @dataclass
 class _Ticket:
-    """For whom it is and since when, and id -> file of what came with it."""
+    """For whom it is and since when, what it still takes, and id -> file of what came with it."""
 
     owner: str
     at: float
+    files: int
+    tries: int = _TRIES
+    size: int = _ALL_MB << 20
     arrived: dict[str, Arrival] = field(default_factory=dict)
 
 
@@ -61,11 +67,11 @@ _TICKETS: dict[str, _Ticket] = {}
 _LOCK = threading.Lock()
 
 
-def ticket() -> str:
-    """A new address to send files to, for the browser whose page it stands on; the oldest ones lapse."""
+def ticket(files: int = FILES) -> str:
+    """A new address to send so many files to, for the browser whose page it stands on; the oldest ones lapse."""
     made = secrets.token_urlsafe(24)
     with _LOCK:
-        _TICKETS[made] = _Ticket(visitors.current(), time.monotonic())
+        _TICKETS[made] = _Ticket(visitors.current(), time.monotonic(), files)
         for old in list(_TICKETS)[:-_MOST_TICKETS]:
             for arrival in _TICKETS.pop(old).arrived.values():
                 shutil.rmtree(arrival.path.parent, ignore_errors=True)
@@ -73,33 +79,89 @@ def ticket() -> str:
 
 
 def known(made: str, by: str | None = None) -> bool:
-    """Whether files may be sent to it.
+    """Whether it is a ticket of a browser's, used up or not.
 
     Args:
-        by: the browser that would send them; that whose page is being made if left out.
+        by: the browser that would send files; that whose page is being made if left out.
     """
     one = _TICKETS.get(made)
     return one is not None and time.monotonic() - one.at < _LAPSES and one.owner == (visitors.current() if by is None else by)
 
 
-def take(made: str, told: Any) -> list[Arrival]:
-    """The files that a browser says it has sent, each once. What it says of files that never came is passed over."""
+def usable(made: str) -> bool:
+    """Whether the page that is being made may still give it out: another one is due where it is used up."""
+    return known(made) and _TICKETS[made].files > 0 and _TICKETS[made].tries > 0 and _TICKETS[made].size > 0
+
+
+def take(made: Iterable[str], told: Any) -> list[Arrival]:
+    """The files that a browser says it has sent to any of these tickets, each once. What it says of files that never came is
+    passed over."""
     ids = [one.get("id") for one in told if isinstance(one, Mapping)] if isinstance(told, Sequence) else []
     with _LOCK:
-        arrived = _TICKETS[made].arrived if known(made) else {}
-        return [arrived.pop(one) for one in ids if isinstance(one, str) and one in arrived]
+        found = [_TICKETS[one].arrived for one in made if known(one)]
+        return [arrived.pop(one) for one in ids if isinstance(one, str) for arrived in found if one in arrived]
+
+
+@contextmanager
+def turn(made: str, by: str) -> Iterator[Turn]:
+    """One file's turn on a ticket. It counts as taken from the first byte on, so that many at once are no more than one after the
+    other; where ``Turn.arrived`` was not called, only the attempt counts.
+
+    Raises:
+        NoTurn: when it is another browser's, none, or used up.
+    """
+    with _LOCK:
+        if not known(made, by):
+            raise NoTurn("This page is too old to take files: reload it.", 403)
+        one = _TICKETS[made]
+        if min(one.files, one.tries, one.size) <= 0:
+            raise NoTurn(f"This page takes {FILES} files at a time: reload it to send more.", 429)
+        one.files, one.tries = one.files - 1, one.tries - 1
+    mine = Turn(one)
+    try:
+        yield mine
+    finally:
+        if not mine.used:
+            with _LOCK:
+                one.files += 1
+
+
+class NoTurn(UserError):
+    """A ticket that takes nothing, and the HTTP status that says so."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class Turn:
+    """What may be sent now."""
+
+    def __init__(self, one: _Ticket) -> None:
+        self.ticket, self.used = one, False
+
+    def limit_mb(self, most: int) -> int:
+        """MB that the file may have."""
+        return min(most, max(1, self.ticket.size >> 20))
+
+    def arrived(self, size: int) -> None:
+        """Say that a file of so many bytes stays."""
+        with _LOCK:
+            self.used, self.ticket.size = True, self.ticket.size - size
 
 
 async def receive(request: Request) -> Response:
     """``PUT /drops/{ticket}?name=…``: write the body to disk; stop as soon as it is too large."""
-    made = request.path_params["ticket"]
-    arrived = _TICKETS[made].arrived if known(made, visitors.of(request.scope)) else None
     name = shown(Path(request.query_params.get("name", "")).name or "file")
-    if arrived is None:
-        return _refused("This page is too old to take files: reload it.", 403)
-    _forget(arrived)
-    if len(arrived) >= _MOST_WAITING:
-        return _refused("Too many files are waiting: reload the page.", 429)
+    try:
+        with turn(request.path_params["ticket"], visitors.of(request.scope)) as mine:
+            return await _received(request, name, mine)
+    except NoTurn as error:
+        return _refused(str(error), error.status)
+
+
+async def _received(request: Request, name: str, mine: Turn) -> Response:
+    _forget(mine.ticket.arrived)
     try:
         folder = library.incoming()
     except OSError as error:
@@ -107,8 +169,8 @@ async def receive(request: Request) -> Response:
     suffix = Path(name).suffix.lower()
     path = folder / f"dropped{suffix if suffix in (*SUFFIXES, *TABLES) else ''}"
     try:
-        limit = TABLE_MB if path.suffix in TABLES else LIMIT_MB
-        await write(request, path, name, limit, _of_some_kind if not path.suffix else None)
+        limit = mine.limit_mb(TABLE_MB if path.suffix in TABLES else LIMIT_MB)
+        size = await write(request, path, name, limit, _of_some_kind if not path.suffix else None)
     except _OfNoKind as error:
         shutil.rmtree(folder, ignore_errors=True)
         return _refused(f"{name} {error}.", 415)
@@ -122,7 +184,8 @@ async def receive(request: Request) -> Response:
         shutil.rmtree(folder, ignore_errors=True)
         return _refused(sentence_of(error) or f"{name} did not arrive: send it again.", 507)
     mark = secrets.token_hex(12)
-    arrived[mark] = Arrival(path, name, time.monotonic())
+    mine.ticket.arrived[mark] = Arrival(path, name, time.monotonic())
+    mine.arrived(size)
     return JSONResponse({"id": mark})
 
 
@@ -135,8 +198,11 @@ def _of_some_kind(head: bytes) -> None:
         raise _OfNoKind(fault)
 
 
-async def write(request: Request, path: Path, name: str, limit_mb: int, check: Callable[[bytes], None] | None = None) -> None:
+async def write(request: Request, path: Path, name: str, limit_mb: int, check: Callable[[bytes], None] | None = None) -> int:
     """Write a request's body to disk as it comes, and stop as soon as it is too large.
+
+    Returns:
+        Bytes.
 
     Args:
         check: called with the first bytes, up to ``HEAD`` of them; what it raises ends the arrival.
@@ -164,6 +230,7 @@ async def write(request: Request, path: Path, name: str, limit_mb: int, check: C
                 await run_in_threadpool(out.write, bytes(waiting))
                 waiting.clear()
         await run_in_threadpool(out.write, bytes(waiting))
+    return size
 
 
 def _fits(name: str, size: int, limit: int, room: int) -> None:

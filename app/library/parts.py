@@ -10,10 +10,11 @@ from typing import Any
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import address, jobs, reports, session
+from affectscope.app.common import address, jobs, press, reports, say, session
 from affectscope.app.common.progress import finished
+from affectscope.app.common.save import save
 from affectscope.app.gate.terms import base
-from affectscope.app.library import Sheet, asking, columns, drops, inventory, sheets, view, zone
+from affectscope.app.library import Sheet, asking, checking, columns, drops, inventory, sheets, view, zone
 from affectscope.core import devices
 from affectscope.core.checkpoints.layouts import LAYOUTS
 from affectscope.core.errors import UserError
@@ -22,7 +23,8 @@ from affectscope.core.library import dropped as library
 from affectscope.core.plugins import loading
 from affectscope.core.text import markdown
 
-_TICKET = "library.ticket"
+# The last one is given out; to the one before a file may be on its way.
+_TICKETS = "library.tickets"
 _ARRIVING = "library.arriving"
 _NEWS = "library.news"
 _REMOVED = "library.removed"
@@ -35,17 +37,20 @@ _MOST_SHOWN = 3
 
 def drop() -> None:
     """Where checkpoints come in: dropped, or by their path on the machine that runs the app."""
-    if not drops.known(st.session_state.get(_TICKET, "")):
-        st.session_state[_TICKET] = drops.ticket()
+    tickets = st.session_state.get(_TICKETS, [""])
+    if not drops.usable(tickets[-1]):
+        tickets = st.session_state[_TICKETS] = [tickets[-1], drops.ticket()]
     known = devices.devices()
     device = st.session_state.get("library.device", devices.CPU)
-    zone(f"{base()}/drops/{st.session_state[_TICKET]}", key="library-zone", dropped=_dropped)
+    zone(f"{base()}/drops/{tickets[-1]}", key="library-zone", dropped=_dropped)
     left, right = st.columns([1, 2], vertical_alignment="bottom")
     left.selectbox("Device", list(known), format_func=lambda d: known[d], key="library.device", help="Where the model will run.")
     with right.form("library-path", border=False, enter_to_submit=True):
         field, button = st.columns([4, 1], vertical_alignment="bottom")
         text = field.text_input("Or a path on the machine that runs the app", placeholder="/data/run-7/model.safetensors")
-        if button.form_submit_button("Read", width="stretch") and text:
+        with button:
+            read = press.form_submit_button("Read", key="library-read", width="stretch")
+        if read and text:
             try:
                 path = library.find_path(text)
                 _begin([inventory.Arriving(path, path.name, device, ours=False, corpus=services.corpus_name())])
@@ -54,7 +59,7 @@ def drop() -> None:
 
 
 def _dropped(told: Any) -> None:
-    arrived = drops.take(st.session_state.get(_TICKET, ""), told)
+    arrived = drops.take(st.session_state.get(_TICKETS, []), told)
     device = st.session_state.get("library.device", devices.CPU)
     _begin(inventory.sorted_out(arrived, device, services.corpus_name()))
 
@@ -139,7 +144,7 @@ def models() -> list[str]:
         st.session_state["library.at"] = (names, shown)
     key, marked = f"library-models-{turn}", [names.index(name) for name in shown]
     reports.settle(key, marked)
-    st.dataframe(
+    say.table(
         table,
         key=key,
         hide_index=True,
@@ -156,7 +161,7 @@ def models() -> list[str]:
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         _measure_all(names)
-        st.download_button("CSV", csv_of(table, index=False).encode(), "models.csv", "text/csv", icon=":material/download:")
+        save("CSV", lambda: csv_of(table, index=False).encode(), "models.csv", key="library")
         st.caption(
             "Choose rows to see their cards. “Held out” was measured by training; the rest on the corpus that you look at, or on "
             "the clips of an imported table."
@@ -175,7 +180,7 @@ def _measure_all(names: list[str]) -> None:
     if not left:
         return
     running = job is not None and not job.done
-    asked = st.button(
+    asked = press.button(
         f"Measure all ({len(left)})", key="measure-all", icon=":material/speed:", disabled=running,
 help="Ask every model that was not asked yet about every clip of the corpus that you look at, one after the other.",
     )  # fmt: skip
@@ -241,28 +246,32 @@ def cards(shown: list[str]) -> None:
             _actions(name)
 
 
+def _ask(name: str) -> None:
+    st.session_state[f"library.measuring-{name}"] = True
+
+
 def _actions(name: str) -> None:
     incompatible, imported = inventory.incompatible_features(name), bool(services.unasked(name))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label, help_text = ("Look at a clip" if imported else "Ask it"), "Open the Clip page."
         wanted = bool(incompatible) and not imported
-        if st.button(
+        if press.button(
             markdown(label), key=f"ask-{name}", icon=":material/smart_display:", disabled=wanted, help=markdown(help_text)
         ):
             session.update(model=name)
             session.go("clip")
-        if imported and st.button("Failures", key=f"failures-{name}", icon=":material/rule:", help="Open the Failures page."):
+        if imported and press.button("Failures", key=f"failures-{name}", icon=":material/rule:", help="Open the Failures page."):
             session.update(model=name)
             session.go("failures")
         if inventory.measured(name) is None and not imported:
-            asked = st.button(
+            st.button(
                 "Measure",
                 key=f"measure-{name}",
                 disabled=bool(incompatible),
                 help="Ask it about every clip of the corpus that you look at.",
+                on_click=_ask,
+                args=(name,),
             )
-            if asked:
-                st.session_state[f"library.measuring-{name}"] = True
         known = devices.devices()
         if not imported and (len(known) > 1 or library.device(name) not in known):
             key = reports.shows(f"device-{name}", library.device(name))
@@ -270,8 +279,10 @@ def _actions(name: str) -> None:
             st.selectbox("Device", options, key=key, format_func=lambda d: known.get(d, d), on_change=_move, args=(name, key))
         if not imported:
             _features(name)
+        checking.offer(name)
         if (entry := inventory.removable(name)) is not None:
             st.button("Remove", key=f"remove-{name}", icon=":material/delete:", on_click=_remove, args=(entry,))
+    checking.progress(name)
     if st.session_state.get(f"library.measuring-{name}") and not incompatible:
         _measure(name)
 
@@ -302,7 +313,8 @@ def _take(name: str, modality: str, key: str) -> None:
 
 def _measure(name: str) -> None:
     try:
-        if finished(services.ask_all(name)):
+        # Asked again, what has ended well would begin anew.
+        if inventory.measured(name) is not None or finished(services.ask_all(name)):
             del st.session_state[f"library.measuring-{name}"]
             st.rerun()
     except UserError as error:

@@ -26,8 +26,8 @@ function sheet({ title, tone, lines, caution, sections }) {
   return box
 }
 
-function part({ name, rows, chips, sentences, columns, table, keys, count, note }) {
-  if (keys.length) return [keyList(name, keys, count)]
+function part({ name, rows, chips, sentences, columns, table, keys, count, note, prose }) {
+  if (keys.length) return [keyList(name, keys, count, prose)]
   const parts = [make("h4", "", name)]
   if (rows.length) parts.push(facts(rows))
   if (chips.length) parts.push(row(chips))
@@ -73,8 +73,8 @@ function grid(columns, rows) {
   return scroll
 }
 
-function keyList(name, keys, count) {
-  const box = make("details"), list = make("ul", "keys")
+function keyList(name, keys, count, prose) {
+  const box = make("details"), list = make("ul", prose ? "keys prose" : "keys")
   const shown = keys.length < count ? ` (the first ${keys.length} are listed)` : ""
   box.append(make("summary", "", `${count} ${name}${shown}`))
   list.tabIndex = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from affectscope.app.common.choose import CAUTION
-from affectscope.app.library import Section, Sheet, inventory
+from affectscope.app.library import Section, Sheet, checking, inventory
 from affectscope.core.checkpoints.admit import Report
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
@@ -103,6 +103,7 @@ def model_sheet(name: str) -> Sheet:
         title = "On the table's own clips" if card.imported else "On the corpus at hand"
         left_out = f", without {count} of labels that it does not know" if (count := inventory.strange(name)) else ""
         sections.append(metrics_section(title + left_out, measured))
+    sections += checking.sections(name)
     if card.problems:
         kind = "problem of its table" if card.count == 1 else "problems of its table"
         sections.append(Section(kind, keys=card.problems[:_MOST_PROBLEMS], count=card.count))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 import pandas as pd
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import address, choose, jobs, reports, say, session
+from affectscope.app.common import address, choose, jobs, press, reports, say, session
 from affectscope.app.common.pick import pick
 from affectscope.app.common.progress import finished
+from affectscope.app.common.save import save
 from affectscope.app.masking import figure, grids
 from affectscope.core.errors import UserError
 from affectscope.core.export.spreadsheet import csv_of
@@ -85,8 +87,10 @@ def _measure(missing: list[str], asked: Curves, clips: int) -> None:
     """Start, follow or cancel what has not been measured."""
     running = [name for name in missing if jobs.find(grids.curves_job(name, asked))]
     waiting = [name for name in missing if name not in running]
-    if waiting and st.button(
-        f"Measure {len(waiting)} {'model' if len(waiting) == 1 else 'models'} on {clips:d} clips", type="primary"
+    if waiting and press.button(
+        f"Measure {len(waiting)} {'model' if len(waiting) == 1 else 'models'} on {clips:d} clips",
+        key="masking-measure",
+        type="primary",
     ):
         for name in waiting:
             grids.ask_curves(name, asked)
@@ -124,11 +128,8 @@ def _draw(tables: dict[str, pd.DataFrame], names: list[str], metric: str, title:
     st.caption(
         "Bands: one standard deviation over the draws. Thin lines: everything there, only the other modality, its own head."
     )
-    st.download_button(
-        "Curves (CSV)",
-        csv_of(pd.concat([table.assign(model=name) for name, table in tables.items()]), index=False).encode(),
-        "robustness.csv",
-        "text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-    )
+    save("Curves (CSV)", partial(_csv, tables), "robustness.csv", key="masking-curves")
+
+
+def _csv(tables: Mapping[str, pd.DataFrame]) -> bytes:
+    return csv_of(pd.concat([table.assign(model=name) for name, table in tables.items()]), index=False).encode()

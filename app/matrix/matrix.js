@@ -5,12 +5,17 @@
 import { make, makeSvg } from "../../core/browser/elements.js"
 import { save, savePicture } from "../../core/browser/save.js"
 import { percent } from "../../core/browser/text.js"
+import { undisturbed } from "../../core/browser/undisturbed.js"
 
 const RIGHT = "#0072b2"
 const WRONG = "#d55e00"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".matrix")
+  undisturbed(root, () => show(root, data, setTriggerValue))
+}
+
+function show(root, data, setTriggerValue) {
   const held = root.getRootNode().activeElement?.dataset?.cell
   const svg = draw(data, root, (row, column) => setTriggerValue("cell", { row: data.labels[row], column: data.labels[column], at: Date.now() }))
   root.replaceChildren(svg, tools(data, svg))

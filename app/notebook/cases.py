@@ -16,6 +16,7 @@ from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, key_of, of_clip
 from affectscope.core.errors import UserError
 from affectscope.core.evaluation.grid import DECISION
+from affectscope.core.explain.methods import METHODS
 from affectscope.core.export import files as export
 from affectscope.core.export.answers import CAUTION
 from affectscope.core.export.sheet import shown_lanes
@@ -45,7 +46,7 @@ def entry(note: Note, root: str, clips: bool) -> Entry:
     found = answered(note)
     if found is None:
         return Entry(note, url, caption="No picture: the clip was not analysed.")
-    item = services.clip(note.corpus, note.clip)
+    item = _clip(note)
     heatmap = _heatmap(note, found)
     timeline = services.timeline(found)
     time = files.strongest(timeline, heatmap)
@@ -74,17 +75,28 @@ def possible(note: Note) -> bool:
 
 def answered(note: Note) -> services.Result | None:
     """The analysis of the case as it was seen, where it is done."""
-    return services.result(services.clip(note.corpus, note.clip), note.model, explain(note), _taken(note))
+    return services.result(_clip(note), note.model, explain(note), _taken(note), _explanation(note))
 
 
 def analyse(note: Note, seconds: float) -> None:
     """See to it that there is one."""
-    services.analyse(services.clip(note.corpus, note.clip), note.model, explain(note), _taken(note)).wait(seconds)
+    services.analyse(_clip(note), note.model, explain(note), _taken(note), _explanation(note)).wait(seconds)
+
+
+def _clip(note: Note) -> services.Clip:
+    """The clip, with the sound track that was heard when the note was written."""
+    track = session.from_query(dict(note.link)).options.get(session.TRACK, "")
+    return services.heard(services.clip(note.corpus, note.clip), track)
 
 
 def explain(note: Note) -> str | None:
     wanted = note.link.get("explain", "")
     return wanted if wanted in services.labels(note.model) else None
+
+
+def _explanation(note: Note) -> str | None:
+    asked = session.from_query(dict(note.link)).options.get(session.EXPLANATION, "")
+    return asked if asked in METHODS else None
 
 
 def change_of(note: Note) -> Perturbation:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import say, session
+from affectscope.app.common import press, say, session
 from affectscope.app.notebook import report
 from affectscope.app.verdict import Verdict
 from affectscope.core.cache.refusals import sentence_of
@@ -106,7 +106,7 @@ def _write(case: Note) -> bool:
         )  # fmt: skip
         known = sorted({*SUGGESTED, *notes.tags_of(notes.find_all()[0]), *base.tags}, key=str.casefold)
         tags = st.multiselect("Tags", known, list(base.tags), accept_new_options=True, placeholder="Choose, or type a new one")
-        if not st.form_submit_button("Save note", type="primary", width="stretch"):
+        if not press.form_submit_button("Save note", key=f"save-{case.id}-{base.revision}", type="primary", width="stretch"):
             return False
     try:
         # Written where the case is seen, a note takes over how it is seen now; changed in a list, it keeps how it was seen.
@@ -132,7 +132,8 @@ def _link(corpus: str, clip: str, model: str) -> dict[str, str]:
     now = session.current()
     elsewhere = (now.corpus, now.clip) != (corpus, clip) and bool(now.clip)
     view = {**now.view, "time": 0.0} if elsewhere else now.view
-    here = session.Selection(corpus, clip, model, "" if elsewhere else now.explain, now.options, view)
+    options = session.elsewhere(now.options) if elsewhere else now.options
+    here = session.Selection(corpus, clip, model, "" if elsewhere else now.explain, options, view)
     return session.to_query(here)
 
 

@@ -12,14 +12,13 @@ import streamlit as st
 
 from affectscope.app.common import jobs
 from affectscope.app.common.progress import finished
-from affectscope.app.gate.visitors import bound
+from affectscope.app.common.save import save
 from affectscope.app.notebook import cases
 from affectscope.core import __version__
 from affectscope.core.cache.store import key_of
 from affectscope.core.notebook import report as files
 from affectscope.core.notebook.notes import Note
 from affectscope.core.notebook.report import Entry
-from affectscope.core.text import markdown
 
 TITLE = "Notes on cases"
 _CLIPS = "Clips show people: put them in only if all who will read the report may see them."
@@ -39,10 +38,7 @@ def downloads(notes: Sequence[Note], key: str) -> None:
     )
     with st.container(horizontal=True):
         for label, make, name, mime in kinds:
-            st.download_button(
-                markdown(label), bound(partial(make, tuple(notes), root)), name, mime, key=f"{key}-{label}", on_click="ignore",
-                icon=":material/download:",
-            )  # fmt: skip
+            save(label, partial(make, tuple(notes), root), name, mime, key=f"{key}-{label}")
 
 
 def pictures(notes: Sequence[Note]) -> bool:

@@ -24,13 +24,21 @@ async def receive(request: Request) -> Response:
     """``PUT /own/{ticket}?name=…``: the id of the clip that was stored, or one sentence that says why none was."""
     name = shown(Path(request.query_params.get("name", "")).name or "clip")
     owner = visitors.of(request.scope)
-    if not drops.known(request.path_params["ticket"], owner):
-        return _refused("This page is too old to take files: reload it.", 403)
+    try:
+        with drops.turn(request.path_params["ticket"], owner) as mine:
+            return await _received(request, name, owner, mine)
+    except drops.NoTurn as error:
+        return _refused(str(error), error.status)
+
+
+async def _received(request: Request, name: str, owner: str, mine: drops.Turn) -> Response:
     path: Path | None = None
     try:
         path = store.incoming()
-        await drops.write(request, path, name, LIMIT_MB)
-        return JSONResponse({"id": await run_in_threadpool(store.keep, path, name, owner)})
+        size = await drops.write(request, path, name, mine.limit_mb(LIMIT_MB))
+        clip_id = await run_in_threadpool(store.keep, path, name, owner)
+        mine.arrived(size)
+        return JSONResponse({"id": clip_id})
     except UserError as error:
         return _refused(str(error), 422)
     except ClientDisconnect:

@@ -53,7 +53,7 @@ def _record() -> None:
 def _url() -> str:
     """The address of this session's files."""
     ticket = st.session_state.get(_TICKET, "")
-    if not drops.known(ticket):
+    if not drops.usable(ticket):
         ticket = st.session_state[_TICKET] = drops.ticket()
     return f"{base()}/own/{ticket}"
 
@@ -83,17 +83,23 @@ def menu(clip: services.Clip, model: str) -> None:
     own = store.find(clip.id) if clip.corpus == services.UPLOADS else None
     if own is None:
         return
+    for sentence in own.said:
+        say.info(sentence, icon=":material/broken_image:")
     with st.popover("This clip", icon=":material/edit:", key="own_menu"):
         _name(own)
         _label(own, services.labels(model))
-        if own.stretch and st.button("Move the stretch", icon=":material/content_cut:", width="stretch"):
-            st.session_state[_MOVING] = own.id
+        if own.stretch:
+            st.button("Move the stretch", icon=":material/content_cut:", width="stretch", on_click=_move, args=(own.id,))
         _delete(own)
 
 
 def moving(clip_id: str) -> bool:
     """Whether another stretch of the clip is being chosen."""
     return st.session_state.get(_MOVING) == clip_id
+
+
+def _move(clip_id: str) -> None:
+    st.session_state[_MOVING] = clip_id
 
 
 def stay() -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,6 +44,7 @@ class OwnClip:
         seconds: its length; 0 where it was not noted.
         stretch: (start, end) in seconds of the original; None where all of it is analysed, or nothing was chosen yet.
         track: of the stretch, the sound track that was chosen; None for the first with sound.
+        said: of the stretch, one sentence each about what could not be read of it.
         added: when it came, seconds since the epoch.
         owner: the browser that sent it, as ``app.gate.visitors`` names it; "" for this machine's own.
     """
@@ -58,6 +59,7 @@ class OwnClip:
     added: float
     owner: str
     track: int | None = None
+    said: tuple[str, ...] = ()
 
     @property
     def long(self) -> bool:
@@ -218,10 +220,11 @@ def _clip(clip_id: str) -> OwnClip | None:
         seconds = float(facts.get("seconds") or 0)
         stretch = (float(facts["stretch"][0]), float(facts["stretch"][1])) if facts.get("stretch") else None
         track = int(facts["track"]) if facts.get("track") else None
+        said = tuple(map(str, facts.get("said") or ()))
     except (OSError, ValueError, TypeError, IndexError, KeyError):
         return None
     name, label, owner = str(facts.get("name") or clip_id), facts.get("label"), str(facts.get("owner") or "")
-    clip = OwnClip(clip_id, name, label and str(label), original, original, seconds, stretch, added, owner, track)
+    clip = OwnClip(clip_id, name, label and str(label), original, original, seconds, stretch, added, owner, track, said)
     if not clip.long and not stretch:
         return clip
     cut = cut_path(clip_id, stretch, track) if stretch else None
@@ -235,9 +238,9 @@ def cut_path(clip_id: str, stretch: tuple[float, float], track: int | None = Non
     return _folder() / f"{clip_id}.cut-{start}-{end}{heard}.mp4"
 
 
-def keep_stretch(clip_id: str, stretch: tuple[float, float], track: int | None = None) -> None:
+def keep_stretch(clip_id: str, stretch: tuple[float, float], track: int | None = None, said: Sequence[str] = ()) -> None:
     """Have a stretch that was cut be the one that is analysed; the one before is deleted."""
-    _change(clip_id, stretch=list(stretch), track=track)
+    _change(clip_id, stretch=list(stretch), track=track, said=list(said))
     for path in files(clip_id):
         if path.name.startswith(f"{clip_id}.cut-") and path != cut_path(clip_id, stretch, track):
             path.unlink(missing_ok=True)

@@ -54,8 +54,8 @@ def choose(clip: services.Clip) -> None:
         return
     tracks.menu(own.id, own.original)
     _picker(own)
-    if own.file and st.button("Keep the stretch as it is", type="tertiary", on_click=parts.stay):
-        st.rerun()
+    if own.file:
+        st.button("Keep the stretch as it is", type="tertiary", on_click=parts.stay)
 
 
 def _look(own: store.OwnClip) -> None:
@@ -95,18 +95,21 @@ def _chosen(own: store.OwnClip) -> tuple[tuple[float, float], int | None] | None
 
 
 def _cut(own: store.OwnClip, chosen: tuple[float, float], track: int | None, progress: jobs.Progress) -> None:
-    out = store.cut_path(own.id, chosen, track)
+    out, said = store.cut_path(own.id, chosen, track), list(own.said if chosen == own.stretch and track == own.track else ())
     if not sealed.good(out):
+        said.clear()
         if not store.intact(own.id, own.original, own.owner):
             raise UserError(f"{own.name} was damaged on the disk: choose its file again.")
         sealed.fill(
             out,
-            lambda part: stretch.cut(own.original, part, *chosen, lambda done: progress("Cutting it out", done), track),
+            lambda part: stretch.cut(
+                own.original, part, *chosen, lambda done: progress("Cutting it out", done), track, said.append
+            ),
             video=True,
         )
     if own.file and own.file not in (out, own.original):
         removal.forget([own.file])
-    store.keep_stretch(own.id, chosen, track)
+    store.keep_stretch(own.id, chosen, track, said)
 
 
 def _survey(own: store.OwnClip, progress: jobs.Progress) -> None:

@@ -54,6 +54,7 @@ from affectscope.app.services.known import (
     unasked,
     unload,
 )
+from affectscope.app.services.promises import broken_promises, check_promises, checkable, promises
 from affectscope.app.services.surveys import (
     ask_all,
     ask_each,
@@ -79,7 +80,10 @@ __all__ = [
     "ask_all",
     "ask_each",
     "askable",
+    "broken_promises",
     "card",
+    "check_promises",
+    "checkable",
     "clip",
     "clip_here",
     "clips_of",
@@ -110,6 +114,7 @@ __all__ = [
     "pictures",
     "predicted",
     "prepare",
+    "promises",
     "queue_id",
     "result",
     "spec",

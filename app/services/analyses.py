@@ -32,26 +32,43 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Result(Prediction):
-    """A finished analysis: what the page says of it, and where the browser finds the rest."""
+    """A finished analysis: what the page says of it, and where the browser finds the rest.
+
+    Attributes:
+        explanations: the methods that could have drawn its heatmaps, the usual one first.
+    """
 
     key: str
     explained: Mapping[str, str]
     timeline: Path
+    explanations: tuple[str, ...] = ()
 
 
-def result(item: Clip, model: str, explain: str | None, change: Perturbation | None = None) -> Result | None:
+def result(
+    item: Clip, model: str, explain: str | None, change: Perturbation | None = None, explanation: str | None = None
+) -> Result | None:
     """The finished analysis, of the clip as it is or with frames taken away, or None while there is none."""
     if playable(item) is None:
         return None
-    return _read(_key(item, model, explain, change))
+    return _read(_key(item, model, explain, change, explanation))
 
 
-def analyse(item: Clip, model: str, explain: str | None, change: Perturbation | None = None) -> jobs.Job:
+def analyse(
+    item: Clip, model: str, explain: str | None, change: Perturbation | None = None, explanation: str | None = None
+) -> jobs.Job:
     """Start the analysis, or join the one under way."""
-    return jobs.ensure(f"analysis-{_key(item, model, explain, change)}", partial(_analyse, item, model, explain, change))
+    asked = (item, model, explain, change, explanation)
+    return jobs.ensure(f"analysis-{_key(*asked)}", partial(_analyse, *asked))
 
 
-def _analyse(item: Clip, model: str, explain: str | None, change: Perturbation | None, progress: jobs.Progress) -> None:
+def _analyse(
+    item: Clip,
+    model: str,
+    explain: str | None,
+    change: Perturbation | None,
+    explanation: str | None,
+    progress: jobs.Progress,
+) -> None:
     prepare(item, progress)
     if known := imported(model):
         analysis = known.analyze(item.id, item.media, progress, item.track)
@@ -64,17 +81,17 @@ def _analyse(item: Clip, model: str, explain: str | None, change: Perturbation |
             perturbation=change,
             track=item.track,
             clip=item.called,
+            explanation=explanation,
             progress=progress,
         )
-    _keep(analysis, _key(item, model, explain, change))
+    _keep(analysis, _key(item, model, explain, change, explanation))
 
 
-def _key(item: Clip, model: str, explain: str | None, change: Perturbation | None = None) -> str:
+def _key(item: Clip, model: str, explain: str | None, change: Perturbation | None = None, explanation: str | None = None) -> str:
     if known := imported(model):
         return known.key(item.id, item.media, item.track)
-    return analyzer(model).key(
-        item.media, explain, truth=truth_known(item), perturbation=change, track=item.track, clip=item.called
-    )
+    truth, track, called = truth_known(item), item.track, item.called
+    return analyzer(model).key(item.media, explain, truth, change, track, called, explanation)
 
 
 def _keep(analysis: Analysis, key: str) -> None:
@@ -83,6 +100,7 @@ def _keep(analysis: Analysis, key: str) -> None:
         "predictions": {head: dict(classes) for head, classes in analysis.predictions.items()},
         "evidence": dict(analysis.evidence),
         "explained": dict(analysis.explained),
+        "explanations": list(analysis.explanations),
     }
     sealed.keep(folder / f"{key}.aft", analysis.timeline.to_bytes())
     sealed.keep_json(folder / f"{key}.json", facts)
@@ -94,7 +112,8 @@ def _read(key: str) -> Result | None:
     facts = sealed.read_json(path)
     if facts is None or not sealed.good(timeline_path):
         return None
-    return Result(facts["predictions"], facts["evidence"], key, facts["explained"], timeline_path)
+    explanations = tuple(facts.get("explanations", ()))
+    return Result(facts["predictions"], facts["evidence"], key, facts["explained"], timeline_path, explanations)
 
 
 def timeline(found: Result) -> Timeline:

@@ -13,6 +13,7 @@ from affectscope.app import services
 from affectscope.app.cards import Action, Answer, Card, cards
 from affectscope.app.common import address, reports, say, session
 from affectscope.app.common.pick import pick
+from affectscope.app.common.save import save
 from affectscope.app.failures.figures import CONFIG, QUIET, RIGHT, WRONG, plain
 from affectscope.core.analysis.shared import Closeness, closeness, distances, outliers, summary
 from affectscope.core.errors import UserError
@@ -85,17 +86,20 @@ def show(model: str, found: pd.DataFrame, by: str, stage: str, top: float) -> No
         alt=f"Cosine distance between sound and picture of the same clip, {model}: {words}",
     )  # fmt: skip
     here = (here if by else here.drop(columns="group")).assign(nearer=100 * here["nearer"]).rename(columns=_COLUMNS)
-    st.dataframe(
+    say.table(
         here, hide_index=True, key=f"{key}-table", alt=f"Mean distances of {model}",
         column_config={
             **{name: st.column_config.NumberColumn(format="%.3f") for name in list(_COLUMNS.values())[3:-1]},
             _COLUMNS["nearer"]: st.column_config.NumberColumn(format="%.1f\N{NO-BREAK SPACE}%%", help=_NEARER),
         },
     )  # fmt: skip
-    st.download_button(
-        "Every clip (CSV)", csv_of(found, index=False).encode(), "affectscope-shared-space.csv", "text/csv", key=f"{key}-csv",
-        on_click="ignore", type="tertiary", icon=":material/download:",
-    )  # fmt: skip
+    save(
+        "Every clip (CSV)",
+        lambda: csv_of(found, index=False).encode(),
+        "affectscope-shared-space.csv",
+        key=f"{key}-csv",
+        type="tertiary",
+    )
 
 
 def sentence(found: Closeness, stage: str) -> str:

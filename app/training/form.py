@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import say, session
+from affectscope.app.common import press, say, session
 from affectscope.app.training import outlook
 from affectscope.core.errors import UserError
 from affectscope.core.models.base import MODELS
@@ -26,7 +26,7 @@ def new_run(opened: bool) -> str:
         # To measure is work: only for who looks at it.
         if box.open:
             outlook.show(order)
-        if st.button("Start training", type="primary", icon=":material/model_training:"):
+        if press.button("Start training", key="train_start", type="primary", icon=":material/model_training:"):
             try:
                 name = start(order, services.models())
             except UserError as error:

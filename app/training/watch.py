@@ -10,7 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import choose, say, session
+from affectscope.app.common import choose, press, say, session
+from affectscope.app.common.save import save
 from affectscope.app.training import curves, outlook
 from affectscope.core.errors import UserError
 from affectscope.core.export.spreadsheet import csv_of
@@ -42,7 +43,7 @@ def overview(known: dict[str, Run]) -> None:
         for run in known.values()
     ]
     numbers = dict.fromkeys(("development loss", "accuracy"), st.column_config.NumberColumn(format="%.3f"))
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=numbers, alt="All runs", height=min(260, 40 + 35 * len(rows)))
+    say.table(pd.DataFrame(rows), hide_index=True, column_config=numbers, alt="All runs", height=min(260, 40 + 35 * len(rows)))
 
 
 def look(name: str, known: dict[str, Run]) -> None:
@@ -118,10 +119,12 @@ def _buttons(run: Run) -> None:
         if run.state in ("stopped", "failed"):
             st.button("Go on", icon=":material/play_arrow:", type="primary", on_click=_try, args=(background.go_on, run))
         if run.state == "done":
-            if st.button("Look at a clip with it", icon=":material/smart_display:", type="primary"):
+            if press.button(
+                "Look at a clip with it", key=f"train_look-{run.id}", icon=":material/smart_display:", type="primary"
+            ):
                 session.update(model=run.id)
                 session.go("clip")
-            if st.button("Compare it", icon=":material/compare:"):
+            if press.button("Compare it", key=f"train_compare-{run.id}", icon=":material/compare:"):
                 session.choose_option("compare.with", run.id)
                 session.go("compare")
         if not run.alive:
@@ -151,10 +154,7 @@ def _curves(run: Run) -> None:
             st.plotly_chart(scores, key="train_scores", config=curves.config(picture, f"{run.id}-accuracy"))
     say.caption(said)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.download_button(
-            "Curves (CSV)", csv_of(curves.table(run.history)).encode(), f"{run.id}.csv", "text/csv", on_click="ignore",
-            icon=":material/download:",
-        )  # fmt: skip
+        save("Curves (CSV)", lambda: csv_of(curves.table(run.history)).encode(), f"{run.id}.csv", key="train-curves")
         st.segmented_control(
             "The camera saves", ["SVG", "PNG"], default="SVG", key="train_picture", required=True, label_visibility="collapsed"
         )
@@ -174,7 +174,7 @@ def _result(run: Run) -> None:
         st.text(f"{held_out(card)}:")
         table = pd.DataFrame(rows)
         numbers = [name for name in table.columns if name not in ("head", "clips")]
-        st.dataframe(
+        say.table(
             table,
             hide_index=True,
             column_config=dict.fromkeys(numbers, st.column_config.NumberColumn(format="%.3f")),

@@ -3,9 +3,14 @@
 
 import { make, sign } from "../../core/browser/elements.js"
 import { percent } from "../../core/browser/text.js"
+import { undisturbed } from "../../core/browser/undisturbed.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".verdict")
+  undisturbed(root, () => draw(root, data, setTriggerValue))
+}
+
+function draw(root, data, setTriggerValue) {
   const look = (head) => setTriggerValue("look", { head, at: Date.now() })
   const parts = []
   if (data.title) parts.push(heading(data))

@@ -13,13 +13,22 @@ import torch
 from torch import Tensor
 
 from affectscope.core.checkpoints.choices import NO_CHOICES, Choices, Question, questions, settle
-from affectscope.core.checkpoints.layouts import LAYOUTS, VAVL_FILES, VAVL_NEEDED, is_vavl_part, own, recognise, vavl_part
+from affectscope.core.checkpoints.layouts import (
+    LAYOUTS,
+    VAVL_FILES,
+    VAVL_NEEDED,
+    is_plugins,
+    is_vavl_part,
+    own,
+    recognise,
+    vavl_part,
+)
 from affectscope.core.checkpoints.state import check_labels, check_sizes, fill, try_out
 from affectscope.core.errors import UserError
 from affectscope.core.files.kinds import HEAD, fault_of
 from affectscope.core.files.tensors import read_weights
 from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
-from affectscope.core.models.base import AVModel
+from affectscope.core.models.base import MODELS, AVModel
 from affectscope.core.models.mult import MulT, MulTConfig
 from affectscope.core.models.sfav import SFAV, SFAVConfig
 from affectscope.core.models.uavm import UAVM, UAVMConfig
@@ -170,7 +179,8 @@ def ask(path: Path, layout: str = "", wanted: str = "") -> Draft:
     if not config.labels:
         raise UserError(f"{name} has no outputs: its last layer is empty, so there is nothing to ask.")
     remarks = tuple(_remarks(found, foreign_keys, copies, chosen))
-    return Draft(chosen, config, state, remarks, questions(chosen, config, found.places))
+    asked = () if is_plugins(chosen) else questions(chosen, config, found.places)
+    return Draft(chosen, config, state, remarks, asked)
 
 
 def read(path: Path, layout: str = "", choices: Choices = NO_CHOICES) -> Foreign:
@@ -184,7 +194,8 @@ def read(path: Path, layout: str = "", choices: Choices = NO_CHOICES) -> Foreign
         UserError: as ``ask``; when a choice does not go with the file, or the model cannot answer.
     """
     draft, name = ask(path, layout, choices.weights), shown(Path(path).name)
-    config, assumed, answered = settle(draft.layout, draft.config, choices, name)
+    whole: tuple[Any, tuple[str, ...], tuple[str, ...]] = (draft.config, (), ())
+    config, assumed, answered = whole if is_plugins(draft.layout) else settle(draft.layout, draft.config, choices, name)
     for named in (config.labels, getattr(config, "asked", ())):
         check_labels(named, name)
     try:
@@ -193,12 +204,17 @@ def read(path: Path, layout: str = "", choices: Choices = NO_CHOICES) -> Foreign
         raise UserError(f"{name} cannot be read as {draft.layout}: {error}") from error
     try:
         with torch.device("meta"):
-            model = _KINDS[type(config)](config)
+            model = _kind(config)(config)
     except Exception as error:
         raise UserError(f"{name} cannot be read as {draft.layout}: its sizes do not go together.") from error
     fill(model, draft.state, name)
     try_out(model, name)
     return Foreign(model, draft.layout, assumed, answered, draft.remarks, draft.questions)
+
+
+def _kind(config: Any) -> Callable[..., AVModel]:
+    found = (MODELS[name] for name in MODELS if MODELS[name].config_type is type(config))
+    return _KINDS.get(type(config)) or next(found)
 
 
 def _of_file(path: Path, wanted: str) -> Contents:

@@ -20,7 +20,8 @@ from affectscope.core.registry import Registry
 
 State = dict[str, Tensor]
 # A state_dict whose keys are the layout's own -> our model's config, and its state as our model has it.
-LAYOUTS: Registry[Callable[[State], tuple[Any, State]]] = Registry("layout")
+Convert = Callable[[State], tuple[Any, State]]
+LAYOUTS: Registry[Convert] = Registry("layout")
 
 # How the keys of each begin that no other layout has all of; the first that fits is it.
 _MARKS: dict[str, tuple[str, ...]] = {
@@ -40,7 +41,39 @@ _OWN = {
     "sfav": r"(audio|visual)_model\.conv1d_|av1?\.|va1?\.|classifier_1\.",
 }
 _OWN["auxformer-v1"] = _OWN["auxformer-v2"]
+# Of plugins: what their function returns is the whole config, so that nothing is asked of whoever reads a file.
+_OF_PLUGINS: set[str] = set()
 _MODALITY = {"a": "audio", "v": "visual", "l": "text"}
+
+
+def add(name: str, marks: Collection[str], known: str, convert: Convert) -> None:
+    """Register a layout of a plugin's; one of the same file from before is replaced.
+
+    Args:
+        marks: how keys begin, all of which a file of the layout has.
+        known: a pattern that each key of the layout begins with; what else stands beside them is left out.
+
+    Raises:
+        UserError: when the name is another's, or there is no mark.
+    """
+    if name in list(LAYOUTS) and (name not in _OF_PLUGINS or _file(LAYOUTS[name]) != _file(convert)):
+        raise UserError(f"There is already a layout called {name}: choose another name.")
+    if not marks:
+        raise UserError(f"The layout {name} needs marks: how keys begin that every file of it has.")
+    LAYOUTS.replace(name, convert)
+    # The more specific ones first: ours are asked after a person's own.
+    _MARKS.update({name: tuple(marks), **{k: _MARKS.pop(k) for k in list(_MARKS) if k != name}})
+    _OWN[name] = known
+    _OF_PLUGINS.add(name)
+
+
+def is_plugins(layout: str) -> bool:
+    """Whether a layout is a plugin's."""
+    return layout in _OF_PLUGINS
+
+
+def _file(convert: Convert) -> str:
+    return getattr(getattr(convert, "__code__", None), "co_filename", "")
 
 
 def recognise(keys: Collection[str]) -> str | None:

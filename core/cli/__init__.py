@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from affectscope.core.cache.refusals import sentence_of
+from affectscope.core.cli.checking import check
 from affectscope.core.cli.common import printable, remarks
 from affectscope.core.cli.convert import convert
 from affectscope.core.cli.corpus import corpus_app
@@ -15,14 +16,17 @@ from affectscope.core.cli.experiment import experiment_app
 from affectscope.core.cli.features import features_app
 from affectscope.core.cli.models import app
 from affectscope.core.cli.predictions import import_predictions
+from affectscope.core.cli.starting import new_plugin
 
 __all__ = ["app", "import_predictions", "main", "open_app"]
 
 # What needs neither torch nor OpenCV answers seconds sooner without them.
-_LIGHT = ("import-predictions", "app", "corpus list", "corpus remove")
+_LIGHT = ("import-predictions", "app", "corpus list", "corpus remove", "new-plugin")
 _HELP = frozenset(("--help", "--install-completion", "--show-completion"))
 
+app.command()(check)
 app.command()(convert)
+app.command()(new_plugin)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(features_app, name="features")

@@ -16,6 +16,7 @@ from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.cli.common import printable, progress_bar, remarks, show
 from affectscope.core.errors import UserError
 from affectscope.core.export import files as export
+from affectscope.core.export.answers import answers_of
 from affectscope.core.export.sheet import Facts
 from affectscope.core.features.extract import Progress
 from affectscope.core.media import stretch
@@ -34,6 +35,7 @@ class Asked:
     out: Path | None
     html: Path | None
     explain: str | None = None
+    explanation: str | None = None
     video: bool = True
     start: str | None = None
     end: str | None = None
@@ -136,7 +138,7 @@ def _analysed(analyzer: Analyzer, file: Path, asked: Asked, report: Progress) ->
     )
     # A cut holds the one track that was asked for.
     track = track if file == source else None
-    analysis = analyzer.analyze(file, explain=asked.explain, track=track, progress=report)
+    analysis = analyzer.analyze(file, explain=asked.explain, track=track, explanation=asked.explanation, progress=report)
     try:
         if asked.out is not None:
             write_files(analyzer, file, analysis, asked.out, asked.video, report, track)
@@ -164,9 +166,8 @@ def write_files(
     arrays |= {"times": analysis.timeline.frame_times, "boxes": analysis.timeline.boxes}
     np.savez_compressed(out / "heatmaps.npz", **arrays)  # type: ignore[arg-type]
     if video:
-        from affectscope.core.takehome.write import said_of
-
-        facts = Facts(shown(media.stem, _LONGEST_TITLE), (said_of(analyzer, analysis),))
+        said = answers_of(analyzer.checkpoint, analysis.predictions, analysis.evidence)
+        facts = Facts(shown(media.stem, _LONGEST_TITLE), (said,))
         export.overlay(
             media,
             analysis.timeline,

@@ -30,6 +30,14 @@ CheckpointOption = Annotated[
         "--checkpoint", "-c", help="A checkpoint's or a plugin's model's name (NAME=PATH with other weights), or a path."
     ),
 ]
+ExplanationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--explanation",
+        help="How the heatmaps are made: layer-cam, layer-cam-product, grad-cam, grad-cam++, hires-cam, score-cam; for vision "
+        "transformers gradient-attention and attention-rollout too; what suits the model if left out.",
+    ),
+]
 Workers = Annotated[int | None, typer.Option(help="Processes; all cores if left out.")]
 
 
@@ -58,6 +66,16 @@ def taking(checkpoint: Checkpoint, features: list[str] | None) -> Checkpoint:
     told = pairs(features)
     check_told(checkpoint.spec, told)
     return replace(checkpoint, features=told)
+
+
+def method_known(explanation: str | None) -> None:
+    """Raises:
+    UserError: when there is no explanation of that name.
+    """
+    if explanation is not None:
+        from affectscope.core.explain.methods import METHODS
+
+        _ = METHODS[explanation]
 
 
 @contextmanager

@@ -11,8 +11,10 @@ import typer
 from affectscope.core.cli.common import (
     AsJson,
     CheckpointOption,
+    ExplanationOption,
     FeaturesOption,
     load,
+    method_known,
     pairs,
     progress_bar,
     regret,
@@ -48,6 +50,7 @@ def analyze(
     explain: Annotated[
         str | None, typer.Option(help="Class that the heatmaps explain; each head's own answer if left out.")
     ] = None,
+    explanation: ExplanationOption = None,
     video: Annotated[bool, typer.Option(help="Write overlay.mp4 too.")] = True,
     start: Annotated[
         str | None,
@@ -68,7 +71,8 @@ def analyze(
     loaded = taking(load(checkpoint), features)
     if explain is not None and explain not in loaded.spec.labels:
         raise UserError(f"The model knows no class {explain!r}; choose one of {', '.join(loaded.spec.labels)}.")
-    asked = analysis.Asked(out, html, explain, video, start, end, audio_track)
+    method_known(explanation)
+    asked = analysis.Asked(out, html, explain, explanation, video, start, end, audio_track)
     if len(files) > 1 or files[0].is_dir():
         analysis.each(loaded, files, asked, as_json)
     else:
@@ -208,6 +212,7 @@ def list_checkpoints(
 def pointing(
     checkpoint: CheckpointOption = "auxformer",
     corpus: Annotated[str, typer.Option(help="A corpus whose truth is known: `demo`, or a folder.")] = "demo",
+    explanation: ExplanationOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Mark the heatmaps: how often does their maximum fall where the face moves because of the emotion?"""
@@ -216,11 +221,12 @@ def pointing(
     from affectscope.core.corpora import open_corpus
     from affectscope.core.evaluation.pointing import pointing_game
 
+    method_known(explanation)
     loaded, opened = load(checkpoint), open_corpus(corpus)
     analyzer = Analyzer(loaded, FeatureStore(shipped=[opened.features] if opened.features else []))
     with progress_bar() as report:
         games = pointing_game(
-            lambda media, label: analyzer.analyze(media, explain=label).timeline,
+            lambda media, label: analyzer.analyze(media, explain=label, explanation=explanation).timeline,
             opened,
             lambda done, total: report("Pointing", done / total),
         )

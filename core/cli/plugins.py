@@ -14,7 +14,7 @@ from affectscope.core.plugins import loading
 
 _HELP = "A plugin: a Python file, or a module, with models, features, layouts or corpora of yours; several times for several."
 # What computes nothing answers seconds sooner without plugins, which bring torch.
-_LIGHT = ("app", "import-predictions", "corpus list", "corpus remove")
+_LIGHT = ("app", "import-predictions", "corpus list", "corpus remove", "new-plugin")
 
 
 class WithPlugins(TyperGroup):

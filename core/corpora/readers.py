@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from affectscope.core.corpora.base import Corpus
 from affectscope.core.errors import UserError
 from affectscope.core.registry import Registry
@@ -51,6 +53,38 @@ def _imported() -> Registry[Reader]:
     return READERS
 
 
+def kinds() -> tuple[str, ...]:
+    """The kinds in the order in which they are asked: a plugin's before the one that takes anything."""
+    return (*KINDS[:-1], *(kind for kind in READERS if kind not in KINDS), KINDS[-1])
+
+
+def add(kind: str, one: Reader) -> None:
+    """Register a kind of a plugin's; one from before is replaced.
+
+    Raises:
+        UserError: when it is one of ours.
+    """
+    if kind in KINDS:
+        raise UserError(f"There is already a kind of corpus called {kind}: choose another name.")
+    READERS.replace(kind, one)
+
+
+def of_table(path: Path, table: pd.DataFrame) -> Corpus:
+    """A corpus of a table that a plugin made: a row a clip, indexed by clip id, with the column ``path``.
+
+    Raises:
+        UserError: when it is no such table.
+    """
+    if not isinstance(table, pd.DataFrame) or "path" not in table or table.empty:
+        raise UserError(f"The plugin's reader gives no table for {path}: return a DataFrame with a row a clip and a column path.")
+    if table.index.has_duplicates:
+        raise UserError(f"The plugin's reader names {table.index[table.index.duplicated()][0]} twice: name each clip once.")
+    whole = table.assign(**{name: "" for name in ("label", "speaker") if name not in table}, path=table["path"].map(str))
+    whole.index = whole.index.map(str).rename("clip")
+    labels = tuple(sorted({str(label) for label in whole["label"].dropna()} - {""}))
+    return Corpus(path.stem if path.is_file() else path.name, path.parent if path.is_file() else path, whole, labels)
+
+
 def reader(kind: str) -> Reader:
     """The reader of a kind.
 
@@ -69,14 +103,14 @@ def recognise(path: Path) -> str:
     if not path.exists():
         raise UserError(f"There is no corpus in {path}: check the path, or build one with `affectscope corpus build demo`.")
     refuse_archive(path)
-    for kind in KINDS:
+    for kind in kinds():
         if reader(kind).recognises(path):
             return kind
     packed = next((file for near in ("*", "*/*") for file in sorted(path.glob(near)) if _is_archive(file)), None)
     if packed is not None:
         raise UserError(f"There is no corpus in {path}, but the archive {packed.name}: unpack it there, and add the folder.")
     raise UserError(
-        f"There is no corpus in {path} of a kind that is known ({', '.join(KINDS)}): docs/corpora.md says what each needs."
+        f"There is no corpus in {path} of a kind that is known ({', '.join(kinds())}): docs/corpora.md says what each needs."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.text import percent
 from affectscope.core.timeline.lanes import head_title
@@ -80,3 +81,17 @@ def answers(
 
     heads = (one("decision", any(evidence.values())), *(one(head, evidence.get(head, True)) for head in spec.heads))
     return Predictions(model, heads, f"version {digest[:8]}" if digest else "", CAUTION if synthetic else "")
+
+
+def answers_of(
+    checkpoint: Checkpoint, predictions: Mapping[str, Mapping[str, float]], evidence: Mapping[str, bool]
+) -> Predictions:
+    """``answers`` of a checkpoint, with its version and what to bear in mind of it."""
+    return answers(
+        checkpoint.name,
+        checkpoint.spec,
+        predictions,
+        evidence,
+        digest=checkpoint.digest,
+        synthetic=checkpoint.card.get("synthetic_training") is True,
+    )

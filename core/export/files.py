@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import Image
-from proglog import ProgressBarLogger
 
 from affectscope.core.errors import UserError
 from affectscope.core.export.sheet import NO_FACTS, Facts, Sheet
-from affectscope.core.media import SAMPLE_RATE, probe, read_frames, read_sound
+from affectscope.core.media import SAMPLE_RATE, Sound, encode, probe, read_frames, read_sound
 from affectscope.core.player import OPACITY, THRESHOLD
 from affectscope.core.text import shown
 from affectscope.core.timeline.timeline import Heatmap, Timeline
-
-if TYPE_CHECKING:
-    from moviepy import AudioClip
 
 MAX_SIDE = 960
 # Frames that come sooner than this share of the usual time come at irregular ones.
@@ -54,41 +49,29 @@ def overlay(
     Raises:
         UserError: when the clip cannot be played.
     """
-    from moviepy import VideoClip
-
     painter = _Painter(media, timeline, facts, heatmap, opacity, threshold)
-    clip = VideoClip(painter.at, duration=max(timeline.duration, 1 / painter.fps))
-    audio = _sound(media, track)
-    if audio is not None:
-        clip = clip.with_audio(audio.with_duration(min(audio.duration, clip.duration)))
-    # FFmpeg would take some names for options or protocols: the file gets its own when it is done.
+    duration = max(timeline.duration, 1 / painter.fps)
+
+    def sheets() -> Iterator[tuple[float, np.ndarray]]:
+        for time in np.arange(0, duration, 1 / painter.fps).tolist():
+            yield time, painter.at(time)
+            if progress:
+                progress(min(1.0, (time + 1 / painter.fps) / duration))
+
+    # What is half written has no name that anybody looks for.
     with TemporaryDirectory(dir=out.parent.absolute(), prefix=".overlay-") as folder:
         made = Path(folder) / "overlay.mp4"
-        clip.write_videofile(
-            str(made),
-            fps=painter.fps,
-            codec="libx264",
-            audio_codec="aac",
-            preset="veryfast",
-            threads=1,
-            temp_audiofile_path=folder,
-            ffmpeg_params=["-pix_fmt", "yuv420p", "-movflags", "+faststart", "-crf", "20"],
-            logger=_Report(progress),
-        )
-        clip.close()
+        encode(made, sheets(), _sound(media, track, duration), painter.fps)
         made.replace(out)
     return out
 
 
-def _sound(media: Path, track: int | None) -> AudioClip | None:
-    """The samples that were analysed, for moviepy, with silence before them where they begin late."""
-    from moviepy.audio.AudioClip import AudioArrayClip
-
+def _sound(media: Path, track: int | None, duration: float) -> Sound | None:
+    """The samples that were analysed, as far as there are pictures."""
     sound = read_sound(media, track=track)
-    if sound is None:
+    if sound is None or sound.start >= duration:
         return None
-    samples = np.concatenate([np.zeros(round(sound.start * SAMPLE_RATE), np.float32), sound.samples])
-    return AudioArrayClip(np.stack([samples, samples], 1), fps=SAMPLE_RATE)
+    return Sound(sound.samples[: round((duration - sound.start) * SAMPLE_RATE)], sound.start)
 
 
 def sheet_png(
@@ -166,7 +149,7 @@ def paint(
 
 
 class _Painter:
-    """Hands moviepy the sheet for any time, as long as times do not go back."""
+    """Draws the sheet at any time, as long as times do not go back."""
 
     def __init__(
         self,
@@ -232,16 +215,3 @@ def _diverging() -> np.ndarray:
     stops = np.array([list(bytes.fromhex(colour)) for colour in _DIVERGING], np.float32)
     places = np.linspace(0, len(stops) - 1, 256)
     return np.stack([np.interp(places, range(len(stops)), channel) for channel in stops.T], 1).astype(np.uint8)
-
-
-class _Report(ProgressBarLogger):
-    """moviepy's progress as a share done."""
-
-    def __init__(self, progress: Callable[[float], None] | None) -> None:
-        super().__init__()
-        self._progress = progress
-
-    def bars_callback(self, bar: str, attr: str, value: float, old_value: float | None = None) -> None:
-        total = self.bars[bar]["total"]
-        if self._progress and bar == "frame_index" and attr == "index" and total:
-            self._progress(min(1.0, value / total))

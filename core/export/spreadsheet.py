@@ -11,13 +11,18 @@ from affectscope.core.text import spreadsheet_cell
 
 def csv_of(table: pd.DataFrame, **how: Any) -> str:
     """``table.to_csv(**how)``, with every text in cells, index and titles behind ``spreadsheet_cell``."""
+    return without_formulas(table).to_csv(**how)
+
+
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose texts no spreadsheet takes for formulas, in cells, index and titles; the given one stays as it is."""
     safe = table.copy(deep=False)
     for i, dtype in enumerate(safe.dtypes):
         if not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_datetime64_any_dtype(dtype)):
             safe.isetitem(i, safe.iloc[:, i].astype(object).map(_cell))
     safe.columns = _labels(safe.columns)
     safe.index = _labels(safe.index)
-    return safe.to_csv(**how)
+    return safe
 
 
 def _labels(index: pd.Index) -> pd.Index:

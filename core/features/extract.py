@@ -94,6 +94,7 @@ def extract(
     notices = (
         *_notices(info, streams, faces, audio, silent_why),
         *map(str, audio.get("notices", ())),
+        *media.lost_pictures(path, faces.times),
         *media.remarks(path, track),
     )
     return Extraction(streams, faces, audio["envelope"], audio["envelope_times"], info.duration, notices)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 from affectscope.core.errors import UserError
 from affectscope.core.media.epochs import Shifts, Track, shifts
 from affectscope.core.media.files import Failures, check_size, names, opened, packets, picture_track, pictures_of, sound_tracks
+from affectscope.core.media.joined import unread
 from affectscope.core.media.shape import AS_IT_IS, Turn, turn_of, upright_size
 from affectscope.core.text import shown
 
@@ -67,6 +68,7 @@ class Clock:
         ends: stream index -> second at which its last packet ends.
         shown: [F] seconds on the clip's clock when the picture's packets are shown, rising.
         video, pixels, sounds, format: names of codecs, of how pixels lie, and of the format.
+        unread: the share of the file's bytes that lie behind all that is read, where there should be none.
     """
 
     start: float
@@ -85,6 +87,7 @@ class Clock:
     pixels: str | None = None
     sounds: tuple[str, ...] = ()
     format: frozenset[str] = frozenset()
+    unread: float = 0.0
 
     @property
     def plain(self) -> bool:
@@ -119,7 +122,7 @@ def _clock(name: str, inode: int, size: int, changed: int) -> Clock:
         tracks = _packets(container, streams, look)
         if video is not None and look.first is None and not sounds:
             raise UserError(f"{shown(path.name, 200)} holds no frame that can be decoded: the file is damaged.")
-        return _judged(container, video, sounds, tracks, look)
+        return replace(_judged(container, video, sounds, tracks, look), unread=unread(path, names(container), look.end))
 
 
 class _Look:
@@ -131,6 +134,8 @@ class _Look:
         self.sizes: dict[tuple[int, int], None] = {}
         self.turn = AS_IT_IS
         self.seen, self.step, self.last = 0, _STEP, -np.inf
+        # The byte at which the last packet ends.
+        self.end = 0
 
     def at(self, packet: av.Packet, moment: float) -> None:
         """Args:
@@ -171,6 +176,7 @@ def _packets(container: av.container.InputContainer, streams: list[Any], look: _
     for place, packet in enumerate(packets(container, *streams)):
         if not packet.size:
             continue
+        look.end = max(look.end, (packet.pos or 0) + packet.size)
         index = packet.stream_index
         base = bases[index]
         time = packet.pts * base if packet.pts is not None else np.nan

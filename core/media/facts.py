@@ -12,7 +12,7 @@ from affectscope.core.errors import UserError
 from affectscope.core.media.clock import GUESSED, Clock, clock_of
 from affectscope.core.media.files import MAX_SECONDS, SLACK, names, opened, picture_track, sound_tracks
 from affectscope.core.media.sounds import heard_track
-from affectscope.core.text import shown
+from affectscope.core.text import percent, shown
 
 # What Chromium, Firefox and Safari all play; anything else is encoded again before it is shown.
 _BROWSER_VIDEO = {("h264", "yuv420p"), ("h264", "yuvj420p")}
@@ -146,6 +146,7 @@ def reading(path: Path) -> tuple[str, ...]:
             "duration": clock.header != clock.duration,
             "sizes": clock.sizes > 1,
             "turned": not clock.turn.by_browsers,
+            "unread": clock.unread > 0,
         }.items()
         if holds
     ]
@@ -168,6 +169,11 @@ def remarks(path: Path, track: int | None = None) -> tuple[str, ...]:
     if clock.header is not None and clock.header != clock.duration:
         said.append(
             f"The file's header says that it lasts {clock.header:.1f} s; {clock.duration:.1f} s are there, and these were read."
+        )
+    if clock.unread:
+        said.append(
+            f"Only the first {clock.duration:.1f} s were read: {percent(clock.unread)} of the file's bytes lie behind, as where "
+            "several files were joined to one. Analyse these one by one, or join them with a video program."
         )
     if (count := len(clock.sounds)) > 1:
         heard = heard_track(path, track) or 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import av
 from av.error import FFmpegError
 
 from affectscope.core.errors import UserError
+from affectscope.core.media.joined import Without, inner_headers
 from affectscope.core.text import shown
 
 SAMPLE_RATE = 16_000
@@ -50,6 +51,11 @@ def opened(path: Path) -> Iterator[av.container.InputContainer]:
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
     try:
         with av.open(f"file:{path}", metadata_errors="replace", options=options) as container:
+            gaps = inner_headers(path) if "flv" in names(container) else ()
+            if not gaps:
+                yield container
+                return
+        with closing(Without(path, gaps)) as joined, av.open(joined, metadata_errors="replace", options=options) as container:
             yield container
     except FFmpegError as error:
         raise UserError(f"{shown(path.name, 200)} cannot be read as a video: it is damaged or of another kind.") from error
@@ -93,10 +99,17 @@ def packets(container: av.container.InputContainer, *streams: av.stream.Stream) 
             packet = next(found, None)
         except FFmpegError:
             # What was cut off in a packet's middle is played to there.
+            yield from map(_last, streams)
             return
         if packet is None:
             return
         yield packet
+
+
+def _last(stream: av.stream.Stream) -> av.Packet:
+    packet = av.Packet()
+    packet.stream = stream
+    return packet
 
 
 def pictures_of(packet: av.Packet) -> list[av.VideoFrame]:

@@ -22,6 +22,9 @@ from affectscope.core.media.files import (
 )
 from affectscope.core.media.shape import picture_of
 
+# So many places of damage are told by their times.
+_MOST_TOLD = 3
+
 
 def read_frames(
     path: Path, max_side: int | None = None, longest: float = MAX_SECONDS, begin: float = 0.0
@@ -52,6 +55,34 @@ def frame_times(path: Path) -> np.ndarray:
         UserError: when it cannot be read.
     """
     return clock_of(path).shown
+
+
+def lost_pictures(path: Path, decoded: np.ndarray, begin: float = 0.0, longest: float = MAX_SECONDS) -> tuple[str, ...]:
+    """One sentence about the pictures that are in a file and did not decode; none where all did.
+
+    Args:
+        decoded: [F] seconds, the times that ``read_frames`` gave.
+        begin, longest: between which moments they were asked for.
+
+    Raises:
+        UserError: when it cannot be read.
+    """
+    shown = frame_times(path)
+    shown = shown[(shown >= begin - ROUNDING) & (shown <= longest)]
+    if len(decoded) >= len(shown):
+        return ()
+    # Each frame answers for the packet that is nearest to it.
+    answered = np.zeros(len(shown), bool)
+    answered[[int(np.abs(shown - time).argmin()) for time in decoded]] = True
+    gone = np.flatnonzero(~answered)
+    runs = np.split(gone, np.flatnonzero(np.diff(gone) > 1) + 1)
+    said = [f"{shown[run[0]]:.2f} s" if len(run) < 2 else f"{shown[run[0]]:.2f} to {shown[run[-1]]:.2f} s" for run in runs]
+    said = said[:_MOST_TOLD] + ["more places"] * (len(said) > _MOST_TOLD)
+    places = " and ".join([", ".join(said[:-1]), said[-1]]) if len(said) > 1 else said[0]
+    few = f"{len(gone)} of {len(shown)} pictures"
+    return (
+        f"Pictures that can no longer be decoded are left out: {few}, at {places}. The file is damaged or changes its codec.",
+    )
 
 
 def glimpses(path: Path, moments: Sequence[float], max_side: int) -> Iterator[np.ndarray]:

@@ -156,10 +156,12 @@ def _read(path: Path, number: int, longest: float, begin: float, channel: int | 
                 place.put(samples)
         for samples in ear.drained():
             place.put(samples)
+        # A stream of a file that is closed answers with anything.
+        end = min(clock.ends.get(track.index, 0.0), longest)
     sound = place.sound(begin)
     if sound is None:
         return None, ear
-    last, end = sound.start + len(sound.samples) / SAMPLE_RATE, min(clock.ends.get(track.index, 0.0), longest)
+    last = sound.start + len(sound.samples) / SAMPLE_RATE
     if end - last > _LOST:
         sound = replace(sound, notices=(f"From {last:.1f} s on the sound cannot be decoded: nothing is heard there.",))
     return sound, ear

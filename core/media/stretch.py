@@ -67,27 +67,41 @@ def checked(start: float, end: float, duration: float, name: str) -> tuple[float
     return start, end
 
 
-def cut(path: Path, out: Path, start: float, end: float, progress: Report | None = None, track: int | None = None) -> Path:
+def cut(
+    path: Path,
+    out: Path,
+    start: float,
+    end: float,
+    progress: Report | None = None,
+    track: int | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> Path:
     """Write the stretch as a file of its own that browsers play: its clock starts at 0, and sound and picture stay in step.
 
     Its frames are those whose times lie in ``start <= time < end``, seconds on the file's clock.
 
     Args:
         track: the sound track that is heard, counted from 1; the first with sound if left out. It is the only one in the cut.
+        tell: called with a sentence about each part of the stretch that could not be read, in the file's own times.
 
     Raises:
         UserError: when the file cannot be read, has nothing there, or ``checked`` refuses the stretch.
     """
     info = media.probe(path, inf)
     start, end = checked(start, end, info.duration, shown(path.name))
+    seen: list[float] = []
 
     def frames() -> Iterator[tuple[float, np.ndarray]]:
         for time, picture in media.read_frames(path, _MAX_SIDE, end - media.ROUNDING, start):
             if progress:
                 progress(min(1.0, (time - start) / (end - start)))
+            seen.append(time)
             yield max(0.0, time - start), picture
 
-    media.encode(out, frames(), _sound(path, start, end, track), info.fps or 25)
+    sound = _sound(path, start, end, track)
+    media.encode(out, frames(), sound, info.fps or 25)
+    for sentence in (*media.lost_pictures(path, np.array(seen), start, end - media.ROUNDING), *(sound.notices if sound else ())):
+        tell(sentence)
     return out
 
 
@@ -117,8 +131,10 @@ def of_file(
     out.mkdir(parents=True, exist_ok=True)
     # Not every disk takes a colon.
     name = f"{shown(path.stem, _LONGEST_NAME)} {clock(chosen[0])}-{clock(chosen[1])}.mp4".replace(":", ".")
-    made = cut(path, out / name, *chosen, progress, track)
-    return made, (f"This is {named(chosen, shown(path.name))}, kept as {name}: times count from {clock(begin)}.",)
+    lost: list[str] = []
+    made = cut(path, out / name, *chosen, progress, track, lost.append)
+    said = f"This is {named(chosen, shown(path.name))}, kept as {name}: times count from {clock(begin)}."
+    return made, (said, *lost)
 
 
 def strip(path: Path, duration: float, count: int, side: int, progress: Report | None = None) -> np.ndarray | None:
@@ -144,4 +160,4 @@ def _sound(path: Path, start: float, end: float, track: int | None) -> media.Sou
     if sound is None or sound.start >= end:
         return None
     rest = round((end - sound.start) * media.SAMPLE_RATE)
-    return media.Sound(sound.samples[:rest], sound.start - start)
+    return media.Sound(sound.samples[:rest], sound.start - start, sound.notices)

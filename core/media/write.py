@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from affectscope.core.errors import UserError
 from affectscope.core.media.facts import probe
@@ -40,10 +41,15 @@ def encode(
             video = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
             video.width, video.height, video.pix_fmt = width, height, "yuv420p"
             video.codec_context.time_base = _TIME_BASE
+            # Threads within a frame, which is what PyAV asks for, cost x264 a tenth of the time and of the size.
+            video.thread_type = "FRAME"
         track = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if sound is not None else None
         if video is not None and first is not None:
+            reformatter = VideoReformatter()
             for time, picture in chain([first], frames):
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format="rgb24")
+                # Left to itself each frame starts threads of its own, which takes longer than the work.
+                frame = reformatter.reformat(frame, format="yuv420p", threads=1)
                 frame.pts, frame.time_base = round(time / _TIME_BASE), _TIME_BASE
                 container.mux(video.encode(frame))
             container.mux(video.encode(None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal, Self, TypeVar
 
 import torch
@@ -86,6 +87,24 @@ class AttentionMap:
 
 
 @dataclass(frozen=True)
+class PlaceAttention:
+    """A model's own attention over the places of a picture, or over channels and so over where those are active, by head.
+
+    Attributes:
+        name: "spatial" or "channel".
+        over: what attention is spread over, as a person reads it.
+        maps: [B, heads, N, h, w], 0 and above; N equal parts of the present frames, in order. Zeros for a clip without any.
+        spread: [B, heads, N], over how many of ``count`` the attention is spread: the exponential of its entropy.
+    """
+
+    name: str
+    over: str
+    count: int
+    maps: Tensor
+    spread: Tensor
+
+
+@dataclass(frozen=True)
 class ModelOutput:
     """What a model returns.
 
@@ -110,10 +129,14 @@ class AVModel(nn.Module):
 
     ``prior`` holds the answer before anything is seen, the log-probability of each class or the mean of each attribute;
     training sets it from the training set.
+
+    ``look_at`` names, for a modality that is pixels, the layer inside the model where explanations read: maps [N, K, H, W], films
+    [N, K, T, H, W] or tokens [N, T, K]. Without one the pixels themselves are read.
     """
 
     config_type: type
     prior: Tensor
+    look_at: Mapping[str, nn.Module] = MappingProxyType({})
 
     def __init__(self, config: Any, spec: ModelSpec) -> None:
         super().__init__()
@@ -140,6 +163,10 @@ class AVModel(nn.Module):
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
         """Answer a batch; ``attention=True`` returns the weights of every layer and head too."""
         raise TypeError(f"{type(self).__name__} does not implement the contract: it has no forward")
+
+    def places(self, batch: Batch) -> tuple[PlaceAttention, ...]:
+        """Where in the pictures the model's own attention lies, where it has any."""
+        return ()
 
     def answers(self, logits: Mapping[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Logits by head with the prior put in where a head has no evidence, and the evidence [B] itself.

@@ -58,7 +58,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from affectscope.core.errors import UserError
-from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
+from affectscope.core.models.base import (
+    MODELS,
+    AttentionMap,
+    AttentionSpec,
+    AVModel,
+    ModelOutput,
+    ModelSpec,
+    PlaceAttention,
+    Task,
+)
 from affectscope.core.models.blocks.attention import MultiHeadAttention
 from affectscope.core.models.blocks.resnet import ResNet2D, ResNet3D
 from affectscope.core.models.blocks.segments import segments, spread
@@ -126,6 +135,7 @@ class DoubleAttention(AVModel):
         if "VS" in used:
             self.watcher = ResNet3D(config.depth, config.channels, config.visual_width)
             self.spatial = _attention(self.watcher.features, config.heads, self.watcher.features)
+            self.look_at = {"visual": self.watcher.layer4}
             features["visual"] = self.watcher.features
         if "VC" in used:
             places = self.watcher.side(config.side) ** 2
@@ -201,25 +211,49 @@ class DoubleAttention(AVModel):
         predictions, evidence = self.answers({self.spec.heads[0]: self.classifier(embedding)}, batch)
         return ModelOutput(predictions, evidence, {"fused": embedding}, tuple(maps))
 
-    def spatial_attention(self, batch: Batch) -> Tensor:
-        """How much each place of the face was looked at in each snippet: [B, N, s], places row by row.
+    def places(self, batch: Batch) -> tuple[PlaceAttention, ...]:
+        """What VS and VC attend to in each snippet: how much each place, or each channel, is asked for, the mean over who asks.
 
-        The mean over VS's heads and queries: sums to 1 over the places; zeros for a clip without a face.
-
-        Raises:
-            UserError: when the model has no spatial attention.
+        A channel is shown by where the 3D ResNet finds it: the map is that of all channels, each by its weight.
         """
         if "visual" not in self.spec.inputs:
-            raise UserError("This model only listens: it has no spatial attention.")
+            return ()
         batch = batch.completed(self.spec.inputs)
         values, present = batch.values["visual"], batch.present["visual"]
         rows = present.any(1).nonzero()[:, 0]
-        seen = values.new_zeros(len(values), self.config.snippets, self.watcher.side(self.config.side) ** 2)
-        if not len(rows):
-            return seen
-        places = self._places(_take(values, self._indices("visual", present), rows))
-        weights = self.spatial(places, places, need_weights=True)[1].mean((1, 2))
-        return seen.index_copy(0, rows, torch.unflatten(weights, 0, (len(rows), -1)).to(seen))
+        side = self.watcher.side(self.config.side)
+        found = self._asked_for(_take(values, self._indices("visual", present), rows)) if len(rows) else {}
+
+        def over(name: str, what: str, count: int, heads: int) -> PlaceAttention:
+            maps = values.new_zeros(len(values), self.config.snippets, heads, side**2)
+            spread = values.new_zeros(maps.shape[:3])
+            if name in found:
+                weights, where = (torch.unflatten(one, 0, (len(rows), -1)).to(maps) for one in found[name])
+                maps = maps.index_copy(0, rows, where)
+                spread = spread.index_copy(0, rows, torch.special.entr(weights).sum(-1).exp())
+            placed = torch.unflatten(maps, -1, (side, side)).transpose(1, 2)
+            return PlaceAttention(name, what, count, placed, spread.transpose(1, 2))
+
+        spatial = over("spatial", "places", side**2, self.spatial.heads)
+        if "VC" not in self.config.attentions:
+            return (spatial,)
+        return spatial, over("channel", "channels", self.watcher.features, self.channel.heads)
+
+    def _asked_for(self, frames: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Name -> weights [R * N, heads, places or channels] and maps [R * N, heads, s], of frames [R, N, k, values]."""
+        places = self._places(frames)
+        context, weights = self.spatial(places, places, need_weights=True)
+        spatial = weights.mean(2)
+        found = {"spatial": (spatial, spatial)}
+        if "VC" in self.config.attentions:
+            channels = (context + float(self.config.residual) * places).transpose(1, 2)
+            asked = []
+            # One snippet after the other: of 2,048 channels the weights are 4 million a head.
+            for one in channels.split(1):
+                asked.append(self.channel(one, one, need_weights=True)[1].mean(2))
+            channel = torch.cat(asked)
+            found["channel"] = channel, channel @ places.transpose(1, 2)
+        return found
 
     def _indices(self, modality: str, present: Tensor) -> Tensor:
         """The frames that make up each snippet [B, N, frames]."""
@@ -297,7 +331,7 @@ def _spec(config: DoubleAttentionConfig) -> ModelSpec:
     inputs |= {"visual": config.visual_dim} if "VS" in used else {}
     features = {
         "audio": f"spectrogram-{config.audio_dim}",
-        "visual": f"faces-{config.side}" + ("-colour" if config.channels == 3 else ""),
+        "visual": f"faces-{config.side}" + ("-rgb" if config.channels == 3 else ""),
     }
     head = "av" if len(inputs) == 2 else next(iter(inputs))
     maps = [AttentionSpec(f"temporal.{m}", m, m, 1, config.heads) for m in inputs if m == "audio" or "VT" in used]

@@ -7,7 +7,7 @@ from pathlib import Path
 from affectscope.core.analyzer import Analysis, Analyzer
 from affectscope.core.cache.store import write_atomically
 from affectscope.core.errors import UserError
-from affectscope.core.export.answers import Predictions, answers
+from affectscope.core.export.answers import answers_of
 from affectscope.core.features.extract import Progress
 from affectscope.core.library.cards import card_of
 from affectscope.core.takehome.gather import clip_grid, compact, light
@@ -33,7 +33,8 @@ def page_of(
         track: the sound track that is heard; the first with sound if left out.
     """
     grid = clip_grid(analyzer, media, progress=report, track=track).to_json() if masking else ""
-    model = Model(said_of(analyzer, analysis), card_of(analyzer.checkpoint), grid)
+    said = answers_of(analyzer.checkpoint, analysis.predictions, analysis.evidence)
+    model = Model(said, card_of(analyzer.checkpoint), grid)
     clip = compact(media, report, track)
     report("Writing the page", 0.9)
     return page(Home(shown(media.stem, _LONGEST_TITLE), clip, light(analysis.timeline), (model,), analysis.explained))
@@ -57,16 +58,3 @@ def write_page(
         write_atomically(out, lambda part: part.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}): choose another file.") from error
-
-
-def said_of(analyzer: Analyzer, analysis: Analysis) -> Predictions:
-    """What the model says, with its version and what to bear in mind of it."""
-    checkpoint = analyzer.checkpoint
-    return answers(
-        checkpoint.name,
-        checkpoint.spec,
-        analysis.predictions,
-        analysis.evidence,
-        digest=checkpoint.digest,
-        synthetic=checkpoint.card.get("synthetic_training") is True,
-    )

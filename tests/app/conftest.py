@@ -37,17 +37,22 @@ class FakeAnalyzer:
         perturbation: object = None,
         track: int | None = None,
         clip: str = "",
+        explanation: str | None = None,
     ) -> str:
-        heard = f"-track-{track}" if track else ""
+        heard = (f"-track-{track}" if track else "") + (f"-by-{explanation}" if explanation else "")
         return f"{media.stem}-{explain or 'predicted'}" + ("-masked" if perturbation else "") + heard
 
-    def analyze(self, media, *, truth=None, explain=None, perturbation=None, track=None, clip="", progress=None) -> Analysis:
+    def analyze(
+        self, media, *, truth=None, explain=None, perturbation=None, track=None, clip="", explanation=None, progress=None
+    ) -> Analysis:
         progress("Asking the model", 0.5)
         row = {name: 0.9 if name == "happiness" else 0.02 for name in fake.CLASSES}
         predictions = dict.fromkeys(("av", "audio", "visual", "decision"), row)
         evidence = {"av": True, "audio": True, "visual": True}
         explained = dict.fromkeys(("av", "visual"), explain or "happiness")
-        return Analysis(predictions, evidence, explained, fake.timeline(1.0), (), self.key(media, explain, track=track))
+        key = self.key(media, explain, track=track, explanation=explanation)
+        offered = ("layer-cam-product", "grad-cam", "hires-cam")
+        return Analysis(predictions, evidence, explained, fake.timeline(1.0), (), key, explanations=offered)
 
 
 @pytest.fixture(scope="session")

@@ -145,3 +145,28 @@ def test_a_sound_track_is_chosen_kept_in_the_url_and_let_go_with_the_clip(app, s
     app.run()
     send(app, "mono.mp4", fake.clip(tmp_path / "mono.mp4", seconds=1.0))
     assert "o.clip.track" not in app.query_params
+
+
+def test_how_heatmaps_are_made_is_chosen_under_the_player(app) -> None:
+    app.run()
+    (box,) = [one for one in app.main.selectbox if one.label == "Heatmap by"]
+    assert box.options == ["LayerCAM, two layers", "Grad-CAM", "HiResCAM"]
+    box.select("grad-cam").run()
+    assert not app.exception
+    assert app.query_params["o.clip.explanation"] == "grad-cam"
+    assert player_data(app)["timeline_url"] == "/timelines/first-predicted-by-grad-cam"
+    # The way goes along to other clips, and is no part of the address where it is the usual one.
+    app.query_params["clip"] = "second"
+    app.run()
+    assert player_data(app)["timeline_url"] == "/timelines/second-predicted-by-grad-cam"
+    (box,) = [one for one in app.main.selectbox if one.label == "Heatmap by"]
+    box.select("").run()
+    assert "o.clip.explanation" not in app.query_params
+    assert player_data(app)["timeline_url"] == "/timelines/second-predicted"
+
+
+def test_a_way_to_explain_that_nobody_knows_is_the_usual_one(app) -> None:
+    app.query_params["o.clip.explanation"] = "../x"
+    app.run()
+    assert not app.exception
+    assert player_data(app)["timeline_url"] == "/timelines/first-predicted"

@@ -176,7 +176,7 @@ def test_a_dropped_table_takes_the_same_road(page, tmp_path: Path, monkeypatch: 
     ticket = drops.ticket()
     status, told = send(ticket, "my%20run.csv", b"clip,m.a,m.b\nc1,1,0\nc2,nan,1\n")
     assert status == 200
-    (arriving,) = inventory.sorted_out(drops.take(ticket, [told]), "cpu", "demo")
+    (arriving,) = inventory.sorted_out(drops.take([ticket], [told]), "cpu", "demo")
 
     def at_once(path: Path, called: str, check: object, beside: str) -> guarded.Outcome:
         made = take_in(path, Options(beside=beside), (), called)

@@ -342,13 +342,13 @@ def test_files_arrive_on_disk_and_are_taken_once(cache: Path) -> None:
     ticket = drops.ticket()
     status, told = send(ticket, "../../my%20model.pt", b"ab", b"c")
     assert status == 200
-    assert drops.take(drops.ticket(), [told]) == []
-    (arrival,) = drops.take(ticket, [told, {"id": "guessed"}, "odd", {"id": 7}])
+    assert drops.take([drops.ticket()], [told]) == []
+    (arrival,) = drops.take([ticket], [told, {"id": "guessed"}, "odd", {"id": 7}])
     assert arrival.name == "my model.pt"
     assert arrival.path.read_bytes() == b"abc"
     assert arrival.path.is_relative_to(cache)
-    assert drops.take(ticket, [told]) == []
-    assert drops.take(ticket, None) == drops.take(ticket, 7) == drops.take(ticket, "text") == []
+    assert drops.take([ticket], [told]) == []
+    assert drops.take([ticket], None) == drops.take([ticket], 7) == drops.take([ticket], "text") == []
 
 
 @pytest.mark.parametrize("claim", [None, "99999999"])
@@ -372,16 +372,18 @@ def test_who_has_no_ticket_sends_nothing(cache: Path) -> None:
     assert list(cache.iterdir()) == []
 
 
-def test_a_page_cannot_fill_the_disk_with_files_that_nobody_takes(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ticket = drops.ticket()
-    monkeypatch.setattr(drops, "_MOST_WAITING", 2)
+def test_a_page_cannot_fill_the_disk_with_files_that_nobody_takes(cache: Path) -> None:
+    ticket = drops.ticket(files=2)
     assert [send(ticket, "x.pt", b"a")[0] for _ in range(3)] == [200, 200, 429]
 
 
 def test_the_parts_of_one_model_go_together(cache: Path) -> None:
     ticket = drops.ticket()
     told = [send(ticket, name, b"x")[1] for name in ("MLP_a_head.pt", "final_shared_head.pt")]
-    (one,) = inventory.sorted_out(drops.take(ticket, told), "cpu", "demo")
+    (one,) = inventory.sorted_out(drops.take([ticket], told), "cpu", "demo")
     assert sorted(file.name for file in one.source.iterdir()) == ["MLP_a_head.pt", "final_shared_head.pt"]
     told = [send(ticket, name, b"x")[1] for name in ("MLP_a_head.pt", "other.pt")]
-    assert [one.called for one in inventory.sorted_out(drops.take(ticket, told), "cpu", "demo")] == ["MLP_a_head.pt", "other.pt"]
+    assert [one.called for one in inventory.sorted_out(drops.take([ticket], told), "cpu", "demo")] == [
+        "MLP_a_head.pt",
+        "other.pt",
+    ]

@@ -16,7 +16,7 @@ from affectscope.core import media
 from affectscope.core.cache.store import content_hash, of_clip
 from affectscope.core.errors import UserError
 from tests.app import fake
-from tests.media_files import clip
+from tests.media_files import clip, damaged
 
 
 @pytest.fixture(autouse=True)
@@ -176,6 +176,23 @@ def test_another_stretch_forgets_the_one_before(app, cache: Path, tmp_path: Path
     assert len(list(cache.glob(f"{clip_id}.cut-*"))) == 1
     store.rename(clip_id, "talk")
     assert services.clip("uploads", clip_id).title == "0:00.5–0:01.7 of talk"
+
+
+def test_what_was_lost_of_a_stretch_is_said_on_the_page(app, cache: Path, tmp_path: Path) -> None:
+    from affectscope.app.own import stretches
+
+    clip_id = store.save("film.avi", io.BytesIO(damaged(tmp_path / "film.avi", 40, (20, 21)).read_bytes()))
+    stretches._cut(store.find(clip_id), (0.6, 1.4), None, lambda stage, share: None)
+    (said,) = store.find(clip_id).said
+    assert "2 of 20 pictures, at 0.80 to 0.84 s." in said
+    app.query_params["corpus"], app.query_params["clip"] = "uploads", clip_id
+    app.run()
+    assert any("2 of 20 pictures" in one.value for one in app.info)
+    # Cut again from what is there, it is still said; of another stretch it is not.
+    stretches._cut(store.find(clip_id), (0.6, 1.4), None, lambda stage, share: None)
+    assert store.find(clip_id).said == (said,)
+    stretches._cut(store.find(clip_id), (0.0, 0.7), None, lambda stage, share: None)
+    assert store.find(clip_id).said == ()
 
 
 def test_a_long_file_asks_for_a_stretch_on_every_page(app, cache: Path, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_ticket_is_the_browsers_whose_page_it_stands_on(act, clips: Path) -> N
         assert ask(path, "bert", "PUT", b"x")[0] == 403
     act("bert")
     assert not drops.known(ticket)
-    assert drops.take(ticket, [{"id": "x"}]) == []
+    assert drops.take([ticket], [{"id": "x"}]) == []
     act("anna")
     assert drops.known(ticket)
 

@@ -113,6 +113,36 @@ def test_the_rule_knows_what_it_looks_for(source: str, count: int) -> None:
     assert len(faults(source)) == count
 
 
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_tables_are_shown_through_say(path: Path) -> None:
+    shown = {"dataframe", "data_editor", "table", "write"}
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    assert not [
+        ast.unparse(func)
+        for func in calls
+        if isinstance(func, ast.Attribute) and func.attr in shown and ast.unparse(func.value) == "st"
+    ]
+
+
+def test_a_table_gives_no_formula_to_the_button_that_downloads_it() -> None:
+    """Streamlit 1.67 writes cells and titles into a CSV as they are, between quotes where they hold a comma."""
+    from streamlit.testing.v1 import AppTest
+
+    def script() -> None:
+        import pandas as pd
+
+        from affectscope.app.common import say
+
+        names = ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", " =1", "anger"]
+        say.table(pd.DataFrame({"=clip": names, "score": [-0.5] * len(names)}, index=names), hide_index=True)
+
+    (made,) = AppTest.from_function(script).run().dataframe
+    safe = ["'=1+1", "'+1+1", "'-1+1", "'@SUM(A1)", "'\t=1", "' =1", "anger"]
+    assert list(made.value.columns) == ["'=clip", "score"]
+    assert made.value["'=clip"].tolist() == list(made.value.index) == safe
+    assert made.value["score"].tolist() == [-0.5] * 7
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

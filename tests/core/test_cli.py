@@ -41,6 +41,14 @@ def test_analyze_writes_what_it_promises(random_checkpoint, tmp_path):
     assert (tmp_path / "out" / "overlay.mp4").stat().st_size > 1000
 
 
+def test_an_explanation_that_there_is_not_is_one_sentence(random_checkpoint, tmp_path):
+    video = clip(tmp_path / "clip.mp4", sound=tone(1))
+    words = ["analyze", str(video), "-c", str(random_checkpoint), "-o", str(tmp_path / "out"), "--no-video", "--json"]
+    result = run.invoke(cli.app, [*words, "--explanation", "grad"])
+    assert "There is no explanation called 'grad'; choose one of attention-rollout, grad-cam" in str(result.exception)
+    assert run.invoke(cli.app, [*words, "--explanation", "grad-cam"]).exit_code == 0
+
+
 def test_analyze_writes_one_page(random_checkpoint, tmp_path):
     video = clip(tmp_path / "clip.mp4", sound=tone(1))
     out = tmp_path / "taken" / "home.html"
@@ -136,10 +144,27 @@ def test_core_does_not_import_streamlit():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_analyze_imports_what_it_runs():
-    heavy = "{'pandas', 'scipy', 'sklearn', 'umap', 'plotly', 'torchmetrics', 'lightning', 'moviepy', 'streamlit'}"
-    rooms = ("checkpoints.saved", "analyzer", "cli.analysis", "media.stretch")
-    imports = ", ".join(f"affectscope.core.{room}" for room in rooms)
-    code = f"import sys, {imports}; sys.exit(repr({heavy} & set(sys.modules)))"
+def test_analyze_imports_what_it_runs(tmp_path):
+    """Neither at its beginning nor when it writes what it found, the overlay among it."""
+    code = f"""
+import sys, types
+from pathlib import Path
+import numpy as np
+from affectscope.core import analyzer, media
+from affectscope.core.checkpoints import saved
+from affectscope.core.cli import analysis
+from affectscope.core.media import stretch
+from affectscope.core.timeline.timeline import Timeline
+
+out = Path({str(tmp_path)!r})
+media.encode(out / "a.mp4", [(i / 10, np.zeros((64, 64, 3), np.uint8)) for i in range(5)], None, 10)
+asked = types.SimpleNamespace(checkpoint=saved.load(saved.shipped()["auxformer"]))
+timeline = Timeline(0.5, np.arange(5) / 10, np.full((5, 4), np.nan, np.float32))
+made = analyzer.Analysis({{"decision": {{"anger": 1.0}}}}, {{}}, {{}}, timeline, (), "key")
+analysis.write_files(asked, out / "a.mp4", made, out, True, lambda stage, share: None)
+heavy = {{"pandas", "scipy", "sklearn", "umap", "plotly", "torchmetrics", "lightning", "jinja2", "streamlit"}}
+sys.exit(repr(heavy & set(sys.modules)))
+"""
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.stderr.strip() == "set()"
+    assert (tmp_path / "overlay.mp4").is_file()

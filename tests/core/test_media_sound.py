@@ -132,10 +132,12 @@ def test_sound_that_stops_being_decodable_is_said(tmp_path):
     parts = [tmp_path / "mp2.ts", tmp_path / "aac.ts"]
     for part, codec in zip(parts, ("mp2", "aac"), strict=True):
         ffmpeg("-i", plain, "-c:v", "copy", "-c:a", codec, "-f", "mpegts", part)
-    found = media.read_sound(joined(tmp_path / "whole.ts", *parts))
-    assert found is not None
-    heard = found.start + len(found.samples) / media.SAMPLE_RATE
-    assert heard > 3.5 or any("cannot be decoded" in notice for notice in found.notices)
+    # The remark came or not by what lay in memory that was given back: once is no proof.
+    for _ in range(5):
+        found = media.read_sound(joined(tmp_path / "whole.ts", *parts))
+        assert found is not None
+        assert found.start + len(found.samples) / media.SAMPLE_RATE == pytest.approx(2.0, abs=0.05)
+        assert found.notices == ("From 2.0 s on the sound cannot be decoded: nothing is heard there.",)
     whole = media.read_sound(parts[0])
     assert whole is not None
     assert whole.notices == ()

@@ -16,10 +16,12 @@ from typer.testing import CliRunner
 
 import affectscope as afs
 from affectscope.core import cli
-from affectscope.core.checkpoints import saved
+from affectscope.core.checkpoints import foreign, layouts, saved
 from affectscope.core.checkpoints.admit import Report, admit
+from affectscope.core.corpora import readers
 from affectscope.core.errors import UserError
 from affectscope.core.library import named
+from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 from affectscope.core.models.base import AVModel
 from affectscope.core.plugins import loading, sources
 from affectscope.core.streams import Batch
@@ -215,3 +217,59 @@ def test_another_process_that_is_sent_a_model_imports_its_plugin(tmp_path: Path)
     model = afs.load("net-a").checkpoint.model
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         assert pool.submit(answer, model).result(120) == answer(model)
+
+
+LAYOUT = """
+import affectscope as afs
+from affectscope.core.models.auxformer import AuxFormerConfig
+
+@afs.layout("theirs", marks=["their.conv_a.", "their.main."], own="their\\\\.")
+def theirs(state):
+    own = {key.removeprefix("their.").replace("conv_a.", "project.audio."): value for key, value in state.items()}
+    config = AuxFormerConfig(labels=("a", "b"), audio_dim=130, visual_dim=135, width=8, heads=2, layers=1, aux_hidden=(12, 10))
+    return config, own
+"""
+CORPUS = """
+import affectscope as afs
+import pandas as pd
+
+@afs.corpus_kind("theirs", recognises=lambda path: (path / "theirs.txt").is_file(), options={"part": ("all", "first")})
+def read(path, options):
+    clips = (path / "theirs.txt").read_text().split()[: None if options["part"] == "all" else 1]
+    return pd.DataFrame({"path": [f"{one}.mp4" for one in clips], "label": [one[0] for one in clips]}, index=clips)
+"""
+
+
+def test_a_layout_of_ones_own_is_recognised_and_asks_nothing(tmp_path: Path, monkeypatch) -> None:
+    for table in ("_MARKS", "_OWN"):
+        monkeypatch.setattr(layouts, table, dict(getattr(layouts, table)))
+    monkeypatch.setattr(layouts, "_OF_PLUGINS", set())
+    monkeypatch.setattr(layouts.LAYOUTS, "_entries", dict(layouts.LAYOUTS._entries))
+    (tmp_path / "layout.py").write_text(LAYOUT)
+    loading.name("layout.py")
+    assert loading.load() == ()
+    small = {"audio_dim": 130, "visual_dim": 135, "width": 8, "heads": 2, "layers": 1, "aux_hidden": (12, 10)}
+    model = AuxFormer(AuxFormerConfig(labels=("a", "b"), **small)).eval()
+    state = {f"their.{k.replace('project.audio.', 'conv_a.')}": v for k, v in model.state_dict().items()}
+    torch.save({**state, "optimiser.weight": torch.zeros(3)}, tmp_path / "x.pt")
+    found = foreign.read(tmp_path / "x.pt")
+    assert (found.layout, found.questions, found.assumed, found.model.spec.labels) == ("theirs", (), (), ("a", "b"))
+    assert found.remarks == ("Left out, as no part of theirs: optimiser.weight.",)
+    batch = Batch.of(audio=torch.ones(1, 4, 130), visual=torch.ones(1, 3, 135))
+    assert torch.equal(found.model(batch).predictions["av"], model(batch).predictions["av"])
+    assert foreign.recognise(["proj_aux1.weight", "trans_a_with_v.x"]) == "auxformer-v1"
+
+
+def test_a_corpus_of_ones_own_is_recognised_with_its_options(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(readers.READERS, "_entries", dict(readers.READERS._entries))
+    (tmp_path / "corpus.py").write_text(CORPUS)
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "theirs.txt").write_text("a1 b1 b2")
+    loading.name("corpus.py")
+    assert loading.load() == ()
+    found = readers.read(tmp_path / "clips")
+    assert (found.kind, found.labels, list(found.table.index)) == ("theirs", ("a", "b"), ["a1", "b1", "b2"])
+    assert list(found.table["speaker"]) == ["", "", ""]
+    assert len(readers.read(tmp_path / "clips", "theirs", {"part": "first"}).table) == 1
+    with pytest.raises(UserError, match="already a kind of corpus called ravdess"):
+        afs.corpus_kind("ravdess")(lambda path, options: None)

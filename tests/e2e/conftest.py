@@ -86,9 +86,7 @@ def page(browser: Browser) -> Iterator[Page]:
         url = message.location.get("url", "")
         # A file that the server refuses is told of on the page; the browser notes the answer all the same.
         refused = "status of 4" in message.text and any(f"/{one}/" in url for one in ("drops", "own"))
-        # Streamlit looks whether a download is there; a run that goes on has replaced it meanwhile.
-        replaced = "Download Button source error" in message.text or ("status of 404" in message.text and "/media/" in url)
-        if message.type == "error" and "/_stcore/" not in url and not refused and not replaced:
+        if message.type == "error" and "/_stcore/" not in url and not refused:
             errors.append(f"{message.text} ({message.location.get('url', '')})")
 
     one.on("console", note)

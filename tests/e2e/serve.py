@@ -34,12 +34,31 @@ def serving(script: str, cache: Path | None = None, *options: str, **set: str) -
         options: of the server, beside the usual ones.
         set: in its environment.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = _free()
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), "--server.headless", "true"]
     # Tests are run while people edit: the server must not reload half-way through.
     command += ["--server.fileWatcherType", "none", *options]
+    with _running(command, port, cache, set) as url:
+        yield url
+
+
+@contextmanager
+def dashboard(cache: Path, *options: str, **set: str) -> Iterator[str]:
+    """As ``serving``, by the command that people type: ``affectscope app`` with these options."""
+    port = _free()
+    command = [sys.executable, "-m", "affectscope", "app", "--no-browser", "--port", str(port), *options]
+    with _running(command, port, cache, {"STREAMLIT_SERVER_FILE_WATCHER_TYPE": "none"} | set) as url:
+        yield url
+
+
+def _free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _running(command: list[str], port: int, cache: Path | None, set: dict[str, str]) -> Iterator[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | set
     environment |= {"AFFECTSCOPE_CACHE": str(cache), "AFFECTSCOPE_DATA": str(cache / "data")} if cache else {}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

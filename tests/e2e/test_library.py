@@ -43,6 +43,16 @@ def open_library(page: Page, url: str) -> None:
     expect(page.locator(".zone input[type=file]")).to_be_attached(timeout=LONG)
 
 
+def test_a_model_is_checked_from_its_card(page: Page, app_url: str) -> None:
+    open_library(page, app_url)
+    card = page.get_by_role("region", name="auxformer", exact=True)
+    page.get_by_role("button", name="Check", exact=True).click(timeout=LONG)
+    card.get_by_text("promises kept").click(timeout=LONG)
+    expect(card.locator("li", has_text="Padding cannot move an answer: ")).to_be_visible()
+    expect(card.get_by_role("heading", name="Promises", exact=True)).to_have_count(0)
+    expect(page.get_by_role("button", name="Check", exact=True)).to_have_count(0)
+
+
 def test_a_dropped_checkpoint_shows_its_card_and_goes(page: Page, app_url: str, odd_model: Path) -> None:
     open_library(page, app_url)
     page.locator(".zone input[type=file]").set_input_files(odd_model)

@@ -2,9 +2,14 @@
 // The clips on which A and B differ, those furthest apart first. Arrow keys go from one to the next.
 
 import { make } from "../../../core/browser/elements.js"
+import { undisturbed } from "../../../core/browser/undisturbed.js"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".differ")
+  undisturbed(root, () => draw(root, data, setTriggerValue))
+}
+
+function draw(root, data, setTriggerValue) {
   const held = root.getRootNode().activeElement?.dataset?.clip
   const scrolled = root.querySelector("ul")?.scrollLeft ?? 0
   const list = make("ul")

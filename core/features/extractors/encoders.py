@@ -1,4 +1,4 @@
-"""Convolutional face encoders whose last maps stay reachable, so that an explanation can go back to pixels."""
+"""The face encoder of the demo models; its last maps stay reachable, so that an explanation can go back to pixels."""
 
 from __future__ import annotations
 
@@ -66,21 +66,20 @@ class MiniXception(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(a, b) for a, b in ((8, 16), (16, 32), (32, 64), (64, 128))))
         self.classifier = nn.Conv2d(128, 7, 3, padding=1)
 
-    def early(self, crops: Tensor) -> Tensor:
-        """Maps [N, 32, 15, 15] after two blocks."""
-        return self.blocks[:2](self.stem(crops))
+    @property
+    def look_at(self) -> tuple[nn.Module, ...]:
+        """The blocks whose maps an explanation reads: 8x8, then 4x4."""
+        return self.blocks[2], self.blocks[3]
 
-    def late(self, early: Tensor) -> Tensor:
-        """Features [N, 135] of the maps that ``early`` made."""
-        return self.features(self.blocks[2:](early))
-
-    def features(self, maps: Tensor) -> Tensor:
-        """Features [N, 135] of the last block's maps [N, 128, 4, 4]."""
-        return torch.cat([maps.mean((2, 3)), self.classifier(maps).mean((2, 3)).softmax(1)], 1)
+    @staticmethod
+    def prepare(crops: np.ndarray) -> Tensor:
+        """See ``prepare``."""
+        return prepare(crops)
 
     def forward(self, crops: Tensor) -> Tensor:
         """Features [N, 135] of crops [N, 1, 64, 64]."""
-        return self.late(self.early(crops))
+        maps = self.blocks(self.stem(crops))
+        return torch.cat([maps.mean((2, 3)), self.classifier(maps).mean((2, 3)).softmax(1)], 1)
 
 
 def prepare(crops: np.ndarray) -> Tensor:

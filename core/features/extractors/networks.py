@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,12 +64,6 @@ class Weights:
         return path
 
 
-class Encoder(Protocol):
-    """What turns a clip's crops or sound into frames of ``dim`` features."""
-
-    dim: int
-
-
 def digest(path: Path) -> str:
     """SHA-256 of a file, or of the files of a model's folder."""
     if path.is_file():
@@ -78,7 +72,42 @@ def digest(path: Path) -> str:
     return hashlib.sha256("".join(f"{file.name} {content_hash(file)}\n" for file in files).encode()).hexdigest()
 
 
-class VggFace:
+class FaceNetwork(nn.Module):
+    """A network over RGB faces of 224x224, open to gradients: pixels -> features, and the layer whose maps an explanation reads.
+
+    A plugin's encoder has the same three parts: ``prepare``, ``forward`` and ``look_at``.
+    """
+
+    dim: int
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, mean: tuple[float, ...], scale: tuple[float, ...]) -> None:
+        super().__init__()
+        # Not weights: a state_dict has none of them.
+        self.register_buffer("mean", _colours(mean), persistent=False)
+        self.register_buffer("scale", _colours(scale), persistent=False)
+
+    @property
+    def look_at(self) -> tuple[nn.Module, ...]:
+        """The layers to read, from the first to the last."""
+        raise NotImplementedError
+
+    def prepare(self, crops: np.ndarray) -> Tensor:
+        """RGB crops [N, 224, 224, 3] uint8 as ``forward`` takes them, [N, 3, 224, 224] float32."""
+        pixels = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float()
+        return (pixels.to(self.mean) - self.mean) / self.scale
+
+    def encode(self, crops: np.ndarray) -> np.ndarray:
+        """Features [N, dim] of RGB crops [N, 224, 224, 3] uint8."""
+        parts = [np.zeros((0, self.dim), np.float32)]
+        with torch.inference_mode():
+            for start in range(0, len(crops), _CHUNK):
+                parts.append(self(self.prepare(crops[start : start + _CHUNK])).float().cpu().numpy())
+        return np.concatenate(parts)
+
+
+class VggFace(FaceNetwork):
     """VGG-Face (Parkhi et al. 2015) up to its first fully connected layer, after the ReLU: [4096] a face of 224x224.
 
     Layers are as wide as the weights say. Keys are those of VGG's published file (``conv1_1.weight`` ... ``fc6.weight``) or of a
@@ -90,31 +119,33 @@ class VggFace:
     """
 
     def __init__(self, path: Path, device: str, unit: bool = False) -> None:
+        super().__init__((127.5,) * 3 if unit else _VGG_MEAN, (127.5 if unit else 1.0,) * 3)
         state = unwrapped(read_tensors(path)[0])
         published = "conv1_1.weight" in state
         names = {k: f"conv{k}" if published else f"features.{i}" for k, i in _VGG_CONVOLUTIONS.items()}
-        fc6 = "fc6" if published else "classifier.0"
+        layers: list[nn.Module] = []
         try:
-            self._layers = [(k, _pair(state, name, device)) for k, name in names.items()]
-            self._fc6 = _pair(state, fc6, device)
+            for key, name in names.items():
+                layers += [_convolution(*_pair(state, name)), nn.ReLU()]
+                layers += [nn.MaxPool2d(2)] if key in _VGG_LAST else []
+            self.fc6 = _linear(*_pair(state, "fc6" if published else "classifier.0"))
         except KeyError as error:
             raise UserError(f"{path.name} has no {error.args[0]}: give the weights of VGG-Face, a VGG-16.") from error
-        self.dim, self._device = len(self._fc6[1]), device
-        self._mean, self._scale = ((127.5,) * 3, 127.5) if unit else (_VGG_MEAN, 1.0)
+        self.layers = nn.Sequential(*layers)
+        self.dim = self.fc6.out_features
+        self.eval().requires_grad_(False).to(device)
 
-    def __call__(self, crops: np.ndarray) -> np.ndarray:
-        """Features [N, dim] of RGB crops [N, 224, 224, 3] uint8."""
-        return _in_chunks(self._encode, crops, self.dim)
+    @property
+    def look_at(self) -> tuple[nn.Module, ...]:
+        """The last convolution after its ReLU, 14x14: the pool behind it says less of where."""
+        return (self.layers[-2],)
 
-    def _encode(self, crops: Tensor) -> Tensor:
-        x = (crops.to(self._device) - _colours(self._mean, self._device)) / self._scale
-        for name, (weight, bias) in self._layers:
-            x = F.relu(F.conv2d(x, weight, bias, padding=1))
-            x = F.max_pool2d(x, 2) if name in _VGG_LAST else x
-        return F.relu(F.linear(x.flatten(1), *self._fc6))
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Features [N, dim] of prepared pixels [N, 3, 224, 224]."""
+        return F.relu(self.fc6(self.layers(pixels).flatten(1)))
 
 
-class EfficientNetB2:
+class EfficientNetB2(FaceNetwork):
     """EfficientNet-B2 (Tan and Le 2019) up to the pooled features before its classifier: [1408] a face of 224x224.
 
     torchvision's network and its keys; goncalves2025versatile (IV-B) takes one that was trained to read emotions. The classifier
@@ -126,6 +157,7 @@ class EfficientNetB2:
     def __init__(self, path: Path, device: str) -> None:
         from torchvision.models import efficientnet_b2
 
+        super().__init__(tuple(255 * m for m in _IMAGENET_MEAN), tuple(255 * s for s in _IMAGENET_STD))
         state = {k: v for k, v in unwrapped(read_tensors(path)[0]).items() if not k.startswith("classifier.")}
         with torch.device("meta"):
             network: nn.Module = efficientnet_b2()
@@ -136,15 +168,17 @@ class EfficientNetB2:
             raise UserError(
                 f"{path.name} does not fit torchvision's efficientnet_b2: save the state_dict of that network."
             ) from error
-        self._network, self._device = network.eval().requires_grad_(False).to(device), device
+        self.network = network
+        self.eval().requires_grad_(False).to(device)
 
-    def __call__(self, crops: np.ndarray) -> np.ndarray:
-        """Features [N, 1408] of RGB crops [N, 224, 224, 3] uint8."""
-        return _in_chunks(self._encode, crops, self.dim)
+    @property
+    def look_at(self) -> tuple[nn.Module, ...]:
+        """The last convolution, 7x7."""
+        return (self.network.features[-1],)  # type: ignore[index, return-value]
 
-    def _encode(self, crops: Tensor) -> Tensor:
-        x = (crops.to(self._device) / 255 - _colours(_IMAGENET_MEAN, self._device)) / _colours(_IMAGENET_STD, self._device)
-        return self._network(x)
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Features [N, 1408] of prepared pixels [N, 3, 224, 224]."""
+        return self.network(pixels)
 
 
 class Wav2Vec2:
@@ -250,18 +284,23 @@ def load(kind: type, path: Path, device: str, **options: Any) -> Any:
     return kind(path, device, **options)
 
 
-def _pair(state: Mapping[str, Tensor], name: str, device: str) -> tuple[Tensor, Tensor]:
-    return state[f"{name}.weight"].float().to(device), state[f"{name}.bias"].float().to(device)
+def _pair(state: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
+    return state[f"{name}.weight"].float(), state[f"{name}.bias"].float()
 
 
-def _colours(values: tuple[float, ...], device: str) -> Tensor:
-    return torch.tensor(values, device=device).view(1, 3, 1, 1)
+def _convolution(weight: Tensor, bias: Tensor) -> nn.Conv2d:
+    layer = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1, device="meta")
+    return _given(layer, weight, bias)
 
 
-def _in_chunks(encode: Any, crops: np.ndarray, dim: int) -> np.ndarray:
-    parts = [np.zeros((0, dim), np.float32)]
-    with torch.inference_mode():
-        for start in range(0, len(crops), _CHUNK):
-            pixels = torch.from_numpy(np.ascontiguousarray(crops[start : start + _CHUNK])).permute(0, 3, 1, 2).float()
-            parts.append(encode(pixels).float().cpu().numpy())
-    return np.concatenate(parts)
+def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    return _given(nn.Linear(weight.shape[1], weight.shape[0], device="meta"), weight, bias)
+
+
+def _given(layer: Any, weight: Tensor, bias: Tensor) -> Any:
+    layer.weight, layer.bias = nn.Parameter(weight, False), nn.Parameter(bias, False)
+    return layer
+
+
+def _colours(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values).view(1, 3, 1, 1)

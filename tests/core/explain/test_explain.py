@@ -1,3 +1,4 @@
+from collections import OrderedDict
 from types import SimpleNamespace
 
 import numpy as np
@@ -5,8 +6,11 @@ import torch
 
 from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
 from affectscope.core.evaluation.pointing import region_in_crop
+from affectscope.core.explain import sight
 from affectscope.core.explain.attention import frame_weights, stack_layers
-from affectscope.core.explain.gradcam import SIDE, face_heatmaps, layer_cams, score_of, to_clip_scale
+from affectscope.core.explain.heatmaps import fitting, heatmaps, on_video, to_clip_scale
+from affectscope.core.explain.methods import METHODS, SIDE
+from affectscope.core.explain.road import VisualRoad
 from affectscope.core.features.extractors.encoders import READER_CLASSES, load_face_encoder, prepare
 from affectscope.core.models.auxformer import AuxFormer
 from affectscope.core.models.base import AttentionMap
@@ -26,20 +30,24 @@ class ReadsOneMap(torch.nn.Module):
         return SimpleNamespace(predictions={"visual": (feature[:, -1] - feature[:, 0])[:, None] + 0 * self.unused})
 
 
-def crops(count: int = 3) -> torch.Tensor:
-    make = np.random.default_rng(0)
-    return prepare(make.integers(0, 255, (count, 64, 64), dtype=np.uint8))
+def crops(count: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (count, 64, 64), dtype=np.uint8)
 
 
-def test_layer_cams_by_hand():
+def test_the_product_of_two_layers_by_hand():
     """One map of 2x2, whose mean is the only feature; the score is three times the first picture's minus the second's."""
-    encoder = SimpleNamespace(
-        blocks=[None, None, torch.nn.Identity(), torch.nn.AvgPool2d(2)], features=lambda maps: maps.mean((2, 3))
-    )
-    early = torch.tensor([[1.0, 2.0], [3.0, -4.0]]).expand(2, 1, 2, 2)
-    found = layer_cams(encoder, early, lambda features: 3 * features[0, 0] - features[1, 0])
+    layers = torch.nn.Identity(), torch.nn.AvgPool2d(2)
+
+    class Score(torch.nn.Sequential):
+        def forward(self, pixels):
+            means = super().forward(pixels).flatten()
+            return (3 * means[0] - means[1])[None]
+
+    pixels = torch.tensor([[1.0, 2.0], [3.0, -4.0]]).expand(2, 1, 2, 2)
+    road = VisualRoad(pixels, Score(OrderedDict(zip("ab", layers, strict=True))), layers, np.arange(2), 2)
+    (found,) = METHODS["layer-cam-product"].maps(road).numpy()
     assert found.shape == (2, SIDE, SIDE)
-    # The first block's slope is 3/4 at each place, the second's 3 on a mean of 1/2; corners are not blurred.
+    # The first layer's slope is 3/4 at each place, the second's 3 on a mean of 1/2; corners are not blurred.
     np.testing.assert_allclose(found[0][[0, 0, -1, -1], [0, -1, 0, -1]], [0.75 * 1.5, 1.5 * 1.5, 2.25 * 1.5, 0.0])
     assert not found[1].any()
 
@@ -47,11 +55,16 @@ def test_layer_cams_by_hand():
 def test_a_score_takes_features_for_the_frames_that_are_there():
     values = torch.zeros(1, 3, 135)
     values[0, :, 7] = torch.tensor([1.0, 50.0, 2.0])
+    seen = Stream(values[0].numpy(), np.arange(3) / 25, np.array([False, True, True]))
     checkpoint = Checkpoint(ReadsOneMap(7), Normaliser(), {})
-    score = score_of(checkpoint, np.array([False, True, True]), Batch.of(visual=values), "visual", 0)
-    features = torch.zeros(2, 135)
-    features[:, 7] = torch.tensor([9.0, 5.0])
-    assert score(features) == 5 - 1
+    faces = crops(3)
+    frames = sight.faces_behind(seen, seen.times, seen.present)
+    road = sight.through_encoder(
+        sight.sight_of("face-maps"), checkpoint, faces, frames, seen, Batch.of(visual=values), {"visual": 0}
+    )
+    said = load_face_encoder()(prepare(faces))[:, 7]
+    # The first frame was taken away: what stands in its place stays.
+    torch.testing.assert_close(road.network(road.pixels), (said[2] - 1)[None])
 
 
 def test_one_outlier_does_not_leave_the_other_frames_blank():
@@ -68,20 +81,26 @@ def test_one_outlier_does_not_leave_the_other_frames_blank():
 def test_heatmaps_lie_on_present_frames_and_leave_the_encoder_as_it_was():
     torch.manual_seed(0)
     model = AuxFormer.preset("demo").eval()
-    encoder, pictures = load_face_encoder(), crops(3)
+    encoder, pictures = load_face_encoder(), crops(4)
     present = np.array([True, False, True, True])
     values = np.zeros((4, 135), np.float32)
-    values[present] = encoder(pictures).numpy()
+    values[present] = encoder(prepare(pictures[present])).numpy()
     stream = Stream(values, np.arange(4) / 25, present)
     batch = Batch.collate([{"visual": stream}], {"audio": 130, "visual": 135})
     before = {k: v.clone() for k, v in encoder.state_dict().items()}
-    maps = face_heatmaps(Checkpoint(model, Normaliser(), {}), pictures, stream, batch, {"av": 1, "visual": 2})
+    looks, checkpoint = sight.sight_of("face-maps"), Checkpoint(model, Normaliser(), {})
+    frames = sight.faces_behind(stream, stream.times, present)
+    assert frames.tolist() == [0, 2, 3]
+    road = sight.through_encoder(looks, checkpoint, pictures, frames, stream, batch, {"av": 1, "visual": 2})
+    maps = on_video(heatmaps(road, ("av", "visual")), frames, 4)
+    assert fitting(road)[0] == "layer-cam-product"
     for head in ("av", "visual"):
         assert maps[head].shape == (4, SIDE, SIDE)
         assert not maps[head][1].any()
         assert maps[head].max() == 1
         assert maps[head].min() >= 0
     assert all(torch.equal(before[k], v) for k, v in encoder.state_dict().items())
+    assert not any(module._forward_hooks for module in encoder.modules())
 
 
 def test_frame_weights_are_the_mean_over_those_who_ask():
@@ -105,7 +124,7 @@ def test_region_in_crop_by_hand():
 
 def test_the_encoder_knows_its_own_shapes():
     encoder = load_face_encoder()
-    features = encoder(crops(2))
+    features = encoder(prepare(crops(2)))
     assert features.shape == (2, 135)
     torch.testing.assert_close(features[:, -len(READER_CLASSES) :].sum(1), torch.ones(2))
     assert not any(p.requires_grad for p in encoder.parameters())

@@ -107,9 +107,9 @@ def test_vgg_face_is_vgg16_up_to_its_first_full_layer(tmp_path, unit):
     for path in (tmp_path / "a.pth", tmp_path / "b.safetensors"):
         encoder = VggFace(path, "cpu", unit=unit)
         assert encoder.dim == 5
-        np.testing.assert_allclose(encoder(CROPS), expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(encoder.encode(CROPS), expected, rtol=1e-4, atol=1e-5)
     assert expected.any()
-    assert encoder(CROPS[:0]).shape == (0, 5)
+    assert encoder.encode(CROPS[:0]).shape == (0, 5)
 
 
 def test_weights_of_something_else_are_refused(tmp_path):
@@ -131,7 +131,7 @@ def test_efficientnet_gives_what_its_classifier_sees(tmp_path):
     pixels = (torch.from_numpy(CROPS).permute(0, 3, 1, 2) / 255 - mean) / std
     with torch.inference_mode():
         expected = network.avgpool(network.features(pixels)).flatten(1).numpy()
-    found = FEATURE_SETS["efficientnet-b2"].load(tmp_path / "w.pth")(CROPS)
+    found = FEATURE_SETS["efficientnet-b2"].load(tmp_path / "w.pth").encode(CROPS)
     assert found.shape == (2, 1408)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 

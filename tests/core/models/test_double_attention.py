@@ -217,13 +217,34 @@ def test_absent_clips_teach_batch_norm_nothing():
 def test_spatial_attention_is_over_places_of_snippets():
     model = built()
     batch = clips().masked(visual=torch.tensor([[True], [False]]))
-    weights = model.spatial_attention(batch)
-    assert weights.shape == (2, 6, 9)
-    torch.testing.assert_close(weights.sum(2), torch.tensor([[1.0] * 6, [0.0] * 6]))
-    assert weights[0].std(1).min() > 0
-    assert model.spatial_attention(batch.without("visual")).abs().max() == 0
-    with pytest.raises(UserError, match="only listens"):
-        built(attentions="AT").spatial_attention(clips())
+    spatial, channel = model.places(batch)
+    assert spatial.maps.shape == (2, model.spatial.heads, 6, 3, 3)
+    torch.testing.assert_close(spatial.maps.sum((3, 4))[0], torch.ones(model.spatial.heads, 6))
+    assert spatial.maps[0].flatten(2).std(2).min() > 0
+    assert (spatial.name, spatial.count, channel.name, channel.count) == ("spatial", 9, "channel", model.watcher.features)
+    for one in (spatial, channel):
+        assert not one.maps[1].any()
+        assert not one.spread[1].any()
+        assert one.maps.min() >= 0
+        assert 1 <= one.spread[0].min() <= one.spread[0].max() <= one.count + 1e-3
+        assert not any(lost.maps.any() for lost in model.places(batch.without("visual")))
+    assert built(attentions="AT").places(clips()) == ()
+    assert [one.name for one in built(attentions="VS").places(batch)] == ["spatial"]
+
+
+def test_channel_attention_shows_where_the_channels_are_that_are_asked_for():
+    """Every channel is asked for alike: the map is the mean of all channels' maps, and the attention is spread over all."""
+    model = built()
+    with torch.no_grad():
+        model.channel.in_proj_weight.zero_()
+    batch = clips()
+    _, channel = model.places(batch)
+    rows = torch.arange(2)
+    places = model._places(batch.values["visual"][rows[:, None, None], model._indices("visual", batch.present["visual"])])
+    mean = places.mean(2).unflatten(0, (2, 6)).unflatten(2, (3, 3))
+    for head in range(model.channel.heads):
+        torch.testing.assert_close(channel.maps[:, head], mean)
+    torch.testing.assert_close(channel.spread, torch.full_like(channel.spread, model.watcher.features))
 
 
 def test_crops_of_other_sizes_fit_if_they_are_square():

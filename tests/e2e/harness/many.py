@@ -8,6 +8,7 @@ import streamlit as st
 
 from affectscope.app import services
 from affectscope.app.common import choose, session
+from affectscope.app.common.save import save
 from affectscope.core.cache.store import cache_root
 from affectscope.core.corpora import Corpus
 from affectscope.core.inference.table import PredictionTable
@@ -73,7 +74,7 @@ def blank() -> None:
     st.selectbox("Model", SIZES)
     st.segmented_control("One", ["of", "two"])
     st.dataframe(pd.DataFrame({"label": ["anger"]}))
-    st.download_button("Table", "", "table.csv")
+    save("Table", bytes, "table.csv", key="blank")
 
 
 page = st.navigation([st.Page(blank, title="Blank", default=True), st.Page(PAGE)], position="top")

@@ -1,0 +1,92 @@
+"""What the pages rely on, asked of a model: each promise kept, broken, or not applicable, with numbers.
+
+A model is known by its contract alone (``core.models.base``): its spec and its answers to made-up clips. So a network that
+somebody wrapped is checked as ours are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from affectscope.core.checking import looking, promises
+from affectscope.core.checking.findings import Found, NotApplicable, Promise
+from affectscope.core.checking.questions import Subject
+from affectscope.core.checkpoints.saved import Checkpoint
+
+__all__ = ["CHECKING_VERSION", "PROMISES", "Promise", "check", "summary"]
+
+# Part of every kept result's key: raise it whenever a promise is checked otherwise.
+CHECKING_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Line:
+    """How one promise is told and checked; ``compares`` says that it compares answers, which only means something where the
+    same question gets the same answer."""
+
+    title: str
+    look: Callable[[Subject], Found]
+    compares: bool = False
+
+
+PROMISES: dict[str, Line] = {
+    "answers": Line("It answers as it declares", promises.answers),
+    "repeat": Line("The same question gets the same answer", promises.repeat),
+    "subsets": Line("Any subset of the modalities is answered", promises.subsets, compares=True),
+    "nothing": Line("Without evidence it says so", promises.nothing),
+    "lengths": Line("Clips of any length are answered", promises.lengths),
+    "absent": Line("Absent frames cannot move an answer", promises.absent, compares=True),
+    "padding": Line("Padding cannot move an answer", promises.padding, compares=True),
+    "company": Line("The other clips of a batch cannot move an answer", promises.company, compares=True),
+    "order": Line("The order of a batch cannot move an answer", promises.order, compares=True),
+    "sums": Line("Attention rows sum to one", looking.sums),
+    "attended": Line("Absent frames get no attention", looking.attended),
+    "asked": Line("Asking for attention does not change the answer", looking.asked, compares=True),
+    "finite": Line("Silence and black get finite answers", promises.finite),
+    "elsewhere": Line("CPU and GPU give the same answer", promises.elsewhere, compares=True),
+    "gradients": Line("Gradients reach the pixels", looking.gradients, compares=True),
+}
+"""Name -> the promise, in the order in which they are told."""
+_FAILS = "It fails: "
+_SPEECHLESS = "It does not answer an ordinary clip."
+_FICKLE = "The same question gets different answers, so there is nothing to compare."
+
+
+def check(checkpoint: Checkpoint, progress: Callable[[str, float], None] = lambda stage, share: None) -> list[Promise]:
+    """Check every promise of a model that is on the CPU. A broken one does not hide the others, but for those that rest on it.
+
+    Args:
+        progress: called with a promise and the share done, 0..1.
+    """
+    subject, found, why = Subject(checkpoint), dict[str, Promise](), ""
+    for name, line in PROMISES.items():
+        progress(line.title, len(found) / len(PROMISES))
+        if why == _SPEECHLESS or (why and line.compares):
+            found[name] = Promise(name, line.title, "not applicable", why)
+            continue
+        found[name] = _checked(subject, name, line)
+        if found[name].state == "broken" and name in ("answers", "repeat"):
+            why = _FICKLE if name == "repeat" else _SPEECHLESS if found[name].detail.startswith(_FAILS) else ""
+    progress("Done", 1.0)
+    return list(found.values())
+
+
+def summary(found: Sequence[Promise]) -> str:
+    """What became of all promises, in a few words."""
+    counts = {state: sum(promise.state == state for promise in found) for state in ("kept", "broken", "not applicable")}
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+
+
+def _checked(subject: Subject, name: str, line: Line) -> Promise:
+    try:
+        seen = line.look(subject)
+    except NotApplicable as error:
+        return Promise(name, line.title, "not applicable", str(error))
+    # Whatever a stranger's network raises is what it is being checked for.
+    except Exception as error:
+        return Promise(name, line.title, "broken", f"{_FAILS}{promises.reason(error)}")
+    # What is infinitely far away has no number; its sentence says so.
+    measured = seen.measured if seen.measured is not None and math.isfinite(seen.measured) else None
+    return Promise(name, line.title, "broken" if seen.broken else "kept", seen.detail, measured, seen.tolerance)

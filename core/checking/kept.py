@@ -1,0 +1,41 @@
+"""What checks found, kept by model and machine, so that pages can say it without checking again."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from affectscope.core import devices
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root, key_of
+from affectscope.core.checking import CHECKING_VERSION, PROMISES, Promise
+
+
+def place(digest: str) -> Path:
+    """Where the result for the model of that digest is, or will be. Another set of devices is another result."""
+    return cache_root() / "checks" / f"{key_of(CHECKING_VERSION, digest, list(devices.devices()))}.json"
+
+
+def keep(digest: str, found: Sequence[Promise]) -> None:
+    """Keep a result; of a model without a digest, such as one in memory, nothing is kept."""
+    if digest:
+        sealed.keep_json(place(digest), {"promises": [asdict(promise) for promise in found]})
+
+
+def find(digest: str) -> list[Promise] | None:
+    """What a check of the model found on this machine; None where there was none, or it is damaged."""
+    content = sealed.read_json(place(digest)) if digest else None
+    listed = content.get("promises") if content else None
+    if not isinstance(listed, list):
+        return None
+    try:
+        found = [Promise(**one) for one in listed]
+    except TypeError:
+        return None
+    return found if [promise.name for promise in found] == list(PROMISES) else None
+
+
+def mark(digest: str) -> Hashable:
+    """Something else whenever ``find`` may find something else."""
+    return sealed.mark(place(digest)) if digest else None

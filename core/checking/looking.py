@@ -1,0 +1,162 @@
+"""The promises about where a model looks: its attention, and the gradients that heatmaps are made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from affectscope.core.checking.findings import Found, NotApplicable, broken, within, written
+from affectscope.core.checking.promises import TOLERANCE
+from affectscope.core.checking.questions import Subject, moved
+from affectscope.core.errors import UserError
+from affectscope.core.explain.road import VisualRoad
+from affectscope.core.explain.sight import DEFAULT_VISUAL, Sight, on_pixels, sight_of, through_encoder
+from affectscope.core.features.sets import FEATURE_SETS, FeatureSet
+from affectscope.core.models.base import AttentionMap, over_clip
+from affectscope.core.streams import Batch, Stream
+
+_FRAMES = 24
+# A slope is told from two answers that lie this far apart on the way of the gradient, in parts of what the pixels vary.
+_STEPS = (1e-1, 3e-2, 1e-2, 3e-3)
+# What answers differ by in rounding, a hundred times the resolution of 32 bits.
+_ROUNDING = 100 * torch.finfo(torch.float32).eps
+# Of a slope: networks with kinks are not straight between the two.
+_SLOPE = 0.1
+
+
+def sums(subject: Subject) -> Found:
+    """Each frame's attention, over all frames that it can look at, is 1 in all."""
+    worst, count = 0.0, 0
+    for attention, query, key in _maps(subject):
+        asked = query & key.any(1, keepdim=True)
+        weights = attention.weights[:, :, : query.shape[1]]
+        if not torch.isfinite(weights).all() or weights.min() < -TOLERANCE:
+            return broken(f"The attention {attention.name} has weights below 0, or that are no numbers.")
+        totals = weights.sum(-1).transpose(1, 2)[asked]
+        worst, count = max(worst, float((totals - 1).abs().max())), count + totals.numel()
+    return within(worst, TOLERANCE, f"{count:,} rows sum to 1, but for {{}}")
+
+
+def attended(subject: Subject) -> Found:
+    """Frames that are absent, or lie after a clip's end, are not looked at."""
+    worst = 0.0
+    for attention, query, key in _maps(subject):
+        weights = attention.weights[:, :, : query.shape[1]].clone()
+        # Frames that a model adds to bring the modalities to one length are not there either.
+        weights[..., : key.shape[1]] = weights[..., : key.shape[1]].masked_fill(key[:, None, None], 0)
+        asked = (query & key.any(1, keepdim=True))[:, None, :, None]
+        worst = max(worst, float((weights * asked).abs().max()))
+    return within(worst, TOLERANCE, "An absent frame gets {} at most")
+
+
+def asked(subject: Subject) -> Found:
+    """The answer with attention is the answer without."""
+    if not subject.spec.attention:
+        raise NotApplicable("It returns no attention.")
+    batch = _holey(subject)
+    without, with_it = subject.ask(batch), subject.ask(batch, attention=True)
+    if without.attention:
+        return broken("It returns its attention without being asked, which costs every page time and memory.")
+    return within(moved(without, with_it), TOLERANCE, "Asking for it moves the answer by {}")
+
+
+def gradients(subject: Subject) -> Found:
+    """What the heatmaps are made of: the slope of the answers along the pixels, confirmed by two answers on either side."""
+    if "visual" not in subject.spec.inputs:
+        raise NotApplicable("It sees nothing.")
+    road, whence = _road(subject)
+    pixels = road.pixels.detach().clone().requires_grad_(True)
+    with torch.enable_grad():
+        scores = road.network(pixels)
+    if not scores.requires_grad:
+        return broken("The answer has no gradient at all: something in the model detaches it, or runs without gradients.")
+    slopes = [torch.autograd.grad(one, pixels, retain_graph=True, allow_unused=True)[0] for one in scores]
+    heads = [head for head in subject.spec.heads if "visual" in subject.spec.modalities[head]]
+    if unreached := [head for head, one in zip(heads, slopes, strict=True) if one is None or not bool((one != 0).any())]:
+        return broken(f"{whence}, no gradient of the head {unreached[0]} arrives: its heatmaps would be empty.")
+    slope = torch.stack([one for one in slopes if one is not None]).sum(0)
+    if not torch.isfinite(slope).all():
+        return broken(f"{whence}, the gradient is not a number.")
+    steepest, score = float(slope.norm()), float(scores.detach().sum())
+    reached = f"{whence}, they reach {int((slope != 0).flatten(1).any(1).sum())} of {len(pixels)} frames"
+    spread = float(pixels.detach().std())
+    if 2 * _STEPS[0] * spread * steepest < _ROUNDING * max(1.0, abs(score)):
+        return Found(f"{reached}, with a slope of {written(steepest)}: too little for two answers to confirm it.")
+    away = float("inf")
+    for step in _STEPS:
+        away = min(away, abs(_told(road, slope, step * spread) / steepest - 1))
+        if away <= _SLOPE:
+            break
+    what = f"{reached}; two answers along them differ from their slope of {written(steepest)} by {{}} of it"
+    return within(away, _SLOPE, what)
+
+
+def _road(subject: Subject) -> tuple[VisualRoad, str]:
+    """From made-up faces to the score of every head that sees, for its strongest class; from the visual features where no way
+    leads on to pixels. And from where it begins, for a sentence."""
+    spec, name = subject.spec, subject.spec.features.get("visual", DEFAULT_VISUAL)
+    drawn = subject.draw([subject.alike(_FRAMES)])
+    values = {m: subject.checkpoint.normaliser(m, v) for m, v in drawn.values.items()}
+    batch = Batch(values, drawn.present)
+    predictions = subject.ask(batch).predictions
+    heads = [head for head in spec.heads if "visual" in spec.modalities[head]]
+    targets = {head: int(over_clip(predictions[head], batch)[0].abs().argmax()) for head in heads}
+    seen = Stream(drawn.values["visual"][0].numpy(), np.arange(_FRAMES) / 30, np.ones(_FRAMES, bool))
+    sight, why = _sight(subject, name)
+    crops = _faces(sight.features.needs) if sight is not None and sight.encoder is not None else None
+    if sight is not None and crops is not None:
+        road = through_encoder(sight, subject.checkpoint, crops, np.arange(_FRAMES), seen, batch, targets)
+        return road, f"From the pixels through {name}"
+    if sight is not None and sight.encoder is None:
+        return on_pixels(sight, subject.checkpoint, seen, batch, targets), "From the pixels"
+    # The features as a picture of one row.
+    width = spec.inputs["visual"]
+    row = Sight(FeatureSet("features", "visual", width, 0, "arrays", "", shape=(1, 1, width)), None)
+    return on_pixels(row, subject.checkpoint, seen, batch, targets), f"From the visual features ({why})"
+
+
+def _sight(subject: Subject, name: str) -> tuple[Sight | None, str]:
+    """How the model comes to see faces; where it does not, why."""
+    features = FEATURE_SETS.get(name)
+    if features is None or features.dim != subject.spec.inputs["visual"]:
+        return None, "no way leads on to pixels"
+    try:
+        return sight_of(name), f"no way leads from {name} to pixels"
+    except UserError:
+        return None, f"the weights of {name} are not here"
+
+
+def _faces(needs: str) -> np.ndarray | None:
+    """Noise in place of crops of a kind: ``grey-64`` [F, 64, 64], ``rgb-224`` [F, 224, 224, 3]; None where it is no crops."""
+    found = re.fullmatch(r"(grey|rgb)-(\d+)", needs)
+    if found is None:
+        return None
+    side, colours = int(found[2]), (3,) if found[1] == "rgb" else ()
+    return np.random.default_rng(0).integers(0, 256, (_FRAMES, side, side, *colours), np.uint8)
+
+
+def _told(road: VisualRoad, slope: Tensor, step: float) -> float:
+    """The slope along the gradient, from an answer on either side."""
+    way = slope / slope.norm() * step
+    with torch.no_grad():
+        above, below = (float(road.network(road.pixels + sign * way).double().sum()) for sign in (1, -1))
+    return (above - below) / (2 * step)
+
+
+def _holey(subject: Subject) -> Batch:
+    """Clips of several lengths, without their third frame."""
+    batch = subject.draw([subject.alike(20), subject.alike(5), subject.alike(11)])
+    return batch.masked(**{name: torch.arange(mask.shape[1]) != 2 for name, mask in batch.present.items()})
+
+
+def _maps(subject: Subject) -> Iterator[tuple[AttentionMap, Tensor, Tensor]]:
+    """Each attention map with the presence of its queries and keys."""
+    if not subject.spec.attention:
+        raise NotApplicable("It returns no attention.")
+    batch = _holey(subject)
+    for attention in subject.ask(batch, attention=True).attention:
+        yield attention, batch.present[attention.query], batch.present[attention.key]

@@ -1,0 +1,262 @@
+"""The promises about answers; those about attention and gradients are in ``looking``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+
+import torch
+
+from affectscope.core import devices
+from affectscope.core.checking.findings import Found, NotApplicable, broken, counted, within, written
+from affectscope.core.checking.questions import Subject, cut, lengthened, moved, rows
+from affectscope.core.errors import UserError
+from affectscope.core.models.base import ModelOutput
+from affectscope.core.streams import Batch
+from affectscope.core.text import shown
+from affectscope.core.wrapping.given import MEANINGS
+
+# In parts of the largest logit. What sums in another order differs by some 1e-6; what looks where it must not, by 1e-2 and more.
+TOLERANCE = 1e-4
+REPEATED = 1e-6
+# GPUs multiply in fewer bits than CPUs.
+ELSEWHERE = 1e-2
+_LENGTHS = (1, 2, 3, 17)
+_PADDING = (1, 9, 120)
+_NAMED = 3
+_LONGEST_REASON = 300
+
+
+def answers(subject: Subject) -> Found:
+    """Heads, classes, embeddings and attention are those of the spec."""
+    spec, frames = subject.spec, 20
+    output = subject.ask(subject.draw([subject.alike(frames), subject.alike(12)]), attention=True)
+    if wrong := misshapen(subject, output, 2):
+        return broken(wrong)
+    if missing := [name for name in spec.embeddings if name not in output.embeddings]:
+        return broken(f"The embedding {missing[0]} is declared and not returned.")
+    if flat := [name for name, value in output.embeddings.items() if value.ndim != 2 or len(value) != 2]:
+        return broken(
+            f"The embedding {flat[0]} is {tuple(output.embeddings[flat[0]].shape)} for 2 clips: one vector a clip is meant."
+        )
+    declared = {(a.name, a.query, a.key, layer, a.heads) for a in spec.attention for layer in range(a.layers)}
+    returned = {(a.name, a.query, a.key, a.layer, a.weights.shape[1]) for a in output.attention}
+    if odd := sorted(declared ^ returned):
+        name, _, _, layer, heads = odd[0]
+        side = "declared and not returned" if odd[0] in declared else "returned and not declared"
+        return broken(f"The attention {name}, layer {layer} with {heads} heads, is {side}.")
+    one, many = ("class", "classes") if spec.task == "classification" else ("attribute", "attributes")
+    parts = [f"{counted(len(spec.heads), 'head')} of {counted(len(spec.labels), one, many)}"]
+    parts += [counted(len(output.embeddings), "embedding")] if output.embeddings else []
+    parts += [counted(len(returned), "layer") + " of attention"] if returned else []
+    return Found(f"{', '.join(parts)}, as declared.")
+
+
+def subsets(subject: Subject) -> Found:
+    """A clip without some of the modalities, and one where they are absent throughout, get the same finite answer."""
+    whole, names = subject.draw([subject.alike(20), subject.alike(12)]), list(subject.spec.inputs)
+    worst, tried = 0.0, 0
+    for size in range(1, len(names) + 1):
+        for some in combinations(names, size):
+            said, tried = " and ".join(some), tried + 1
+            given = Batch({n: whole.values[n] for n in some}, {n: whole.present[n] for n in some})
+            absent = whole
+            for name in set(names) - set(some):
+                absent = absent.without(name)
+            try:
+                output, same = subject.ask(given), subject.ask(absent)
+            except Exception as error:
+                return broken(f"With {said} alone it fails: {reason(error)}")
+            if wrong := misshapen(subject, output, 2) or misshapen(subject, same, 2):
+                return broken(f"With {said} alone: {wrong}")
+            if lying := _lying(subject, output, some) or _lying(subject, same, some):
+                return broken(f"With {said} alone the head {lying} is wrong about whether it has evidence.")
+            worst = max(worst, moved(output, same))
+    return within(
+        worst, TOLERANCE, f"Of {counted(tried, 'subset')}, what is left out and what is absent throughout differ by {{}}"
+    )
+
+
+def nothing(subject: Subject) -> Found:
+    """A clip without any frame gets the prior, and is flagged."""
+    spec = subject.spec
+    output = subject.ask(subject.draw([subject.alike(0), subject.alike(0)]))
+    if lying := [head for head in spec.heads if bool(output.evidence[head].any())]:
+        return broken(f"The head {lying[0]} says that it has evidence of a clip without any frame.")
+    prior = subject.model.prior.cpu()
+    away = max(float((output.predictions[head].cpu() - prior).abs().max()) for head in spec.heads)
+    return within(away, TOLERANCE, "A clip without any frame gets the prior, but for {}")
+
+
+def lengths(subject: Subject) -> Found:
+    """Clips of one frame, of many, and of one modality much longer than the others."""
+    names, longest = list(subject.spec.inputs), subject.longest()
+    tried = [subject.alike(n) for n in (*_LENGTHS, longest)]
+    if len(names) > 1:
+        tried += [{**subject.alike(1), name: 200} for name in names] + [{**subject.alike(17), name: 0} for name in names]
+    for frames in tried:
+        said = " and ".join(counted(count, f"{name} frame") for name, count in frames.items())
+        try:
+            output = subject.ask(subject.draw([frames]))
+        except Exception as error:
+            return broken(f"A clip of {said} fails: {reason(error)}")
+        if wrong := misshapen(subject, output, 1):
+            return broken(f"A clip of {said}: {wrong}")
+    return Found(f"Clips of {', '.join(map(str, _LENGTHS))} and {longest:,} frames, alike in all modalities and not.")
+
+
+def absent(subject: Subject) -> Found:
+    """A frame that is not there is another thing than a frame of zeros, and what was there before does not count."""
+    # The first frame and the last are kept: what ends a clip may be cut off, which is padding's promise.
+    whole = subject.draw([subject.alike(25), subject.alike(25)])
+    worst = 0.0
+    for name, mask in whole.present.items():
+        keep = (torch.arange(mask.shape[1]) % 2 == 0)[None].expand_as(mask)
+        gone, zeros = subject.ask(whole.masked(**{name: keep})), subject.ask(_replaced(whole, name, keep, 0.0))
+        counts = moved(subject.ask(whole), zeros)
+        told = subject.spec.absence.get(name, "mask")
+        stands = told != "mask" or moved(gone, zeros) <= REPEATED
+        if counts > TOLERANCE and stands:
+            what = MEANINGS[told] if told != "mask" else f"Absent {name} frames count as frames of zeros."
+            return Found(f"{what} What stands there moves the answer by {written(counts)}.", counts, TOLERANCE, True)
+        dirty = _replaced(whole, name, keep, 7.0)
+        same = Batch.of(present={**whole.present, name: mask & keep}, **dirty.values)
+        worst = max(worst, moved(gone, subject.ask(same)))
+    return within(worst, TOLERANCE, "What was in the place of absent frames moves the answer by {}")
+
+
+def padding(subject: Subject) -> Found:
+    """Absent frames after a clip's end, alone and among clips of other lengths."""
+    mixed = subject.draw([subject.alike(frames) for frames in (20, 3, 31, 9)])
+    alone = cut(rows(mixed, [0]), subject.alike(20))
+    before = subject.ask(alone)
+    worst = max(moved(before, subject.ask(lengthened(alone, frames))) for frames in _PADDING)
+    said = f"Up to {_PADDING[-1]} absent frames after the clip's end"
+    if worst <= TOLERANCE and _company(subject) <= TOLERANCE:
+        worst, said = max(worst, moved(subject.ask(mixed), before, 0)), f"{said}, and other clips of 3 to 31 frames,"
+    return within(worst, TOLERANCE, f"{said} move the answer by {{}}")
+
+
+def company(subject: Subject) -> Found:
+    """A clip alone, and among others of its length."""
+    return _with_mode(subject, within(_company(subject), TOLERANCE, "Four other clips move the answer to one by {}"))
+
+
+def _company(subject: Subject) -> float:
+    together = subject.draw([subject.alike(20)] * 5)
+    return moved(subject.ask(together), subject.ask(rows(together, [0])), 0)
+
+
+def order(subject: Subject) -> Found:
+    """The same clips, of one length, in another order."""
+    batch, places = subject.draw([subject.alike(20)] * 5), [3, 0, 4, 2, 1]
+    straight, shuffled = subject.ask(batch), subject.ask(rows(batch, places))
+    worst = max(moved(straight, _one(shuffled, row), place) for row, place in enumerate(places))
+    return within(worst, TOLERANCE, "Another order of five clips moves their answers by {}")
+
+
+def finite(subject: Subject) -> Found:
+    """Silence and black: frames that are there and hold zeros (or black), as features and as a model's input."""
+    blank = subject.draw([subject.alike(20)])
+    raw = {n: torch.full_like(v, _black(subject, n)) for n, v in blank.values.items()}
+    still = {n: subject.checkpoint.normaliser(n, v) for n, v in raw.items()}
+    frozen = {n: v[:, :1].expand_as(v) for n, v in blank.values.items()}
+    for said, values in (("zeros", still), ("zeros after normalisation", raw), ("one frame repeated", frozen)):
+        output = subject.ask(Batch(values, blank.present), attention=True)
+        wrong = misshapen(subject, output, 1)
+        if not all(bool(torch.isfinite(a.weights).all()) for a in output.attention):
+            wrong = "its attention is not a number."
+        if wrong:
+            return broken(f"Of {said}, 20 frames each: {wrong}")
+    return Found("Zeros, black, and one frame repeated: all answers are numbers.")
+
+
+def repeat(subject: Subject) -> Found:
+    """Asked again, with another question between."""
+    first, other = subject.draw([subject.alike(20)]), subject.draw([subject.alike(13)], seed=2)
+    before = subject.ask(first)
+    again = subject.ask(first)
+    subject.ask(other)
+    worst = max(moved(before, again), moved(before, subject.ask(first)))
+    what = "Asked three times, with another question between, it answers {} apart"
+    return _with_mode(subject, within(worst, REPEATED, what))
+
+
+def _with_mode(subject: Subject, found: Found) -> Found:
+    """What was found, with the parts that were left in training mode where they may be why."""
+    parts = [name for name, part in subject.model.named_modules() if part.training and not any(part.children())]
+    if not found.broken or not parts:
+        return found
+    more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
+    return replace(found, detail=f"{found.detail} In training mode: {', '.join(parts[:_NAMED])}{more}; call eval().")
+
+
+def elsewhere(subject: Subject) -> Found:
+    """The same answer on every GPU of this machine."""
+    others = [device for device in devices.devices() if device != devices.CPU]
+    if not others:
+        raise NotApplicable("This machine has no GPU.")
+    batch = subject.draw([subject.alike(20), subject.alike(12)])
+    before, worst = subject.ask(batch), 0.0
+    try:
+        for device in others:
+            try:
+                subject.model.to(device)
+                there = subject.ask(batch.to(device))
+            except Exception as error:
+                return broken(f"On {device} it fails: {reason(error)}")
+            worst = max(worst, moved(before, there))
+    finally:
+        subject.model.to(devices.CPU)
+    return within(worst, ELSEWHERE, f"The CPU and {', '.join(others)} are {{}} apart")
+
+
+def misshapen(subject: Subject, output: ModelOutput, clips: int) -> str:
+    """One sentence on what is wrong with the shape of an answer, or empty."""
+    spec = subject.spec
+    for head in spec.heads:
+        if head not in output.predictions or head not in output.evidence:
+            return f"the head {head} is declared and not answered."
+        found = output.predictions[head]
+        if found.ndim != (3 if spec.reference else 2) or len(found) != clips or found.shape[-1] != len(spec.labels):
+            return f"the head {head} answers {tuple(found.shape)} to {clips} clips and {len(spec.labels)} labels."
+        if not torch.isfinite(found).all():
+            return f"the head {head} answers something that is not a number."
+    return ""
+
+
+def reason(error: Exception) -> str:
+    """What went wrong inside a model, on one line that ends in a full stop."""
+    lines = str(error).strip().splitlines()
+    told = shown(lines[0], _LONGEST_REASON).rstrip(".") if lines else ""
+    # A wrapped network's error says already what it is and where.
+    return f"{told}." if isinstance(error, UserError) else f"{type(error).__name__}{': ' + told if told else ''}."
+
+
+def _black(subject: Subject, modality: str) -> float:
+    """What a black pixel is to the model; of anything else, 0."""
+    features = subject.features(modality)
+    return features.low if features is not None and features.pixels else 0.0
+
+
+def _lying(subject: Subject, output: ModelOutput, given: tuple[str, ...]) -> str:
+    for head in subject.spec.heads:
+        expected = bool(set(subject.spec.modalities[head]) & set(given))
+        if bool((output.evidence[head].cpu() != expected).any()):
+            return head
+    return ""
+
+
+def _replaced(batch: Batch, modality: str, keep: torch.Tensor, value: float) -> Batch:
+    """One modality with a number in place of the frames that are not kept, all of them there."""
+    held = batch.values[modality]
+    return Batch({**batch.values, modality: torch.where(keep[..., None], held, torch.full_like(held, value))}, batch.present)
+
+
+def _one(output: ModelOutput, row: int) -> ModelOutput:
+    cut = slice(row, row + 1)
+    return ModelOutput(
+        {k: v[cut] for k, v in output.predictions.items()},
+        {k: v[cut] for k, v in output.evidence.items()},
+        {k: v[cut] for k, v in output.embeddings.items()},
+    )

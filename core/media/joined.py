@@ -1,0 +1,116 @@
+"""Files that hold another one behind their end, as `cat a b` makes them: where a demuxer ends, the bytes need not.
+
+Of FLV the headers inside are left out, which makes one stream of all parts. Of other formats it is told how much was not read.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+# "FLV", version 1, flags, the header's own size, and the size of the tag before, which is none.
+_FLV, _FLV_FLAGS, _FLV_REST = b"FLV\x01", b"\x00\x01\x04\x05", b"\x00\x00\x00\x09\x00\x00\x00\x00"
+_FLV_SIZE = 13
+# What stands behind the last packet besides: indices, tags, covers.
+_USUAL = 0.25
+# How a file begins, by format, of those whose demuxers end before it.
+_BEGINNINGS = {
+    "mp4": re.compile(rb"\0\0[\0\1].ftyp[ -~]{4}", re.DOTALL),
+    "asf": re.compile(re.escape(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"))),
+    "ogg": re.compile(rb"OggS\0[\2\3]\0{8}"),
+    "wav": re.compile(rb"(RIFF|RIFX|RF64).{4}WAVE", re.DOTALL),
+    "w64": re.compile(rb"riff\x2e\x91\xcf\x11"),
+    "aiff": re.compile(rb"FORM.{4}AIF[FC]", re.DOTALL),
+    "caf": re.compile(rb"caff\0[\1\2]\0\0desc"),
+    "ivf": re.compile(rb"DKIF\0\0\x20\0"),
+}
+
+
+class Without(io.RawIOBase):
+    """A file read as if some ranges of bytes were not there.
+
+    Args:
+        gaps: (begin, end) of each, ascending.
+    """
+
+    def __init__(self, path: Path, gaps: tuple[tuple[int, int], ...]) -> None:
+        self.file = path.open("rb")
+        edges = [0, *(edge for gap in gaps for edge in gap), os.fstat(self.file.fileno()).st_size]
+        self.kept = [(begin, end) for begin, end in zip(edges[::2], edges[1::2], strict=True) if end > begin]
+        self.size, self.place = sum(end - begin for begin, end in self.kept), 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.place = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.size}[whence])
+        return self.place
+
+    def read(self, count: int = -1) -> bytes:
+        wanted = self.size - self.place if count < 0 else count
+        parts, passed = [], 0
+        for begin, end in self.kept:
+            first = self.place - passed
+            if wanted > 0 and 0 <= first < end - begin:
+                self.file.seek(begin + first)
+                parts.append(self.file.read(min(wanted, end - begin - first)))
+                self.place += len(parts[-1])
+                wanted -= len(parts[-1])
+            passed += end - begin
+        return b"".join(parts)
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
+
+
+def inner_headers(path: Path) -> tuple[tuple[int, int], ...]:
+    """(begin, end) in bytes of the headers of FLV files inside an FLV file."""
+    stat = os.stat(path)
+    return _inner_headers(str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _inner_headers(name: str, inode: int, size: int, changed: int) -> tuple[tuple[int, int], ...]:
+    with open(name, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return tuple((place, place + _FLV_SIZE) for place in _flv_headers(content))
+
+
+def _flv_headers(content: mmap.mmap) -> Iterator[int]:
+    place = content.find(_FLV, 1)
+    while place > 0:
+        if content[place + 4 : place + 5] in _FLV_FLAGS and content[place + 5 : place + _FLV_SIZE] == _FLV_REST:
+            yield place
+        place = content.find(_FLV, place + 1)
+
+
+def unread(path: Path, formats: set[str], last: int) -> float:
+    """The share of a file's bytes, 0..1, that lie behind the end of what its demuxer reads; 0 where that is usual.
+
+    Args:
+        formats: what FFmpeg calls the format.
+        last: the byte at which the last packet ends, as far as it is known.
+    """
+    size = path.stat().st_size
+    # IVF takes a header inside for a frame that lasts to the file's end.
+    begin = 1 if "ivf" in formats else last
+    if not 0 < begin < size:
+        return 0.0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for name in formats & _BEGINNINGS.keys():
+            if found := _BEGINNINGS[name].search(content, begin):
+                return 1 - found.start() / size
+    share = 1 - last / size
+    # Tracks that nobody asked for, covers and fonts may be most of what these have.
+    return share if share > _USUAL and not formats & {"mp4", "matroska"} else 0.0

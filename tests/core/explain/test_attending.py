@@ -1,0 +1,160 @@
+"""Vision transformers: attention rollout, its gradient-weighted form, and CAMs on the grid of their tokens."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from affectscope.core.explain.attending import attends, weighing
+from affectscope.core.explain.heatmaps import fitting
+from affectscope.core.explain.methods import METHODS
+from affectscope.core.explain.road import VisualRoad
+
+
+class Block(nn.Module):
+    """Attention by ``nn.MultiheadAttention`` with a residual, nothing else."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.attention(x, x, x, need_weights=False)[0]
+
+
+class Vit(nn.Module):
+    """Pictures [N, 1, 8, 8] in four patches, with a class token -> the score of a clip [S]."""
+
+    def __init__(self, depth: int = 2, extra: int = 1) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(1, 6, 4, stride=4)
+        self.tokens = nn.Parameter(torch.randn(extra, 6))
+        self.blocks = nn.ModuleList(Block(6, 2) for _ in range(depth))
+        self.out = nn.Linear(6, 2)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = self.patches(pixels).flatten(2).transpose(1, 2)
+        x = torch.cat([self.tokens.expand(len(x), -1, -1), x], 1)
+        for block in self.blocks:
+            x = block(x)
+        return self.out(x[:, 0])
+
+
+class Clip(nn.Module):
+    """Scores [S] of a clip: what an encoder says of its pictures, squared, on average. ``whole`` hides the encoder."""
+
+    def __init__(self, encoder: nn.Module, whole: bool) -> None:
+        super().__init__()
+        self.encoder = nn.Identity() if whole else encoder
+        self.inside = encoder
+
+    def of_features(self, features: Tensor) -> Tensor:
+        return features.square().mean(0)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.of_features(self.inside(pixels))
+
+
+class Mean(Clip):
+    def of_features(self, features: Tensor) -> Tensor:
+        return features.mean(0)
+
+
+def road(network: Vit, count: int = 3, kind: type[Clip] = Mean, whole: bool = True, block: int = -1) -> VisualRoad:
+    pixels = torch.randn(count, 1, 8, 8, generator=torch.Generator().manual_seed(2))
+    scores = kind(network.eval().requires_grad_(False), whole)
+    return VisualRoad(pixels, scores, (network.blocks[block],), np.arange(count), count)
+
+
+def by_hand(network: Vit, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
+    """The weights [N, heads, T, T] of each block, asked of the module itself, and its tokens at the end."""
+    x = network.patches(pixels).flatten(2).transpose(1, 2)
+    x = torch.cat([network.tokens.expand(len(x), -1, -1), x], 1)
+    found = []
+    for block in network.blocks:
+        y, weights = block.attention(x, x, x, need_weights=True, average_attn_weights=False)
+        found.append(weights)
+        x = x + y
+    return found, x
+
+
+def test_rollout_is_the_product_of_mean_weights_and_residuals():
+    torch.manual_seed(0)
+    network = Vit()
+    clip = road(network)
+    weights, _ = by_hand(network, clip.pixels)
+    first, second = ((one.mean(1) + torch.eye(5)) / 2 for one in weights)
+    expected = (second @ first)[:, 0, 1:].unflatten(1, (2, 2))
+    found = METHODS["attention-rollout"].maps(clip)
+    # Rollout does not know what is asked: both scores have the same maps.
+    assert found.shape == (2, 3, 2, 2)
+    for one in found:
+        torch.testing.assert_close(one, expected)
+
+
+def test_weighted_attention_of_one_layer_by_hand():
+    torch.manual_seed(0)
+    network = Vit(depth=1)
+    clip = road(network)
+    (weights,), _ = by_hand(network, clip.pixels)
+    attention = network.blocks[0].attention
+    x = network.patches(clip.pixels).flatten(2).transpose(1, 2)
+    x = torch.cat([network.tokens.expand(len(x), -1, -1), x], 1)
+    values = (x @ attention.in_proj_weight[12:].T + attention.in_proj_bias[12:]).unflatten(2, (2, 3)).transpose(1, 2)
+    # d(score)/d(weight) of the class token's row: value times output projection times classifier, a third for each picture.
+    reads = (network.out.weight @ attention.out_proj.weight).unflatten(1, (2, 3))
+    found = METHODS["gradient-attention"].maps(clip)
+    for score in range(2):
+        slope = torch.einsum("nhtd,hd->nht", values, reads[score]) / 3
+        expected = (slope * weights[:, :, 0]).relu().mean(1)[:, 1:].unflatten(1, (2, 2))
+        torch.testing.assert_close(found[score], expected)
+
+
+def test_tokens_without_a_class_token_are_all_asked():
+    torch.manual_seed(0)
+    network = Vit(extra=0)
+    weights, _ = by_hand(network, road(network).pixels)
+    first, second = ((one.mean(1) + torch.eye(4)) / 2 for one in weights)
+    found = METHODS["attention-rollout"].maps(road(network))[0]
+    torch.testing.assert_close(found, (second @ first).mean(1).unflatten(1, (2, 2)))
+
+
+def test_a_transformer_is_read_by_its_attention_first_and_by_cams_on_its_grid():
+    torch.manual_seed(0)
+    network = Vit()
+    names = fitting(road(network))
+    assert names[0] == "gradient-attention"
+    assert {"attention-rollout", "layer-cam", "grad-cam"} <= set(names)
+    # What comes before attention still reaches the class token.
+    early = road(network, block=0)
+    assert METHODS["layer-cam"].maps(early).shape == (2, 3, 2, 2)
+    assert METHODS["layer-cam"].maps(early).any()
+    convolving = VisualRoad(early.pixels, early.network, (network.patches,), np.arange(3), 3)
+    assert not attends(convolving)
+    assert fitting(convolving)[0] == "layer-cam"
+
+
+@pytest.mark.parametrize("name", ["gradient-attention", "attention-rollout"])
+def test_picture_after_picture_gives_what_the_whole_clip_gives(name: str) -> None:
+    torch.manual_seed(0)
+    network = Vit(depth=3)
+    together = METHODS[name].maps(road(network, 19, Clip))
+    assert together.shape == (2, 19, 2, 2)
+    assert together.any()
+    torch.testing.assert_close(METHODS[name].maps(road(network, 19, Clip, whole=False)), together)
+    assert fitting(road(network, 19, Clip, whole=False))[0] == "gradient-attention"
+
+
+@pytest.mark.parametrize("mask", [None, "bool", "float"])
+def test_listening_to_attention_changes_no_number(mask):
+    q, k, v = torch.randn(3, 2, 4, 5, 6).unbind()
+    allowed = torch.rand(5, 5) > 0.3
+    allowed[:, 0] = True
+    given = {None: None, "bool": allowed, "float": torch.where(allowed, 0.5, -torch.inf)}[mask]
+    original = nn.functional.scaled_dot_product_attention
+    expected = original(q, k, v, attn_mask=given, scale=0.3)
+    with weighing() as found:
+        said = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=given, scale=0.3)
+    torch.testing.assert_close(said, expected)
+    torch.testing.assert_close(found[0].sum(-1), torch.ones(2, 4, 5))
+    assert nn.functional.scaled_dot_product_attention is original

@@ -1,0 +1,167 @@
+"""Methods by name, against pytorch-grad-cam on networks that are not ours, and against numbers worked by hand."""
+
+import numpy as np
+import pytest
+import pytorch_grad_cam
+import torch
+from pytorch_grad_cam.utils.image import scale_cam_image
+from torch import Tensor, nn
+
+from affectscope.core.errors import UserError
+from affectscope.core.explain.heatmaps import chosen, fitting
+from affectscope.core.explain.methods import METHODS, SIDE, enlarged
+from affectscope.core.explain.road import VisualRoad, read
+
+LIBRARY = {
+    "layer-cam": "LayerCAM",
+    "grad-cam": "GradCAM",
+    "grad-cam++": "GradCAMPlusPlus",
+    "hires-cam": "HiResCAM",
+    "score-cam": "ScoreCAM",
+}
+
+
+class Cnn(nn.Sequential):
+    """Pictures [N, 3, 24, 24] -> logits [N, 4]; the last maps are 6x6."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(3, 5, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(5, 6, 3, stride=2, padding=1), nn.Tanh(),
+            nn.ReLU(), nn.Flatten(), nn.Linear(6 * 36, 4),
+        )  # fmt: skip
+
+
+class Mean(nn.Module):
+    """The scores of a clip: the mean logit of one class over its pictures, for each of two heads."""
+
+    def __init__(self, network: nn.Module, classes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.network, self.classes = network, classes
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.network(pixels)[:, self.classes].mean(0)
+
+
+def road(network: nn.Module, layer: nn.Module, pictures: Tensor, *classes: int) -> VisualRoad:
+    return VisualRoad(pictures, Mean(network, classes), (layer,), np.arange(len(pictures)), len(pictures))
+
+
+@pytest.fixture(scope="module")
+def cnn() -> tuple[nn.Module, nn.Module]:
+    torch.manual_seed(0)
+    network = Cnn().eval()
+    return network, network[3]
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+@pytest.mark.parametrize("count", [1, 3])
+def test_methods_are_pytorch_grad_cams(cnn, name, count):
+    network, layer = cnn
+    pictures = torch.randn(count, 3, 24, 24, generator=torch.Generator().manual_seed(1))
+    if name == "score-cam" and count > 1:
+        pytest.skip("of several faces, the channels' weights are the clip's")
+    found = METHODS[name].maps(road(network, layer, pictures, 2, 0))
+    for place, target in enumerate((2, 0)):
+        with getattr(pytorch_grad_cam, LIBRARY[name])(network, [layer]) as library:
+            expected = library(pictures, [lambda logits, t=target: logits[t]] * count)
+        assert found.shape == (2, count, 6, 6)
+        # The library scales each picture by itself and enlarges it; ours stays on the clip's scale, as it lies on the layer.
+        ours = scale_cam_image(scale_cam_image(found[place].numpy(), (24, 24)))
+        assert expected.any()
+        np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+def test_what_follows_a_layer_may_write_into_it():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(8, 1))
+    picture = torch.randn(1, 1, 4, 4)
+    (reading,) = read(road(network, network[0], picture, 0))
+    torch.testing.assert_close(reading.values, network[0](picture).detach())
+    assert (reading.values < 0).any()
+    assert not reading.slopes[0][reading.values < 0].any()
+
+
+def test_the_clips_scale_is_kept():
+    """The second picture is twice as bright, and the score is linear in what the layer holds."""
+    network = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.Flatten(), nn.Linear(8, 1, bias=False))
+    picture = torch.rand(1, 1, 4, 4)
+    maps = METHODS["grad-cam"].maps(road(network, network[0], torch.cat([picture, 2 * picture]), 0))[0]
+    torch.testing.assert_close(maps[1], 2 * maps[0])
+
+
+def test_score_cam_asks_once_for_each_channel_with_all_faces_masked():
+    calls = []
+
+    class Score(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(1, 2, 1, bias=False)
+            self.layer.weight.data = torch.tensor([1.0, -1.0]).view(2, 1, 1, 1)
+
+        def forward(self, pixels: Tensor) -> Tensor:
+            calls.append(pixels)
+            self.layer(pixels)
+            return pixels.sum()[None]
+
+    network = Score()
+    pixels = torch.tensor([[0.0, 1.0], [2.0, 4.0]]).expand(2, 1, 2, 2).clone()
+    clip = VisualRoad(pixels, network, (network.layer,), np.arange(2), 2)
+    (maps,) = METHODS["score-cam"].maps(clip)
+    # Channel one marks by brightness, 0, 1/4, 1/2 and 1: 0 + 1/4 + 1 + 4 a face; two the other way round: 0 + 3/4 + 1 + 0.
+    torch.testing.assert_close(torch.stack([one.sum() for one in calls[1:]]), torch.tensor([2 * 5.25, 2 * 1.75]))
+    weight = torch.tensor([10.5, 3.5]).softmax(0)
+    torch.testing.assert_close(maps[0], (weight[0] - weight[1]) * pixels[0, 0])
+
+
+def test_pixels_alone_are_explained_by_gradient_times_input():
+    weights = torch.tensor([[1.0, -2.0], [0.5, -1.0]])
+
+    class Score(nn.Module):
+        def forward(self, pixels: Tensor) -> Tensor:
+            return (pixels * weights).sum((1, 2, 3)).sum(0, keepdim=True)
+
+    network = Score()
+    network.unused = nn.Parameter(torch.zeros(1))
+    pixels = torch.tensor([[[[1.0, 1.0], [-1.0, -1.0]]]])
+    alone = VisualRoad(pixels, network, (), np.arange(1), 1)
+    assert fitting(alone) == ("hires-cam",)
+    # A dark place that should be dark speaks for the score as a bright one that should be bright.
+    assert METHODS["hires-cam"].maps(alone).tolist() == [[[[1.0, 0.0], [0.0, 1.0]]]]
+
+
+def test_a_method_that_finds_nothing_to_read_says_what_it_needs(cnn):
+    network, layer = cnn
+    pictures = torch.randn(1, 3, 24, 24)
+    with pytest.raises(UserError, match=r"needs two layers to read.*choose one of layer-cam, grad-cam"):
+        chosen(road(network, layer, pictures, 0), "layer-cam-product")
+    with pytest.raises(UserError, match="Attention rollout needs tokens that attend to each other"):
+        chosen(road(network, layer, pictures, 0), "attention-rollout")
+    with pytest.raises(UserError, match=r"There is no explanation called 'grad'; choose one of .*layer-cam"):
+        chosen(road(network, layer, pictures, 0), "grad")
+    with pytest.raises(ValueError, match="never calls"):
+        read(road(network, nn.Identity(), pictures, 0))
+
+
+def test_every_map_comes_to_one_size():
+    assert enlarged(torch.rand(2, 3, 4, 4)).shape == (2, 3, SIDE, SIDE)
+    large = torch.zeros(1, 32, 32)
+    large[0, :2, :2] = torch.tensor([[4.0, 0.0], [2.0, 2.0]])
+    assert enlarged(large)[0, 0, 0] == 2
+
+
+def test_maps_find_their_frames():
+    places = np.array([0, 2, 3, 5])
+    on = VisualRoad(torch.zeros(4, 1, 2, 2), nn.Identity(), (), places, 6, 9).on_frames
+
+    def rows(count: int) -> Tensor:
+        return torch.arange(float(count)).view(-1, 1, 1)
+
+    assert on(rows(4)).flatten().tolist() == [0, 1, 2, 3]
+    # A network that ran over absent frames too, or to the end of a longer modality.
+    assert on(rows(6)).flatten().tolist() == [0, 2, 3, 5]
+    assert on(rows(9)).flatten().tolist() == [0, 2, 3, 5]
+    # Two snippets share the present frames; each may have several moments.
+    assert on(rows(2)).flatten().tolist() == [0, 0, 1, 1]
+    assert on(rows(4).view(2, 2, 1, 1)).flatten().tolist() == [0, 1, 2, 3]
+    # One film of the whole stream in three moments: frames 0 and 1, 2 and 3, 4 and 5.
+    assert on(rows(3).view(1, 3, 1, 1)).flatten().tolist() == [0, 1, 1, 2]
