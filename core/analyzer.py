@@ -257,7 +257,7 @@ class Analyzer:
             moments = np.full(batch.present[name].shape[1], np.inf)
             moments[: len(streams[name].times)] = streams[name].times
             keep[name] = torch.from_numpy(moments[None] <= times[:, None])
-        size = max(1, _CHUNK_FRAMES // max(mask.shape[1] for mask in batch.present.values()))
+        size = batch.copies_at_once(_CHUNK_FRAMES)
         chunks = []
         with torch.inference_mode():
             for start in range(0, len(times), size):
