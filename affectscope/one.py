@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from affectscope.core.analyzer import Analyzer
 from affectscope.core.checkpoints import plugged, saved
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.errors import UserError
+from affectscope.core.features.taken import check_told
 from affectscope.core.library import named
 from affectscope.core.perturbation import WHOLE, Imputation, Pattern, Perturbation
 from affectscope.core.streams import Batch
@@ -114,13 +117,14 @@ def models() -> list[str]:
     return [*saved.shipped(), *plugged.known()]
 
 
-def load(name: str | Path, layout: str = "") -> Model:
+def load(name: str | Path, layout: str = "", features: Mapping[str, str] | None = None) -> Model:
     """A model by the name of a shipped checkpoint, of a plugin's model (``NAME=PATH`` with other weights), or by a file's path.
 
     Args:
         layout: the public repository whose layout a foreign file has (`affectscope convert --help` lists them); recognised by its
             tensors if left out. What such a file does not say is filled in as that repository has it: `affectscope convert`
             asks. Nothing is ever unpickled.
+        features: modality -> feature set that it takes, as "vgg-face" or one of your own; by its card, or its paper, if left out.
 
     Raises:
         UserError: when there is no such file, or it cannot be used.
@@ -131,12 +135,18 @@ def load(name: str | Path, layout: str = "") -> Model:
     """
     path = Path(name).expanduser()
     if not layout and (not path.exists() or saved.is_ours(path)):
-        return Model(named.checkpoint(str(name)), str(name).partition("=")[0] if "=" in str(name) else path.stem)
+        called = str(name).partition("=")[0] if "=" in str(name) else path.stem
+        return Model(_taking(named.checkpoint(str(name)), features), called)
     from affectscope.core.checkpoints import foreign
     from affectscope.core.models.inputs import Normaliser
 
     found = foreign.read(path, layout)
-    return Model(Checkpoint(found.model, Normaliser(), {"layout": found.layout}, path), path.stem)
+    return Model(_taking(Checkpoint(found.model, Normaliser(), {"layout": found.layout}, path), features), path.stem)
+
+
+def _taking(checkpoint: Checkpoint, features: Mapping[str, str] | None) -> Checkpoint:
+    check_told(checkpoint.spec, features or {})
+    return replace(checkpoint, features=dict(features or {}))
 
 
 def mask(

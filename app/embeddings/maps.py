@@ -188,9 +188,8 @@ def _ask_own(model: str, clip: str, progress: jobs.Progress) -> None:
 def _own_path(model: str, clip: str) -> Path:
     # By what is in the file: another stretch of a long one is another clip.
     content = content_hash(services.clip(services.UPLOADS, clip).media)
-    return (
-        cache_root() / "surveys" / f"{of_clip(content, key_of('own', services.analyzer(model).checkpoint.digest, content))}.npz"
-    )
+    asked = key_of("own", services.analyzer(model).checkpoint.digest, content, *services.taken_marks(model))
+    return cache_root() / "surveys" / f"{of_clip(content, asked)}.npz"
 
 
 def own_place(of: Clips, embedding: str, drawing: Drawing, clip: str) -> np.ndarray | None:

@@ -26,6 +26,7 @@ from affectscope.core.corpora import Corpus, open_corpus
 from affectscope.core.corpora.known import Known, known, remember
 from affectscope.core.corpora.readers import read, recognise
 from affectscope.core.errors import UserError
+from affectscope.core.features.taken import fitting, lacking, needs
 from affectscope.core.files.kinds import TABLES
 from affectscope.core.imports import stored as imports
 from affectscope.core.imports.card import imported_card
@@ -151,9 +152,21 @@ def card(name: str) -> Card:
         raise UserError("That model's file is gone: choose another.")
     if known := services.imported(name):
         return imported_card(known)
-    if services.is_plugin(name):
-        return _plugin_card(name, services.digest(name))
-    return _card(str(path), path.stat().st_mtime_ns)
+    plugin = services.is_plugin(name)
+    found = _plugin_card(name, services.digest(name)) if plugin else _card(str(path), path.stat().st_mtime_ns)
+    # What was named, put into its place or chosen since the card was read.
+    taken = services.taken(name)
+    return replace(found, incompatible=lacking(found.spec, taken), features=taken)
+
+
+def choices(name: str, modality: str) -> dict[str, str]:
+    """The feature sets that a model could take of a modality -> what to say of each. The one that it takes comes first; an empty
+    name where that does not fit."""
+    found = card(name)
+    fits, taken = fitting(modality, found.spec.inputs[modality]), found.features.get(modality, "")
+    lost = [one for one in fits if any(need.set == one for need in needs(found.spec, {**found.features, modality: one}))]
+    first = {taken: taken} if taken in fits else {"": "none that is known"}
+    return first | {one: f"{one} (not at hand)" if one in lost else one for one in fits}
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)

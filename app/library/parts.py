@@ -14,7 +14,7 @@ from affectscope.app.common import address, jobs, press, reports, say, session
 from affectscope.app.common.progress import finished
 from affectscope.app.common.save import save
 from affectscope.app.gate.terms import base
-from affectscope.app.library import Sheet, asking, checking, columns, drops, inventory, sheets, view, zone
+from affectscope.app.library import Sheet, asking, checking, columns, drops, inventory, sheets, taking, view, zone
 from affectscope.core import devices
 from affectscope.core.checkpoints.layouts import LAYOUTS
 from affectscope.core.errors import UserError
@@ -28,7 +28,6 @@ _TICKETS = "library.tickets"
 _ARRIVING = "library.arriving"
 _NEWS = "library.news"
 _REMOVED = "library.removed"
-_TROUBLE = "library.trouble"
 _SHOWN = "library.shown"
 _UNADDED = "library.unadded"
 _CORPUS = "library.corpus"
@@ -277,6 +276,8 @@ def _actions(name: str) -> None:
             key = reports.shows(f"device-{name}", library.device(name))
             options = list({library.device(name): None, **known})
             st.selectbox("Device", options, key=key, format_func=lambda d: known.get(d, d), on_change=_move, args=(name, key))
+        if not imported:
+            taking.offer(name)
         checking.offer(name)
         if (entry := inventory.removable(name)) is not None:
             st.button("Remove", key=f"remove-{name}", icon=":material/delete:", on_click=_remove, args=(entry,))
@@ -306,8 +307,8 @@ def _remove(entry: inventory.Removable) -> None:
 
 
 def _undo() -> None:
-    if trouble := st.session_state.pop(_TROUBLE, ""):
-        sheets([Sheet("Not restored", [trouble], tone="wrong")], key="library-unrestored")
+    if trouble := st.session_state.pop(taking.TROUBLE, ""):
+        sheets([Sheet("Not done", [trouble], tone="wrong")], key="library-unrestored")
     if _REMOVED not in st.session_state:
         return
     entry, before, after = st.session_state[_REMOVED]
@@ -326,7 +327,7 @@ def _restore(entry: inventory.Removable) -> None:
         inventory.restore(entry)
         session.choose_option(_SHOWN, json.dumps([entry.name]))
     except UserError as error:
-        st.session_state[_TROUBLE] = str(error)
+        st.session_state[taking.TROUBLE] = str(error)
 
 
 def corpora(model: str | None) -> None:

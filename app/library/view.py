@@ -120,7 +120,7 @@ def _system(card: Card) -> list[tuple[str, str]]:
 
 
 def _input(card: Card, modality: str) -> str:
-    features = card.spec.features.get(modality, "")
+    features = card.features.get(modality, "")
     return f"{card.spec.inputs[modality]} a frame{f', {features}' if features else ''}"
 
 

@@ -15,7 +15,7 @@ from affectscope.app import services
 from affectscope.app.common import jobs
 from affectscope.app.serving import lending
 from affectscope.core.cache import sealed
-from affectscope.core.cache.store import cache_root, content_hash, key_of, of_clip
+from affectscope.core.cache.store import cache_root, key_of, of_clip
 from affectscope.core.corpora import Corpus
 from affectscope.core.evaluation.grid import GRID_VERSION, answer_to, response_grid
 from affectscope.core.features.extract import extract
@@ -64,13 +64,13 @@ def answers(item: services.Clip, model: str, change: Perturbation) -> Mapping[st
 
 
 def _read(item: services.Clip, model: str) -> tuple[dict[str, Stream], float]:
-    return _streams(str(item.media), content_hash(item.media), item.track, model, services.analyzer(model).checkpoint.digest)
+    return _streams(str(item.media), item.track, item.called, model, _asked(item, model))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _streams(media: str, content: str, track: int | None, model: str, digest: str) -> tuple[dict[str, Stream], float]:
+def _streams(media: str, track: int | None, called: str, model: str, key: str) -> tuple[dict[str, Stream], float]:
     analyzer = services.analyzer(model)
-    extraction = extract(Path(media), analyzer.store, sets=analyzer.sets, track=track)
+    extraction = extract(Path(media), analyzer.store, sets=analyzer.sets, track=track, clip=called)
     return analyzer.streams(extraction), extraction.duration
 
 
@@ -79,14 +79,19 @@ def _grid_path(item: services.Clip, model: str, change: Perturbation) -> Path:
     asked = replace(change, keep=dict.fromkeys(services.analyzer(model).checkpoint.spec.inputs, 0), spans={})
     if asked.pattern == "drawn":
         asked = replace(asked, pattern="random")
-    key = services.analyzer(model).key(item.media, None, track=item.track)
+    key = _asked(item, model)
     return cache_root() / "grids" / f"{of_clip(key, key_of(GRID_VERSION, key, asked.facts()))}.json"
+
+
+def _asked(item: services.Clip, model: str) -> str:
+    """Names what the model is given of the clip: its bytes, the model, and what its features are made of."""
+    return services.analyzer(model).key(item.media, None, track=item.track, clip=item.called)
 
 
 def _write_grid(item: services.Clip, model: str, change: Perturbation, path: Path, progress: jobs.Progress) -> None:
     services.prepare(item, progress)
     analyzer = services.analyzer(model)
-    extract(item.media, analyzer.store, progress, analyzer.sets, item.track)
+    extract(item.media, analyzer.store, progress, analyzer.sets, item.track, item.called)
     streams, duration = _read(item, model)
 
     def report(share: float) -> None:

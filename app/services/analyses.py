@@ -80,6 +80,7 @@ def _analyse(
             explain=explain,
             perturbation=change,
             track=item.track,
+            clip=item.called,
             explanation=explanation,
             progress=progress,
         )
@@ -89,8 +90,15 @@ def _analyse(
 def _key(item: Clip, model: str, explain: str | None, change: Perturbation | None = None, explanation: str | None = None) -> str:
     if known := imported(model):
         return known.key(item.id, item.media, item.track)
-    truth = truth_known(item)
-    return analyzer(model).key(item.media, explain, truth=truth, perturbation=change, track=item.track, explanation=explanation)
+    return analyzer(model).key(
+        item.media,
+        explain,
+        truth=truth_known(item),
+        perturbation=change,
+        track=item.track,
+        clip=item.called,
+        explanation=explanation,
+    )
 
 
 def _keep(analysis: Analysis, key: str) -> None:

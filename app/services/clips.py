@@ -45,6 +45,11 @@ class Clip:
     track: int | None = None
 
     @property
+    def called(self) -> str:
+        """What arrays of it may be called: its name in the corpus; of a person's own clip, the name that the file had."""
+        return Path(self.title).stem if self.corpus == UPLOADS else self.id
+
+    @property
     def media(self) -> Path:
         """Raises:
         UserError: when there are none.

@@ -17,6 +17,8 @@ from affectscope.core.cache.store import FeatureStore
 from affectscope.core.checkpoints import plugged
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.errors import UserError
+from affectscope.core.features import settings
+from affectscope.core.features.taken import check_told, marks, sets_of
 from affectscope.core.imports import stored as imports
 from affectscope.core.imports.clips import ImportedCorpus
 from affectscope.core.imports.model import UNASKED, Imported
@@ -144,7 +146,7 @@ def declared(model: str) -> ModelSpec | None:
     if is_plugin(model):
         return _of_plugin(model, digest(model))
     path = models().get(model)
-    return _declared(str(path), path.stat().st_mtime_ns) if path is not None and path.is_file() else None
+    return _header(str(path), path.stat().st_mtime_ns)[0] if path is not None and path.is_file() else None
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
@@ -156,11 +158,44 @@ def _of_plugin(name: str, digest: str) -> ModelSpec | None:
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
-def _declared(path: str, changed: int) -> ModelSpec | None:
+def _header(path: str, changed: int) -> tuple[ModelSpec | None, Mapping[str, Any]]:
     try:
-        return checkpoints.peek(Path(path))[0].spec
+        model, card = checkpoints.peek(Path(path))
     except UserError:
-        return None
+        return None, {}
+    return model.spec, card
+
+
+def taken(model: str) -> dict[str, str]:
+    """Modality -> the feature set that a model takes, as a person, its card or its paper says; no weights are read."""
+    asked = declared(model)
+    if asked is None or imported(model):
+        return {}
+    path = models()[model]
+    card = {} if is_plugin(model) else _header(str(path), path.stat().st_mtime_ns)[1]
+    return sets_of(asked, card, digest(model))
+
+
+def take(model: str, modality: str, features: str) -> None:
+    """Have a model take a feature set of a modality from now on, on all pages and in the terminal.
+
+    Raises:
+        UserError: when it does not fit, or the settings cannot be written.
+    """
+    asked = declared(model)
+    if asked is not None:
+        check_told(asked, {modality: features})
+        settings.tell_model(digest(model), {**settings.of_model(digest(model)), modality: features})
+
+
+def taken_marks(model: str) -> list[Any]:
+    """Parts of the keys of what a model says: see ``core.features.taken.marks``."""
+    asked = declared(model)
+    try:
+        return marks(asked, taken(model)) if asked is not None else []
+    except UserError:
+        # What is missing stands on the model's card; until it is there, nothing is said that could be kept.
+        return []
 
 
 def labels(model: str) -> tuple[str, ...]:

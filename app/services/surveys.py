@@ -6,12 +6,13 @@ import time
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from affectscope.app.common import jobs
 from affectscope.app.services.browsing import corpus
-from affectscope.app.services.known import analyzer, digest, imported
+from affectscope.app.services.known import analyzer, digest, imported, taken_marks
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, key_of
 from affectscope.core.corpora import Corpus
@@ -36,7 +37,7 @@ def survey_on_disk(model: str, of: Corpus | None = None) -> PredictionTable | No
 def path_on_disk(model: str, of: Corpus | None = None) -> Path:
     """Where a model's survey is, or will be; its weights are not read."""
     known = imported(model)
-    return known.entry.survey if known else _surveys() / f"{_key(digest(model), of or corpus())}.npz"
+    return known.entry.survey if known else _surveys() / f"{_key(digest(model), of or corpus(), taken_marks(model))}.npz"
 
 
 def ask_all(model: str, of: Corpus | None = None) -> jobs.Job:
@@ -110,13 +111,17 @@ def survey_id(model: str) -> str:
 
 def survey_path(model: str, of: Corpus | None = None) -> Path:
     known = imported(model)
-    return known.entry.survey if known else _surveys() / f"{_key(analyzer(model).checkpoint.digest, of or corpus())}.npz"
+    return (
+        known.entry.survey
+        if known
+        else _surveys() / f"{_key(analyzer(model).checkpoint.digest, of or corpus(), taken_marks(model))}.npz"
+    )
 
 
 # Writing down a table of thousands of clips takes longer than all else that a page does with it.
 @st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Corpus: lambda one: (one.name, id(one), len(one.table))})
-def _key(digest: str, of: Corpus) -> str:
-    return inference_key_of(digest, of)
+def _key(digest: str, of: Corpus, taken: Sequence[Any]) -> str:
+    return inference_key_of(digest, of, taken)
 
 
 def _surveys() -> Path:

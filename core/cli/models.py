@@ -114,6 +114,7 @@ def train(
     store: Annotated[
         Path | None, typer.Option(help="A store that `affectscope features extract` filled: train on its features.")
     ] = None,
+    features: FeaturesOption = None,
     progress: Annotated[
         Path | None, typer.Option(help="A file to write stage, share done and time to, a line of JSON each.")
     ] = None,
@@ -138,7 +139,7 @@ def train(
     with progress_bar() as report:
         report = noting(progress, report) if progress else report
         chosen = Recipe(strategy or own.strategy, config)
-        card = train_checkpoint(system, preset, corpus, chosen, out, workers, report, resume, store)
+        card = train_checkpoint(system, preset, corpus, chosen, out, workers, report, resume, store, pairs(features))
     if card is None:
         return
     regret(card["unreadable"])

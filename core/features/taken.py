@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from affectscope.core.corpora import Corpus
 
 
+_BROUGHT = "which its corpus, a plugin or arrays of yours brought"
+
+
 @dataclass(frozen=True)
 class Need:
     """A feature set that a model takes and that cannot be had.
@@ -100,7 +103,7 @@ def needs(spec: ModelSpec, sets: Mapping[str, str]) -> tuple[Need, ...]:
         one = FEATURE_SETS.get(name)
         if one is None or one.dim != dim:
             brought = name and one is None
-            found.append(Need(modality, dim, shown(name), "features that its corpus brought") if brought else Need(modality, dim))
+            found.append(Need(modality, dim, shown(name), _BROUGHT) if brought else Need(modality, dim))
             continue
         try:
             if one.weights or one.needs == "arrays":
@@ -124,7 +127,8 @@ def lacking(spec: ModelSpec, sets: Mapping[str, str]) -> str:
     if names := [one.set for one in named if one.weights]:
         todo.append(f"name the weights (`affectscope features weights {names[0]} PATH`)")
     if names or named:
-        todo.append(f"name arrays of your own (`affectscope features arrays {named[0].set} FOLDER`)")
+        whose = f" --modality {named[0].modality}" if named[0].origin == _BROUGHT else ""
+        todo.append(f"name arrays of your own (`affectscope features arrays {named[0].set} FOLDER{whose}`)")
     else:
         one = unknown[0]
         todo.append(f"name arrays of your own (`affectscope features arrays NAME FOLDER --modality {one.modality}`)")

@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from affectscope.core.cache.store import content_hash
 from affectscope.core.checkpoints import plugged
 from affectscope.core.checkpoints.plugged import Facts
-from affectscope.core.checkpoints.saved import Checkpoint, is_ours, peek
+from affectscope.core.checkpoints.saved import Checkpoint, digest, is_ours, peek
 from affectscope.core.corpora import Corpus
 from affectscope.core.features.taken import lacking, sets_of
 from affectscope.core.inference.table import PredictionTable
@@ -42,7 +41,8 @@ class Card:
         metrics: head -> metric that tables have -> value, on the clips that training held out.
         synthetic: trained on rendered faces.
         layout: the public layout that it came in; empty for our own.
-        incompatible: one sentence where clips are not read into what the model takes; empty where it can be asked.
+        incompatible: one sentence where what the model takes of a clip cannot be had; empty where it can be asked.
+        features: modality -> the feature set that it takes.
         imported: of predictions without a model, where they came from, title -> text.
         assumed, answered: what the public layout's file did not say, and what was taken instead, or said by a person.
         remarks: what else there was in the file, or how an imported table was read.
@@ -59,6 +59,7 @@ class Card:
     synthetic: bool = False
     layout: str = ""
     incompatible: str = ""
+    features: Mapping[str, str] = field(default_factory=dict)
     imported: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     count: int = 0
@@ -80,6 +81,7 @@ def read_card(path: Path) -> Card:
         UserError: when the file is missing, damaged or of another kind.
     """
     model, card = peek(path)
+    sets = sets_of(model.spec, card, digest(path))
     return Card(
         model.spec,
         count(model),
@@ -89,7 +91,8 @@ def read_card(path: Path) -> Card:
         _metrics(card.get("metrics")),
         card.get("synthetic_training") is True,
         _text(card.get("layout")),
-        lacking(model.spec, sets_of(model.spec, card, content_hash(path))),
+        lacking(model.spec, sets),
+        sets,
         assumed=_sentences(card.get("assumed")),
         answered=_sentences(card.get("answered")),
         remarks=_sentences(card.get("remarks")),
@@ -112,7 +115,7 @@ def plugin_card(declared: Declared, facts: Facts | None = None) -> Card:
     told = {"File": _text(declared.file), "Weights": _text(str(weights)) if weights else ""}
     told |= {f"Missing {m} frames": MEANINGS[absence] for m, absence in facts.spec.absence.items() if absence in MEANINGS}
     return Card(
-        facts.spec, facts.parameters, size, {}, {}, {}, incompatible=lacking(facts.spec, sets),
+        facts.spec, facts.parameters, size, {}, {}, {}, incompatible=lacking(facts.spec, sets), features=sets,
         remarks=facts.remarks, plugin={title: text for title, text in told.items() if text},
     )  # fmt: skip
 

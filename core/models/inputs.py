@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from affectscope.core.errors import UserError
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.streams import Stream, on_reference
 
@@ -42,4 +43,11 @@ def model_streams(streams: Mapping[str, Stream], spec: ModelSpec, normaliser: No
 def on_its_reference(streams: Mapping[str, Stream], spec: ModelSpec) -> dict[str, Stream]:
     """A clip's streams that a model takes, on the frames of its reference modality where it has one."""
     own = {name: streams[name] for name in spec.inputs if name in streams}
+    for name, stream in own.items():
+        given, dim = stream.values.shape[1], spec.inputs[name]
+        if given != dim:
+            raise UserError(
+                f"The clip has {given} {name} features a frame, and the model takes {dim}: see to the weights or arrays that "
+                "they are made with."
+            )
     return on_reference(own, spec.reference) if spec.reference and own else own

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -47,11 +48,13 @@ def train_checkpoint(
     report: Report = lambda stage, share: None,
     resume: bool = False,
     store: Path | None = None,
+    features: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any] | None:
     """Train, measure on held-out speakers and save.
 
     Args:
         store: a packed store with the corpus's features, which then are what the model is trained on.
+        features: modality -> feature set, where it is to be another than the system, or the corpus, has by itself.
 
     Returns:
         The card; None in a process that only helped the first one to train, and has written nothing.
@@ -64,7 +67,7 @@ def train_checkpoint(
     kind = STRATEGIES[recipe.strategy]
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    prepared = _prepare(system, preset, open_corpus(corpus_name), recipe.config, workers, report, store)
+    prepared = _prepare(system, preset, open_corpus(corpus_name), recipe.config, workers, report, store, features)
     history = _fit(prepared, kind, recipe.config, out, report, resume)
     if not is_first():
         return None
@@ -97,11 +100,18 @@ class _Prepared:
 
 
 def _prepare(
-    system: str, preset: str, corpus: Corpus, config: TrainConfig, workers: int | None, report: Report, store: Path | None
+    system: str,
+    preset: str,
+    corpus: Corpus,
+    config: TrainConfig,
+    workers: int | None,
+    report: Report,
+    store: Path | None,
+    features: Mapping[str, str],
 ) -> _Prepared:
     """Read and split the corpus, and make the model, as random as the seed has it."""
     packed = _packed(system, preset, store) if store else {}
-    changes, sets = adapt_preset(system, preset, corpus, {m: (one.name, one.dim) for m, one in packed.items()})
+    changes, sets = adapt_preset(system, preset, corpus, {m: (one.name, one.dim) for m, one in packed.items()}, features)
     if config.soft_votes and not all(f"share {label}" in corpus.table for label in changes.get("labels", [""])):
         raise UserError(
             f"{corpus.name} has no shares of votes for {system}: add it with --option votes=soft, or go without them."
@@ -165,7 +175,11 @@ def _card(prepared: _Prepared, recipe: Recipe, epochs: int) -> dict[str, Any]:
 
 
 def adapt_preset(
-    system: str, preset: str, corpus: Corpus, packed: Mapping[str, tuple[str, int]] | None = None
+    system: str,
+    preset: str,
+    corpus: Corpus,
+    packed: Mapping[str, tuple[str, int]] | None = None,
+    features: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """What of a preset changes for a corpus and its features, and the feature set of each modality.
 
@@ -173,15 +187,20 @@ def adapt_preset(
 
     Args:
         packed: modality -> name and width of the features of a packed store, which go before all others.
+        features: modality -> feature set, as a person said; goes before what the system or the corpus has.
 
     Raises:
-        UserError: when the preset wants features that are not extracted here.
+        UserError: when the preset wants features that are not extracted here, or cannot be had.
     """
     kind = MODELS[system]
     with torch.device("meta"):
         spec = kind.preset(preset).spec
     packed = packed or {}
-    sets = {m: packed[m][0] if m in packed else _feature_set(m, spec, corpus) for m in spec.inputs}
+    if more := [m for m in features if m not in spec.inputs]:
+        raise UserError(f"{system} takes no {more[0]}: name features of {', '.join(spec.inputs)}.")
+    for name in features.values():
+        FEATURE_SETS[name].check(None)
+    sets = {m: packed[m][0] if m in packed else features.get(m) or _feature_set(m, spec, corpus) for m in spec.inputs}
     ours = {name: one.dim for name in sets.values() if (one := FEATURE_SETS.get(name))}
     dims = {**ours, **{own.name: own.dim for own in corpus.given.values()}, **dict(packed.values())}
     unknown = [f"{name or 'features'} of {m}" for m, name in sets.items() if name not in dims]

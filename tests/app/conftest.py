@@ -36,13 +36,14 @@ class FakeAnalyzer:
         truth: bool = False,
         perturbation: object = None,
         track: int | None = None,
+        clip: str = "",
         explanation: str | None = None,
     ) -> str:
         heard = (f"-track-{track}" if track else "") + (f"-by-{explanation}" if explanation else "")
         return f"{media.stem}-{explain or 'predicted'}" + ("-masked" if perturbation else "") + heard
 
     def analyze(
-        self, media, *, truth=None, explain=None, perturbation=None, track=None, explanation=None, progress=None
+        self, media, *, truth=None, explain=None, perturbation=None, track=None, clip="", explanation=None, progress=None
     ) -> Analysis:
         progress("Asking the model", 0.5)
         row = {name: 0.9 if name == "happiness" else 0.02 for name in fake.CLASSES}

@@ -47,7 +47,7 @@ class RealGrid(Analyzer):
 
     analyze = None
 
-    def key(self, media, explain=None, truth=False, perturbation=None, track=None, explanation=None):
+    def key(self, media, explain=None, truth=False, perturbation=None, track=None, clip="", explanation=None):
         self.asked.append(perturbation)
         return (
             f"{media.stem}-{explain or 'predicted'}"

@@ -27,6 +27,7 @@ from affectscope.core.cache.store import cache_root, key_of
 from affectscope.core.corpora.base import Corpus
 from affectscope.core.errors import UserError
 from affectscope.core.features.base import from_pixels
+from affectscope.core.features.stored.arrays import source_of
 from affectscope.core.features.stored.shards import Reading, Row, Shard
 from affectscope.core.streams import Stream
 
@@ -254,7 +255,9 @@ def choose_sets(folder: Path, wanted: Mapping[str, str], modalities: Iterable[st
 
 def packed_for(corpus: Corpus, wanted: Mapping[str, str]) -> dict[str, PackedSet]:
     """Feature sets, by modality, of the store that ``affectscope features extract`` fills unless told otherwise; empty where it
-    lacks some."""
+    lacks some, and where arrays of a person's own go before it."""
+    if any(source_of(name) for name in wanted.values()):
+        return {}
     try:
         return choose_sets(default_folder(corpus.name, corpus.root), wanted, wanted)
     except UserError:
