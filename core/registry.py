@@ -36,6 +36,10 @@ class Registry(Generic[T]):
         """Register an entry in the place of whatever has its name: a plugin that is imported again declares anew."""
         self._entries[name] = entry
 
+    def in_order(self) -> list[str]:
+        """The names in the order in which they came."""
+        return list(self._entries)
+
     def __getitem__(self, name: str) -> T:
         if name not in self._entries:
             raise UserError(f"There is no {self.kind} called {name!r}; choose one of {', '.join(sorted(self._entries))}.")

@@ -52,9 +52,9 @@ class Facts:
 
 
 def known() -> dict[str, Declared]:
-    """The models that plugins declare, by name."""
+    """The models that plugins declare, by name, those of the plugin that was named first in front."""
     loading.load()
-    return {name: WRAPPED[name] for name in WRAPPED}
+    return {name: WRAPPED[name] for name in WRAPPED.in_order()}
 
 
 def place(declared: Declared, weights: Path | None = None) -> Path | None:
