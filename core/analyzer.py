@@ -190,6 +190,9 @@ class Analyzer:
             raise UserError(f"The model's answer to {shown(media.name)} is not a number: its features or weights are damaged.")
         spec = self.checkpoint.spec
         labels = spec.labels
+        # What was noticed of a network that is not ours, such as frames that were matched by proportion.
+        noticed = self.checkpoint.card.get("remarks", ()) if "plugin" in self.checkpoint.card else ()
+        notices = (*extraction.notices, *noticed)
         # What replaces a frame that was taken away is attended to as a frame is.
         given = streams["visual"]
         faces = sight.faces_behind(given, extraction.faces.times, extraction.faces.present)
@@ -206,7 +209,7 @@ class Analyzer:
             events=truth_events(truth) + _removed(whole, kept),
             title=shown(media.stem, _LONGEST_TITLE),
             classes=labels,
-            notices=extraction.notices,
+            notices=notices,
             blind=self._blind(looks, extraction, seen.any, drawn.blind),
         )
         report("Done", 1.0)
@@ -215,7 +218,7 @@ class Analyzer:
             {h: bool(v[0]) for h, v in output.evidence.items()},
             drawn.explained,
             timeline,
-            extraction.notices,
+            notices,
             self.key(media, explain, truth is not None, perturbation, track, clip, explanation),
             {k: v[0].numpy() for k, v in output.embeddings.items()},
             drawn.explanations,

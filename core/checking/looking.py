@@ -77,7 +77,10 @@ def gradients(subject: Subject) -> Found:
     slopes = [torch.autograd.grad(one, pixels, retain_graph=True, allow_unused=True)[0] for one in scores]
     heads = [head for head in subject.spec.heads if "visual" in subject.spec.modalities[head]]
     if unreached := [head for head, one in zip(heads, slopes, strict=True) if one is None or not bool((one != 0).any())]:
-        return broken(f"{whence}, no gradient of the head {unreached[0]} arrives: its heatmaps would be empty.")
+        return broken(
+            f"{whence}, no gradient of the head {unreached[0]} arrives: its heatmaps would be empty. Where it "
+            "draws on other modalities, say so with heads=."
+        )
     slope = torch.stack([one for one in slopes if one is not None]).sum(0)
     if not torch.isfinite(slope).all():
         return broken(f"{whence}, the gradient is not a number.")

@@ -23,7 +23,7 @@ from affectscope.core.features.extractors import opensmile
 from affectscope.core.features.extractors.encoders import MiniXception
 from affectscope.core.features.extractors.faces import FaceTrack, cut_crops, track_faces
 from affectscope.core.features.sets import FEATURE_SETS, encode_faces
-from affectscope.core.features.stored.arrays import missing, source_of, stream_of
+from affectscope.core.features.stored.arrays import OVER, missing, source_of, stream_of
 from affectscope.core.streams import Stream
 from affectscope.core.text import percent
 
@@ -96,8 +96,19 @@ def extract(
         *map(str, audio.get("notices", ())),
         *media.lost_pictures(path, faces.times),
         *media.remarks(path, track),
+        *_short(streams, sets, info.duration),
     )
     return Extraction(streams, faces, audio["envelope"], audio["envelope_times"], info.duration, notices)
+
+
+def _short(streams: Mapping[str, Stream], sets: Mapping[str, str], duration: float) -> list[str]:
+    """Which arrays end long before their clip does."""
+    ends = {m: float(streams[m].times[-1]) for m, name in sets.items() if source_of(name) and len(streams[m].times)}
+    return [
+        f"The {modality} arrays ({sets[modality]}) end at {end:.1f} s of {duration:.1f} s: see to their rate or their file."
+        for modality, end in ends.items()
+        if end < duration - OVER
+    ]
 
 
 def _key(name: str, content: str, *settings: object) -> str:

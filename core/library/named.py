@@ -8,6 +8,8 @@ from affectscope.core.checkpoints import plugged, saved
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.errors import UserError
 from affectscope.core.library import dropped
+from affectscope.core.plugins import loading
+from affectscope.core.text import shown
 
 
 def checkpoint(name: str) -> Checkpoint:
@@ -34,4 +36,15 @@ def checkpoint(name: str) -> Checkpoint:
     file = Path(name).expanduser()
     if not file.exists() and (entry := dropped.entries().get(name)):
         return saved.load(entry.path)
+    if not file.exists():
+        raise UserError(f"There is no model {shown(name)}, and no file: {_known(list(declared))}.")
     return saved.load(file)
+
+
+def _known(declared: list[str]) -> str:
+    """What to name instead."""
+    shipped = f"those shipped are {', '.join(saved.shipped())}"
+    if not loading.named():
+        return f"{shipped}; of a plugin, name its file with --plugin, or import it"
+    told = f"those of plugins are {', '.join(map(shown, declared))}" if declared else "the plugins that were named declare none"
+    return f"{told}; {shipped}"

@@ -8,10 +8,14 @@ import traceback
 from pathlib import Path
 
 from affectscope.core.house import ROOT
+from affectscope.core.text import shown
 
 # Python's own files, installed packages, and ours: no fault is looked for there.
 _OURS = [str(ROOT / part) for part in ("affectscope", "app", "core", "pages")]
 _ELSEWHERE = tuple(f"{one}{os.sep}" for one in {*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), *_OURS} if one)
+
+
+_LONGEST = 300
 
 
 def is_own(file: str) -> bool:
@@ -25,3 +29,8 @@ def place_of(error: BaseException) -> str:
         return f" ({Path(error.filename).name}, line {error.lineno})"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_own(frame.filename)]
     return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+
+
+def told(error: BaseException) -> str:
+    """An error of somebody's own code in a line: its kind, what it says, and where."""
+    return f"{type(error).__name__}: {shown(' '.join(str(error).split()), _LONGEST)}{place_of(error)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -11,14 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from affectscope.core.errors import UserError
-from affectscope.core.plugins.places import place_of
+from affectscope.core.plugins.places import told
 from affectscope.core.text import shown
 from affectscope.core.wrapping.declared import Attention, Declared
 from affectscope.core.wrapping.given import Inputs
 from affectscope.core.wrapping.shapes import as_maps, vector_of
 from affectscope.core.wrapping.taking import Tape, recording, watch_attention, watch_output, weights_in
 
-_LONGEST = 200
+# Modules that a sentence names.
+_NEAR = 8
 # Of probabilities whose logarithm is taken.
 _LEAST = 1e-12
 
@@ -71,13 +73,12 @@ def ask(declared: Declared, network: nn.Module, inputs: Inputs, attention: bool)
         raise
     # What somebody's network may raise, nobody knows.
     except Exception as error:
-        why = shown((str(error).splitlines() or [""])[0], _LONGEST)
-        raise UserError(f"{declared.name} could not answer: {type(error).__name__}: {why}{place_of(error)}.") from error
+        raise UserError(f"{declared.name} could not answer: {told(error)}.") from error
     clips = len(inputs)
     named, rest = _named(declared, answer)
     predictions = {head: _logits(declared, head, value, clips) for head, value in named.items()}
     vectors = {one.name: _vector(declared, one.name, one.call, tape, rest, clips) for one in declared.vectors}
-    weights = {one.name: _weights(declared, one, tape, rest, clips) for one in declared.attentions} if attention else {}
+    weights = {one.name: _weights(declared, one, tape, rest, inputs) for one in declared.attentions} if attention else {}
     return Said(predictions, vectors, weights)
 
 
@@ -87,9 +88,10 @@ def _modules(declared: Declared, network: nn.Module, path: str) -> list[nn.Modul
     # A star stands for one part of a path, not for several.
     found = [m for n, m in known.items() if n and n.count(".") == path.count(".") and fnmatchcase(n, path)] or found
     if not found:
-        near = [name for name in known if name and name.split(".")[-1] == path.split(".")[-1]] or [n for n in known if n]
-        listed = ", ".join(shown(name) for name in near[:8])
-        raise UserError(f"{declared.name} has no module {shown(path)}: it has {listed or 'none'}.")
+        names = [name for name in known if name]
+        near = list(dict.fromkeys([*get_close_matches(path, names, _NEAR, 0.0), *names]))
+        listed = ", ".join(map(shown, near[:_NEAR])) + (f" and {len(near) - _NEAR} more" if len(near) > _NEAR else "")
+        raise UserError(f"{declared.name}{declared.place} has no module {shown(path)}: it has {listed or 'none'}.")
     return found
 
 
@@ -104,7 +106,14 @@ def _named(declared: Declared, answer: Any) -> tuple[dict[str, Tensor], dict[str
         return {str(name): value for name, value in answer.items() if name not in rest}, rest
     if isinstance(answer, tuple | list) and len(heads) > 1:
         return dict(zip(heads, answer, strict=False)), {}
+    if isinstance(answer, tuple | list) and sum(_is_answer(declared, value) for value in answer) > 1:
+        raise UserError(f"{declared.name}{declared.place} gives several answers without names: return a dict by head, or name "
+                        "the heads in their order with heads=.")  # fmt: skip
     return {heads[0]: answer[0] if isinstance(answer, tuple | list) and answer else answer}, {}
+
+
+def _is_answer(declared: Declared, value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim in (2, 3) and value.shape[-1] == len(declared.labels)
 
 
 def _only_head(declared: Declared) -> str:
@@ -125,8 +134,8 @@ def _logits(declared: Declared, head: str, value: Any, clips: int) -> Tensor:
     # Asked frame by frame, it may still give one answer: that of all frames.
     if value.ndim not in (2, full) or len(value) != clips or value.shape[-1] != count:
         hint = "" if declared.reference or value.ndim != 3 else ', and reference="visual" where it answers by frame'
-        raise UserError(f"{name} answers with {tuple(value.shape)} as its head {shown(head)}, where {wanted} is wanted: "
-                        f"{count} labels were named{hint}.")  # fmt: skip
+        raise UserError(f"{name}{declared.place} answers with {list(value.shape)} as its head {shown(head)}, where {wanted} is "
+                        f"wanted: {count} labels were named{hint}.")  # fmt: skip
     return value.float() if declared.outputs == "logits" else value.float().clamp(min=_LEAST).log()
 
 
@@ -139,29 +148,51 @@ def _vector(declared: Declared, name: str, call: int, tape: Tape, rest: Mapping[
         raise UserError(f"{declared.name} gives no embedding {shown(name)}: {why}.") from error
 
 
-def _weights(declared: Declared, one: Attention, tape: Tape, rest: Mapping[str, Any], clips: int) -> list[Tensor]:
-    found = tape.weights.get(one.name, []) if one.module else _returned(one, rest)
+def _weights(declared: Declared, one: Attention, tape: Tape, rest: Mapping[str, Any], inputs: Inputs) -> list[Tensor]:
+    who = f"The attention {shown(one.name)} of {declared.name}{declared.place}"
+    found = tape.weights.get(one.name, []) if one.module else _returned(one, rest, who)
     try:
-        maps = [as_maps(weights.float(), clips) for weights in found]
+        maps = [as_maps(weights.float(), len(inputs)) for weights in found]
+        maps = [_among(one, weights, inputs) for weights in maps]
     except ValueError as error:
-        raise UserError(f"The attention {shown(one.name)} of {declared.name} cannot be used: {error}.") from error
+        raise UserError(f"{who} cannot be used: {error}.") from error
     if not maps or len({m.shape[1] for m in maps}) > 1:
         todo = "name its nn.MultiheadAttention, or the softmax itself, or say with take= where its output has them"
         why = "its layers have different numbers of heads: declare each by itself" if maps else f"no weights came: {todo}"
-        raise UserError(f"The attention {shown(one.name)} of {declared.name} cannot be shown, for {why}.")
-    return [_without_tokens(m, one.skip) for m in maps]
+        raise UserError(f"{who} cannot be shown, for {why}.")
+    return maps
 
 
-def _returned(one: Attention, rest: Mapping[str, Any]) -> list[Tensor]:
+def _returned(one: Attention, rest: Mapping[str, Any], who: str) -> list[Tensor]:
     """The weights of each layer that the answer itself held."""
     given = rest.get(one.name, rest.get("attentions"))
-    layers = given if isinstance(given, tuple | list) else [given]
-    found = (one.take(layer) if one.take else weights_in(layer) for layer in layers if layer is not None)
+    # [B, layers, heads, Tq, Tk].
+    given = given.unbind(1) if isinstance(given, Tensor) and given.ndim == 5 else given
+    layers = [layer for layer in (given if isinstance(given, tuple | list) else [given]) if layer is not None]
+    found = [one.take(layer) if one.take else weights_in(layer) for layer in layers]
+    if layers and any(weights is None for weights in found):
+        raise UserError(f"{who} cannot be used: the rows of what was returned under its name do not sum to one; those of a "
+                        "part of the frames are to be divided by their sums.")  # fmt: skip
     return [weights for weights in found if weights is not None]
 
 
-def _without_tokens(maps: Tensor, skip: int) -> Tensor:
-    if not skip:
+def _among(one: Attention, maps: Tensor, inputs: Inputs) -> Tensor:
+    """The part of the weights [B, heads, q, k] that is between the frames of query and key; rows sum to one again.
+
+    Raises:
+        ValueError: when there are not as many tokens as frames of the modalities that lie among them.
+    """
+    first, places = one.skip, {}
+    for modality in one.among:
+        count = inputs[modality].shape[1]
+        places[modality] = slice(first, first + count)
+        first += count
+    if not first:
         return maps
-    frames = maps[..., skip if maps.shape[-2] > skip else 0 :, skip:]
+    tokens = maps.shape[-1]
+    if one.among and tokens != first:
+        counts = " and ".join(f"{inputs[m].shape[1]} of {m}" for m in one.among)
+        raise ValueError(f"it has {tokens} tokens, and its frames are {counts}{f', after {one.skip}' if one.skip else ''}")
+    rows = places.get(one.query, slice(one.skip, None)) if maps.shape[-2] == tokens else slice(None)
+    frames = maps[..., rows, places.get(one.key, slice(one.skip, None))]
     return frames / frames.sum(-1, keepdim=True).clamp(min=torch.finfo(frames.dtype).tiny)

@@ -35,6 +35,7 @@ class Attention:
     module: str
     take: Take | None
     skip: int
+    among: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,12 @@ class Declared:
         return self.source or (code.co_filename if code else "")
 
     @property
+    def place(self) -> str:
+        """`` (my_net.py, line 12)``: where it says how the network is asked, or built; empty where that is no file."""
+        code = getattr(inspect.unwrap(self.answer or self.build), "__code__", None)
+        return f" ({Path(code.co_filename).name}, line {code.co_firstlineno})" if code and self.digest else ""
+
+    @property
     def digest(self) -> str:
         """Hash of its sources; empty where they are no file, as in a notebook."""
         return digest(self.file) if Path(self.file).is_file() else ""
@@ -125,7 +132,17 @@ class Declared:
         self.answer = answer
         return answer
 
-    def attention(self, name: str, *, query: str, key: str, module: str = "", take: Take | None = None, skip: int = 0) -> None:
+    def attention(
+        self,
+        name: str,
+        *,
+        query: str,
+        key: str,
+        module: str = "",
+        take: Take | None = None,
+        skip: int = 0,
+        among: Sequence[str] = (),
+    ) -> None:
         """Say where an attention of the network is: ``query`` frames look at ``key`` frames.
 
         Args:
@@ -136,12 +153,25 @@ class Declared:
                 ``encoder.layers.*.self_attn`` is an attention of several layers. An ``nn.MultiheadAttention``, a module that
                 holds some, one that calls ``scaled_dot_product_attention``, one that returns its weights, or the softmax
                 itself. Layers and heads are told from what comes.
-            take: what picks the weights out of the module's output; told by their rows, which sum to one, if left out.
+            take: what picks the weights out of the module's output, which it is given ((output, weights) of an
+                ``nn.MultiheadAttention``); told by their rows, which sum to one, if left out.
             skip: tokens at the beginning that are no frames, such as a class token.
+            among: the modalities whose frames are the tokens of one sequence, one after the other, as in a transformer over both:
+                only what ``query`` frames make of ``key`` frames is taken, and its rows sum to one again.
 
         Raises:
             UserError: when there is one of that name, or a modality is none of the network's.
         """
+        for role, modality in (("query", query), ("key", key)):
+            if not isinstance(modality, str):
+                raise UserError(
+                    f"The {role} of {shown(name)} is one modality; where frames of several are tokens of one sequence, declare an "
+                    "attention for each pair, with among= naming all in their order."
+                )
+        if strange := [modality for modality in among if modality not in self.inputs]:
+            raise UserError(f"{self.name} takes no {shown(strange[0])}: choose one of {', '.join(self.inputs)}.")
+        if among and not {query, key} <= set(among):
+            raise UserError(f"The attention {shown(name)} is among {', '.join(among)}, where {query} and {key} must be.")
         for role, modality in (("query", query), ("key", key)):
             if modality not in self.inputs:
                 raise UserError(f"{self.name} takes no {shown(modality)}, so it cannot be the {role} of {shown(name)}: "
@@ -149,7 +179,7 @@ class Declared:
         self._check_new(name)
         if any((one.key, one.name.split(".")[0]) == (key, name.split(".")[0]) for one in self.attentions):
             raise UserError(f"{self.name} has two attentions to {key} that begin with {name.split('.')[0]}: call one otherwise.")
-        self.attentions.append(Attention(name, query, key, module, take, skip))
+        self.attentions.append(Attention(name, query, key, module, take, skip, tuple(among)))
 
     def embedding(self, name: str, *, module: str = "", of: Literal["output", "input"] = "output", call: int = -1) -> None:
         """Say where a vector is that a map can show; of frames, their mean is taken.

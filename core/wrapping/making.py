@@ -12,16 +12,15 @@ from torch import Tensor, nn
 from affectscope.core.errors import UserError
 from affectscope.core.files.tensors import read_tensors
 from affectscope.core.models.base import AttentionSpec, ModelSpec
-from affectscope.core.plugins.places import place_of
+from affectscope.core.plugins.places import told
 from affectscope.core.text import shown
 from affectscope.core.wrapping.asking import Said, ask, watch
-from affectscope.core.wrapping.declared import Declared
+from affectscope.core.wrapping.declared import Attention, Declared
 from affectscope.core.wrapping.given import Inputs, Modality
 from affectscope.core.wrapping.wrapped import WrappedModel
 
 # Of the clip that a network is asked about first, in seconds: long enough for what strides and pools.
 _SECONDS = 2.0
-_LONGEST = 200
 # Frames a second where nobody knows.
 _RATE = 30.0
 # What DataParallel and torch.compile put before every key, and no class of anybody's.
@@ -105,8 +104,7 @@ def _built(declared: Declared, path: Path | None, state: Mapping[str, Tensor] | 
         raise
     # What somebody's code may raise, nobody knows.
     except Exception as error:
-        why = shown((str(error).splitlines() or [""])[0], _LONGEST)
-        raise UserError(f"{declared.name} could not be built: {type(error).__name__}: {why}{place_of(error)}.") from error
+        raise UserError(f"{declared.name} could not be built: {told(error)}.") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"{declared.name} was built as {type(network).__name__}: its function must return an nn.Module.")
     return network
@@ -146,20 +144,35 @@ def _spec(declared: Declared, takes: Mapping[str, Modality], said: Said) -> Mode
 
 
 def _remarks(declared: Declared, inputs: Inputs, said: Said) -> list[str]:
-    told = []
+    noticed = []
     for one in declared.attentions:
         maps = said.weights[one.name][0]
+        _check_alone(declared, one, maps, inputs)
         sides = dict.fromkeys([(one.query, maps.shape[-2]), (one.key, maps.shape[-1])])
         # One query stands for all frames.
         off = [f"{have} frames for {count} of {m}" for m, have in sides if have not in (1, count := inputs[m].shape[1])]
         if off:
-            told.append(f"Its attention {one.name} has {' and '.join(off)}: matched by proportion.")
+            noticed.append(f"Its attention {one.name} has {' and '.join(off)}: matched by proportion.")
     answer = next(iter(said.predictions.values()))
     if declared.reference and answer.ndim == 3 and answer.shape[1] != (count := inputs[declared.reference].shape[1]):
-        told.append(f"It answers {answer.shape[1]} times for {count} frames of {declared.reference}: matched by proportion.")
+        noticed.append(f"It answers {answer.shape[1]} times for {count} frames of {declared.reference}: matched by proportion.")
     if declared.outputs == "logits" and declared.task == "classification" and _are_probabilities(answer):
-        told.append('Its answers look like probabilities: where they are, say outputs="probabilities".')
-    return told
+        noticed.append('Its answers look like probabilities: where they are, say outputs="probabilities".')
+    return noticed
+
+
+def _check_alone(declared: Declared, one: Attention, maps: Tensor, inputs: Inputs) -> None:
+    """
+    Raises:
+        UserError: when the tokens are as many as the frames of all modalities together, and nobody said which is which.
+    """
+    every = sum(inputs[m].shape[1] for m in inputs.modalities)
+    if len(inputs.modalities) > 1 and not one.among and every <= maps.shape[-1] <= every + 2:
+        raise UserError(
+            f"The attention {shown(one.name)} of {declared.name}{declared.place} looks at {maps.shape[-1]} tokens, as many as "
+            f"frames of {' and '.join(inputs.modalities)} together: say with among= in which order they lie, and with skip= what "
+            "precedes them."
+        )
 
 
 def _are_probabilities(answer: Tensor) -> bool:

@@ -107,13 +107,13 @@ def watch_attention(name: str, module: nn.Module, take: Take | None) -> None:
     Args:
         take: what picks the weights out of the module's output; told by their rows, which sum to one, if left out.
     """
-    if take is None and isinstance(module, nn.MultiheadAttention):
-        _watch_multihead(name, module)
+    if isinstance(module, nn.MultiheadAttention):
+        _watch_multihead(name, module, take)
         return
     if take is None:
         for inner in module.modules():
             if isinstance(inner, nn.MultiheadAttention):
-                _watch_multihead(name, inner)
+                _watch_multihead(name, inner, None)
     module.register_forward_pre_hook(_Enter(name))
     module.register_forward_hook(_Leave(name, take))
 
@@ -160,9 +160,9 @@ class _Keep:
             tape.outputs[self.name].append(args[0] if self.of == "input" else output)
 
 
-def _watch_multihead(name: str, module: nn.MultiheadAttention) -> None:
+def _watch_multihead(name: str, module: nn.MultiheadAttention, take: Take | None) -> None:
     module.register_forward_pre_hook(_Force(), with_kwargs=True)
-    module.register_forward_hook(_Release(name), with_kwargs=True)
+    module.register_forward_hook(_Release(name, take), with_kwargs=True)
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,7 @@ class _Release:
     """Keep the weights, and give the network what it asked for."""
 
     name: str
+    take: Take | None
 
     def __call__(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         tape = _tape()
@@ -193,7 +194,7 @@ class _Release:
             return None
         answer, weights = output
         needed, averaged = tape.forced.pop()
-        tape.weights[self.name].append(weights)
+        tape.weights[self.name].append(weights if self.take is None else self.take((answer, weights)))
         return answer, (weights.mean(-3) if averaged else weights) if needed else None
 
 

@@ -36,8 +36,8 @@ BOUND: dict[str, Told] = {}
 _SUFFIXES = (".npy", ".npz", ".pt", ".pth", ".h5", ".hdf5")
 _HDF5 = (".h5", ".hdf5", ".csd")
 _VALUES = ("values", "features", "embeddings", "x")
-# An array may end so many seconds after its clip: windows reach over the end, and lengths are rounded.
-_OVER = 0.5
+OVER = 0.5
+"""An array may end so many seconds before or after its clip: windows reach over the end, and lengths are rounded."""
 _MOST_NAMES = 3
 
 
@@ -67,7 +67,7 @@ def stream_of(name: str, dim: int, ids: Sequence[str], duration: Callable[[], fl
     if times is None:
         times = _times(len(values), told.rate, length, who, name)
     stream = checked(who, dim, values, times, found.present)
-    if length and len(stream.times) and (end := float(stream.times[-1])) > length + _OVER:
+    if length and len(stream.times) and (end := float(stream.times[-1])) > length + OVER:
         why = f"at {told.rate:g} frames a second" if told.rate and found.times is None else "by its times"
         raise UserError(f"{who} goes on to {end:.1f} s {why}, and the clip lasts {length:.1f} s: see to its rate or its file.")
     return stream
