@@ -163,5 +163,7 @@ def test_maps_find_their_frames():
     # Two snippets share the present frames; each may have several moments.
     assert on(rows(2)).flatten().tolist() == [0, 0, 1, 1]
     assert on(rows(4).view(2, 2, 1, 1)).flatten().tolist() == [0, 1, 2, 3]
+    # Three snippets of four frames: 0, 1, and 2 with 3, as blocks.snippets cuts them.
+    assert on(rows(3)).flatten().tolist() == [0, 1, 2, 2]
     # One film of the whole stream in three moments: frames 0 and 1, 2 and 3, 4 and 5.
     assert on(rows(3).view(1, 3, 1, 1)).flatten().tolist() == [0, 1, 1, 2]

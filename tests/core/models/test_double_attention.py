@@ -232,6 +232,21 @@ def test_spatial_attention_is_over_places_of_snippets():
     assert [one.name for one in built(attentions="VS").places(batch)] == ["spatial"]
 
 
+def test_channels_are_weighed_by_how_much_all_channels_ask_for_them():
+    model = built()
+    batch = clips()
+    _, channel = model.places(batch)
+    rows = torch.arange(2)
+    places = model._places(batch.values["visual"][rows[:, None, None], model._indices("visual", batch.present["visual"])])
+    channels = (model.spatial(places, places)[0] + model.config.residual * places).transpose(1, 2)
+    weights = model.channel(channels, channels, need_weights=True)[1]
+    torch.testing.assert_close(weights.sum(3), torch.ones(weights.shape[:3]))
+    asked = torch.stack([weights[:, :, asks] for asks in range(weights.shape[2])]).mean(0)
+    expected = torch.einsum("rhm,rsm->rhs", asked, places).unflatten(0, (2, 6)).unflatten(3, (3, 3)).transpose(1, 2)
+    torch.testing.assert_close(channel.maps, expected)
+    assert (channel.maps - channel.maps.mean(1, keepdim=True)).abs().max() > 0
+
+
 def test_channel_attention_shows_where_the_channels_are_that_are_asked_for():
     """Every channel is asked for alike: the map is the mean of all channels' maps, and the attention is spread over all."""
     model = built()
