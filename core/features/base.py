@@ -124,7 +124,8 @@ class FeatureSet:
         weights = {"weights": networks.digest(path)} if path else {}
         code = {"code": self.code} if self.code else {}
         arrays = {"arrays": stamp} if (stamp := given_arrays.stamp_of(self.name)) else {}
-        return {"set": self.name, "version": EXTRACTION_VERSION, **weights, **code, **arrays}
+        shape = {"shape": list(self.shape)} if self.pixels and self.shape else {}
+        return {"set": self.name, "version": EXTRACTION_VERSION, **weights, **code, **arrays, **shape}
 
     def as_stream(self, arrays: Mapping[str, np.ndarray]) -> Stream:
         """Stored values, times and presence as a model takes them."""

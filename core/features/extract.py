@@ -166,7 +166,7 @@ def _other(name: str, clip: ClipFile, faces: FaceTrack, store: FeatureStore, con
 
     if one.needs == "arrays":
         raise UserError(missing(name, clip.id))
-    settings: list[object] = [one.settings(weights)] if one.weights or one.read else ["bytes"] if one.pixels else []
+    settings: list[object] = [one.settings(weights)] if one.weights or one.read else ["bytes", *one.shape] if one.pixels else []
     settings += [clip.id] if one.code else []
     settings += media.reading(path)
     settings += media.hearing(path, track) if one.needs in ("sound", "file") else ()

@@ -107,11 +107,13 @@ def _snippets(arrays: Arrays) -> Stream:
     from affectscope.core.models.blocks.snippets import snippets
 
     present = _present(arrays)
-    whole = _pixels(arrays, "rgb-224")
-    if not present.any():
-        return Stream(whole.values[:0], whole.times[:0], present[:0])
-    chosen = snippets(torch.from_numpy(present)[None], SNIPPETS, SNIPPET_FRAMES).flatten().numpy()
-    return Stream(whole.values[chosen], whole.times[chosen], present[chosen])
+    crops, times = arrays["rgb-224"], arrays["times"]
+    chosen = np.zeros(0, int)
+    if present.any():
+        chosen = snippets(torch.from_numpy(present)[None], SNIPPETS, SNIPPET_FRAMES).flatten().numpy()
+    # Channels first, as the model folds them.
+    values = np.ascontiguousarray(crops[chosen].transpose(0, 3, 1, 2)).reshape(len(chosen), int(np.prod(crops.shape[1:])))
+    return Stream(values, times[chosen], present[chosen])
 
 
 def _wav2vec2(arrays: Arrays, encoder: networks.Wav2Vec2) -> Stream:
@@ -276,6 +278,7 @@ for _one in (
         source="mocanu2023multimodal (4.2): six snippets of 16 faces, 224x224 RGB",
         encode=lambda given, _: _snippets(given),
         pixels=True,
+        shape=(3, 224, 224),
     ),
 ):
     FEATURE_SETS.register(_one.name)(_one)

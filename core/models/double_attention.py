@@ -329,10 +329,9 @@ def _spec(config: DoubleAttentionConfig) -> ModelSpec:
     used = config.attentions.split("+")
     inputs = {"audio": config.audio_dim} if "AT" in used else {}
     inputs |= {"visual": config.visual_dim} if "VS" in used else {}
-    features = {
-        "audio": f"spectrogram-{config.audio_dim}",
-        "visual": f"faces-{config.side}" + ("-rgb" if config.channels == 3 else ""),
-    }
+    colour = "snippets-224" if config.side == 224 else f"faces-{config.side}-rgb"
+    faces = colour if config.channels == 3 else f"faces-{config.side}"
+    features = {"audio": f"spectrogram-{config.audio_dim}", "visual": faces}
     head = "av" if len(inputs) == 2 else next(iter(inputs))
     maps = [AttentionSpec(f"temporal.{m}", m, m, 1, config.heads) for m in inputs if m == "audio" or "VT" in used]
     if len(inputs) == 2:

@@ -165,8 +165,8 @@ class Declared:
         for role, modality in (("query", query), ("key", key)):
             if not isinstance(modality, str):
                 raise UserError(
-                    f"The {role} of {shown(name)} is one modality; where frames of several are tokens of one sequence, declare an "
-                    "attention for each pair, with among= naming all in their order."
+                    f"The {role} of {shown(name)} is one modality; where frames of several are tokens of one sequence, declare "
+                    "an attention for each pair, with among= naming all in their order."
                 )
         if strange := [modality for modality in among if modality not in self.inputs]:
             raise UserError(f"{self.name} takes no {shown(strange[0])}: choose one of {', '.join(self.inputs)}.")
