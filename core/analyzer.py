@@ -18,6 +18,7 @@ from affectscope.core.errors import UserError
 from affectscope.core.explain import sight
 from affectscope.core.explain.heatmaps import chosen, heatmaps, on_video
 from affectscope.core.explain.methods import METHODS, SIDE
+from affectscope.core.explain.road import NoWay
 from affectscope.core.features.bulk.stages import cut
 from affectscope.core.features.clipfile import ids_of
 from affectscope.core.features.extract import EXTRACTION_VERSION, Extraction, Progress, can_hear, extract
@@ -206,7 +207,7 @@ class Analyzer:
             title=shown(media.stem, _LONGEST_TITLE),
             classes=labels,
             notices=extraction.notices,
-            blind=self._blind(looks, extraction, seen.any),
+            blind=self._blind(looks, extraction, seen.any, drawn.blind),
         )
         report("Done", 1.0)
         return Analysis(
@@ -261,7 +262,7 @@ class Analyzer:
             moments = np.full(batch.present[name].shape[1], np.inf)
             moments[: len(streams[name].times)] = streams[name].times
             keep[name] = torch.from_numpy(moments[None] <= times[:, None])
-        size = max(1, _CHUNK_FRAMES // max(mask.shape[1] for mask in batch.present.values()))
+        size = batch.copies_at_once(_CHUNK_FRAMES)
         chunks = []
         with torch.inference_mode():
             for start in range(0, len(times), size):
@@ -301,8 +302,11 @@ class Analyzer:
         else:
             raw = on_its_reference(extraction.streams, spec)["visual"]
             road = sight.on_pixels(looks, self.checkpoint, replace(raw, present=seen.present), batch, targets)
-        method, offered = chosen(road, explanation)
-        maps = on_video(heatmaps(road, tuple(heads), method), frames, len(faces.times))
+        try:
+            method, offered = chosen(road, explanation)
+            maps = on_video(heatmaps(road, tuple(heads), method), frames, len(faces.times))
+        except NoWay as error:
+            return _Drawn(blind=str(error))
         explained = {head: spec.labels[target] for head, target in targets.items()}
         how = f", {METHODS[explanation].title}" if explanation else ""
         drawn = [
@@ -317,7 +321,7 @@ class Analyzer:
         ]
         return _Drawn(tuple(drawn), explained, offered)
 
-    def _blind(self, looks: sight.Sight | None, extraction: Extraction, seen: bool) -> dict[str, str]:
+    def _blind(self, looks: sight.Sight | None, extraction: Extraction, seen: bool, lost: str) -> dict[str, str]:
         """Why heads have no heatmap, by head."""
         spec = self.checkpoint.spec
         faces = "no frame with a face is left" if extraction.faces.present.any() else "no face was found in this clip"
@@ -328,18 +332,19 @@ class Analyzer:
             elif looks is None:
                 made = "arrays that were made elsewhere, " if source_of(self.sets["visual"]) else ""
                 reasons[head] = f"nothing leads from its features ({made}{self.sets['visual']}) back to the picture"
-            elif not seen:
-                reasons[head] = faces
+            elif not seen or lost:
+                reasons[head] = lost or faces
         return reasons
 
 
 @dataclass(frozen=True)
 class _Drawn:
-    """The heatmaps, what they explain, by head, and the methods that could have made them."""
+    """The heatmaps, what they explain, by head, and the methods that could have made them; or why there are none."""
 
     heatmaps: tuple[Heatmap, ...] = ()
     explained: Mapping[str, str] = field(default_factory=dict)
     explanations: tuple[str, ...] = ()
+    blind: str = ""
 
 
 def _removed(whole: Mapping[str, Stream], kept: Mapping[str, np.ndarray]) -> tuple[Event, ...]:

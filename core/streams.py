@@ -13,6 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# Half a gigabyte.
+_MOST_NUMBERS = 1 << 27
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -180,6 +183,13 @@ class Batch:
         values = {k: F.pad(v, (0, 0, 0, length - v.shape[1])) for k, v in self.values.items()}
         present = {k: F.pad(v, (0, length - v.shape[1])) for k, v in self.present.items()}
         return Batch(values, present)
+
+    def copies_at_once(self, frames: int) -> int:
+        """How many copies of its first row a model is asked about at once, at least 1: so many that their longest modality has
+        ``frames`` in all, and that a minute of pixels fits into memory."""
+        longest = max(mask.shape[1] for mask in self.present.values())
+        numbers = sum(value[0].numel() for value in self.values.values())
+        return max(1, min(frames // longest, _MOST_NUMBERS // numbers))
 
     def without(self, modality: str) -> Batch:
         """The batch with one modality absent throughout."""

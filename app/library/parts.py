@@ -14,7 +14,7 @@ from affectscope.app.common import address, jobs, press, reports, say, session
 from affectscope.app.common.progress import finished
 from affectscope.app.common.save import save
 from affectscope.app.gate.terms import base
-from affectscope.app.library import Sheet, asking, checking, columns, drops, inventory, sheets, view, zone
+from affectscope.app.library import Sheet, asking, checking, columns, drops, inventory, sheets, taking, view, zone
 from affectscope.core import devices
 from affectscope.core.checkpoints.layouts import LAYOUTS
 from affectscope.core.errors import UserError
@@ -28,7 +28,6 @@ _TICKETS = "library.tickets"
 _ARRIVING = "library.arriving"
 _NEWS = "library.news"
 _REMOVED = "library.removed"
-_TROUBLE = "library.trouble"
 _SHOWN = "library.shown"
 _UNADDED = "library.unadded"
 _CORPUS = "library.corpus"
@@ -278,37 +277,13 @@ def _actions(name: str) -> None:
             options = list({library.device(name): None, **known})
             st.selectbox("Device", options, key=key, format_func=lambda d: known.get(d, d), on_change=_move, args=(name, key))
         if not imported:
-            _features(name)
+            taking.offer(name)
         checking.offer(name)
         if (entry := inventory.removable(name)) is not None:
             st.button("Remove", key=f"remove-{name}", icon=":material/delete:", on_click=_remove, args=(entry,))
     checking.progress(name)
     if st.session_state.get(f"library.measuring-{name}") and not incompatible:
         _measure(name)
-
-
-def _features(name: str) -> None:
-    """Which feature set the model takes of each modality; what was chosen holds for all pages and the terminal."""
-    try:
-        card = inventory.card(name)
-    except UserError:
-        # Its card says why.
-        return
-    with st.popover("Features", icon=":material/tune:", help="What the model takes of a clip."):
-        for modality in card.spec.inputs:
-            options = inventory.choices(name, modality)
-            title = markdown(f"{modality.capitalize()}, {card.spec.inputs[modality]:,} a frame")
-            key, told = reports.shows(f"features-{name}-{modality}", next(iter(options))), (name, modality)
-            st.selectbox(title, list(options), key=key, format_func=options.__getitem__, on_change=_take, args=(*told, key))
-
-
-def _take(name: str, modality: str, key: str) -> None:
-    if not reports.news(key, st.session_state[key]) or not st.session_state[key]:
-        return
-    try:
-        services.take(name, modality, st.session_state[key])
-    except UserError as error:
-        st.session_state[_TROUBLE] = str(error)
 
 
 def _measure(name: str) -> None:
@@ -332,7 +307,7 @@ def _remove(entry: inventory.Removable) -> None:
 
 
 def _undo() -> None:
-    if trouble := st.session_state.pop(_TROUBLE, ""):
+    if trouble := st.session_state.pop(taking.TROUBLE, ""):
         sheets([Sheet("Not done", [trouble], tone="wrong")], key="library-unrestored")
     if _REMOVED not in st.session_state:
         return
@@ -352,7 +327,7 @@ def _restore(entry: inventory.Removable) -> None:
         inventory.restore(entry)
         session.choose_option(_SHOWN, json.dumps([entry.name]))
     except UserError as error:
-        st.session_state[_TROUBLE] = str(error)
+        st.session_state[taking.TROUBLE] = str(error)
 
 
 def corpora(model: str | None) -> None:

@@ -115,7 +115,7 @@ def response_grid(
     batch = Batch.collate([streams], spec.inputs)
     by_share = {m: _at_shares(change, m, streams.get(m), ranks.get(m), shares, batch.present[m].shape[1]) for m in names}
     nodes = torch.tensor(list(product(range(len(shares)), repeat=len(names))))
-    size = max(1, _CHUNK_FRAMES // max(mask.shape[1] for mask in batch.present.values()))
+    size = batch.copies_at_once(_CHUNK_FRAMES)
     answers: dict[str, list[Tensor]] = {}
     evidence: dict[str, list[Tensor]] = {}
     for start in range(0, len(nodes), size):

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from affectscope.core.explain.road import VisualRoad, listening, slopes_by_score
+from affectscope.core.explain.road import NoWay, VisualRoad, listening, slopes_by_score
 
 # So many pictures at a time: a ViT-B over 224 pixels holds 150 MB for each.
 _AT_ONCE = 8
@@ -88,7 +88,7 @@ def attends(road: VisualRoad) -> bool:
     network, pixels = _part(road)
     try:
         return bool(_attention(road, network, pixels[:1] if network is not road.network else pixels)[0])
-    except ValueError:
+    except NoWay:
         return False
 
 
@@ -105,7 +105,7 @@ def _passes(road: VisualRoad) -> Iterator[_Pass]:
     transformer over a whole clip are more than memory holds.
 
     Raises:
-        ValueError: when no attention is among the tokens that are read.
+        NoWay: when no attention is among the tokens that are read.
     """
     network, pixels = _part(road)
     if network is road.network:
@@ -136,7 +136,7 @@ def _attention(road: VisualRoad, network: nn.Module, pixels: Tensor) -> tuple[li
     """For each layer, in order, the weights [rows, heads, T, T] among the tokens that are read; and what the network says.
 
     Raises:
-        ValueError: when no attention is among those tokens.
+        NoWay: when no attention is among those tokens.
     """
     # With pixels that need a gradient torch takes no short cut around the function that is listened to.
     pixels = pixels.detach().requires_grad_(True)
@@ -146,7 +146,7 @@ def _attention(road: VisualRoad, network: nn.Module, pixels: Tensor) -> tuple[li
     tokens = read[0].shape[1] if len(read) == 1 and read[0].ndim == 3 else 0
     layers = [one for one in found if one.shape[0] == len(read[0]) and one.shape[-2:] == (tokens, tokens)] if tokens else []
     if not layers:
-        raise ValueError("no attention is among the tokens of the layer that is read")
+        raise NoWay("no attention is among the tokens of the layer that is to be looked at")
     return layers, said
 
 

@@ -15,6 +15,10 @@ from torch import Tensor, nn
 Layers = Sequence[nn.Module]
 
 
+class NoWay(Exception):
+    """Nothing can be read along a road, as half a sentence that says why: the network is somebody's own, and not made for it."""
+
+
 @dataclass(frozen=True)
 class VisualRoad:
     """From the faces of one clip to the scores that are explained, open to gradients all the way.
@@ -74,14 +78,14 @@ def read(road: VisualRoad, gradients: bool = True) -> tuple[Reading, ...]:
     """Run the road once, and each score back as far as the first layer: a reading a layer, in the order of ``road.layers``.
 
     Raises:
-        ValueError: when the network never calls a layer, or no score hangs on it.
+        NoWay: when the network never calls a layer, or no score hangs on it.
     """
     if not road.layers:
         return (_read_pixels(road, gradients),)
     with torch.set_grad_enabled(gradients), listening(road.layers, gradients) as heard:
         scores = road.network(road.pixels)
     if not all(heard):
-        raise ValueError("the network never calls the layer that is to be read")
+        raise NoWay("the network never calls the layer that is to be looked at")
     slopes = _slopes(scores, [one for calls in heard for one in calls]) if gradients else []
     readings = []
     for calls in heard:
@@ -120,12 +124,12 @@ def as_maps(values: Tensor) -> Tensor:
     """Tokens [R, N, K] as maps [R, K, h, w]; maps as they are. Of tokens, those before the last square number are no places.
 
     Raises:
-        ValueError: when they are neither.
+        NoWay: when they are neither.
     """
     if values.ndim in (4, 5):
         return values
     if values.ndim != 3:
-        raise ValueError(f"a layer to look at gives maps [N, K, H, W] or tokens [N, T, K], not {tuple(values.shape)}")
+        raise NoWay(f"the layer to look at gives neither maps [N, K, H, W] nor tokens [N, T, K], but {list(values.shape)}")
     side = isqrt(values.shape[1])
     return values[:, -(side**2) :].transpose(1, 2).unflatten(2, (side, side))
 
@@ -148,13 +152,19 @@ def slopes_by_score(scores: Tensor, values: Sequence[Tensor]) -> list[tuple[Tens
     """The gradient of each of ``scores`` [S] on each of ``values``.
 
     Raises:
-        ValueError: when no score hangs on any.
+        NoWay: when no score hangs on any.
     """
     if not scores.requires_grad:
-        raise ValueError("no score hangs on the layer that is to be read")
+        raise NoWay("no gradient of the answer reaches what is to be looked at")
     found = []
     for number, score in enumerate(scores):
-        slopes = torch.autograd.grad(score, values, retain_graph=number + 1 < len(scores), allow_unused=True)
+        try:
+            slopes = torch.autograd.grad(score, values, retain_graph=number + 1 < len(scores), allow_unused=True)
+        except RuntimeError as error:
+            # A tensor that is written over after it was used, for one.
+            raise NoWay(f"torch cannot take a gradient through the network ({str(error).splitlines()[0][:120]})") from error
+        if all(one is None for one in slopes):
+            raise NoWay("no gradient of the answer reaches what is to be looked at")
         # A head that does not use some of the frames says nothing of them.
         found.append(tuple(torch.zeros_like(v) if s is None else s for s, v in zip(slopes, values, strict=True)))
     return found

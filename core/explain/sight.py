@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.explain.road import VisualRoad
+from affectscope.core.features.base import FEATURE_SETS, FeatureSet
 from affectscope.core.features.extractors.encoders import load_face_encoder
-from affectscope.core.features.sets import FEATURE_SETS, FeatureSet
+from affectscope.core.features.stored.arrays import source_of
 from affectscope.core.models.base import over_clip
 from affectscope.core.streams import Batch, Stream
 
@@ -42,6 +43,9 @@ def sight_of(name: str) -> Sight | None:
         UserError: when the weights of its network are not there.
     """
     features = FEATURE_SETS[name]
+    if source_of(name):
+        # What arrays hold was made elsewhere, whatever network of that name is here.
+        return None
     if name == DEFAULT_VISUAL:
         return Sight(features, load_face_encoder())
     if _shape(features):
@@ -137,9 +141,8 @@ class _ClipScores(nn.Module):
 
 def _shape(features: FeatureSet) -> tuple[tuple[int, ...], bool] | None:
     """The shape of a frame of pixels, and whether its channels come last; None for features that are no picture."""
-    shape: tuple[int, ...] = getattr(features, "shape", ())
-    if len(shape) == 3:
-        return shape, False
+    if len(features.shape) == 3:
+        return features.shape, False
     if not features.pixels:
         return None
     colours = 3 if features.needs.startswith("rgb") else 1

@@ -31,19 +31,20 @@ def place_heatmaps(found: Sequence[PlaceAttention], frames: np.ndarray, count: i
 
 
 def place_lanes(found: Sequence[PlaceAttention], seen: Stream) -> tuple[Lane, ...]:
-    """Over how many places or channels each head's attention is spread, at each frame of the stream."""
+    """How sharp each head's attention is, at each frame of the stream: 0 is alike on all places or channels, 1 is all on one."""
     lanes = []
     for one in found:
         spread = one.spread[0].cpu().numpy()
+        sharp = (1 - np.log(spread.clip(min=1)) / np.log(max(2, one.count))).clip(min=0)
         values = np.full((len(spread), len(seen.times)), np.nan, np.float32)
-        values[:, seen.present] = spread[:, _parts(int(seen.present.sum()), spread.shape[1])]
+        values[:, seen.present] = sharp[:, _parts(int(seen.present.sum()), spread.shape[1])]
         note = (
-            f"Over how many of {one.count} {one.over} each head of the {one.name} attention is spread (the exponential of its "
-            "entropy): 1 is all on one, few is sharp."
+            f"How sharp each head of the {one.name} attention is: 0 is alike on all {one.count} {one.over}, 1 is all on one "
+            "(one minus its entropy in parts of the largest)."
         )
-        title = f"{one.name.capitalize()} attention, {one.over}"
+        title = f"{one.name.capitalize()} attention, sharpness"
         series = tuple(f"head {head + 1}" for head in range(len(spread)))
-        lanes.append(Lane(f"spread.{one.name}", title, "line", seen.times, values, series, "visual", note))
+        lanes.append(Lane(f"sharpness.{one.name}", title, "line", seen.times, values, series, "visual", note))
     return tuple(lanes)
 
 

@@ -80,7 +80,7 @@ def test_the_card_of_the_first_model_is_there_as_text(page) -> None:
     assert rows(sheet, "Training") == {
         "Corpus": "<b>corpus</b>", "Strategy": "plain", "Epochs": "3 of 5", "Seed": "7", "Commit": "abc"
     }  # fmt: skip
-    assert rows(sheet, "Inputs") == {"audio": "130 a frame", "visual": "135 a frame"}
+    assert rows(sheet, "Inputs") == {"audio": "130 a frame, llds", "visual": "135 a frame, face-maps"}
     (table,) = [s["table"] for s in sheet["sections"] if s["table"]]
     assert table == [["Decision", "0.500"]]
     table = page.dataframe[0].value
@@ -180,7 +180,9 @@ def test_a_shipped_model_is_not_kept_twice_and_not_removed(page, tmp_path: Path)
 
 def test_features_that_are_not_extracted_here_are_said_in_one_sentence(page, tmp_path: Path) -> None:
     read(page, write(tmp_path / "wide.safetensors", {}, audio_dim=1024))
-    assert "1024 audio features" in sheets(page)["wide"]["lines"][0]
+    said = sheets(page)["wide"]["lines"][0]
+    assert "wav2vec2" in said
+    assert "affectscope features weights" in said
     assert next(b for b in page.button if b.label == "Ask it").disabled
 
 

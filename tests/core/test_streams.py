@@ -42,3 +42,11 @@ def test_wrong_widths_and_shapes_are_refused():
         Batch.of(audio=torch.ones(1, 3, 1), present={"audio": [[True]]})
     with pytest.raises(ValueError, match="one time"):
         Stream(np.ones((2, 1), np.float32), np.zeros(3), np.ones(3, bool))
+
+
+def test_a_minute_of_pixels_is_asked_about_in_few_copies():
+    features = Batch.of(audio=np.ones((1, 6000, 130)), visual=np.ones((1, 1800, 135)))
+    assert features.copies_at_once(60_000) == 10
+    # 1,800 frames of 96 x 96 x 3 are 49,766,400 numbers; two such rows fit into 2**27.
+    pixels = Batch({"visual": torch.zeros(1).expand(1, 1800, 27_648)}, {"visual": torch.ones(1, 1800, dtype=torch.bool)})
+    assert pixels.copies_at_once(60_000) == 2

@@ -78,6 +78,20 @@ def test_another_class_is_explained_while_the_clip_stays(page: Page, app_url: st
     assert data(player)["time"] == time
 
 
+def test_how_heatmaps_are_made_is_chosen_while_the_clip_stays(page: Page, app_url: str) -> None:
+    player = open_player(page, app_url)
+    click_lane(player, 0.4)
+    settled(player, 0.4 * data(player)["duration"], 0.05)
+    time = data(player)["time"]
+    page.get_by_role("combobox", name="Heatmap by").click()
+    page.get_by_role("option", name="LayerCAM", exact=True).click()
+    expect(page).to_have_url(re.compile("o.clip.explanation=layer-cam"), timeout=10_000)
+    expect(player.locator("[data-ref=mapTitle]")).to_contain_text("LayerCAM", timeout=60_000)
+    assert data(player)["time"] == time
+    page.reload()
+    expect(ready(page).locator("[data-ref=mapTitle]")).to_contain_text("LayerCAM")
+
+
 def test_a_heads_card_shows_what_it_looks_at_and_the_bench_is_a_press_away(page: Page, app_url: str) -> None:
     player = open_player(page, app_url)
     heading = page.locator(".heading h2").inner_text()

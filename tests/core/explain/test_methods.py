@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from affectscope.core.errors import UserError
 from affectscope.core.explain.heatmaps import chosen, fitting
 from affectscope.core.explain.methods import METHODS, SIDE, enlarged
-from affectscope.core.explain.road import VisualRoad, read
+from affectscope.core.explain.road import NoWay, VisualRoad, read
 
 LIBRARY = {
     "layer-cam": "LayerCAM",
@@ -138,7 +138,7 @@ def test_a_method_that_finds_nothing_to_read_says_what_it_needs(cnn):
         chosen(road(network, layer, pictures, 0), "attention-rollout")
     with pytest.raises(UserError, match=r"There is no explanation called 'grad'; choose one of .*layer-cam"):
         chosen(road(network, layer, pictures, 0), "grad")
-    with pytest.raises(ValueError, match="never calls"):
+    with pytest.raises(NoWay, match="never calls"):
         read(road(network, nn.Identity(), pictures, 0))
 
 

@@ -26,9 +26,10 @@ from affectscope.core.explain.methods import METHODS
 from affectscope.core.features.extractors.networks import _VGG_CONVOLUTIONS
 from affectscope.core.features.sets import FEATURE_SETS
 from affectscope.core.models.auxformer import AuxFormer
-from affectscope.core.models.base import AVModel, ModelOutput, ModelSpec
+from affectscope.core.models.base import AVModel, ModelOutput, ModelSpec, PlaceAttention
 from affectscope.core.perturbation import Perturbation
 from affectscope.core.streams import Batch, Stream
+from affectscope.core.timeline.places import place_heatmaps, place_lanes
 
 LABELS = ("anger", "joy", "neutral")
 
@@ -113,9 +114,9 @@ def test_the_shipped_double_attention_is_explained_and_shows_its_own_attention(m
         # Six snippets share the frames.
         assert len(np.unique(values[seen], axis=0)) <= 6
     lanes = {lane.id: lane for lane in timeline.lanes}
-    assert lanes["spread.spatial"].values.shape == (model.spatial.heads, len(timeline.frame_times))
-    assert 1 <= np.nanmin(lanes["spread.spatial"].values) <= np.nanmax(lanes["spread.spatial"].values) <= 9.001
-    assert np.isfinite(lanes["spread.channel"].values[:, seen]).all()
+    assert lanes["sharpness.spatial"].values.shape == (model.spatial.heads, len(timeline.frame_times))
+    assert 0 <= np.nanmin(lanes["sharpness.spatial"].values) < np.nanmax(lanes["sharpness.spatial"].values) < 1
+    assert np.isfinite(lanes["sharpness.channel"].values[:, seen]).all()
     assert {"attention.visual.temporal", "attention.audio.temporal"} <= lanes.keys()
 
 
@@ -197,3 +198,18 @@ def test_a_score_hangs_on_every_frame_that_shows_the_same_face() -> None:
     )
     assert road.pixels.shape == (2, 1, 64, 64)
     torch.testing.assert_close(road.network(road.pixels), 2 * features[0, :1] + features[1, :1])
+
+
+def test_sharpness_and_parts_by_hand() -> None:
+    """Two parts of three frames, one without a face; attention over four places: alike, then all on one."""
+    maps = torch.zeros(1, 1, 2, 2, 2)
+    maps[0, 0, 0], maps[0, 0, 1, 0, 1] = 0.25, 1.0
+    found = (PlaceAttention("spatial", "places", 4, maps, torch.tensor([[[4.0, 1.0]]])),)
+    seen = Stream(np.zeros((4, 1), np.float32), np.arange(4) / 25, np.array([True, False, True, True]))
+    (lane,) = place_lanes(found, seen)
+    # Of three present frames the first is the first part, as blocks.snippets cuts them.
+    np.testing.assert_allclose(lane.values, [[0.0, np.nan, 1.0, 1.0]], atol=1e-6)
+    (drawn,) = place_heatmaps(found, np.flatnonzero(seen.present), 4)
+    corners = drawn.values.reshape(4, 16, 16)[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    assert corners.tolist() == [[64, 64, 64, 64], [0, 0, 0, 0], [0, 255, 0, 0], [0, 255, 0, 0]]
+    assert (drawn.id, drawn.title) == ("attention.spatial.1", "Spatial attention, head 1")

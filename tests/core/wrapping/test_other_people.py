@@ -8,9 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_grad_cam
 import torch
+from pytorch_grad_cam.utils.image import scale_cam_image
 
 import affectscope as afs
+from affectscope.core.explain import sight
+from affectscope.core.explain.methods import METHODS
 from affectscope.core.features.extract import extract
 from affectscope.core.features.sets import FEATURE_SETS
 from affectscope.core.features.stored import arrays as stored
@@ -133,6 +137,53 @@ def test_a_network_that_answers_by_frame_says_so_at_every_frame(models: dict[str
     assert len(lane) == len(result.timeline.frame_times)
     assert lane.std().min() > 0
     assert result.predictions.loc["decision"].tolist() == pytest.approx(lane.mean().tolist(), abs=1e-5)
+
+
+def test_grad_cam_of_their_cnn_is_what_pytorch_grad_cam_makes_of_the_bare_network(models: dict[str, afs.Model]) -> None:
+    model = models["cross-net"]
+    given = streams(model, CLIPS[0])
+    net = other_people.code("cnn").CrossNet().eval()
+    mels, faces = tensor(given["audio"]), tensor(given["visual"], 3, 96, 96)
+
+    class OfFaces(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, faces: torch.Tensor) -> torch.Tensor:
+            return self.net(mels, faces[None])
+
+    with pytorch_grad_cam.GradCAM(OfFaces(), [net.cnn.layer2]) as library:
+        expected = [library(faces[0], [lambda logits, c=c: logits[c]]) for c in range(len(model.labels))]
+    batch = Batch.collate([given], model.checkpoint.spec.inputs)
+    looks, (head,) = sight.sight_of("faces-96-rgb"), model.heads
+    there = given["visual"].present[: faces.shape[1]]
+    for place, ours in enumerate(expected):
+        road = sight.on_pixels(looks, model.checkpoint, given["visual"], batch, {head: place})
+        # Ours takes each face as if alone; the library adds 1e-7 to what it divides by.
+        found = METHODS["grad-cam"].maps(road)[0].numpy() / len(road.pixels)
+        np.testing.assert_allclose(scale_cam_image(scale_cam_image(found, (96, 96))), ours[there], atol=1e-5)
+    # With random weights some classes have nothing that speaks for them.
+    assert sum(bool(one.any()) for one in expected) > 1
+
+
+def test_who_can_be_looked_through_has_heatmaps_and_who_cannot_says_why(models: dict[str, afs.Model]) -> None:
+    media = afs.corpus("demo").media(CLIPS[0])
+    seen = models["cross-net"].analyze(media).timeline
+    assert seen.heatmaps[0].values.max() == 255
+    assert not seen.blind
+    assert models["affect-net"].analyze(media).timeline.heatmaps[0].values.max() == 255
+    blind = models["gru"].analyze(media).timeline
+    assert blind.blind == {"visual": "nothing leads from its features (my-faces) back to the picture"}
+    assert not blind.heatmaps
+
+
+def test_a_network_that_no_gradient_goes_through_says_so(models: dict[str, afs.Model], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = models["cross-net"].checkpoint.model
+    forward = type(model.network.cnn).forward
+    monkeypatch.setattr(type(model.network.cnn), "forward", lambda self, x: forward(self, x).detach())
+    timeline = models["cross-net"].analyze(afs.corpus("demo").media(CLIPS[0])).timeline
+    assert timeline.blind == {"av": "no gradient of the answer reaches what is to be looked at"}
 
 
 def test_each_is_wrapped_in_twenty_lines_at_most() -> None:
