@@ -175,4 +175,8 @@ def _made_with(one: FeatureSet, held: bool) -> Any:
 
 def _fitting(name: Any, dim: int) -> str:
     """A set that a card names, unless it is one of another width than the input; a corpus's own is known to nobody here."""
-    return name if isinstance(name, str) and FEATURE_SETS.dim(name) in (0, dim) else ""
+    try:
+        return name if isinstance(name, str) and FEATURE_SETS.dim(name) in (0, dim) else ""
+    except UserError:
+        # A card is anybody's: a size that no family has is no set.
+        return ""
