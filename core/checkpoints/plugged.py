@@ -20,6 +20,9 @@ from affectscope.core.text import shown
 from affectscope.core.wrapping.declared import WRAPPED, Declared
 from affectscope.core.wrapping.making import Made, make, read_state
 
+# Part of every digest: raise it whenever a wrapped network comes to answer otherwise.
+WRAPPING_VERSION = 1
+
 
 def card_of(made: Made) -> dict[str, Any]:
     """What there is to write down of a plugin's model."""
@@ -71,7 +74,7 @@ def digest(declared: Declared, weights: Path | None = None) -> str:
     except OSError as error:
         called = shown(str(path), 300)
         raise UserError(f"The weights of {declared.name} cannot be read from {called}: check the path.") from error
-    return key_of("plugin", declared.name, declared.digest, content) if declared.digest else ""
+    return key_of("plugin", WRAPPING_VERSION, declared.name, declared.digest, content) if declared.digest else ""
 
 
 def load(declared: Declared, weights: Path | None = None) -> Checkpoint:

@@ -98,7 +98,8 @@ def arrays(
     Args:
         folder: of ``CLIP.npy``, ``CLIP.npz``, ``CLIP.pt``; or an HDF5 file, or a packed store.
         modality: of a set of its own.
-        dim, shape: of a set of its own; found in the first array if left out.
+        dim: features a frame, of a set of its own; found in the first array if left out.
+        shape: of one frame, where it is no plain vector.
         rate: frames a second; if left out, the arrays' own times, or frames that lie evenly over the clip.
         key: the array's name inside a file that holds several.
 

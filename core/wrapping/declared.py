@@ -130,7 +130,8 @@ class Declared:
 
         Args:
             name: as the player's lane is called.
-            query, key: modalities.
+            query: the modality whose frames look.
+            key: the modality whose frames are looked at.
             module: the path of a module, as ``named_modules`` has it; ``*`` stands for any part, so that
                 ``encoder.layers.*.self_attn`` is an attention of several layers. An ``nn.MultiheadAttention``, a module that
                 holds some, one that calls ``scaled_dot_product_attention``, one that returns its weights, or the softmax

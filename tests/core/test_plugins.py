@@ -156,6 +156,24 @@ def test_the_digest_follows_what_it_imports_and_its_weights(tmp_path: Path) -> N
     assert afs.load("net-a").checkpoint.digest == kept
 
 
+def test_every_kind_of_import_is_followed_and_only_within_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    parts = {
+        "top.py": "import json, a\nfrom inner import c\nfrom inner.d import x\nimport affectscope.core\n",
+        "a.py": "def late():\n    import b\n",
+        "b.py": "import top\n",
+        "inner/__init__.py": "",
+        "inner/c.py": "from . import e\n",
+        "inner/d.py": "from ..outside import y\nx = 1\n",
+        "inner/e.py": "",
+        "unused.py": "",
+    }
+    for name, text in parts.items():
+        (tmp_path / name).write_text(text)
+    found = {str(one.relative_to(tmp_path)) for one in sources.sources(tmp_path / "top.py")}
+    assert found == set(parts) - {"unused.py"}
+
+
 def test_a_package_is_a_plugin_with_its_parts(tmp_path: Path) -> None:
     folder = tmp_path / "whole"
     folder.mkdir()

@@ -108,6 +108,14 @@ def test_the_library_says_where_they_are_from_and_what_was_left_out(page: Page, 
     left_out = page.get_by_role("alert", name="A plugin was left out")
     expect(left_out).to_contain_text("broken.py", timeout=LONG)
     expect(left_out).to_contain_text("line 3")
-    card = page.get_by_role("region", name="gru", exact=True)
-    expect(card).to_contain_text("gru_plugin.py")
-    expect(card).to_contain_text("gru.pt")
+    card = page.get_by_role("region", name="affect-net", exact=True)
+    expect(card).to_contain_text("affect_plugin.py")
+    expect(card).to_contain_text("affect.pt")
+
+
+def test_shared_space_and_training_stand_beside_plugins(page: Page, theirs_url: str) -> None:
+    page.goto(at(theirs_url, "", "gru"))
+    page.get_by_role("link", name="Shared space").click(timeout=LONG)
+    expect(page.get_by_text(re.compile("has no layers that sound and picture share"))).to_be_visible(timeout=LONG)
+    page.get_by_role("link", name="Train").click()
+    expect(page.get_by_role("button", name="Start training")).to_be_visible(timeout=LONG)

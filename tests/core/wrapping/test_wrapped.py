@@ -121,6 +121,17 @@ def test_without_any_frame_the_answer_is_the_prior_and_the_network_is_not_asked(
     assert not nothing.evidence["av"].any()
 
 
+def test_what_stands_for_an_absent_modality_is_no_key() -> None:
+    one = declare()
+    one.attention("cross", query="audio", key="visual", module="attn")
+    model = make(one).model
+    batch = Batch.of(audio=torch.ones(2, 3, 130), visual=torch.ones(2, 4, 135))
+    keep = torch.tensor([[True], [False]])
+    weights = ask(model, batch.masked(visual=keep)).attention[0].weights
+    assert torch.allclose(weights[0].sum(-1), torch.ones(2, 3))
+    assert (weights[1] == 0).all()
+
+
 @pytest.mark.parametrize(
     ("absence", "expected"),
     [
