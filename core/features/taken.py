@@ -123,7 +123,7 @@ def lacking(spec: ModelSpec, sets: Mapping[str, str]) -> str:
     named, unknown = [one for one in missing if one.set], [one for one in missing if not one.set]
     said = [f"{one.set} for {one.modality} ({one.origin})" for one in named]
     said += [f"{one.dim} {one.modality} features a frame, which no known feature set has" for one in unknown]
-    todo = []
+    todo = ["name its plugin (`--plugin FILE`)"] if any(one.origin == _BROUGHT for one in named) else []
     if names := [one.set for one in named if one.weights]:
         todo.append(f"name the weights (`affectscope features weights {names[0]} PATH`)")
     if names or named:
