@@ -180,7 +180,7 @@ def ask_own(model: str, clip: str) -> jobs.Job:
 
 def _ask_own(model: str, clip: str, progress: jobs.Progress) -> None:
     item, asked = services.clip(services.UPLOADS, clip), services.analyzer(model)
-    table = pd.DataFrame({"path": [item.media.name]}, index=pd.Index([clip], name="clip"))
+    table = pd.DataFrame({"path": [item.media.name], "called": [item.called]}, index=pd.Index([clip], name="clip"))
     alone = Corpus(services.UPLOADS, item.media.parent, table, asked.checkpoint.spec.labels)
     ask_every_clip(asked.checkpoint, alone, asked.store, progress).keep(_own_path(model, clip))
 

@@ -180,7 +180,9 @@ def _arrays(corpus: Corpus, clip: str, sets: Mapping[str, str]) -> dict[str, Str
         UserError: when it is not there and nothing else makes it, or cannot be used.
     """
     found = {}
-    ids = ids_of(Path(str(corpus.table.at[clip, "path"])), clip)
+    row = corpus.table.loc[clip]
+    # A person's own clip lies under a name of ours, and has its file's beside it.
+    ids = tuple(dict.fromkeys((*ids_of(Path(str(row["path"])), clip), *filter(None, [str(row.get("called", ""))]))))
     for modality, name in sets.items():
         one = FEATURE_SETS.get(name)
         if one is None or source_of(name) is None:

@@ -69,7 +69,7 @@ def feature_set(
             dim=width,
             rate=rate,
             needs=needs or "file",
-            source=source or _origin(fn),
+            source=source or f"{getattr(fn, '__qualname__', 'a function')} of {Path(_file(fn)).name}",
             shape=sizes,
             read=_Reader(name, fn, width),
             code=_code_of(fn, version),

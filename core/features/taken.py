@@ -123,7 +123,7 @@ def lacking(spec: ModelSpec, sets: Mapping[str, str]) -> str:
     named, unknown = [one for one in missing if one.set], [one for one in missing if not one.set]
     said = [f"{one.set} for {one.modality} ({one.origin})" for one in named]
     said += [f"{one.dim} {one.modality} features a frame, which no known feature set has" for one in unknown]
-    todo = []
+    todo = ["name its plugin (`--plugin FILE`)"] if any(one.origin == _BROUGHT for one in named) else []
     if names := [one.set for one in named if one.weights]:
         todo.append(f"name the weights (`affectscope features weights {names[0]} PATH`)")
     if names or named:
@@ -175,4 +175,8 @@ def _made_with(one: FeatureSet, held: bool) -> Any:
 
 def _fitting(name: Any, dim: int) -> str:
     """A set that a card names, unless it is one of another width than the input; a corpus's own is known to nobody here."""
-    return name if isinstance(name, str) and FEATURE_SETS.dim(name) in (0, dim) else ""
+    try:
+        return name if isinstance(name, str) and FEATURE_SETS.dim(name) in (0, dim) else ""
+    except UserError:
+        # A card is anybody's: a size that no family has is no set.
+        return ""

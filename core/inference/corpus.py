@@ -71,7 +71,7 @@ def infer(
         streams = model_streams(given, spec, checkpoint.normaliser)
         batch = Batch.collate([streams], spec.inputs).to(model.prior.device)
         output = model(batch, attention=True)
-        facts = {str(k): v for k, v in corpus.table.loc[clip].items() if k != "path" and pd.notna(v) and v != ""}
+        facts = {str(k): v for k, v in corpus.table.loc[clip].items() if k not in ("path", "called") and pd.notna(v) and v != ""}
         rows.append({"clip": clip, **facts, "duration": duration, "attention_entropy": entropy(output, batch)})
         for head, logits in {**output.predictions, DECISION: model.decide(output)}.items():
             answers.setdefault(head, []).append(over_clip(spec.readable(logits), batch)[0].cpu())

@@ -202,6 +202,13 @@ def test_a_corpus_is_asked_with_arrays_alone(tmp_path):
     assert str(corpus.table.index[3]) in found.broken[0]
 
 
+@pytest.mark.parametrize("named", ["log-mel-9999", "vgg-face", 7, ["wav2vec2"], None])
+def test_a_card_that_names_what_cannot_be_is_not_believed(tmp_path, named):
+    model = VAVL(VAVLConfig(width=32, heads=4, layers=1, shared_layers=1, hidden=(16, 8))).eval()
+    checkpoints.save(tmp_path / "own.safetensors", model, Normaliser(), {"features": {"audio": named}})
+    assert checkpoints.load(tmp_path / "own.safetensors").sets["audio"] == "wav2vec2"
+
+
 def test_what_a_person_says_goes_before_what_the_width_tells(tmp_path):
     path = MADE["uavm as goncalves2025versatile"](tmp_path)
     checkpoint = checkpoints.load(path)

@@ -38,7 +38,7 @@ def few(tmp_path, monkeypatch):
     for clip in "abd":
         (tmp_path / f"{clip}.mp4").touch()
 
-    def made(path, store, *args, sets):
+    def made(path, store, *args, sets, **more):
         seed = ord(path.stem)
         visual = Stream.absent(135) if path.stem == "d" else stream(9, 135, seed)
         faces = FaceTrack(np.zeros(0), np.zeros((0, 4)))

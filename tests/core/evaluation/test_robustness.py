@@ -63,7 +63,7 @@ def test_curves_of_a_model_over_a_corpus(monkeypatch):
     clips = [Clip(str(i), streams(), 1.0, {"label": label}) for i, label in enumerate(("anger", "fear", "fear"))]
     monkeypatch.setattr(robustness, "load_clips", lambda *_: (clips, []))
     told: list[float] = []
-    corpus = SimpleNamespace(name="made up", root=Path("nowhere"), table=pd.DataFrame({"label": ["anger"]}))
+    corpus = SimpleNamespace(name="made up", root=Path("nowhere"), table=pd.DataFrame({"label": ["anger"]}), given={})
     found = measure(checkpoint(), corpus, Curves(draws=2), progress=lambda stage, share: told.append(share))
     assert sorted(found["rate"].unique()) == [i / 10 for i in range(11)]
     assert set(found["modality"]) == {"audio", "visual"}
@@ -92,7 +92,9 @@ def test_curves_from_a_store_are_those_of_the_clips_in_processes_too(monkeypatch
     clips = [Clip(clip, streams(), 1.0, {"label": label}) for clip, label in table["label"].items()]
     monkeypatch.setattr(robustness, "load_clips", lambda *_: (clips, []))
     monkeypatch.setattr(robustness, "RATES", (0.0, 0.5, 1.0))
-    expected = measure(checkpoint(), SimpleNamespace(name="made up", root=Path("nowhere"), table=table), Curves(draws=2))
+    expected = measure(
+        checkpoint(), SimpleNamespace(name="made up", root=Path("nowhere"), table=table, given={}), Curves(draws=2)
+    )
     order = {clip: f"{ord(clip):064x}" for clip in table.index}
     for modality, name in (("audio", "llds"), ("visual", "face-maps")):
         packing = Packing(default_folder(corpus.name, corpus.root), FEATURE_SETS[name], {}, order)
