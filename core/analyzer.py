@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from affectscope.core.explain.road import NoWay
 from affectscope.core.features.bulk.stages import cut
 from affectscope.core.features.clipfile import ids_of
 from affectscope.core.features.extract import EXTRACTION_VERSION, Extraction, Progress, can_hear, extract
+from affectscope.core.features.stored.arrays import mark_of, source_of
 from affectscope.core.features.taken import lacking, marks
 from affectscope.core.media import hearing, reading
 from affectscope.core.models.base import ModelOutput, over_clip
@@ -167,7 +168,7 @@ class Analyzer:
         report = progress or (lambda stage, share: None)
         extraction = extract(media, self.store, report, self.sets, track, clip)
         report("Asking the model", 0.0)
-        looks = self._sight()
+        looks = self._sight(ids_of(media, clip))
         crops = self._crops(media, extraction, looks)
         whole = streams = self.streams(extraction)
         kept = {m: stream.present for m, stream in whole.items()}
@@ -224,9 +225,13 @@ class Analyzer:
         """The clip's streams as the model wants them (``model_streams``); what it does not take stays as it was."""
         return {**extraction.streams, **model_streams(extraction.streams, self.checkpoint.spec, self.checkpoint.normaliser)}
 
-    def _sight(self) -> sight.Sight | None:
+    def _sight(self, ids: Sequence[str]) -> sight.Sight | None:
         """What the model sees faces through; None where it sees none, or no way leads back to pixels."""
-        return sight.sight_of(self.sets["visual"]) if "visual" in self.checkpoint.spec.inputs else None
+        if "visual" not in self.checkpoint.spec.inputs:
+            return None
+        found = sight.sight_of(self.sets["visual"])
+        # Arrays that were made elsewhere went through no encoder of ours.
+        return None if found and found.encoder is not None and mark_of(self.sets["visual"], ids) else found
 
     def _crops(self, media: Path, extraction: Extraction, looks: sight.Sight | None) -> np.ndarray:
         """The faces of a clip as the model's encoder wants them cut, one for each frame of the video; none without an encoder.
@@ -325,7 +330,8 @@ class Analyzer:
             if "visual" not in spec.modalities[head]:
                 reasons[head] = f"the {head_title(head).lower()} head looks at nothing"
             elif looks is None:
-                reasons[head] = f"nothing leads from its features ({self.sets['visual']}) back to the picture"
+                made = "arrays that were made elsewhere, " if source_of(self.sets["visual"]) else ""
+                reasons[head] = f"nothing leads from its features ({made}{self.sets['visual']}) back to the picture"
             elif not seen or lost:
                 reasons[head] = lost or faces
         return reasons

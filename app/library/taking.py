@@ -24,9 +24,11 @@ def offer(name: str) -> None:
     with st.popover("Features", icon=":material/tune:", help="What the model takes of a clip."):
         for modality in card.spec.inputs:
             options = inventory.choices(name, modality)
-            title = markdown(f"{modality.capitalize()}, {card.spec.inputs[modality]:,} a frame")
+            title = f"{modality.capitalize()}, {card.spec.inputs[modality]:,} a frame"
             key, told = reports.shows(f"features-{name}-{modality}", next(iter(options))), (name, modality)
-            st.selectbox(title, list(options), key=key, format_func=options.__getitem__, on_change=_take, args=(*told, key))
+            st.selectbox(
+                markdown(title), list(options), key=key, format_func=options.__getitem__, on_change=_take, args=(*told, key)
+            )
 
 
 def _take(name: str, modality: str, key: str) -> None:

@@ -90,15 +90,8 @@ def _analyse(
 def _key(item: Clip, model: str, explain: str | None, change: Perturbation | None = None, explanation: str | None = None) -> str:
     if known := imported(model):
         return known.key(item.id, item.media, item.track)
-    return analyzer(model).key(
-        item.media,
-        explain,
-        truth=truth_known(item),
-        perturbation=change,
-        track=item.track,
-        clip=item.called,
-        explanation=explanation,
-    )
+    truth, track, called = truth_known(item), item.track, item.called
+    return analyzer(model).key(item.media, explain, truth, change, track, called, explanation)
 
 
 def _keep(analysis: Analysis, key: str) -> None:

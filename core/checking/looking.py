@@ -127,7 +127,7 @@ def _sight(subject: Subject, name: str) -> tuple[Sight | None, str]:
     try:
         return sight_of(name), f"no way leads from {name} to pixels"
     except UserError:
-        return None, f"the weights of {name} are not here"
+        return None, f"{name} cannot be made here"
 
 
 def _faces(needs: str) -> np.ndarray | None:

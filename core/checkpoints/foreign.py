@@ -57,6 +57,10 @@ _NOTES = {
 }
 
 
+# Where two layouts keep the network that reads their sound.
+_WAV2VEC2 = {"vavl": "final_wav2vec", "auxformer-v2": "final_model"}
+
+
 class UnknownLayout(UserError):
     """A file whose layout nobody can tell: a person may."""
 
@@ -281,7 +285,13 @@ def _remarks(found: Contents, foreign_keys: list[str], copies: list[str], layout
         told.append(_NOTES["sfav"])
     if halves := sorted({str(t.dtype).removeprefix("torch.") for t in found.state.values() if _is_short(t)}):
         told.append(f"Its weights are kept in {' and '.join(halves)}, and used in float32.")
-    rest = [*(shown(key) for key in foreign_keys if key not in network), *found.left_out]
+    heard = [name for name in found.left_out if layout in _WAV2VEC2 and name.startswith(_WAV2VEC2[layout])]
+    if heard:
+        told.append(
+            f"The wav2vec 2.0 that it was trained with lies beside it, in {heard[0]}: have clips read with that "
+            "(`affectscope features weights wav2vec2 PATH`)."
+        )
+    rest = [*(shown(key) for key in foreign_keys if key not in network), *(name for name in found.left_out if name not in heard)]
     if rest:
         more = f" and {len(rest) - _NAMED} more" if len(rest) > _NAMED else ""
         told.append(f"Left out, as no part of {layout}: {', '.join(rest[:_NAMED])}{more}.")

@@ -60,6 +60,8 @@ def convert(
     from affectscope.core.library.cards import read_card
 
     card = read_card(out)
+    if card.incompatible:
+        remarks.print(f"Note: {card.incompatible}", markup=False, soft_wrap=True)
     row = {
         "layout": report.layout or "our own", "system": card.spec.system, "parameters": card.parameters,
         "labels": ", ".join(card.spec.labels), "inputs": ", ".join(f"{m} {dim}" for m, dim in card.spec.inputs.items()),

@@ -10,9 +10,9 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,33 +21,55 @@ from affectscope.core.explain.road import NoWay, VisualRoad, listening, slopes_b
 
 # So many pictures at a time: a ViT-B over 224 pixels holds 150 MB for each.
 _AT_ONCE = 8
+# What a transformer keeps for a gradient, in parts of its attention weights: a ViT-B seven.
+_KEPT = 8
 _CONVOLVING = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm2d, nn.BatchNorm3d, nn.MaxPool2d, nn.AvgPool2d)
 
 
 @contextmanager
-def weighing() -> Iterator[list[Tensor]]:
-    """The weights [B, heads, Tq, Tk] of every attention that this thread computes while this holds, open to gradients."""
-    original, thread = F.scaled_dot_product_attention, threading.get_ident()
+def weighing(most: float = math.inf) -> Iterator[list[Tensor]]:
+    """The weights [B, heads, T, T] of every attention that this thread computes while this holds, open to gradients.
+
+    Args:
+        most: bytes of weights.
+
+    Raises:
+        NoWay: from inside the network, when there are more.
+    """
+    attention, softmax, thread = F.scaled_dot_product_attention, F.softmax, threading.get_ident()
+    short_cuts = torch.backends.mha.get_fastpath_enabled()
     found: list[Tensor] = []
+
+    def keep(weights: Tensor) -> Tensor:
+        found.append(weights)
+        if sum(one.nbytes for one in found) > most:
+            raise NoWay("its attention with gradients is more than memory holds: choose attention rollout, or a CAM")
+        return weights
 
     def attend(
         query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
         is_causal: bool = False, *, scale: float | None = None, **more: Any,
     ) -> Tensor:  # fmt: skip
-        if threading.get_ident() != thread or is_causal or query.ndim != 4:
-            return original(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, **more)
+        if threading.get_ident() != thread or is_causal or query.ndim != 4 or len(key) != len(query) or more.get("enable_gqa"):
+            return attention(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, **more)
         logits = query @ key.transpose(-2, -1) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
         if attn_mask is not None:
             logits = logits.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else logits + attn_mask
-        weights = logits.softmax(-1)
-        found.append(weights)
-        return weights @ value
+        return keep(softmax(logits, -1)) @ value
 
-    F.scaled_dot_product_attention = attend  # type: ignore[assignment]
+    def weigh(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
+        made = softmax(input, dim, _stacklevel, dtype)
+        # As transformers' plain implementation computes it.
+        square = made.ndim == 4 and dim in (-1, 3) and made.shape[-1] == made.shape[-2]
+        return keep(made) if square and threading.get_ident() == thread else made
+
+    F.scaled_dot_product_attention, F.softmax = attend, weigh  # type: ignore[assignment]
+    torch.backends.mha.set_fastpath_enabled(False)
     try:
         yield found
     finally:
-        F.scaled_dot_product_attention = original
+        F.scaled_dot_product_attention, F.softmax = attention, softmax
+        torch.backends.mha.set_fastpath_enabled(short_cuts)
 
 
 def rollout(road: VisualRoad) -> Tensor:
@@ -56,11 +78,15 @@ def rollout(road: VisualRoad) -> Tensor:
     Returns:
         [S, P, h, w]: how much of each patch reaches the token that is read (the class token; without one, all tokens alike).
     """
+    network, encoder = _part(road)
     maps = []
-    for one in _passes(road):
-        mixed = [(weights.detach().mean(1) + _itself(weights)) / 2 for weights in one.layers]
-        maps.append(_taken(_multiplied(mixed)).expand(len(one.slopes), -1, -1, -1))
-    return _placed(road, maps)
+    with torch.no_grad():
+        count = len(road.network(road.pixels)) if encoder else 0
+        for part in road.pixels.split(_AT_ONCE) if encoder else (road.pixels,):
+            layers, said = _attention(road, network, part)
+            count = count or len(said)
+            maps.append(_taken(_multiplied([(torch.cat(one).mean(1) + _itself(one[0])) / 2 for one in layers])))
+    return _placed(road, [one.expand(count, -1, -1, -1) for one in maps])
 
 
 def weighted(road: VisualRoad) -> Tensor:
@@ -68,86 +94,84 @@ def weighted(road: VisualRoad) -> Tensor:
 
     Returns:
         [S, P, h, w] as ``rollout``, for each score its own.
+
+    Raises:
+        NoWay: when no attention is among the tokens that are read, or it is more than memory holds.
     """
+    network, encoder = _part(road)
+    if not encoder:
+        with torch.enable_grad():
+            pixels = road.pixels.detach().requires_grad_(True)
+            layers, scores = _attention(road, network, pixels, psutil.virtual_memory().available / 2 / _KEPT)
+        slopes = slopes_by_score(scores, [one for layer in layers for one in layer])
+        return _placed(road, [torch.stack([_marked(layers, one) for one in slopes])])
+    # An encoder sees picture after picture: some at a time, as all layers of a transformer over a clip are too much for memory.
+    with torch.no_grad():
+        features = torch.cat([network(part).flatten(1) for part in road.pixels.split(_AT_ONCE)])
+    with torch.enable_grad():
+        features.requires_grad_(True)
+        scores = road.network.of_features(features)  # type: ignore[operator]
+    wanted = [one[0].split(_AT_ONCE) for one in slopes_by_score(scores, [features])]
     maps = []
-    for one in _passes(road):
-        of_scores = []
-        for slopes in one.slopes:
-            pairs = zip(slopes, one.layers, strict=True)
-            together = _multiplied([(slope * w.detach()).relu().mean(1) + _itself(w) for slope, w in pairs])
-            # What a patch keeps of itself along the residual is no evidence that it was attended to.
-            of_scores.append(_taken(together - _itself(together)))
-        maps.append(torch.stack(of_scores))
+    for number, part in enumerate(road.pixels.split(_AT_ONCE)):
+        with torch.enable_grad():
+            layers, said = _attention(road, network, part.detach().requires_grad_(True))
+        weights = [one for layer in layers for one in layer]
+        found = [torch.autograd.grad(said.flatten(1), weights, one[number], retain_graph=True) for one in wanted]
+        maps.append(torch.stack([_marked(layers, one) for one in found]))
     return _placed(road, maps)
 
 
 def attends(road: VisualRoad) -> bool:
-    """Whether the layer that is read gives tokens with attention among them."""
+    """Whether the layer that is read looks like one of tokens that attend to each other: in it, or beside it, is an attention."""
     if not road.layers or any(isinstance(module, _CONVOLVING) for module in road.layers[-1].modules()):
         return False
-    network, pixels = _part(road)
-    try:
-        return bool(_attention(road, network, pixels[:1] if network is not road.network else pixels)[0])
-    except NoWay:
-        return False
+    name = next((name for name, module in road.network.named_modules() if module is road.layers[-1]), "")
+    block = road.network.get_submodule(name.rpartition(".")[0]) if "." in name else road.layers[-1]
+    near = (*road.layers[-1].modules(), *block.modules())
+    return any("attention" in type(module).__name__.lower() for module in near)
 
 
-@dataclass(frozen=True)
-class _Pass:
-    """Some pictures' attention, layer by layer, [rows, heads, T, T], and each score's gradient on it."""
-
-    layers: list[Tensor]
-    slopes: list[list[Tensor]]
+def frame_by_frame(road: VisualRoad) -> bool:
+    """Whether what is read is inside an encoder that sees picture after picture."""
+    return _part(road)[1]
 
 
-def _passes(road: VisualRoad) -> Iterator[_Pass]:
-    """The whole road at once, or, where an encoder sees picture after picture, some pictures at a time: all layers of a
-    transformer over a whole clip are more than memory holds.
-
-    Raises:
-        NoWay: when no attention is among the tokens that are read.
-    """
-    network, pixels = _part(road)
-    if network is road.network:
-        layers, scores = _attention(road, network, pixels)
-        yield _Pass(layers, [list(one) for one in slopes_by_score(scores, layers)])
-        return
-    with torch.no_grad():
-        features = torch.cat([network(part).flatten(1) for part in pixels.split(_AT_ONCE)])
-    features = features.requires_grad_(True)
-    with torch.enable_grad():
-        scores = road.network.of_features(features)  # type: ignore[operator]
-    wanted = [one[0].split(_AT_ONCE) for one in slopes_by_score(scores, [features])]
-    for number, part in enumerate(pixels.split(_AT_ONCE)):
-        layers, made = _attention(road, network, part)
-        made = made.flatten(1)
-        yield _Pass(layers, [list(torch.autograd.grad(made, layers, one[number], retain_graph=True)) for one in wanted])
-
-
-def _part(road: VisualRoad) -> tuple[nn.Module, Tensor]:
-    """The encoder, where the layers that are read are inside it; else the whole network."""
+def _part(road: VisualRoad) -> tuple[nn.Module, bool]:
+    """The encoder, and True, where the layers that are read are inside it; else the whole network."""
     encoder = getattr(road.network, "encoder", None)
     if isinstance(encoder, nn.Module) and road.layers[-1] in set(encoder.modules()):
-        return encoder, road.pixels
-    return road.network, road.pixels
+        return encoder, True
+    return road.network, False
 
 
-def _attention(road: VisualRoad, network: nn.Module, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
-    """For each layer, in order, the weights [rows, heads, T, T] among the tokens that are read; and what the network says.
+def _attention(road: VisualRoad, network: nn.Module, pixels: Tensor, most: float = math.inf) -> tuple[list[list[Tensor]], Tensor]:
+    """For each layer, in order, the weights [rows, heads, T, T] among the tokens that are read, call by call; and what is said.
 
     Raises:
-        NoWay: when no attention is among those tokens.
+        NoWay: when no attention is among those tokens, or there are more than ``most`` bytes.
     """
-    # With pixels that need a gradient torch takes no short cut around the function that is listened to.
-    pixels = pixels.detach().requires_grad_(True)
-    with torch.enable_grad(), listening(road.layers, False) as heard, weighing() as found:
+    with listening(road.layers, False) as heard, weighing(most) as found:
         said = network(pixels)
     read = heard[-1]
-    tokens = read[0].shape[1] if len(read) == 1 and read[0].ndim == 3 else 0
-    layers = [one for one in found if one.shape[0] == len(read[0]) and one.shape[-2:] == (tokens, tokens)] if tokens else []
-    if not layers:
+    tokens = read[0].shape[1] if read and read[0].ndim == 3 else 0
+    among = [one for one in found if one.shape[-2:] == (tokens, tokens)]
+    if not among or len(among) % len(read):
         raise NoWay("no attention is among the tokens of the layer that is to be looked at")
-    return layers, said
+    # A network that takes its pictures in parts goes through all layers with each.
+    depth = len(among) // len(read)
+    return [among[i::depth] for i in range(depth)], said
+
+
+def _marked(layers: Sequence[Sequence[Tensor]], slopes: Sequence[Tensor]) -> Tensor:
+    """[rows, h, w] of the weights of all layers, call by call, and the slopes of one score on them in the same order."""
+    waiting, mixed = iter(slopes), []
+    for layer in layers:
+        weights, slope = torch.cat([one.detach() for one in layer]), torch.cat([next(waiting) for _ in layer])
+        mixed.append((slope * weights).relu().mean(1) + _itself(weights))
+    together = _multiplied(mixed)
+    # What a patch keeps of itself along the residual is no evidence that it was attended to.
+    return _taken(together - _itself(together))
 
 
 def _itself(weights: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from affectscope.core.errors import UserError
-from affectscope.core.explain.attending import attends
+from affectscope.core.explain.attending import attends, frame_by_frame
 from affectscope.core.explain.methods import METHODS, SIDE, enlarged
 from affectscope.core.explain.road import VisualRoad
 
@@ -31,12 +31,13 @@ _NEEDS = {"layer": "a layer to read", "layers": "two layers to read", "tokens": 
 def fitting(road: VisualRoad) -> tuple[str, ...]:
     """The methods that can read a road, the one that is taken where nobody chose first.
 
-    That is the one that reads most: attention where tokens attend, both layers where there are two, a layer where there is one,
-    gradient times input where there are pixels alone.
+    That is attention where an encoder's tokens attend, both layers where there are two, a layer where there is one, gradient
+    times input where there are pixels alone.
     """
     can = {"pixels": True, "layer": len(road.layers) > 0, "layers": len(road.layers) > 1, "tokens": attends(road)}
     names = [name for name in METHODS if can[METHODS[name].reads]]
-    first = next(name for name in _FIRST if name in names)
+    order = _FIRST if can["tokens"] and frame_by_frame(road) else _FIRST[1:]
+    first = next(name for name in order if name in names)
     return first, *(name for name in names if name != first)
 
 

@@ -167,6 +167,23 @@ def test_the_answer_of_the_cache_is_of_these_weights_and_arrays(tmp_path):
     assert keys[-1] == Analyzer(checkpoints.load(path)).key(media)
 
 
+def test_an_encoder_explains_what_went_through_it_alone(tmp_path):
+    pytest.importorskip("opensmile", reason="openSMILE is not installed")
+    path = MADE["auxformer-v1"](tmp_path)
+    settings.tell_weights("vgg-face", vgg(tmp_path))
+    media = bundled().media(CLIP)
+    drawn = Analyzer(checkpoints.load(path)).analyze(media).timeline
+    assert {heatmap.id for heatmap in drawn.heatmaps} == {"av", "visual"}
+    (tmp_path / "arrays").mkdir()
+    np.save(tmp_path / "arrays" / f"{CLIP}.npy", np.ones((9, 4096), np.float32))
+    settings.tell_arrays("vgg-face", described("vgg-face", tmp_path / "arrays"))
+    blind = Analyzer(checkpoints.load(path)).analyze(media).timeline
+    assert not blind.heatmaps
+    assert (
+        blind.blind["visual"] == "nothing leads from its features (arrays that were made elsewhere, vgg-face) back to the picture"
+    )
+
+
 def test_a_corpus_is_asked_with_arrays_alone(tmp_path):
     path = MADE["mult"](tmp_path)
     corpus = bundled()

@@ -1,14 +1,17 @@
 """Vision transformers: attention rollout, its gradient-weighted form, and CAMs on the grid of their tokens."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from affectscope.core.explain import attending
 from affectscope.core.explain.attending import attends, weighing
 from affectscope.core.explain.heatmaps import fitting
 from affectscope.core.explain.methods import METHODS
-from affectscope.core.explain.road import VisualRoad
+from affectscope.core.explain.road import NoWay, VisualRoad
 
 
 class Block(nn.Module):
@@ -122,8 +125,10 @@ def test_tokens_without_a_class_token_are_all_asked():
 def test_a_transformer_is_read_by_its_attention_first_and_by_cams_on_its_grid():
     torch.manual_seed(0)
     network = Vit()
-    names = fitting(road(network))
+    names = fitting(road(network, whole=False))
     assert names[0] == "gradient-attention"
+    # The gradient through a whole network may be more than memory holds.
+    assert fitting(road(network))[0] == "layer-cam"
     assert {"attention-rollout", "layer-cam", "grad-cam"} <= set(names)
     # What comes before attention still reaches the class token.
     early = road(network, block=0)
@@ -158,3 +163,40 @@ def test_listening_to_attention_changes_no_number(mask):
     torch.testing.assert_close(said, expected)
     torch.testing.assert_close(found[0].sum(-1), torch.ones(2, 4, 5))
     assert nn.functional.scaled_dot_product_attention is original
+
+
+def test_transformers_plain_attention_is_heard_and_parts_of_a_clip_go_one_after_the_other() -> None:
+    class Plain(nn.MultiheadAttention):
+        """As transformers' eager implementation: softmax of its own, then a product."""
+
+        def forward(self, q, k, v, need_weights=False):
+            made = nn.functional.linear(q, self.in_proj_weight, self.in_proj_bias).unflatten(2, (3, 2, 3)).permute(2, 0, 3, 1, 4)
+            weights = nn.functional.softmax(made[0] @ made[1].transpose(2, 3) / 3**0.5, dim=-1)
+            return (self.out_proj((weights @ made[2]).transpose(1, 2).flatten(2)),)
+
+    class Parts(nn.Module):
+        def __init__(self, network: Vit) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, pixels: Tensor) -> Tensor:
+            return torch.cat([self.network(part) for part in pixels.split(4)]).mean(0)
+
+    torch.manual_seed(0)
+    network = Vit()
+    clip = road(network, 10)
+    expected = {name: METHODS[name].maps(clip) for name in ("gradient-attention", "attention-rollout")}
+    for block in network.blocks:
+        block.attention.__class__ = Plain
+    plain = VisualRoad(clip.pixels, Parts(network), clip.layers, clip.places, 10)
+    for name, maps in expected.items():
+        assert maps.any()
+        torch.testing.assert_close(METHODS[name].maps(plain), maps)
+
+
+def test_more_than_memory_holds_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attending.psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
+    with pytest.raises(NoWay, match="more than memory holds"):
+        METHODS["gradient-attention"].maps(road(Vit()))
+    assert METHODS["attention-rollout"].maps(road(Vit())).any()
+    assert METHODS["gradient-attention"].maps(road(Vit(), whole=False)).any()
