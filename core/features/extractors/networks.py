@@ -279,6 +279,8 @@ def sections(frames: int) -> Iterator[tuple[int, int, int, int]]:
 
 
 @lru_cache(maxsize=8)
+# As for ``load_face_encoder``: its first user may want no gradients.
+@torch.inference_mode(False)
 def load(kind: type, path: Path, device: str, **options: Any) -> Any:
     """An encoder, loaded once a process."""
     return kind(path, device, **options)

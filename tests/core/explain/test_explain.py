@@ -128,3 +128,13 @@ def test_the_encoder_knows_its_own_shapes():
     assert features.shape == (2, 135)
     torch.testing.assert_close(features[:, -len(READER_CLASSES) :].sum(1), torch.ones(2))
     assert not any(p.requires_grad for p in encoder.parameters())
+
+
+def test_an_encoder_that_was_first_used_without_gradients_can_be_explained():
+    load_face_encoder.cache_clear()
+    with torch.inference_mode():
+        encoder = load_face_encoder()
+    pictures = torch.rand(1, 1, 64, 64, requires_grad=True)
+    encoder(pictures).sum().backward()
+    assert pictures.grad is not None
+    load_face_encoder.cache_clear()
