@@ -257,7 +257,7 @@ class _Pen:
         bold: bool = False,
     ) -> None:
         font = _font(max(8, round(size * self.scale)), bold)
-        self.draw.text((x * self.scale, y * self.scale), adapt_preset(text, font, width * self.scale), colour, font, anchor)
+        self.draw.text((x * self.scale, y * self.scale), cut_to_width(text, font, width * self.scale), colour, font, anchor)
 
     def box(self, x: float, y: float, width: float, height: float, colour: _Colour) -> None:
         if width > 0 and height > 0:
@@ -270,13 +270,13 @@ class _Pen:
         if not text or width < 40:
             return
         font = _font(max(8, round(13 * self.scale)))
-        said = adapt_preset(text, font, (width - 16) * self.scale)
+        said = cut_to_width(text, font, (width - 16) * self.scale)
         self.box(x, y, font.getlength(said) / self.scale + 16, 24, (8, 9, 11))
         self.draw.text(((x + 8) * self.scale, (y + 4) * self.scale), said, _INK, font)
 
 
 @lru_cache(maxsize=4096)
-def adapt_preset(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+def cut_to_width(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     """Text on one line, its end an ellipsis where it would be wider than ``width`` pixels."""
     text = " ".join(text.split())
     if font.getlength(text) <= width:
