@@ -174,7 +174,9 @@ def test_who_can_be_looked_through_has_heatmaps_and_who_cannot_says_why(models: 
     assert not seen.blind
     assert models["affect-net"].analyze(media).timeline.heatmaps[0].values.max() == 255
     blind = models["gru"].analyze(media).timeline
-    assert blind.blind == {"visual": "nothing leads from its features (my-faces) back to the picture"}
+    assert blind.blind == {
+        "visual": "nothing leads from its features (arrays that were made elsewhere, my-faces) back to the picture"
+    }
     assert not blind.heatmaps
 
 
