@@ -11,7 +11,7 @@ import numpy as np
 from affectscope.core.cache.store import Arrays
 from affectscope.core.errors import UserError
 from affectscope.core.features.base import FEATURE_SETS, FeatureSet
-from affectscope.core.features.extractors.opensmile import SILENT_FRAME_DB, SILENT_TRACK_DB, frame_levels_db, level_db
+from affectscope.core.features.extractors.opensmile import SILENT_TRACK_DB, level_db
 from affectscope.core.media import SAMPLE_RATE
 from affectscope.core.streams import Stream
 
@@ -72,7 +72,10 @@ def _mels(name: re.Match[str]) -> FeatureSet:
 
 def log_mels(given: Arrays, bands: int) -> Stream:
     """ln of the power [T, bands] in mel bands (librosa's, of unit area) under Hann windows of 25 ms every 10 ms, padded to 1,024
-    samples; powers under 1e-10 count as that. Silent frames are absent."""
+    samples; powers under 1e-10 count as that.
+
+    A pause is as present as a word: who was trained on log-mels has seen what silence looks like. A silent track has no frame.
+    """
     # Numba, which librosa brings, takes seconds to import.
     import librosa
 
@@ -87,8 +90,7 @@ def log_mels(given: Arrays, bands: int) -> Stream:
     filters = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=MEL_FFT, n_mels=bands)
     values = np.log(np.maximum(power @ filters.T, MEL_FLOOR)).astype(np.float32)
     times = (starts + MEL_WINDOW / 2) / SAMPLE_RATE
-    present = frame_levels_db(samples, times, MEL_WINDOW / SAMPLE_RATE) >= SILENT_FRAME_DB
-    return Stream(values, times + float(given["sound_start"]), present)
+    return Stream(values, times + float(given["sound_start"]), np.ones(count, bool))
 
 
 def waveform(given: Arrays, _: Any) -> Stream:
