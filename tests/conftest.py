@@ -3,3 +3,5 @@
 from affectscope.core.threads import fit_thread_pools
 
 fit_thread_pools()
+# What these declare as they are imported would be among the models of all other tests.
+collect_ignore = ["plugins"]

@@ -28,8 +28,11 @@ def offer(name: str) -> None:
     """Offered where the model was not checked yet."""
     if not services.checkable(name) or services.promises(name) is not None:
         return
-    if st.button("Check", key=f"check-{name}", icon=":material/fact_check:", help=_HELP):
-        st.session_state[_key(name)] = True
+    st.button("Check", key=f"check-{name}", icon=":material/fact_check:", help=_HELP, on_click=_ask, args=(name,))
+
+
+def _ask(name: str) -> None:
+    st.session_state[_key(name)] = True
 
 
 def progress(name: str) -> None:

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from affectscope.core import media
 from affectscope.core.export import files as export
 from affectscope.core.export.answers import HeadPrediction, Predictions
-from affectscope.core.export.sheet import Facts, Sheet, adapt_preset
+from affectscope.core.export.sheet import Facts, Sheet, cut_to_width
 from affectscope.core.media import encode, read_frames, read_sound
 from affectscope.core.timeline.compare import merged
 from affectscope.core.timeline.timeline import Timeline
@@ -108,11 +108,11 @@ def test_a_text_that_fits_stays_and_one_that_does_not_ends_in_an_ellipsis() -> N
     from affectscope.core.export.sheet import _font
 
     font = _font(12)
-    assert adapt_preset("anger", font, 500) == "anger"
-    cut = adapt_preset("anger " * 50, font, 100)
+    assert cut_to_width("anger", font, 500) == "anger"
+    cut = cut_to_width("anger " * 50, font, 100)
     assert cut.endswith("…")
     assert font.getlength(cut) <= 100
-    assert adapt_preset("two\nlines", font, 500) == "two lines"
+    assert cut_to_width("two\nlines", font, 500) == "two lines"
 
 
 def test_the_video_of_a_clip_without_a_picture_has_its_sound(clip, tmp_path) -> None:
