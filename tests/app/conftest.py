@@ -55,6 +55,12 @@ class FakeAnalyzer:
         return Analysis(predictions, evidence, explained, fake.timeline(1.0), (), key, explanations=offered)
 
 
+@pytest.fixture(autouse=True)
+def main_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit puts a page's script in place of the main module, which processes that later tests spawn would run again."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
@@ -79,8 +85,6 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clips: Path):
         },
         index=["first", "second"],
     )
-    # Streamlit puts the script in place of the main module, which processes that later tests spawn would run again.
-    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     monkeypatch.setenv("AFFECTSCOPE_CACHE", str(tmp_path))
     monkeypatch.setenv("AFFECTSCOPE_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(corpora, "bundled", lambda: Corpus("demo", clips, table, fake.CLASSES, True))
