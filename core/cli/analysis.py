@@ -60,7 +60,8 @@ def one(loaded: Checkpoint, file: Path, asked: Asked, as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     for head, said in analysis.predictions.items():
         evidence = analysis.evidence.get(head, any(analysis.evidence.values()))
-        rows.append({"head": head, "says": max(said, key=said.__getitem__), "evidence": evidence, **said})
+        best = {"says": max(said, key=said.__getitem__)} if _chooses(loaded) else {}
+        rows.append({"head": head, **best, "evidence": evidence, **said})
     show(rows, as_json, f"{file.name}: written to {asked.places}")
 
 
@@ -102,9 +103,18 @@ def _row(analyzer: Analyzer, file: Path, name: str, asked: Asked, report: Progre
     except UserError as error:
         return {**row, "notes": "", "error": printable(str(error))}
     said = analysis.predictions["decision"]
-    best = max(said, key=said.__getitem__)
-    row |= {"written": printable(name), "seconds": round(analysis.timeline.duration, 3), "says": best, "probability": said[best]}
+    row |= {"written": printable(name), "seconds": round(analysis.timeline.duration, 3)}
+    if _chooses(analyzer.checkpoint):
+        best = max(said, key=said.__getitem__)
+        row |= {"says": best, "probability": said[best]}
+    else:
+        row |= {"says": ", ".join(f"{attribute} {value:+.2f}" for attribute, value in said.items())}
     return {**row, "notes": printable(" ".join(notices)), "error": ""}
+
+
+def _chooses(loaded: Checkpoint) -> bool:
+    """Whether the model's answer is one of several classes; the largest of several attributes says nothing."""
+    return loaded.spec.task == "classification"
 
 
 def _files(place: Path) -> list[Path]:

@@ -44,7 +44,7 @@ def checkpoint(name: str) -> Checkpoint:
 def _known(declared: list[str]) -> str:
     """What to name instead."""
     shipped = f"those shipped are {', '.join(saved.shipped())}"
-    if not loading.named():
+    if not declared and not loading.named():
         return f"{shipped}; of a plugin, name its file with --plugin, or import it"
     told = f"those of plugins are {', '.join(map(shown, declared))}" if declared else "the plugins that were named declare none"
     return f"{told}; {shipped}"

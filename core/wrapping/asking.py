@@ -192,7 +192,8 @@ def _among(one: Attention, maps: Tensor, inputs: Inputs) -> Tensor:
     tokens = maps.shape[-1]
     if one.among and tokens != first:
         counts = " and ".join(f"{inputs[m].shape[1]} of {m}" for m in one.among)
-        raise ValueError(f"it has {tokens} tokens, and its frames are {counts}{f', after {one.skip}' if one.skip else ''}")
+        skipped = f", after {one.skip}" if one.skip else "; of tokens before them, as of a class token, say how many with skip="
+        raise ValueError(f"it has {tokens} tokens, and its frames are {counts}{skipped}")
     rows = places.get(one.query, slice(one.skip, None)) if maps.shape[-2] == tokens else slice(None)
     frames = maps[..., rows, places.get(one.key, slice(one.skip, None))]
     return frames / frames.sum(-1, keepdim=True).clamp(min=torch.finfo(frames.dtype).tiny)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from pytorch_grad_cam.utils.image import scale_cam_image
 
 import affectscope as afs
+from affectscope.core.cli import analysis
 from affectscope.core.explain import sight
 from affectscope.core.explain.methods import METHODS
 from affectscope.core.features.extract import extract
@@ -195,3 +197,15 @@ def test_each_is_wrapped_in_twenty_lines_at_most() -> None:
     }
     assert len(counts) == 4
     assert max(counts.values()) <= 20, counts
+
+
+def test_of_attributes_the_terminal_names_no_largest(models: dict[str, afs.Model], tmp_path: Path, capsys) -> None:
+    media = afs.corpus("demo").media(CLIPS[0])
+    asked = analysis.Asked(tmp_path, None, None, None, False, None, None, None)
+    analysis.one(models["affect-net"].checkpoint, media, asked, as_json=True)
+    assert all(row.keys() == {"head", "evidence", "arousal", "valence"} for row in json.loads(capsys.readouterr().out))
+    analysis.each(models["affect-net"].checkpoint, [media, media], asked, as_json=True)
+    (row, _) = json.loads(capsys.readouterr().out)
+    assert row["says"].startswith("arousal ")
+    assert ", valence " in row["says"]
+    assert row["probability"] is None
