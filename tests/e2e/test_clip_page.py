@@ -83,6 +83,9 @@ def test_how_heatmaps_are_made_is_chosen_while_the_clip_stays(page: Page, app_ur
     click_lane(player, 0.4)
     settled(player, 0.4 * data(player)["duration"], 0.05)
     time = data(player)["time"]
+    # What the lane's press made the player report has been taken: the box opens on a page that stands.
+    expect(page).to_have_url(re.compile(r"[?&]t="), timeout=10_000)
+    expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
     page.get_by_role("combobox", name="Heatmap by").click()
     page.get_by_role("option", name="LayerCAM", exact=True).click()
     expect(page).to_have_url(re.compile("o.clip.explanation=layer-cam"), timeout=10_000)

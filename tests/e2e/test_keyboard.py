@@ -60,6 +60,7 @@ def test_keys_alone_from_choosing_a_clip_to_its_file(page: Page, app_url: str, t
     tab_to(page, "Note this case")
     page.keyboard.press("Enter")
     tab_to(page, "What is there to see?")
+    idle(page)
     page.keyboard.type("It looks at the brow.")
     tab_to(page, "Save note")
     # What was typed is taken when the field is left.
