@@ -25,7 +25,7 @@ export function stepByView(window) {
   const { history } = window
   const push = history.pushState.bind(history)
   history.pushState = (state, unused, url) => {
-    const same = url != null && sameView(window.location.href, String(url))
+    const same = Boolean(url) && sameView(window.location.href, String(url))
     if (same) history.replaceState(state, unused, url)
     else push(state, unused, url)
   }

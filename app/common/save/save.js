@@ -41,7 +41,9 @@ function describe(link, { url, name }) {
   }
 }
 
-async function fetched({ link, told, fault }) {
+/** @param {Record<string, any>} el */
+async function fetched(el) {
+  const { link, told, fault } = el
   // Who presses twice wants one file.
   if (!link.href || link.ariaBusy) return
   link.ariaBusy = "true"
