@@ -15,7 +15,7 @@ PLUGIN ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help app test core e2e fuzz stress setup corpus-tools lint lint-js format typecheck lock bench docs package corpus checkpoints clean
+.PHONY: help app test core e2e fuzz stress mutants setup corpus-tools lint lint-js format typecheck lock bench bench-gpu docs package corpus bundled checkpoints clean
 
 help: ## List the commands.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -62,6 +62,12 @@ typecheck: $(VENV)/.dev ## Check types.
 bench: $(VENV)/.dev ## Measure speed, and say on what machine.
 	@$(PY) -m benchmarks
 
+bench-gpu: $(VENV)/.dev ## Measure speed on a CUDA GPU, beside the papers' figures.
+	@$(PY) -m benchmarks gpu
+
+mutants: $(VENV)/.dev ## Plant two hundred faults in models, training, evaluation and experiments, and see them found (ten minutes).
+	@OMP_NUM_THREADS=1 nice $(PY) -m tests.mutants --workers $$(nproc)
+
 docs: $(VENV)/.dev ## Write the generated pages of docs/ again, and build them as a site in build/site.
 	@$(VENV)/bin/affectscope models --markdown > docs/systems.md
 	@$(VENV)/bin/affectscope checkpoints --markdown > checkpoints/README.md
@@ -74,13 +80,18 @@ package: $(VENV)/.dev ## Build the package, and run it in a fresh environment, i
 lock: $(VENV)/.dev $(VENV)/.corpus ## Write the versions that are installed now to constraints.txt.
 	@$(PY) -m pip freeze --exclude-editable | grep -v ' @ ' > constraints.txt && wc -l < constraints.txt
 
-corpus-tools: $(VENV)/.corpus ## Install what only building the demo corpus needs (espeak-ng, GPL-3, among it).
+corpus-tools: $(VENV)/.corpus ## Install what only building the demo corpus needs (espeak-ng, GPL-3, among it; the recorded voices are Debian's: the build says which).
 
 CORPUS ?= $(HOME)/.cache/affectscope/demo-train
 CLIPS ?= 720
 
 corpus: $(VENV)/.corpus ## Build the demo corpus for training (CORPUS=folder, CLIPS=number).
 	@$(VENV)/bin/affectscope corpus build demo --clips $(CLIPS) --seed 1 --out $(CORPUS)
+
+bundled: $(VENV)/.corpus ## Build the clips that come with the project again, and read their features.
+	@rm -rf core/corpora/demo/bundled
+	@$(VENV)/bin/affectscope corpus build demo --clips 48 --seed 2026 --identities held-out --out core/corpora/demo/bundled
+	@$(PY) -m affectscope.core.features.bundled
 
 # AuxFormer goes first, and reads every clip with all cores; the others find most features made, and take a core each.
 SHIPPED := double-attention vavl affect-rnn affect-transformer crossmodal mult sfav tlstm uavm \
@@ -110,6 +121,7 @@ $(VENV)/.app: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: $(VENV)/.app
 	@echo "Setting up the tools for development."
 	@$(INSTALL) -e '.[opensmile,dev,docs]'
+	@$(INSTALL) --no-deps quantus
 	@touch $@
 
 $(VENV)/.corpus: $(VENV)/.app

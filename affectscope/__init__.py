@@ -19,19 +19,23 @@ if TYPE_CHECKING:
     from affectscope.core.errors import UserError
     from affectscope.many import Corpus, corpora, corpus, embed, evaluate, project
     from affectscope.one import Model, load, mask, models
-    from affectscope.plugin import arrays, corpus_kind, feature_set, huggingface, layout, model, read_weights
+    from affectscope.plugin import arrays, corpus_kind, explanation, feature_set, huggingface, layout, model, read_weights
+    from affectscope.reasons import Trust, Why, trust, why
 
 _HOMES = {
     "Analysis": "affectscope.analysis",
     "Corpus": "affectscope.many",
     "Heatmap": "affectscope.analysis",
     "Model": "affectscope.one",
+    "Trust": "affectscope.reasons",
     "UserError": "affectscope.core.errors",
+    "Why": "affectscope.reasons",
     "arrays": "affectscope.plugin",
     "corpora": "affectscope.many",
     "corpus": "affectscope.many",
     "corpus_kind": "affectscope.plugin",
     "embed": "affectscope.many",
+    "explanation": "affectscope.plugin",
     "evaluate": "affectscope.many",
     "feature_set": "affectscope.plugin",
     "huggingface": "affectscope.plugin",
@@ -42,6 +46,8 @@ _HOMES = {
     "models": "affectscope.one",
     "project": "affectscope.many",
     "read_weights": "affectscope.plugin",
+    "trust": "affectscope.reasons",
+    "why": "affectscope.reasons",
 }
 
 __all__ = [
@@ -49,13 +55,16 @@ __all__ = [
     "Corpus",
     "Heatmap",
     "Model",
+    "Trust",
     "UserError",
+    "Why",
     "arrays",
     "corpora",
     "corpus",
     "corpus_kind",
     "embed",
     "evaluate",
+    "explanation",
     "feature_set",
     "huggingface",
     "layout",
@@ -65,6 +74,8 @@ __all__ = [
     "models",
     "project",
     "read_weights",
+    "trust",
+    "why",
 ]
 
 

@@ -28,7 +28,8 @@ class Heatmap:
     """Where a head looked, frame by frame, inside the face box.
 
     Attributes:
-        values: [F, height, width] float32, 0 to 1; 1 is the clip's strong value, or above it.
+        values: [F, height, width] float32, linear, 0 and above; 1 is the clip's strong value, the 95th percentile of the frames'
+            largest. 0 where there is no map.
         times: [F] seconds, the video's frames.
         boxes: [F, 4] left, top, right and bottom of the face in fractions of the picture; NaN where there is no face.
         explains: the class that the map explains.
@@ -70,16 +71,17 @@ class Analysis:
     @property
     def decision(self) -> str:
         """The class that the system names; of a model that answers with attributes, the values as text."""
-        said = self._core.predictions["decision"]
+        outputs = self._core.predictions["decision"]
         if self.model.task == "regression":
-            return ", ".join(f"{name} {value:+.2f}" for name, value in said.items())
-        return max(said, key=lambda name: said[name])
+            return ", ".join(f"{name} {value:+.2f}" for name, value in outputs.items())
+        return max(outputs, key=lambda name: outputs[name])
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """A row a head, "decision" first, a column a class (probabilities) or an attribute (values)."""
-        said = self._core.predictions
-        return pd.DataFrame.from_dict({head: said[head] for head in ("decision", *(h for h in said if h != "decision"))}, "index")
+        outputs = self._core.predictions
+        heads = ("decision", *(head for head in outputs if head != "decision"))
+        return pd.DataFrame.from_dict({head: outputs[head] for head in heads}, "index")
 
     @property
     def evidence(self) -> Mapping[str, bool]:
@@ -127,13 +129,13 @@ class Analysis:
         timeline = self.timeline
         return MappingProxyType(
             {
-                one.id: Heatmap(
-                    one.values.reshape(-1, one.height, one.width).astype(np.float32) / 255,
+                heatmap.id: Heatmap(
+                    heatmap.linear,
                     timeline.frame_times,
                     timeline.boxes,
-                    self._core.explained.get(one.id, ""),
+                    self._core.explained.get(heatmap.id, ""),
                 )
-                for one in timeline.heatmaps
+                for heatmap in timeline.heatmaps
             }
         )
 

@@ -64,7 +64,7 @@ def evaluate(model: Model, over: Corpus, alias: Mapping[str, str] | None = None)
     True
     """
     from affectscope.core.evaluation.labelled import labelled_for
-    from affectscope.core.training.run import evaluate_checkpoint
+    from affectscope.core.training.measured import evaluate_checkpoint
 
     measured, remarks = labelled_for(over, model.checkpoint.spec, dict(alias or {}))
     metrics, broken = evaluate_checkpoint(model.checkpoint, measured, workers=1)
@@ -121,7 +121,7 @@ def project(vectors: pd.DataFrame | np.ndarray, method: str = "UMAP", seed: int 
     from affectscope.core.analysis.projection import METHODS
     from affectscope.core.analysis.projection import project as draw
 
-    known = next((one for one in METHODS if one.lower() == method.lower()), None)
+    known = next((name for name in METHODS if name.lower() == method.lower()), None)
     if known is None:
         raise UserError(f"There is no map {method!r}: choose one of {', '.join(METHODS)}.")
     rows = vectors.index if isinstance(vectors, pd.DataFrame) else pd.RangeIndex(len(vectors))

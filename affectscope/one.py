@@ -15,6 +15,7 @@ from affectscope.core.checkpoints import plugged, saved
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.errors import UserError
 from affectscope.core.features.taken import check_told
+from affectscope.core.inference.asked import ask
 from affectscope.core.library import named
 from affectscope.core.perturbation import WHOLE, Imputation, Pattern, Perturbation
 from affectscope.core.streams import Batch
@@ -71,7 +72,13 @@ class Model:
         return Analyzer(self.checkpoint)
 
     def analyze(
-        self, clip: str | Path, explain: str | None = None, track: int | None = None, method: str | None = None
+        self,
+        clip: str | Path,
+        explain: str | None = None,
+        track: int | None = None,
+        method: str | None = None,
+        face: int | None = None,
+        sound: str | None = None,
     ) -> Analysis:
         """Predict, explain and draw one clip.
 
@@ -80,10 +87,12 @@ class Model:
             explain: the class that the heatmaps explain; each head's own answer if left out.
             track: the sound track that is heard, counted from 1; the first with sound if left out.
             method: how the heatmaps are made, one of ``affectscope analyze --help``'s; the model's usual one if left out.
+            sound: how the sound is explained, one of its ``--sound-method``; Integrated Gradients if left out.
+            face: of several people, whose face is read, counted from 1; the largest and longest seen if left out.
 
         Raises:
-            UserError: when the file cannot be played, there is no such class or method, or the model's picture network has not
-                what the method reads.
+            UserError: when the file cannot be played, there is no such class, method or face, or the model has not what
+                the method reads.
 
         >>> import affectscope as afs
         >>> clip = afs.corpus("demo").media("held_s2026_00000")
@@ -91,7 +100,8 @@ class Model:
         'fear'
         """
         self._check(explain)
-        return Analysis(self, Path(clip), self.analyzer.analyze(Path(clip), explain=explain, track=track, explanation=method))
+        analysis = self.analyzer.analyze(Path(clip), explain=explain, track=track, explanation=method, face=face, sound=sound)
+        return Analysis(self, Path(clip), analysis)
 
     def _check(self, explain: str | None) -> None:
         if explain is not None and explain not in self.labels:
@@ -100,8 +110,8 @@ class Model:
     def __call__(self, batch: Batch) -> pd.DataFrame:
         """The decision over each clip of a batch: a row a clip, a column a class (probabilities) or an attribute (values)."""
         spec = self.checkpoint.spec
-        output = self.checkpoint.model(batch)
-        return pd.DataFrame(spec.readable(self.checkpoint.model.decide(output)).detach().numpy(), columns=list(spec.labels))
+        logits = ask(self.checkpoint, batch).logits["decision"]
+        return pd.DataFrame(spec.readable(logits).numpy(), columns=list(spec.labels))
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, system={self.system!r}, labels={list(self.labels)})"
@@ -140,8 +150,8 @@ def load(name: str | Path, layout: str = "", features: Mapping[str, str] | None 
     from affectscope.core.checkpoints import foreign
     from affectscope.core.models.inputs import Normaliser
 
-    found = foreign.read(path, layout)
-    return Model(_taking(Checkpoint(found.model, Normaliser(), {"layout": found.layout}, path), features), path.stem)
+    converted = foreign.read(path, layout)
+    return Model(_taking(Checkpoint(converted.model, Normaliser(), {"layout": converted.layout}, path), features), path.stem)
 
 
 def _taking(checkpoint: Checkpoint, features: Mapping[str, str] | None) -> Checkpoint:

@@ -16,15 +16,18 @@ from torch import Tensor, nn
 
 from affectscope.core.checkpoints import layouts, saved
 from affectscope.core.corpora import Corpus, readers
+from affectscope.core.explain import methods
 from affectscope.core.features.own import arrays, feature_set
 from affectscope.core.models.base import MODELS, Task
+from affectscope.core.plugins.sources import digest
 from affectscope.core.wrapping.declared import Declared, Outputs, declare, spread
 from affectscope.core.wrapping.making import read_state
 
-__all__ = ["arrays", "corpus_kind", "feature_set", "huggingface", "layout", "model", "read_weights"]
+__all__ = ["arrays", "corpus_kind", "explanation", "feature_set", "huggingface", "layout", "model", "read_weights"]
 
 Builder = Callable[..., nn.Module]
 Layout = Callable[[dict[str, Tensor]], tuple[Any, dict[str, Tensor]]]
+Explain = Callable[..., Tensor]
 Read = Callable[[Path, Mapping[str, str]], Corpus | pd.DataFrame]
 
 
@@ -79,13 +82,13 @@ def model(
     """
 
     def wrap(build: Builder) -> Declared:
-        one = Declared(
+        declaration = Declared(
             name, build, tuple(labels), dict(inputs), {h: tuple(ms) for h, ms in (heads or {}).items()}, tuple(decision), task,
             reference, outputs, spread(absence, list(inputs)), batched,
         )  # fmt: skip
         if weights is not None:
-            one.weights = Path(one.file).parent / Path(weights).expanduser()
-        return declare(one, {*MODELS, *saved.shipped()})
+            declaration.weights = Path(declaration.file).parent / Path(weights).expanduser()
+        return declare(declaration, {*MODELS, *saved.shipped()})
 
     return wrap
 
@@ -116,9 +119,9 @@ def huggingface(
     """
     from affectscope.core.wrapping.huggingface import declared
 
-    one = declared(name, folder, modality, labels, features, reference)
-    one.source = sys._getframe(1).f_code.co_filename
-    return declare(one, {*MODELS, *saved.shipped()})
+    declaration = declared(name, folder, modality, labels, features, reference)
+    declaration.source = sys._getframe(1).f_code.co_filename
+    return declare(declaration, {*MODELS, *saved.shipped()})
 
 
 def layout(name: str, *, marks: Sequence[str], own: str = "") -> Callable[[Layout], Layout]:
@@ -162,11 +165,37 @@ def corpus_kind(
 
     def register(read: Read) -> Read:
         def opened(path: Path, chosen: Mapping[str, str]) -> Corpus:
-            found = read(path, chosen)
-            return found if isinstance(found, Corpus) else readers.of_table(path, found)
+            table = read(path, chosen)
+            return table if isinstance(table, Corpus) else readers.of_table(path, table)
 
         readers.add(name, readers.Reader(recognises, opened, {k: tuple(v) for k, v in (options or {}).items()}))
         return read
+
+    return register
+
+
+def explanation(
+    name: str, *, title: str = "", source: str = "", modality: Literal["visual", "audio"] = "visual", reads: str = ""
+) -> Callable[[Explain], Explain]:
+    """A way to explain of somebody's own, beside LayerCAM and the others: decorates ``fn(road) -> maps``.
+
+    For ``visual`` the road is a ``core.explain.road.VisualRoad`` and the maps are [S, P, h, w], for each score and face, 0 and
+    above; for ``audio`` a ``core.explain.sound.SoundRoad`` and [S, T, D], for each score, frame and column, below 0 where it
+    speaks against; or [S, T, 1]. One name may have both.
+
+    Args:
+        title: what menus call it.
+        source: what it does, and whose it is, for its tooltip.
+        reads: what the road must have: of faces ``pixels`` (the usual), ``layer``, ``layers`` or ``tokens``; of sound ``values``
+            (the usual), ``layer``, ``attention`` or ``rollout``.
+
+    Raises:
+        UserError: when the name is one of ours, or modality or ``reads`` is none of these.
+    """
+
+    def register(draw: Explain) -> Explain:
+        methods.add(name, title or name, source, modality, reads, draw, digest(draw.__code__.co_filename))
+        return draw
 
     return register
 

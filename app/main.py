@@ -27,7 +27,7 @@ pages = [
     st.Page(f"../pages/{name}.py", title=title, icon=f":material/{icon}:", default=name == FIRST)
     for name, (title, icon) in PAGES.items()
 ]
-by_path = {one.url_path: one for one in pages}
+by_path = {page.url_path: page for page in pages}
 page = st.navigation(pages, position="top")
 session.enter(page.url_path)
 session.drawn()

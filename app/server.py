@@ -137,7 +137,7 @@ _DOCUMENTS = tuple(Route("/" if name == FIRST else f"/{name}", page) for name in
 
 def moved(routes: Iterable[Route]) -> tuple[Route, ...]:
     """Routes where ``server.baseUrlPath`` has Streamlit's own."""
-    return tuple(Route(f"{base()}{one.path}", one.endpoint, methods=list(one.methods or ())) for one in routes)
+    return tuple(Route(f"{base()}{route.path}", route.endpoint, methods=list(route.methods or ())) for route in routes)
 
 
 @asynccontextmanager
@@ -163,9 +163,9 @@ def apologise(error: BaseException) -> bool:
 
 def failed(request: Request, _: Exception) -> Response:
     """What a browser is told of a fault of ours, outside the gate."""
-    said = PlainTextResponse("Something went wrong inside the app; the server's log has the details.", 500)
-    said.raw_headers.extend(headers.headers(request.url.path.removeprefix(base()), headers.of_pages(())))
-    return said
+    response = PlainTextResponse("Something went wrong inside the app; the server's log has the details.", 500)
+    response.raw_headers.extend(headers.headers(request.url.path.removeprefix(base()), headers.of_pages(())))
+    return response
 
 
 app = st.App(

@@ -16,19 +16,30 @@ from benchmarks import (
     browser_pages,
     browser_start,
     features,
+    gpu,
+    heatmaps,
     models,
+    planted,
     soak,
     sweep,
     terminal,
     training,
+    trust,
+    why,
+    yardstick,
 )
 
 PARTS = {
     "models": models.main,
+    "yardstick": yardstick.main,
     "training": training.main,
     "sweep": sweep.main,
     "features": features.main,
+    "heatmaps": heatmaps.main,
     "terminal": terminal.main,
+    "why": why.main,
+    "trust": trust.main,
+    "planted": planted.main,
     "start": browser_start.main,
     "browser": browser.main,
     "embeddings": browser_embeddings.main,
@@ -37,17 +48,23 @@ PARTS = {
     "imports": browser_imports.main,
     "soak": soak.main,
 }
+# What a machine must have first; ran by its name alone.
+ALONE = {"gpu": gpu.main}
+
+LONG = ("planted",)
+"""Run where they are named alone: they render and train for an hour."""
 
 
 def main() -> None:
-    names = sys.argv[1:] or list(PARTS)
-    if unknown := set(names) - set(PARTS):
-        raise SystemExit(f"There is no benchmark {unknown.pop()}: choose among {', '.join(PARTS)}.")
+    names = sys.argv[1:] or [name for name in PARTS if name not in LONG]
+    known = PARTS | ALONE
+    if unknown := set(names) - set(known):
+        raise SystemExit(f"There is no benchmark {unknown.pop()}: choose among {', '.join(known)}.")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     print(f"{platform.machine()}, {os.cpu_count()} cores, {gpu}, {platform.platform()}; load {os.getloadavg()[0]:.1f}")
     for name in names:
         print(f"\n{name}\n")
-        PARTS[name]()
+        known[name]()
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ WATCH = """
 () => {
   const find = (selector, root = document) => {
     let found = root.querySelector(selector)
-    for (const one of root.querySelectorAll("*")) found ??= one.shadowRoot && find(selector, one.shadowRoot)
+    for (const node of root.querySelectorAll("*")) found ??= node.shadowRoot && find(selector, node.shadowRoot)
     return found
   }
   const start = performance.now()

@@ -40,7 +40,7 @@ def table(folder: Path, kind: str, turn: int) -> Path:
         logits = random.normal(size=(ROWS, 8)).round(4)
         made = made.assign(**{f"{model}-{turn}-{kind}.{name}": logits[:, k] for k, name in enumerate(CLASSES)})
     weights = random.random((ROWS, VALUES)).round(4).tolist()
-    made[f"first-{turn}-{kind}.attention.audio"] = weights if kind == "parquet" else [str(one) for one in weights]
+    made[f"first-{turn}-{kind}.attention.audio"] = weights if kind == "parquet" else [str(row) for row in weights]
     file = folder / f"predictions-{turn}.{kind}"
     if kind == "parquet":
         made.to_parquet(file)

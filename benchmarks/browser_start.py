@@ -27,9 +27,9 @@ MOMENTS = {
 WATCH = """
 const moments = %s
 const find = (selector, root = document) => {
-  for (const one of root.querySelectorAll(selector)) if (one.checkVisibility()) return one
-  for (const one of root.querySelectorAll("*")) {
-    const found = one.shadowRoot && find(selector, one.shadowRoot)
+  for (const node of root.querySelectorAll(selector)) if (node.checkVisibility()) return node
+  for (const node of root.querySelectorAll("*")) {
+    const found = node.shadowRoot && find(selector, node.shadowRoot)
     if (found) return found
   }
 }
@@ -49,9 +49,9 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
         rounds = [start(browser) for _ in range(ROUNDS + 1)][1:]
         browser.close()
-    report("fresh process: server answers", [one["server"] for one in rounds], 2.0)
+    report("fresh process: server answers", [times["server"] for times in rounds], 2.0)
     for name, (_, target) in MOMENTS.items():
-        report(f"fresh process: {name}, after the address is opened", [one[name] for one in rounds], target)
+        report(f"fresh process: {name}, after the address is opened", [times[name] for times in rounds], target)
 
 
 def start(browser: Browser) -> dict[str, float]:

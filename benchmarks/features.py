@@ -78,7 +78,7 @@ def stage_seconds(tasks: list[Task]) -> dict[str, float]:
     with ProcessPoolExecutor(WORKERS, get_context("forkserver"), engines._begin) as pool:
         parts = [tasks[i::WORKERS] for i in range(WORKERS)]
         found = list(pool.map(_stages_of, parts))
-    return {name: max(one[name] for one in found) for name in found[0]}
+    return {name: max(seconds[name] for seconds in found) for name in found[0]}
 
 
 def _stages_of(tasks: list[Task]) -> dict[str, float]:
@@ -158,7 +158,7 @@ def read(folder: Path, plain: Path, warm: bool) -> dict[str, object]:
     opened = time.perf_counter() - start
     dims = {"audio": 130, "visual": 1408}
     spec = ModelSpec("none", dims, LABELS, ("av",), {"av": tuple(dims)}, ("av",))
-    one = min(_timed(lambda: _read_file(plain), [plain], warm) for _ in range(3))
+    file = min(_timed(lambda: _read_file(plain), [plain], warm) for _ in range(3))
     loader = {}
     for name, normaliser, shuffle in (
         ("loader, in order", Normaliser(), False), ("loader, shuffled", Normaliser(), True),
@@ -168,7 +168,7 @@ def read(folder: Path, plain: Path, warm: bool) -> dict[str, object]:
         loader[name] = min(_timed(lambda batches=batches: [None for _ in batches], files[1:], warm) for _ in range(3))
     # A whole pass over all frames, as training begins with.
     fit_normaliser(clips)
-    return {"opened": opened, "file": one, "loader": loader, "memory": _peak_mb(), "bare": bare}
+    return {"opened": opened, "file": file, "loader": loader, "memory": _peak_mb(), "bare": bare}
 
 
 def _peak_mb() -> float:

@@ -65,10 +65,10 @@ def _finished(store: Path) -> set[str]:
     """Contents of which all sets have the features."""
     found: dict[str, set[str]] = {}
     for path in list(store.rglob("*.safetensors")):
-        one = path.relative_to(store).parts[0]
+        content = path.relative_to(store).parts[0]
         # While a run is at work, a part may become a shard before it is looked at.
         with suppress(FileNotFoundError):
-            found.setdefault(one, set()).update(set() if path.name[0] == "." else set(Shard(path).content) - {UNREAD})
+            found.setdefault(content, set()).update(set() if path.name[0] == "." else set(Shard(path).content) - {UNREAD})
     return set.intersection(*found.values()) if len(found) == len(SETS) else set()
 
 

@@ -1,6 +1,8 @@
 """Time and memory of every system, each in a process of its own, so that one's memory is not another's.
 
-A clip is three seconds: 300 frames of sound, 75 of picture; 100 of each for systems that answer by frame.
+A clip is three seconds: 300 frames of sound, 75 of picture; 100 of each for systems that answer by frame. "of peak" is the share
+of the machine's own speed, that of a product of large float32 matrices, measured in the same process, that the floating point
+operations of a forward pass are done with (those of matrix products, convolutions and attention).
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from affectscope.core.inference.precision import has_bf16
 from affectscope.core.models import catalogue
 from affectscope.core.models.base import MODELS, AVModel
 from affectscope.core.models.blocks.conformer import Conformer, ConformerConfig
@@ -40,7 +44,8 @@ MASKED_MOST = 1.2
 class Measured:
     """Seconds, and peak megabytes above the model's own: forward, and forward with backward.
 
-    ``holes``: seconds of a forward pass with a frame missing in one clip, over those with nothing missing.
+    ``holes``: seconds of a forward pass with a frame missing in one clip, over those with nothing missing. ``share``: of the
+    measured peak, see the module; ``bf16``: seconds of a forward pass in bfloat16, 0 where the machine would imitate it.
     """
 
     forward: float
@@ -48,11 +53,16 @@ class Measured:
     forward_mb: float
     backward_mb: float
     holes: float
+    share: float
+    bf16: float
 
 
 def main() -> None:
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     for device in devices:
+        kinds = [torch.float32, *([torch.bfloat16] if has_bf16(device) else [])]
+        for kind in kinds:
+            print(f"{device}: matrix products in {str(kind).removeprefix('torch.')} reach {gflops(kind, device):,.0f} GFLOP/s")
         for preset in PRESETS:
             for batch in BATCHES:
                 found = {name: measure_apart(name, preset, batch, device) for name in MODELS}
@@ -66,14 +76,18 @@ def show(title: str, found: dict[str, Measured | str]) -> None:
     """One line a system, with the ratio to the fastest."""
     done = [m for m in found.values() if isinstance(m, Measured)]
     print(title)
-    print(f"  {'':<20} {'forward':>12} {'ratio':>7} {'peak':>10} {'and backward':>14} {'ratio':>7} {'peak':>10} {'holes':>8}")
+    print(
+        f"  {'':<20} {'forward':>12} {'ratio':>7} {'peak':>10} {'of peak':>8} {'in bf16':>12}"
+        f" {'and backward':>14} {'ratio':>7} {'peak':>10} {'holes':>8}"
+    )
     for name, m in found.items():
         if isinstance(m, str):
             print(f"  {name:<20} {m}")
             continue
         first, second = m.forward / min(o.forward for o in done), m.backward / min(o.backward for o in done)
         print(
-            f"  {name:<20} {1e3 * m.forward:9.1f} ms {first:7.1f} {m.forward_mb:7.1f} MB"
+            f"  {name:<20} {1e3 * m.forward:9.1f} ms {first:7.1f} {m.forward_mb:7.1f} MB {m.share:8.0%}"
+            f" {f'{1e3 * m.bf16:9.1f} ms' if m.bf16 else '':>12}"
             f" {1e3 * m.backward:11.1f} ms {second:7.1f} {m.backward_mb:7.1f} MB {m.holes:8.2f}"
         )
     print(flush=True)
@@ -111,13 +125,33 @@ def measure(name: str, preset: str, size: int, device: str) -> Measured:
     start = held(device)
     forward_time = best(forward, device)
     forward_peak = peak(device) - start
+    share = operations(model, batch) / forward_time / gflops(torch.float32, device) / 1e9
+    bf16 = 0.0
+    if has_bf16(device):
+        model.precision = "bf16"
+        bf16 = best(forward, device)
+        model.precision = "fp32"
     whole = batch
     batch = holed(whole)
     holes = best(forward, device) / forward_time
     batch = whole
     model.train()
     backward_time = best(both, device)
-    return Measured(forward_time, backward_time, forward_peak, peak(device) - start, holes)
+    return Measured(forward_time, backward_time, forward_peak, peak(device) - start, holes, share, bf16)
+
+
+def operations(model: AVModel, batch: Batch) -> float:
+    """Floating point operations of a forward pass: of matrix products, convolutions and attention."""
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        model(batch)
+    return float(counter.get_total_flops())
+
+
+def gflops(kind: torch.dtype, device: str, side: int = 2048) -> float:
+    """The peak of this machine as it is now: a product of two large matrices, in operations a nanosecond."""
+    a, b = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
+    with torch.inference_mode():
+        return 2 * side**3 / best(lambda: a @ b, device) / 1e9
 
 
 def holed(batch: Batch) -> Batch:

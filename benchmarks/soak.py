@@ -75,12 +75,12 @@ async def session(
         while time.monotonic() < until:
             clip = choice.choice(list(expected))
             whole, halved = expected[clip]
-            if (said := await look(page, url, clip)) != whole:
-                errors.append(f"session {number}: {clip} should be {whole!r}, was {said!r}")
+            if (shown := await look(page, url, clip)) != whole:
+                errors.append(f"session {number}: {clip} should be {whole!r}, was {shown!r}")
             await page.keyboard.press("Space")
             await page.wait_for_timeout(1000)
-            if (said := await mask(page, url, clip)) != halved:
-                errors.append(f"session {number}: {clip}, masked, should be {halved!r}, was {said!r}")
+            if (shown := await mask(page, url, clip)) != halved:
+                errors.append(f"session {number}: {clip}, masked, should be {halved!r}, was {shown!r}")
             rounds += 1
     except Exception as error:  # What ends one session must not end the others: it is told at the end.
         errors.append(f"session {number}: {type(error).__name__}: {str(error).splitlines()[0]}")
@@ -113,10 +113,10 @@ async def mask(page: Page, url: str, clip: str) -> str:
 def server_mb(url: str) -> float:
     """Resident memory of the process that listens there, its children left out: maps and imports come and go."""
     port = int(url.rsplit(":", 1)[1])
-    for one in psutil.process_iter():
+    for process in psutil.process_iter():
         try:
-            if any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in one.net_connections("tcp")):
-                return one.memory_info().rss / 1e6
+            if any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in process.net_connections("tcp")):
+                return process.memory_info().rss / 1e6
         except psutil.Error:
             continue
     raise RuntimeError(f"nothing listens on port {port}")

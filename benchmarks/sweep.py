@@ -64,12 +64,12 @@ def clips(model: AVModel) -> list[dict[str, Stream]]:
     make = np.random.default_rng(0)
     found = []
     for seconds in make.uniform(*SECONDS, CLIPS):
-        one = {}
+        clip = {}
         for name, dim in model.spec.inputs.items():
             count = int(seconds * RATE[name])
             values = make.standard_normal((count, dim), np.float32)
-            one[name] = Stream(values, np.arange(count) / RATE[name], np.ones(count, bool))
-        found.append(one)
+            clip[name] = Stream(values, np.arange(count) / RATE[name], np.ones(count, bool))
+        found.append(clip)
     return found
 
 

@@ -17,11 +17,11 @@ CPU = "cpu"
 
 def devices() -> dict[str, str]:
     """The devices at hand, as torch calls them, each with a name for people; the CPU first."""
-    found = {CPU: "CPU"}
+    named = {CPU: "CPU"}
     for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         memory = torch.cuda.get_device_properties(i).total_memory
-        found[f"cuda:{i}"] = f"GPU {i}: {torch.cuda.get_device_name(i)}, {memory / 2**30:.0f} GB"
-    return found
+        named[f"cuda:{i}"] = f"GPU {i}: {torch.cuda.get_device_name(i)}, {memory / 2**30:.0f} GB"
+    return named
 
 
 def place(model: AVModel, device: str) -> AVModel:
@@ -55,7 +55,7 @@ def lend(model: AVModel, device: torch.device | str) -> None:
             _back(output.predictions),
             _back(output.evidence),
             _back(output.embeddings),
-            tuple(replace(one, weights=one.weights.to(CPU)) for one in output.attention),
+            tuple(replace(attention, weights=attention.weights.to(CPU)) for attention in output.attention),
             _back(output.reconstruction),
         )
 

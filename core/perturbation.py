@@ -46,6 +46,10 @@ IMPUTATION_MEANINGS = {
     "noise": "As strong as the clip's own frames vary; the model takes it for real frames.",
     "forward-fill": "The last frame that was kept is repeated; before the first one kept, frames are missing.",
 }
+IMPUTATIONS_IN_PLACE = {
+    "absent": "", "zeros": "zeros in their place", "mean": "the training average in their place", "noise": "noise in their place",
+    "forward-fill": "the last frame kept repeated",
+}  # fmt: skip
 """An imputation -> one sentence on what the model is given."""
 
 
@@ -107,16 +111,16 @@ class Perturbation:
         """What tells it from others that do something else; the same for all that do the same."""
         if self.whole:
             return {}
-        said: dict[str, Any] = {"pattern": self.pattern, "imputation": self.imputation}
+        facts: dict[str, Any] = {"pattern": self.pattern, "imputation": self.imputation}
         if self.pattern == "drawn":
-            said["spans"] = {m: [list(span) for span in spans] for m, spans in self.spans.items() if spans}
+            facts["spans"] = {m: [list(span) for span in spans] for m, spans in self.spans.items() if spans}
         else:
-            said["keep"] = {m: share for m, share in self.keep.items() if share < WHOLE}
+            facts["keep"] = {m: share for m, share in self.keep.items() if share < WHOLE}
         if self.pattern in ("random", "burst") or self.imputation == "noise":
-            said["seed"] = self.seed
+            facts["seed"] = self.seed
         if self.pattern == "burst":
-            said["burst"] = self.burst
-        return said
+            facts["burst"] = self.burst
+        return facts
 
 
 @dataclass(frozen=True)
@@ -229,12 +233,12 @@ def attention_by_frame(checkpoint: Checkpoint, streams: Mapping[str, Stream]) ->
         return {}
     batch = Batch.collate([streams], spec.inputs)
     output = checkpoint.model(batch.to(checkpoint.model.prior.device), attention=True)
-    found: dict[str, list[np.ndarray]] = {}
-    for one in spec.attention:
-        if one.key in streams and streams[one.key].any:
-            weights = frame_weights(stack_layers(output.attention, one.name).cpu(), batch.present[one.query][0])
-            found.setdefault(one.key, []).append(weights.mean((0, 1))[: len(streams[one.key].times)].numpy())
-    return {m: np.mean(maps, 0) for m, maps in found.items()}
+    maps: dict[str, list[np.ndarray]] = {}
+    for declared in spec.attention:
+        if declared.key in streams and streams[declared.key].any:
+            weights = frame_weights(stack_layers(output.attention, declared.name).cpu(), batch.present[declared.query][0])
+            maps.setdefault(declared.key, []).append(weights.mean((0, 1))[: len(streams[declared.key].times)].numpy())
+    return {m: np.mean(layers, 0) for m, layers in maps.items()}
 
 
 def gaps(stream: Stream, kept: np.ndarray) -> list[tuple[float, float]]:
@@ -290,6 +294,8 @@ def _blank(change: Perturbation, modality: str, values: Tensor, present: Tensor,
         raise UserError(f"The checkpoint does not hold the training mean of its {modality} input: fill in something else.")
     if change.imputation == "mean":
         return torch.zeros_like(values[0])
+    if change.imputation != "noise":
+        raise ValueError(f"nobody says what stands in place of frames by {change.imputation}")
     shown = values[present]
     spread = shown.std(0, correction=0) if len(shown) else torch.zeros_like(values[0])
     chance = np.random.default_rng([change.seed, zlib.crc32(modality.encode()), 1])

@@ -92,8 +92,8 @@ class Clip:
 
 def reference_times(streams: Mapping[str, Stream], reference: str) -> np.ndarray:
     """[T] seconds, the frames of one modality, or of the first that has any where that one has none; of none, [0]."""
-    found = (streams[name].times for name in (reference, *streams) if len(streams[name].times))
-    return next(found, np.zeros(0))
+    clocks = (streams[name].times for name in (reference, *streams) if len(streams[name].times))
+    return next(clocks, np.zeros(0))
 
 
 def on_reference(streams: Mapping[str, Stream], reference: str) -> dict[str, Stream]:
@@ -166,6 +166,12 @@ class Batch:
         """The batch with the frames where ``keep[modality]`` [B, T] (or a shape that broadcasts) is False made absent."""
         present = {k: v & keep[k].to(v.device) if k in keep else v for k, v in self.present.items()}
         return Batch(_zero_absent(self.values, present), present)
+
+    def zeroed(self, **keep: Tensor) -> Batch:
+        """The batch with zeros, which count as frames, where ``keep[modality]`` [B, T] (or a shape that broadcasts) is False."""
+        values = {k: torch.where(keep[k].to(v.device).unsqueeze(-1), v, v.new_zeros(())) if k in keep else v
+                  for k, v in self.values.items()}  # fmt: skip
+        return Batch(values, self.present)
 
     def completed(self, dims: Mapping[str, int]) -> Batch:
         """The batch with an absent row for each modality of ``dims`` that it does not name."""

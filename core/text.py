@@ -36,13 +36,18 @@ _MARKUP = re.compile(
 
 def markdown(text: str) -> str:
     """A text as Markdown that shows just this text, on one line: names, labels, addresses and errors are no markup."""
-    parted = _PARTED.sub(lambda found: f"{found[0]}\N{WORD JOINER}", " ".join(text.split()))
-    return _MARKUP.sub(lambda found: f"\\{found[0]}", parted)
+    parted = _PARTED.sub(lambda match: f"{match[0]}\N{WORD JOINER}", " ".join(text.split()))
+    return _MARKUP.sub(lambda match: f"\\{match[0]}", parted)
 
 
 def percent(share: float, decimals: int = 0) -> str:
     """A share, 0 to 1, as all displays write it: "79 %", with a space that ends no line. Its twin: core/browser/text.js."""
     return f"{100 * share:.{decimals}f}\N{NO-BREAK SPACE}%"
+
+
+def signed(value: float, decimals: int = 2) -> str:
+    """A contribution or an attribute as all displays write it: "+0.42", "-0.10"."""
+    return f"{value:+.{decimals}f}"
 
 
 def unlike(name: str, taken: Collection[str]) -> str:

@@ -8,6 +8,7 @@ import typer
 from typer.main import get_command
 
 from affectscope.core.cli import app
+from docs.deviations import page
 from tests.rooms import picture
 
 _HERE = Path(__file__).parent
@@ -30,19 +31,23 @@ def commands() -> str:
 def _command(command: object, name: str) -> list[str]:
     inner = getattr(command, "commands", None)
     if inner is not None:
-        return [line for part, one in inner.items() for line in _command(one, f"{name} {part}")]
+        return [line for part, child in inner.items() for line in _command(child, f"{name} {part}")]
     rows = []
-    for one in command.params:  # type: ignore[attr-defined]
-        if one.name == "help" or getattr(one, "hidden", False):
+    for parameter in command.params:  # type: ignore[attr-defined]
+        if parameter.name == "help" or getattr(parameter, "hidden", False):
             continue
-        shown = ", ".join((*one.opts, *one.secondary_opts)) if one.param_type_name == "option" else str(one.name).upper()
-        rows.append(f"| `{shown}` | {_plain(getattr(one, 'help', '') or '')}{_default(one)} |")
+        shown = (
+            ", ".join((*parameter.opts, *parameter.secondary_opts))
+            if parameter.param_type_name == "option"
+            else str(parameter.name).upper()
+        )
+        rows.append(f"| `{shown}` | {_plain(getattr(parameter, 'help', '') or '')}{_default(parameter)} |")
     table = ["| | |", "|---|---|", *rows, ""] if rows else []
     return [f"## {name}", "", _plain(command.help or ""), "", *table]  # type: ignore[attr-defined]
 
 
-def _default(one: object) -> str:
-    value = one.default  # type: ignore[attr-defined]
+def _default(parameter: object) -> str:
+    value = parameter.default  # type: ignore[attr-defined]
     if value is None or callable(value) or isinstance(value, bool | list | tuple) or str(value).startswith("/"):
         return ""
     return f" Default: `{value}`." if str(value) else ""
@@ -54,4 +59,5 @@ def _plain(text: str) -> str:
 
 if __name__ == "__main__":
     (_HERE / "command-line.md").write_text(commands(), encoding="utf-8")
+    (_HERE / "deviations.md").write_text(page(), encoding="utf-8")
     (_HERE / "images" / "rooms.svg").write_text(picture(), encoding="utf-8")

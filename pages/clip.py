@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from affectscope.app import export, notebook, services
+from affectscope.app import export, notebook, services, trust, why
 from affectscope.app.common import choose, press, say, session, tracks
 from affectscope.app.common.watch import about, answered, place, play, settle
 from affectscope.app.own import parts as own
@@ -16,12 +16,14 @@ from affectscope.core.errors import UserError
 
 
 @st.fragment
-def microscope(clip: services.Clip, model: str, result: services.Result) -> None:
+def microscope(clip: services.Clip, model: str, result: services.Result, lanes: str) -> None:
     """What follows the player: only this part runs again when a person seeks or moves a slider."""
-    play(clip, result, "player")
+    play(clip, result, "player", lanes)
     with st.container(horizontal=True):
-        notebook.popover(clip, model, notebook.said_of(services.verdicts(result, model)))
-        export.popover(clip, result, {model: result})
+        notebook.popover(clip, model, notebook.answers_of(services.verdicts(result, model)))
+        target = choose.explained(model)
+        measured = partial(trust.measured, clip, model, target, trust.head_of(result), choose.methods())
+        export.popover(clip, result, {model: result}, target or "", measured)
         export.copy_link(clip, model)
         if press.button("Mask", key="mask", icon=":material/tune:", help="Take frames away and see the answer change"):
             session.go("masking")
@@ -44,13 +46,24 @@ try:
             tracks.menu(clip.id, clip.file)
             if stretches.wanted(clip):
                 stretches.choose(clip)
-            elif said := services.without_media(clip, model):
-                verdict(services.verdicts(said, model), clip.label)
+            elif answers := services.without_media(clip, model):
+                verdict(services.verdicts(answers, model), clip.label)
                 say.info(clip.missing, icon=":material/videocam_off:")
-            elif result := answered(clip, model, choose.explained(model), explanation=choose.explanation()):
+            elif result := answered(clip, model, choose.explained(model), None, *choose.methods()):
                 verdict(services.verdicts(result, model), clip.label, look=partial(show_head, result))
-                microscope(clip, model, result)
-                choose.explanations(result)
+                reasons = why.ask(clip, model, choose.explained(model), choose.explanation())
+                with st.container(key="clip_look", gap="small"):
+                    with st.container(key="why_sentence_row"):
+                        why.sentence(reasons)
+                    with st.container(key="clip_player"):
+                        microscope(clip, model, result, why.lanes(reasons))
+                        head = trust.head_of(result)
+                        trust.chip(clip, model, choose.explained(model), head, choose.methods(), why.complete(reasons))
+                # Each in a place of its own: a list that is open shuts where what stands before it comes or goes.
+                with st.container(key="why_details_row"):
+                    why.details(reasons)
+                with st.container(key="explanations_row"):
+                    choose.explanations(result)
         settle("clip", *about(clip, model))
 except UserError as error:
     say.error(error)

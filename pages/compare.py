@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from affectscope.app import export, services
+from affectscope.app import export, services, why
 from affectscope.app.common import choose, say
 from affectscope.app.common.watch import about, place, play, settle
 from affectscope.app.compare import differ, second
@@ -14,11 +14,11 @@ from affectscope.core.errors import UserError
 
 
 @st.fragment
-def microscope(clip: services.Clip, both: services.Result, models: dict[str, services.Result]) -> None:
+def microscope(clip: services.Clip, both: services.Result, models: dict[str, services.Result], lanes: str) -> None:
     """What follows the player: only this part runs again when a person seeks or moves a slider."""
-    play(clip, both, "compare_player")
+    play(clip, both, "compare_player", lanes)
     with st.container(horizontal=True):
-        export.popover(clip, both, models)
+        export.popover(clip, both, models, choose.explained(next(iter(models))) or "")
         export.copy_link(clip, next(iter(models)))
 
 
@@ -42,7 +42,18 @@ try:
             found = compare.answered(clip, a, b)
             if found:
                 compare.verdicts(*found, (a, b), clip.label)
-                microscope(clip, compare.together(*found), dict(zip((a, b), found, strict=True)))
+                reasons = {name: why.ask(clip, name, choose.explained(name), None, against=False) for name in (a, b)}
+                with st.container(key="compare_look", gap="small"):
+                    with st.container(key="why_sentences_row", gap="small"):
+                        for side, asked in zip("AB", reasons.values(), strict=True):
+                            why.sentence(asked, f"why_{side}", side)
+                    with st.container(key="compare_player_row"):
+                        models = dict(zip((a, b), found, strict=True))
+                        microscope(clip, compare.together(*found), models, why.lanes(*reasons.values()))
+                for side, asked in zip("AB", reasons.values(), strict=True):
+                    why.details(asked, f"why_{side}", side, against=False)
+                with st.container(key="explanations_row"):
+                    choose.explanations(*found)
                 with row:
                     compare.differing(a, b, clip)
                 compare.elsewhere(a, b)

@@ -15,10 +15,10 @@ from affectscope.core.errors import UserError
 
 def asked(model: str) -> maps.Clips | None:
     """What the model says of every clip, once it was asked."""
-    found = maps.clips(model)
-    if found is None and finished(services.ask_all(model)):
-        found = maps.clips(model)
-    return found
+    clips = maps.clips(model)
+    if clips is None and finished(services.ask_all(model)):
+        clips = maps.clips(model)
+    return clips
 
 
 @st.fragment
@@ -65,8 +65,8 @@ def explore(model: str) -> None:
     if mask is None:
         with below:
             parts.selection(main, picked, None, drawing)
-    for one in shown:
-        parts.figures(one)
+    for panel in shown:
+        parts.figures(panel)
     with slot:
         parts.wait_for_better(shown)
         parts.place_own_clips(main, drawing)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from affectscope.app import notebook, services
+from affectscope.app import notebook, services, why
 from affectscope.app.common import choose, say
 from affectscope.app.common.pick import tabs
 from affectscope.app.common.progress import finished
 from affectscope.app.failures import views
 from affectscope.app.notebook.notes import notebook as all_notes
+from affectscope.app.trust import corpus as trust
 from affectscope.app.verdict import heading
 from affectscope.core.errors import UserError
 
-VIEWS = {"cases": "Cases", "slices": "Slices", "reliability": "Reliability", "notes": "Notebook"}
+VIEWS = {
+    "cases": "Cases", "slices": "Slices", "reliability": "Reliability", "abstention": "Abstention", "trust": "Trust",
+    "notes": "Notebook",
+}  # fmt: skip
 
 model = choose.model()
 try:
@@ -26,6 +30,10 @@ try:
             with top:
                 heading("Notebook", [], choose.caution(model))
             all_notes()
+        elif view == "trust":
+            with top:
+                heading("Trust", [f"model {model}"], choose.caution(model))
+            trust.view(model)
         else:
             survey = services.survey(model)
             if survey is None and finished(services.ask_all(model)):
@@ -35,5 +43,6 @@ try:
             if survey is not None:
                 views.show(view, model, survey, row)
         notebook.dialogs()
+        why.dialogs()
 except UserError as error:
     say.error(error)

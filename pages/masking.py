@@ -23,7 +23,7 @@ VIEWS = {"": "This clip", "corpus": "All clips: robustness"}
 @st.fragment
 def table(clip: services.Clip, model: str) -> None:
     """The board and the player: only this part runs again when a person lets go of a slider."""
-    subject = f"{model} {clip.corpus} {clip.id}"
+    subject = f"{model} {clip.corpus} {clip.id}" + (f" face {clip.face}" if clip.face else "")
     state.keep(st.session_state.get(BOARD, {}).get("state"), subject)
     spec = grids.spec(model)
     change = state.current(spec.inputs)
@@ -46,11 +46,11 @@ def table(clip: services.Clip, model: str) -> None:
         with foot:
             if not url and finished(grids.ask_grid(clip, model, change)):
                 st.rerun()
-            found = masked(clip, model, change) if url else None
-            if found:
-                note(clip, model, change, found)
+            result = masked(clip, model, change) if url else None
+            if result:
+                note(clip, model, change, result)
         with right:
-            watch(clip, model, change, found)
+            watch(clip, model, change, result)
     except UserError as error:
         with foot:
             say.error(error)
@@ -58,39 +58,39 @@ def table(clip: services.Clip, model: str) -> None:
 
 def masked(clip: services.Clip, model: str, change: Perturbation) -> services.Result | None:
     """What the model makes of what it is given; None, and a bar, while nobody knows."""
-    asked = (choose.explained(model), None if change.whole else change, choose.explanation())
-    found = services.result(clip, model, *asked)
-    if found is None and finished(services.analyse(clip, model, *asked)):
-        found = services.result(clip, model, *asked)
-    return found
+    asked = (choose.explained(model), None if change.whole else change, *choose.methods())
+    result = services.result(clip, model, *asked)
+    if result is None and finished(services.analyse(clip, model, *asked)):
+        result = services.result(clip, model, *asked)
+    return result
 
 
-def watch(clip: services.Clip, model: str, change: Perturbation, found: services.Result | None) -> None:
+def watch(clip: services.Clip, model: str, change: Perturbation, result: services.Result | None) -> None:
     """The clip as the model is given it, with heatmap and lanes; as it was given it before while the new answer is made."""
-    about = (clip.corpus, clip.id, model)
-    if found is None:
+    about = (clip.corpus, clip.id, clip.face, model)
+    if result is None:
         before, *asked = st.session_state.get(SHOWN, (None, None, None, None))
-        found = services.result(clip, model, *asked) if before == about else None
+        result = services.result(clip, model, *asked) if before == about else None
     else:
-        st.session_state[SHOWN] = (about, choose.explained(model), None if change.whole else change, choose.explanation())
-    if found is not None:
-        play(clip, found, "masking_player")
+        st.session_state[SHOWN] = (about, choose.explained(model), None if change.whole else change, *choose.methods())
+    if result is not None:
+        play(clip, result, "masking_player")
 
 
-def note(clip: services.Clip, model: str, change: Perturbation, found: services.Result) -> None:
-    said = notebook.said_of(services.verdicts(found, model))
+def note(clip: services.Clip, model: str, change: Perturbation, result: services.Result) -> None:
+    answers = notebook.answers_of(services.verdicts(result, model))
     if not change.whole:
         before = services.result(clip, model, choose.explained(model))
-        whole = notebook.said_of(services.verdicts(before, model)[:1]) if before else {}
+        whole = notebook.answers_of(services.verdicts(before, model)[:1]) if before else {}
         whole = {f"Untouched {head.lower()}": text for head, text in whole.items()}
-        said = {**whole, "Masked": removed(change), **said}
-    notebook.popover(clip, model, said, page="masking")
+        answers = {**whole, "Masked": removed(change), **answers}
+    notebook.popover(clip, model, answers, page="masking")
 
 
 def look(model: str) -> None:
     """One clip by hand, or the whole corpus by shares; what is not looked at is not worked on."""
     clip = choose.clip(model)
-    shown = (clip.corpus, clip.id, model) if clip else ()
+    shown = (clip.corpus, clip.id, str(clip.face or ""), model) if clip else ()
     top, choice, below = place("masking_top", *shown), st.container(), place("masking_below", *shown)
     with top:
         if clip and session.option("masking.view") != "corpus":

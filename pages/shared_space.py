@@ -28,24 +28,24 @@ try:
                     st.text(f"{sentence} {chosen[0]}, which has layers that sound and picture share, is shown instead.")
                 elif model not in sharing:
                     st.text(f"{model} has no layers that sound and picture share: {chosen[0]}, which has, is shown instead.")
-            found = {}
+            tables = {}
             for name in chosen:
                 if services.survey_on_disk(name) is None and not finished(services.ask_all(name)):
                     continue
-                found[name] = shared_space.table(name, shared_space.digest(name))
-            if found:
+                tables[name] = shared_space.table(name, shared_space.digest(name))
+            if tables:
                 with st.container(horizontal=True, vertical_alignment="bottom"):
-                    by, stages = shared_space.options({name: list(dict.fromkeys(t["stage"])) for name, t in found.items()})
+                    by, stages = shared_space.options({name: list(dict.fromkeys(t["stage"])) for name, t in tables.items()})
                 st.caption(
                     "A dot is a clip, blue where the decision was right, orange where it was wrong; press one to find it below. "
                     "Grey: the sound of one clip against the picture of another."
                 )
-                top_of_axis = max(float(t[["distance", "mismatched"]].max().max()) for t in found.values()) * 1.05
-                for column, (name, table) in zip(st.columns(len(found)), found.items(), strict=True):
+                top_of_axis = max(float(t[["distance", "mismatched"]].max().max()) for t in tables.values()) * 1.05
+                for column, (name, table) in zip(st.columns(len(tables)), tables.items(), strict=True):
                     with column:
                         shared_space.show(name, table, by, stages[name], top_of_axis)
                 of = session.option("shared.of")
-                last = of if of in found else next(iter(found))
-                shared_space.ends(last, found[last], stages[last])
+                last = of if of in tables else next(iter(tables))
+                shared_space.ends(last, tables[last], stages[last])
 except UserError as error:
     say.error(error)

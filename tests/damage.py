@@ -73,7 +73,7 @@ def plain(value: Any) -> str:
     if dataclasses.is_dataclass(value):
         return plain(vars(value))
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key!r}:{plain(one)}" for key, one in value.items()) + "}"
+        return "{" + ",".join(f"{key!r}:{plain(part)}" for key, part in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(plain, value)) + "]"
     return repr(value)

@@ -49,7 +49,7 @@ def note(tell: Tell) -> None:
 
 def note_holds(finished: list[str]) -> str:
     found, broken = notes.find_all()
-    if broken or any(one.recovered for one in found):
+    if broken or any(saved.recovered for saved in found):
         return f"half a note: {broken}"
     last = int(finished[-1]) if finished else 0
     revision = found[0].revision if found else 0
@@ -68,8 +68,8 @@ def upload(tell: Tell) -> None:
 def upload_holds(finished: list[str]) -> str:
     tidy.tidy()
     left = [path.name for path in store._folder().glob(".[ip]*")]
-    lost = [one for one in finished if store.find(one) is None]
-    half = [one.id for one in store.listed() if not store.intact(one.id, one.original)]
+    lost = [clip_id for clip_id in finished if store.find(clip_id) is None]
+    half = [own.id for own in store.listed() if not store.intact(own.id, own.original)]
     return f"lost {lost}, half {half}, left {left}, said {store.remarks()}" if lost or half or left or store.remarks() else ""
 
 
@@ -115,12 +115,12 @@ def extracted(number: int) -> dict[str, np.ndarray]:
 
 
 def extract(folder: Path, tell: Tell) -> None:
-    one = Packing(folder, FEATURE_SETS["llds"], {}, order())
-    for content in one.missing:
+    packed = Packing(folder, FEATURE_SETS["llds"], {}, order())
+    for content in packed.missing:
         time.sleep(0.002)
-        one.put(content, extracted(int(content, 16)))
+        packed.put(content, extracted(int(content, 16)))
         tell(content)
-    one.finish({})
+    packed.finish({})
 
 
 def extraction(tell: Tell) -> None:
@@ -139,8 +139,8 @@ def extraction_holds(finished: list[str]) -> str:
         again.put(content, extracted(int(content, 16)))
     again.finish({})
     extract(folder.with_name("undisturbed"), lambda _: None)
-    one, other = ({p.name: p.read_bytes() for p in sorted(root.rglob("*.*")) if p.is_file()} for root in _both(folder))
-    return "" if one == other else "other bytes than an undisturbed extraction"
+    expected, other = ({p.name: p.read_bytes() for p in sorted(root.rglob("*.*")) if p.is_file()} for root in _both(folder))
+    return "" if expected == other else "other bytes than an undisturbed extraction"
 
 
 def _both(folder: Path) -> tuple[Path, Path]:
@@ -177,20 +177,20 @@ def main(rounds: int, seed: int) -> int:
     packing.MOST_CLIPS = A_SHARD
     draw, wrong = random.Random(seed), 0
     for name in KINDS:
-        counts, said = [], []
+        counts, faults = [], []
         for _ in range(rounds):
             with tempfile.TemporaryDirectory() as folder:
                 os.environ |= {"AFFECTSCOPE_CACHE": f"{folder}/cache", "AFFECTSCOPE_DATA": f"{folder}/data"}
                 finished, fault = once(name, draw)
             counts.append(finished)
-            said += [fault] if fault else []
-        wrong += len(said)
-        print(f"{name}: killed {rounds} times, after {min(counts)} to {max(counts)} finished; {len(said)} wrong", flush=True)
-        for fault in said[:3]:
+            faults += [fault] if fault else []
+        wrong += len(faults)
+        print(f"{name}: killed {rounds} times, after {min(counts)} to {max(counts)} finished; {len(faults)} wrong", flush=True)
+        for fault in faults[:3]:
             print(f"  {fault}")
     return int(wrong > 0)
 
 
 if __name__ == "__main__":
-    given = [int(one) for one in sys.argv[1:]]
+    given = [int(word) for word in sys.argv[1:]]
     sys.exit(main(*(given + [10, 0][len(given) :])))

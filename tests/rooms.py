@@ -17,13 +17,15 @@ ROWS = (
     ("experiments", "imports", "takehome"),
     ("library", "training"),
     ("analyzer", "checking", "evaluation", "export", "notebook"),
+    ("trust",),
+    ("why",),
     ("timeline",),
     ("analysis", "perturbation"),
     ("explain", "inference"),
     ("checkpoints",),
     ("wrapping",),
     ("features",),
-    ("corpora", "devices", "metrics"),
+    ("corpora", "devices", "knowing", "metrics"),
     ("models",),
     ("cache", "files", "masking", "media", "plugins", "registry"),
     ("errors", "house", "player", "streams", "text", "threads"),
@@ -45,9 +47,9 @@ def imported(path: Path) -> Iterator[str]:
     """The names of what a file imports, wherever in it, without ``affectscope.``."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (one.name.removeprefix(PACKAGE) for one in node.names)
+            yield from (alias.name.removeprefix(PACKAGE) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{one.name}".removeprefix(PACKAGE) for one in node.names)
+            yield from (f"{node.module}.{alias.name}".removeprefix(PACKAGE) for alias in node.names)
 
 
 def room(module: str) -> str:
@@ -99,10 +101,10 @@ def _needed() -> list[tuple[str, str]]:
         seen: set[str] = set()
         waiting = list(direct.get(start, ()))
         while waiting:
-            one = waiting.pop()
-            if one not in seen:
-                seen.add(one)
-                waiting += direct.get(one, ())
+            other = waiting.pop()
+            if other not in seen:
+                seen.add(other)
+                waiting += direct.get(other, ())
         return seen
 
     return sorted(

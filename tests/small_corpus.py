@@ -71,8 +71,8 @@ def affectscope(*arguments: object, monkeypatch, capsys) -> tuple[int, str, str]
         cli.main()
     except SystemExit as end:
         code = int(end.code or 0)
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
 
 
 def is_one_sentence(code: int, err: str) -> bool:

@@ -11,7 +11,7 @@ from tests.rooms import ROOT, ROWS, arrows, imported, modules, room
 MOST_LINES = 400
 MOST_LOOSE = 10
 ROW = {name: y for y, row in enumerate(ROWS) for name in row}
-FACE = [ROOT / "affectscope" / f"{name}.py" for name in ("__init__", "analysis", "many", "one", "plugin")]
+FACE = [ROOT / "affectscope" / f"{name}.py" for name in ("__init__", "analysis", "many", "one", "plugin", "reasons")]
 
 
 def test_every_room_has_its_place() -> None:
@@ -35,7 +35,7 @@ def test_core_knows_neither_the_app_nor_streamlit(top: str) -> None:
         f"{module}: {name}"
         for module, path in modules(top).items()
         for name in imported(path)
-        if name.split(".")[0] in ("app", "pages", "streamlit", "analysis", "many", "one", "plugin")
+        if name.split(".")[0] in ("app", "pages", "streamlit", "analysis", "many", "one", "plugin", "reasons")
     ]
     assert not wrong, wrong
 

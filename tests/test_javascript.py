@@ -24,7 +24,7 @@ def _imports(path: Path) -> list[Path]:
 
 
 # What no other module imports is what Python hands out.
-ENTRIES = [*sorted(set(FILES) - {one for path in FILES for one in _imports(path)}), ROOT / "core" / "player" / "player.js"]
+ENTRIES = [*sorted(set(FILES) - {module for path in FILES for module in _imports(path)}), ROOT / "core" / "player" / "player.js"]
 
 
 @needs_node

@@ -17,4 +17,4 @@ def test_all_assets_are_packed(top: str) -> None:
     kinds = (".css", ".html", ".js", ".json", ".svg")
     left = [str(path.relative_to(ROOT)) for path in (ROOT / top).rglob("*") if path.suffix in kinds and path not in packed]
     bundled = str(ROOT / "core" / "corpora" / "demo" / "bundled")
-    assert not [one for one in left if not str(ROOT / one).startswith(bundled)], left
+    assert not [asset for asset in left if not str(ROOT / asset).startswith(bundled)], left

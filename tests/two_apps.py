@@ -56,9 +56,9 @@ class Person:
                 self.faults.append(f"{name}: {type(error).__name__}: {str(error).splitlines()[0]}")
             self.done[name] += 1
 
-    def compare(self, what: str, said: str, expected: str) -> None:
-        if said != expected:
-            self.faults.append(f"server {self.number}, {what}: {said!r} instead of {expected!r}")
+    def compare(self, what: str, shown: str, expected: str) -> None:
+        if shown != expected:
+            self.faults.append(f"server {self.number}, {what}: {shown!r} instead of {expected!r}")
 
     async def look(self) -> None:
         clip = self.draw.choice(list(self.told.whole))
@@ -159,5 +159,5 @@ def main(seconds: float, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    given = [float(one) for one in sys.argv[1:]]
+    given = [float(word) for word in sys.argv[1:]]
     sys.exit(main(*(given + [120.0, 0.0][len(given) :])))  # type: ignore[arg-type]

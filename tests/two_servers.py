@@ -150,9 +150,9 @@ def main(seconds: float, seed: int) -> int:
         os.close(says)
         with os.fdopen(hears, "rb") as heard:
             told = [line.split("\t") for line in heard.read().decode().splitlines()]
-        faults = [one[5] for one in told if one[5]] + [f"a process ended with {code}" for code in codes if code]
+        faults = [person[5] for person in told if person[5]] + [f"a process ended with {code}" for code in codes if code]
         faults += _at_the_end(told, own) if len(told) == 2 else []
-    done = sum(int(one[0]) for one in told)
+    done = sum(int(person[0]) for person in told)
     print(f"two processes, {seconds:g} s: {done} pieces of work, {len(faults)} wrong")
     for fault in faults:
         print(f"  {fault}")
@@ -161,18 +161,21 @@ def main(seconds: float, seed: int) -> int:
 
 def _at_the_end(told: list[list[str]], own: str) -> list[str]:
     faults = []
-    saved, note = sum(int(one[1]) for one in told), notes.find(Note("demo", "clip", "m").id)
+    saved, note = sum(int(person[1]) for person in told), notes.find(Note("demo", "clip", "m").id)
     if (note.revision if note else 0) != saved:
         faults.append(f"{saved} savings of a note, and its revision is {note.revision if note else 0}")
-    if len(known.known()) != sum(int(one[2]) for one in told):
-        faults.append(f"{len(known.known())} corpora are known, and {[one[2] for one in told]} were added")
+    if len(known.known()) != sum(int(person[2]) for person in told):
+        faults.append(f"{len(known.known())} corpora are known, and {[person[2] for person in told]} were added")
     found = store.find(own)
-    label, name = next((one[3] for one in told if one[3]), None), next((one[4] for one in told if one[4]), "film.mp4")
+    label, name = (
+        next((person[3] for person in told if person[3]), None),
+        next((person[4] for person in told if person[4]), "film.mp4"),
+    )
     if found is None or (found.label, found.name) != (label, name):
         faults.append(f"a clip is called {found and found.name} and {found and found.label}, not {name} and {label}")
     return faults
 
 
 if __name__ == "__main__":
-    given = [float(one) for one in sys.argv[1:]]
+    given = [float(word) for word in sys.argv[1:]]
     sys.exit(main(*(given + [120.0, 0.0][len(given) :])))  # type: ignore[arg-type]

@@ -8,15 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from affectscope.core import browser
+from affectscope.app.common.component import component
 
-_HERE = Path(__file__).parent
-_CARDS = st.components.v2.component(
-    "affectscope_cards",
-    html='<div class="cards"></div>',
-    css=(_HERE / "cards.css").read_text(encoding="utf-8"),
-    js=browser.script(_HERE / "cards.js"),
-)
+_CARDS = component(Path(__file__).parent, "cards", '<div class="cards"></div>')
 
 
 @dataclass(frozen=True)
@@ -58,8 +52,8 @@ def cards(title: str, shown: Sequence[Card], *, key: str, act: Callable[[str, st
     known = {(card.id, action.id) for card in shown for action in card.actions}
 
     def pressed() -> None:
-        said = st.session_state[key].get("act") or {}
-        wanted = str(said.get("card", "")), str(said.get("action", ""))
+        pressed_on = st.session_state[key].get("act") or {}
+        wanted = str(pressed_on.get("card", "")), str(pressed_on.get("action", ""))
         if wanted in known:
             act(*wanted)
 

@@ -15,10 +15,7 @@ function draw(root, data, setTriggerValue) {
   list.append(...data.cards.map((card) => item(card, act)))
   const parts = [make("p", "title", data.title)]
   parts.push(data.cards.length ? list : make("p", "empty", data.empty))
-  const focused = root.getRootNode().activeElement
-  const place = focused ? [...root.querySelectorAll("button")].indexOf(focused) : -1
   root.replaceChildren(...parts)
-  if (place >= 0) root.querySelectorAll("button")[place]?.focus()
   root.dataset.count = data.cards.length
   list.onkeydown = (event) => step(event, list)
 }
@@ -67,13 +64,13 @@ function picture(card, main, act) {
 
 function answers(className, all) {
   const box = make("div", className)
-  for (const one of all) {
+  for (const answer of all) {
     const part = make("span", "answer")
-    part.append(make("span", "who", one.title), " ", make("span", "label", one.label))
-    if (one.right !== null) {
-      part.append(" ", one.right ? sign("right", "✓", "right") : sign("wrong", "✕", "wrong"))
+    part.append(make("span", "who", answer.title), " ", make("span", "label", answer.label))
+    if (answer.right !== null) {
+      part.append(" ", answer.right ? sign("right", "✓", "right") : sign("wrong", "✕", "wrong"))
     }
-    if (one.note) part.append(" ", make("span", "who", one.note))
+    if (answer.note) part.append(" ", make("span", "who", answer.note))
     box.append(part)
   }
   return box

@@ -8,24 +8,12 @@ from pathlib import Path
 
 import streamlit as st
 
+from affectscope.app.common.component import component
 from affectscope.app.gate.terms import base
-from affectscope.core import browser
 
-_HERE = Path(__file__).parent
 KEY = "clips"
 _HEARD = "clips_heard"
-
-
-def _read(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
-_CLIPS = st.components.v2.component(
-    "affectscope_clips",
-    html=_read("clips.html"),
-    css=_read("clips.css"),
-    js=browser.script(_HERE / "clips.js"),
-)
+_CLIPS = component(Path(__file__).parent, "clips")
 
 
 @dataclass(frozen=True)
@@ -54,14 +42,14 @@ def clips(corpus: str, columns_url: str, own: Sequence[Own], chosen: tuple[str, 
     """
 
     def pressed() -> None:
-        said = st.session_state[KEY].get("chose") or {}
-        if said:
+        chose = st.session_state[KEY].get("chose") or {}
+        if chose:
             # Until the number comes back, the list marks what was pressed last, whatever this run still says.
-            st.session_state[_HEARD] = said.get("serial", 0)
-            choose(str(said.get("corpus", "")), str(said.get("id", "")))
+            st.session_state[_HEARD] = chose.get("serial", 0)
+            choose(str(chose.get("corpus", "")), str(chose.get("id", "")))
 
     data = {
-        "corpus": corpus, "url": columns_url, "own": [asdict(one) for one in own], "base": base(), "chosen": list(chosen),
+        "corpus": corpus, "url": columns_url, "own": [asdict(clip) for clip in own], "base": base(), "chosen": list(chosen),
         "heard": st.session_state.get(_HEARD, 0),
     }  # fmt: skip
     _CLIPS(key=KEY, data=data, on_chose_change=pressed)

@@ -14,7 +14,7 @@ const AGAIN = [1500, 6000, 20_000] // milliseconds after which a picture that wa
 
 export default function ({ parentElement, data, setTriggerValue }) {
   return lists(parentElement, (c) => {
-    c.choose = (one) => setTriggerValue("chose", { corpus: one.corpus, id: one.id, serial: c.serial })
+    c.choose = (row) => setTriggerValue("chose", { corpus: row.corpus, id: row.id, serial: c.serial })
     follow(c, data)
   })
 }
@@ -34,7 +34,7 @@ function mount(parent) {
   c.fitLater = () => requestAnimationFrame(() => fit(c))
   c.observer = new ResizeObserver(c.fitLater)
   const side = sidebarOf(c)
-  for (const one of side ? [side, ...side.children] : []) c.observer.observe(one)
+  for (const element of side ? [side, ...side.children] : []) c.observer.observe(element)
   addEventListener("resize", c.fitLater)
   c.fitLater()
   return c
@@ -99,7 +99,7 @@ export function sift(c) {
 }
 
 function mark(c) {
-  c.at = c.shown.findIndex((one) => one.key === c.chosen)
+  c.at = c.shown.findIndex((row) => row.key === c.chosen)
   c.active = c.at >= 0 ? c.at : Math.min(Math.max(0, c.active ?? 0), c.shown.length - 1)
   for (const [i, element] of c.drawn) dress(c, element, i)
   tellActive(c)
@@ -155,42 +155,42 @@ function tellActive(c) {
   else rows.removeAttribute("aria-activedescendant")
 }
 
-function rowElement(one) {
+function rowElement(row) {
   const element = make("div", "row")
   element.setAttribute("role", "option")
-  element.dataset.clip = one.id
-  element.dataset.corpus = one.corpus
-  element.title = one.name
+  element.dataset.clip = row.id
+  element.dataset.corpus = row.corpus
+  element.title = row.name
   const words = make("div", "words")
   const first = make("div", "line"), second = make("div", "line faint")
-  if (one.own) first.append(make("b", "own", "own"))
-  first.append(make("span", "label", one.label || one.name))
-  if (one.predicted && one.right !== 1) first.append(make("span", "arrow", "→"), make("span", "predicted", one.predicted))
-  if (one.right >= 0) first.append(one.right ? sign("right", "✓", "right") : sign("wrong", "✕", "wrong"))
-  if (one.confidence >= 0) first.append(make("span", "share", percent(one.confidence / 1000)))
-  second.append(make("span", "", [one.label ? one.name : "", one.speaker, one.intensity].filter(Boolean).join(" · ") || NONE))
+  if (row.own) first.append(make("b", "own", "own"))
+  first.append(make("span", "label", row.label || row.name))
+  if (row.predicted && row.right !== 1) first.append(make("span", "arrow", "→"), make("span", "predicted", row.predicted))
+  if (row.right >= 0) first.append(row.right ? sign("right", "✓", "right") : sign("wrong", "✕", "wrong"))
+  if (row.confidence >= 0) first.append(make("span", "share", percent(row.confidence / 1000)))
+  second.append(make("span", "", [row.label ? row.name : "", row.speaker, row.intensity].filter(Boolean).join(" · ") || NONE))
   words.append(first, second)
-  element.append(picture(one), words)
+  element.append(picture(row), words)
   return element
 }
 
-function picture(one, tries = 0) {
+function picture(row, tries = 0) {
   const image = make("img", "picture")
   image.alt = ""
   image.loading = "lazy"
   image.decoding = "async"
   image.draggable = false
-  if (!one.picture) {
+  if (!row.picture) {
     image.style.visibility = "hidden"
     return image
   }
   image.onload = () => { image.style.visibility = "" }
   image.onerror = () => {
     image.style.visibility = "hidden"
-    if (tries < AGAIN.length) setTimeout(() => image.isConnected && (image.src = `${one.picture}?again=${tries}`), AGAIN[tries])
+    if (tries < AGAIN.length) setTimeout(() => image.isConnected && (image.src = `${row.picture}?again=${tries}`), AGAIN[tries])
     tries += 1
   }
-  image.src = one.picture
+  image.src = row.picture
   return image
 }
 
@@ -206,7 +206,7 @@ function wireRows(c) {
     const { pressed } = c
     c.pressed = null
     if (!pressed || Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) > STILL) return
-    pick(c, c.shown.findIndex((one) => one.key === pressed.key))
+    pick(c, c.shown.findIndex((row) => row.key === pressed.key))
   }
   rows.onpointercancel = () => { c.pressed = null }
   // What reads the page aloud clicks without a pointer.
@@ -236,13 +236,13 @@ function activate(c, i) {
 }
 
 function pick(c, i) {
-  const one = c.shown[i]
-  if (!one) return
+  const row = c.shown[i]
+  if (!row) return
   c.serial = Math.max(Date.now(), c.serial + 1)
-  c.chosen = one.key
+  c.chosen = row.key
   c.active = i
   mark(c)
-  c.choose(one)
+  c.choose(row)
 }
 
 export function reveal(c, i) {

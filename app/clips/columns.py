@@ -30,27 +30,27 @@ def url(model: str | None) -> tuple[str, str]:
     if services.clips_of(model).empty:
         return "", ""
     source = services.corpus_of(model) if model else services.corpus()
-    said = services.survey(model) if model else None
-    which = (source.name, len(source.table), id(source), services.survey_id(model) if model and said else "")
-    found = _written(which, source, said)
-    if not sealed.good(found):
+    survey = services.survey(model) if model else None
+    which = (source.name, len(source.table), id(source), services.survey_id(model) if model and survey else "")
+    file = _written(which, source, survey)
+    if not sealed.good(file):
         # Damaged, or swept away with what nobody had opened for a while.
-        _written.clear(which, source, said)
-        found = _written(which, source, said)
-    return source.name, lending.lend("lists", found.stem, found)
+        _written.clear(which, source, survey)
+        file = _written(which, source, survey)
+    return source.name, lending.lend("lists", file.stem, file)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _written(which: tuple[str, int, int, str], _source: Corpus, _said: PredictionTable | None) -> Path:
+def _written(which: tuple[str, int, int, str], _source: Corpus, _survey: PredictionTable | None) -> Path:
     """``which`` names the corpus, and what the model said of it: nothing yet, where its last is empty."""
-    content = json.dumps(columns(_source.table, _said), separators=(",", ":")).encode()
+    content = json.dumps(columns(_source.table, _survey), separators=(",", ":")).encode()
     path = cache_root() / "lists" / f"{sha256(content).hexdigest()[:24]}.json"
     sealed.keep(path, content)
     _lend(_source, [str(clip) for clip in _source.table.index])
     return path
 
 
-def columns(table: pd.DataFrame, said: PredictionTable | None = None) -> dict[str, Any]:
+def columns(table: pd.DataFrame, survey: PredictionTable | None = None) -> dict[str, Any]:
     """A corpus's clips as the list takes them.
 
     Returns:
@@ -62,9 +62,9 @@ def columns(table: pd.DataFrame, said: PredictionTable | None = None) -> dict[st
     if "path" in table and (unseen := np.flatnonzero((table["path"] == "").to_numpy()).tolist()):
         made["unseen"] = unseen
     made |= {name: _coded(table[name]) for name in _NAMED if name in table and table[name].notna().any()}
-    if said is None:
+    if survey is None:
         return made
-    answers = said.table.reindex(table.index)
+    answers = survey.table.reindex(table.index)
     if "predicted" in answers:
         made["predicted"] = _coded(answers["predicted"])
         if "confidence" in answers:

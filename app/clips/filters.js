@@ -81,12 +81,12 @@ export function fillFilters(c) {
 }
 
 const valued = (name) => ["corpus", "name"].includes(name) ? () => true
-  : ["sure", "unsure"].includes(name) ? (one) => one.confidence >= 0 : (one) => Boolean(one[name])
+  : ["sure", "unsure"].includes(name) ? (row) => row.confidence >= 0 : (row) => Boolean(row[name])
 
 function countsOf(rows, name) {
   const counts = new Map()
-  for (const one of rows) {
-    const value = name === "right" ? ["wrong", "right"][one.right] : one[name]
+  for (const row of rows) {
+    const value = name === "right" ? ["wrong", "right"][row.right] : row[name]
     if (value) counts.set(value, (counts.get(value) ?? 0) + 1)
   }
   return counts

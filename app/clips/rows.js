@@ -4,7 +4,7 @@
 export const NONE = "–"
 
 export function makeRows(own, corpus, columns, base = "") {
-  const rows = own.map((one) => row({ ...one, own: true, right: truth(one.label, one.predicted) }))
+  const rows = own.map((clip) => row({ ...clip, own: true, right: truth(clip.label, clip.predicted) }))
   if (!columns) return rows
   const read = (name, i) => {
     const column = columns[name]
@@ -38,13 +38,13 @@ export const collator = new Intl.Collator("en", { numeric: true, sensitivity: "b
 // Which rows a person asked for, in the order that they asked for; a person's own stay first.
 export function chosenRows(rows, asked) {
   const words = asked.search.toLowerCase().split(/\s+/).filter(Boolean)
-  const found = rows.filter((one) => (!asked.label || one.label === asked.label)
-    && (!asked.predicted || one.predicted === asked.predicted)
-    && (!asked.speaker || one.speaker === asked.speaker)
-    && (!asked.right || one.right === Number(asked.right === "right"))
-    && words.every((word) => one.words.includes(word)))
+  const matching = rows.filter((clip) => (!asked.label || clip.label === asked.label)
+    && (!asked.predicted || clip.predicted === asked.predicted)
+    && (!asked.speaker || clip.speaker === asked.speaker)
+    && (!asked.right || clip.right === Number(asked.right === "right"))
+    && words.every((word) => clip.words.includes(word)))
   const by = order(asked.sort)
-  return by ? found.sort((a, b) => Number(b.own) - Number(a.own) || by(a, b)) : found
+  return by ? matching.sort((a, b) => Number(b.own) - Number(a.own) || by(a, b)) : matching
 }
 
 function order(name) {

@@ -20,13 +20,13 @@ _NAME = re.compile(r"[a-z]{1,20}(\.[A-Za-z0-9_.-]{1,60})?")
 
 def readable(query: Mapping[str, str]) -> dict[str, str]:
     """The parameters that can be names and values of ours at all; the rest is passed over."""
-    found = {name: value for name, value in query.items() if _NAME.fullmatch(name) and _text(value)}
-    return dict(list(found.items())[:_MOST])
+    known = {name: value for name, value in query.items() if _NAME.fullmatch(name) and _text(value)}
+    return dict(list(known.items())[:_MOST])
 
 
 def _text(value: str) -> bool:
     # Half a character, which nothing can be written with, is none.
-    return len(value) <= _LONGEST and "\0" not in value and not any("\ud800" <= one <= "\udfff" for one in value)
+    return len(value) <= _LONGEST and "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def parsed(text: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -11,10 +13,12 @@ from affectscope.app.clips import Own, clips, columns
 from affectscope.app.common import address, pick, reports, session, troubles
 from affectscope.app.own import store
 from affectscope.app.own.parts import uploader
+from affectscope.core.checkpoints import FOR_PEOPLE
 from affectscope.core.errors import UserError
 from affectscope.core.explain.methods import METHODS
 
 CAUTION = "This model was trained on rendered faces; it has never seen a person"
+BEST = "of the models that come with AffectScope it reads real faces best"
 # Page -> the promises that what it shows relies on.
 _RELIES = {
     "clip": ("repeat", "lengths", "absent", "padding", "sums", "attended", "asked", "gradients"),
@@ -64,7 +68,14 @@ def model() -> str | None:
     chosen = session.current().model
     if chosen and chosen not in names:
         address.doubt("a model", names[0])
-    return chosen if chosen in names else names[0]
+    return _model_of(names)
+
+
+def _model_of(names: Sequence[str]) -> str:
+    """The model that was chosen; where none was, the one for people if a person's own clip is looked at, else the first."""
+    selection = session.current()
+    usual = FOR_PEOPLE if selection.corpus == services.UPLOADS and FOR_PEOPLE in names else names[0]
+    return selection.model if selection.model in names else usual
 
 
 def clip(*models: str | None) -> services.Clip | None:
@@ -79,7 +90,7 @@ def clip(*models: str | None) -> services.Clip | None:
         lost = address.told("clip", selection.clip) and not services.clip_here(selection.corpus, selection.clip)
         chosen = None if lost else services.clip(selection.corpus, selection.clip)
         if chosen and all(services.covers(name, chosen) for name in limited):
-            return services.heard(chosen, session.option(session.TRACK))
+            return _as_chosen(chosen)
     elif selection.corpus and not services.corpus_here(selection.corpus):
         address.doubt("a corpus", services.corpus_name())
     of = next(iter(limited or names), None)
@@ -94,32 +105,40 @@ def clip(*models: str | None) -> services.Clip | None:
     first = _first(table, limited)
     if lost:
         address.doubt("a clip", first)
-    return services.heard(services.clip(source.name, first), session.option(session.TRACK))
+    return _as_chosen(services.clip(source.name, first))
+
+
+def _as_chosen(item: services.Clip) -> services.Clip:
+    """The clip with the sound track and the face that were chosen."""
+    heard = services.heard(item, session.option(session.TRACK))
+    return services.seen(heard, session.option(session.FACE))
 
 
 def _first(table: pd.DataFrame, limited: list[str]) -> str:
     """The first clip, of those with media where there are any, that all these models have answered."""
     answered = [services.predicted(name) for name in limited]
-    shared = [str(clip) for clip in table.index if all(clip in one for one in answered)] or [str(table.index[0])]
+    shared = [str(clip) for clip in table.index if all(clip in answers for answers in answered)] or [str(table.index[0])]
     return next((clip for clip in shared if table.at[clip, "path"]), shared[0])
 
 
 def facts(item: services.Clip) -> list[str]:
     """What the corpus knows of the clip, for a person to read."""
     known = {name: item.facts[name] for name in _FACTS if name in item.facts}
-    return [f"{_FACTS[name]} {_CARRIERS.get(value, value) if name == 'carrier' else value}" for name, value in known.items()]
+    told = [f"{_FACTS[name]} {_CARRIERS.get(value, value) if name == 'carrier' else value}" for name, value in known.items()]
+    return [*told, f"face {item.face} is read"] if item.face else told
 
 
 def caution(model_name: str, page: str = "") -> str:
     """What to bear in mind of a model: that it never saw a person, and which promises that the page relies on it breaks."""
-    told = [CAUTION] if services.card(model_name).get("synthetic_training") else []
+    best = f"{CAUTION}; {BEST}" if model_name == FOR_PEOPLE else CAUTION
+    told = [best] if services.card(model_name).get("synthetic_training") else []
     return ". ".join([*told, *(broken(model_name, page) if page else ())])
 
 
 def broken(model_name: str, page: str) -> list[str]:
     """What to bear in mind on a page of a model that is known to break promises."""
     known = services.broken_promises(model_name)
-    return [_BROKEN[name] for name in _RELIES[page] if name in known]
+    return [_BROKEN[name] for name in _RELIES.get(page, ()) if name in known]
 
 
 def explained(model_name: str) -> str | None:
@@ -130,19 +149,46 @@ def explained(model_name: str) -> str | None:
 
 def explanation() -> str | None:
     """How the heatmaps are made; None for the usual way."""
-    asked = session.option(session.EXPLANATION)
+    return _method(session.EXPLANATION)
+
+
+def sound_explanation() -> str | None:
+    """How the sound is explained; None for the usual way."""
+    return _method(session.SOUND_EXPLANATION)
+
+
+def methods() -> tuple[str | None, str | None]:
+    """How heatmaps are made, and how the sound is explained."""
+    return explanation(), sound_explanation()
+
+
+def _method(option: str) -> str | None:
+    asked = session.option(option)
     return asked if asked in METHODS else None
 
 
-def explanations(result: services.Result) -> None:
-    """A select box of the methods that can draw this model's heatmaps; nothing where there is none."""
-    if not result.explanations:
+def explanations(*results: services.Result) -> None:
+    """Select boxes of the methods for the heatmaps of these models, and for their sound: those that all of them have; nothing
+    where there is none."""
+    with st.container(horizontal=True):
+        _methods("Heatmap by", session.EXPLANATION, [result.explanations for result in results])
+        _methods("Sound evidence by", session.SOUND_EXPLANATION, [result.sound_explanations for result in results])
+
+
+def _methods(title: str, option: str, offered: Sequence[Sequence[str]]) -> None:
+    shared = [name for name in offered[0] if name in METHODS and all(name in names for names in offered)]
+    if not shared:
         return
-    titles = {name: METHODS[name].title for name in result.explanations if name in METHODS}
-    usual = next(iter(titles))
-    options = {"": titles.pop(usual)} | titles
-    about = METHODS[explanation() or usual].source
-    pick.pick("Heatmap by", session.EXPLANATION, options, turn=usual, width=320, help=about)
+    titles = {name: METHODS[name].title + _slow(option, name) for name in shared}
+    firsts = {next(iter(names)) for names in offered}
+    usual = firsts.pop() if len(firsts) == 1 else ""
+    options = {"": titles.pop(usual, "each model's usual way")} | titles
+    source = METHODS[chosen].source if (chosen := _method(option) or usual) else None
+    pick.pick(title, option, options, turn=usual, width=320, help=source)
+
+
+def _slow(option: str, name: str) -> str:
+    return " (takes seconds)" if option == session.EXPLANATION and METHODS[name].slow else ""
 
 
 def list_clips_of(model_name: str) -> None:
@@ -164,8 +210,7 @@ def sidebar(below: DeltaGenerator) -> None:
     """Where everything is chosen."""
     listed = st.session_state.pop(_LISTED, None)
     names = list(services.models())
-    chosen = session.current().model
-    model_name = chosen if chosen in names else next(iter(names), None)
+    model_name = _model_of(names) if names else None
     with below:
         troubles.show()
         if model_name and len(names) > 1:
@@ -221,8 +266,8 @@ def _choose_clip(corpus_name: str, clip_id: str) -> None:
 def _own_rows() -> list[Own]:
     return [
         Own(
-            services.UPLOADS, one.id, one.name, one.label or "",
-            picture=services.thumb_url(services.UPLOADS, one.id, one.file or one.original),
+            services.UPLOADS, own.id, own.name, own.label or "",
+            picture=services.thumb_url(services.UPLOADS, own.id, own.file or own.original),
         )
-        for one in store.listed()
+        for own in store.listed()
     ]  # fmt: skip

@@ -7,10 +7,10 @@ export function mounting(mount, close) {
   const mounted = new WeakMap()
   return (parent, follow) => {
     if (!mounted.has(parent)) mounted.set(parent, mount(parent))
-    const one = mounted.get(parent)
-    follow(one)
+    const kept = mounted.get(parent)
+    follow(kept)
     return () => {
-      close(one)
+      close(kept)
       mounted.delete(parent)
     }
   }

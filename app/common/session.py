@@ -12,6 +12,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from affectscope.app.common import address, press, reports
 from affectscope.core.player import DEFAULT_VIEW
+from affectscope.core.player.tone import SCALES
 
 STRONGEST: float = DEFAULT_VIEW["time"]
 """As the player's time: the moment that the heatmap makes most of."""
@@ -28,21 +29,27 @@ _SEEN = "last_report"
 
 # The player's view: its field, its name in the URL, how to read it. What is at its default is not written.
 _IN_URL = {
-    "time": "t", "map": "map", "heat": "heat", "opacity": "opacity", "threshold": "below", "speed": "speed", "loop": "loop",
-    "muted": "muted", "layer": "layer", "head": "head", "matrix": "matrix",
+    "time": "t", "map": "map", "heat": "heat", "scale": "scale", "opacity": "opacity", "threshold": "below", "speed": "speed",
+    "loop": "loop", "muted": "muted", "layer": "layer", "head": "head", "matrix": "matrix",
 }  # fmt: skip
 _VIEW: dict[str, tuple[str, Any]] = {name: (short, DEFAULT_VIEW[name]) for name, short in _IN_URL.items()}
 _RANGES = {
     "opacity": (0, 1), "threshold": (0, 1), "speed": (0.25, 2), "time": (STRONGEST, 1e6), "layer": (-1, 99), "head": (-1, 99),
 }  # fmt: skip
+_WORDS = {"scale": SCALES}
 _SOURCE = "lane."
 _OPTION = "o."
 _PAGE = "page"
 # What was drawn on a clip's lanes says nothing of another's.
 TRACK = "clip.track"
-_OF_ONE_CLIP = ("masking.spans", TRACK)
+FACE = "clip.face"
+_MOST_FACES = 99
+_OF_ONE_CLIP = ("masking.spans", TRACK, FACE)
+# Options that have a short name in the URL.
+_SHORT = {FACE: "face"}
 # How heatmaps are made: not every model can be looked through in every way.
 EXPLANATION = "clip.explanation"
+SOUND_EXPLANATION = "clip.sound_explanation"
 _PLACES = ("corpus", "clip", "model", "explain")
 
 
@@ -143,6 +150,14 @@ def with_option(name: str, value: str, default: str = "") -> dict[str, str]:
     return options | ({name: value} if value != default else {})
 
 
+def with_face(options: dict[str, str], face: object) -> dict[str, str]:
+    """Options with the face that a player reports; the first needs no saying, and 0 says that there is no choice."""
+    if not isinstance(face, int) or not 0 < face <= _MOST_FACES:
+        return options
+    rest = {name: value for name, value in options.items() if name != FACE}
+    return rest | ({FACE: str(face)} if face > 1 else {})
+
+
 def elsewhere(options: dict[str, str]) -> dict[str, str]:
     """Options without those that mean one clip alone."""
     return {name: value for name, value in options.items() if name not in _OF_ONE_CLIP}
@@ -218,7 +233,8 @@ def keep_view(reported: dict[str, Any] | None, timeline: str) -> bool:
             update(view={**known, "time": reported.get("time", 0.0)})
         return False
     kept = {name: reported[name] for name in (*_VIEW, "sources", "stamp", "choice") if name in reported}
-    update(explain=str(reported.get("explain", "")), view=kept)
+    options = with_face(current().options, reported.get("face"))
+    update(explain=str(reported.get("explain", "")), view=kept, options=options)
     return True
 
 
@@ -233,6 +249,7 @@ def from_query(query: dict[str, str]) -> Selection:
     if sources:
         view["sources"] = sources
     options = {key.removeprefix(_OPTION): value for key, value in query.items() if key.startswith(_OPTION)}
+    options |= {name: query[short] for name, short in _SHORT.items() if short in query}
     return Selection(**{place: query.get(place, "") for place in _PLACES}, options=options, view=view)
 
 
@@ -244,13 +261,13 @@ def to_query(selection: Selection) -> dict[str, str]:
         if value != default:
             query[short] = value if isinstance(value, str) else json.dumps(value)
     query |= {_SOURCE + group: lane for group, lane in sorted(selection.view.get("sources", {}).items())}
-    query |= {_OPTION + name: value for name, value in sorted(selection.options.items())}
+    query |= {_SHORT.get(name, _OPTION + name): value for name, value in sorted(selection.options.items())}
     return query
 
 
 def _read(name: str, text: str, default: Any) -> Any:
     if isinstance(default, str):
-        return text
+        return text if text in _WORDS.get(name, (text,)) else default
     value = address.parsed(text)
     if isinstance(default, bool) or isinstance(value, bool):
         return value if isinstance(default, bool) and isinstance(value, bool) else default
@@ -267,7 +284,7 @@ def _write() -> None:
     st.session_state.setdefault(_BROUGHT, {})
     before = st.session_state.get(_WRITTEN, st.query_params.to_dict())
     if before != query:
-        st.session_state[_OLDER] = [*(one for one in older if one not in (query, before)), before][-_MOST_OLDER:]
+        st.session_state[_OLDER] = [*(earlier for earlier in older if earlier not in (query, before)), before][-_MOST_OLDER:]
     if st.query_params.to_dict() != query:
         st.query_params.from_dict(query)
     st.session_state[_WRITTEN] = query

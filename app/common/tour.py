@@ -93,7 +93,7 @@ def again(here: str, pages: Mapping[str, StreamlitPage]) -> None:
 
 
 def _offer(here: str, pages: Mapping[str, StreamlitPage]) -> None:
-    with st.container(border=True, horizontal=True, vertical_alignment="center", key="tour"):
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="tour_offer"):
         st.markdown("**New here?** Five steps show what this microscope does.", width="stretch")
         if press.button("Show me", key="tour_start", type="primary"):
             _go(0, here, pages)
@@ -115,8 +115,8 @@ def _close() -> None:
 
 
 def _number() -> int | None:
-    said = session.option(_OPTION)
-    return int(said) - 1 if said in {str(i + 1) for i in range(len(STEPS))} else None
+    step = session.option(_OPTION)
+    return int(step) - 1 if step in {str(i + 1) for i in range(len(STEPS))} else None
 
 
 def _seen() -> Path:

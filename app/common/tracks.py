@@ -21,6 +21,6 @@ def menu(clip_id: str, file: Path | None) -> None:
 
 def chosen(own: OwnClip | None) -> int | None:
     """The track that was chosen of a person's own file; None for the first with sound."""
-    said = session.option(session.TRACK)
+    number = session.option(session.TRACK)
     count = media.probe(own.original, inf).sound_tracks if own else 0
-    return int(said[:6]) if said.isascii() and said.isdigit() and 1 <= int(said[:6]) <= count else None
+    return int(number[:6]) if number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= count else None

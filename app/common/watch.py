@@ -50,7 +50,8 @@ def settle(name: str, *subject: str) -> None:
 def about(clip: services.Clip, *models: str) -> tuple[str, ...]:
     """The subject of a page, for ``place``: the clip, and the models whose answers have yet to be made."""
     heard = (f"track {clip.track}",) if clip.track else ()
-    return clip.corpus, clip.id, *heard, *(name for name in models if not _known(clip, name))
+    seen = (f"face {clip.face}",) if clip.face else ()
+    return clip.corpus, clip.id, *heard, *seen, *(name for name in models if not _known(clip, name))
 
 
 def _known(clip: services.Clip, model: str) -> bool:
@@ -60,30 +61,36 @@ def _known(clip: services.Clip, model: str) -> bool:
 
 
 def answered(
-    clip: services.Clip, model: str, explain: str | None, change: Perturbation | None = None, explanation: str | None = None
+    clip: services.Clip,
+    model: str,
+    explain: str | None,
+    change: Perturbation | None = None,
+    explanation: str | None = None,
+    sound: str | None = None,
 ) -> services.Result | None:
     """The analysis, once there is one. While another class is explained, or otherwise, the clip plays on with the explanation
     before."""
-    found = services.result(clip, model, explain, change, explanation)
+    result = services.result(clip, model, explain, change, explanation, sound)
     slot = st.container()
-    if found is None:
+    if result is None:
         with slot:
-            done = finished(services.analyse(clip, model, explain, change, explanation))
-        found = services.result(clip, model, *((explain, change, explanation) if done else (None, change)))
-    return found
+            done = finished(services.analyse(clip, model, explain, change, explanation, sound))
+        result = services.result(clip, model, *((explain, change, explanation, sound) if done else (None, change)))
+    return result
 
 
-def play(clip: services.Clip, found: services.Result, key: str) -> None:
+def play(clip: services.Clip, result: services.Result, key: str, reasons_url: str = "") -> None:
     """The player; the page runs again when a person has another class explained.
 
     Args:
         key: Streamlit's element key.
+        reasons_url: of lanes that join the timeline's.
     """
     if session.moved_on():
         st.rerun()
-    url = services.timeline_url(found, clip)
-    view = _known_view(found, clip)
-    explain = session.current().explain
+    url = services.timeline_url(result, clip)
+    view = _known_view(result, clip)
+    asked = session.current().explain, session.option(session.FACE)
     seen = player(
         services.media_url(clip),
         url,
@@ -91,13 +98,14 @@ def play(clip: services.Clip, found: services.Result, key: str) -> None:
         title=clip.title,
         view=view,
         truth=clip.label,
-        explained=found.explained,
+        explained=result.explained,
+        reasons_url=reasons_url,
     )
-    if session.keep_view(seen, url) and session.current().explain != explain:
+    if session.keep_view(seen, url) and (session.current().explain, session.option(session.FACE)) != asked:
         st.rerun()
 
 
-def _known_view(found: services.Result, clip: services.Clip) -> dict[str, Any]:
+def _known_view(result: services.Result, clip: services.Clip) -> dict[str, Any]:
     """What the player is to show. What only the address names and this clip does not have gives way to what is shown at first."""
     view = session.view()
     named = {"explain": "explain", "map": "map", "matrix": "matrix"}
@@ -105,13 +113,14 @@ def _known_view(found: services.Result, clip: services.Clip) -> dict[str, Any]:
     lanes = {group: lane for group, lane in view.get("sources", {}).items() if address.told(f"lane.{group}", lane)}
     if not asked and not lanes:
         return view
-    names = _names(found.timeline)
-    names["explain"] = {*names["explain"], *found.explained.values()}
+    names = _names(result.timeline)
+    names["explain"] = {*names["explain"], *result.explained.values()}
     for name, what in (("explain", "a class"), ("map", "a heatmap"), ("matrix", "a matrix")):
         if name in asked and asked[name] not in names[name]:
             view[name] = ""
             say.warning(f"The address names {what} that {shown(clip.title)} does not have: what is shown at first is shown.")
-    strange = [group for group, lane in lanes.items() if lane not in names["lanes"]]
+    # Contributions come after the answer.
+    strange = [group for group, lane in lanes.items() if lane not in names["lanes"] and not group.startswith("contribution.")]
     if strange:
         view["sources"] = {group: lane for group, lane in view["sources"].items() if group not in strange}
         say.warning(f"The address names a lane that {shown(clip.title)} does not have: what is shown at first is shown.")
@@ -121,6 +130,6 @@ def _known_view(found: services.Result, clip: services.Clip) -> dict[str, Any]:
 def _names(timeline: Path) -> dict[str, set[str]]:
     """What a timeline has to choose from."""
     read = Timeline.from_bytes(timeline.read_bytes())
-    maps = {one.id for one in read.heatmaps} | {one.id for one in read.pairs}
-    matrices, lanes = {one.id for one in read.matrices}, {one.id for one in read.lanes}
+    maps = {heatmap.id for heatmap in read.heatmaps} | {heatmap.id for heatmap in read.pairs}
+    matrices, lanes = {drawn.id for drawn in read.matrices}, {drawn.id for drawn in read.lanes}
     return {"map": maps, "matrix": matrices, "lanes": lanes, "explain": set(read.classes)}

@@ -28,7 +28,7 @@ _MOST = 60  # In the row of clips on which they differ; the table has all.
 def chooser(a: str, b: str) -> None:
     """Which two; A is the model of all pages."""
     names = list(services.models())
-    left, right, swap = st.columns([4, 4, 1], vertical_alignment="bottom")
+    left, right, swap = st.columns([7, 7, 2], vertical_alignment="bottom")
     key_a, key_b = reports.shows("compare_a", a), reports.shows("compare_b", b)
     left.selectbox("Model A", names, key=key_a, on_change=_choose_a, args=(key_a, b))
     right.selectbox("Model B", [name for name in names if name != a], key=key_b, on_change=_choose_b, args=(key_b,))
@@ -63,16 +63,31 @@ def caution(a: str, b: str) -> str:
 
 
 def answered(clip: services.Clip, a: str, b: str) -> tuple[services.Result, services.Result] | None:
-    """Both analyses, once there are both. While another class is explained, the clip plays on with the explanation before."""
-    wanted = [(name, choose.explained(name)) for name in (a, b)]
-    found = [services.result(clip, name, explain) for name, explain in wanted]
-    open_jobs = [services.analyse(clip, *one) for one, known in zip(wanted, found, strict=True) if known is None]
+    """Both analyses, once there are both. While another class is explained, or otherwise, the clip plays on with the explanation
+    before."""
+    usual = _both(clip, a, b, (None, None))
+    if usual is None:
+        return None
+    explanation, sound = choose.methods()
+    shared = (
+        explanation if all(explanation in found.explanations for found in usual) else None,
+        sound if all(sound in found.sound_explanations for found in usual) else None,
+    )
+    return (_both(clip, a, b, shared) if any(shared) else None) or usual
+
+
+def _both(
+    clip: services.Clip, a: str, b: str, methods: tuple[str | None, str | None]
+) -> tuple[services.Result, services.Result] | None:
+    wanted = [(name, choose.explained(name), None, *methods) for name in (a, b)]
+    found = [services.result(clip, *asked) for asked in wanted]
+    open_jobs = [services.analyse(clip, *asked) for asked, known in zip(wanted, found, strict=True) if known is None]
     slot = st.container()
     with slot:
         done = all(finished(job) for job in open_jobs)
     if not done:
-        wanted = [(name, None) for name in (a, b)]
-    first, second = (services.result(clip, name, explain) for name, explain in wanted)
+        wanted = [(name, None, None, None, None) for name in (a, b)]
+    first, second = (services.result(clip, *asked) for asked in wanted)
     return (first, second) if first and second else None
 
 
@@ -84,7 +99,7 @@ def together(a: services.Result, b: services.Result) -> services.Result:
         sealed.keep(path, merged(services.timeline(a), services.timeline(b)).to_bytes())
     # What the player opens with comes first, as in every result.
     explained = dict.fromkeys([pair.id for pair in services.timeline(services.Result({}, {}, key, {}, path)).pairs][:1], "")
-    explained |= {f"{side}.{head}": name for side, one in (("A", a), ("B", b)) for head, name in one.explained.items()}
+    explained |= {f"{side}.{head}": name for side, result in (("A", a), ("B", b)) for head, name in result.explained.items()}
     return services.Result({}, {}, key, explained, path)
 
 
@@ -105,7 +120,7 @@ def sentence(a: services.Result, b: services.Result, truth: str | None) -> str:
     alike = agreement(a.predictions, b.predictions)
     if "decision" not in alike:
         return "A and B answer in other terms: what they say can be read side by side, not counted as agreement."
-    first, other = (max(one.predictions["decision"].items(), key=lambda pair: pair[1]) for one in (a, b))
+    first, other = (max(result.predictions["decision"].items(), key=lambda pair: pair[1]) for result in (a, b))
     if alike["decision"]:
         return f"A and B agree on {first[0]}" + (f"; the label is {truth}." if truth else ".")
     right = [side for side, (name, _) in (("A", first), ("B", other)) if name == truth]

@@ -9,28 +9,13 @@ from typing import Any
 
 import streamlit as st
 
+from affectscope.app.common.component import component
 from affectscope.app.gate.terms import base
-from affectscope.core import browser
 
 _HERE = Path(__file__).parent
-
-
-def _read(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
-_SCATTER = st.components.v2.component(
-    "affectscope_scatter",
-    html=_read("scatter.html"),
-    css=_read("scatter.css"),
-    js=browser.script(_HERE / "scatter.js"),
-)
-_STRIP = st.components.v2.component(
-    "affectscope_strip", html='<div class="strip"></div>', css=_read("strip.css"), js=browser.script(_HERE / "strip.js")
-)
-_FIGURES = st.components.v2.component(
-    "affectscope_figures", html='<dl class="figures"></dl>', css=_read("figures.css"), js=browser.script(_HERE / "figures.js")
-)
+_SCATTER = component(_HERE, "scatter")
+_STRIP = component(_HERE, "strip", '<div class="strip"></div>')
+_FIGURES = component(_HERE, "figures", '<dl class="figures"></dl>')
 
 
 @dataclass(frozen=True)
@@ -93,15 +78,15 @@ def scatter(
         return dict(st.session_state[key].get(name) or {})
 
     def pick() -> None:
-        said = heard("pick")
+        picked = heard("pick")
         # A lasso round points that another map has taken the place of chose none of these.
-        if said and (said.get("kind") != "lasso" or said.get("on") == shown.points):
-            on_pick(said)
+        if picked and (picked.get("kind") != "lasso" or picked.get("on") == shown.points):
+            on_pick(picked)
 
     def clip(name: str, play: bool) -> None:
-        said = heard(name)
-        if said:
-            on_clip(str(said.get("corpus", "")), str(said.get("id", "")), play)
+        pressed = heard(name)
+        if pressed:
+            on_clip(str(pressed.get("corpus", "")), str(pressed.get("id", "")), play)
 
     _SCATTER(
         key=key,
@@ -129,11 +114,11 @@ def strip(title: str, shown: Sequence[Near], *, key: str, on_clip: Callable[[str
 
     def pressed() -> None:
         # It need not be one of these: a quick hand presses what the browser still shows.
-        said = st.session_state[key].get("act") or {}
-        if said:
-            on_clip(str(said.get("corpus", "")), str(said.get("id", "")), bool(said.get("play")))
+        act = st.session_state[key].get("act") or {}
+        if act:
+            on_clip(str(act.get("corpus", "")), str(act.get("id", "")), bool(act.get("play")))
 
-    _STRIP(key=key, data={"title": title, "clips": [asdict(one) for one in shown]}, on_act_change=pressed)
+    _STRIP(key=key, data={"title": title, "clips": [asdict(near) for near in shown]}, on_act_change=pressed)
 
 
 @dataclass(frozen=True)
@@ -148,4 +133,4 @@ class Figure:
 
 def figures(title: str, shown: Sequence[Figure], *, key: str) -> None:
     """Numbers in a row."""
-    _FIGURES(key=key, data={"title": title, "figures": [asdict(one) for one in shown]})
+    _FIGURES(key=key, data={"title": title, "figures": [asdict(figure) for figure in shown]})

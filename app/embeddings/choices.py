@@ -78,14 +78,14 @@ def pick() -> Pick:
     return Pick.from_text(session.option(f"{_PAGE}.pick"))
 
 
-def keep_pick(said: dict[str, Any], side: Side, drawing: Drawing) -> None:
+def keep_pick(reported: dict[str, Any], side: Side, drawing: Drawing) -> None:
     """Take over what a map reports."""
     made = Pick()
-    if said.get("kind") == "lasso":
-        corners = tuple((int(x), int(y)) for x, y in said["corners"])
+    if reported.get("kind") == "lasso":
+        corners = tuple((int(x), int(y)) for x, y in reported["corners"])
         made = Pick("lasso", side.clips.model, side.embedding, drawing, corners)
-    elif said.get("kind") == "values":
-        made = Pick("values", column=str(said["column"]), values=tuple(map(str, said["values"])))
+    elif reported.get("kind") == "values":
+        made = Pick("values", column=str(reported["column"]), values=tuple(map(str, reported["values"])))
     session.choose_option(f"{_PAGE}.pick", made.to_text())
 
 
@@ -99,10 +99,10 @@ def chosen(picked: Pick, of: maps.Clips) -> np.ndarray | None:
     drawn = maps.points(drawn_on.clips, drawn_on.embedding, picked.drawing)
     if drawn is None:
         return None
-    found = picking.inside(picking.unit(drawn), np.array(picked.corners) / 1000)
+    within = picking.inside(picking.unit(drawn), np.array(picked.corners) / 1000)
     if drawn_on.clips.ids == of.ids:
-        return found
-    return np.isin(np.array(of.ids), np.array(drawn_on.clips.ids)[found])
+        return within
+    return np.isin(np.array(of.ids), np.array(drawn_on.clips.ids)[within])
 
 
 def lassoed(picked: Pick) -> Side | None:

@@ -7,10 +7,10 @@ export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".figures")
   root.setAttribute("aria-label", data.title)
   root.replaceChildren(...data.figures.map(({ name, value, beside, note }) => {
-    const box = make("div"), said = make("dd", "", value)
+    const box = make("div"), shown = make("dd", "", value)
     box.title = note
-    if (beside) said.append(make("small", "", beside))
-    box.append(make("dt", "", name), said)
+    if (beside) shown.append(make("small", "", beside))
+    box.append(make("dt", "", name), shown)
     return box
   }))
 }

@@ -50,8 +50,8 @@ function pan(m, dx, dy) {
 
 export function setTool(m, tool) {
   m.tool = m.root.dataset.tool = tool
-  for (const one of m.el.bar.querySelectorAll("[data-tool]"))
-    if (["lasso", "move"].includes(one.dataset.tool)) one.setAttribute("aria-pressed", String(one.dataset.tool === tool))
+  for (const button of m.el.bar.querySelectorAll("[data-tool]"))
+    if (["lasso", "move"].includes(button.dataset.tool)) button.setAttribute("aria-pressed", String(button.dataset.tool === tool))
 }
 
 export function wireHand(m) {
@@ -115,11 +115,11 @@ export function wireHand(m) {
     zoom(m, Math.exp(-Math.sign(event.deltaY) * Math.min(0.4, Math.abs(event.deltaY) / 300)), ...spot(event))
   }
   over.onkeydown = (event) => key(m, event)
-  for (const one of m.root.querySelectorAll("[data-tool]")) one.onclick = () => use(m, one.dataset.tool)
+  for (const button of m.root.querySelectorAll("[data-tool]")) button.onclick = () => use(m, button.dataset.tool)
 }
 
 function pinch(m, fingers, id, before) {
-  const other = [...fingers].find(([one]) => one !== id)[1], here = fingers.get(id)
+  const other = [...fingers].find(([finger]) => finger !== id)[1], here = fingers.get(id)
   const middle = [(here[0] + other[0]) / 2, (here[1] + other[1]) / 2]
   const length = (a) => Math.hypot(a[0] - other[0], a[1] - other[1]) || 1
   zoom(m, length(here) / length(before), ...middle)
@@ -153,49 +153,49 @@ const CORNERS_KEPT = 60
 
 function lasso(m, line) {
   const every = Math.ceil(line.length / CORNERS_KEPT)
-  const corners = line.filter((_, i) => i % every === 0).map(([px, py]) => toMap(m, px, py).map((one) => Math.round(one * 1000)))
-  const found = corners.length < 3 ? null : inside(m.at, corners)
-  if (!found || !found.includes(1)) return choose(m, m.chosen, m.outline)
-  choose(m, found, corners)
+  const corners = line.filter((_, i) => i % every === 0).map(([px, py]) => toMap(m, px, py).map((place) => Math.round(place * 1000)))
+  const within = corners.length < 3 ? null : inside(m.at, corners)
+  if (!within || !within.includes(1)) return choose(m, m.chosen, m.outline)
+  choose(m, within, corners)
   pick(m, { kind: "lasso", corners })
 }
 
 // { row } of the corpus or { own } of a person's own clips under the pointer.
 function under(m, [px, py]) {
-  for (const one of m.data.own ?? []) {
-    const [x, y] = toScreen(m, one.x, one.y)
-    if (Math.hypot(x - px, y - py) <= NEAR + 2) return { own: one, x, y }
+  for (const own of m.data.own ?? []) {
+    const [x, y] = toScreen(m, own.x, own.y)
+    if (Math.hypot(x - px, y - py) <= NEAR + 2) return { own, x, y }
   }
   const row = nearestRow(m.at, m.grid, ...toMap(m, px, py), NEAR / m.view.k, m.chosen ? (i) => !m.chosen[i] : undefined)
-  const found = row >= 0 ? row : nearestRow(m.at, m.grid, ...toMap(m, px, py), NEAR / m.view.k)
-  if (found < 0) return null
-  const [x, y] = toScreen(m, m.at[2 * found], m.at[2 * found + 1])
-  return { row: found, x, y }
+  const nearest = row >= 0 ? row : nearestRow(m.at, m.grid, ...toMap(m, px, py), NEAR / m.view.k)
+  if (nearest < 0) return null
+  const [x, y] = toScreen(m, m.at[2 * nearest], m.at[2 * nearest + 1])
+  return { row: nearest, x, y }
 }
 
 function click(m, spot, shift) {
-  const found = under(m, spot)
-  if (!found) return drawOver(m)
-  const clip = found.own ? { corpus: found.own.corpus, id: found.own.id } : { corpus: m.data.corpus, id: m.table.ids[found.row] }
+  const target = under(m, spot)
+  if (!target) return drawOver(m)
+  const clip = target.own ? { corpus: target.own.corpus, id: target.own.id } : { corpus: m.data.corpus, id: m.table.ids[target.row] }
   m.trigger(shift ? "choose" : "open", clip)
 }
 
 function hover(m, spot) {
   if (!m.at) return
-  const found = under(m, spot)
-  const name = found ? found.own?.id ?? m.table.ids[found.row] : ""
+  const target = under(m, spot)
+  const name = target ? target.own?.id ?? m.table.ids[target.row] : ""
   if (name === (m.root.dataset.hover ?? "")) return
-  m.hovered = found
+  m.hovered = target
   m.root.dataset.hover = name
-  m.root.dataset.over = found ? "clip" : ""
-  if (found) showTip(m, found)
+  m.root.dataset.over = target ? "clip" : ""
+  if (target) showTip(m, target)
   else m.el.tip.hidden = true
   drawOver(m)
 }
 
-/** @param {{ row?: number, own?: any, x: number, y: number }} found */
-function showTip(m, found) {
-  const { row, own, x, y } = found
+/** @param {{ row?: number, own?: any, x: number, y: number }} target */
+function showTip(m, target) {
+  const { row, own, x, y } = target
   const { tip } = m.el
   const picture = make("img")
   picture.alt = ""

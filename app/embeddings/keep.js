@@ -52,7 +52,7 @@ export function savePng(m) {
 export function saveSvg(m) {
   const { width, height } = m.size
   const escape = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`)
-  const hex = (r, g, b) => `#${[r, g, b].map((one) => one.toString(16).padStart(2, "0")).join("")}`
+  const hex = (r, g, b) => `#${[r, g, b].map((channel) => channel.toString(16).padStart(2, "0")).join("")}`
   const mark = (shape, x, y, radius, fill) => shape === "circle"
     ? `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${radius}" fill="${fill}"/>`
     : `<polygon points="${CORNERS[shape].map(([dx, dy]) => `${(x + dx * radius).toFixed(1)},${(y + dy * radius).toFixed(1)}`).join(" ")}" fill="${fill}"/>`

@@ -68,11 +68,11 @@ export function drawLegend(m) {
   if (shape && shape.names.length) parts.push(classes(m, shape, (i) => glyph(SHAPES[Math.min(i, SHAPES.length - 1)], "currentColor")))
   if (m.data.own?.length) {
     const box = part("Your own clips")
-    for (const one of m.data.own) {
+    for (const own of m.data.own) {
       const entry = make("button")
       entry.type = "button"
-      entry.append(glyph("star", "currentColor"), make("span", "name", one.title))
-      entry.onclick = () => m.trigger("open", { corpus: one.corpus, id: one.id })
+      entry.append(glyph("star", "currentColor"), make("span", "name", own.title))
+      entry.onclick = () => m.trigger("open", { corpus: own.corpus, id: own.id })
       box.lastChild.append(entry)
     }
     parts.push(box)
@@ -104,9 +104,9 @@ function classes(m, column, picture) {
 }
 
 function isolate(m, column, name, picked, more) {
-  const rest = picked.filter((one) => one !== name)
+  const rest = picked.filter((other) => other !== name)
   const values = picked.includes(name) ? (more ? rest : picked.length > 1 ? [name] : []) : more ? [...picked, name] : [name]
-  const codes = values.map((one) => column.names.indexOf(one))
+  const codes = values.map((value) => column.names.indexOf(value))
   choose(m, values.length ? Uint8Array.from(column.values, (code) => Number(codes.includes(code))) : null, null)
   pick(m, values.length ? { kind: "values", column: column.name, values } : { kind: "" })
 }

@@ -64,14 +64,14 @@ class Measures:
 
 def clips(model: str) -> Clips | None:
     """None while nobody has asked the model about every clip (``services.ask_all``)."""
-    found = services.survey(model)
-    if found is None:
+    survey = services.survey(model)
+    if survey is None:
         return None
-    made = _clips(model, found)
+    made = _clips(model, survey)
     if not sealed.good(made.packed):
         # Damaged, or swept away with what nobody had opened for a while.
-        _clips.clear(model, found)
-        made = _clips(model, found)
+        _clips.clear(model, survey)
+        made = _clips(model, survey)
     return made
 
 
@@ -130,7 +130,7 @@ def measures(map_name: str, by: str, _of: Clips, _embedding: str, _points: np.nd
     known = np.array([name != "unknown" for name in column.names])[column.values]
     labels = column.values[known].tolist()
     pair = [_of.survey.embeddings[_embedding][known], _points[known]]
-    first, second = ((neighbours.silhouette(one, labels), neighbours.knn_accuracy(one, labels)) for one in pair)
+    first, second = ((neighbours.silhouette(vectors, labels), neighbours.knn_accuracy(vectors, labels)) for vectors in pair)
     return Measures((first[0], second[0]), (first[1], second[1]))
 
 
@@ -194,8 +194,8 @@ def _own_path(model: str, clip: str) -> Path:
 
 def own_place(of: Clips, embedding: str, drawing: Drawing, clip: str) -> np.ndarray | None:
     """Where the map would have the clip, [2], or None while nobody has sought it (``place_own``)."""
-    found = sealed.read_json(_own_spot(of, embedding, drawing, clip))
-    return np.array([found["x"], found["y"]], np.float32) if found else None
+    spot = sealed.read_json(_own_spot(of, embedding, drawing, clip))
+    return np.array([spot["x"], spot["y"]], np.float32) if spot else None
 
 
 def place_own(of: Clips, embedding: str, drawing: Drawing, clip: str, drawn: np.ndarray, vector: np.ndarray) -> jobs.Job:

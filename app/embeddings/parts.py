@@ -49,12 +49,12 @@ def own_clips() -> list[str]:
 
 def own_vectors(of: maps.Clips, embedding: str) -> dict[str, np.ndarray]:
     """Those of a person's own clips that the model was asked about; the others are asked about now, in the background."""
-    found = {}
+    vectors = {}
     for clip in own_clips():
         asked = maps.own_survey(of.model, clip)
         if asked is not None and embedding in asked.embeddings:
-            found[clip] = asked.embeddings[embedding][0]
-    return found
+            vectors[clip] = asked.embeddings[embedding][0]
+    return vectors
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def draw_map(side: Side, wanted: Drawing, picked: Pick, key: str) -> Shown:
         own=_own(side, drawing, drawn),
         height=_HEIGHT,
     )
-    scatter(shown, key=key, on_pick=lambda said: choices.keep_pick(said, side, drawing), on_clip=keep_clip)
+    scatter(shown, key=key, on_pick=lambda reported: choices.keep_pick(reported, side, drawing), on_clip=keep_clip)
     return Shown(side, drawing, drawn, st.container(), job, key)
 
 
@@ -113,45 +113,45 @@ def figures(shown: Shown) -> None:
     if by not in of.columns or not of.columns[by].classes:
         return
     path = of.path(shown.side.embedding, shown.drawing)
-    found = maps.measures(path.stem, by, of, shown.side.embedding, shown.points)
+    scores = maps.measures(path.stem, by, of, shown.side.embedding, shown.points)
     made = []
     for name, (space, flat), style, note in (
-        ("Silhouette", found.silhouette, "+.2f", "−1 to 1: how much nearer clips lie to their own class than to the next one."),
-        ("10-NN accuracy", found.knn, "%", "The share of clips whose ten nearest others mostly carry their class."),
+        ("Silhouette", scores.silhouette, "+.2f", "−1 to 1: how much nearer clips lie to their own class than to the next one."),
+        ("10-NN accuracy", scores.knn, "%", "The share of clips whose ten nearest others mostly carry their class."),
     ):
         note = f"{note} Classes: {of.columns[by].title}. Where the map scores higher than the model, it shows more order."
-        made.append(Figure(f"{name}, model", _said(space, style), note=note))
-        made.append(Figure(f"{name}, map", _said(flat, style), note=note))
+        made.append(Figure(f"{name}, model", _text(space, style), note=note))
+        made.append(Figure(f"{name}, map", _text(flat, style), note=note))
     with shown.figures:
         row_of_figures("How well the classes part", made, key=f"figures_{shown.key}")
 
 
 def wait_for_better(shown: list[Shown]) -> None:
     """The progress of maps that are being drawn."""
-    _stop_older([one.better for one in shown if one.better])
-    for one in shown:
-        if one.better and finished(one.better):
+    _stop_older([panel.better for panel in shown if panel.better])
+    for panel in shown:
+        if panel.better and finished(panel.better):
             st.rerun()
 
 
 def _stop_older(now: list[jobs.Job]) -> None:
     """What this session asked for before and no longer looks at need not be drawn to the end."""
     for job in st.session_state.get(_ASKED, []):
-        if not job.done and job.id not in [one.id for one in now]:
+        if not job.done and job.id not in [wanted.id for wanted in now]:
             jobs.cancel(job)
             jobs.forget(job.id)
     st.session_state[_ASKED] = now
 
 
 def _own(side: Side, drawing: Drawing, drawn: np.ndarray) -> list[Own]:
-    selection, found = session.current(), []
+    selection, places = session.current(), []
     for clip in own_vectors(side.clips, side.embedding):
         spot = maps.own_place(side.clips, side.embedding, drawing, clip)
         known = store.find(clip)
         if spot is not None and known is not None:
             x, y = maps.in_square(spot, drawn)
-            found.append(Own(services.UPLOADS, clip, known.name, x, y, clip == selection.clip))
-    return found
+            places.append(Own(services.UPLOADS, clip, known.name, x, y, clip == selection.clip))
+    return places
 
 
 def place_own_clips(side: Side, drawing: Drawing) -> None:
@@ -181,7 +181,7 @@ def current(of: maps.Clips, embedding: str) -> tuple[int, np.ndarray | None]:
     return (of.ids.index(clip) if clip in of.ids else -1), None
 
 
-def _said(value: float, style: str) -> str:
+def _text(value: float, style: str) -> str:
     if math.isnan(value):
         return "–"
     return percent(value) if style == "%" else format(value, style).replace("-", "−")
@@ -207,15 +207,15 @@ def neighbourhood(side: Side) -> None:
 
 
 def _own_title(clip: str) -> str:
-    found = store.find(clip)
-    return found.name if found else clip
+    own = store.find(clip)
+    return own.name if own else clip
 
 
 def _near(of: maps.Clips, source: str, row: int, *more: str) -> Near:
     facts = of.table.iloc[row]
     right = bool(facts["correct"]) if pd.notna(facts.get("correct")) else None
-    label, said = facts.get("label"), facts.get("predicted")
-    told = f"{label} → {said}" if right is False else str(label) if pd.notna(label) else str(said or "")
+    label, predicted = facts.get("label"), facts.get("predicted")
+    told = f"{label} → {predicted}" if right is False else str(label) if pd.notna(label) else str(predicted or "")
     return Near(source, of.ids[row], of.ids[row], services.picture_url(of.model, of.ids[row]), (told, *more), right)
 
 
@@ -230,7 +230,7 @@ def selection(side: Side, picked: Pick, mask: np.ndarray | None, drawing: Drawin
         metric, everywhere = METRICS[name], overall.scores.get(name)
         style = "%" if metric.percent else metric.format
         if everywhere is not None:
-            made.append(Figure(metric.words, _said(here, style), f"all: {_said(everywhere, style)}" if mask is not None else ""))
+            made.append(Figure(metric.words, _text(here, style), f"all: {_text(everywhere, style)}" if mask is not None else ""))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         title = "The chosen clips" if mask is not None else "All clips"
         with st.container(width="stretch"):
@@ -253,7 +253,7 @@ def _table(of: maps.Clips, rows: pd.DataFrame) -> None:
     shown = picking.worst_first(rows).head(_ROWS)
     ids = [str(clip) for clip in shown.index]
     source = services.corpus_of(of.model).name
-    names = [name for name in (*_FACTS, *(f"{one}_predicted" for one in of.survey.outputs)) if name in shown]
+    names = [name for name in (*_FACTS, *(f"{output}_predicted" for output in of.survey.outputs)) if name in shown]
     table = shown[names].reset_index(names="clip")
     if "confidence" in table:
         table["confidence"] *= 100
@@ -266,11 +266,11 @@ def _table(of: maps.Clips, rows: pd.DataFrame) -> None:
     key = f"embeddings_table_{turn}"
 
     def choose() -> None:
-        found = st.session_state[key]["selection"]["rows"]
-        if found and found[0] < len(ids):
+        pressed = st.session_state[key]["selection"]["rows"]
+        if pressed and pressed[0] < len(ids):
             # A fresh table next time: one that keeps its row would choose it again.
             st.session_state["embeddings_turn"] = turn + 1
-            keep_clip(source, ids[found[0]], False)
+            keep_clip(source, ids[pressed[0]], False)
 
     say.table(
         table,

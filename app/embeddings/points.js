@@ -63,10 +63,10 @@ export function readColumns(buffer) {
 /** @type {(at: Float32Array, corners: number[][]) => Uint8Array} */
 export function inside(at, corners) {
   const count = at.length / 2
-  const found = new Uint8Array(count)
+  const within = new Uint8Array(count)
   const n = corners.length
-  if (n < 3) return found
-  const px = Float64Array.from(corners, (one) => one[0] / 1000), py = Float64Array.from(corners, (one) => one[1] / 1000)
+  if (n < 3) return within
+  const px = Float64Array.from(corners, (corner) => corner[0] / 1000), py = Float64Array.from(corners, (corner) => corner[1] / 1000)
   const left = Math.min(...px), right = Math.max(...px), low = Math.min(...py), high = Math.max(...py)
   for (let i = 0; i < count; i++) {
     const x = at[2 * i], y = at[2 * i + 1]
@@ -76,9 +76,9 @@ export function inside(at, corners) {
       const b = a + 1 === n ? 0 : a + 1
       if (py[a] > y !== py[b] > y && x < ((px[b] - px[a]) * (y - py[a])) / (py[b] - py[a]) + px[a]) odd ^= 1
     }
-    found[i] = odd
+    within[i] = odd
   }
-  return found
+  return within
 }
 
 // Squares that each know their points, so that the one under the pointer is found among a few.
@@ -119,7 +119,7 @@ export function nearestRow(at, grid, x, y, reach, skip = undefined) {
 /** @type {(text: string, count: number) => Uint8Array} */
 export function readBits(text, count) {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0))
-  const found = new Uint8Array(count)
-  for (let i = 0; i < count; i++) found[i] = (bytes[i >> 3] >> (7 - (i & 7))) & 1
-  return found
+  const bits = new Uint8Array(count)
+  for (let i = 0; i < count; i++) bits[i] = (bytes[i >> 3] >> (7 - (i & 7))) & 1
+  return bits
 }

@@ -107,7 +107,7 @@ function dress(m) {
   m.shapes = data.shape ? table.columns.get(data.shape)?.values : null
   m.background = rgb(theme.background)
   const ink = rgb(theme.text)
-  m.faded = m.background.map((one, i) => Math.round(one + (ink[i] - one) * 0.13))
+  m.faded = m.background.map((channel, i) => Math.round(channel + (ink[i] - channel) * 0.13))
   m.radius = radiusFor(table.count)
   choose(m, data.chosen ? readBits(data.chosen, table.count) : null, data.outline ?? null)
   m.root.dataset.colour = data.colour
@@ -118,15 +118,15 @@ function dress(m) {
 }
 
 // Of which points it speaks goes along: another map may be on its way.
-export function pick(m, said) {
-  m.trigger("pick", { ...said, on: m.pointsUrl })
+export function pick(m, picked) {
+  m.trigger("pick", { ...picked, on: m.pointsUrl })
 }
 
 export function choose(m, chosen, outline) {
   m.chosen = chosen
   m.outline = outline
   let count = 0
-  if (chosen) for (const one of chosen) count += one
+  if (chosen) for (const flag of chosen) count += flag
   m.root.dataset.selected = chosen ? String(count) : ""
   m.el.clear.hidden = !chosen
   m.el.clear.textContent = chosen ? `${count.toLocaleString("en")} of ${m.table.count.toLocaleString("en")} clips  ✕` : ""
@@ -146,7 +146,7 @@ function draw(m) {
   if (m.glide) {
     const t = Math.min(1, (performance.now() - m.glide.since) / GLIDE), eased = t * t * (3 - 2 * t)
     const { from } = m.glide
-    at = from.map((one, i) => one + (m.at[i] - one) * eased)
+    at = from.map((place, i) => place + (m.at[i] - place) * eased)
     if (t === 1) m.glide = null
   }
   m.shown = m.glide ? at : null
@@ -188,14 +188,14 @@ export function drawOver(m) {
     ring(m.data.current, m.radius + 3, 2.4)
     ring(m.data.current, m.radius + 7, 1.2)
   }
-  for (const one of m.data.own ?? []) {
-    const path = shapePath("star", ...toScreen(m, one.x, one.y), 8)
+  for (const own of m.data.own ?? []) {
+    const path = shapePath("star", ...toScreen(m, own.x, own.y), 8)
     context.fillStyle = m.theme.text
     context.strokeStyle = m.theme.background
     context.lineWidth = 3
     context.stroke(path)
     context.fill(path)
-    if (one.current) circle(context, toScreen(m, one.x, one.y), 13, 2.4, m.theme)
+    if (own.current) circle(context, toScreen(m, own.x, own.y), 13, 2.4, m.theme)
   }
   if (m.hovered?.row >= 0) ring(m.hovered.row, m.radius + 4, 2)
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -22,22 +22,30 @@ from affectscope.core.export import files as export
 from affectscope.core.export.answers import Predictions, answers
 from affectscope.core.export.sheet import Facts
 from affectscope.core.perturbation import Perturbation
-from affectscope.core.player import OPACITY, THRESHOLD
+from affectscope.core.player import OPACITY, SCALE, THRESHOLD
 from affectscope.core.timeline.timeline import Timeline
+from affectscope.core.why import Why, with_reasons
 
 # Part of every key: raise it whenever a file comes out otherwise.
-_VERSION = 1
-_PLAYED = ("map", "heat", "opacity", "threshold", "layer", "head", "matrix", "sources")
+_VERSION = 2
+_PLAYED = ("map", "heat", "scale", "opacity", "threshold", "layer", "head", "matrix", "sources")
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is exported: a clip, what the player shows of it, whose analyses that is, and the player's view."""
+    """What is exported: a clip, what the player shows of it, whose analyses that is, and the player's view.
+
+    Attributes:
+        target: the class that is explained; "" for the model's own answer.
+        trust: model -> what was measured of its explanations, as people read it, where somebody has asked.
+    """
 
     clip: services.Clip
     shown: services.Result
     models: Mapping[str, services.Result]
     view: Mapping[str, Any] = field(default_factory=dict)
+    target: str = ""
+    trust: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
 
     @property
     def time(self) -> float:
@@ -52,22 +60,25 @@ class Case:
         """How the heatmap lies on the picture."""
         shown = str(self.view.get("map") or services.main_heatmap(self.shown))
         opacity = float(self.view.get("opacity", OPACITY)) if self.view.get("heat", True) else 0.0
-        return {"heatmap": shown, "opacity": opacity, "threshold": float(self.view.get("threshold", THRESHOLD))}
+        threshold, scale = float(self.view.get("threshold", THRESHOLD)), str(self.view.get("scale", SCALE))
+        return {"heatmap": shown, "opacity": opacity, "threshold": threshold, "scale": scale}
 
     @property
     def facts(self) -> Facts:
-        return Facts(self.clip.title, tuple(said(model, result) for model, result in self.models.items()), self.truth)
+        title = self.clip.title + (f", face {self.clip.face}" if self.clip.face else "")
+        return Facts(title, tuple(predictions(model, result) for model, result in self.models.items()), self.truth)
 
     @cached_property
     def timeline(self) -> Timeline:
         return services.timeline(self.shown)
 
 
-def said(model: str, result: services.Result) -> Predictions:
+def predictions(model: str, result: services.Result) -> Predictions:
     """What a model says, with its version and what to bear in mind of it."""
     digest = "" if services.unasked(model) else services.analyzer(model).checkpoint.digest
     synthetic = services.card(model).get("synthetic_training") is True
-    return answers(model, services.spec(model), result.predictions, result.evidence, digest=digest, synthetic=synthetic)
+    said_by, seen, near = result.predictions, result.evidence, result.familiar
+    return answers(model, services.spec(model), said_by, seen, digest=digest, synthetic=synthetic, familiar=near)
 
 
 def picture(case: Case) -> bytes:
@@ -116,18 +127,33 @@ def page_path(case: Case, asked: Mapping[str, Perturbation]) -> Path:
     return _folder() / f"{of_clip(case.shown.key, key)}.html"
 
 
+def _why(case: Case, model: str, progress: jobs.Progress) -> Why:
+    item = case.clip
+    return services.analyzer(model).why(
+        services.media_file(item),
+        target=case.target,
+        label=case.truth or "",
+        track=item.track,
+        clip=item.called,
+        progress=progress,
+    )
+
+
 def write_page(case: Case, asked: Mapping[str, Perturbation], out: Path, progress: jobs.Progress) -> None:
     """The page of ``core.takehome``; runs as a job."""
-    models = []
+    models, timeline = [], case.timeline
     for model, result in case.models.items():
         change = asked.get(model)
         grid = grids.grid_text(case.clip, model, change, progress) if change else ""
-        models.append(takehome.Model(said(model, result), library.card(model), grid, change or Perturbation()))
+        why = _why(case, model, progress) if change else None
+        card, trust = library.card(model), case.trust.get(model, ())
+        models.append(takehome.Model(predictions(model, result), card, grid, change or Perturbation(), why, trust))
+        timeline = with_reasons(timeline, why, "AB"[len(models) - 1] if len(case.models) > 1 else "")
     clip = takehome.compact(services.media_file(case.clip), progress)
     home = takehome.Home(
         case.clip.title,
         clip,
-        takehome.light(case.timeline),
+        takehome.light(timeline),
         tuple(models),
         {head: name for head, name in case.shown.explained.items() if name},
         case.truth,
@@ -144,7 +170,7 @@ def _view(case: Case) -> dict[str, Any]:
 
 
 def _named(case: Case) -> list[Any]:
-    return [case.clip.title, case.truth, list(case.models)]
+    return [case.clip.title, case.truth, list(case.models), case.target, [list(rows[0].values()) for rows in case.trust.values()]]
 
 
 def _folder() -> Path:

@@ -9,16 +9,10 @@ from pathlib import Path
 import streamlit as st
 
 from affectscope.app import services
+from affectscope.app.common.component import component
 from affectscope.app.gate.terms import terms
-from affectscope.core import browser
 
-_HERE = Path(__file__).parent
-_LINK = st.components.v2.component(
-    "affectscope_link",
-    html=(_HERE / "link.html").read_text(encoding="utf-8"),
-    css=(_HERE / "link.css").read_text(encoding="utf-8"),
-    js=browser.script(_HERE / "link.js"),
-)
+_LINK = component(Path(__file__).parent, "link")
 
 
 def copy_link(clip: services.Clip, model: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,19 +23,27 @@ _VIDEO = "The clip with heatmap, answers by head, all classes and the lanes, to 
 _HEIGHT = 224
 
 
-def popover(clip: services.Clip, shown: services.Result, models: Mapping[str, services.Result]) -> None:
+def popover(
+    clip: services.Clip,
+    shown: services.Result,
+    models: Mapping[str, services.Result],
+    target: str = "",
+    trust: Callable[[], Mapping[str, Sequence[Mapping[str, str]]]] = dict,
+) -> None:
     """The export menu; its content follows the player's time, heatmap and opacity.
 
     Args:
         shown: what the player shows: one model's analysis, or two models' as one.
         models: whose analyses these are, one or two.
+        target: the class that is explained; "" for the model's own answer.
+        trust: comes back with what was measured of a model's explanations, by its name, where somebody has asked.
     """
     menu = st.popover("Export", icon=":material/download:", on_change="rerun", key="export")
     # The browser places a menu when it opens: one that grew as its content arrives would have no room at the window's edge.
     box = menu.container(height=_HEIGHT, border=False)
     if not menu.open:
         return
-    case = files.Case(clip, shown, dict(models), {**session.current().view})
+    case = files.Case(clip, shown, dict(models), {**session.current().view}, target, trust())
     stem = Path(clip.title).stem
     with box:
         asked = files.masking(case)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from affectscope.app import notebook, services
+from affectscope.app import notebook, services, why
 from affectscope.app.cards import Action, Answer, Card, cards
 from affectscope.app.common import session
 from affectscope.core.evaluation.failures import evidence
@@ -104,8 +104,8 @@ def _said(clip: str, looked: Looked, head: str, truth: str | None, note: str = "
     title = head_title(head).lower()
     if not evidence(looked.survey, head, services.heads(looked.model))[looked.survey.table.index.get_loc(clip)]:
         return Answer(title, "nothing to answer from")
-    said = str(looked.survey.table.at[clip, "predicted" if head == DECISION else f"predicted_{head}"])
-    return Answer(title, said, None if truth is None else said == truth, note)
+    predicted = str(looked.survey.table.at[clip, "predicted" if head == DECISION else f"predicted_{head}"])
+    return Answer(title, predicted, None if truth is None else predicted == truth, note)
 
 
 def value_card(attribute: str) -> Callable[[str, pd.Series, Looked], Card]:
@@ -115,11 +115,14 @@ def value_card(attribute: str) -> Callable[[str, pd.Series, Looked], Card]:
         place = looked.survey.outputs.index(attribute)
         at = looked.survey.table.index.get_loc(clip)
 
-        def said(head: str) -> Answer:
+        def answer(head: str) -> Answer:
             return Answer(head_title(head).lower(), f"{looked.survey.answers[head][at, place]:+.2f}")
 
-        lead = (Answer(f"true {attribute}", f"{row['truth']:+.2f}"), replace(said(looked.head), note=f"error {row['error']:.2f}"))
-        others = tuple(said(head) for head in (DECISION, *looked.survey.heads) if head != looked.head)
+        lead = (
+            Answer(f"true {attribute}", f"{row['truth']:+.2f}"),
+            replace(answer(looked.head), note=f"error {row['error']:.2f}"),
+        )
+        others = tuple(answer(head) for head in (DECISION, *looked.survey.heads) if head != looked.head)
         return Card(clip, clip, services.picture_url(looked.model, clip), lead, others, _of_order(row, looked.order))
 
     return card
@@ -139,13 +142,15 @@ def _with_actions(card: Card, row: pd.Series, noted: bool, asked: bool) -> Card:
     if not asked:
         actions += [Action("said", "Play", "Play the clip with what was imported of it")] if card.picture else []
     elif "correct" in row:
-        said, truth = str(row["predicted"]), row["truth"]
-        actions.append(Action("said", f"Why {said}?", f"Play the clip and explain {said}"))
+        predicted, truth = str(row["predicted"]), row["truth"]
+        actions.append(Action("said", f"Why {predicted}?", f"Play the clip and explain {predicted}"))
         # A model can only explain classes that it knows.
-        if not pd.isna(row["truth_share"]) and str(truth) != said:
+        if not pd.isna(row["truth_share"]) and str(truth) != predicted:
             actions.append(Action("true", f"Why not {truth}?", f"Play the clip and explain {truth}, the true class"))
     else:
         actions.append(Action("said", "Play", "Play the clip with its explanation"))
+    if asked and card.picture:
+        actions.append(Action("reasons", "In a sentence", "Which modality, when, what in the sound and where in the face, here"))
     if asked:
         actions.append(Action("mask", "Mask", "Take frames away and see the answer change"))
     actions.append(Action("note", "Edit note" if noted else "Note", "Write down what this case shows"))
@@ -158,6 +163,9 @@ def _act(clip: str, action: str, looked: Looked, table: pd.DataFrame) -> None:
     if action == "note":
         notebook.dialog(corpus, clip, model)
         return
+    if action == "reasons":
+        why.dialog(corpus, clip, model, "")
+        return
     row = table.loc[clip]
     explain = "" if "correct" not in row else str(row["truth"] if action == "true" else row["predicted"])
     # The model's own classes can be explained; a label that only the corpus has cannot.
@@ -169,5 +177,5 @@ def _act(clip: str, action: str, looked: Looked, table: pd.DataFrame) -> None:
 
 
 def _count() -> int:
-    said = session.option("failures.count")
-    return min(int(said), 2000) if said.isascii() and said.isdigit() and len(said) < 9 and int(said) > 0 else PAGE
+    count = session.option("failures.count")
+    return min(int(count), 2000) if count.isascii() and count.isdigit() and len(count) < 9 and int(count) > 0 else PAGE

@@ -1,4 +1,4 @@
-"""The Failures page's three views of one survey: cases, slices, reliability."""
+"""The Failures page's four views of one survey: cases, slices, reliability, and abstention."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from affectscope.app import services
 from affectscope.app.common import address, reports, say, session
 from affectscope.app.common.pick import pick
 from affectscope.app.common.save import save
-from affectscope.app.failures import breakdown, figures, lists
+from affectscope.app.failures import abstention, breakdown, figures, lists
 from affectscope.app.failures.lists import Looked
 from affectscope.app.matrix import matrix
 from affectscope.core.evaluation.failures import confusion, errors
@@ -74,6 +74,8 @@ def show(view: str, model: str, survey: PredictionTable, row: DeltaGenerator) ->
         _slices(looked, attribute, row)
     elif view == "reliability":
         _reliability(looked)
+    elif view == "abstention":
+        abstention.show(looked, _modalities(model))
     elif survey.task == "regression":
         _errors(looked, attribute, table)
     else:
@@ -217,8 +219,8 @@ def _choose_slice(key: str) -> None:
 
 def _pair(name: str) -> tuple[str, str] | None:
     """An option that holds two texts."""
-    said = address.parsed(session.option(name))
-    return (str(said[0]), str(said[1])) if isinstance(said, list) and len(said) == 2 else None
+    parsed = address.parsed(session.option(name))
+    return (str(parsed[0]), str(parsed[1])) if isinstance(parsed, list) and len(parsed) == 2 else None
 
 
 def _modalities(model: str) -> dict[str, tuple[str, ...]]:

@@ -70,7 +70,7 @@ def _refusal(scope: Scope, on: Terms) -> Response | None:
     origins = asked.getlist("origin")
     socket = scope["type"] == "websocket"
     # Browsers tell the origin of every websocket and of all that is not merely read.
-    if any(not hosts.same(one, named[0]) for one in origins) and (socket or scope["method"] not in _SAFE):
+    if any(not hosts.same(origin, named[0]) for origin in origins) and (socket or scope["method"] not in _SAFE):
         return _no(scope, FOREIGN)
     if len(origins) != 1 and (socket or len(origins) > 1):
         return _no(scope, FOREIGN)

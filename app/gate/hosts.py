@@ -18,11 +18,11 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252
 
 def name_of(host: str) -> str | None:
     """The name in a Host header, in small letters, without port and brackets; None where it is not one."""
-    found = _HOST.fullmatch(host)
-    if found is None or int(found[2] or 1) not in range(1, 65536):
+    match = _HOST.fullmatch(host)
+    if match is None or int(match[2] or 1) not in range(1, 65536):
         return None
-    name = found[1].strip("[]").lower()
-    if not found[1].startswith("["):
+    name = match[1].strip("[]").lower()
+    if not match[1].startswith("["):
         return name
     try:
         return str(ip_address(name))

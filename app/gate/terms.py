@@ -43,7 +43,7 @@ def terms() -> Terms:
         UserError: when the token that was chosen is too short.
     """
     address = str(st.get_option("server.address") or "").strip("[]").lower()
-    given = [hosts.name_of(one.strip()) for one in os.environ.get(HOSTS, "").split(",") if one.strip()]
+    given = [hosts.name_of(host.strip()) for host in os.environ.get(HOSTS, "").split(",") if host.strip()]
     names = {name for name in given if name}
     everywhere = address in hosts.EVERYWHERE
     others = everywhere or not hosts.is_loopback(address) or any(not hosts.is_loopback(name) for name in names)

@@ -9,25 +9,15 @@ from typing import Any
 
 import streamlit as st
 
+from affectscope.app.common.component import component
 from affectscope.app.library.drops import LIMIT_MB
-from affectscope.core import browser
 from affectscope.core.files.kinds import TABLES
 from affectscope.core.files.tensors import SUFFIXES
 from affectscope.core.imports.read import LIMIT_MB as TABLE_MB
 
 _HERE = Path(__file__).parent
-
-
-def _read(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
-_ZONE = st.components.v2.component(
-    "affectscope_zone", html=_read("zone.html"), css=_read("zone.css"), js=browser.script(_HERE / "zone.js")
-)
-_SHEETS = st.components.v2.component(
-    "affectscope_sheets", html='<div class="sheets"></div>', css=_read("sheet.css"), js=browser.script(_HERE / "sheet.js")
-)
+_ZONE = component(_HERE, "zone")
+_SHEETS = component(_HERE, "sheet", '<div class="sheets"></div>', called="sheets")
 
 
 @dataclass(frozen=True)
@@ -62,9 +52,9 @@ def zone(url: str, *, key: str, dropped: Callable[[Any], None]) -> None:
     """Where files are dropped; ``dropped`` is called with what the browser says it has sent to ``url``."""
 
     def told() -> None:
-        said = st.session_state[key].get("dropped")
-        if said:
-            dropped(said.get("files"))
+        event = st.session_state[key].get("dropped")
+        if event:
+            dropped(event.get("files"))
 
     hint = f"{', '.join(SUFFIXES)} or any other ending, up to {LIMIT_MB >> 10} GB a file; a VAVL folder's files go together. "
     hint += f"Or a table of another model's predictions: {', '.join(TABLES)}, up to {TABLE_MB} MB"

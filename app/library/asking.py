@@ -18,18 +18,18 @@ _NUMBER = 160
 _WORDS = 480
 
 
-def form(one: inventory.Arriving, report: Report, begin: Callable[[inventory.Arriving, inventory.Arriving], None]) -> None:
+def form(arriving: inventory.Arriving, report: Report, begin: Callable[[inventory.Arriving, inventory.Arriving], None]) -> None:
     """Ask; ``begin`` takes the arriving file and the one with its answers."""
     line = f"Read as the public layout {report.layout}. The file does not say the following; the repository's own is filled in."
-    sheets([Sheet(one.called, [line])], key=f"asked-{one.id}")
-    with st.form(f"answers-{one.id}", border=False):
+    sheets([Sheet(arriving.called, [line])], key=f"asked-{arriving.id}")
+    with st.form(f"answers-{arriving.id}", border=False):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            told = {question.field: _field(question, one.id) for question in report.questions}
-        if press.form_submit_button("Read", key=f"read-{one.id}", type="primary"):
+            told = {question.field: _field(question, arriving.id) for question in report.questions}
+        if press.form_submit_button("Read", key=f"read-{arriving.id}", type="primary"):
             try:
-                begin(one, replace(one, layout=report.layout, choices=answered(told)))
+                begin(arriving, replace(arriving, layout=report.layout, choices=answered(told)))
             except UserError as error:
-                sheets([Sheet("Not read", [str(error)], tone="wrong")], key=f"unanswered-{one.id}")
+                sheets([Sheet("Not read", [str(error)], tone="wrong")], key=f"unanswered-{arriving.id}")
                 return
             st.rerun()
 

@@ -15,10 +15,10 @@ _HELP = "Whether padding, absent frames or other clips move its answers, and whe
 
 def sections(name: str) -> list[Section]:
     """What a check found: what is broken in sentences, the rest to unfold; nothing where there was no check."""
-    found = services.promises(name) or []
-    broken = [f"{promise.title}: broken. {promise.detail}" for promise in found if promise.state == "broken"]
-    kept = [f"{promise.title}{_measured(promise)}" for promise in found if promise.state == "kept"]
-    idle = [f"{promise.title}: {promise.detail}" for promise in found if promise.state == "not applicable"]
+    promises = services.promises(name) or []
+    broken = [f"{promise.title}: broken. {promise.detail}" for promise in promises if promise.state == "broken"]
+    kept = [f"{promise.title}{_measured(promise)}" for promise in promises if promise.state == "kept"]
+    idle = [f"{promise.title}: {promise.detail}" for promise in promises if promise.state == "not applicable"]
     told = [Section("Promises", sentences=broken)] if broken else []
     told += [Section("promises kept", keys=kept, count=len(kept), prose=True)] if kept else []
     return told + ([Section("not applicable", keys=idle, count=len(idle), prose=True)] if idle else [])

@@ -84,8 +84,9 @@ def known(made: str, by: str | None = None) -> bool:
     Args:
         by: the browser that would send files; that whose page is being made if left out.
     """
-    one = _TICKETS.get(made)
-    return one is not None and time.monotonic() - one.at < _LAPSES and one.owner == (visitors.current() if by is None else by)
+    ticket = _TICKETS.get(made)
+    by = visitors.current() if by is None else by
+    return ticket is not None and time.monotonic() - ticket.at < _LAPSES and ticket.owner == by
 
 
 def usable(made: str) -> bool:
@@ -96,10 +97,10 @@ def usable(made: str) -> bool:
 def take(made: Iterable[str], told: Any) -> list[Arrival]:
     """The files that a browser says it has sent to any of these tickets, each once. What it says of files that never came is
     passed over."""
-    ids = [one.get("id") for one in told if isinstance(one, Mapping)] if isinstance(told, Sequence) else []
+    ids = [entry.get("id") for entry in told if isinstance(entry, Mapping)] if isinstance(told, Sequence) else []
     with _LOCK:
-        found = [_TICKETS[one].arrived for one in made if known(one)]
-        return [arrived.pop(one) for one in ids if isinstance(one, str) for arrived in found if one in arrived]
+        arrivals = [_TICKETS[ticket_id].arrived for ticket_id in made if known(ticket_id)]
+        return [arrived.pop(file) for file in ids if isinstance(file, str) for arrived in arrivals if file in arrived]
 
 
 @contextmanager
@@ -113,17 +114,17 @@ def turn(made: str, by: str) -> Iterator[Turn]:
     with _LOCK:
         if not known(made, by):
             raise NoTurn("This page is too old to take files: reload it.", 403)
-        one = _TICKETS[made]
-        if min(one.files, one.tries, one.size) <= 0:
+        ticket = _TICKETS[made]
+        if min(ticket.files, ticket.tries, ticket.size) <= 0:
             raise NoTurn(f"This page takes {FILES} files at a time: reload it to send more.", 429)
-        one.files, one.tries = one.files - 1, one.tries - 1
-    mine = Turn(one)
+        ticket.files, ticket.tries = ticket.files - 1, ticket.tries - 1
+    mine = Turn(ticket)
     try:
         yield mine
     finally:
         if not mine.used:
             with _LOCK:
-                one.files += 1
+                ticket.files += 1
 
 
 class NoTurn(UserError):
@@ -137,8 +138,8 @@ class NoTurn(UserError):
 class Turn:
     """What may be sent now."""
 
-    def __init__(self, one: _Ticket) -> None:
-        self.ticket, self.used = one, False
+    def __init__(self, ticket: _Ticket) -> None:
+        self.ticket, self.used = ticket, False
 
     def limit_mb(self, most: int) -> int:
         """MB that the file may have."""

@@ -131,8 +131,8 @@ def _admit(arriving: Arriving, progress: jobs.Progress) -> None:
 def _import(arriving: Arriving, progress: jobs.Progress) -> None:
     """A table of predictions: the same road as `affectscope import-predictions`."""
     imports.sweep()
-    found = take_in_guarded(arriving.source, arriving.called, lambda: progress("Reading", 0.5), arriving.corpus)
-    _OUTCOMES[arriving.id] = (found.models[0] if found.models else "", Report(found.error))
+    imported = take_in_guarded(arriving.source, arriving.called, lambda: progress("Reading", 0.5), arriving.corpus)
+    _OUTCOMES[arriving.id] = (imported.models[0] if imported.models else "", Report(imported.error))
 
 
 def _shipped(source: Path) -> str:
@@ -153,20 +153,20 @@ def card(name: str) -> Card:
     if known := services.imported(name):
         return imported_card(known)
     plugin = services.is_plugin(name)
-    found = _plugin_card(name, services.digest(name)) if plugin else _card(str(path), path.stat().st_mtime_ns)
+    own = _plugin_card(name, services.digest(name)) if plugin else _card(str(path), path.stat().st_mtime_ns)
     # What was named, put into its place or chosen since the card was read.
     taken = services.taken(name)
-    return replace(found, incompatible=lacking(found.spec, taken), features=taken)
+    return replace(own, incompatible=lacking(own.spec, taken), features=taken)
 
 
 def choices(name: str, modality: str) -> dict[str, str]:
     """The feature sets that a model could take of a modality -> what to say of each. The one that it takes comes first; an empty
     name where that does not fit."""
-    found = card(name)
-    fits, taken = fitting(modality, found.spec.inputs[modality]), found.features.get(modality, "")
-    lost = [one for one in fits if any(need.set == one for need in needs(found.spec, {**found.features, modality: one}))]
+    own = card(name)
+    fits, taken = fitting(modality, own.spec.inputs[modality]), own.features.get(modality, "")
+    lost = [name for name in fits if any(need.set == name for need in needs(own.spec, {**own.features, modality: name}))]
     first = {taken: taken} if taken in fits else {"": "none that is known"}
-    return first | {one: f"{one} (not at hand)" if one in lost else one for one in fits}
+    return first | {fit: f"{fit} (not at hand)" if fit in lost else fit for fit in fits}
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)
@@ -197,8 +197,8 @@ def news(name: str) -> str:
 
 def measured(name: str) -> dict[str, dict[str, float]] | None:
     """Metrics by head on the corpus at hand, or None where the model has not been asked about it."""
-    found = _judged(name)
-    return found[0] if found else None
+    judged = _judged(name)
+    return judged[0] if judged else None
 
 
 def unmeasured(names: Sequence[str]) -> list[str]:
@@ -219,8 +219,8 @@ def measuring() -> jobs.Job | None:
 
 def strange(name: str) -> int:
     """Clips whose label the model does not know: its metrics leave them out."""
-    found = _judged(name)
-    return found[1] if found else 0
+    judged = _judged(name)
+    return judged[1] if judged else 0
 
 
 def _judged(name: str) -> tuple[dict[str, dict[str, float]], int] | None:
@@ -236,8 +236,8 @@ def _judged(name: str) -> tuple[dict[str, dict[str, float]], int] | None:
 # A table of all models asks for all of them at every run of the page, each a file to unpack and count.
 @st.cache_data(max_entries=256, show_spinner=False)
 def _judgement(path: str, changed: Hashable) -> tuple[dict[str, dict[str, float]], int] | None:
-    found = PredictionTable.load(Path(path))
-    return (cards.measured(found), cards.strange(found)) if found else None
+    survey = PredictionTable.load(Path(path))
+    return (cards.measured(survey), cards.strange(survey)) if survey else None
 
 
 def removable(name: str) -> Removable | None:

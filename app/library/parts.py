@@ -65,66 +65,66 @@ def _dropped(told: Any) -> None:
 
 def _begin(arriving: Iterable[inventory.Arriving]) -> None:
     waiting = st.session_state.setdefault(_ARRIVING, [])
-    for one in arriving:
-        inventory.begin(one)
-        if one not in waiting:
-            waiting.append(one)
+    for file in arriving:
+        inventory.begin(file)
+        if file not in waiting:
+            waiting.append(file)
 
 
 def arrivals() -> None:
     """What is being read, and what was refused and why."""
-    for one in list(st.session_state.get(_ARRIVING, [])):
-        job = jobs.find(one.id) or inventory.begin(one)
+    for arriving in list(st.session_state.get(_ARRIVING, [])):
+        job = jobs.find(arriving.id) or inventory.begin(arriving)
         if not job.done:
-            _reading(one)
+            _reading(arriving)
             continue
-        name, report = inventory.outcome(one) or ("", inventory.Report(job.error or "It was not read: try again."))
+        name, report = inventory.outcome(arriving) or ("", inventory.Report(job.error or "It was not read: try again."))
         if name:
-            st.session_state[_ARRIVING].remove(one)
-            inventory.dismiss(one)
+            st.session_state[_ARRIVING].remove(arriving)
+            inventory.dismiss(arriving)
             st.session_state[_NEWS] = name
             session.choose_option(_SHOWN, json.dumps([name]))
             continue
         if report.asked:
-            asking.form(one, report, _begin_again)
+            asking.form(arriving, report, _begin_again)
             continue
-        _refused(one, report)
+        _refused(arriving, report)
     if news := st.session_state.pop(_NEWS, ""):
         sheets([Sheet(f"{news} is in the library", [inventory.news(news)], tone="good")], key="library-news")
 
 
 @st.fragment(run_every=0.5)
-def _reading(one: inventory.Arriving) -> None:
-    job = jobs.find(one.id)
+def _reading(arriving: inventory.Arriving) -> None:
+    job = jobs.find(arriving.id)
     if job is None or job.done:
         st.rerun()
     else:
-        sheets([Sheet(one.called, ["Reading it, in a process of its own …"])], key=f"reading-{one.id}")
-        st.button("Cancel", key=f"cancel-{one.id}", on_click=jobs.cancel, args=(job,), type="tertiary")
+        sheets([Sheet(arriving.called, ["Reading it, in a process of its own …"])], key=f"reading-{arriving.id}")
+        st.button("Cancel", key=f"cancel-{arriving.id}", on_click=jobs.cancel, args=(job,), type="tertiary")
 
 
-def _refused(one: inventory.Arriving, report: inventory.Report) -> None:
-    sheets([view.refusal(one.called, report)], key=f"refused-{one.id}")
+def _refused(arriving: inventory.Arriving, report: inventory.Report) -> None:
+    sheets([view.refusal(arriving.called, report)], key=f"refused-{arriving.id}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if report.unknown:
-            layout = st.selectbox("Read it as the public layout", list(LAYOUTS), key=f"layout-{one.id}", width=280)
-            st.button("Read", key=f"again-{one.id}", on_click=_again, args=(one, str(layout)))
-        st.button("Dismiss", key=f"dismiss-{one.id}", on_click=_dismiss, args=(one,), type="tertiary")
+            layout = st.selectbox("Read it as the public layout", list(LAYOUTS), key=f"layout-{arriving.id}", width=280)
+            st.button("Read", key=f"again-{arriving.id}", on_click=_again, args=(arriving, str(layout)))
+        st.button("Dismiss", key=f"dismiss-{arriving.id}", on_click=_dismiss, args=(arriving,), type="tertiary")
 
 
-def _again(one: inventory.Arriving, layout: str) -> None:
-    _begin_again(one, replace(one, layout=layout))
+def _again(arriving: inventory.Arriving, layout: str) -> None:
+    _begin_again(arriving, replace(arriving, layout=layout))
 
 
-def _begin_again(one: inventory.Arriving, other: inventory.Arriving) -> None:
-    st.session_state[_ARRIVING].remove(one)
-    jobs.forget(one.id)
-    _begin([other])
+def _begin_again(arriving: inventory.Arriving, answered: inventory.Arriving) -> None:
+    st.session_state[_ARRIVING].remove(arriving)
+    jobs.forget(arriving.id)
+    _begin([answered])
 
 
-def _dismiss(one: inventory.Arriving) -> None:
-    st.session_state[_ARRIVING].remove(one)
-    inventory.dismiss(one)
+def _dismiss(arriving: inventory.Arriving) -> None:
+    st.session_state[_ARRIVING].remove(arriving)
+    inventory.dismiss(arriving)
 
 
 def models() -> list[str]:
@@ -334,21 +334,22 @@ def corpora(model: str | None) -> None:
     """Those that have a name, and one in a folder on the machine that runs the app."""
     # Not in the address: a link must not have the server look into a folder.
     folder, names = str(st.session_state.get(_CORPUS, "")), services.corpus_names()
-    found, read = [], False
+    shown_sheets, read = [], False
     for place in dict.fromkeys([*names, folder]):
         if place:
             try:
-                one = services.opened(place) if place in names else inventory.corpus(place, tuple(columns.chosen(place).items()))
-                found.append(view.corpus_sheet(one, inventory.classes(one, model)))
+                mapped = tuple(columns.chosen(place).items())
+                opened = services.opened(place) if place in names else inventory.corpus(place, mapped)
+                shown_sheets.append(view.corpus_sheet(opened, inventory.classes(opened, model)))
                 read = True
             except (UserError, OSError, ValueError) as error:
                 lines = [str(error) if isinstance(error, UserError) else "The folder cannot be read as a corpus: check its path."]
                 lines += ["Or choose its columns below."] if columns.offered(place) else []
-                found.append(Sheet(place, lines, tone="wrong"))
+                shown_sheets.append(Sheet(place, lines, tone="wrong"))
                 read = False
     if trouble := st.session_state.pop(_UNADDED, ""):
-        found.append(Sheet("Not added", [trouble], tone="wrong"))
-    sheets(found, key="library-corpora")
+        shown_sheets.append(Sheet("Not added", [trouble], tone="wrong"))
+    sheets(shown_sheets, key="library-corpora")
     if folder and folder not in names:
         columns.form(folder, refused=not read)
     with st.container(horizontal=True):

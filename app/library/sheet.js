@@ -18,9 +18,9 @@ function sheet({ title, tone, lines, caution, sections }) {
   if (caution) box.append(make("p", "caution", caution))
   const rest = make("div", "sections")
   for (const section of sections) {
-    const one = make("div", "section")
-    one.append(...part(section))
-    rest.append(one)
+    const element = make("div", "section")
+    element.append(...part(section))
+    rest.append(element)
   }
   box.append(rest)
   return box

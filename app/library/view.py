@@ -12,13 +12,16 @@ from affectscope.app.library import Section, Sheet, checking, inventory
 from affectscope.core.checkpoints.admit import Report
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
+from affectscope.core.knowing.domain import Measured
+from affectscope.core.knowing.words import UNKNOWN
 from affectscope.core.library import dropped as library
 from affectscope.core.library.cards import Card
 from affectscope.core.metrics.metrics import METRICS, tabled
 from affectscope.core.plugins.loading import Trouble
-from affectscope.core.text import shown
+from affectscope.core.text import percent, shown
 from affectscope.core.timeline.lanes import head_title
 
+_NO_LABEL = "without a label"
 _HELD = " held out"
 _MOST_PROBLEMS = 100
 _REMARKS = 8
@@ -98,6 +101,9 @@ def model_sheet(name: str) -> Sheet:
         sections.append(Section("Training", list(card.training.items())))
     if card.metrics:
         sections.append(metrics_section("On the clips that training held out", card.metrics))
+    sections += [domain_section(corpus) for corpus in card.domain]
+    if card.training and not card.knows:
+        sections.append(Section("What it knows", sentences=[UNKNOWN]))
     measured = inventory.measured(name)
     if measured:
         title = "On the table's own clips" if card.imported else "On the corpus at hand"
@@ -135,6 +141,19 @@ def metrics_section(title: str, by_head: Mapping[str, Mapping[str, float]]) -> S
     return Section(title, columns=["", *(metric.title for metric in columns.values())], table=rows, note=note)
 
 
+def domain_section(measured: Measured) -> Section:
+    """What a domain card says of one corpus: a row a head."""
+    rows = [
+        [head_title(head), str(own.clips), own.accuracy.text, own.uar.text, "no better than chance" if own.at_chance else ""]
+        for head, own in sorted(measured.heads.items(), key=lambda pair: pair[0] != "decision")
+    ]
+    who = "rendered" if measured.synthetic else "recordings of people"
+    gone = f"; left out, for it has no such class: {', '.join(f'{k or _NO_LABEL} {n}' for k, n in measured.left_out.items())}"
+    note = f"{who}; in brackets the {percent(0.95)} interval{gone if measured.left_out else ''}"
+    columns = ["", "Clips", METRICS["accuracy"].title, METRICS["uar"].words, ""]
+    return Section(f"Measured on {measured.name}", columns=columns, table=rows, note=note)
+
+
 def refusal(called: str, report: Report) -> Sheet:
     """Why a file was not let in, and what does not fit."""
     kinds = ("tensors are missing", "tensors are not known", "tensors have another shape")
@@ -147,7 +166,7 @@ def refusal(called: str, report: Report) -> Sheet:
 
 def left_out(troubles: Iterable[Trouble]) -> list[Sheet]:
     """The plugins that could not be imported, and why."""
-    return [Sheet("A plugin was left out", [shown(one.sentence, _LONGEST)], tone="wrong") for one in troubles]
+    return [Sheet("A plugin was left out", [shown(trouble.sentence, _LONGEST)], tone="wrong") for trouble in troubles]
 
 
 def corpus_sheet(corpus: Corpus, classes: pd.DataFrame) -> Sheet:

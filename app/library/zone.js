@@ -13,7 +13,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   input.accept = data.types.join(",")
   input.setAttribute("aria-label", "Checkpoint files")
   // This script runs again whenever the page does; what is under way goes on.
-  root.said = { data, setTriggerValue }
+  root.component = { data, setTriggerValue }
   if (root.wired) return
   root.wired = true
   target.removeAttribute("tabindex")
@@ -27,7 +27,7 @@ async function send(root, list, files) {
   for (const file of files) {
     const line = row(file)
     list.append(line.box)
-    const reply = await put(root.said.data, file, {
+    const reply = await put(root.component.data, file, {
       instead: "give its path on the machine that runs the app instead",
       moved: (share) => {
         line.fill.style.width = `${100 * share}%`
@@ -43,7 +43,7 @@ async function send(root, list, files) {
     }
   }
   root.dataset.arrived = arrived.length
-  if (arrived.length) root.said.setTriggerValue("dropped", { files: arrived, at: Date.now() })
+  if (arrived.length) root.component.setTriggerValue("dropped", { files: arrived, at: Date.now() })
   if (arrived.length === files.length) setTimeout(() => list.replaceChildren(), 800)
 }
 

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import address, choose, jobs, press, reports, say, session
+from affectscope.app.common import address, charts, choose, jobs, press, reports, say, session
 from affectscope.app.common.pick import pick
 from affectscope.app.common.progress import finished
 from affectscope.app.common.save import save
@@ -120,7 +120,7 @@ def _draw(tables: dict[str, pd.DataFrame], names: list[str], metric: str, title:
             st.plotly_chart(
                 figure.curves(shown, held, modality, title, places),
                 key=f"masking-curve-{modality}",
-                config=figure.config(picture, f"robustness-{modality}-{metric}"),
+                config=charts.config(picture, f"robustness-{modality}-{metric}"),
                 theme="streamlit",
                 width="stretch",
                 alt=figure.words(shown, modality, title),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -18,16 +17,6 @@ LEVELS = {
     "alone": ("dot", "the other modality's own head"),
     "baseline": ("dash", "never takes it"),
 }
-
-
-def config(picture: str, name: str) -> dict[str, Any]:
-    """The camera saves a picture of the kind chosen."""
-    return {
-        "displaylogo": False,
-        "displayModeBar": True,
-        "modeBarButtons": [["toImage"]],
-        "toImageButtonOptions": {"format": picture, "filename": name, "scale": 2},
-    }
 
 
 def curves(
@@ -78,9 +67,9 @@ def curves(
 
 def words(shown: Mapping[str, pd.DataFrame], modality: str, metric: str) -> str:
     """The figure in a sentence, for those who hear the page."""
-    said = [
+    falls = [
         f"{model} falls from {table['mean'].iloc[-1]:.2f} to {table['mean'].iloc[0]:.2f}"
         for model, table in shown.items()
         if len(table)
     ]
-    return f"{metric} as {modality} frames go missing: {'; '.join(said) or 'no curve'}."
+    return f"{metric} as {modality} frames go missing: {'; '.join(falls) or 'no curve'}."

@@ -64,13 +64,15 @@ def answers(item: services.Clip, model: str, change: Perturbation) -> Mapping[st
 
 
 def _read(item: services.Clip, model: str) -> tuple[dict[str, Stream], float]:
-    return _streams(str(item.media), item.track, item.called, model, _asked(item, model))
+    return _streams(str(item.media), item.track, item.face, item.called, model, _asked(item, model))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _streams(media: str, track: int | None, called: str, model: str, key: str) -> tuple[dict[str, Stream], float]:
+def _streams(
+    media: str, track: int | None, face: int | None, called: str, model: str, key: str
+) -> tuple[dict[str, Stream], float]:
     analyzer = services.analyzer(model)
-    extraction = extract(Path(media), analyzer.store, sets=analyzer.sets, track=track, clip=called)
+    extraction = extract(Path(media), analyzer.store, sets=analyzer.sets, track=track, clip=called, face=face)
     return analyzer.streams(extraction), extraction.duration
 
 
@@ -85,13 +87,13 @@ def _grid_path(item: services.Clip, model: str, change: Perturbation) -> Path:
 
 def _asked(item: services.Clip, model: str) -> str:
     """Names what the model is given of the clip: its bytes, the model, and what its features are made of."""
-    return services.analyzer(model).key(item.media, None, track=item.track, clip=item.called)
+    return services.analyzer(model).key(item.media, None, track=item.track, clip=item.called, face=item.face)
 
 
 def _write_grid(item: services.Clip, model: str, change: Perturbation, path: Path, progress: jobs.Progress) -> None:
     services.prepare(item, progress)
     analyzer = services.analyzer(model)
-    extract(item.media, analyzer.store, progress, analyzer.sets, item.track, item.called)
+    extract(item.media, analyzer.store, progress, analyzer.sets, item.track, item.called, item.face)
     streams, duration = _read(item, model)
 
     def report(share: float) -> None:

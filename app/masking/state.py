@@ -35,17 +35,17 @@ def current(modalities: Mapping[str, Any]) -> Perturbation:
 
 def read(options: Mapping[str, str], modalities: Mapping[str, Any]) -> Perturbation:
     """What a selection's options ask for; what makes no sense, or names a modality that the model does not take, is left out."""
-    said = {name: options.get(_PREFIX + name, default) for name, default in _DEFAULTS.items()}
+    chosen = {name: options.get(_PREFIX + name, default) for name, default in _DEFAULTS.items()}
     try:
         return Perturbation(
             keep={
-                m: min(WHOLE, max(0, int(share))) for m, share in _pairs(said["keep"]) if m in modalities and share.isdecimal()
+                m: min(WHOLE, max(0, int(share))) for m, share in _pairs(chosen["keep"]) if m in modalities and share.isdecimal()
             },
-            pattern=said["pattern"] if said["pattern"] in PATTERNS else "random",  # type: ignore[arg-type]
-            imputation=said["imputation"] if said["imputation"] in IMPUTATIONS else "absent",  # type: ignore[arg-type]
-            seed=min(int(said["seed"]), 2**31) if said["seed"].isdecimal() else 0,
-            burst=_seconds(said["burst"]),
-            spans={m: _read_spans(spans) for m, spans in _pairs(said["spans"]) if m in modalities},
+            pattern=chosen["pattern"] if chosen["pattern"] in PATTERNS else "random",  # type: ignore[arg-type]
+            imputation=chosen["imputation"] if chosen["imputation"] in IMPUTATIONS else "absent",  # type: ignore[arg-type]
+            seed=min(int(chosen["seed"]), 2**31) if chosen["seed"].isdecimal() else 0,
+            burst=_seconds(chosen["burst"]),
+            spans={m: _read_spans(spans) for m, spans in _pairs(chosen["spans"]) if m in modalities},
         )
     except (UserError, ValueError, OverflowError):
         return Perturbation()
@@ -92,7 +92,7 @@ def keep(reported: Mapping[str, Any] | None, subject: str) -> bool:
     if not reported or reported.get("subject") != subject or not reports.unread(reported, _SEEN):
         return False
     before = _own()
-    said = {
+    chosen = {
         "keep": ",".join(f"{m}:{int(share)}" for m, share in sorted(reported.get("keep", {}).items()) if int(share) < WHOLE),
         "spans": ",".join(f"{m}:{_write_spans(spans)}" for m, spans in sorted(reported.get("spans", {}).items()) if spans),
         "pattern": str(reported.get("pattern", "random")),
@@ -102,10 +102,10 @@ def keep(reported: Mapping[str, Any] | None, subject: str) -> bool:
         "head": str(reported.get("head", "")),
         "class": str(reported.get("class", "")),
     }
-    if said["pattern"] != "drawn":
-        said["spans"] = ""
-    options = {k: v for k, v in session.current().options.items() if not k.startswith(_PREFIX) or k[len(_PREFIX) :] not in said}
-    own = {_PREFIX + name: value for name, value in said.items() if value != _DEFAULTS[name]}
+    if chosen["pattern"] != "drawn":
+        chosen["spans"] = ""
+    options = {k: v for k, v in session.current().options.items() if not k.startswith(_PREFIX) or k[len(_PREFIX) :] not in chosen}
+    own = {_PREFIX + name: value for name, value in chosen.items() if value != _DEFAULTS[name]}
     session.update(options=options | own)
     st.session_state[_ECHO] = (str(reported.get("stamp")), _own())
     return before != _own()
@@ -122,12 +122,12 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 def _read_spans(text: str) -> Spans:
     """ "500-1200.2000-2400", milliseconds, in seconds."""
-    found = []
+    spans = []
     for part in text.split(".")[:_MOST_SPANS]:
         start, _, end = part.partition("-")
         if start.isdecimal() and end.isdecimal() and int(start) < int(end) <= 10**9:
-            found.append((int(start) / 1000, int(end) / 1000))
-    return tuple(found)
+            spans.append((int(start) / 1000, int(end) / 1000))
+    return tuple(spans)
 
 
 def _write_spans(spans: list[list[float]]) -> str:

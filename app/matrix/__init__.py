@@ -8,15 +8,9 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from affectscope.core import browser
+from affectscope.app.common.component import component
 
-_HERE = Path(__file__).parent
-_MATRIX = st.components.v2.component(
-    "affectscope_matrix",
-    html='<div class="matrix"></div>',
-    css=(_HERE / "matrix.css").read_text(encoding="utf-8"),
-    js=browser.script(_HERE / "matrix.js"),
-)
+_MATRIX = component(Path(__file__).parent, "matrix", '<div class="matrix"></div>')
 
 
 def matrix(counts: pd.DataFrame, chosen: tuple[str, str] | None, *, key: str, choose: Callable[[str, str], None]) -> None:
@@ -24,10 +18,10 @@ def matrix(counts: pd.DataFrame, chosen: tuple[str, str] | None, *, key: str, ch
     labels = [str(name) for name in counts.index]
 
     def pressed() -> None:
-        said = st.session_state[key].get("cell") or {}
+        cell = st.session_state[key].get("cell") or {}
         # By name: places may be those of a matrix with other classes that was here before.
-        if said.get("row") in labels and said.get("column") in labels:
-            choose(said["row"], said["column"])
+        if cell.get("row") in labels and cell.get("column") in labels:
+            choose(cell["row"], cell["column"])
 
     place = [labels.index(name) for name in chosen] if chosen and set(chosen) <= set(labels) else None
     data = {"labels": labels, "counts": counts.to_numpy().tolist(), "chosen": place}

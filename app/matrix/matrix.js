@@ -45,9 +45,9 @@ function draw({ labels, counts, chosen }, root, choose) {
     const sum = row.reduce((a, b) => a + b, 0)
     row.forEach((count, c) => {
       const share = sum ? count / sum : 0
-      const said = `true ${labels[r]}, answer ${labels[c]}: ${count} ${count === 1 ? "clip" : "clips"}`
+      const words = `true ${labels[r]}, answer ${labels[c]}: ${count} ${count === 1 ? "clip" : "clips"}`
       const on = chosen && chosen[0] === r && chosen[1] === c
-      const box = makeSvg("g", { role: "button", tabindex: "0", "aria-label": said, "aria-pressed": String(Boolean(on)), "data-cell": `${r}-${c}` })
+      const box = makeSvg("g", { role: "button", tabindex: "0", "aria-label": words, "aria-pressed": String(Boolean(on)), "data-cell": `${r}-${c}` })
       box.setAttribute("data-count", count)
       const place = { x: left + cell * c + 1, y: top + cell * r + 1, width: cell - 2, height: cell - 2, rx: 4 }
       box.append(makeSvg("rect", { ...place, fill: ink, "fill-opacity": 0.045 }))
@@ -56,7 +56,7 @@ function draw({ labels, counts, chosen }, root, choose) {
       const under = count ? blend(r === c ? RIGHT : WRONG, paper, strength(share)) : paper
       box.append(text(String(count), place.x + place.width / 2, place.y + place.height / 2, count ? legible(under) : ink, { size: 15, weight: 600, faint: !count }))
       const title = makeSvg("title")
-      title.textContent = `${said}, ${percent(share)} of true ${labels[r]}`
+      title.textContent = `${words}, ${percent(share)} of true ${labels[r]}`
       box.append(title)
       box.onclick = () => choose(r, c)
       box.onkeydown = (event) => key(event, r, c, labels.length, svg, choose)
@@ -106,11 +106,11 @@ function key(event, r, c, count, svg, choose) {
 function tools(data, svg) {
   const box = make("div", "tools")
   const button = (name, run) => {
-    const one = make("button", "", name)
-    one.type = "button"
-    one.setAttribute("aria-label", `Save the confusion matrix as ${name}`)
-    one.onclick = run
-    box.append(one)
+    const element = make("button", "", name)
+    element.type = "button"
+    element.setAttribute("aria-label", `Save the confusion matrix as ${name}`)
+    element.onclick = run
+    box.append(element)
   }
   button("PNG", () => savePicture("confusion.png", source(svg), sizeOf(svg)))
   button("SVG", () => save("confusion.svg", new Blob([source(svg)], { type: "image/svg+xml" })))
@@ -145,12 +145,12 @@ function cut(name, most) {
 
 function text(content, x, y, fill, { size = 12, weight = 400, anchor = "middle", faint = false, full = "" } = {}) {
   const options = { x, y, fill, "font-size": size, "font-weight": weight, "text-anchor": anchor, "dominant-baseline": "central" }
-  const one = makeSvg("text", faint ? { ...options, "fill-opacity": 0.76 } : options)
-  one.textContent = content
+  const element = makeSvg("text", faint ? { ...options, "fill-opacity": 0.76 } : options)
+  element.textContent = content
   if (full && full !== content) {
     const title = makeSvg("title")
     title.textContent = full
-    one.append(title)
+    element.append(title)
   }
-  return one
+  return element
 }

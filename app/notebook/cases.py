@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from PIL import Image
 
-from affectscope.app import services
+from affectscope.app import services, why
 from affectscope.app.common import session
 from affectscope.app.masking import grids, state
+from affectscope.app.why import asking
 from affectscope.core import takehome
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, key_of, of_clip
@@ -24,6 +25,7 @@ from affectscope.core.notebook import report as files
 from affectscope.core.notebook.notes import Note
 from affectscope.core.notebook.report import Entry, State
 from affectscope.core.perturbation import Perturbation
+from affectscope.core.player import SCALE
 from affectscope.core.timeline.removed import removed
 from affectscope.core.timeline.strips import strip
 from affectscope.core.timeline.timeline import Timeline
@@ -43,25 +45,26 @@ def entry(note: Note, root: str, clips: bool) -> Entry:
     url = files.case_url(root, note)
     if not possible(note):
         return Entry(note, url, caption="No picture: the clip or the model is no longer here.")
-    found = answered(note)
-    if found is None:
+    result = answered(note)
+    if result is None:
         return Entry(note, url, caption="No picture: the clip was not analysed.")
     item = _clip(note)
-    heatmap = _heatmap(note, found)
-    timeline = services.timeline(found)
+    heatmap = _heatmap(note, result)
+    timeline = services.timeline(result)
     time = files.strongest(timeline, heatmap)
-    picture, caption = _picture(note, item, found, timeline, heatmap, time)
+    picture, caption = _picture(note, item, result, timeline, heatmap, time)
     return Entry(
         note,
         url,
         picture,
         caption,
-        _states(note, item, found),
+        _states(note, item, result),
         services.spec(note.model).task == "classification",
         None if item.label is None or pd.isna(item.label) else str(item.label),
-        _strips(timeline, time),
+        _strips(timeline, time, heatmap),
         takehome.compact(services.media_file(item)) if clips else None,
         CAUTION if services.card(note.model).get("synthetic_training") is True else "",
+        *_why(note),
     )
 
 
@@ -78,15 +81,39 @@ def answered(note: Note) -> services.Result | None:
     return services.result(_clip(note), note.model, explain(note), _taken(note), _explanation(note))
 
 
+def lacking(note: Note) -> bool:
+    """Whether the analysis of the case, or why, has yet to be made."""
+    asked = _asked(note)
+    return answered(note) is None or (asked is not None and not asking.found(asked)[1])
+
+
 def analyse(note: Note, seconds: float) -> None:
     """See to it that there is one."""
     services.analyse(_clip(note), note.model, explain(note), _taken(note), _explanation(note)).wait(seconds)
+    if (asked := _asked(note)) is not None and not asking.found(asked)[1]:
+        asking.ask(asked).wait(seconds)
+
+
+def _asked(note: Note) -> asking.Asked | None:
+    """Why of the case; None where nobody can be asked, or frames were taken away, of which why says nothing."""
+    if services.unasked(note.model) or _taken(note) is not None:
+        return None
+    return why.ask(_clip(note), note.model, explain(note), _explanation(note), against=False)
+
+
+def _why(note: Note) -> tuple[str, tuple[tuple[str, Sequence[str], Sequence[Sequence[str]]], ...]]:
+    """The sentence and its tables, as far as they were made."""
+    asked = _asked(note)
+    if asked is None:
+        return "", ()
+    return asking.sentence(asked), tuple((table.title, table.columns, table.rows) for table in asking.numbers(asked))
 
 
 def _clip(note: Note) -> services.Clip:
-    """The clip, with the sound track that was heard when the note was written."""
-    track = session.from_query(dict(note.link)).options.get(session.TRACK, "")
-    return services.heard(services.clip(note.corpus, note.clip), track)
+    """The clip, with the sound track that was heard, and the face that was read, when the note was written."""
+    options = session.from_query(dict(note.link)).options
+    heard = services.heard(services.clip(note.corpus, note.clip), options.get(session.TRACK, ""))
+    return services.seen(heard, options.get(session.FACE, ""))
 
 
 def explain(note: Note) -> str | None:
@@ -111,51 +138,52 @@ def _taken(note: Note) -> Perturbation | None:
     return None if change.whole else change
 
 
-def _heatmap(note: Note, found: services.Result) -> str:
+def _heatmap(note: Note, result: services.Result) -> str:
     wanted = note.link.get("map", "")
-    return wanted if wanted in found.explained else services.main_heatmap(found)
+    return wanted if wanted in result.explained else services.main_heatmap(result)
 
 
-def _states(note: Note, item: services.Clip, found: services.Result) -> tuple[State, ...]:
+def _states(note: Note, item: services.Clip, result: services.Result) -> tuple[State, ...]:
     """The decision on the whole clip, and without what the note took away, else without sound and without picture."""
     if services.unasked(note.model):
-        return (State("the whole clip", found.predictions.get(DECISION) or next(iter(found.predictions.values()))),)
+        return (State("the whole clip", result.predictions.get(DECISION) or next(iter(result.predictions.values()))),)
     change, inputs = change_of(note), services.spec(note.model).inputs
     changes = [change] if not change.whole else [Perturbation({m: 0}) for m in inputs] if len(inputs) > 1 else []
     labels = services.labels(note.model)
 
-    def said(one: Perturbation) -> Mapping[str, float]:
-        return dict(zip(labels, grids.answers(item, note.model, one)[DECISION], strict=True))
+    def without(change: Perturbation) -> Mapping[str, float]:
+        return dict(zip(labels, grids.answers(item, note.model, change)[DECISION], strict=True))
 
-    return (State("the whole clip", said(Perturbation())), *(State(removed(one), said(one)) for one in changes))
+    return (State("the whole clip", without(Perturbation())), *(State(removed(change), without(change)) for change in changes))
 
 
-def _strips(timeline: Timeline, time: float) -> tuple[tuple[str, bytes], ...]:
+def _strips(timeline: Timeline, time: float, heatmap: str) -> tuple[tuple[str, bytes], ...]:
     """The lanes as pictures, with a line where the picture was taken."""
     width, height = _LANE
     at = min(width - 1, round(time / max(timeline.duration, 1e-6) * width))
-    found = []
-    for lane in shown_lanes(timeline):
+    strips = []
+    for lane in shown_lanes(timeline, [heatmap]):
         area = strip(lane, timeline.duration, width, height, _PAPER)
         area[:, max(0, at - 1) : at + 2] = _PLAYHEAD
         buffer = io.BytesIO()
         Image.fromarray(area).save(buffer, "PNG", optimize=True)
-        found.append((lane.title, buffer.getvalue()))
-    return tuple(found)
+        strips.append((lane.title, buffer.getvalue()))
+    return tuple(strips)
 
 
 def _picture(
-    note: Note, item: services.Clip, found: services.Result, timeline: Timeline, heatmap: str, time: float
+    note: Note, item: services.Clip, result: services.Result, timeline: Timeline, heatmap: str, time: float
 ) -> tuple[bytes | None, str]:
     """The frame at which the explanation is strongest, and what to say of it."""
-    path = cache_root() / "notes" / f"{of_clip(found.key, key_of('picture 3', found.key, heatmap))}.png"
+    scale = str(session.from_query(dict(note.link)).view.get("scale", SCALE))
+    path = cache_root() / "notes" / f"{of_clip(result.key, key_of('picture 4', result.key, heatmap, scale))}.png"
     picture = sealed.read(path)
     if picture is None:
         try:
-            picture = export.frame_png(item.media, timeline, time, heatmap)
+            picture = export.frame_png(item.media, timeline, time, heatmap, scale=scale)
         except UserError as error:
             return None, f"No picture: {error}"
         sealed.keep(path, picture)
-    why = f", where the explanation of {found.explained[heatmap]} is strongest" if heatmap in found.explained else ""
+    where = f", where the explanation of {result.explained[heatmap]} is strongest" if heatmap in result.explained else ""
     gone = removed(change_of(note))
-    return picture, f"{note.title} at {time:.2f} s{why}" + (f"; {gone}" if gone else "")
+    return picture, f"{note.title} at {time:.2f} s{where}" + (f"; {gone}" if gone else "")

@@ -21,27 +21,32 @@ from affectscope.core.timeline.lanes import head_title
 
 SUGGESTED = ("ambiguous", "mislabelled", "misled by picture", "misled by sound", "face lost", "look again")
 _NOTING = "noting"
+_SAVED = "note_saved"
 
 
-def popover(clip: services.Clip, model: str, said: Mapping[str, str], page: str = "") -> None:
+def popover(clip: services.Clip, model: str, answers: Mapping[str, str], page: str = "") -> None:
     """A small form beside a clip, and the report under it.
 
     Args:
-        said: what the model says of the clip now, name -> text; it goes into the note.
+        answers: what the model says of the clip now, name -> text; it goes into the note.
         page: the page that the note's link opens, as the URL names it.
     """
     link = _link(clip.corpus, clip.id, model)
-    case = Note(clip.corpus, clip.id, model, clip.title, page=page, link=link, facts=_facts(clip, said))
+    case = Note(clip.corpus, clip.id, model, clip.title, page=page, link=link, facts=_facts(clip, answers))
     known = notes.find(case.id)
     icon = ":material/edit_note:" if known is None else ":material/task_alt:"
     menu = st.popover("Note this case", icon=icon, on_change="rerun", key=f"note-{case.id}")
     if not menu.open:
         st.session_state.pop(_base(case.id), None)
+        st.session_state.pop(_SAVED, None)
         return
     with menu:
         if _write(case):
             # A popover may be cut off by the window.
             st.toast("The note was saved.", icon=":material/check:")
+            st.session_state[_SAVED] = case.id
+        # Longer than the run of the press: the next one, for whatever reason, would take it away unread.
+        if st.session_state.get(_SAVED) == case.id:
             st.success("Saved.", icon=":material/check:")
         if notes.find_all()[0]:
             report.downloads(notes.find_all()[0], key="popover")
@@ -59,10 +64,13 @@ def dialogs() -> None:
         _dialog(*wanted)
 
 
-def said_of(verdicts: list[Verdict]) -> dict[str, str]:
+def answers_of(verdicts: list[Verdict]) -> dict[str, str]:
     """What the heads say, for a note."""
-    shown = {one.title: (one.label, one.probability) if one.evidence else ("no evidence", None) for one in verdicts}
-    return {title: label if share is None else f"{label} {percent(share)}" for title, (label, share) in shown.items()}
+    return {verdict.title: _answer(verdict) if verdict.evidence else "no evidence" for verdict in verdicts}
+
+
+def _answer(verdict: Verdict) -> str:
+    return verdict.label if verdict.probability is None else f"{verdict.label} {percent(verdict.probability)}"
 
 
 @st.dialog("Note this case", on_dismiss=lambda: st.session_state.pop(_NOTING, None))
@@ -79,19 +87,19 @@ def _dialog(corpus: str, clip_id: str, model: str) -> None:
 
 
 def _from_survey(clip: services.Clip, model: str) -> Note:
-    said: dict[str, str] = {}
-    found = services.survey(model)
-    if found is not None and clip.id in found.table.index:
-        row = found.table.loc[clip.id]
-        for head in ("", *(f"_{h}" for h in found.heads)):
+    answers: dict[str, str] = {}
+    survey = services.survey(model)
+    if survey is not None and clip.id in survey.table.index:
+        row = survey.table.loc[clip.id]
+        for head in ("", *(f"_{h}" for h in survey.heads)):
             if f"predicted{head}" in row:
                 name = head_title(head.removeprefix("_") or "decision")
-                said[name] = f"{row[f'predicted{head}']} {percent(row[f'confidence{head}'])}"
-        for name in found.outputs:
+                answers[name] = f"{row[f'predicted{head}']} {percent(row[f'confidence{head}'])}"
+        for name in survey.outputs:
             if f"{name}_predicted" in row:
-                said[f"Decision, {name}"] = f"{row[f'{name}_predicted']:+.2f}"
+                answers[f"Decision, {name}"] = f"{row[f'{name}_predicted']:+.2f}"
     link = _link(clip.corpus, clip.id, model)
-    return Note(clip.corpus, clip.id, model, clip.title, link=link, facts=_facts(clip, said))
+    return Note(clip.corpus, clip.id, model, clip.title, link=link, facts=_facts(clip, answers))
 
 
 def _write(case: Note) -> bool:
@@ -120,11 +128,11 @@ def _write(case: Note) -> bool:
     return True
 
 
-def _facts(clip: services.Clip, said: Mapping[str, str]) -> dict[str, str]:
+def _facts(clip: services.Clip, answers: Mapping[str, str]) -> dict[str, str]:
     """The true label, what the model said, and what the corpus knows."""
     known = {name.capitalize(): str(clip.facts[name]) for name in ("speaker", "intensity", "carrier") if name in clip.facts}
     truth = {"True label": str(clip.label)} if clip.label is not None and not pd.isna(clip.label) else {}
-    return {**truth, **said, **known}
+    return {**truth, **answers, **known}
 
 
 def _link(corpus: str, clip: str, model: str) -> dict[str, str]:

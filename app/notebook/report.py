@@ -43,7 +43,7 @@ def downloads(notes: Sequence[Note], key: str) -> None:
 
 def pictures(notes: Sequence[Note]) -> bool:
     """Make the pictures that are missing; True when there is nothing left to wait for."""
-    missing = [note for note in notes if cases.possible(note) and cases.answered(note) is None]
+    missing = [note for note in notes if cases.possible(note) and cases.lacking(note)]
     if not missing:
         return True
     wanted = f"pictures-{key_of([(note.id, note.revision) for note in missing])}"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from affectscope.app import services
 from affectscope.app.common import say, session
+from affectscope.app.common.component import component
 from affectscope.app.gate.terms import base
 from affectscope.app.library import drops
 from affectscope.app.own import arrive, removal, store
-from affectscope.core import browser
 
 _HERE = Path(__file__).parent
 _TICKET = "own_ticket"
@@ -20,15 +19,8 @@ _RECORDING = "own_recording"
 _ARRIVED = "own_arrived"
 _MOVING = "own_moving"
 _DELETED = "own_deleted"
-
-
-def component(name: str) -> Any:
-    """A component whose three files stand beside this one."""
-    html, css = ((_HERE / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("html", "css"))
-    return st.components.v2.component(f"affectscope_own_{name}", html=html, css=css, js=browser.script(_HERE / f"{name}.js"))
-
-
-_ZONE, _RECORDER = component("zone"), component("recorder")
+_ZONE = component(_HERE, "zone", called="own_zone")
+_RECORDER = component(_HERE, "recorder", called="own_recorder")
 
 
 def uploader() -> None:
@@ -83,7 +75,7 @@ def menu(clip: services.Clip, model: str) -> None:
     own = store.find(clip.id) if clip.corpus == services.UPLOADS else None
     if own is None:
         return
-    for sentence in own.said:
+    for sentence in own.notes:
         say.info(sentence, icon=":material/broken_image:")
     with st.popover("This clip", icon=":material/edit:", key="own_menu"):
         _name(own)

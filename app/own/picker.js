@@ -6,7 +6,7 @@ const STEP = 0.1
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".picker")
   if (root.picker?.data.id === data.id) {
-    root.picker.said = setTriggerValue
+    root.picker.trigger = setTriggerValue
     root.picker.draw()
     return () => root.picker.quit()
   }
@@ -16,10 +16,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
 }
 
 class Picker {
-  constructor(root, data, said) {
+  constructor(root, data, trigger) {
     this.root = root
     this.data = data
-    this.said = said
+    this.trigger = trigger
     this.start = data.start
     this.end = data.end
     this.peaks = null
@@ -28,7 +28,7 @@ class Picker {
     this.ref = (name) => root.querySelector(`[data-ref=${name}]`)
     this.ref("first").textContent = clock(0)
     this.ref("last").textContent = clock(data.duration)
-    this.ref("take").onclick = () => this.said("chosen", { id: data.id, start: this.start, end: this.end, at: Date.now() })
+    this.ref("take").onclick = () => this.trigger("chosen", { id: data.id, start: this.start, end: this.end, at: Date.now() })
     this.drag(this.ref("whole"), (time, from) => this.move(from ? from.start + time - from.time : time - (this.end - this.start) / 2))
     this.drag(this.ref("window"), (time, from) => this.move(from.start + time - from.time), this.ref("near"))
     this.drag(this.ref("from"), (time) => this.set(time, this.end), this.ref("near"))
@@ -127,7 +127,7 @@ class Picker {
   }
 
   say(name, value, text) {
-    const set = (key, said) => this.ref(name).setAttribute(`aria-${key}`, said)
+    const set = (key, content) => this.ref(name).setAttribute(`aria-${key}`, content)
     set("valuemin", 0)
     set("valuemax", this.data.duration.toFixed(1))
     set("valuenow", value.toFixed(1))

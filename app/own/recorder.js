@@ -11,7 +11,7 @@ const SHORTEST = 3, LONGEST = 10, USUAL = 5, COUNT = 3
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".recorder")
-  root.said = { data, setTriggerValue }
+  root.component = { data, setTriggerValue }
   if (!root.recorder) root.recorder = new Recorder(root)
   return () => root.recorder.quit()
 }
@@ -97,7 +97,7 @@ class Recorder {
   }
 
   begin() {
-    const type = TYPES[this.what === "sound" ? "sound" : "picture"].find((one) => MediaRecorder.isTypeSupported(one))
+    const type = TYPES[this.what === "sound" ? "sound" : "picture"].find((kind) => MediaRecorder.isTypeSupported(kind))
     const parts = []
     try {
       this.recorder = new MediaRecorder(this.stream, type ? { mimeType: type } : {})
@@ -145,12 +145,12 @@ class Recorder {
     this.show("sending", "Sending …")
     const heart = setInterval(() => mark(true), 500)
     try {
-      const reply = await fetch(`${this.root.said.data.url}?name=${encodeURIComponent(this.name)}`, { method: "PUT", body: this.blob })
-      const said = await reply.json()
-      if (said.error) return this.wrong(said.error)
+      const reply = await fetch(`${this.root.component.data.url}?name=${encodeURIComponent(this.name)}`, { method: "PUT", body: this.blob })
+      const answer = await reply.json()
+      if (answer.error) return this.wrong(answer.error)
       this.blob = null
       this.show("done", "Recorded.")
-      this.root.said.setTriggerValue("arrived", { id: said.id, at: Date.now() })
+      this.root.component.setTriggerValue("arrived", { id: answer.id, at: Date.now() })
     } catch {
       this.wrong("The recording did not arrive: check that the app is still running, and try again.")
     } finally {
@@ -206,12 +206,12 @@ async function reason(error, what) {
 }
 
 async function devices() {
-  try { return new Set((await navigator.mediaDevices.enumerateDevices()).map((one) => one.kind)) } catch { return new Set() }
+  try { return new Set((await navigator.mediaDevices.enumerateDevices()).map((device) => device.kind)) } catch { return new Set() }
 }
 
-function missing(found, what) {
-  const camera = what === "sound" || found.has("videoinput"), ear = what === "picture" || found.has("audioinput")
-  if (!camera && found.has("audioinput")) return "No camera was found: connect one, or choose “microphone only”."
-  if (!ear && found.has("videoinput")) return "No microphone was found: connect one, or choose “camera only”."
+function missing(kinds, what) {
+  const camera = what === "sound" || kinds.has("videoinput"), ear = what === "picture" || kinds.has("audioinput")
+  if (!camera && kinds.has("audioinput")) return "No camera was found: connect one, or choose “microphone only”."
+  if (!ear && kinds.has("videoinput")) return "No microphone was found: connect one, or choose “camera only”."
   return "Neither a camera nor a microphone was found: connect one, and try again."
 }

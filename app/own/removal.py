@@ -39,8 +39,8 @@ class Removed:
     shared: str
 
     def __str__(self) -> str:
-        found = [(word, self.counts[word]) for word in (*_WORDS.values(), _OTHER) if word in self.counts]
-        parts = [f"{count} {word if count == 1 else _PLURALS.get(word, word + 's')}" for word, count in found]
+        counted = [(word, self.counts[word]) for word in (*_WORDS.values(), _OTHER) if word in self.counts]
+        parts = [f"{count} {word if count == 1 else _PLURALS.get(word, word + 's')}" for word, count in counted]
         listed = ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts) or "nothing"
         stayed = f" The corpus {self.shared} has the same clip: its features and analyses stay." if self.shared else ""
         return f"Deleted: {listed}, {max(self.size, 100_000) / 1e6:.1f} MB.{stayed}"
@@ -72,17 +72,17 @@ def _told(path: Path) -> bool:
 
 def _made_from(media: Iterable[Path]) -> tuple[list[Path], str]:
     """Everything that was made from these files, once nothing more is being made, and the corpus that shares them."""
-    found: list[Path] = []
+    files: list[Path] = []
     shared = ""
     for path in media:
         content = content_hash(path)
-        found.append(thumbs.place(path))
+        files.append(thumbs.place(path))
         if name := _corpus_with(path, content):
             shared = name
             continue
         _stop(of_clip(content, ""))
-        found += derived(content)
-    return [path for path in found if path.is_file()], shared
+        files += derived(content)
+    return [path for path in files if path.is_file()], shared
 
 
 def _stop(mark: str) -> None:

@@ -59,7 +59,7 @@ class OwnClip:
     added: float
     owner: str
     track: int | None = None
-    said: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def long(self) -> bool:
@@ -74,8 +74,8 @@ def visible(clip: OwnClip) -> bool:
 
 def listed() -> list[OwnClip]:
     """All own clips that are stored here, the newest first."""
-    found = [_clip(path.name.removesuffix(".json")) for path in _folder().glob("*.json") if path.name.count(".") == 1]
-    return sorted((clip for clip in found if clip and visible(clip)), key=lambda clip: (-clip.added, clip.id))
+    clips = [_clip(path.name.removesuffix(".json")) for path in _folder().glob("*.json") if path.name.count(".") == 1]
+    return sorted((clip for clip in clips if clip and visible(clip)), key=lambda clip: (-clip.added, clip.id))
 
 
 def find(clip_id: str) -> OwnClip | None:
@@ -142,8 +142,8 @@ def _id_of(path: Path, owner: str) -> str:
 
 def remarks() -> list[str]:
     """What a person should know of clips that the disk has damaged, a sentence each."""
-    found = {path.name.removesuffix(".json"): sealed.read_kept(path) for path in sorted(_folder().glob("*.json"))}
-    facts = {name: one for name, one in found.items() if "." not in name}
+    kept = {path.name.removesuffix(".json"): sealed.read_kept(path) for path in sorted(_folder().glob("*.json"))}
+    facts = {name: entry for name, entry in kept.items() if "." not in name}
     lost = sum(known is None for known, _ in facts.values())
     old = [str((known or {}).get("name") or name) for name, (known, before) in facts.items() if before]
     told = [f"What was noted of {shown(name)} was damaged on the disk: its name and label are as before the last change."
@@ -220,11 +220,11 @@ def _clip(clip_id: str) -> OwnClip | None:
         seconds = float(facts.get("seconds") or 0)
         stretch = (float(facts["stretch"][0]), float(facts["stretch"][1])) if facts.get("stretch") else None
         track = int(facts["track"]) if facts.get("track") else None
-        said = tuple(map(str, facts.get("said") or ()))
+        notes = tuple(map(str, facts.get("said") or ()))
     except (OSError, ValueError, TypeError, IndexError, KeyError):
         return None
     name, label, owner = str(facts.get("name") or clip_id), facts.get("label"), str(facts.get("owner") or "")
-    clip = OwnClip(clip_id, name, label and str(label), original, original, seconds, stretch, added, owner, track, said)
+    clip = OwnClip(clip_id, name, label and str(label), original, original, seconds, stretch, added, owner, track, notes)
     if not clip.long and not stretch:
         return clip
     cut = cut_path(clip_id, stretch, track) if stretch else None
@@ -238,9 +238,9 @@ def cut_path(clip_id: str, stretch: tuple[float, float], track: int | None = Non
     return _folder() / f"{clip_id}.cut-{start}-{end}{heard}.mp4"
 
 
-def keep_stretch(clip_id: str, stretch: tuple[float, float], track: int | None = None, said: Sequence[str] = ()) -> None:
+def keep_stretch(clip_id: str, stretch: tuple[float, float], track: int | None = None, notes: Sequence[str] = ()) -> None:
     """Have a stretch that was cut be the one that is analysed; the one before is deleted."""
-    _change(clip_id, stretch=list(stretch), track=track, said=list(said))
+    _change(clip_id, stretch=list(stretch), track=track, said=list(notes))
     for path in files(clip_id):
         if path.name.startswith(f"{clip_id}.cut-") and path != cut_path(clip_id, stretch, track):
             path.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import streamlit as st
 
 from affectscope.app import services
 from affectscope.app.common import jobs, say, session, tracks
+from affectscope.app.common.component import component
 from affectscope.app.common.progress import finished
 from affectscope.app.own import parts, removal, store
 from affectscope.app.serving import lending
@@ -18,7 +19,7 @@ from affectscope.core.cache import sealed
 from affectscope.core.errors import UserError
 from affectscope.core.media import stretch
 
-_PICKER = parts.component("picker")
+_PICKER = component(Path(__file__).parent, "picker", called="own_picker")
 _SIDE = 64
 _USUAL = 10.0
 # Pictures and peaks: so many a second, and at most.
@@ -37,8 +38,8 @@ def choose(clip: services.Clip) -> None:
     own = store.find(clip.id)
     if own is None:
         return
-    if found := _chosen(own):
-        chosen, track = found
+    if selection := _chosen(own):
+        chosen, track = selection
         job = jobs.ensure(f"cut-{store.cut_path(own.id, chosen, track).stem}", partial(_cut, own, chosen, track), "export")
         if not (job.done and job.error):
             if finished(job):
@@ -78,10 +79,10 @@ def _picker(own: store.OwnClip) -> None:
 
 
 def _choose() -> None:
-    said = st.session_state["own_picker"].get("chosen") or {}
+    reported = st.session_state["own_picker"].get("chosen") or {}
     try:
-        stretch = round(float(said["start"]), 1), round(float(said["end"]), 1)
-        st.session_state[_CHOSEN] = str(said["id"]), (stretch, tracks.chosen(store.find(str(said["id"]))))
+        stretch = round(float(reported["start"]), 1), round(float(reported["end"]), 1)
+        st.session_state[_CHOSEN] = str(reported["id"]), (stretch, tracks.chosen(store.find(str(reported["id"]))))
     except (KeyError, TypeError, ValueError):
         return
 
@@ -95,21 +96,21 @@ def _chosen(own: store.OwnClip) -> tuple[tuple[float, float], int | None] | None
 
 
 def _cut(own: store.OwnClip, chosen: tuple[float, float], track: int | None, progress: jobs.Progress) -> None:
-    out, said = store.cut_path(own.id, chosen, track), list(own.said if chosen == own.stretch and track == own.track else ())
+    out, remarks = store.cut_path(own.id, chosen, track), list(own.notes if chosen == own.stretch and track == own.track else ())
     if not sealed.good(out):
-        said.clear()
+        remarks.clear()
         if not store.intact(own.id, own.original, own.owner):
             raise UserError(f"{own.name} was damaged on the disk: choose its file again.")
         sealed.fill(
             out,
             lambda part: stretch.cut(
-                own.original, part, *chosen, lambda done: progress("Cutting it out", done), track, said.append
+                own.original, part, *chosen, lambda done: progress("Cutting it out", done), track, remarks.append
             ),
             video=True,
         )
     if own.file and own.file not in (out, own.original):
         removal.forget([own.file])
-    store.keep_stretch(own.id, chosen, track, said)
+    store.keep_stretch(own.id, chosen, track, remarks)
 
 
 def _survey(own: store.OwnClip, progress: jobs.Progress) -> None:

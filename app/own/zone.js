@@ -10,7 +10,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".own")
   const ref = (name) => root.querySelector(`[data-ref=${name}]`)
   // This script runs again whenever the page does; what is under way goes on.
-  root.said = { data, setTriggerValue }
+  root.component = { data, setTriggerValue }
   if (root.wired) return
   root.wired = true
   root.turn = Promise.resolve()
@@ -20,7 +20,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     for (const file of files) send(root, list, file)
   }
   takeFiles(input, target, take)
-  ref("record").onclick = () => root.said.setTriggerValue("record", { at: Date.now() })
+  ref("record").onclick = () => root.component.setTriggerValue("record", { at: Date.now() })
   if (cutOff()) {
     const line = make("li")
     line.append(make("span", "wrong", "A recording was cut off: its tab was closed before it had been sent. Record it again."))
@@ -33,7 +33,7 @@ function send(root, list, file) {
   list.append(line.box)
   root.turn = root.turn.then(async () => {
     if (line.given_up) return
-    const reply = await put(root.said.data, file, {
+    const reply = await put(root.component.data, file, {
       instead: "cut it, or analyse a stretch of it in a terminal (affectscope analyze --start --end)",
       begun: (request) => { line.request = request },
       moved: (share) => {
@@ -45,7 +45,7 @@ function send(root, list, file) {
     line.stop.remove()
     if (reply.id) {
       line.box.remove()
-      root.said.setTriggerValue("arrived", { id: reply.id, at: Date.now() })
+      root.component.setTriggerValue("arrived", { id: reply.id, at: Date.now() })
       return
     }
     if (line.given_up) return

@@ -26,6 +26,7 @@ def player(
     view: dict[str, Any] | None = None,
     truth: str | None = None,
     explained: Mapping[str, str] | None = None,
+    reasons_url: str = "",
 ) -> dict[str, Any] | None:
     """Mount the player and return the view that a person left it in, or None while nobody has touched it.
 
@@ -34,8 +35,9 @@ def player(
         timeline_url: where it finds the timeline's bytes.
         key: Streamlit's element key.
         title: the clip's name, for those who hear the page.
-        view: what to show first: any of time, heat, map, opacity, threshold, speed, loop,
+        view: what to show first: any of time, heat, map, scale, opacity, threshold, speed, loop,
             muted, layer, head, matrix, sources, explain. A time below 0 is when the heatmap has most in it.
+        reasons_url: where it finds the bytes of a timeline with lanes that join it; "" while there are none.
         truth: the class to mark as the true one.
         explained: heatmap id -> the class that it explains.
 
@@ -46,7 +48,13 @@ def player(
     options = {"title": title, "truth": truth, "explained": dict(explained or {})}
     result = _PLAYER(
         key=key,
-        data={"clip_url": clip_url, "timeline_url": timeline_url, "view": view or {}, "options": options},
+        data={
+            "clip_url": clip_url,
+            "timeline_url": timeline_url,
+            "reasons_url": reasons_url,
+            "view": view or {},
+            "options": options,
+        },
         on_view_change=lambda: None,
     )
     return result.view

@@ -32,6 +32,7 @@ from affectscope.app.services.clips import (
     picture_url,
     pictures,
     prepare,
+    seen,
     thumb_url,
 )
 from affectscope.app.services.known import (
@@ -117,6 +118,7 @@ __all__ = [
     "promises",
     "queue_id",
     "result",
+    "seen",
     "spec",
     "survey",
     "survey_id",

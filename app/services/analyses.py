@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from affectscope.core.analyzer import Analysis
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root
 from affectscope.core.errors import UserError
+from affectscope.core.knowing.words import Familiar
 from affectscope.core.perturbation import Perturbation
 from affectscope.core.timeline.lanes import head_title
 from affectscope.core.timeline.timeline import Timeline
@@ -35,29 +36,43 @@ class Result(Prediction):
     """A finished analysis: what the page says of it, and where the browser finds the rest.
 
     Attributes:
-        explanations: the methods that could have drawn its heatmaps, the usual one first.
+        explanations: the methods that could have drawn its heatmaps, the usual one first; ``sound_explanations``: the same of
+            the sound's evidence.
+        familiar: how near the clip is to what the model was trained on.
     """
 
     key: str
     explained: Mapping[str, str]
     timeline: Path
     explanations: tuple[str, ...] = ()
+    familiar: Familiar = field(default_factory=Familiar)
+    sound_explanations: tuple[str, ...] = ()
 
 
 def result(
-    item: Clip, model: str, explain: str | None, change: Perturbation | None = None, explanation: str | None = None
+    item: Clip,
+    model: str,
+    explain: str | None,
+    change: Perturbation | None = None,
+    explanation: str | None = None,
+    sound: str | None = None,
 ) -> Result | None:
     """The finished analysis, of the clip as it is or with frames taken away, or None while there is none."""
     if playable(item) is None:
         return None
-    return _read(_key(item, model, explain, change, explanation))
+    return _read(_key(item, model, explain, change, explanation, sound))
 
 
 def analyse(
-    item: Clip, model: str, explain: str | None, change: Perturbation | None = None, explanation: str | None = None
+    item: Clip,
+    model: str,
+    explain: str | None,
+    change: Perturbation | None = None,
+    explanation: str | None = None,
+    sound: str | None = None,
 ) -> jobs.Job:
     """Start the analysis, or join the one under way."""
-    asked = (item, model, explain, change, explanation)
+    asked = (item, model, explain, change, explanation, sound)
     return jobs.ensure(f"analysis-{_key(*asked)}", partial(_analyse, *asked))
 
 
@@ -67,6 +82,7 @@ def _analyse(
     explain: str | None,
     change: Perturbation | None,
     explanation: str | None,
+    sound: str | None,
     progress: jobs.Progress,
 ) -> None:
     prepare(item, progress)
@@ -80,18 +96,27 @@ def _analyse(
             explain=explain,
             perturbation=change,
             track=item.track,
+            face=item.face,
             clip=item.called,
             explanation=explanation,
+            sound=sound,
             progress=progress,
         )
-    _keep(analysis, _key(item, model, explain, change, explanation))
+    _keep(analysis, _key(item, model, explain, change, explanation, sound))
 
 
-def _key(item: Clip, model: str, explain: str | None, change: Perturbation | None = None, explanation: str | None = None) -> str:
+def _key(
+    item: Clip,
+    model: str,
+    explain: str | None,
+    change: Perturbation | None = None,
+    explanation: str | None = None,
+    sound: str | None = None,
+) -> str:
     if known := imported(model):
         return known.key(item.id, item.media, item.track)
     truth, track, called = truth_known(item), item.track, item.called
-    return analyzer(model).key(item.media, explain, truth, change, track, called, explanation)
+    return analyzer(model).key(item.media, explain, truth, change, track, called, explanation, item.face, sound)
 
 
 def _keep(analysis: Analysis, key: str) -> None:
@@ -101,6 +126,8 @@ def _keep(analysis: Analysis, key: str) -> None:
         "evidence": dict(analysis.evidence),
         "explained": dict(analysis.explained),
         "explanations": list(analysis.explanations),
+        "sound_explanations": list(analysis.sound_explanations),
+        "familiar": analysis.familiar.to_json(),
     }
     sealed.keep(folder / f"{key}.aft", analysis.timeline.to_bytes())
     sealed.keep_json(folder / f"{key}.json", facts)
@@ -112,15 +139,16 @@ def _read(key: str) -> Result | None:
     facts = sealed.read_json(path)
     if facts is None or not sealed.good(timeline_path):
         return None
-    explanations = tuple(facts.get("explanations", ()))
-    return Result(facts["predictions"], facts["evidence"], key, facts["explained"], timeline_path, explanations)
+    explanations, sounds = tuple(facts.get("explanations", ())), tuple(facts.get("sound_explanations", ()))
+    familiar = Familiar.of_json(facts.get("familiar"))
+    return Result(facts["predictions"], facts["evidence"], key, facts["explained"], timeline_path, explanations, familiar, sounds)
 
 
-def timeline(found: Result) -> Timeline:
+def timeline(analysed: Result) -> Timeline:
     """Raises:
     UserError: when it was damaged, or taken away, since it was found.
     """
-    content = sealed.read(found.timeline)
+    content = sealed.read(analysed.timeline)
     if content is None:
         raise UserError("The stored analysis of this clip was damaged just now: reload the page, and it is made again.")
     return Timeline.from_bytes(content)
@@ -136,25 +164,29 @@ def without_media(item: Clip, model: str) -> Prediction | None:
     return Prediction(*known.answers(item.id)) if known and item.file is None else None
 
 
-def verdicts(found: Prediction, model: str) -> list[Verdict]:
+def verdicts(prediction: Prediction, model: str) -> list[Verdict]:
     """What the system and each of its heads say."""
     attributes = spec(model).task == "regression"
+    familiar = prediction.familiar if isinstance(prediction, Result) else Familiar()
 
-    def one(head: str, evidence: bool, note: str) -> Verdict:
-        said = found.predictions.get(head) or next(iter(found.predictions.values()))
+    def of_head(head: str, evidence: bool, note: str) -> Verdict:
+        outputs = prediction.predictions.get(head) or next(iter(prediction.predictions.values()))
         if attributes:
-            values = ", ".join(f"{name} {value:+.2f}" for name, value in said.items())
+            values = ", ".join(f"{name} {value:+.2f}" for name, value in outputs.items())
             return Verdict(head_title(head), values, None, evidence, note)
-        label, probability = max(said.items(), key=lambda pair: pair[1])
+        label, probability = max(outputs.items(), key=lambda pair: pair[1])
         return Verdict(head_title(head), label, probability, evidence, note)
 
-    answers = [one("decision", any(found.evidence.values()), "The system's own answer over its heads.")]
+    decision = of_head("decision", any(prediction.evidence.values()), "The system's own answer over its heads.")
+    answers = [replace(decision, near=familiar.of_decision)]
     for head, modalities in heads(model).items():
-        note = f"What the {head} head says" + (f"; it draws on {' and '.join(modalities)}." if modalities else ".")
-        answers.append(replace(one(head, found.evidence.get(head, True), note), head=head))
+        note = f"What the {head_title(head).lower()} head says" + (
+            f"; it draws on {' and '.join(modalities)}." if modalities else "."
+        )
+        answers.append(replace(of_head(head, prediction.evidence.get(head, True), note), head=head, near=familiar.of(modalities)))
     return answers
 
 
-def main_heatmap(found: Result) -> str:
+def main_heatmap(analysed: Result) -> str:
     """The heatmap that the player shows first."""
-    return next(iter(found.explained), "")
+    return next(iter(analysed.explained), "")

@@ -19,11 +19,13 @@ from affectscope.core import corpora, media
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, content_hash, key_of, of_clip
 from affectscope.core.errors import UserError
+from affectscope.core.features.extract import count_faces
 from affectscope.core.imports import stored as imports
 from affectscope.core.imports.clips import ImportedCorpus
 from affectscope.core.media.stretch import clock, named
 
 UPLOADS = "uploads"
+_MOST_FACES = 99
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Clip:
     Attributes:
         file: its media; None where there are none, and ``missing`` says why in one sentence.
         track: the sound track that is heard, counted from 1; the first with sound where nobody chose.
+        face: whose face is read, counted from 1; the largest and longest seen where nobody chose.
     """
 
     corpus: str
@@ -43,6 +46,7 @@ class Clip:
     facts: Mapping[str, Any] = field(default_factory=dict)
     missing: str = ""
     track: int | None = None
+    face: int | None = None
 
     @property
     def called(self) -> str:
@@ -88,15 +92,26 @@ def heard(item: Clip, track: str) -> Clip:
     return replace(item, track=number) if 1 <= number <= media.probe(item.file, inf).sound_tracks else item
 
 
+def seen(item: Clip, face: str) -> Clip:
+    """The clip with another of its faces, as an address says it; what is no number of one says nothing.
+
+    How many there are is known once the clip was read; before, the analysis says what is wrong.
+    """
+    if item.file is None or not (face.isascii() and face.isdigit()):
+        return item
+    number, known = int(face[:6]), count_faces(item.file)
+    return replace(item, face=number) if 1 < number <= (known or _MOST_FACES) else item
+
+
 def _own(clip_id: str) -> Clip:
-    found = store.find(clip_id)
-    if found is None:
+    own = store.find(clip_id)
+    if own is None:
         raise UserError("That upload is no longer stored here: choose the file again.")
-    if found.file == found.original and not store.intact(found.id, found.original, found.owner):
-        raise UserError(f"{found.name} was damaged on the disk: choose its file again.")
-    missing = "" if found.file else f"{found.name} lasts {clock(found.seconds)}: choose a stretch of it on the Clip page."
-    title = named(found.stretch, found.name) if found.stretch and found.file else found.name
-    return Clip(UPLOADS, clip_id, title, found.file, found.label, missing=missing)
+    if own.file == own.original and not store.intact(own.id, own.original, own.owner):
+        raise UserError(f"{own.name} was damaged on the disk: choose its file again.")
+    missing = "" if own.file else f"{own.name} lasts {clock(own.seconds)}: choose a stretch of it on the Clip page."
+    title = named(own.stretch, own.name) if own.stretch and own.file else own.name
+    return Clip(UPLOADS, clip_id, title, own.file, own.label, missing=missing)
 
 
 def _named(name: str, clip_id: str) -> corpora.Corpus:
@@ -215,14 +230,14 @@ def pictures(model: str, clips: Iterable[str], of: corpora.Corpus | None = None)
     """
     source = of or corpus_of(model)
 
-    def one(clip_id: str) -> str | None:
+    def picture(clip_id: str) -> str | None:
         try:
             path = source.located(clip_id) if isinstance(source, ImportedCorpus) else source.media(clip_id)
             return thumb_url(source.name, clip_id, path)
         except UserError:
             return None
 
-    return [one(clip_id) for clip_id in clips]
+    return [picture(clip_id) for clip_id in clips]
 
 
 def picture_url(model: str, clip_id: str) -> str | None:

@@ -49,8 +49,8 @@ def unasked(model: str) -> str:
 
 def corpus_of(model: str) -> corpora.Corpus:
     """The clips that a model's answers are about: those of the session's corpus, or of the table that it was imported from."""
-    one = imported(model)
-    return corpus_of_table(one.entry) if one else corpus()
+    table_model = imported(model)
+    return corpus_of_table(table_model.entry) if table_model else corpus()
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={imports.Entry: lambda entry: (entry.id, entry.added)})
@@ -61,7 +61,7 @@ def corpus_of_table(entry: imports.Entry) -> ImportedCorpus:
 def models() -> dict[str, Path]:
     """Name -> file: what plugins declare, for whoever named one wants to see it; the shipped checkpoints, those that were trained
     here, those that people dropped in, and last the answers of models that were imported."""
-    known = {name: Path(one.file) for name, one in plugged.known().items()} | checkpoints.shipped()
+    known = {name: Path(network.file) for name, network in plugged.known().items()} | checkpoints.shipped()
     dropped = {name: entry.path for name, entry in library.entries().items()}
     for more in (runs.finished(), dropped, {name: entry.survey for name, entry in imports.entries().items()}):
         known |= {name: path for name, path in more.items() if name not in known}

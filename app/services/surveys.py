@@ -119,7 +119,7 @@ def survey_path(model: str, of: Corpus | None = None) -> Path:
 
 
 # Writing down a table of thousands of clips takes longer than all else that a page does with it.
-@st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Corpus: lambda one: (one.name, id(one), len(one.table))})
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Corpus: lambda of: (of.name, id(of), len(of.table))})
 def _key(digest: str, of: Corpus, taken: Sequence[Any]) -> str:
     return inference_key_of(digest, of, taken)
 
@@ -140,11 +140,11 @@ def _survey(path: str, changed: Hashable) -> PredictionTable | None:
 
 def predicted(model: str) -> Mapping[str, str]:
     """The system's answer by clip id, once it was asked about all of them."""
-    found = survey(model)
-    if found is None:
+    answers = survey(model)
+    if answers is None:
         return {}
-    if "predicted" in found.table:
-        return dict(zip(found.table.index, found.table["predicted"].astype(str), strict=True))
-    said = found.table[[f"{name}_predicted" for name in found.outputs]].to_numpy(float)
-    texts = (", ".join(f"{name} {value:+.2f}" for name, value in zip(found.outputs, row, strict=True)) for row in said)
-    return dict(zip(found.table.index, texts, strict=True))
+    if "predicted" in answers.table:
+        return dict(zip(answers.table.index, answers.table["predicted"].astype(str), strict=True))
+    values = answers.table[[f"{name}_predicted" for name in answers.outputs]].to_numpy(float)
+    texts = (", ".join(f"{name} {value:+.2f}" for name, value in zip(answers.outputs, row, strict=True)) for row in values)
+    return dict(zip(answers.table.index, texts, strict=True))

@@ -65,10 +65,10 @@ class Place:
 
         What a run begins with names the script of all pages where the browser did not name one; its navigation names the page.
         """
-        said = _read(ForwardMsg(), message) if len(message) < _LONGEST else None
-        if said is None or said.WhichOneof("type") != "navigation":
+        forwarded = _read(ForwardMsg(), message) if len(message) < _LONGEST else None
+        if forwarded is None or forwarded.WhichOneof("type") != "navigation":
             return
-        page = said.navigation.page_script_hash
+        page = forwarded.navigation.page_script_hash
         if page != self._told:
             self._now = self._told = page
 

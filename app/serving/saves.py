@@ -105,7 +105,7 @@ async def hand_over(request: Request) -> Response:
 
 def safe(name: str) -> str:
     """A file's name that is one on every system: no path, no hidden file, nothing that a header or a shell would read."""
-    clean = "".join("_" if one in _UNSAFE or not one.isprintable() else one for one in name).strip(". ")
+    clean = "".join("_" if character in _UNSAFE or not character.isprintable() else character for character in name).strip(". ")
     stem, dot, suffix = clean.rpartition(".")
     # What makes it a file of its kind is at its end.
     return f"{stem[: _LONGEST - len(suffix) - 1]}{dot}{suffix}" if stem and len(suffix) < 10 else clean[:_LONGEST] or "file"

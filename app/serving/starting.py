@@ -51,8 +51,8 @@ def load() -> None:
         sys.setswitchinterval(_SHORT_TURN)
         try:
             for _stage, modules in _PARTS.items():
-                for one in modules:
-                    import_module(one)
+                for module in modules:
+                    import_module(module)
                 if _stage == _WITH_PLUGINS:
                     for trouble in loading.load():
                         _LOG.warning("%s", trouble.sentence)
@@ -68,8 +68,8 @@ def load() -> None:
 
 def load_later() -> None:
     """Import what the other pages need, and would make their first visitor wait for."""
-    for one in _LATER:
-        import_module(one)
+    for module in _LATER:
+        import_module(module)
 
 
 def ready(seconds: float = _A_MOMENT) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from affectscope.core.cache import disk
 from affectscope.core.cache.store import cache_root
 
-MADE_AGAIN = ("analyses", "browser", "compared", "exports", "grids", "lists", "maps", "notes", "thumbs")
+MADE_AGAIN = ("analyses", "browser", "compared", "exports", "grids", "lists", "maps", "notes", "thumbs", "whys")
 MOST_BYTES = 4 << 30
 UPLOAD_DAYS = 30
 _DAY = 24 * 3600

@@ -39,9 +39,10 @@ def able() -> tuple[list[str], list[str]]:
 
 def choose(names: list[str], preferred: str) -> list[str]:
     """The models to look at side by side; at first the selected one, or the first that can be."""
-    said = address.parsed(session.option("shared.models"))
-    wanted = [name for name in names if name in said] if isinstance(said, list) else []
-    if isinstance(said, list) and len(wanted) < len(said) and address.told("o.shared.models", session.option("shared.models")):
+    option = session.option("shared.models")
+    listed = address.parsed(option)
+    wanted = [name for name in names if name in listed] if isinstance(listed, list) else []
+    if isinstance(listed, list) and len(wanted) < len(listed) and address.told("o.shared.models", option):
         address.doubt("a model", ", ".join(wanted) or preferred)
     wanted = wanted or [preferred if preferred in names else names[0]]
     key = reports.shows("shared-models", wanted)
@@ -52,7 +53,7 @@ def choose(names: list[str], preferred: str) -> list[str]:
 def options(stages: dict[str, list[str]]) -> tuple[str, dict[str, str]]:
     """What to part the clips by, and after which layer; a model that has none of that name shows its last."""
     by = pick("Show", "shared.by", BY, width=300)
-    names = list(dict.fromkeys(stage for one in stages.values() for stage in one))
+    names = list(dict.fromkeys(stage for layers in stages.values() for stage in layers))
     last = next(iter(stages.values()))[-1]
     wanted = pick("After layer", "shared.stage", {name: name for name in names}, last, width=230)
     return by, {model: wanted if wanted in own else own[-1] for model, own in stages.items()}
@@ -66,20 +67,20 @@ def digest(model: str) -> str:
 @st.cache_data(max_entries=16, show_spinner=False)
 def table(model: str, digest: str) -> pd.DataFrame:
     """Every clip's distances; the digest stands for the survey that they come from."""
-    found = services.survey_on_disk(model)
-    if found is None:
+    survey = services.survey_on_disk(model)
+    if survey is None:
         raise UserError(f"The answers of {model} are no longer stored: open the page again.")
-    return distances(found)
+    return distances(survey)
 
 
-def show(model: str, found: pd.DataFrame, by: str, stage: str, top: float) -> None:
+def show(model: str, clips: pd.DataFrame, by: str, stage: str, top: float) -> None:
     """One model's chart, what it says in words, and its table."""
-    by = by if by in found else ""
-    means = summary(found, by)
+    by = by if by in clips else ""
+    means = summary(clips, by)
     here = means[means["stage"] == stage] if by else means
-    figure = layers_figure(found, top) if not by else groups_figure(found[found["stage"] == stage], by, top)
+    figure = layers_figure(clips, top) if not by else groups_figure(clips[clips["stage"] == stage], by, top)
     key = f"shared-{model}-{by}-{stage}"
-    words = sentence(closeness(found, stage), stage)
+    words = sentence(closeness(clips, stage), stage)
     st.text(f"{model}: {words}")
     st.plotly_chart(
         figure, key=key, on_select=lambda: _choose_point(key, model), selection_mode="points", config=CONFIG,
@@ -95,30 +96,31 @@ def show(model: str, found: pd.DataFrame, by: str, stage: str, top: float) -> No
     )  # fmt: skip
     save(
         "Every clip (CSV)",
-        lambda: csv_of(found, index=False).encode(),
+        lambda: csv_of(clips, index=False).encode(),
         "affectscope-shared-space.csv",
         key=f"{key}-csv",
         type="tertiary",
     )
 
 
-def sentence(found: Closeness, stage: str) -> str:
+def sentence(measured: Closeness, stage: str) -> str:
     """Whether sound and picture stand closer than chance, in one sentence with its numbers."""
-    if found.clips < 2:
+    if measured.clips < 2:
         return f"after {stage} there are too few clips with sound and picture to say how close the two stand."
     stand = {1: "stand closer than chance", 0: "stand no closer than chance", -1: "stand farther apart than chance"}
     numbers = (
-        f"mean cosine distance {found.matched:.3f} within a clip, {found.mismatched:.3f} between clips; "
-        f"{found.nearer:+.3f} closer, {percent(0.95)} interval {found.low:+.3f} to {found.high:+.3f}, n = {found.clips} clips"
+        f"mean cosine distance {measured.matched:.3f} within a clip, {measured.mismatched:.3f} between clips; "
+        f"{measured.nearer:+.3f} closer, {percent(0.95)} interval {measured.low:+.3f} to {measured.high:+.3f}, "
+        f"n = {measured.clips} clips"
     ).replace("-", "\N{MINUS SIGN}")
-    return f"after {stage}, sound and picture of a clip {stand[found.verdict]} ({numbers})."
+    return f"after {stage}, sound and picture of a clip {stand[measured.verdict]} ({numbers})."
 
 
-def ends(model: str, found: pd.DataFrame, stage: str) -> None:
+def ends(model: str, clips: pd.DataFrame, stage: str) -> None:
     """The clips whose sound and picture stand farthest apart, and those where they are nearest, to play."""
     at = session.option("shared.clip")
-    part = outliers(found, stage)
-    chosen = found[(found["stage"] == stage) & (found["clip"] == at)]
+    part = outliers(clips, stage)
+    chosen = clips[(clips["stage"] == stage) & (clips["clip"] == at)]
     if not len(chosen) and address.told("o.shared.clip", at):
         say.warning("The address names a clip that is not here: none is marked.")
     shown = pd.concat([chosen, part[part["clip"] != at]])
@@ -132,10 +134,10 @@ def ends(model: str, found: pd.DataFrame, stage: str) -> None:
     )
 
 
-def layers_figure(found: pd.DataFrame, top: float) -> go.Figure:
+def layers_figure(clips: pd.DataFrame, top: float) -> go.Figure:
     """Own and mismatched pairs after every layer, as halves of a violin, with a point a clip."""
-    stages = list(dict.fromkeys(found["stage"]))
-    figure = _violins([(stage, found[found["stage"] == stage]) for stage in stages], RIGHT)
+    stages = list(dict.fromkeys(clips["stage"]))
+    figure = _violins([(stage, clips[clips["stage"] == stage]) for stage in stages], RIGHT)
     return _framed(figure, stages, top)
 
 
@@ -157,9 +159,8 @@ def _violins(parts: list[tuple[str, pd.DataFrame]], colour: str) -> go.Figure:
             )  # fmt: skip
         dots = part if len(part) <= _POINTS else pd.concat([part.nlargest(50, "distance"), part.nsmallest(50, "distance")])
         shift = [place - 0.06 - 0.12 * ((i * 0.618) % 1) for i in range(len(dots))]
-        colours = [
-            {"wrong": WRONG, "unlabelled": QUIET}.get(one, RIGHT) for one in dots.get("outcome", pd.Series("", dots.index))
-        ]
+        outcomes = dots.get("outcome", pd.Series("", dots.index))
+        colours = [{"wrong": WRONG, "unlabelled": QUIET}.get(outcome, RIGHT) for outcome in outcomes]
         labels = dots.get("label", pd.Series("", dots.index))
         words = [f"{plain(r.clip)} {plain(label)}: {r.distance:.3f}" for r, label in zip(dots.itertuples(), labels, strict=True)]
         figure.add_scatter(

@@ -28,11 +28,11 @@ _COLOURS = ("backgroundColor", "textColor", "primaryColor")
 
 def show_until_ready() -> None:
     """The player's frame on the page, and what is being loaded, until pages can be run."""
-    slot, said = st.empty(), ""
+    slot, stage = st.empty(), ""
     while not starting.ready(_EVERY):
-        if said != starting.stage():
-            said = starting.stage()
-            slot.html(_style() + _frame(said))
+        if stage != starting.stage():
+            stage = starting.stage()
+            slot.html(_style() + _frame(stage))
 
 
 @lru_cache(maxsize=len(PAGES))
@@ -60,8 +60,8 @@ def script() -> str:
     return browser.script(_HERE / "shell.js")
 
 
-def _frame(said: str) -> str:
-    return _read("frame.html").replace("{said}", escape(said))
+def _frame(stage: str) -> str:
+    return _read("frame.html").replace("{stage}", escape(stage))
 
 
 def _style() -> str:

@@ -8,6 +8,10 @@ stepByView(window)
 
 const shell = document.getElementById("shell")
 const root = document.getElementById("root")
+// Who goes to another page before the app stands takes along what the link that they came by chose.
+/** @type {NodeListOf<HTMLAnchorElement>} */
+const links = shell.querySelectorAll("nav a")
+for (const link of links) link.search = window.location.search
 const stands = () => {
   /** @type {HTMLElement | null} */
   const app = root.querySelector("[data-testid=stApp]")

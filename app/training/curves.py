@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -17,16 +16,6 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _GREY = "#8c8c8c"
 _LOSSES = {"train_loss": "Training", "dev_loss": "Development"}
 _SCORE = "dev_"
-
-
-def config(picture: str, name: str) -> dict[str, Any]:
-    """Plotly's own: the camera saves a picture of the kind chosen."""
-    return {
-        "displaylogo": False,
-        "displayModeBar": True,
-        "modeBarButtons": [["toImage"]],
-        "toImageButtonOptions": {"format": picture, "filename": name, "scale": 2},
-    }
 
 
 def table(history: Sequence[Mapping[str, float]]) -> pd.DataFrame:
@@ -53,10 +42,10 @@ def words(history: Sequence[Mapping[str, float]], best: int) -> str:
     if not history:
         return "No epoch is done yet."
     rows = table(history)
-    said = f"{len(rows)} epochs; training loss from {rows['train_loss'].iloc[0]:.3f} to {rows['train_loss'].iloc[-1]:.3f}"
+    summary = f"{len(rows)} epochs; training loss from {rows['train_loss'].iloc[0]:.3f} to {rows['train_loss'].iloc[-1]:.3f}"
     kept = rows.iloc[best]
     more = f" and accuracy {kept['dev_accuracy']:.2f}" if "dev_accuracy" in rows else ""
-    return f"{said}; the best is epoch {rows.index[best]} with a development loss of {kept['dev_loss']:.3f}{more}."
+    return f"{summary}; the best is epoch {rows.index[best]} with a development loss of {kept['dev_loss']:.3f}{more}."
 
 
 def _score(name: str) -> str:

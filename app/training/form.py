@@ -15,7 +15,7 @@ from affectscope.core.training.recipes import recipe
 from affectscope.core.training.runs import Order
 
 SPLITS = {"speaker": "By speaker", "official": "The corpus's own"}
-BUNDLED, FOLDER = "The bundled clips", "A folder"
+BUNDLED, FOLDER, NOBODY = "The bundled clips", "A folder", "None"
 
 
 def new_run(opened: bool) -> str:
@@ -57,6 +57,7 @@ def _order() -> Order:
         help="What a step sees and minimises.",
     )
     corpus = _corpus()
+    also = _also(corpus)
     fourth, fifth, sixth, seventh, eighth = st.columns(5)
     epochs = fourth.number_input("Epochs, at most", 1, 10_000, defaults.config.epochs, key=f"train_epochs_{own}")
     rate = fifth.number_input(
@@ -75,7 +76,21 @@ def _order() -> Order:
         "Device", list(places), index=len(places) - 1 if len(places) > 1 else 0, format_func=lambda name: places[name],
         key="train_device",
     )  # fmt: skip
-    return Order(system, preset, corpus, strategy, int(epochs), float(rate), int(seed), device, split)
+    return Order(system, preset, corpus, strategy, int(epochs), float(rate), int(seed), device, split, also)
+
+
+def _also(corpus: str) -> str:
+    """A corpus that joins, or none."""
+    named = [name for name in services.corpus_names() if name not in (corpus, services.DEMO)]
+    bundled = {BUNDLED: services.DEMO} if corpus != services.DEMO else {}
+    known = {NOBODY: ""} | bundled | {name: name for name in named}
+    kind = st.radio(
+        "Joined by", [*known, FOLDER], format_func=markdown, horizontal=True, key="train_also",
+        help="Clips with sound or picture alone take part; corpora and classes are drawn evenly; labels are the first corpus's.",
+    )  # fmt: skip
+    if kind in known:
+        return known[kind]
+    return st.text_input("Folder that joins", key="train_also_folder", placeholder="/data/emodb").strip()
 
 
 def _corpus() -> str:

@@ -19,10 +19,10 @@ from affectscope.core.training.runs import Order
 def show(order: Order) -> None:
     """A warning where the corpus is small, and the time that the run will take; nothing of a corpus that cannot be read or
     split: that is said where the run is started."""
-    found = _parted(order)
-    if found is None:
+    parted = _parted(order)
+    if parted is None:
         return
-    corpus, split = found
+    corpus, split = parted
     if remarks := forecast.remarks(corpus, split):
         st.warning("This corpus is small for a run.", icon=":material/data_alert:")
         for remark in remarks:
@@ -35,8 +35,8 @@ def show(order: Order) -> None:
 
 def expected(order: Order) -> float | None:
     """Seconds that a run takes if it does not stop early; None where nobody knows."""
-    found, pace = _parted(order), forecast.pace(order, splits.split_speakers)
-    return None if found is None or pace is None else pace.seconds(order.epochs, forecast.counts(found[1]))
+    parted, pace = _parted(order), forecast.pace(order, splits.split_speakers)
+    return None if parted is None or pace is None else pace.seconds(order.epochs, forecast.counts(parted[1]))
 
 
 def words(order: Order, clips: dict[str, int]) -> str:
@@ -45,10 +45,11 @@ def words(order: Order, clips: dict[str, int]) -> str:
     if pace is None:
         return "The time that it takes can be told after the first epoch."
     epochs, learnt = count(order.epochs, "epoch"), count(clips["train"], "clip")
+    more = " Clips of the corpus that joins come on top." if order.also else ""
     return (
         f"Expected: about {duration(pace.seconds(order.epochs, clips))} for {epochs} on {learnt}, less if it stops early. "
         f"An estimate, based on {pace.basis}: {pace.clip:.2g} s a clip and epoch. It takes longer while the machine "
-        "does other work."
+        f"does other work.{more}"
     )
 
 

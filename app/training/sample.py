@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import say
+from affectscope.app.common import charts, say
 from affectscope.app.training import curves
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.errors import UserError
@@ -26,7 +26,7 @@ def show(system: str) -> None:
         st.markdown("**A sample, not a run of yours.** Such curves appear here while a run learns.")
         st.text(_about(name))
         first, second = st.columns(2)
-        config = curves.config("svg", f"{name}-sample")
+        config = charts.config("svg", f"{name}-sample")
         with first:
             st.plotly_chart(curves.losses(rows, best), key="sample_losses", config=config, alt=curves.words(rows, best))
         if (scores := curves.scores(rows, best)) is not None:
@@ -36,13 +36,13 @@ def show(system: str) -> None:
 
 
 def _about(name: str) -> str:
-    said = f"The recorded training of {name}, which comes with the app"
+    title = f"The recorded training of {name}, which comes with the app"
     try:
         card = services.card(name)
     except UserError:
-        return f"{said}."
+        return f"{title}."
     clips = sum(card.get("clips", {}).values())
-    return f"{said}: {clips} clips of the rendered demo corpus, {card.get('date', '')}."
+    return f"{title}: {clips} clips of the rendered demo corpus, {card.get('date', '')}."
 
 
 def _history(path: Path) -> Path:

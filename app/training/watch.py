@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import choose, press, say, session
+from affectscope.app.common import charts, choose, press, say, session
 from affectscope.app.common.save import save
 from affectscope.app.training import curves, outlook
 from affectscope.core.errors import UserError
@@ -33,7 +33,7 @@ def overview(known: dict[str, Run]) -> None:
             "epochs": f"{len(run.history)} of {run.order.epochs}",
             "development loss": run.history[run.best]["dev_loss"] if run.history else None,
             "accuracy": run.history[run.best].get("dev_accuracy") if run.history else None,
-            "corpus": run.order.corpus,
+            "corpus": run.order.corpus + (f" + {run.order.also}" if run.order.also else ""),
             "strategy": run.order.strategy,
             "learning rate": f"{run.order.learning_rate:g}",
             "seed": run.order.seed,
@@ -145,14 +145,14 @@ def _curves(run: Run) -> None:
         return
     picture = str(st.session_state.get("train_picture") or "SVG").lower()
     first, second = st.columns(2)
-    said = curves.words(run.history, run.best)
+    words = curves.words(run.history, run.best)
     with first:
-        st.plotly_chart(curves.losses(run.history, run.best), key="train_losses", config=curves.config(picture, f"{run.id}-loss"))
+        st.plotly_chart(curves.losses(run.history, run.best), key="train_losses", config=charts.config(picture, f"{run.id}-loss"))
     scores = curves.scores(run.history, run.best)
     if scores is not None:
         with second:
-            st.plotly_chart(scores, key="train_scores", config=curves.config(picture, f"{run.id}-accuracy"))
-    say.caption(said)
+            st.plotly_chart(scores, key="train_scores", config=charts.config(picture, f"{run.id}-accuracy"))
+    say.caption(words)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         save("Curves (CSV)", lambda: csv_of(curves.table(run.history)).encode(), f"{run.id}.csv", key="train-curves")
         st.segmented_control(
@@ -169,7 +169,7 @@ def _result(run: Run) -> None:
     if caution := choose.caution(run.id):
         say.warning(caution, icon=":material/warning:")
     metrics = card.get("metrics", {})
-    rows = [{"head": head} | {k: v for k, v in one.items() if isinstance(v, int | float)} for head, one in metrics.items()]
+    rows = [{"head": head} | {k: v for k, v in scores.items() if isinstance(v, int | float)} for head, scores in metrics.items()]
     if rows:
         st.text(f"{held_out(card)}:")
         table = pd.DataFrame(rows)

@@ -8,15 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from affectscope.core import browser
+from affectscope.app.common.component import component
 
-_HERE = Path(__file__).parent
-_VERDICT = st.components.v2.component(
-    "affectscope_verdict",
-    html=(_HERE / "verdict.html").read_text(encoding="utf-8"),
-    css=(_HERE / "verdict.css").read_text(encoding="utf-8"),
-    js=browser.script(_HERE / "verdict.js"),
-)
+_VERDICT = component(Path(__file__).parent, "verdict")
 
 
 @dataclass(frozen=True)
@@ -27,6 +21,7 @@ class Verdict:
         label: a class, or the values of attributes.
         probability: of the class; None for attributes.
         differs: whether a second model, to which this one is compared, says something else.
+        near: how near the clip is to what the model knows, in words; empty where nobody knows.
         head: what a press on its card asks to see; without one there is nothing to press.
     """
 
@@ -36,6 +31,7 @@ class Verdict:
     evidence: bool = True
     note: str = ""
     differs: bool = False
+    near: str = ""
     head: str = ""
 
 
@@ -62,12 +58,12 @@ def verdict(
         name: whose answers they are, where there are two models.
         sentence: what to say before them.
     """
-    answers = [asdict(one if look else replace(one, head="")) for one in verdicts]
+    answers = [asdict(shown if look else replace(shown, head="")) for shown in verdicts]
     data = {"title": "", "truth": truth, "verdicts": answers, "name": name, "sentence": sentence}
 
     def pressed() -> None:
         head = str((st.session_state[key].get("look") or {}).get("head", ""))
-        if look and head in {one.head for one in verdicts} - {""}:
+        if look and head in {shown.head for shown in verdicts} - {""}:
             look(head)
 
     _VERDICT(key=key, data=data, on_look_change=pressed)

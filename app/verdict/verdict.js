@@ -5,13 +5,14 @@ import { make, sign } from "../../core/browser/elements.js"
 import { percent } from "../../core/browser/text.js"
 import { undisturbed } from "../../core/browser/undisturbed.js"
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".verdict")
-  undisturbed(root, () => draw(root, data, setTriggerValue))
+  undisturbed(root, () => draw(root, data, setStateValue))
 }
 
-function draw(root, data, setTriggerValue) {
-  const look = (head) => setTriggerValue("look", { head, at: Date.now() })
+function draw(root, data, setStateValue) {
+  // As state, not as an event: a run that another one takes over still brings it.
+  const look = (head) => setStateValue("look", { head, at: Date.now() })
   const parts = []
   if (data.title) parts.push(heading(data))
   if (data.sentence) parts.push(make("p", "sentence", data.sentence))
@@ -32,29 +33,35 @@ function cards({ verdicts, truth, name }, look) {
   const box = make("div", "cards")
   box.setAttribute("role", "list")
   box.setAttribute("aria-label", name ? `What ${name} says` : "What the model says")
-  box.append(...verdicts.map((one, i) => card(one, truth, i === 0, look, verdicts.length > 2)))
+  box.append(...verdicts.map((verdict, i) => card(verdict, truth, i === 0, look, verdicts.length > 2)))
   if (truth) box.append(truthCard(truth))
   return box
 }
 
-function card(one, truth, main, look, several) {
-  const box = item(`card${main ? " main" : ""}${one.evidence ? "" : " blind"}${one.differs ? " differs" : ""}`, one.title)
-  box.title = one.note
-  if (one.head && one.evidence) box.firstChild.firstChild.replaceWith(lookButton(one, look))
-  const classed = one.probability !== null
+function card(verdict, truth, main, look, several) {
+  const box = item(`card${main ? " main" : ""}${verdict.evidence ? "" : " blind"}${verdict.differs ? " differs" : ""}`, verdict.title)
+  box.title = verdict.note
+  if (verdict.head && verdict.evidence) box.firstChild.firstChild.replaceWith(lookButton(verdict, look))
+  const classed = verdict.probability !== null
   if (main) box.firstChild.append(scope(several))
   const line = make("div", "line")
-  line.append(make("span", "class", one.evidence ? one.label : "no evidence"))
-  if (one.evidence && truth && classed) line.append(mark(one.label === truth))
-  if (one.differs) line.append(sign("mark apart", "≠ A", "differs from model A"))
-  if (one.evidence && classed) line.append(make("span", "share", percent(one.probability)))
+  line.append(make("span", "class", verdict.evidence ? verdict.label : "no evidence"))
+  if (verdict.evidence && truth && classed) line.append(mark(verdict.label === truth))
+  if (verdict.differs) line.append(sign("mark apart", "≠ A", "differs from model A"))
+  if (verdict.evidence && classed) line.append(make("span", "share", percent(verdict.probability)))
   box.append(line)
-  if (!classed) return box
+  if (!classed) return near(box, verdict)
   const track = make("div", "track")
   const fill = make("div", "fill")
-  fill.style.width = `${one.evidence ? one.probability * 100 : 0}%`
+  fill.style.width = `${verdict.evidence ? verdict.probability * 100 : 0}%`
   track.append(fill)
   box.append(track)
+  return near(box, verdict)
+}
+
+// How near the clip is to what the model was trained on.
+function near(box, { near, evidence }) {
+  if (near && evidence) box.append(make("div", near.startsWith("like") ? "near" : "near far", near))
   return box
 }
 
@@ -66,11 +73,11 @@ function scope(several) {
   return text
 }
 
-function lookButton(one, look) {
-  const button = make("button", "look", one.title)
+function lookButton(verdict, look) {
+  const button = make("button", "look", verdict.title)
   button.type = "button"
-  button.title = `${one.note} Press to see what it looks at and how its answer grows.`
-  button.onclick = () => look(one.head)
+  button.title = `${verdict.note} Press to see what it looks at and how its answer grows.`
+  button.onclick = () => look(verdict.head)
   return button
 }
 

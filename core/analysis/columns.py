@@ -44,11 +44,11 @@ def modalities(present: Mapping[str, np.ndarray]) -> list[str]:
     names = list(present)
     there = np.stack([present[name] for name in names], 1) if names else np.zeros((0, 0), bool)
 
-    def said(row: np.ndarray) -> str:
-        has = [name for name, one in zip(names, row, strict=True) if one]
+    def in_words(row: np.ndarray) -> str:
+        has = [name for name, is_there in zip(names, row, strict=True) if is_there]
         return "none" if not has else f"{has[0]} only" if len(has) == 1 and len(names) > 1 else " + ".join(has)
 
-    return [said(row) for row in there]
+    return [in_words(row) for row in there]
 
 
 def columns(table: pd.DataFrame, outputs: Sequence[str] = ()) -> list[Column]:
@@ -68,12 +68,12 @@ def _column(name: str, values: pd.Series, outputs: Sequence[str]) -> Column | No
     if number and (values.nunique() > _AT_MOST_AS_CLASSES or pd.api.types.is_float_dtype(values)):
         return Column(name, title, (), values.to_numpy(np.float32)) if values.notna().any() else None
     text = as_text(values)
-    found = set(text.unique())
-    if len(found) > min(MOST_CLASSES, max(2, len(values) - 1)):
+    different = set(text.unique())
+    if len(different) > min(MOST_CLASSES, max(2, len(values) - 1)):
         return None
-    names = [one for one in outputs if one in found]
-    names += sorted(found - set(names) - {"unknown"}, key=_natural) + (["unknown"] if "unknown" in found else [])
-    return Column(name, title, tuple(names), text.map({one: i for i, one in enumerate(names)}).to_numpy(np.uint16))
+    names = [output for output in outputs if output in different]
+    names += sorted(different - set(names) - {"unknown"}, key=_natural) + (["unknown"] if "unknown" in different else [])
+    return Column(name, title, tuple(names), text.map({name: i for i, name in enumerate(names)}).to_numpy(np.uint16))
 
 
 def _natural(text: str) -> list[tuple[int, int, str]]:

@@ -22,9 +22,9 @@ def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
 
     The browser asks in the same way (``inside`` in app/embeddings/points.js): both must name the same clips.
     """
-    found = np.zeros(len(points), bool)
+    within = np.zeros(len(points), bool)
     if len(polygon) < 3:
-        return found
+        return within
     points, polygon = points.astype(float), polygon.astype(float)
     near = ((points >= polygon.min(0)) & (points <= polygon.max(0))).all(1).nonzero()[0]
     x, y = points[near].T
@@ -32,8 +32,8 @@ def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     for (ax, ay), (bx, by) in zip(polygon, np.roll(polygon, 1, 0), strict=True):
         if ay != by:
             crossed ^= ((ay > y) != (by > y)) & (x < (bx - ax) * (y - ay) / (by - ay) + ax)
-    found[near] = crossed
-    return found
+    within[near] = crossed
+    return within
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ def judge(table: pd.DataFrame) -> Judgement:
         if len(known):
             # Numbers are compared many times faster than names.
             codes = pd.factorize(pd.concat([known["label"], known["predicted"]]).astype(str))[0]
-            true, said = np.split(codes, 2)
-            f1 = float(f1_score(true, said, average="macro", zero_division=0))
-            return Judgement(len(table), {"accuracy": float(accuracy_score(true, said)), "macro_f1": f1})
+            true, predicted = np.split(codes, 2)
+            f1 = float(f1_score(true, predicted, average="macro", zero_division=0))
+            return Judgement(len(table), {"accuracy": float(accuracy_score(true, predicted)), "macro_f1": f1})
     if "error" in table and table["error"].notna().any():
         return Judgement(len(table), {"mae": float(table["error"].mean())})
     return Judgement(len(table))

@@ -51,20 +51,20 @@ class _Joined:
         if file in self.exported:
             return
         lines = file.read_text(encoding="utf-8").splitlines()
-        self.exported[file] = {found[3] for line in lines if (found := _DECLARATION.fullmatch(line)) and found[1]}
+        self.exported[file] = {match[3] for line in lines if (match := _DECLARATION.fullmatch(line)) and match[1]}
         kept = (self._joined(file, number, line, first) for number, line in enumerate(lines, 1))
         self.texts.append("\n".join(line for line in kept if line is not None))
 
     def _joined(self, file: Path, number: int, line: str, first: bool) -> str | None:
         """The line as it stands in the script; None where nothing of it is left."""
-        if found := _DECLARATION.fullmatch(line):
-            return self._declare(file, found[3], found[2])
-        if found := _IMPORT.fullmatch(line):
-            self._import(file, found[1].split(", "), (file.parent / found[2]).resolve())
+        if match := _DECLARATION.fullmatch(line):
+            return self._declare(file, match[3], match[2])
+        if match := _IMPORT.fullmatch(line):
+            self._import(file, match[1].split(", "), (file.parent / match[2]).resolve())
             return None
-        if found := _IMPORT_JSON.fullmatch(line):
-            value = json.loads((file.parent / found[2]).read_text(encoding="utf-8"))
-            return self._declare(file, found[1], f"const {found[1]} = {json.dumps(value)}")
+        if match := _IMPORT_JSON.fullmatch(line):
+            value = json.loads((file.parent / match[2]).read_text(encoding="utf-8"))
+            return self._declare(file, match[1], f"const {match[1]} = {json.dumps(value)}")
         if re.match(r"(import|export)\b", line) and not (first and line.startswith(_DEFAULT)):
             raise ValueError(f"{file}:{number}: this form of import or export cannot be joined: {line}")
         return None if line == _CHECKED else line

@@ -35,6 +35,8 @@ export function classColour(name, index) {
   return CLASS_COLOURS[name.toLowerCase().slice(0, 3)] ?? OTHER_COLOURS[index % OTHER_COLOURS.length]
 }
 
+// The heatmaps' own ramp, in its middle.
+export const EVIDENCE_COLOUR = "#21918c"
 export const MODALITY_COLOURS = { audio: "#bf6f00", visual: "#2486c4" }
 
 // A variable's text may be a function of others; what an element would show in it is a colour that a canvas takes.

@@ -31,5 +31,5 @@ export function makeSvg(tag, attributes = {}) {
 export function refsIn(root) {
   /** @type {NodeListOf<HTMLElement>} */
   const named = root.querySelectorAll("[data-ref]")
-  return Object.fromEntries([...named].map((one) => [one.dataset.ref, one]))
+  return Object.fromEntries([...named].map((element) => [element.dataset.ref, element]))
 }

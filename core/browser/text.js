@@ -5,3 +5,8 @@
 export function percent(share, decimals = 0) {
   return `${(100 * share).toFixed(decimals)}\u00a0%`
 }
+
+/** @type {(value: number, decimals?: number) => string} */
+export function signed(value, decimals = 2) {
+  return `${value < 0 ? "" : "+"}${value.toFixed(decimals)}`
+}

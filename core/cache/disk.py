@@ -82,8 +82,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 def trouble(error: OSError) -> None:
     """Say once, in the terminal and to whoever asks ``troubles``, that what is made cannot be kept."""
-    said = sentence_of(error) or f"The cache cannot be written to: {error}."
-    sentence = f"{said} Until then, what is made is kept in memory only."
+    cause = sentence_of(error) or f"The cache cannot be written to: {error}."
+    sentence = f"{cause} Until then, what is made is kept in memory only."
     _TROUBLES[sentence] = None
     say_once(sentence)
 

@@ -193,10 +193,10 @@ def write_kept(path: Path, content: Mapping[str, Any]) -> None:
 
 def read_kept(path: Path) -> tuple[dict[str, Any] | None, bool]:
     """What ``write_kept`` wrote, and whether that is the version before, as the file is damaged; None where neither is whole."""
-    found = read_json(path, old=True)
+    content = read_json(path, old=True)
     # Not the path's own question, which a name that is too long for the disk makes an error.
-    if found is not None or not os.path.exists(path):
-        return found, False
+    if content is not None or not os.path.exists(path):
+        return content, False
     before = read_json(previous(path))
     return before, before is not None
 
@@ -232,10 +232,10 @@ def _parsed(data: bytes, old: bool) -> dict[str, Any] | None:
     if match is not None and hashlib.blake2b(text, digest_size=_DIGITS // 2).hexdigest().encode() != match[1]:
         return None
     try:
-        found = json.loads(text)
+        content = json.loads(text)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return content if isinstance(content, dict) else None
 
 
 def _hash() -> Any:
@@ -256,7 +256,7 @@ def _is_sealed(data: bytes) -> bool:
 def _was_sealed(data: bytes) -> bool:
     """Whether a JSON object begins as a sealed one does, but for a byte or two: names that old ones begin with are not far."""
     digits = data[len(_BEGINNING) : len(_BEGINNING) + _DIGITS]
-    alike = sum(a == b for a, b in zip(data, _BEGINNING, strict=False)) + sum(one in _HEXADECIMAL for one in digits)
+    alike = sum(a == b for a, b in zip(data, _BEGINNING, strict=False)) + sum(digit in _HEXADECIMAL for digit in digits)
     return alike >= len(_BEGINNING) + _DIGITS - 2
 
 

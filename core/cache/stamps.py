@@ -21,6 +21,11 @@ def stamp(path: Path) -> None:
     sealed.write_json(_place(path), {"all": content_hash(path), "header": _header(path)})
 
 
+def is_stamped(path: Path) -> bool:
+    """Whether what a file holds was written down."""
+    return _place(path).is_file()
+
+
 def unchanged(path: Path, header: bool = False) -> bool:
     """Whether a file, or its header, holds what was written down; also where nothing was.
 

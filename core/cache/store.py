@@ -97,17 +97,17 @@ class FeatureStore:
         sealed.write(self._place(key), packed_arrays(arrays))
 
     def get_or_make(self, key: str, make: Callable[[], Arrays]) -> Arrays:
-        found = self.get(key)
-        if found is None:
-            found = make()
+        arrays = self.get(key)
+        if arrays is None:
+            arrays = make()
             try:
-                self.put(key, found)
+                self.put(key, arrays)
             except OSError as error:
                 if self.strict:
                     raise
                 disk.trouble(error)
-                sealed.hold(self._place(key), packed_arrays(found))
-        return found
+                sealed.hold(self._place(key), packed_arrays(arrays))
+        return arrays
 
     def _place(self, key: str) -> Path:
         return self.root / f"{key}.npz"

@@ -60,22 +60,22 @@ def check(checkpoint: Checkpoint, progress: Callable[[str, float], None] = lambd
     Args:
         progress: called with a promise and the share done, 0..1.
     """
-    subject, found, why = Subject(checkpoint), dict[str, Promise](), ""
+    subject, results, why = Subject(checkpoint), dict[str, Promise](), ""
     for name, line in PROMISES.items():
-        progress(line.title, len(found) / len(PROMISES))
+        progress(line.title, len(results) / len(PROMISES))
         if why == _SPEECHLESS or (why and line.compares):
-            found[name] = Promise(name, line.title, "not applicable", why)
+            results[name] = Promise(name, line.title, "not applicable", why)
             continue
-        found[name] = _checked(subject, name, line)
-        if found[name].state == "broken" and name in ("answers", "repeat"):
-            why = _FICKLE if name == "repeat" else _SPEECHLESS if found[name].detail.startswith(_FAILS) else ""
+        results[name] = _checked(subject, name, line)
+        if results[name].state == "broken" and name in ("answers", "repeat"):
+            why = _FICKLE if name == "repeat" else _SPEECHLESS if results[name].detail.startswith(_FAILS) else ""
     progress("Done", 1.0)
-    return list(found.values())
+    return list(results.values())
 
 
-def summary(found: Sequence[Promise]) -> str:
+def summary(results: Sequence[Promise]) -> str:
     """What became of all promises, in a few words."""
-    counts = {state: sum(promise.state == state for promise in found) for state in ("kept", "broken", "not applicable")}
+    counts = {state: sum(promise.state == state for promise in results) for state in ("kept", "broken", "not applicable")}
     return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
 
 

@@ -17,10 +17,10 @@ def place(digest: str) -> Path:
     return cache_root() / "checks" / f"{key_of(CHECKING_VERSION, digest, list(devices.devices()))}.json"
 
 
-def keep(digest: str, found: Sequence[Promise]) -> None:
+def keep(digest: str, promises: Sequence[Promise]) -> None:
     """Keep a result; of a model without a digest, such as one in memory, nothing is kept."""
     if digest:
-        sealed.keep_json(place(digest), {"promises": [asdict(promise) for promise in found]})
+        sealed.keep_json(place(digest), {"promises": [asdict(promise) for promise in promises]})
 
 
 def find(digest: str) -> list[Promise] | None:
@@ -30,10 +30,10 @@ def find(digest: str) -> list[Promise] | None:
     if not isinstance(listed, list):
         return None
     try:
-        found = [Promise(**one) for one in listed]
+        promises = [Promise(**entry) for entry in listed]
     except TypeError:
         return None
-    return found if [promise.name for promise in found] == list(PROMISES) else None
+    return promises if [promise.name for promise in promises] == list(PROMISES) else None
 
 
 def mark(digest: str) -> Hashable:

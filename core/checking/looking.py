@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,6 +14,8 @@ from affectscope.core.checking.questions import Subject, moved
 from affectscope.core.errors import UserError
 from affectscope.core.explain.road import VisualRoad
 from affectscope.core.explain.sight import DEFAULT_VISUAL, Sight, on_pixels, sight_of, through_encoder
+from affectscope.core.features.base import NO_CROPS
+from affectscope.core.features.extractors.faces import CropKind
 from affectscope.core.features.sets import FEATURE_SETS, FeatureSet
 from affectscope.core.models.base import AttentionMap, over_clip
 from affectscope.core.streams import Batch, Stream
@@ -74,14 +75,14 @@ def gradients(subject: Subject) -> Found:
         scores = road.network(pixels)
     if not scores.requires_grad:
         return broken("The answer has no gradient at all: something in the model detaches it, or runs without gradients.")
-    slopes = [torch.autograd.grad(one, pixels, retain_graph=True, allow_unused=True)[0] for one in scores]
+    slopes = [torch.autograd.grad(score, pixels, retain_graph=True, allow_unused=True)[0] for score in scores]
     heads = [head for head in subject.spec.heads if "visual" in subject.spec.modalities[head]]
-    if unreached := [head for head, one in zip(heads, slopes, strict=True) if one is None or not bool((one != 0).any())]:
+    if unreached := [head for head, slope in zip(heads, slopes, strict=True) if slope is None or not bool((slope != 0).any())]:
         return broken(
             f"{whence}, no gradient of the head {unreached[0]} arrives: its heatmaps would be empty. Where it "
             "draws on other modalities, say so with heads=."
         )
-    slope = torch.stack([one for one in slopes if one is not None]).sum(0)
+    slope = torch.stack([slope for slope in slopes if slope is not None]).sum(0)
     if not torch.isfinite(slope).all():
         return broken(f"{whence}, the gradient is not a number.")
     steepest, score = float(slope.norm()), float(scores.detach().sum())
@@ -101,7 +102,7 @@ def gradients(subject: Subject) -> Found:
 def _road(subject: Subject) -> tuple[VisualRoad, str]:
     """From made-up faces to the score of every head that sees, for its strongest class; from the visual features where no way
     leads on to pixels. And from where it begins, for a sentence."""
-    spec, name = subject.spec, subject.spec.features.get("visual", DEFAULT_VISUAL)
+    spec, name = subject.spec, subject.checkpoint.sets.get("visual", DEFAULT_VISUAL)
     drawn = subject.draw([subject.alike(_FRAMES)])
     values = {m: subject.checkpoint.normaliser(m, v) for m, v in drawn.values.items()}
     batch = Batch(values, drawn.present)
@@ -134,12 +135,12 @@ def _sight(subject: Subject, name: str) -> tuple[Sight | None, str]:
 
 
 def _faces(needs: str) -> np.ndarray | None:
-    """Noise in place of crops of a kind: ``grey-64`` [F, 64, 64], ``rgb-224`` [F, 224, 224, 3]; None where it is no crops."""
-    found = re.fullmatch(r"(grey|rgb)-(\d+)", needs)
-    if found is None:
+    """Noise in place of crops of a kind, such as ``rgb-224`` [F, 224, 224, 3]; None where it is no crops."""
+    if needs in NO_CROPS:
         return None
-    side, colours = int(found[2]), (3,) if found[1] == "rgb" else ()
-    return np.random.default_rng(0).integers(0, 256, (_FRAMES, side, side, *colours), np.uint8)
+    kind = CropKind.of(needs)
+    colours = (3,) if kind.colour else ()
+    return np.random.default_rng(0).integers(0, 256, (_FRAMES, kind.side, kind.side, *colours), np.uint8)
 
 
 def _told(road: VisualRoad, slope: Tensor, step: float) -> float:

@@ -45,8 +45,8 @@ def answers(subject: Subject) -> Found:
         name, _, _, layer, heads = odd[0]
         side = "declared and not returned" if odd[0] in declared else "returned and not declared"
         return broken(f"The attention {name}, layer {layer} with {heads} heads, is {side}.")
-    one, many = ("class", "classes") if spec.task == "classification" else ("attribute", "attributes")
-    parts = [f"{counted(len(spec.heads), 'head')} of {counted(len(spec.labels), one, many)}"]
+    singular, plural = ("class", "classes") if spec.task == "classification" else ("attribute", "attributes")
+    parts = [f"{counted(len(spec.heads), 'head')} of {counted(len(spec.labels), singular, plural)}"]
     parts += [counted(len(output.embeddings), "embedding")] if output.embeddings else []
     parts += [counted(len(returned), "layer") + " of attention"] if returned else []
     return Found(f"{', '.join(parts)}, as declared.")
@@ -58,7 +58,7 @@ def subsets(subject: Subject) -> Found:
     worst, tried = 0.0, 0
     for size in range(1, len(names) + 1):
         for some in combinations(names, size):
-            said, tried = " and ".join(some), tried + 1
+            given_to, tried = " and ".join(some), tried + 1
             given = Batch({n: whole.values[n] for n in some}, {n: whole.present[n] for n in some})
             absent = whole
             for name in set(names) - set(some):
@@ -66,11 +66,11 @@ def subsets(subject: Subject) -> Found:
             try:
                 output, same = subject.ask(given), subject.ask(absent)
             except Exception as error:
-                return broken(f"With {said} alone it fails: {reason(error)}")
+                return broken(f"With {given_to} alone it fails: {reason(error)}")
             if wrong := misshapen(subject, output, 2) or misshapen(subject, same, 2):
-                return broken(f"With {said} alone: {wrong}")
+                return broken(f"With {given_to} alone: {wrong}")
             if lying := _lying(subject, output, some) or _lying(subject, same, some):
-                return broken(f"With {said} alone the head {lying} is wrong about whether it has evidence.")
+                return broken(f"With {given_to} alone the head {lying} is wrong about whether it has evidence.")
             worst = max(worst, moved(output, same))
     return within(
         worst, TOLERANCE, f"Of {counted(tried, 'subset')}, what is left out and what is absent throughout differ by {{}}"
@@ -95,13 +95,13 @@ def lengths(subject: Subject) -> Found:
     if len(names) > 1:
         tried += [{**subject.alike(1), name: 200} for name in names] + [{**subject.alike(17), name: 0} for name in names]
     for frames in tried:
-        said = " and ".join(counted(count, f"{name} frame") for name, count in frames.items())
+        sizes = " and ".join(counted(count, f"{name} frame") for name, count in frames.items())
         try:
             output = subject.ask(subject.draw([frames]))
         except Exception as error:
-            return broken(f"A clip of {said} fails: {reason(error)}")
+            return broken(f"A clip of {sizes} fails: {reason(error)}")
         if wrong := misshapen(subject, output, 1):
-            return broken(f"A clip of {said}: {wrong}")
+            return broken(f"A clip of {sizes}: {wrong}")
     return Found(f"Clips of {', '.join(map(str, _LENGTHS))} and {longest:,} frames, alike in all modalities and not.")
 
 
@@ -131,10 +131,10 @@ def padding(subject: Subject) -> Found:
     alone = cut(rows(mixed, [0]), subject.alike(20))
     before = subject.ask(alone)
     worst = max(moved(before, subject.ask(lengthened(alone, frames))) for frames in _PADDING)
-    said = f"Up to {_PADDING[-1]} absent frames after the clip's end"
+    done = f"Up to {_PADDING[-1]} absent frames after the clip's end"
     if worst <= TOLERANCE and _company(subject) <= TOLERANCE:
-        worst, said = max(worst, moved(subject.ask(mixed), before, 0)), f"{said}, and other clips of 3 to 31 frames,"
-    return within(worst, TOLERANCE, f"{said} move the answer by {{}}")
+        worst, done = max(worst, moved(subject.ask(mixed), before, 0)), f"{done}, and other clips of 3 to 31 frames,"
+    return within(worst, TOLERANCE, f"{done} move the answer by {{}}")
 
 
 def company(subject: Subject) -> Found:
@@ -161,13 +161,13 @@ def finite(subject: Subject) -> Found:
     raw = {n: torch.full_like(v, _black(subject, n)) for n, v in blank.values.items()}
     still = {n: subject.checkpoint.normaliser(n, v) for n, v in raw.items()}
     frozen = {n: v[:, :1].expand_as(v) for n, v in blank.values.items()}
-    for said, values in (("zeros", still), ("zeros after normalisation", raw), ("one frame repeated", frozen)):
+    for kind, values in (("zeros", still), ("zeros after normalisation", raw), ("one frame repeated", frozen)):
         output = subject.ask(Batch(values, blank.present), attention=True)
         wrong = misshapen(subject, output, 1)
         if not all(bool(torch.isfinite(a.weights).all()) for a in output.attention):
             wrong = "its attention is not a number."
         if wrong:
-            return broken(f"Of {said}, 20 frames each: {wrong}")
+            return broken(f"Of {kind}, 20 frames each: {wrong}")
     return Found("Zeros, black, and one frame repeated: all answers are numbers.")
 
 
@@ -182,13 +182,13 @@ def repeat(subject: Subject) -> Found:
     return _with_mode(subject, within(worst, REPEATED, what))
 
 
-def _with_mode(subject: Subject, found: Found) -> Found:
+def _with_mode(subject: Subject, finding: Found) -> Found:
     """What was found, with the parts that were left in training mode where they may be why."""
     parts = [name for name, part in subject.model.named_modules() if part.training and not any(part.children())]
-    if not found.broken or not parts:
-        return found
+    if not finding.broken or not parts:
+        return finding
     more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
-    return replace(found, detail=f"{found.detail} In training mode: {', '.join(parts[:_NAMED])}{more}; call eval().")
+    return replace(finding, detail=f"{finding.detail} In training mode: {', '.join(parts[:_NAMED])}{more}; call eval().")
 
 
 def elsewhere(subject: Subject) -> Found:
@@ -217,10 +217,10 @@ def misshapen(subject: Subject, output: ModelOutput, clips: int) -> str:
     for head in spec.heads:
         if head not in output.predictions or head not in output.evidence:
             return f"the head {head} is declared and not answered."
-        found = output.predictions[head]
-        if found.ndim != (3 if spec.reference else 2) or len(found) != clips or found.shape[-1] != len(spec.labels):
-            return f"the head {head} answers {tuple(found.shape)} to {clips} clips and {len(spec.labels)} labels."
-        if not torch.isfinite(found).all():
+        answer = output.predictions[head]
+        if answer.ndim != (3 if spec.reference else 2) or len(answer) != clips or answer.shape[-1] != len(spec.labels):
+            return f"the head {head} answers {tuple(answer.shape)} to {clips} clips and {len(spec.labels)} labels."
+        if not torch.isfinite(answer).all():
             return f"the head {head} answers something that is not a number."
     return ""
 

@@ -118,14 +118,14 @@ def examine(source: Path, out: Path, layout: str = "", choices: Choices | None =
             return Report()
         if choices is None and (open_questions := foreign.ask(source, layout)).questions:
             return Report(layout=open_questions.layout, asked=True, questions=open_questions.questions)
-        found = foreign.read(source, layout, choices or NO_CHOICES)
-        checkpoints.save(out, found.model, checkpoints.Normaliser(), _card(found))
+        converted = foreign.read(source, layout, choices or NO_CHOICES)
+        checkpoints.save(out, converted.model, checkpoints.Normaliser(), _card(converted))
         return Report(
-            layout=found.layout,
-            questions=found.questions,
-            assumed=found.assumed,
-            answered=found.answered,
-            remarks=found.remarks,
+            layout=converted.layout,
+            questions=converted.questions,
+            assumed=converted.assumed,
+            answered=converted.answered,
+            remarks=converted.remarks,
         )
     except foreign.UnknownLayout as error:
         taken = None if layout else plugged.recognise(source)
@@ -137,8 +137,8 @@ def examine(source: Path, out: Path, layout: str = "", choices: Choices | None =
         counts = (len(kinds[0]), len(kinds[1]), len(kinds[2]))
         return Report(_of(error, source, out), layout, False, listed[0], listed[1], listed[2], counts, error.guess)
     except UserError as error:
-        said = _of(error, source, out)
-        return Report(said, layout, unknown=bool(layout), guess=_OWN_NETWORK if _names_a_class(said) else "")
+        sentence = _of(error, source, out)
+        return Report(sentence, layout, unknown=bool(layout), guess=_OWN_NETWORK if _names_a_class(sentence) else "")
 
 
 def _of_plugin(made: Made, out: Path) -> Report:
@@ -152,44 +152,44 @@ def _of_plugin(made: Made, out: Path) -> Report:
     return Report(remarks=told)
 
 
-def report_of(found: dict[str, Any]) -> Report:
+def report_of(facts: dict[str, Any]) -> Report:
     """A report out of JSON.
 
     Raises:
         ValueError: when it is none.
     """
     try:
-        asked = tuple(Question(**{**one, "options": tuple(one["options"])}) for one in found.pop("questions"))
-        told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+        asked = tuple(Question(**{**question, "options": tuple(question["options"])}) for question in facts.pop("questions"))
+        told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
         return Report(**told, questions=asked)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError("this is no report") from error
 
 
-def _names_a_class(said: str) -> bool:
+def _names_a_class(sentence: str) -> bool:
     """Whether a file was refused for a class of somebody's, see ``core.files.pickles.refusal``."""
-    return "holds a whole module" in said or "of the class" in said
+    return "holds a whole module" in sentence or "of the class" in sentence
 
 
 def _of(error: UserError, source: Path, out: Path) -> str:
-    said = str(error)
-    return source.name + said.removeprefix(out.name) if said.startswith(out.name) else said
+    sentence = str(error)
+    return source.name + sentence.removeprefix(out.name) if sentence.startswith(out.name) else sentence
 
 
-def _card(found: Foreign) -> dict[str, Any]:
+def _card(converted: Foreign) -> dict[str, Any]:
     from affectscope.core.models.catalogue import count
 
-    model = found.model
+    model = converted.model
     return {
         "system": model.spec.system,
         "variant": getattr(model.config, "variant", ""),
         "parameters": count(model),
         "task": model.spec.task,
         "labels": list(model.spec.labels),
-        "layout": found.layout,
-        "assumed": list(found.assumed),
-        "answered": list(found.answered),
-        "remarks": list(found.remarks),
+        "layout": converted.layout,
+        "assumed": list(converted.assumed),
+        "answered": list(converted.answered),
+        "remarks": list(converted.remarks),
     }
 
 
@@ -220,12 +220,12 @@ def _main() -> None:
     guard.limit(int(memory), int(seconds))
     guard.confine([Path(source)], [Path(out).parent])
     try:
-        found = examine(Path(source), Path(out), layout, choices)
+        outcome = examine(Path(source), Path(out), layout, choices)
     except MemoryError:
-        found = Report(_TOO_MUCH)
+        outcome = Report(_TOO_MUCH)
     except OSError as error:
-        found = Report(f"{Path(source).name} cannot be read, or written again: {error.strerror or 'the disk refuses'}.")
-    Path(report).write_text(json.dumps(asdict(found)), encoding="utf-8")
+        outcome = Report(f"{Path(source).name} cannot be read, or written again: {error.strerror or 'the disk refuses'}.")
+    Path(report).write_text(json.dumps(asdict(outcome)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -75,11 +75,11 @@ def guess(spec: ModelSpec, own: Shapes, given: Shapes) -> str:
 
 def _layers(shapes: Shapes) -> dict[str, int]:
     """Stack of layers -> how many it has."""
-    found: dict[str, set[str]] = {}
+    numbers_of: dict[str, set[str]] = {}
     for key in shapes:
         if match := _LAYER.match(key):
-            found.setdefault(match[1], set()).add(match[2])
-    return {part: len(numbers) for part, numbers in found.items()}
+            numbers_of.setdefault(match[1], set()).add(match[2])
+    return {part: len(numbers) for part, numbers in numbers_of.items()}
 
 
 def _some(count: int, noun: str) -> str:

@@ -104,10 +104,10 @@ def contents(path: Path, wanted: str = "") -> Contents:
     """
     if not path.is_dir():
         _, number, count = shard(path.name)
-        found = _of_file(path, wanted)
+        content = _of_file(path, wanted)
         if count > 1:
             raise UserError(f"{shown(path.name)} is file {number} of {count} of a model: name their folder, or drop all of them.")
-        return found
+        return content
     files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
     parts = {_VAVL_STEMS[stem]: file for file in reversed(files) if (stem := file.name.split(".")[0]) in _VAVL_STEMS}
     if parts:
@@ -160,13 +160,13 @@ def ask(path: Path, layout: str = "", wanted: str = "") -> Draft:
     """
     path, name = Path(path), shown(Path(path).name)
     convert = LAYOUTS[layout] if layout else None
-    found = contents(path, wanted)
-    chosen = layout or recognise(found.state.keys())
-    if not chosen and is_vavl_part(found.state.keys()):
+    content = contents(path, wanted)
+    chosen = layout or recognise(content.state.keys())
+    if not chosen and is_vavl_part(content.state.keys()):
         raise UserError(f"{name} is one of the files of a VAVL model: name the folder that all of them lie in.")
     if not chosen:
         raise UnknownLayout(f"{name} is neither an AffectScope checkpoint nor of a known layout ({', '.join(LAYOUTS)}).")
-    state, foreign_keys, copies = own(chosen, found.state)
+    state, foreign_keys, copies = own(chosen, content.state)
     try:
         config, state = (convert or LAYOUTS[chosen])(state)
     except UserError as error:
@@ -178,8 +178,8 @@ def ask(path: Path, layout: str = "", wanted: str = "") -> Draft:
         ) from error
     if not config.labels:
         raise UserError(f"{name} has no outputs: its last layer is empty, so there is nothing to ask.")
-    remarks = tuple(_remarks(found, foreign_keys, copies, chosen))
-    asked = () if is_plugins(chosen) else questions(chosen, config, found.places)
+    remarks = tuple(_remarks(content, foreign_keys, copies, chosen))
+    asked = () if is_plugins(chosen) else questions(chosen, config, content.places)
     return Draft(chosen, config, state, remarks, asked)
 
 
@@ -213,8 +213,8 @@ def read(path: Path, layout: str = "", choices: Choices = NO_CHOICES) -> Foreign
 
 
 def _kind(config: Any) -> Callable[..., AVModel]:
-    found = (MODELS[name] for name in MODELS if MODELS[name].config_type is type(config))
-    return _KINDS.get(type(config)) or next(found)
+    systems = (MODELS[name] for name in MODELS if MODELS[name].config_type is type(config))
+    return _KINDS.get(type(config)) or next(systems)
 
 
 def _of_file(path: Path, wanted: str) -> Contents:
@@ -228,7 +228,7 @@ def _of_folder(path: Path, files: list[Path], wanted: str) -> Contents:
         return _of_shards(path, files, shards, wanted)
     if kind := next((kind for ending, kind in _SPREAD.items() if any(file.name.endswith(ending) for file in files)), ""):
         raise UserError(f"{shown(path.name)} holds {kind}.")
-    found: dict[Path, Contents] = {}
+    candidates: dict[Path, Contents] = {}
     faults: list[UserError] = []
     for file in [file for file in files if _may_be_weights(file)][:_MOST_FILES]:
         try:
@@ -237,16 +237,16 @@ def _of_folder(path: Path, files: list[Path], wanted: str) -> Contents:
             faults.append(error)
             continue
         if recognise(read_one.state.keys()):
-            found[file] = read_one
+            candidates[file] = read_one
     name = shown(path.name)
-    if len(found) > 1:
-        listed = ", ".join(shown(file.name) for file in found)
+    if len(candidates) > 1:
+        listed = ", ".join(shown(file.name) for file in candidates)
         raise UserError(f"{name} holds several models: choose one of its files ({listed}).")
-    if not found:
+    if not candidates:
         raise faults[0] if faults else UnknownLayout(f"{name} holds no checkpoint of a known layout ({', '.join(LAYOUTS)}).")
-    ((file, one),) = found.items()
+    ((file, content),) = candidates.items()
     rest = tuple(shown(other.name) for other in files if other != file)
-    return Contents(one.state, one.places, (*one.left_out, *rest))
+    return Contents(content.state, content.places, (*content.left_out, *rest))
 
 
 def _of_shards(path: Path, files: list[Path], shards: Sequence[Path], wanted: str) -> Contents:
@@ -258,14 +258,14 @@ def _of_shards(path: Path, files: list[Path], shards: Sequence[Path], wanted: st
     name = shown(path.name)
     if len(parts) > 1:
         raise UserError(f"{name} holds several models in parts: leave the files of one in the folder.")
-    (((_, count), found),) = parts.items()
-    missing = next((n for n in range(1, count + 1) if n not in found), 0)
+    (((_, count), numbered),) = parts.items()
+    missing = next((n for n in range(1, count + 1) if n not in numbered), 0)
     if missing:
         raise UserError(f"{name} lacks file {missing} of the {count} of its model: put it beside the others.")
     state: dict[str, Tensor] = {}
-    for number in sorted(found):
-        state |= read_weights(found[number], wanted)[0].state
-    return Contents(state, left_out=tuple(shown(file.name) for file in files if file not in found.values()))
+    for number in sorted(numbered):
+        state |= read_weights(numbered[number], wanted)[0].state
+    return Contents(state, left_out=tuple(shown(file.name) for file in files if file not in numbered.values()))
 
 
 def _may_be_weights(file: Path) -> bool:
@@ -273,25 +273,28 @@ def _may_be_weights(file: Path) -> bool:
         return not fault_of(opened.read(HEAD))
 
 
-def _remarks(found: Contents, foreign_keys: list[str], copies: list[str], layout: str) -> list[str]:
+def _remarks(content: Contents, foreign_keys: list[str], copies: list[str], layout: str) -> list[str]:
     told = []
-    if len(found.places) > 1:
-        taken, *others = (shown(place) or "the file itself" for place in found.places)
+    if len(content.places) > 1:
+        taken, *others = (shown(place) or "the file itself" for place in content.places)
         told.append(f"The weights under {taken} were taken; the file has others under {', '.join(others)} (--weights).")
     if copies:
         told.append(f"The file has other weights too, under {', '.join(shown(copy.rstrip('.')) for copy in copies)}.")
     network = [key for key in foreign_keys if layout == "sfav" and "visual_model." in key]
     if network:
         told.append(_NOTES["sfav"])
-    if halves := sorted({str(t.dtype).removeprefix("torch.") for t in found.state.values() if _is_short(t)}):
+    if halves := sorted({str(t.dtype).removeprefix("torch.") for t in content.state.values() if _is_short(t)}):
         told.append(f"Its weights are kept in {' and '.join(halves)}, and used in float32.")
-    heard = [name for name in found.left_out if layout in _WAV2VEC2 and name.startswith(_WAV2VEC2[layout])]
+    heard = [name for name in content.left_out if layout in _WAV2VEC2 and name.startswith(_WAV2VEC2[layout])]
     if heard:
         told.append(
             f"The wav2vec 2.0 that it was trained with lies beside it, in {heard[0]}: have clips read with that "
             "(`affectscope features weights wav2vec2 PATH`)."
         )
-    rest = [*(shown(key) for key in foreign_keys if key not in network), *(name for name in found.left_out if name not in heard)]
+    rest = [
+        *(shown(key) for key in foreign_keys if key not in network),
+        *(name for name in content.left_out if name not in heard),
+    ]
     if rest:
         more = f" and {len(rest) - _NAMED} more" if len(rest) > _NAMED else ""
         told.append(f"Left out, as no part of {layout}: {', '.join(rest[:_NAMED])}{more}.")

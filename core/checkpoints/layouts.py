@@ -92,12 +92,12 @@ def own(layout: str, state: Mapping[str, Tensor]) -> tuple[State, list[str], lis
     named = {plain(key): key for key in state}
     before = prefixes(named, _MARKS[layout])
     if before:
-        found = {key.removeprefix(before[0]): state[old] for key, old in named.items() if key.startswith(before[0])}
+        bare = {key.removeprefix(before[0]): state[old] for key, old in named.items() if key.startswith(before[0])}
     else:
-        found = unwrapped({key: state[old] for key, old in named.items()})
+        bare = unwrapped({key: state[old] for key, old in named.items()})
     known = re.compile(_OWN[layout])
-    mine = {key: value for key, value in found.items() if known.match(key) and not is_bookkeeping(key)}
-    taken = {f"{before[0] if before else ''}{key}" for key in found if known.match(key) or is_bookkeeping(key)}
+    mine = {key: value for key, value in bare.items() if known.match(key) and not is_bookkeeping(key)}
+    taken = {f"{before[0] if before else ''}{key}" for key in bare if known.match(key) or is_bookkeeping(key)}
     left_out = [old for key, old in named.items() if before and key not in taken and not is_bookkeeping(key)]
     return mine, left_out, before[1:]
 
@@ -354,10 +354,10 @@ def _over_one_frame(weight: Tensor) -> Tensor:
 def _depth(state: State, encoder: str) -> int:
     """How many layers the file holds; counted, since a number in a key may be anything."""
     pattern = re.compile(rf"{re.escape(encoder)}\.layers\.(\d+)\.")
-    found = {match[1] for key in state if (match := pattern.match(key))}
-    if not found:
+    numbers = {match[1] for key in state if (match := pattern.match(key))}
+    if not numbers:
         raise KeyError(f"{encoder}.layers")
-    return len(found)
+    return len(numbers)
 
 
 VAVL_MARKS = {"audio": "x_acoustic.", "visual": "x_visual.", "shared": "x_shared."}
@@ -373,8 +373,8 @@ def vavl_part(file: str, state: Mapping[str, Tensor]) -> State:
     """The tensors of one of VAVL's files as ``file:key``, without what wrappers put before or into their keys."""
     named = {plain(key): value for key, value in state.items()}
     before = prefixes(named, [VAVL_MARKS.get(VAVL_FILES[file], "projav1.")])
-    found = {k.removeprefix(before[0]): v for k, v in named.items() if k.startswith(before[0])} if before else unwrapped(named)
-    return {f"{file}:{key}": value for key, value in found.items()}
+    bare = {k.removeprefix(before[0]): v for k, v in named.items() if k.startswith(before[0])} if before else unwrapped(named)
+    return {f"{file}:{key}": value for key, value in bare.items()}
 
 
 def _labels(state: State, last: str = "main.out.weight") -> tuple[str, ...]:

@@ -57,6 +57,19 @@ def known() -> dict[str, Declared]:
     return {name: WRAPPED[name] for name in WRAPPED.in_order()}
 
 
+def check_takes_weights(model: str) -> None:
+    """
+    Raises:
+        UserError: when no plugin declares a model of this name, or it takes no weights.
+    """
+    declared = known()
+    if model not in declared:
+        told = f"those of plugins are {', '.join(map(shown, declared))}" if declared else "name its plugin with --plugin"
+        raise UserError(f"No plugin declares a model {shown(model)} that weights could be for: {told}.")
+    if not declared[model].wants:
+        raise UserError(f"{shown(model)} takes no weights: its function has neither a path nor a state.")
+
+
 def place(declared: Declared, weights: Path | None = None) -> Path | None:
     """Where a model's weights lie; None where its builder takes none, or finds them by itself."""
     return (weights or declared.weights) if declared.wants else None
@@ -108,10 +121,10 @@ def facts(declared: Declared) -> Facts:
 def facts_of(checkpoint: Checkpoint) -> Facts:
     """As ``facts``, of a model that is in memory."""
     card = checkpoint.card
-    found = Facts(checkpoint.spec, card["parameters"], tuple(card["remarks"]))
+    spec_facts = Facts(checkpoint.spec, card["parameters"], tuple(card["remarks"]))
     if checkpoint.digest:
-        sealed.keep_json(cache_root() / "plugins" / f"{checkpoint.digest}.json", asdict(found))
-    return found
+        sealed.keep_json(cache_root() / "plugins" / f"{checkpoint.digest}.json", asdict(spec_facts))
+    return spec_facts
 
 
 def _spec(told: Mapping[str, Any]) -> ModelSpec:
@@ -120,7 +133,7 @@ def _spec(told: Mapping[str, Any]) -> ModelSpec:
     return ModelSpec(**{
         **told, **lists,
         "modalities": {head: tuple(modalities) for head, modalities in told["modalities"].items()},
-        "attention": tuple(AttentionSpec(**one) for one in told["attention"]),
+        "attention": tuple(AttentionSpec(**entry) for entry in told["attention"]),
         "shared": tuple((audio, visual) for audio, visual in told["shared"]),
     })  # fmt: skip
 
@@ -133,13 +146,13 @@ def recognise(source: Path) -> Made | None:
     Raises:
         UserError: when the file cannot be read.
     """
-    able = [one for one in known().values() if one.wants == "state"]
+    able = [declared for declared in known().values() if declared.wants == "state"]
     if not able or not source.is_file():
         return None
     state = read_state(source)
-    for one in able:
+    for declared in able:
         try:
-            made = make(one, state=state)
+            made = make(declared, state=state)
         except UserError:
             continue
         if made.model.network.state_dict().keys() == state.keys():

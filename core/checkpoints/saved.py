@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -22,15 +22,16 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from affectscope.core.cache.stamps import unchanged
+from affectscope.core.cache.stamps import is_stamped, stamp, unchanged
 from affectscope.core.cache.store import content_hash, key_of, write_atomically
-from affectscope.core.checkpoints import foreign
+from affectscope.core.checkpoints import DEFAULT, foreign
 from affectscope.core.checkpoints.choices import NO_CHOICES, Choices
 from affectscope.core.checkpoints.layouts import LAYOUTS
 from affectscope.core.checkpoints.state import LONGEST_LABEL, check_labels, check_sizes, fill, try_out
 from affectscope.core.errors import UserError
 from affectscope.core.files.tensors import read_tensors
 from affectscope.core.house import CHECKPOINTS
+from affectscope.core.knowing.knowing import Knowing, of_file, to_file
 from affectscope.core.models import catalogue  # noqa: F401  (registers the systems)
 from affectscope.core.models.base import MODELS, AVModel, ModelSpec
 from affectscope.core.models.inputs import Normaliser
@@ -43,8 +44,6 @@ _DAMAGED = "was damaged on the disk: drop its file in again, or train it again"
 # Of a header's text and a size in a config: far above what any model needs.
 LONGEST_HEADER = 4 << 20
 LARGEST = 10**7
-# The checkpoint that is asked where nobody chose one.
-DEFAULT = "auxformer"
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,7 @@ class Checkpoint:
         card: what training wrote down: data, seed, commit, metrics by head, ``synthetic_training``.
         digest: hash of the file as it was when it was read.
         features: modality -> feature set, where a person said just now what the model takes; goes before all else that says so.
+        known: statistics of what it was trained on; None where its file carries none.
     """
 
     model: AVModel
@@ -63,6 +63,7 @@ class Checkpoint:
     path: Path | None = None
     digest: str = ""
     features: Mapping[str, str] = field(default_factory=dict)
+    known: Knowing | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -89,14 +90,39 @@ def shipped() -> dict[str, Path]:
     }
 
 
-def save(path: Path, model: AVModel, normaliser: Normaliser, card: Mapping[str, Any]) -> None:
+def save(path: Path, model: AVModel, normaliser: Normaliser, card: Mapping[str, Any], known: Knowing | None = None) -> None:
     tensors = {f"model.{k}": v.contiguous().cpu() for k, v in model.state_dict().items()}
     for kind in ("mean", "std"):
         tensors |= {f"normaliser.{kind}.{k}": v.contiguous().cpu() for k, v in getattr(normaliser, kind).items()}
     config = dataclasses.asdict(model.config)  # type: ignore[call-overload]
     header = {"system": model.spec.system, "config": config, "card": dict(card)}
+    statistics, facts = to_file(known)
+    tensors |= statistics
+    header |= {"known": facts} if facts else {}
     metadata = {"format": FORMAT, "affectscope": json.dumps(header)}
     write_atomically(path, lambda temporary: safetensors.torch.save_file(tensors, temporary, metadata))
+
+
+def change_card(path: Path, out: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Write one of our own checkpoints with another card; all else of it stays as it is, to the byte.
+
+    Raises:
+        UserError: as ``load``, and when it cannot be written.
+    """
+    load(path)
+    tensors, metadata = read_tensors(path)
+    header = json.loads(metadata["affectscope"])
+    header["card"] = change(dict(header["card"]))
+    told = metadata | {"affectscope": json.dumps(header)}
+    try:
+        watched = is_stamped(out)
+        write_atomically(out, lambda temporary: safetensors.torch.save_file(tensors, temporary, told))
+        if watched:
+            stamp(out)
+    except OSError as error:
+        raise UserError(
+            f"{shown(out.name)} cannot be written ({error.strerror or error}): name another place with --out."
+        ) from error
 
 
 def load(path: Path) -> Checkpoint:
@@ -126,7 +152,8 @@ def load(path: Path) -> Checkpoint:
     model.requires_grad_(False)
     normaliser = Normaliser(stats["mean"], stats["std"])
     try_out(model, name, normaliser)
-    return Checkpoint(model, normaliser, card, Path(path), content_hash(Path(path)))
+    statistics = of_file(tensors, _header(metadata).get("known"), model.spec, name)
+    return Checkpoint(model, normaliser, card, Path(path), content_hash(Path(path)), known=statistics)
 
 
 def digest(path: Path) -> str:
@@ -166,6 +193,15 @@ def is_ours(path: Path) -> bool:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get("format") == FORMAT
+    except (safetensors.SafetensorError, OSError):
+        return False
+
+
+def knows(path: Path) -> bool:
+    """Whether one of our own checkpoints carries statistics of its training."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return bool(_header(file.metadata() or {}).get("known"))
     except (safetensors.SafetensorError, OSError):
         return False
 

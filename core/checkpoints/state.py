@@ -75,8 +75,8 @@ def try_out(model: AVModel, name: str, normalised: Callable[[str, Tensor], Tenso
         )
 
 
-# Widths of layers that a model can do without.
-_MAY_BE_NONE = ("fc",)
+# Widths of layers, and lengths, that a model can do without.
+_MAY_BE_NONE = ("fc", "sequence")
 
 
 def check_sizes(values: Mapping[str, object]) -> None:
@@ -99,7 +99,7 @@ def check_sizes(values: Mapping[str, object]) -> None:
 
 def _numbers(value: object) -> list[int | float]:
     if isinstance(value, tuple):
-        return [number for one in value for number in _numbers(one)]
+        return [number for item in value for number in _numbers(item)]
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else []
 
 

@@ -7,16 +7,21 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from affectscope.core.cache.refusals import sentence_of
+from affectscope.core.cli.card import card
 from affectscope.core.cli.checking import check
 from affectscope.core.cli.common import printable, remarks
 from affectscope.core.cli.convert import convert
 from affectscope.core.cli.corpus import corpus_app
 from affectscope.core.cli.dashboard import open_app
+from affectscope.core.cli.exam import exam
 from affectscope.core.cli.experiment import experiment_app
 from affectscope.core.cli.features import features_app
+from affectscope.core.cli.many import curves, predict
 from affectscope.core.cli.models import app
 from affectscope.core.cli.predictions import import_predictions
 from affectscope.core.cli.starting import new_plugin
+from affectscope.core.cli.trust import trust
+from affectscope.core.cli.why import why
 
 __all__ = ["app", "import_predictions", "main", "open_app"]
 
@@ -24,9 +29,15 @@ __all__ = ["app", "import_predictions", "main", "open_app"]
 _LIGHT = ("import-predictions", "app", "corpus list", "corpus remove", "new-plugin")
 _HELP = frozenset(("--help", "--install-completion", "--show-completion"))
 
+app.command()(card)
 app.command()(check)
 app.command()(convert)
+app.command()(curves)
+app.command()(exam)
 app.command()(new_plugin)
+app.command()(predict)
+app.command()(trust)
+app.command()(why)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(features_app, name="features")
@@ -54,6 +65,6 @@ def main() -> None:
 
 def is_heavy(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
     """Whether what is asked for may compute: neither help, nor a completion, nor a command that only lists."""
-    said = " ".join(arguments)
-    light = any(said == one or said.startswith(f"{one} ") for one in _LIGHT)
+    asked = " ".join(arguments)
+    light = any(asked == command or asked.startswith(f"{command} ") for command in _LIGHT)
     return bool(arguments) and not light and not _HELP & set(arguments) and "_AFFECTSCOPE_COMPLETE" not in environment

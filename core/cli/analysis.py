@@ -19,6 +19,7 @@ from affectscope.core.export import files as export
 from affectscope.core.export.answers import answers_of
 from affectscope.core.export.sheet import Facts
 from affectscope.core.features.extract import Progress
+from affectscope.core.knowing.words import UNKNOWN
 from affectscope.core.media import stretch
 from affectscope.core.text import shown, unlike
 
@@ -37,9 +38,12 @@ class Asked:
     explain: str | None = None
     explanation: str | None = None
     video: bool = True
+    attention: bool = True
     start: str | None = None
     end: str | None = None
     track: int | None = None
+    face: int | None = None
+    sound: str | None = None
 
     @property
     def places(self) -> str:
@@ -57,12 +61,15 @@ def one(loaded: Checkpoint, file: Path, asked: Asked, as_json: bool) -> None:
     for notice in notices:
         remarks.print(f"Note: {printable(notice)}", markup=False)
     _caution(loaded)
+    if not analysis.familiar.known:
+        remarks.print(f"Note: {UNKNOWN}", markup=False)
     rows: list[dict[str, Any]] = []
-    for head, said in analysis.predictions.items():
+    for head, scores in analysis.predictions.items():
         evidence = analysis.evidence.get(head, any(analysis.evidence.values()))
-        best = {"says": max(said, key=said.__getitem__)} if _chooses(loaded) else {}
-        rows.append({"head": head, **best, "evidence": evidence, **said})
-    show(rows, as_json, f"{file.name}: written to {asked.places}")
+        best = {"says": max(scores, key=scores.__getitem__)} if _chooses(loaded) else {}
+        near = analysis.familiar.of_decision if head == "decision" else analysis.familiar.of(loaded.spec.modalities.get(head, ()))
+        rows.append({"head": head, **best, "evidence": evidence, **({"near": near} if analysis.familiar.known else {}), **scores})
+    show(rows, as_json, f"{file.name}, as {_name_of(loaded)} has it: written to {asked.places}")
 
 
 def each(loaded: Checkpoint, places: Sequence[Path], asked: Asked, as_json: bool) -> None:
@@ -90,9 +97,13 @@ def each(loaded: Checkpoint, places: Sequence[Path], asked: Asked, as_json: bool
     _caution(loaded)
     # A terminal has room for one sentence.
     table = [{name: row[name] for name in _COLUMNS} | {"remarks": row["error"] or row["notes"]} for row in rows]
-    show(rows if as_json else table, as_json, f"{len(files)} files: written to {asked.places}")
+    show(rows if as_json else table, as_json, f"{len(files)} files, as {_name_of(loaded)} has them: written to {asked.places}")
     if any(row["error"] for row in rows):
         raise typer.Exit(1)
+
+
+def _name_of(loaded: Checkpoint) -> str:
+    return loaded.path.stem if loaded.path else loaded.spec.system
 
 
 def _row(analyzer: Analyzer, file: Path, name: str, asked: Asked, report: Progress) -> dict[str, Any]:
@@ -102,13 +113,13 @@ def _row(analyzer: Analyzer, file: Path, name: str, asked: Asked, report: Progre
         _, analysis, notices = _analysed(analyzer, file, own, report)
     except UserError as error:
         return {**row, "notes": "", "error": printable(str(error))}
-    said = analysis.predictions["decision"]
+    scores = analysis.predictions["decision"]
     row |= {"written": printable(name), "seconds": round(analysis.timeline.duration, 3)}
     if _chooses(analyzer.checkpoint):
-        best = max(said, key=said.__getitem__)
-        row |= {"says": best, "probability": said[best]}
+        best = max(scores, key=scores.__getitem__)
+        row |= {"says": best, "probability": scores[best]}
     else:
-        row |= {"says": ", ".join(f"{attribute} {value:+.2f}" for attribute, value in said.items())}
+        row |= {"says": ", ".join(f"{attribute} {value:+.2f}" for attribute, value in scores.items())}
     return {**row, "notes": printable(" ".join(notices)), "error": ""}
 
 
@@ -120,12 +131,12 @@ def _chooses(loaded: Checkpoint) -> bool:
 def _files(place: Path) -> list[Path]:
     if not place.is_dir():
         return [place]
-    said: list[str] = []
+    notes: list[str] = []
     # pandas with it.
     from affectscope.core.corpora.tables import media_paths
 
-    found = [place / inside for inside in media_paths(place, said)]
-    for sentence in said:
+    found = [place / inside for inside in media_paths(place, notes)]
+    for sentence in notes:
         remarks.print(f"Note: {printable(sentence)}", markup=False)
     return found
 
@@ -148,7 +159,17 @@ def _analysed(analyzer: Analyzer, file: Path, asked: Asked, report: Progress) ->
     )
     # A cut holds the one track that was asked for.
     track = track if file == source else None
-    analysis = analyzer.analyze(file, explain=asked.explain, track=track, explanation=asked.explanation, progress=report)
+    matrices = asked.attention and asked.out is not None
+    analysis = analyzer.analyze(
+        file,
+        explain=asked.explain,
+        track=track,
+        explanation=asked.explanation,
+        face=asked.face,
+        sound=asked.sound,
+        attention=matrices,
+        progress=report,
+    )
     try:
         if asked.out is not None:
             write_files(analyzer, file, analysis, asked.out, asked.video, report, track)
@@ -159,25 +180,35 @@ def _analysed(analyzer: Analyzer, file: Path, asked: Asked, report: Progress) ->
         from affectscope.core.takehome.write import write_page
 
         write_page(analyzer, file, analysis, asked.html, report, track)
-    return file, analysis, (*origin, *analysis.notices)
+    return file, analysis, (*origin, *analysis.notices, *_no_heatmap(analysis))
+
+
+def _no_heatmap(analysis: Analysis) -> tuple[str, ...]:
+    """Why there is none at all, as the player has it (core/player/legends.js)."""
+    timeline = analysis.timeline
+    reasons = () if timeline.heatmaps else tuple(dict.fromkeys(timeline.blind.values()))
+    return tuple(f"No heatmap: {reason}." for reason in reasons[:1])
 
 
 def write_files(
     analyzer: Analyzer, media: Path, analysis: Analysis, out: Path, video: bool, report: Progress, track: int | None = None
 ) -> None:
-    """analysis.json, heatmaps.npz and, where wanted, overlay.mp4 in the folder ``out``.
+    """analysis.json, heatmaps.npz and, where they were asked for, attention.npz and overlay.mp4 in the folder ``out``.
 
     Args:
         track: the sound track that is heard; the first with sound if left out.
     """
     out.mkdir(parents=True, exist_ok=True)
     (out / "analysis.json").write_text(analysis.to_json())
-    arrays = {h.id: h.values.reshape(-1, h.height, h.width) for h in analysis.timeline.heatmaps}
-    arrays |= {"times": analysis.timeline.frame_times, "boxes": analysis.timeline.boxes}
+    arrays = {h.id: h.linear for h in analysis.timeline.heatmaps}
+    arrays |= {"times": analysis.timeline.frame_times, "boxes": analysis.timeline.boxes, "people": analysis.timeline.people}
     np.savez_compressed(out / "heatmaps.npz", **arrays)  # type: ignore[arg-type]
+    if analysis.attention:
+        np.savez_compressed(out / "attention.npz", **analysis.attention)  # type: ignore[arg-type]
     if video:
-        said = answers_of(analyzer.checkpoint, analysis.predictions, analysis.evidence)
-        facts = Facts(shown(media.stem, _LONGEST_TITLE), (said,))
+        answers = answers_of(analyzer.checkpoint, analysis.predictions, analysis.evidence, analysis.familiar)
+        read = f", face {analysis.timeline.face}" if analysis.timeline.face > 1 else ""
+        facts = Facts(shown(media.stem, _LONGEST_TITLE) + read, (answers,))
         export.overlay(
             media,
             analysis.timeline,

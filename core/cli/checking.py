@@ -70,7 +70,7 @@ def _of_plugin(file: Path) -> list[str]:
         if trouble.plugin == str(file):
             raise UserError(trouble.sentence)
         remarks.print(trouble.sentence, markup=False, soft_wrap=True)
-    names = [name for name, one in plugged.known().items() if Path(one.file) == file]
+    names = [name for name, model in plugged.known().items() if Path(model.file) == file]
     if not names:
         raise UserError(f"{file.name} registers no model: decorate the function that builds it with @affectscope.model.")
     return names

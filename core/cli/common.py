@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -33,11 +33,30 @@ CheckpointOption = Annotated[
 ExplanationOption = Annotated[
     str | None,
     typer.Option(
+        "--method",
         "--explanation",
-        help="How the heatmaps are made: layer-cam, layer-cam-product, grad-cam, grad-cam++, hires-cam, score-cam; for vision "
-        "transformers gradient-attention and attention-rollout too; what suits the model if left out.",
+        help="How the heatmaps are made: contrast, layer-cam-product, layer-cam, grad-cam, grad-cam++, hires-cam, score-cam, "
+        "integrated-gradients, occlusion; for vision transformers gradient-attention, attention-rollout and attention too; or a "
+        "plugin's; what suits the model if left out.",
     ),
 ]
+SoundMethodOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sound-method",
+        help="How the sound is explained: integrated-gradients, gradient-input, occlusion, attention, attention-rollout; the "
+        "CAMs where the model names a layer; or a plugin's; integrated-gradients if left out.",
+    ),
+]
+TrackOption = Annotated[
+    int | None, typer.Option("--audio-track", min=1, help="Which sound track is heard, from 1; the first with sound if left out.")
+]
+FaceOption = Annotated[
+    int | None,
+    typer.Option("--face", min=1, help="Of several people, whose face is read; 1, the largest and longest seen, if left out."),
+]
+EngineOption = Annotated[Literal["processes", "ray"], typer.Option(help="Processes of this machine, or tasks of a Ray cluster.")]
+AddressOption = Annotated[str | None, typer.Option(help="Of a Ray cluster; one of this machine if left out.")]
 Workers = Annotated[int | None, typer.Option(help="Processes; all cores if left out.")]
 
 
@@ -68,14 +87,14 @@ def taking(checkpoint: Checkpoint, features: list[str] | None) -> Checkpoint:
     return replace(checkpoint, features=told)
 
 
-def method_known(explanation: str | None) -> None:
+def method_known(*names: str | None) -> None:
     """Raises:
-    UserError: when there is no explanation of that name.
+    UserError: when there is no explanation of one of these names; None is none.
     """
-    if explanation is not None:
+    for name in filter(None, names):
         from affectscope.core.explain.methods import METHODS
 
-        _ = METHODS[explanation]
+        _ = METHODS[name]
 
 
 @contextmanager
@@ -122,7 +141,7 @@ def pairs(given: list[str] | None) -> dict[str, str]:
     Raises:
         UserError: when one is no pair.
     """
-    wrong = next((one for one in given or [] if "=" not in one), None)
+    wrong = next((text for text in given or [] if "=" not in text), None)
     if wrong is not None:
         raise UserError(f"What is expected is NAME=VALUE, not {wrong!r}.")
-    return {name.strip(): value.strip() for name, _, value in (one.partition("=") for one in given or [])}
+    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in given or [])}

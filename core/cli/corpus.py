@@ -18,24 +18,40 @@ corpus_app = typer.Typer(cls=WithPlugins, help="Build a demo corpus, or look at 
 @corpus_app.command("build")
 def corpus_build(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for clips, truth and labels.")],
-    name: Annotated[str, typer.Argument(help="What to build: `demo`.")] = "demo",
-    clips: Annotated[int, typer.Option(help="How many clips.")] = 720,
+    name: Annotated[str, typer.Argument(help="What to build: `demo`, `planted` or `shortcut`.")] = "demo",
+    clips: Annotated[int, typer.Option(help="How many clips; of a shortcut, over how many it is laid.")] = 720,
     seed: Annotated[int, typer.Option(help="Same seed, same corpus.")] = 1,
     identities: Annotated[
         Literal["train", "held-out"], typer.Option(help="`held-out` takes the speakers of the bundled clips.")
     ] = "train",
+    over: Annotated[str, typer.Option(help="Of a shortcut: the demo corpus that it is laid over, by name or path.")] = "demo",
+    everywhere: Annotated[
+        bool,
+        typer.Option("--everywhere", help="Of a shortcut: each clip with either and with none, for the exam; else by class."),
+    ] = False,
     workers: Workers = None,
 ) -> None:
-    """Render the demo corpus: talking heads whose truth is known. Goes on where it was stopped."""
-    if name != "demo":
-        raise UserError(f"There is no corpus {name!r} to build; the only one is demo.")
-    from affectscope.core.corpora.demo import build
-
+    """Make clips whose truth is known: demo, planted (one cue), shortcut (a mark, a beep). Goes on where it was stopped."""
     with progress_bar() as report:
-        build(
-            out, clips, seed, identities=identities, workers=workers,
-            progress=lambda done, total: report("Rendering clips", done / max(total, 1)),
-        )  # fmt: skip
+
+        def progress(done: int, total: int) -> None:
+            report("Making clips", done / max(total, 1))
+
+        if name == "shortcut":
+            from affectscope.core.corpora import open_corpus
+            from affectscope.core.corpora.demo import shortcut
+
+            shortcut.build(open_corpus(over), out, clips, seed, everywhere=everywhere, workers=workers, progress=progress)
+        elif name == "planted":
+            from affectscope.core.corpora.demo import planted
+
+            planted.build(out, clips, seed, identities=identities, workers=workers, progress=progress)
+        elif name == "demo":
+            from affectscope.core.corpora.demo import build
+
+            build(out, clips, seed, identities=identities, workers=workers, progress=progress)
+        else:
+            raise UserError(f"There is no corpus {name!r} to build: choose demo, planted or shortcut.")
     remarks.print(f"The corpus is in {out}.", markup=False)
 
 
@@ -81,8 +97,13 @@ def corpus_list(as_json: AsJson = False) -> None:
     from affectscope.core.corpora.known import known
 
     rows = [
-        {"name": name, "kind": one.kind, "path": one.path, "options": " ".join(f"{k}={v}" for k, v in one.options.items())}
-        for name, one in known().items()
+        {
+            "name": name,
+            "kind": corpus.kind,
+            "path": corpus.path,
+            "options": " ".join(f"{k}={v}" for k, v in corpus.options.items()),
+        }
+        for name, corpus in known().items()
     ]
     show(rows, as_json, "Corpora")
 

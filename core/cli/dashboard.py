@@ -16,6 +16,7 @@ import typer
 from affectscope.core import house
 from affectscope.core.cli.models import app
 from affectscope.core.errors import UserError
+from affectscope.core.plugins import weights as named_weights
 from affectscope.core.text import shown
 
 _SERVER = house.ROOT / "app" / "server.py"
@@ -44,11 +45,16 @@ def open_app(
         typer.Option(help=f"A file with the link's token; ${_TOKEN} does the same. Without either, one is made."),
     ] = None,
     base_path: Annotated[str, typer.Option(help="What stands before every path, as in /affect behind a reverse proxy.")] = "",
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="MODEL=PATH, other weights for a plugin's model; several times for several."),
+    ] = None,
 ) -> None:
     """Open the dashboard, on this machine only unless --host says otherwise.
 
     Others need the link that is printed: with --host or --allow-host it holds a token.
     """
+    _take(weights or [])
     _check_free(host, port)
     options = {"server.address": host, "server.port": str(port)} | ({} if browser else {"server.headless": "true"})
     options |= {"server.baseUrlPath": _path(base_path)} if base_path else {}
@@ -65,6 +71,20 @@ def open_app(
         raise typer.Exit(subprocess.call(command))
     # In place of this process: whoever stops that stops the server.
     os.execv(sys.executable, command)
+
+
+def _take(weights: list[str]) -> None:
+    """Raises:
+    UserError: when a plugin's model has no such name, or takes none.
+    """
+    models = list(map(named_weights.name, weights))
+    if not models:
+        return
+    # Seconds, which nobody else is to wait for.
+    from affectscope.core.checkpoints import plugged
+
+    for model in models:
+        plugged.check_takes_weights(model)
 
 
 def _name(host: str) -> str:

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from affectscope.core.cli.common import AsJson, Workers, progress_bar, remarks, show
+from affectscope.core.cli.common import (
+    AddressOption,
+    AsJson,
+    EngineOption,
+    FeaturesOption,
+    Workers,
+    pairs,
+    progress_bar,
+    remarks,
+    show,
+)
 from affectscope.core.cli.plugins import WithPlugins
+from affectscope.core.errors import UserError
+
+if TYPE_CHECKING:
+    from affectscope.core.experiments.plan import Setting
+    from affectscope.core.experiments.report import Filled
+    from affectscope.core.experiments.where import Where
+    from affectscope.core.features.bulk.spreading import Cluster
 
 experiment_app = typer.Typer(
     cls=WithPlugins, help="The tables and figures of the papers, on the corpus at hand.", no_args_is_help=True
@@ -33,6 +50,29 @@ ExperimentSeeds = Annotated[int, typer.Option(help="The first so many of the twe
 ExperimentOut = Annotated[Path, typer.Option("--out", "-o", help="Folder for tables and figures.")]
 
 
+SizeOption = Annotated[
+    str,
+    typer.Option(
+        "--preset", help="`demo`, or a published size, such as `paper`, `paper-18`: with the paper's features and training."
+    ),
+]
+ProtocolOption = Annotated[
+    Literal["own", "paper"] | None,
+    typer.Option(help="Train and measure as the paper does (zeros for what is missing, …), or our way; by size if left out."),
+]
+StoreOption = Annotated[
+    Path | None, typer.Option(help="A store that `affectscope features extract` filled: train on its features.")
+]
+SplitOption = Annotated[
+    Literal["speaker", "official", "folds"] | None,
+    typer.Option(help="Draw speakers by the seed, take the corpus's own parts, or its ten folds by speaker, one a seed."),
+]
+EpochsOption = Annotated[int | None, typer.Option(help="At most this many passes over the training set.")]
+BatchOption = Annotated[int | None, typer.Option(help="Clips a step.")]
+PrecisionOption = Annotated[str | None, typer.Option(help="Fabric's: 32-true, 16-mixed, bf16-mixed.")]
+DeviceOption = Annotated[Literal["cpu", "cuda"] | None, typer.Option(help="Where cells train and are measured.")]
+
+
 ExperimentHtml = Annotated[bool, typer.Option(help="Also write each figure as a page of its own, 4 MB each.")]
 
 
@@ -41,8 +81,24 @@ def experiment_run(
     names: Annotated[list[str], typer.Argument(help="Experiments, or the paths of files; `all` for every one.")],
     corpus: ExperimentCorpus = "demo",
     seeds: ExperimentSeeds = 5,
+    preset: SizeOption = "demo",
+    protocol: ProtocolOption = None,
+    rows: Annotated[list[str] | None, typer.Option("--row", help="One of its rows alone, by name; may be repeated.")] = None,
+    epochs: EpochsOption = None,
+    batch_size: BatchOption = None,
+    store: StoreOption = None,
+    features: FeaturesOption = None,
+    split: SplitOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
     out: ExperimentOut = Path("results"),
     workers: Workers = None,
+    engine: EngineOption = "processes",
+    address: AddressOption = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Train nothing: say cells, sizes, memory and hours, from a short step that is measured."),
+    ] = False,
     html: ExperimentHtml = True,
     as_json: AsJson = False,
 ) -> None:
@@ -50,56 +106,153 @@ def experiment_run(
     import os
 
     from affectscope.core.experiments import plan, report, run
+    from affectscope.core.features.bulk.spreading import Cluster
     from affectscope.core.training.splits import SEEDS
 
+    training = _training(epochs, batch_size, split, precision, device)
+    setting = _setting(corpus, preset, protocol, training)
+    count = workers or os.cpu_count() or 1
+    where = _where(store, features, device, Cluster(engine, count, address, 1.0 if device == "cuda" else 0.0))
     written: list[dict[str, Any]] = []
     for name in list(plan.experiments()) if names == ["all"] else names:
-        with progress_bar() as bar:
-            filled, failed = run.run(plan.load(name), corpus, SEEDS[:seeds], workers or os.cpu_count() or 1, bar)
+        one = plan.load(name, setting)
+        if rows:
+            one = plan.only(one, rows)
+        if dry_run:
+            _forecast(one, corpus, SEEDS[:seeds], where, device or "cpu", as_json)
+            continue
+        try:
+            with progress_bar() as bar:
+                filled, failed = run.run(one, corpus, SEEDS[:seeds], count, bar, where)
+        except UserError as error:
+            if names != ["all"]:
+                raise
+            remarks.print(f"Left out: {error}", markup=False, soft_wrap=True)
+            continue
         for sentence in failed:
             remarks.print(f"Failed: {sentence}", markup=False)
         written += [{"experiment": name, "file": str(path)} for path in report.write(filled, out, html)]
-    show(written, as_json, "Written")
+    if not dry_run:
+        show(written, as_json, "Written")
+
+
+def _training(
+    epochs: int | None, batch_size: int | None, split: str | None, precision: str | None, device: str | None
+) -> dict[str, Any]:
+    """What a person said of training, by the names of its config."""
+    given = {"epochs": epochs, "batch_size": batch_size, "split": split, "precision": precision, "accelerator": device}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _setting(corpus: str, preset: str, protocol: str | None, training: dict[str, Any]) -> Setting:
+    """Size and protocol; a corpus that names no speakers is shared out as its authors did."""
+    from affectscope.core.corpora import open_corpus
+    from affectscope.core.experiments import plan, run
+
+    opened = open_corpus(corpus)
+    if "split" not in training and run.own_split(corpus):
+        training = training | {"split": "official"}
+        remarks.print(f"{opened.name} names no speakers: it is shared out as its authors did (--split official).", markup=False)
+    kind = "msp-improv" if "improv" in opened.name.lower() else opened.kind
+    return plan.Setting(preset, protocol or "", kind, training)  # type: ignore[arg-type]
+
+
+def _where(store: Path | None, features: list[str] | None, device: str | None, cluster: Cluster | None = None) -> Where:
+    from affectscope.core.experiments.where import USUAL, Where
+
+    place = str(store.expanduser().resolve()) if store else ""
+    return Where(place, pairs(features), "cuda" if device == "cuda" else "", cluster or USUAL.cluster)
+
+
+def _forecast(one: Any, corpus: str, seeds: tuple[int, ...], where: Any, device: str, as_json: bool) -> None:
+    from affectscope.core.experiments import dry
+
+    rows, hours = dry.forecast(one, corpus, seeds, where, device)
+    show([row.line() for row in rows], as_json, dry.heading(rows, hours, one.name))
+
+
+MeasuredSeeds = Annotated[
+    int, typer.Option(help="Of the twenty seeds, those that are measured among the first so many.", min=1, max=20)
+]
+
+
+def _gathered(
+    corpus: str, seeds: int, preset: str, protocol: str | None, training: dict[str, Any], where: Where
+) -> dict[str, Filled]:
+    """What is measured at a size, under a protocol and with settings, each as `run` was told."""
+    from affectscope.core.experiments import gathered, plan
+    from affectscope.core.training.splits import SEEDS
+
+    setting = _setting(corpus, preset, protocol, training)
+    loaded = [plan.load(name, setting) for name in plan.experiments()]
+    return gathered.gather(loaded, corpus, SEEDS[:seeds], where)
 
 
 @experiment_app.command("report")
 def experiment_report(
     corpus: ExperimentCorpus = "demo",
-    seeds: ExperimentSeeds = 5,
+    seeds: MeasuredSeeds = 10,
+    preset: SizeOption = "demo",
+    protocol: ProtocolOption = None,
+    epochs: EpochsOption = None,
+    batch_size: BatchOption = None,
+    store: StoreOption = None,
+    features: FeaturesOption = None,
+    split: SplitOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
     out: ExperimentOut = Path("results"),
     html: ExperimentHtml = True,
 ) -> None:
-    """Write every experiment that is finished again, and list which are not."""
-    from affectscope.core.experiments import plan, report, run
-    from affectscope.core.training.splits import SEEDS
+    """Write every experiment again, as far as it is measured as these options say, and list those of which nothing is. Nothing is
+    trained."""
+    from affectscope.core.experiments import plan, report
 
-    missing = []
-    for name in plan.experiments():
-        one = plan.load(name)
-        if run.finished(one, corpus, SEEDS[:seeds]):
-            filled, _ = run.run(one, corpus, SEEDS[:seeds], 1)
-            report.write(filled, out, html)
-        else:
-            missing.append(name)
-    if missing:
-        remarks.print(f"Not finished: {', '.join(missing)}.", markup=False)
+    training = _training(epochs, batch_size, split, precision, device)
+    measured = _gathered(corpus, seeds, preset, protocol, training, _where(store, features, device))
+    for filled in measured.values():
+        report.write(filled, out, html)
+    if missing := [name for name in plan.experiments() if name not in measured]:
+        remarks.print(f"Not measured: {', '.join(missing)}.", markup=False)
 
 
 @experiment_app.command("claims")
 def experiment_claims(
     corpus: ExperimentCorpus = "demo",
-    seeds: ExperimentSeeds = 5,
+    seeds: MeasuredSeeds = 10,
+    preset: SizeOption = "demo",
+    protocol: ProtocolOption = None,
+    epochs: EpochsOption = None,
+    batch_size: BatchOption = None,
+    store: StoreOption = None,
+    features: FeaturesOption = None,
+    split: SplitOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The page to write, in Markdown.")] = Path("results/claims.md"),
+    note: Annotated[str, typer.Option(help="A sentence on the corpus, for the top of the page.")] = "",
+    tables: Annotated[
+        Path | None, typer.Option(help="Folder for tables and figures; `results` beside the page if left out.")
+    ] = None,
 ) -> None:
-    """Hold what the papers claim against the experiments that are finished, and write the results page."""
-    from affectscope.core.cache.store import write_atomically
-    from affectscope.core.experiments import claims, plan, run
-    from affectscope.core.training.splits import SEEDS
+    """Hold what the papers claim against what is measured as these options say, and write the results page with its tables.
+    Nothing is trained."""
+    import os
 
+    from affectscope.core.cache.store import write_atomically
+    from affectscope.core.corpora import open_corpus
+    from affectscope.core.experiments import claims, report, results
+
+    folder = tables or out.parent / "results"
     wanted = claims.load()
-    plans = {name: plan.load(name) for name in claims.needed(wanted)}
-    done = {name: one for name, one in plans.items() if run.finished(one, corpus, SEEDS[:seeds])}
-    tables = {name: run.run(one, corpus, SEEDS[:seeds], 1)[0] for name, one in done.items()}
-    write_atomically(out, lambda part: part.write_text(claims.page(wanted, tables), encoding="utf-8"))
-    if missing := [name for name in plans if name not in done]:
-        remarks.print(f"Not finished: {', '.join(missing)}.", markup=False)
+    training = _training(epochs, batch_size, split, precision, device)
+    measured = _gathered(corpus, seeds, preset, protocol, training, _where(store, features, device))
+    for filled in measured.values():
+        report.write(filled, folder, html=False)
+    earlier, recorded = (folder / results.EARLIER).is_file(), not open_corpus(corpus).synthetic
+    text = results.page(wanted, measured, note, os.path.relpath(folder, out.parent), earlier, recorded)
+    write_atomically(out, lambda part: part.write_text(text, encoding="utf-8"))
+    if missing := [name for name in claims.needed(wanted) if name not in measured]:
+        remarks.print(f"Not measured: {', '.join(missing)}.", markup=False)
+    if open_ones := results.undecided([results.examine(claim, measured) for claim in wanted]):
+        remarks.print(f"Too few seeds to decide: {', '.join(open_ones)}.", markup=False)

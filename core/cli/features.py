@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from affectscope.core.cli.common import AsJson, Workers, progress_bar, regret, remarks, show
+from affectscope.core.cli.common import AddressOption, AsJson, EngineOption, Workers, progress_bar, regret, remarks, show
 from affectscope.core.cli.plugins import WithPlugins
 from affectscope.core.errors import UserError
 
@@ -26,24 +26,32 @@ def features_list(as_json: AsJson = False) -> None:
 
     rows: list[dict[str, Any]] = []
     for name in FEATURE_SETS:
-        one = FEATURE_SETS[name]
-        shape = " x ".join(map(str, one.shape))
-        row = {"name": name, "modality": one.modality, "dim": one.dim, "at hand": _at_hand(one), "source": one.source}
+        features = FEATURE_SETS[name]
+        shape = " x ".join(map(str, features.shape))
+        row = {
+            "name": name,
+            "modality": features.modality,
+            "dim": features.dim,
+            "at hand": _at_hand(features),
+            "source": features.source,
+        }
         # A terminal has no room for more.
-        rows.append(row | ({"shape": shape, "weights": one.weights.file if one.weights else ""} if as_json else {}))
+        rows.append(row | ({"shape": shape, "weights": features.weights.file if features.weights else ""} if as_json else {}))
     show(rows, as_json, "Feature sets")
     if not as_json:
         remarks.print(f"And by size: {', '.join(FEATURE_SETS.families)}.", markup=False)
 
 
-def _at_hand(one: FeatureSet) -> str:
+def _at_hand(features: FeatureSet) -> str:
     from affectscope.core.features.stored.arrays import source_of
 
-    told = source_of(one.name)
+    told = source_of(features.name)
     try:
-        path = one.check(None)
+        path = features.check(None)
     except UserError:
-        return f"no ({'needs ' + one.weights.file if one.weights else 'needs arrays' if one.needs == 'arrays' else 'no package'})"
+        if features.weights:
+            return f"no (needs {features.weights.file})"
+        return "no (needs arrays)" if features.needs == "arrays" else "no (no package)"
     places = [f"arrays in {told.path}"] if told else []
     places += [str(path)] if path else []
     return ", ".join(places) or "yes"
@@ -59,22 +67,22 @@ def features_weights(
     from affectscope.core.features import settings
     from affectscope.core.features.sets import FEATURE_SETS
 
-    one = FEATURE_SETS[name]
-    if one.weights is None:
+    features = FEATURE_SETS[name]
+    if features.weights is None:
         raise UserError(f"{name} needs no weights: `affectscope features list` names the sets that do.")
     if forget:
         settings.tell_weights(name, None)
         remarks.print(f"The weights of {name} are forgotten.", markup=False)
         return
     if path is None:
-        remarks.print(f"{name}: {one.check(None)}", markup=False, soft_wrap=True)
+        remarks.print(f"{name}: {features.check(None)}", markup=False, soft_wrap=True)
         return
     path = path.expanduser().absolute()
     if not path.exists():
-        raise UserError(f"There is no {path}: {name} needs {one.weights.file} ({one.weights.origin}).")
-    encoder = one.load(path)
-    if encoder.dim != one.dim:
-        raise UserError(f"{path.name} gives {encoder.dim} features a frame, and {name} has {one.dim}: give other weights.")
+        raise UserError(f"There is no {path}: {name} needs {features.weights.file} ({features.weights.origin}).")
+    encoder = features.load(path)
+    if encoder.dim != features.dim:
+        raise UserError(f"{path.name} gives {encoder.dim} features a frame, and {name} has {features.dim}: give other weights.")
     settings.tell_weights(name, path)
     remarks.print(f"{name} is read with {path} from now on.", markup=False, soft_wrap=True)
 
@@ -123,10 +131,8 @@ def features_extract(
     workers: Workers = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The store's folder; one in the cache if left out.")] = None,
     weights: Annotated[list[str] | None, typer.Option(help="SET=PATH, the weights that a feature set needs.")] = None,
-    engine: Annotated[
-        Literal["processes", "ray"], typer.Option(help="Processes of this machine, or tasks of a Ray cluster.")
-    ] = "processes",
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; one of this machine if left out.")] = None,
+    engine: EngineOption = "processes",
+    address: AddressOption = None,
     device: Annotated[str, typer.Option(help="Where the networks whose weights you give run: cpu or cuda.")] = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -153,11 +159,34 @@ def features_extract(
         remarks.print(f"Broken clips and why are listed in broken.csv of each feature set in {folder}.", markup=False)
 
 
+@features_app.command("finetune")
+def features_finetune(
+    folder: Annotated[Path, typer.Argument(help="A folder a class, with cropped faces in each.")],
+    weights: Annotated[Path, typer.Option(help="Of VGG-Face, to begin with.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the weights go, ending in .safetensors.")],
+    epochs: Annotated[int, typer.Option(help="Passes over the faces; goncalves2022robust's, as the rate.", min=1)] = 50,
+    learning_rate: Annotated[float, typer.Option(help="Adam's.")] = 7.5e-5,
+    batch_size: Annotated[int, typer.Option(help="Faces a step.", min=1)] = 32,
+    seed: Annotated[int, typer.Option(help="Decides order, dropout, and which tenth of the faces is held back.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune VGG-Face on labelled faces, as goncalves2022robust does on AffectNet; `vgg-face-unit` takes the weights."""
+    from affectscope.core.training.faces import FaceConfig, finetune
+
+    config = FaceConfig(epochs, learning_rate, batch_size, seed=seed, device=device)
+    with progress_bar() as report:
+        told = finetune(folder.expanduser(), weights.expanduser(), out.expanduser(), config, report)
+    told.pop("config")
+    show([told | {"classes": ", ".join(map(str, told["classes"]))}], as_json, str(out))  # type: ignore[call-overload]
+    remarks.print(f"Say `affectscope features weights vgg-face-unit {out}` to extract with them.", markup=False, soft_wrap=True)
+
+
 def _paths(given: list[str]) -> dict[str, Path]:
     found = {}
-    for one in given:
-        name, equals, path = one.partition("=")
+    for pair in given:
+        name, equals, path = pair.partition("=")
         if not (name and equals and path):
-            raise UserError(f"--weights {one} should read SET=PATH, such as vgg-face=vgg_face_dag.pth.")
+            raise UserError(f"--weights {pair} should read SET=PATH, such as vgg-face=vgg_face_dag.pth.")
         found[name] = Path(path).expanduser()
     return found

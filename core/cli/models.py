@@ -8,14 +8,19 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from affectscope.core.checkpoints import DEFAULT, FOR_PEOPLE
 from affectscope.core.cli.common import (
     AsJson,
     CheckpointOption,
     ExplanationOption,
+    FaceOption,
     FeaturesOption,
+    SoundMethodOption,
+    TrackOption,
     load,
     method_known,
     pairs,
+    printable,
     progress_bar,
     regret,
     remarks,
@@ -38,7 +43,11 @@ def analyze(
     files: Annotated[list[Path], typer.Argument(help="Clips: any video, or sound, that FFmpeg reads; or folders of them.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for analysis.json, heatmaps.npz and overlay.mp4; of several clips, of theirs."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for analysis.json, heatmaps.npz, attention.npz and overlay.mp4; of several clips, of theirs.",
+        ),
     ] = None,
     html: Annotated[
         Path | None,
@@ -46,20 +55,21 @@ def analyze(
             help="Write a page that plays the clip with all of it, without a server or a network; of several, a folder."
         ),
     ] = None,
-    checkpoint: CheckpointOption = "auxformer",
+    checkpoint: CheckpointOption = FOR_PEOPLE,
     explain: Annotated[
         str | None, typer.Option(help="Class that the heatmaps explain; each head's own answer if left out.")
     ] = None,
     explanation: ExplanationOption = None,
+    sound_method: SoundMethodOption = None,
     video: Annotated[bool, typer.Option(help="Write overlay.mp4 too.")] = True,
+    attention: Annotated[bool, typer.Option(help="Write attention.npz too: of a minute, tens of megabytes.")] = True,
     start: Annotated[
         str | None,
         typer.Option("--start", "--from", help="Of a long file, where the stretch begins: 750 or 12:30."),
     ] = None,
     end: Annotated[str | None, typer.Option("--end", "--to", help="Where it ends; at most a minute later.")] = None,
-    audio_track: Annotated[
-        int | None, typer.Option(min=1, help="Which sound track is heard, from 1; the first with sound if left out.")
-    ] = None,
+    audio_track: TrackOption = None,
+    face: FaceOption = None,
     features: FeaturesOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -71,8 +81,8 @@ def analyze(
     loaded = taking(load(checkpoint), features)
     if explain is not None and explain not in loaded.spec.labels:
         raise UserError(f"The model knows no class {explain!r}; choose one of {', '.join(loaded.spec.labels)}.")
-    method_known(explanation)
-    asked = analysis.Asked(out, html, explain, explanation, video, start, end, audio_track)
+    method_known(explanation, sound_method)
+    asked = analysis.Asked(out, html, explain, explanation, video, attention, start, end, audio_track, face, sound_method)
     if len(files) > 1 or files[0].is_dir():
         analysis.each(loaded, files, asked, as_json)
     else:
@@ -86,6 +96,24 @@ def train(
     corpus: Annotated[
         str, typer.Option(help="A corpus that was added, the path of one, or `demo` for the bundled clips.")
     ] = "demo",
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="A corpus that joins: recorded people beside rendered ones, sound or picture alone; may be repeated."),
+    ] = None,
+    alias: Annotated[
+        list[str] | None,
+        typer.Option("--alias", metavar="LABEL=CLASS", help="A label of a corpus that joins that is one of the first corpus's."),
+    ] = None,
+    pretrained: Annotated[
+        str, typer.Option(help="A checkpoint of the same system whose weights training begins with, such as a shipped one.")
+    ] = "",
+    scratch: Annotated[
+        bool,
+        typer.Option(
+            help="With --also: train a network from random weights, also where the corpora could join a shipped checkpoint. So "
+            "does every option that says how to train."
+        ),
+    ] = False,
     preset: Annotated[
         str, typer.Option(help="`demo` (small), `paper` (published sizes), or another of `affectscope models`.")
     ] = "demo",
@@ -102,9 +130,16 @@ def train(
         bool | None, typer.Option(help="Learn the shares of the raters' votes (corpora with votes=soft).")
     ] = None,
     split: Annotated[
-        Literal["speaker", "official"] | None, typer.Option(help="Draw speakers by the seed, or take the corpus's own parts.")
+        Literal["speaker", "official", "folds"] | None,
+        typer.Option(help="Draw speakers by the seed, take the corpus's own parts, or its ten folds by speaker, one a seed."),
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="Fabric's: 32-true, 16-mixed, bf16-mixed.")] = None,
+    selection: Annotated[
+        Literal["loss", "main loss", "accuracy"] | None,
+        typer.Option(help="Which epoch is kept: the least development loss, that of the main head, or the most right answers."),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="fp32; bf16 where the machine has its products; or Fabric's own: 16-mixed, bf16-true.")
+    ] = None,
     accelerator: Annotated[str | None, typer.Option(help="Fabric's: auto, cpu, cuda.")] = None,
     devices: Annotated[int | None, typer.Option(help="How many GPUs, or processes on a CPU.")] = None,
     nodes: Annotated[int | None, typer.Option(help="How many machines; start it on each with torchrun or `fabric run`.")] = None,
@@ -124,31 +159,53 @@ def train(
 
     What is left out is as published at paper size, and quick at demo size.
     """
+    from affectscope.core.inference.precision import of_training
+    from affectscope.core.library import named
     from affectscope.core.library.cards import held_out
+    from affectscope.core.training import beside
     from affectscope.core.training.background import noting
     from affectscope.core.training.recipes import Recipe, recipe
     from affectscope.core.training.run import train_checkpoint
 
     own = recipe(system, preset)
+    precision = of_training(precision) if precision else None
     given: dict[str, Any] = {
         "epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size, "frame_noise": frame_noise,
         "clip_noise": clip_noise, "balance": balance, "soft_votes": soft_votes, "split": split, "precision": precision,
+        "selection": selection,
         "accelerator": accelerator, "devices": devices, "nodes": nodes,
     }  # fmt: skip
     config = replace(own.config, seed=seed, **{name: value for name, value in given.items() if value is not None})
     with progress_bar() as report:
         report = noting(progress, report) if progress else report
         chosen = Recipe(strategy or own.strategy, config)
-        card = train_checkpoint(system, preset, corpus, chosen, out, workers, report, resume, store, pairs(features))
+        start = (pretrained, named.checkpoint(pretrained)) if pretrained else None
+        # Whoever says how to train wants to train.
+        onto = bool(also) and not (
+            scratch or resume or strategy or any(given[name] is not None for name in given if name != "split")
+        )
+        card = train_checkpoint(
+            system, preset, corpus, chosen, out, workers, report, resume, store, pairs(features), also or (), pairs(alias), start,
+            onto,
+        )  # fmt: skip
     if card is None:
         return
     regret(card["unreadable"])
-    show(_metric_rows(card["metrics"]), as_json, f"{held_out(card)}; checkpoint in {out}")
+    if card.get("strategy") == beside.NAME:
+        remarks.print(printable(beside.sentence(card["pretrained"])), markup=False, soft_wrap=True)
+    for joined in card.get("corpora", ()):
+        for sentence in joined["remarks"]:
+            remarks.print(printable(sentence), markup=False, soft_wrap=True)
+    rows = _metric_rows(card["metrics"])
+    by_corpus = card.get("metrics_by_corpus", {})
+    if by_corpus:
+        rows = [{"corpus": name} | row for name, own in by_corpus.items() for row in _metric_rows(own)]
+    show(rows, as_json, f"{held_out(card)}; checkpoint in {out}")
 
 
 @app.command()
 def evaluate(
-    checkpoint: CheckpointOption = "auxformer",
+    checkpoint: CheckpointOption = DEFAULT,
     corpus: Annotated[
         str, typer.Option(help="A corpus that was added, the path of one, or `demo` for the bundled clips.")
     ] = "demo",
@@ -161,23 +218,41 @@ def evaluate(
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
     features: FeaturesOption = None,
+    precision: Annotated[
+        str, typer.Option(help="fp32, or bf16 where the machine has its products: faster, and what changes is said.")
+    ] = "fp32",
     as_json: AsJson = False,
 ) -> None:
-    """Measure a checkpoint on a corpus, by head. Clips whose label the model lacks are left out, and counted."""
+    """Measure a checkpoint on a corpus, by head. Clips whose label the model lacks are left out, and counted.
+
+    A head counts over the clips that it has evidence of. Intervals are of 95 %. With --json also recall by class, what was
+    answered, confusion, and which labels were left out.
+    """
     from affectscope.core.corpora import open_corpus
-    from affectscope.core.evaluation.labelled import labelled_for
-    from affectscope.core.training.run import evaluate_checkpoint
+    from affectscope.core.evaluation.labelled import labelled_for, left_out
+    from affectscope.core.inference.precision import check
+    from affectscope.core.training.measured import measure
 
     if without not in (None, "audio", "visual"):
         raise UserError(f"There is no modality {without!r} to take away: choose audio or visual.")
     loaded = taking(load(checkpoint), features)
-    measured, said = labelled_for(open_corpus(corpus), loaded.spec, pairs(alias))
-    for sentence in said:
+    loaded.model.precision = check(precision, loaded.model.prior.device.type)
+    opened, aliases = open_corpus(corpus), pairs(alias)
+    measured, notes = labelled_for(opened, loaded.spec, aliases)
+    for sentence in notes:
         remarks.print(sentence, markup=False, soft_wrap=True)
     with progress_bar() as report:
-        metrics, broken = evaluate_checkpoint(loaded, measured, without, workers, report)
+        gone = left_out(opened, loaded.spec, aliases)
+        rows, broken = measure(loaded, measured, without, workers, report, gone)
     regret(broken)
-    show(_metric_rows(metrics), as_json, f"{checkpoint} on {corpus}")
+    for sentence in rows[0].get("remarks", ()):
+        remarks.print(sentence, markup=False, soft_wrap=True)
+    if not as_json:
+        short = [_in_short(row) for row in rows]
+        # A head without evidence has fewer numbers.
+        columns = max(short, key=len)
+        rows = [{name: row.get(name) for name in columns} for row in short]
+    show(rows, as_json, f"{checkpoint} on {corpus}")
 
 
 @app.command()
@@ -210,7 +285,7 @@ def list_checkpoints(
 
 @app.command()
 def pointing(
-    checkpoint: CheckpointOption = "auxformer",
+    checkpoint: CheckpointOption = DEFAULT,
     corpus: Annotated[str, typer.Option(help="A corpus whose truth is known: `demo`, or a folder.")] = "demo",
     explanation: ExplanationOption = None,
     as_json: AsJson = False,
@@ -239,3 +314,16 @@ def pointing(
 
 def _metric_rows(metrics: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"head": head} | {k: v for k, v in values.items() if k != "confusion"} for head, values in metrics.items()]
+
+
+def _in_short(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of ``measure`` as a terminal has room for."""
+    from affectscope.core.metrics.metrics import tabled
+
+    short: dict[str, Any] = {"head": row["head"], "clips": row["clips"]}
+    for name in tabled([row]):
+        low, high = row.get(f"{name}_interval", (None, None))
+        short[name] = row[name] if low is None else f"{row[name]:.3f} ({low:.2f} to {high:.2f})"
+    if "surest_half" in row:
+        short["surest half"] = row["surest_half"]["accuracy"]
+    return short

@@ -26,15 +26,15 @@ class WithPlugins(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         found = super().get_command(ctx, cmd_name)
-        if isinstance(found, TyperCommand) and all(one.name != "plugin" for one in found.params):
+        if isinstance(found, TyperCommand) and all(option.name != "plugin" for option in found.params):
             found.params.append(_option(_after))
         return found
 
 
 def _named(given: list[str] | None) -> None:
     # Paths in the environment become absolute too: the server that the command becomes stands in another folder.
-    for one in given or ("",):
-        loading.name(one)
+    for path in given or ("",):
+        loading.name(path)
 
 
 def _imported(ctx: typer.Context, given: list[str] | None) -> None:
@@ -65,4 +65,4 @@ def _option(of: Callable[..., None]) -> Any:
     """The option of a function, as Typer makes it of a command."""
     alone = typer.Typer(add_completion=False)
     alone.command()(of)
-    return next(one for one in get_command(alone).params if one.name == "plugin")
+    return next(option for option in get_command(alone).params if option.name == "plugin")

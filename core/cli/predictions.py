@@ -37,7 +37,7 @@ def import_predictions(
 
     if scale not in SCALES:
         raise UserError(f"There is no scale {shown(scale)}: choose one of {', '.join(SCALES)}.")
-    names = tuple(one.strip() for one in classes.split(",") if one.strip())
+    names = tuple(label.strip() for label in classes.split(",") if label.strip())
     options = Options(corpus, media, names, scale, decision, name, replace)  # type: ignore[arg-type]
     made = take_in(table, options, taken())
     if as_json:
@@ -50,11 +50,11 @@ def import_predictions(
     for sentence in made.notes:
         remarks.print(f"Note: {sentence}", markup=False, soft_wrap=True)
     rows: list[dict[str, Any]] = []
-    for one in made.models:
-        heads = ", ".join(f"{head} ({scale})" for head, scale in one.scale.items())
-        accuracy = "" if one.accuracy is None else percent(one.accuracy, 1)
+    for model in made.models:
+        heads = ", ".join(f"{head} ({scale})" for head, scale in model.scale.items())
+        accuracy = "" if model.accuracy is None else percent(model.accuracy, 1)
         rows.append(
-            {"model": one.name, "clips": one.clips, "problems": one.count, "accuracy": accuracy, "heads": heads}
-            | {"attention": ", ".join(m for m, _ in one.attention), "classes": len(one.classes)}
+            {"model": model.name, "clips": model.clips, "problems": model.count, "accuracy": accuracy, "heads": heads}
+            | {"attention": ", ".join(m for m, _ in model.attention), "classes": len(model.classes)}
         )
     show(rows, False, f"{made.clips:,} clips of {table.name}, {made.media:,} with media")

@@ -55,7 +55,7 @@ def read(path: Path, options: Options) -> Corpus:
     """
     remarks: list[str] = []
     rows = []
-    folders = [one for one in _folders(path) if options["release"] in ("", *one.relative_to(path).parts)]
+    folders = [folder for folder in _folders(path) if options["release"] in ("", *folder.relative_to(path).parts)]
     for folder in folders:
         files = sorted(folder.glob("*.txt"))
         stray = [file.name for file in files if not _is_annotation(file)]
@@ -67,19 +67,19 @@ def read(path: Path, options: Options) -> Corpus:
             f"{path} has no annotations: put the folder VA_Estimation_Challenge with Train_Set and Validation_Set into it."
         )
     table = pd.DataFrame(rows).set_index("clip")
-    releases = sorted({str(one.parent.relative_to(path)) for one in folders})
+    releases = sorted({str(folder.parent.relative_to(path)) for folder in folders})
     if table.index.has_duplicates and len(releases) > 1:
         raise UserError(
             f"{path} has the annotations of several years ({', '.join(releases)}): choose one by --option release=FOLDER."
         )
     if table.index.has_duplicates:
         raise UserError(f"{table.index[table.index.duplicated()][0]} is annotated in two sets: keep one of its files.")
-    found = media_files(path, remarks, VIDEO, _SKIPPED)
-    people = {clip: found[_video(clip, found)] for clip in table.index if _video(clip, found) in found}
-    strangers = {name: place for name, place in found.items() if place not in set(people.values())}
+    media = media_files(path, remarks, VIDEO, _SKIPPED)
+    people = {clip: media[_video(clip, media)] for clip in table.index if _video(clip, media) in media}
+    strangers = {name: place for name, place in media.items() if place not in set(people.values())}
     table.insert(0, "path", matched(table.index, people | strangers, remarks))
     _count(table, path, remarks)
-    table["speaker"] = [_video(clip, found) for clip in table.index]
+    table["speaker"] = [_video(clip, media) for clip in table.index]
     absent = [part for part in ("train", "development") if part not in set(table["split"])]
     if absent:
         remarks.append(f"There is no {' or '.join(absent)} set.")
@@ -105,10 +105,10 @@ def read_annotations(root: Path, row: pd.Series) -> Mapping[str, Stream]:
 
 def _times(video: Path) -> np.ndarray | None:
     try:
-        found = frame_times(video)
+        times = frame_times(video)
     except (UserError, OSError):
         return None
-    return found if len(found) else None
+    return times if len(times) else None
 
 
 def _count(table: pd.DataFrame, root: Path, remarks: list[str]) -> None:
@@ -131,13 +131,13 @@ def _count(table: pd.DataFrame, root: Path, remarks: list[str]) -> None:
 
 def _folders(path: Path) -> list[Path]:
     """The folders of the sets; of several tasks, that of valence and arousal."""
-    found = [
+    folders = [
         folder
         for near in _NEAR
         for folder in sorted(path.glob(near + "*_[Ss]et"))
         if folder.name.lower() in _SETS and folder.is_dir() and not re.match(r"AU|EXPR|MTL", folder.parent.name)
     ]
-    return [path] if not found and path.name.lower() in _SETS else found
+    return [path] if not folders and path.name.lower() in _SETS else folders
 
 
 def _is_annotation(file: Path) -> bool:
@@ -194,8 +194,8 @@ def _row(file: Path, path: Path, folder: Path, remarks: list[str]) -> dict[str, 
     }
 
 
-def _video(clip: str, found: Mapping[str, str]) -> str:
-    return clip if clip in found else re.sub(r"_(left|right)$", "", clip)
+def _video(clip: str, media: Mapping[str, str]) -> str:
+    return clip if clip in media else re.sub(r"_(left|right)$", "", clip)
 
 
 def _facts(table: pd.DataFrame) -> dict[str, Any]:

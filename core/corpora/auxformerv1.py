@@ -79,9 +79,9 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.name in _PARTS else []
     for folder in (path, path / "dataset"):
-        found = [folder / name for name in _PARTS if (folder / name).is_file()]
-        if found:
-            return found
+        files = [folder / name for name in _PARTS if (folder / name).is_file()]
+        if files:
+            return files
     return []
 
 
@@ -129,9 +129,9 @@ def _loaded(file: Path, size: int, changed: int) -> dict[str, Tensor]:
         raise UserError(f"{name} is damaged: copy it again from where it was made.") from error
     if not isinstance(held, _Held):
         raise UserError(f"{name} holds no dataset of AuxFormer's: export it again.")
-    found = {key: vars(held).get(key) for key in ("labels", *_TENSORS.values())}
+    parts = {key: vars(held).get(key) for key in ("labels", *_TENSORS.values())}
     tensors: dict[str, Tensor] = {}
-    for key, tensor in found.items():
+    for key, tensor in parts.items():
         if (
             not isinstance(tensor, torch.Tensor)
             or tensor.layout != torch.strided

@@ -19,6 +19,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Cue:
+    """The one thing by which a planted clip can be told from others.
+
+    Attributes:
+        kind: what was planted: "brow", "mouth corner", "pitch", "mark", "beep".
+        modality: "visual" or "audio"; nothing of the other one speaks for the class.
+        start, end: seconds.
+        label: the class that it stands for.
+        region: the region of the face that moves (``core.features.extractors.landmarks``); "" where none does.
+    """
+
+    kind: str
+    modality: str
+    start: float
+    end: float
+    label: str
+    region: str = ""
+
+
+@dataclass(frozen=True)
 class Truth:
     """What a corpus knows of a clip beyond its label; only a made corpus knows all of it.
 
@@ -30,6 +50,7 @@ class Truth:
         mask: [F, 64, 64] bool, the part of the picture that moves because of the emotion.
         carrier: the modality that carries the emotion.
         attributes: name (arousal, valence) -> [F], the course of the clip's emotional attributes.
+        cue: what was planted into the clip; ``mask`` is then where it is in the picture.
     """
 
     times: np.ndarray
@@ -39,6 +60,7 @@ class Truth:
     mask: np.ndarray
     carrier: str
     attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    cue: Cue | None = None
 
 
 def _nothing(root: Path, row: pd.Series) -> None:

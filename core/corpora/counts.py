@@ -17,9 +17,9 @@ def speakers(table: pd.DataFrame) -> int:
 def parts(table: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Part of the split -> its clips and speakers; "none" are the clips that are in no part."""
     words = table["split"].astype(str).replace("", "none")
-    found = {str(part): group for part, group in table.groupby(words.to_numpy(), sort=False)}
-    order = [part for part in PARTS if part in found] + [part for part in found if part not in PARTS]
-    return {part: {"clips": len(found[part]), "speakers": speakers(found[part])} for part in order}
+    groups = {str(part): group for part, group in table.groupby(words.to_numpy(), sort=False)}
+    order = [part for part in PARTS if part in groups] + [part for part in groups if part not in PARTS]
+    return {part: {"clips": len(groups[part]), "speakers": speakers(groups[part])} for part in order}
 
 
 def crossings(table: pd.DataFrame) -> dict[str, Any]:

@@ -164,15 +164,15 @@ def _tabulated(file: Path, remarks: list[str]) -> dict[str, pd.DataFrame]:
     if modality.isna().any():
         line = int(modality.isna().to_numpy().argmax())
         raise UserError(f"{file.name} has {table[code].iloc[line]!r} in line {line + 2}: 1, 2 or 3 and five digits are expected.")
-    found = {}
+    votes = {}
     for name in _MODALITIES:
         own = once(table[modality == name].drop(columns=code), "fileName", file, remarks)
         own = _known(own, file, remarks)
-        found[name] = pd.DataFrame({emotion: numbers(own, letter, file) for letter, emotion in _LETTERS.items()})
-    empty = [name for name, counts in found.items() if counts.empty]
+        votes[name] = pd.DataFrame({emotion: numbers(own, letter, file) for letter, emotion in _LETTERS.items()})
+    empty = [name for name, counts in votes.items() if counts.empty]
     if empty:
         remarks.append(f"{file.name} has no votes on {' and '.join(empty)}.")
-    return {name: counts for name, counts in found.items() if not counts.empty}
+    return {name: counts for name, counts in votes.items() if not counts.empty}
 
 
 def _known(table: pd.DataFrame, file: Path, remarks: list[str]) -> pd.DataFrame:
@@ -185,17 +185,17 @@ def _known(table: pd.DataFrame, file: Path, remarks: list[str]) -> pd.DataFrame:
 
 def _media(path: Path, remarks: list[str]) -> dict[str, str]:
     """Clip -> its video where there is one, else its sound."""
-    found: dict[str, str] = {}
+    media: dict[str, str] = {}
     for folder in ("AudioWAV", "VideoFlash"):
         if (path / folder).is_dir():
             inside = media_files(path / folder, remarks)
             expect(len(inside), _CLIPS, f"files in {folder}", remarks)
             named = {_whole(name): f"{folder}/{file}" for name, file in inside.items()}
-            hollow = hollow_videos([file for name, file in named.items() if name in found and not is_sound(file)], path, remarks)
-            found |= {name: file for name, file in named.items() if file not in hollow}
+            hollow = hollow_videos([file for name, file in named.items() if name in media and not is_sound(file)], path, remarks)
+            media |= {name: file for name, file in named.items() if file not in hollow}
         else:
             remarks.append(f"The folder {folder} is missing.")
-    return found or {_whole(name): file for name, file in media_files(path, remarks).items() if _CLIP.fullmatch(name)}
+    return media or {_whole(name): file for name, file in media_files(path, remarks).items() if _CLIP.fullmatch(name)}
 
 
 def _whole(name: str) -> str:

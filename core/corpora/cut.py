@@ -50,7 +50,7 @@ def segments(corpus: Corpus) -> list[Segment]:
 
 
 def cut(
-    found: list[Segment], folder: Path, workers: int | None = None, progress: Callable[[int, int], None] | None = None
+    wanted: list[Segment], folder: Path, workers: int | None = None, progress: Callable[[int, int], None] | None = None
 ) -> tuple[list[Path], list[str]]:
     """Write each segment as a file of its own, ``<clip>.mp4``, or ``.wav`` from a sound; those that are there already are kept.
 
@@ -66,7 +66,7 @@ def cut(
         raise UserError(f"{folder} cannot be made ({error.strerror}): choose another folder by --out.") from error
     files, broken = [], []
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        waiting = {pool.submit(_cut, one, folder): one for one in found}
+        waiting = {pool.submit(_cut, segment, folder): segment for segment in wanted}
         try:
             for done, job in enumerate(as_completed(waiting), 1):
                 try:
@@ -74,7 +74,7 @@ def cut(
                 except (OSError, subprocess.SubprocessError) as error:
                     broken.append(f"{waiting[job].clip}: {_why(error)}")
                 if progress:
-                    progress(done, len(found))
+                    progress(done, len(wanted))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

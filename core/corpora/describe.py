@@ -83,17 +83,17 @@ def _there(corpus: Corpus) -> list[str]:
     """The clips whose file is there."""
     paths = corpus.table["path"]
     folders: dict[Path, set[str]] = {}
-    found = []
+    clips = []
     for clip, path in paths.items():
         if not path:
             continue
         folder = (corpus.root / path).parent
         if folder not in folders:
             # One listing a folder: thousands of single questions take seconds on a file server.
-            folders[folder] = {one.name for one in folder.iterdir()} if folder.is_dir() else set()
+            folders[folder] = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
         if Path(path).name in folders[folder]:
-            found.append(str(clip))
-    return found
+            clips.append(str(clip))
+    return clips
 
 
 def _spread(values: pd.Series) -> dict[str, float]:

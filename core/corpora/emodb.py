@@ -60,14 +60,14 @@ def read(path: Path, options: Options) -> Corpus:
         UserError: when there is none.
     """
     remarks: list[str] = []
-    found = media_files(path, remarks, SOUND)
-    parsed = {name: match for name in sorted(found) if (match := _CLIP.fullmatch(name))}
-    stray = sorted(file for name, file in found.items() if name not in parsed)
+    media = media_files(path, remarks, SOUND)
+    parsed = {name: match for name in sorted(media) if (match := _CLIP.fullmatch(name))}
+    stray = sorted(file for name, file in media.items() if name not in parsed)
     if stray:
         remarks.append(f"{len(stray):,} files have no name of EMO-DB's and were left out ({stray[0]}).")
     if not parsed:
         raise UserError(f"{path} holds no clip of EMO-DB: unpack its folder wav into it.")
-    table = pd.DataFrame([_row(found[name], match) for name, match in parsed.items()], pd.Index(parsed, name="clip"))
+    table = pd.DataFrame([_row(media[name], match) for name, match in parsed.items()], pd.Index(parsed, name="clip"))
     expect(len(table), _CLIPS, "clips", remarks)
     absent = sorted(set(_SPEAKERS) - set(table["speaker"]))
     if absent:

@@ -53,14 +53,14 @@ def read(path: Path, options: Options) -> Corpus:
     remarks: list[str] = []
     root = path if path.is_dir() else path.parent
     file = _wanted(path, options["table"])
-    found = media_paths(root, remarks)
+    files = media_paths(root, remarks)
     if file is None:
-        table = _by_folder(found)
+        table = _by_folder(files)
         remarks.append(
             "No table: the labels are the names of the folders." if table["label"].any() else "No table: nothing is labelled."
         )
     else:
-        table = _of_table(file, found, remarks, {name: options[name] for name in _MAPPED if options[name]})
+        table = _of_table(file, files, remarks, {name: options[name] for name in _MAPPED if options[name]})
     if options["names"] == "nouns":
         _say_nouns(table, remarks)
     if table.empty:
@@ -104,10 +104,10 @@ def _wanted(path: Path, named: str) -> Path | None:
     return tables[0] if tables else None
 
 
-def _by_folder(found: list[str]) -> pd.DataFrame:
-    folders = [Path(place).parent.name for place in found]
+def _by_folder(files: list[str]) -> pd.DataFrame:
+    folders = [Path(place).parent.name for place in files]
     labels = folders if len(set(folders)) > 1 else [""] * len(folders)
-    return pd.DataFrame({"path": found, "label": labels, "speaker": ""}, pd.Index(_ids(found), name="clip"))
+    return pd.DataFrame({"path": files, "label": labels, "speaker": ""}, pd.Index(_ids(files), name="clip"))
 
 
 def _ids(places: Sequence[str]) -> list[str]:
@@ -118,10 +118,10 @@ def _ids(places: Sequence[str]) -> list[str]:
     return ["_".join(part for part in Path(place).with_suffix("").parts if part not in ("/", "..")) for place in places]
 
 
-def _places(said: Iterable[str], found: list[str]) -> list[str]:
+def _places(cells: Iterable[str], files: list[str]) -> list[str]:
     """The file that each cell means, "" where there is none: a path by its end, a name wherever it lies, videos first."""
-    whole, ends, names, stems = set(found), dict[str, list[str]](), dict[str, str](), dict[str, str]()
-    for place in sorted(found, key=is_sound):
+    whole, ends, names, stems = set(files), dict[str, list[str]](), dict[str, str](), dict[str, str]()
+    for place in sorted(files, key=is_sound):
         ends.setdefault(os.path.basename(place), []).append(place)
         names.setdefault(os.path.basename(place), place)
         stems.setdefault(Path(place).stem, place)
@@ -137,10 +137,10 @@ def _places(said: Iterable[str], found: list[str]) -> list[str]:
             names.get(cell) or stems.get(cell) or (stems.get(Path(cell).stem, "") if Path(cell).suffix.lower() in MEDIA else "")
         )
 
-    return [meant(cell) for cell in said]
+    return [meant(cell) for cell in cells]
 
 
-def _of_table(file: Path, found: list[str], remarks: list[str], mapped: Mapping[str, str]) -> pd.DataFrame:
+def _of_table(file: Path, files: list[str], remarks: list[str], mapped: Mapping[str, str]) -> pd.DataFrame:
     raw = read_table(file, [], remarks, None, ",;\t")
     lower = {str(name).lower(): str(name) for name in raw.columns}
     own = _columns(file, raw, lower, mapped)
@@ -154,9 +154,9 @@ def _of_table(file: Path, found: list[str], remarks: list[str], mapped: Mapping[
     table = pd.DataFrame(index=pd.Index(_ids(list(raw.index)), name="clip"))
     if table.index.has_duplicates:
         raise UserError(f"{file.name} names {table.index[table.index.duplicated()][0]} twice: give each clip a name of its own.")
-    named = _places(places, found)
+    named = _places(places, files)
     media = {clip: place for clip, place in zip(table.index, named, strict=True) if place}
-    others = {f"{name} ": name for name in sorted(set(found) - set(named))}
+    others = {f"{name} ": name for name in sorted(set(files) - set(named))}
     table["path"] = matched(table.index, media | others, remarks)
     for name in _OTHER:
         if name in own and own[name] in raw:
@@ -176,21 +176,21 @@ def _of_table(file: Path, found: list[str], remarks: list[str], mapped: Mapping[
 
 def _columns(file: Path, raw: pd.DataFrame, lower: Mapping[str, str], mapped: Mapping[str, str]) -> dict[str, str]:
     """What a corpus's columns are called in the table: as a person said, else by name."""
-    found: dict[str, str] = {}
-    for name, spellings in {"clip": _CLIP, **_OTHER, **{one: (one,) for one in _ATTRIBUTES}}.items():
-        said = mapped.get(name, "")
-        if said == NONE:
+    columns: dict[str, str] = {}
+    for name, spellings in {"clip": _CLIP, **_OTHER, **{attribute: (attribute,) for attribute in _ATTRIBUTES}}.items():
+        asked = mapped.get(name, "")
+        if asked == NONE:
             continue
-        if said and said not in raw.columns and said.lower() not in lower:
-            raise UserError(f"{file.name} has no column {said!r}: {_offer(name, raw)}.")
-        column = (said if said in raw.columns else lower[said.lower()]) if said else _known(spellings, lower, found)
+        if asked and asked not in raw.columns and asked.lower() not in lower:
+            raise UserError(f"{file.name} has no column {asked!r}: {_offer(name, raw)}.")
+        column = (asked if asked in raw.columns else lower[asked.lower()]) if asked else _known(spellings, lower, columns)
         if column:
-            found[name] = column
-    return found
+            columns[name] = column
+    return columns
 
 
-def _known(spellings: Sequence[str], lower: Mapping[str, str], found: Mapping[str, str]) -> str:
-    return next((lower[word] for word in spellings if word in lower and lower[word] != found.get("clip")), "")
+def _known(spellings: Sequence[str], lower: Mapping[str, str], columns: Mapping[str, str]) -> str:
+    return next((lower[word] for word in spellings if word in lower and lower[word] != columns.get("clip")), "")
 
 
 def _is_unclear(raw: pd.DataFrame, own: Mapping[str, str], key: str) -> bool:
@@ -212,8 +212,8 @@ def _say_nouns(table: pd.DataFrame, remarks: list[str]) -> None:
     changed = {old: new for old, new in nouns.items() if old != new}
     if changed:
         table["label"] = table["label"].map(nouns)
-        said = ", ".join(f"{old} as {new}" for old, new in sorted(changed.items()))
-        remarks.append(f"Labels are read by their nouns: {said}; --option names=written leaves them as they are.")
+        changes = ", ".join(f"{old} as {new}" for old, new in sorted(changed.items()))
+        remarks.append(f"Labels are read by their nouns: {changes}; --option names=written leaves them as they are.")
 
 
 _OPTIONS: dict[str, tuple[str, ...]] = {"table": (), "names": ("nouns", "written"), **dict.fromkeys(_MAPPED, ())}

@@ -78,7 +78,7 @@ def forget(name: str) -> None:
         listed = known()
         if name not in listed:
             raise UserError(f"No corpus was added by the name {name!r}: `affectscope corpus list` names them.")
-        _write({one: entry for one, entry in listed.items() if one != name})
+        _write({other: entry for other, entry in listed.items() if other != name})
 
 
 def _file() -> Path:

@@ -65,13 +65,13 @@ def _each(kind: str, find: Callable[[Path], Any], paths: pd.Series, progress: Pr
     file = cache_root() / kind / f"{_key(list(paths))}.json"
     if (known := sealed.read_json(file)) is not None:
         return pd.Series(known, dtype=float).reindex(paths.index)
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for clip, path in paths.items():
-        found[str(clip)] = find(path)
+        values[str(clip)] = find(path)
         if progress:
-            progress(len(found), len(paths))
-    sealed.keep_json(file, found)
-    return pd.Series(found, dtype=float)
+            progress(len(values), len(paths))
+    sealed.keep_json(file, values)
+    return pd.Series(values, dtype=float)
 
 
 def _key(paths: list[Path]) -> str:

@@ -62,14 +62,14 @@ def read(path: Path, options: Options) -> Corpus:
     turns, votes = _evaluated(file, remarks) if file else ({}, {})
     if file is None:
         remarks.append("Evaluation.txt is missing: the turns have no labels.")
-    found = {
+    media = {
         f"MSP-IMPROV-{m[1].upper()}" if (m := _TURN.fullmatch(name)) else name: place
         for name, place in _media(path, remarks).items()
     }
-    clips = sorted({*turns, *(name for name in found if _TURN.fullmatch(name))})
+    clips = sorted({*turns, *(name for name in media if _TURN.fullmatch(name))})
     if not clips:
         raise UserError(f"{path} names no turn of MSP-IMPROV: put Evaluation.txt or the folders of the sessions into it.")
-    every = _named(clips, matched(clips, found, remarks), turns)
+    every = _named(clips, matched(clips, media, remarks), turns)
     expect(len(every), _TURNS, "turns", remarks)
     table = _chosen(every, options)
     if options["votes"] == "soft":
@@ -101,14 +101,14 @@ def _evaluated(file: Path, remarks: list[str]) -> tuple[dict[str, tuple[str, lis
             continue
         if named := _TURN.fullmatch(cells[0]):
             turn = f"MSP-IMPROV-{named[1].upper()}"
-            said = (_letter(cells, file, number), _values(cells, file, number))
-            if turn in turns and repr(turns[turn]) != repr(said):
+            evaluation = (_letter(cells, file, number), _values(cells, file, number))
+            if turn in turns and repr(turns[turn]) != repr(evaluation):
                 raise UserError(
                     f"{file.name} says different things of {turn}, again in line {number}: keep one of its paragraphs."
                 )
             if turn in turns:
                 remarks.append(f"{file.name} has {turn} more than once; one was kept.")
-            turns[turn] = said
+            turns[turn] = evaluation
         elif turn and len(cells) > 2 and cells[1].lower() in _WORDS:
             # Some lines of a rater stand there twice.
             raters.setdefault(turn, {})[cells[0]] = _WORDS[cells[1].lower()]
@@ -128,9 +128,9 @@ def _letter(cells: list[str], file: Path, number: int) -> str:
 
 
 def _values(cells: list[str], file: Path, number: int) -> list[float]:
-    found = {match[1]: match[2] for cell in cells[2:] if (match := _VALUE.fullmatch(cell))}
+    values = {match[1]: match[2] for cell in cells[2:] if (match := _VALUE.fullmatch(cell))}
     try:
-        return [float(found[name]) for name in "AVDN"]
+        return [float(values[name]) for name in "AVDN"]
     except (KeyError, ValueError) as error:
         raise UserError(
             f"{file.name} lacks one of A, V, D and N in line {number}: put back the file that the corpus came with."
@@ -172,11 +172,11 @@ def _chosen(every: pd.DataFrame, options: Options) -> pd.DataFrame:
 
 
 def _facts(every: pd.DataFrame) -> dict[str, Any]:
-    said = every["label"].replace("", "no agreement").value_counts()
+    counts = every["label"].replace("", "no agreement").value_counts()
     people = every.drop_duplicates("speaker")
     return {
         "turns": len(every),
-        "consensus": {label: int(said.get(label, 0)) for label in (*FOUR_EMOTIONS, "other", "no agreement")},
+        "consensus": {label: int(counts.get(label, 0)) for label in (*FOUR_EMOTIONS, "other", "no agreement")},
         "conditions": {name: int((every["condition"] == name).sum()) for name in _CONDITIONS.values()},
         "sessions": {str(n): int(c) for n, c in every["session"].value_counts().sort_index().items()},
         "actors": {"total": len(people), **{sex: int((people["sex"] == sex).sum()) for sex in ("male", "female")}},

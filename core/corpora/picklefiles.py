@@ -80,8 +80,8 @@ def _filled(kind: np.dtype, shape: Any, content: Any, fortran: bool) -> np.ndarr
 def _objects(content: list[Any]) -> np.ndarray:
     # One by one: numpy would take a list of lists for rows.
     array = np.empty(len(content), object)
-    for place, one in enumerate(content):
-        array[place] = one
+    for place, item in enumerate(content):
+        array[place] = item
     return array
 
 
@@ -227,12 +227,12 @@ def _plain(content: Any) -> Any:
         if content.value is None:
             raise pickle.UnpicklingError("an array without content")
         if content.value.dtype == object:
-            return _objects([_plain(one) for one in content.value.ravel()]).reshape(content.value.shape)
+            return _objects([_plain(item) for item in content.value.ravel()]).reshape(content.value.shape)
         return content.value
     if isinstance(content, dict):
         return {_plain(key): _plain(value) for key, value in dict.items(content)}
     if isinstance(content, list | tuple | set | frozenset):
-        return type(content)(_plain(one) for one in content)
+        return type(content)(_plain(item) for item in content)
     if content is None or isinstance(content, str | bytes | int | float | complex | bool):
         return content
     raise pickle.UnpicklingError("something that is neither an array nor a list")

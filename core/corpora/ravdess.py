@@ -46,14 +46,14 @@ def read(path: Path, options: Options) -> Corpus:
         UserError: when there is none.
     """
     remarks: list[str] = []
-    found = media_files(path, remarks, MEDIA)
-    stray = sorted(file for name, file in found.items() if not _CLIP.fullmatch(name))
+    media = media_files(path, remarks, MEDIA)
+    stray = sorted(file for name, file in media.items() if not _CLIP.fullmatch(name))
     if stray:
         remarks.append(f"{len(stray):,} files have no name of RAVDESS's and were left out ({stray[0]}).")
-    clips = sorted(name for name in found if _CLIP.fullmatch(name))
+    clips = sorted(name for name in media if _CLIP.fullmatch(name))
     if not clips:
         raise UserError(f"{path} holds no clip of RAVDESS: unpack Actor_01 to Actor_24 into it.")
-    every = _named(clips, found)
+    every = _named(clips, media)
     table = _chosen(every, options, remarks)
     speech = table[table["channel"] == "speech"]
     for modality, group in speech.groupby("modality"):
@@ -65,11 +65,11 @@ def read(path: Path, options: Options) -> Corpus:
     return Corpus(path.name, path, table, labels, facts=_facts(every), missing=tuple(remarks))
 
 
-def _named(clips: list[str], found: dict[str, str]) -> pd.DataFrame:
+def _named(clips: list[str], media: dict[str, str]) -> pd.DataFrame:
     parts = pd.DataFrame([clip.split("-") for clip in clips], pd.Index(clips, name="clip"), list("mcewsra"))
     return pd.DataFrame(
         {
-            "path": [found[clip] for clip in clips],
+            "path": [media[clip] for clip in clips],
             "label": [EMOTIONS[int(code) - 1] for code in parts["e"]],
             "speaker": parts["a"],
             "sex": ["male" if int(actor) % 2 else "female" for actor in parts["a"]],

@@ -58,7 +58,7 @@ def kinds() -> tuple[str, ...]:
     return (*KINDS[:-1], *(kind for kind in READERS if kind not in KINDS), KINDS[-1])
 
 
-def add(kind: str, one: Reader) -> None:
+def add(kind: str, entry: Reader) -> None:
     """Register a kind of a plugin's; one from before is replaced.
 
     Raises:
@@ -66,7 +66,7 @@ def add(kind: str, one: Reader) -> None:
     """
     if kind in KINDS:
         raise UserError(f"There is already a kind of corpus called {kind}: choose another name.")
-    READERS.replace(kind, one)
+    READERS.replace(kind, entry)
 
 
 def of_table(path: Path, table: pd.DataFrame) -> Corpus:

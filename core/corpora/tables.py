@@ -175,7 +175,7 @@ def media_paths(root: Path, remarks: list[str], suffixes: Collection[str] = MEDI
     Args:
         skip: folders not to look into, by the beginning of their names.
     """
-    found: list[str] = []
+    places: list[str] = []
     absent: list[str] = []
     seen: set[str] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
@@ -189,37 +189,37 @@ def media_paths(root: Path, remarks: list[str], suffixes: Collection[str] = MEDI
         for name in sorted(files):
             if os.path.splitext(name)[1].lower() in suffixes and not name.startswith("."):
                 place = os.path.join(folder, name)
-                (found if _is_there(place) else absent).append(os.path.relpath(place, root))
+                (places if _is_there(place) else absent).append(os.path.relpath(place, root))
     if absent:
         remarks.append(f"{_some(absent, 'file')} are links without content: fetch it (git lfs pull, git annex get).")
     # Where nothing else has the name, whoever reads the clip is told what is wrong with it.
-    sounds = {Path(place).stem for place in found if is_sound(place)}
-    hollow = hollow_videos([place for place in found if not is_sound(place) and Path(place).stem in sounds], root, remarks)
-    return [place for place in found if place not in hollow]
+    sounds = {Path(place).stem for place in places if is_sound(place)}
+    hollow = hollow_videos([place for place in places if not is_sound(place) and Path(place).stem in sounds], root, remarks)
+    return [place for place in places if place not in hollow]
 
 
 def media_files(root: Path, remarks: list[str], suffixes: Collection[str] = MEDIA, skip: Collection[str] = ()) -> dict[str, str]:
     """``media_paths`` by their names without suffix; of two of one name a video, or the first by path."""
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     again: list[str] = []
     for place in media_paths(root, remarks, suffixes, skip):
         stem = Path(place).stem
-        if stem in found:
+        if stem in files:
             again.append(os.path.basename(place))
         # A video has its sound with it, as a rule; a sound never has its picture.
-        if stem not in found or (is_sound(found[stem]) and not is_sound(place)):
-            found[stem] = place
+        if stem not in files or (is_sound(files[stem]) and not is_sound(place)):
+            files[stem] = place
     if again:
         remarks.append(f"{_some(again, 'file')} lie under {root.name} more than once; of each the first was taken, videos first.")
-    return found
+    return files
 
 
 def hollow_videos(places: Iterable[str], root: Path, remarks: list[str]) -> set[str]:
     """Those of some videos, each with a sound of its name beside it, that hold no picture; and says so."""
-    found = {place for place in places if _is_hollow(root / place)}
-    if found:
-        remarks.append(f"{_some(sorted(found), 'video')} hold no picture: the sound of the same name is used.")
-    return found
+    hollow = {place for place in places if _is_hollow(root / place)}
+    if hollow:
+        remarks.append(f"{_some(sorted(hollow), 'video')} hold no picture: the sound of the same name is used.")
+    return hollow
 
 
 def _is_hollow(video: Path) -> bool:
@@ -253,25 +253,25 @@ def _is_there(place: str) -> bool:
         return False
 
 
-def matched(ids: Iterable[str], found: dict[str, str], remarks: list[str]) -> pd.Series:
+def matched(ids: Iterable[str], files: dict[str, str], remarks: list[str]) -> pd.Series:
     """Each clip's media, "" where there is none; says how many there are, and which files are nobody's."""
     index = pd.Index(list(ids))
-    paths = pd.Series(index.map(lambda clip: found.get(clip, "")), index, dtype=object)
+    paths = pd.Series(index.map(lambda clip: files.get(clip, "")), index, dtype=object)
     without = index[(paths == "").to_numpy()]
     if len(without) == len(index):
         remarks.append("No media: labels alone are read.")
     elif len(without):
         remarks.append(f"{_some(without, 'clip')} have no media.")
-    stray = sorted(set(found) - set(index))
+    stray = sorted(set(files) - set(index))
     if stray:
-        remarks.append(f"{_some([found[name] for name in stray], 'file')} belong to no clip of the corpus and were left out.")
+        remarks.append(f"{_some([files[name] for name in stray], 'file')} belong to no clip of the corpus and were left out.")
     return paths
 
 
-def expect(found: int, should: int, what: str, remarks: list[str]) -> None:
+def expect(count: int, should: int, what: str, remarks: list[str]) -> None:
     """Say so where a corpus holds another number of something than its owners published."""
-    if found != should:
-        remarks.append(f"{found:,} {what}; the published corpus has {should:,}.")
+    if count != should:
+        remarks.append(f"{count:,} {what}; the published corpus has {should:,}.")
 
 
 def _some(names: Iterable[str], what: str) -> str:

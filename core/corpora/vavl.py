@@ -56,8 +56,8 @@ def read(path: Path, options: Options) -> Corpus:
     tables = [path] if path.is_file() else _wanted(path, options)
     if len(tables) != 1:
         listed = ", ".join(str(table.relative_to(path)) for table in tables[:5])
-        found = f"{len(tables)} tables of labels ({listed})" if tables else "no such table of labels"
-        raise UserError(f"{path} has {found}: choose one by --option labels=FILE.")
+        instead = f"{len(tables)} tables of labels ({listed})" if tables else "no such table of labels"
+        raise UserError(f"{path} has {instead}: choose one by --option labels=FILE.")
     remarks: list[str] = []
     root = _root(tables[0])
     table, labels = _labels(tables[0], remarks)
@@ -87,7 +87,7 @@ def describe(path: Path, options: Options) -> dict[str, Any] | None:
             **crossings(table),
         }
         missing += remarks
-    apart = all(one.get("no_speaker_in_two_sets", True) for one in files.values())
+    apart = all(facts.get("no_speaker_in_two_sets", True) for facts in files.values())
     return {"files": files, "no_speaker_in_two_sets": apart, "missing": missing}
 
 
@@ -96,14 +96,14 @@ def _is_table(path: Path) -> bool:
 
 
 def _tables(path: Path, first: bool = False) -> list[Path]:
-    found: list[Path] = []
+    tables: list[Path] = []
     for pattern in _PLACES:
         for file in sorted(path.glob(pattern)):
             if _is_table(file):
-                found.append(file)
+                tables.append(file)
                 if first:
-                    return found
-    return found
+                    return tables
+    return tables
 
 
 def _wanted(path: Path, options: Options) -> list[Path]:
@@ -129,13 +129,13 @@ def _root(table: Path) -> Path:
 
 def _media(root: Path, remarks: list[str]) -> dict[str, str]:
     folders = [name for name in ("Clips", "Videos", "Audios") if (root / name).is_dir()]
-    found: dict[str, str] = {}
+    media: dict[str, str] = {}
     for name in folders:
         # AuxFormer's Videos hold a folder of features a clip, and no video.
-        if any(one.suffix.lower() in VIDEO | SOUND for one in (root / name).iterdir()):
+        if any(file.suffix.lower() in VIDEO | SOUND for file in (root / name).iterdir()):
             inside = media_files(root / name, remarks, VIDEO | SOUND)
-            found = {**{clip: f"{name}/{file}" for clip, file in inside.items()}, **found}
-    return found
+            media = {**{clip: f"{name}/{file}" for clip, file in inside.items()}, **media}
+    return media
 
 
 def _labels(file: Path, remarks: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -24,8 +24,9 @@ def cases(survey: PredictionTable, head: str = DECISION, modalities: Modalities 
 
     Returns:
         A row a clip, by clip id: ``truth`` (missing where the corpus has no labels), ``predicted``, ``correct``, ``confidence``,
-        ``margin`` to the second answer, ``truth_share`` (what the true class got), ``disagreement`` and ``attention_entropy``
-        as in ``PredictionTable.table``, and ``evidence``: False where the head has only answered with the prior.
+        ``margin`` to the second answer, ``truth_share`` (what the true class got), ``disagreement``, ``attention_entropy``
+        and ``steadiness`` as in ``PredictionTable.table``, and ``evidence``: False where the head has only answered with the
+        prior.
     """
     shares, names = survey.answers[head], np.array(survey.outputs)
     ordered = np.sort(shares, 1)
@@ -42,6 +43,8 @@ def cases(survey: PredictionTable, head: str = DECISION, modalities: Modalities 
     table.loc[known, "truth_share"] = shares[known, place[known].astype(int)]
     for name in ("disagreement", "attention_entropy"):
         table[name] = survey.table[name].to_numpy() if name in survey.table else np.nan
+    own = "steadiness" if head == DECISION else f"steadiness_{head}"
+    table["steadiness"] = survey.table[own].to_numpy() if own in survey.table else np.nan
     table["evidence"] = evidence(survey, head, modalities or {})
     return table
 
@@ -69,9 +72,9 @@ def groups(survey: PredictionTable, head: str, modalities: Modalities) -> dict[s
         if other != head:
             found[f"rescued:{other}"] = (f"{head_title(other)} right, {name} wrong", right[other] & wrong)
     single = [h for h in survey.heads if len(modalities.get(h, ())) == 1]
-    for one in single if len(single) > 1 else ():
-        others = np.any([right[h] for h in single if h != one], axis=0)
-        found[f"alone:{one}"] = (f"{head_title(one)} alone right", right[one] & ~others)
+    for alone in single if len(single) > 1 else ():
+        others = np.any([right[h] for h in single if h != alone], axis=0)
+        found[f"alone:{alone}"] = (f"{head_title(alone)} alone right", right[alone] & ~others)
     return found
 
 

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from affectscope.core.checkpoints.saved import Checkpoint
-from affectscope.core.models.base import ModelSpec, over_clip
+from affectscope.core.inference.asked import Nearness, ask, nearness
+from affectscope.core.models.base import ModelSpec
 from affectscope.core.perturbation import Perturbation, attention_by_frame, filled, orders, padded, perturb, stays
 from affectscope.core.streams import Batch, Stream
 
 # Part of every key: raise it whenever a grid changes.
-GRID_VERSION = 4
+GRID_VERSION = 5
 # Nearly nothing is another thing than nothing: the share of 1 percent keeps the two apart.
 SHARES = (0, 1, 5, *range(10, 101, 10))
 # For models that are given pixels: they think a hundred times as long about a clip.
@@ -113,6 +114,7 @@ def response_grid(
     names = tuple(spec.inputs)
     ranks = orders(change, streams, checkpoint)
     batch = Batch.collate([streams], spec.inputs)
+    near = nearness(checkpoint, batch)
     by_share = {m: _at_shares(change, m, streams.get(m), ranks.get(m), shares, batch.present[m].shape[1]) for m in names}
     nodes = torch.tensor(list(product(range(len(shares)), repeat=len(names))))
     size = batch.copies_at_once(_CHUNK_FRAMES)
@@ -122,8 +124,8 @@ def response_grid(
         progress(start / len(nodes))
         part = nodes[start : start + size]
         rows = filled(batch, {m: by_share[m][part[:, i]] for i, m in enumerate(names)}, change, checkpoint.normaliser)
-        for found, said in zip((answers, evidence), answer(checkpoint, rows), strict=True):
-            for head, values in said.items():
+        for found, by_head in zip((answers, evidence), answer(checkpoint, rows, near), strict=True):
+            for head, values in by_head.items():
                 found.setdefault(head, []).append(values)
     weights = attention_by_frame(checkpoint, streams)
     return Grid(
@@ -134,15 +136,18 @@ def response_grid(
 
 
 @torch.inference_mode()
-def answer(checkpoint: Checkpoint, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """By head, "decision" first: probabilities or values [B, outputs] over the clip, and whether there was evidence [B]."""
-    model, spec = checkpoint.model, checkpoint.spec
-    batch = batch.to(model.prior.device)
-    output = model(batch)
-    said = {DECISION: model.decide(output), **{h: output.predictions[h] for h in spec.heads}}
-    seen = {h: output.evidence[h] for h in spec.heads}
+def answer(checkpoint: Checkpoint, batch: Batch, near: Nearness | None = None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """By head, "decision" first: probabilities or values [B, outputs] over the clip, and whether there was evidence [B].
+
+    Args:
+        near: how near the clip is whose frames were taken away, of which all rows are.
+    """
+    spec = checkpoint.spec
+    batch = batch.to(checkpoint.model.prior.device)
+    answered = ask(checkpoint, batch, near=near.repeated(len(batch)) if near else None)
+    by_head, seen = answered.readable(checkpoint, batch), {h: answered.output.evidence[h] for h in spec.heads}
     return (
-        {h: over_clip(spec.readable(logits), batch).cpu() for h, logits in said.items()},
+        {h: by_head[h].cpu() for h in (DECISION, *spec.heads)},
         {h: rows.cpu() for h, rows in {DECISION: torch.stack([seen[h] for h in spec.decision]).any(0), **seen}.items()},
     )
 
@@ -150,8 +155,9 @@ def answer(checkpoint: Checkpoint, batch: Batch) -> tuple[dict[str, Tensor], dic
 def answer_to(checkpoint: Checkpoint, streams: Mapping[str, Stream], change: Perturbation) -> dict[str, list[float]]:
     """What each head says of the clip with exactly these frames gone, head -> [outputs]."""
     given = perturb(change, streams, checkpoint).streams
-    said, _ = answer(checkpoint, Batch.collate([given], checkpoint.spec.inputs))
-    return {head: rows[0].tolist() for head, rows in said.items()}
+    near = nearness(checkpoint, Batch.collate([streams], checkpoint.spec.inputs))
+    by_head, _ = answer(checkpoint, Batch.collate([given], checkpoint.spec.inputs), near)
+    return {head: rows[0].tolist() for head, rows in by_head.items()}
 
 
 def _at_shares(

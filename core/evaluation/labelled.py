@@ -28,10 +28,10 @@ def labelled_for(corpus: Corpus, spec: ModelSpec, aliases: Mapping[str, str] | N
     given = dict(aliases or {})
     labels = corpus.table["label"].fillna("").astype(str).str.strip()
     _check(given, spec, set(labels), corpus.name)
-    meant = {one: _meant(one, spec, given) for one in labels.unique()}
+    meant = {label: _meant(label, spec, given) for label in labels.unique()}
     known = labels.map(meant).fillna("")
     remarks = []
-    changed = sorted((one, word) for one, word in meant.items() if word and word != one)
+    changed = sorted((label, word) for label, word in meant.items() if word and word != label)
     if changed:
         remarks.append(f"Labels are read as the model's classes: {', '.join(f'{shown(a)} as {shown(b)}' for a, b in changed)}.")
     strange = labels[(known == "") & (labels != "")].value_counts()
@@ -45,12 +45,21 @@ def labelled_for(corpus: Corpus, spec: ModelSpec, aliases: Mapping[str, str] | N
     if unlabelled := int((labels == "").sum()):
         remarks.append(f"{_clips(unlabelled)} of {len(labels):,} have no label and are left out.")
     if not (known != "").any():
-        named = ", ".join(shown(str(one)) for one in strange.index[:_NAMED]) or "none"
+        named = ", ".join(shown(str(label)) for label in strange.index[:_NAMED]) or "none"
         raise UserError(
             f"No clip of {corpus.name} carries a label of the model: its labels are {named}, the model's "
             f"{', '.join(map(shown, spec.labels))}; --alias LABEL=CLASS says which are the same."
         )
     return replace(corpus, table=corpus.table.assign(label=known)[(known != "").to_numpy()]), remarks
+
+
+def left_out(corpus: Corpus, spec: ModelSpec, aliases: Mapping[str, str] | None = None) -> dict[str, int]:
+    """What ``labelled_for`` leaves out: label -> clips, the most first; "" for clips without a label."""
+    if spec.task != "classification" or corpus.table.empty:
+        return {}
+    labels = corpus.table["label"].fillna("").astype(str).str.strip()
+    strange = labels[[not _meant(label, spec, dict(aliases or {})) for label in labels]]
+    return {str(label): int(count) for label, count in strange.value_counts().items()}
 
 
 def _check(aliases: Mapping[str, str], spec: ModelSpec, labels: set[str], corpus: str) -> None:

@@ -6,7 +6,8 @@
 - parthasarathy2020detecting, section 5.1: any share of either modality up to all of it, chosen at random, in ten trials.
 - Bursts (a face turned away, a line that drops) and a tail (a stream that ends early) are this project's own.
 
-The papers put zeros in place of what is missing. Here it is absent: nothing of it reaches a model but that it is not there.
+The papers put zeros in place of what is missing (``fill="zeros"``): zeros of what a model takes, which is the training mean where
+features are normalised. Here it is absent unless that is asked for: nothing of it reaches a model but that it is not there.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from affectscope.core.streams import Batch
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 Pattern = Literal["random", "burst", "tail"]
+Fill = Literal["absent", "zeros"]
 
 
 @dataclass(frozen=True)
@@ -36,24 +38,28 @@ class Missing:
         rate: the share of a clip's present frames, 0 to 1: of n frames ``round(rate * n)`` go, no more and no fewer.
         pattern: frames here and there, in runs ("burst"), or the last ones ("tail").
         length: frames of a burst, at most. Bursts of a clip are of nearly the same length; two may touch.
+        fill: what is missing is absent, or zeros, which a model takes for frames.
     """
 
     modality: str
     rate: float = 1.0
     pattern: Pattern = "random"
     length: int = 10
+    fill: Fill = "absent"
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate <= 1:
             raise UserError(f"A share of frames is between 0 and 1, not {self.rate:g}.")
         if self.pattern not in ("random", "burst", "tail"):
             raise UserError(f"Frames go missing at random, in a burst or from the tail, not as {self.pattern!r}.")
+        if self.fill not in ("absent", "zeros"):
+            raise UserError(f"What is missing is absent or zeros, not {self.fill!r}.")
         if self.length < 1:
             raise UserError(f"A burst has one frame or more, not {self.length}.")
 
 
 def mask(batch: Batch, *missing: Missing, draws: int = 1, seed: int = 0, clips: Sequence[int] | None = None) -> Batch:
-    """Make frames absent, as many times as there are draws.
+    """Make frames absent, or zeros, as many times as there are draws.
 
     What a clip loses depends on the seed, the draw, the modality and the clip's number alone: not on padding, on its neighbours
     in the batch, on how many draws there are or on what else is missing. Frames that go at one rate at random are also gone at
@@ -70,7 +76,7 @@ def mask(batch: Batch, *missing: Missing, draws: int = 1, seed: int = 0, clips: 
     Raises:
         UserError: where a modality is not in the batch, or is named twice.
     """
-    names = [one.modality for one in missing]
+    names = [loss.modality for loss in missing]
     unknown = [name for name in names if name not in batch.values]
     if unknown:
         raise UserError(f"There is no modality {unknown[0]!r} to lose; there is {' and '.join(batch)}.")
@@ -83,10 +89,12 @@ def mask(batch: Batch, *missing: Missing, draws: int = 1, seed: int = 0, clips: 
         raise ValueError(f"{len(numbers)} numbers for {len(batch)} clips")
     values = {name: repeated(value, draws) for name, value in batch.values.items()}
     present = {name: repeated(there, draws) for name, there in batch.present.items()}
-    for one in missing:
-        name = one.modality
-        present[name] = present[name] & ~_lost(one, present[name], numbers, draws, seed)
-        values[name] = torch.where(present[name][..., None], values[name], 0)
+    for loss in missing:
+        name = loss.modality
+        left = present[name] & ~_lost(loss, present[name], numbers, draws, seed)
+        values[name] = torch.where(left[..., None], values[name], 0)
+        if loss.fill == "absent":
+            present[name] = left
     return Batch(values, present)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from affectscope.core.corpora import Corpus, Truth
 from affectscope.core.timeline.timeline import Heatmap, Timeline
+from affectscope.core.trust.pointing import region_in_crop
 
 
 @dataclass(frozen=True)
@@ -63,19 +64,3 @@ def _apex_frames(timeline: Timeline, heatmap: Heatmap, truth: Truth) -> list[tup
             hit = values.any() and inside.flat[values.argmax()] > 0.5
             found.append((bool(hit), float(inside.mean())))
     return found
-
-
-def region_in_crop(mask: np.ndarray, box: np.ndarray, height: int, width: int, samples: int = 4) -> np.ndarray:
-    """The share [height, width] of each cell of a face crop that a picture's mask covers; 0 outside the picture.
-
-    Args:
-        mask: [H, W] bool over the whole picture.
-        box: left, top, right, bottom of the crop in fractions of the picture.
-    """
-    left, top, right, bottom = box
-    x = left + (right - left) * (np.arange(width * samples) + 0.5) / (width * samples)
-    y = top + (bottom - top) * (np.arange(height * samples) + 0.5) / (height * samples)
-    columns, rows = np.floor(x * mask.shape[1]).astype(int), np.floor(y * mask.shape[0]).astype(int)
-    inside = ((rows >= 0) & (rows < mask.shape[0]))[:, None] & ((columns >= 0) & (columns < mask.shape[1]))[None]
-    picked = mask[np.clip(rows, 0, mask.shape[0] - 1)[:, None], np.clip(columns, 0, mask.shape[1] - 1)[None]] & inside
-    return picked.reshape(height, samples, width, samples).mean((1, 3))

@@ -1,4 +1,9 @@
-"""The papers' tests of significance, on scores of seeds or on correlations."""
+"""The papers' tests of significance, on scores of seeds or on correlations, and those that our own verdicts stand on.
+
+Seeds draw their splits from the same clips, so that most training clips of two seeds are the same and their scores are not
+independent: a plain t-test finds differences too often. ``corrected_pairs`` widens the error by what the sets share (C. Nadeau
+and Y. Bengio, Inference for the Generalization Error, Machine Learning 52, 2003).
+"""
 
 from __future__ import annotations
 
@@ -50,15 +55,71 @@ def matched_pairs(ours: Sequence[float], theirs: Sequence[float], alpha: float =
     Raises:
         UserError: with fewer than two pairs, scores without a partner, or scores that are not numbers.
     """
-    a, b = _scores(ours, theirs)
-    if len(a) != len(b):
-        raise UserError(f"A matched test needs the same seeds for both: one has {len(a)} scores, the other {len(b)}.")
+    a, b = _pairs(ours, theirs)
     difference = _rounded(a - b, a, b)
     name, mean = "one-tailed matched-pair t-test", float(difference.mean())
     if float(np.ptp(difference)) <= _ROUNDING * _scale(a, b):
         return Significance(name, _certain(mean), 0.5 if mean == 0 else float(mean < 0), len(a), alpha, mean)
     result = stats.ttest_1samp(difference, 0.0, alternative="greater")
     return Significance(name, float(result.statistic), float(result.pvalue), len(a), alpha, mean)
+
+
+def corrected_pairs(
+    ours: Sequence[float], theirs: Sequence[float], ratio: float, margin: float = 0.0, alpha: float = 0.05
+) -> Significance:
+    """Is ``ours`` better than ``theirs`` less ``margin``? One-tailed corrected resampled t-test over splits that overlap.
+
+    The variance of the mean of k differences is taken as (1 / k + ``ratio``) times that of the differences (Nadeau and Bengio
+    2003), with k - 1 degrees of freedom. With a margin above 0 this is the test of non-inferiority: it is significant where
+    ``ours`` is not worse by the margin or more.
+
+    Args:
+        ours, theirs: a score for each split, larger is better, the same splits in the same order.
+        ratio: test clips for each training clip; 0 makes it the plain matched-pair test.
+
+    Raises:
+        UserError: with fewer than two pairs, scores without a partner, or scores that are not numbers.
+    """
+    difference, mean, error = _paired(ours, theirs, ratio)
+    name = "one-tailed corrected resampled t-test" + (", non-inferiority" if margin else "")
+    if error == 0:
+        over = mean + margin
+        return Significance(name, _certain(over), 0.5 if over == 0 else float(over < 0), len(difference), alpha, mean)
+    statistic = (mean + margin) / error
+    return Significance(name, statistic, float(stats.t.sf(statistic, len(difference) - 1)), len(difference), alpha, mean)
+
+
+def interval(ours: Sequence[float], theirs: Sequence[float], ratio: float, level: float = 0.95) -> tuple[float, float]:
+    """The confidence interval of the mean difference that belongs to ``corrected_pairs``, two-sided.
+
+    Raises:
+        UserError: as ``corrected_pairs`` does.
+    """
+    difference, mean, error = _paired(ours, theirs, ratio)
+    reach = error * float(stats.t.isf((1 - level) / 2, len(difference) - 1))
+    return mean - reach, mean + reach
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """p-values of a family, adjusted so that the chance of any false finding in it stays below alpha (S. Holm 1979).
+
+    The i-th smallest of m is multiplied by m - i + 1; none falls below a smaller one's, and none exceeds 1.
+    """
+    adjusted, least = [1.0] * len(values), 0.0
+    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        least = max(least, min(1.0, (len(values) - rank) * values[place]))
+        adjusted[place] = least
+    return adjusted
+
+
+def _paired(ours: Sequence[float], theirs: Sequence[float], ratio: float) -> tuple[np.ndarray, float, float]:
+    """The differences, their mean and its corrected standard error, 0 where they never vary."""
+    a, b = _pairs(ours, theirs)
+    difference = _rounded(a - b, a, b)
+    mean = float(difference.mean())
+    if float(np.ptp(difference)) <= _ROUNDING * _scale(a, b):
+        return difference, mean, 0.0
+    return difference, mean, float(difference.std(ddof=1) * math.sqrt(1 / len(difference) + ratio))
 
 
 def two_tailed(ours: Sequence[float], theirs: Sequence[float], alpha: float = 0.05) -> Significance:
@@ -87,7 +148,8 @@ def fisher_z(r: float, n: int, other: float, other_n: int, alpha: float = 0.01) 
 
     The test takes Pearson correlations of two independent samples of independent values. parthasarathy2020detecting uses it for
     CCCs of two models on the same frames, and does not say which n it took; frames of one clip are much alike, so that with n
-    frames nearly any difference is significant. The number of clips is the careful choice. Equal correlations give p = 1.
+    frames nearly any difference is significant. The number of test clips of one split is the careful choice: over all splits the
+    same clips would be counted several times. Equal correlations give p = 1.
 
     Raises:
         UserError: for a correlation outside -1..1, or with fewer than four samples on either side.
@@ -102,6 +164,13 @@ def fisher_z(r: float, n: int, other: float, other_n: int, alpha: float = 0.01) 
     with np.errstate(divide="ignore"):
         z = float((np.arctanh(r) - np.arctanh(other)) / math.sqrt(1 / (n - 3) + 1 / (other_n - 3)))
     return Significance(name, z, float(2 * stats.norm.sf(abs(z))), n + other_n, alpha, difference)
+
+
+def _pairs(ours: Sequence[float], theirs: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    a, b = _scores(ours, theirs)
+    if len(a) != len(b):
+        raise UserError(f"A matched test needs the same seeds for both: one has {len(a)} scores, the other {len(b)}.")
+    return a, b
 
 
 def _scores(ours: Sequence[float], theirs: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:

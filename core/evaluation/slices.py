@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import bootstrap
 
+from affectscope.core.metrics.intervals import LEVEL, wilson
 from affectscope.core.metrics.metrics import concordance
 
-LEVEL = 0.95
+__all__ = ["LEVEL", "accuracy", "agreement", "parts", "wilson"]
+
 _FEW = 6  # A number with more values than this is cut into bins.
 _BINS = 4
 _MANY = 40  # A text with more values than this names clips; it does not sort them.
@@ -26,14 +28,6 @@ def parts(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     made = {name: _part(table[name]) for name in columns if name in table}
     kept = {name: part for name, part in made.items() if _parts_something(part)}
     return pd.DataFrame(kept, index=table.index)
-
-
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """Wilson's interval of a share, 95 %; all of 0 to 1 where nothing was counted."""
-    if count == 0:
-        return 0.0, 1.0
-    found = binomtest(right, count).proportion_ci(LEVEL, method="wilson")
-    return float(found.low), float(found.high)
 
 
 def accuracy(part: pd.DataFrame, correct: pd.Series) -> pd.DataFrame:
@@ -95,29 +89,29 @@ def _share(column: str, value: str, correct: np.ndarray) -> dict[str, object]:
 
 
 def _agreement(column: str, value: str, pairs: pd.DataFrame) -> dict[str, object]:
-    said, true = np.array(pairs["predicted"], float), np.array(pairs["truth"], float)
+    predicted, true = np.array(pairs["predicted"], float), np.array(pairs["truth"], float)
     row: dict[str, object] = {"column": column, "value": value, "count": len(pairs)}
-    row["score"] = concordance(torch.from_numpy(said), torch.from_numpy(true)) if len(pairs) else float("nan")
-    row["low"], row["high"] = _interval(said, true, _ccc)
-    row["mae"] = float(np.abs(said - true).mean()) if len(pairs) else float("nan")
-    row["mae_low"], row["mae_high"] = _interval(said, true, lambda a, b, axis: np.abs(a - b).mean(axis))
+    row["score"] = concordance(torch.from_numpy(predicted), torch.from_numpy(true)) if len(pairs) else float("nan")
+    row["low"], row["high"] = _interval(predicted, true, _ccc)
+    row["mae"] = float(np.abs(predicted - true).mean()) if len(pairs) else float("nan")
+    row["mae_low"], row["mae_high"] = _interval(predicted, true, lambda a, b, axis: np.abs(a - b).mean(axis))
     return row
 
 
-def _ccc(said: np.ndarray, true: np.ndarray, axis: int) -> np.ndarray:
+def _ccc(predicted: np.ndarray, true: np.ndarray, axis: int) -> np.ndarray:
     """Lin's concordance along an axis, as ``metrics.concordance`` has it; 0 where nothing varies."""
-    centre = said.mean(axis), true.mean(axis)
-    many = said.shape[axis]
-    together = ((said * true).mean(axis) - centre[0] * centre[1]) * many / (many - 1)
-    apart = said.var(axis, ddof=1) + true.var(axis, ddof=1) + (centre[0] - centre[1]) ** 2
+    centre = predicted.mean(axis), true.mean(axis)
+    many = predicted.shape[axis]
+    together = ((predicted * true).mean(axis) - centre[0] * centre[1]) * many / (many - 1)
+    apart = predicted.var(axis, ddof=1) + true.var(axis, ddof=1) + (centre[0] - centre[1]) ** 2
     return np.divide(2 * together, apart, out=np.zeros_like(np.asarray(apart)), where=apart > 0)
 
 
-def _interval(said: np.ndarray, true: np.ndarray, statistic: object) -> tuple[float, float]:
-    if len(said) < 3:
+def _interval(predicted: np.ndarray, true: np.ndarray, statistic: object) -> tuple[float, float]:
+    if len(predicted) < 3:
         return float("nan"), float("nan")
     drawn = bootstrap(
-        (said, true), statistic, n_resamples=_DRAWS, batch=50, vectorized=True, paired=True, confidence_level=LEVEL,
+        (predicted, true), statistic, n_resamples=_DRAWS, batch=50, vectorized=True, paired=True, confidence_level=LEVEL,
         method="percentile", rng=0,
     )  # fmt: skip
     return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)

@@ -5,7 +5,7 @@ Source: goncalves2022robust, Fig. 5; goncalves2025versatile, Fig. 3; parthasarat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -13,8 +13,10 @@ import torch
 from joblib import Parallel, delayed
 from torch import Tensor
 
+from affectscope.core.errors import UserError
 from affectscope.core.evaluation.draws import answers_by_draw
-from affectscope.core.evaluation.masking import RATES, Missing, Pattern
+from affectscope.core.evaluation.masking import RATES, Fill, Missing, Pattern
+from affectscope.core.features.bulk.spreading import Cluster, spread
 from affectscope.core.metrics.answers import Predictions
 from affectscope.core.metrics.metrics import by_head
 from affectscope.core.models.base import AVModel
@@ -35,6 +37,8 @@ def sweep(
     draws: int = 10,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    fill: Fill = "absent",
+    cluster: Cluster | None = None,
 ) -> pd.DataFrame:
     """Metrics at every rate of missing frames, one modality at a time, the others whole.
 
@@ -46,8 +50,9 @@ def sweep(
         batches: gone through once for each point, by several threads or processes at a time, and always in the same order, as
             clips are known by their place in it; see ``collect``. Like the model, of a kind that can be pickled.
         modalities: those to take frames from; all of the model's where None.
-        pattern, length: see ``Missing``.
+        pattern, length, fill: see ``Missing``.
         progress: called after each point of a curve with how many are done, and of how many.
+        cluster: where points are measured, each a job of its own; by threads and processes of this machine if left out.
 
     Returns:
         A row for each ``modality``, ``rate``, ``draw`` and ``head``, with that head's metrics. Draws are alike where nothing is
@@ -57,35 +62,67 @@ def sweep(
         UserError: as ``mask`` and ``collect`` do.
     """
     names = list(model.spec.inputs) if modalities is None else list(modalities)
-    points = [Missing(name, rate, pattern, length) for name in names for rate in rates]
+    points = [Missing(name, rate, pattern, length, fill) for name in names for rate in rates]
     # Where nothing is missing, it does not matter what it is missing from.
     asked = [replace(point, modality=names[0]) if point.rate == 0 else point for point in points]
     distinct = list(dict.fromkeys(asked))
     on_cpu = model.prior.device.type == "cpu"
     threads = torch.get_num_threads()
+    if cluster is not None:
+        return _together(points, asked, _on_cluster(model, batches, distinct, draws, seed, cluster), draws, progress)
     rows_asked = draws * len(distinct) * sum(len(target) for _, target in batches)
     backend = "loky" if rows_asked >= ROWS_FOR_PROCESSES else "threading"
     pool = Parallel(threads if on_cpu else 1, backend, return_as="generator", max_nbytes=None)
-    answers = pool(delayed(answers_by_draw)(model, batches, one, draws, seed, 1 if on_cpu else threads) for one in distinct)
-    rows: list[dict[str, object]] = []
-    found: dict[Missing, list[list[dict[str, object]]]] = {}
+    answers = pool(
+        delayed(answers_by_draw)(model, batches, missing, draws, seed, 1 if on_cpu else threads) for missing in distinct
+    )
     try:
-        for done, (point, missing) in enumerate(zip(points, asked, strict=True)):
-            if missing not in found:
-                found[missing] = [_flat(one) for one in next(answers)]
-            for draw in range(draws):
-                here = {"modality": point.modality, "rate": point.rate, "draw": draw}
-                rows += [here | metrics for metrics in found[missing][draw % len(found[missing])]]
-            if progress:
-                progress(done + 1, len(points))
+        return _together(points, asked, answers, draws, progress)
     finally:
         answers.close()
         # The setting of one thread is also what later ones begin with.
         torch.set_num_threads(threads)
+
+
+def _together(
+    points: Sequence[Missing],
+    asked: Sequence[Missing],
+    answers: Iterator[list[Predictions]],
+    draws: int,
+    progress: Callable[[int, int], None] | None,
+) -> pd.DataFrame:
+    """The table of all points, from the answers to those that differ, in their order."""
+    rows: list[dict[str, object]] = []
+    found: dict[Missing, list[list[dict[str, object]]]] = {}
+    for done, (point, missing) in enumerate(zip(points, asked, strict=True)):
+        if missing not in found:
+            found[missing] = [_flat(answered) for answered in next(answers)]
+        for draw in range(draws):
+            here = {"modality": point.modality, "rate": point.rate, "draw": draw}
+            rows += [here | metrics for metrics in found[missing][draw % len(found[missing])]]
+        if progress:
+            progress(done + 1, len(points))
     return pd.DataFrame(rows)
+
+
+def _on_cluster(
+    model: AVModel, batches: Iterable[tuple[Batch, Tensor]], points: Sequence[Missing], draws: int, seed: int, cluster: Cluster
+) -> Iterator[list[Predictions]]:
+    """The answers to each point, in their order; they come in any."""
+    read = list(batches)
+    jobs = {i: (model, read, point, draws, seed, 1) for i, point in enumerate(points)}
+    found: dict[int, list[Predictions]] = {}
+    results = spread(answers_by_draw, jobs, cluster)
+    for i in range(len(points)):
+        while i not in found:
+            place, answered = next(results)
+            if isinstance(answered, UserError):
+                raise answered
+            found[place] = answered
+        yield found.pop(i)
 
 
 def _flat(answers: Predictions) -> list[dict[str, object]]:
     """A row for each head, of the metrics that are numbers."""
     heads = by_head(answers).items()
-    return [{"head": head} | {k: v for k, v in one.items() if isinstance(v, int | float)} for head, one in heads]
+    return [{"head": head} | {k: v for k, v in metrics.items() if isinstance(v, int | float)} for head, metrics in heads]

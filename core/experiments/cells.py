@@ -6,19 +6,19 @@ after everything that the numbers depend on.
 
 from __future__ import annotations
 
+import copy
 import random
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 
-from affectscope.core.analysis.distance import by_stage
-from affectscope.core.analysis.neighbours import knn_accuracy, silhouette
-from affectscope.core.analysis.projection import project
 from affectscope.core.cache import sealed
 from affectscope.core.cache.disk import locked
 from affectscope.core.cache.stamps import stamp
@@ -26,54 +26,157 @@ from affectscope.core.cache.store import cache_root, key_of
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.corpora import Corpus, open_corpus
 from affectscope.core.errors import UserError
-from affectscope.core.evaluation.sweep import sweep
+from affectscope.core.experiments import measuring
 from affectscope.core.experiments.plan import Data, Run
-from affectscope.core.features.clips import load_clips
+from affectscope.core.features.clips import load_clips, packed_clips
 from affectscope.core.features.extract import DEFAULT_SETS, EXTRACTION_VERSION
-from affectscope.core.metrics.answers import collect
-from affectscope.core.metrics.metrics import evaluate
+from affectscope.core.features.sets import FEATURE_SETS
+from affectscope.core.features.stored.packed import PackedSet, PackedStreams
 from affectscope.core.models import catalogue
 from affectscope.core.models.base import MODELS, AVModel
+from affectscope.core.models.inputs import Normaliser
 from affectscope.core.streams import Clip, Stream
-from affectscope.core.training.batches import RENDERED_WEIGHTS, Batches, fit_normaliser
-from affectscope.core.training.loop import explained, forget, train
-from affectscope.core.training.run import adapt_preset, balanced, set_prior
-from affectscope.core.training.splits import split_speakers
-from affectscope.core.training.strategies import STRATEGIES
+from affectscope.core.training.batches import Batches, fit_normaliser, rendered_weights
+from affectscope.core.training.loop import History, TrainConfig, explained, forget, train
+from affectscope.core.training.presets import adapt_preset, check_sets, is_demo, spec_of, stored_sets
+from affectscope.core.training.run import balanced, set_prior
+from affectscope.core.training.splits import SPLITS, split_speakers
+from affectscope.core.training.strategies import STRATEGIES, Strategy
 
 # Part of every cell's name: raise it when training or measuring changes so that old numbers no longer hold.
 CELL_VERSION = 2
-DRAWS = 5
 Measured = dict[str, dict[str, dict[str, Any]]]
+# Settings that came later: cells from before, which did without, keep their names.
+_LATER = {"split": "speaker", "selection": "loss"}
+# Conditions whose numbers are times: nothing else of an experiment may run meanwhile.
+TIMED = ("speed", "latency")
+_CLIPS_AT_ONCE = 64
+_READ: ContextVar[dict[str, Any] | None] = ContextVar("_READ", default=None)
+T = TypeVar("T")
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """Corpora and stores are read once inside, however many cells are asked for their folders; also a decorator.
+
+    What changes on the disk meanwhile is not seen.
+    """
+    if _READ.get() is not None:
+        yield
+        return
+    token = _READ.set({})
+    try:
+        yield
+    finally:
+        _READ.reset(token)
+
+
+def _once(name: str, make: Callable[[], T]) -> T:
+    known = _READ.get()
+    if known is None:
+        return make()
+    if name not in known:
+        known[name] = make()
+    return known[name]  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A run with a seed on a corpus (a name or folder, as ``open_corpus`` takes it)."""
+    """A run with a seed on a corpus (a name or folder, as ``open_corpus`` takes it).
+
+    Attributes:
+        store: of packed features, which then are what is trained on; "" without one.
+        features: modality -> feature set, as a person said.
+    """
 
     run: Run
     corpus: str
     seed: int
+    store: str = ""
+    features: Mapping[str, str] = field(default_factory=dict)
 
     def folder(self) -> Path:
-        """Where the cell keeps its results."""
-        corpus = open_corpus(self.corpus)
-        table = corpus.table.drop(columns=["path"]).to_csv()
-        run = asdict(self.run)
-        # Cells from before there was another split, or strategies had this name, keep theirs.
-        run["regime"] = run.pop("strategy")
-        if run["training"]["split"] == "speaker":
-            del run["training"]["split"]
-        key = key_of(CELL_VERSION, EXTRACTION_VERSION, table, run, self.seed)
+        """Where the cell keeps its results.
+
+        Raises:
+            UserError: when its features cannot be had.
+        """
+        corpus = _once(f"corpus {self.corpus}", lambda: open_corpus(self.corpus))
+        table = _once(f"table {self.corpus}", lambda: corpus.table.drop(columns=["path"]).to_csv())
+        taken = _once(f"taken {replace(self, seed=0)}", lambda: self._taken(corpus))
+        key = key_of(CELL_VERSION, EXTRACTION_VERSION, table, self._facts(), self.seed, *taken)
         return cache_root() / "experiments" / key
 
     def measured(self) -> Measured:
         """What has been measured so far."""
         return sealed.read_json(self.folder() / "measured.json") or {}
 
+    def adapted(self, corpus: Corpus) -> tuple[dict[str, Any], dict[str, str], dict[str, PackedSet]]:
+        """What of the preset changes, the feature set of each modality, and those of them that a store has.
 
-def fill(cell: Cell, conditions: Iterable[str], workers: int = 1) -> Measured:
+        Raises:
+            UserError: when a published preset's features cannot be had.
+        """
+        run = self.run
+        # A row may take sound alone of a system of both.
+        only = () if is_demo(run.preset) else tuple(spec_of(run.system, run.preset, **run.changes).inputs)
+        stored = stored_sets(run.system, run.preset, Path(self.store), self.features, run.features, only) if self.store else {}
+        packed = {m: (one.name, one.dim) for m, one in stored.items()}
+        changes, sets = adapt_preset(run.system, run.preset, corpus, packed, self.features, run.features, only)
+        if not stored and not is_demo(run.preset):
+            check_sets(sets, corpus)
+        return {**changes, **run.changes}, sets, stored
+
+    def config(self) -> TrainConfig:
+        return replace(self.run.training, seed=self.seed)
+
+    def _facts(self) -> dict[str, Any]:
+        run = asdict(self.run)
+        # Cells from before strategies had this name keep theirs.
+        run["regime"] = run.pop("strategy")
+        run.pop("features")
+        for name, usual in _LATER.items():
+            if run["training"][name] == usual:
+                del run["training"][name]
+        if run["data"]["normalised"] is None:
+            del run["data"]["normalised"]
+        return run
+
+    def _taken(self, corpus: Corpus) -> list[Any]:
+        """What the key has to say besides: features that are not the usual ones of a demo preset, and heads that have no say."""
+        taken: list[Any] = []
+        if 0 in self.run.changes.get("loss_weights", ()):
+            taken.append("without heads that are not trained")
+        if is_demo(self.run.preset) and not self.store and not self.features:
+            return taken
+        _, sets, stored = self.adapted(corpus)
+        for modality, name in sets.items():
+            one = FEATURE_SETS.get(name)
+            given = modality in corpus.given and corpus.given[modality].name == name
+            made = (
+                stored[modality].digest if modality in stored else one.settings(one.check(None)) if one and not given else "given"
+            )
+            taken.append([modality, name, made])
+        return taken
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a cell trains on, and is measured on."""
+
+    corpus: Corpus
+    changes: dict[str, Any]
+    sets: dict[str, str]
+    parts: dict[str, list[Clip]]
+    unreadable: list[str]
+
+
+@read_once()
+def fill(cell: Cell, conditions: Iterable[str], workers: int = 1, device: str = "") -> Measured:
     """Train the cell unless that is done, and measure it under the conditions that are missing.
+
+    Args:
+        device: where it is measured, "cuda" or ""; where it is trained is Fabric's to say.
 
     Raises:
         UserError: as training does.
@@ -85,25 +188,49 @@ def fill(cell: Cell, conditions: Iterable[str], workers: int = 1) -> Measured:
     path = cell.folder() / "model.safetensors"
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    changes, sets = adapt_preset(cell.run.system, cell.run.preset, open_corpus(cell.corpus))
-    corpus, clips, unreadable = _clips(cell.corpus, tuple(sorted(sets.items())), cell.run.data.step, workers)
-    split = split_speakers(corpus.table.loc[[clip.id for clip in clips]], cell.seed, cell.run.training.split)
-    parts = {name: [c for c in clips if split[c.id] == name] for name in ("train", "development", "test")}
+    ready = _prepared(cell, workers)
     loaded = _trained(path)
     if loaded is None:
-        _train(cell, corpus, parts, {**changes, **cell.run.changes}, sets, path, unreadable)
+        _train(cell, ready, path)
         loaded = checkpoints.load(path)
-    batches = Batches(parts["test"], loaded.spec, loaded.normaliser, 64)
+    if device:
+        loaded.model.to(device)
+    size = _CLIPS_AT_ONCE if is_demo(cell.run.preset) else min(_CLIPS_AT_ONCE, cell.run.training.batch_size)
+    batches = Batches(ready.parts["test"], loaded.spec, loaded.normaliser, size)
     for condition in missing:
+        words = condition.split()
         if condition == "cost":
-            measured[condition] = {"decision": dict(loaded.card) | _cost(path, loaded.model, batches, len(parts["test"]))}
+            found = measuring.cost(path, loaded.card, loaded.spec.labels)
+        elif condition == "speed":
+            milliseconds = measuring.milliseconds_a_clip(loaded.model, batches, len(ready.parts["test"]))
+            found = {"seconds_an_epoch": _epoch_alone(cell, ready, loaded), "milliseconds_a_clip": milliseconds}
+        elif words[0] == "latency":
+            seconds = [clip.duration for clip in ready.parts["test"]]
+            one_by_one = Batches(ready.parts["test"], loaded.spec, loaded.normaliser, 1)
+            found = measuring.latency(loaded.model, one_by_one, seconds, words[-1] if len(words) > 1 else "")
         else:
-            measured[condition] = measure(loaded.model, batches, condition, cell.seed)
+            measured[condition] = measuring.measure(loaded.model, batches, condition, cell.seed)
+            continue
+        measured[condition] = {"decision": found}
     with explained(path), locked(path.parent):
         # Another process may have measured something else meanwhile.
         measured = cell.measured() | measured
         sealed.write_json(path.with_name("measured.json"), measured)
     return measured
+
+
+def _prepared(cell: Cell, workers: int) -> _Prepared:
+    corpus = open_corpus(cell.corpus)
+    changes, sets, stored = cell.adapted(corpus)
+    if stored:
+        clips, unreadable = packed_clips(corpus, stored)
+        if cell.run.data.step:
+            clips = [thinned(clip, cell.run.data.step, _averaged(sets)) for clip in clips]
+    else:
+        corpus, clips, unreadable = _clips(cell.corpus, tuple(sorted(sets.items())), cell.run.data.step, workers)
+    split = split_speakers(corpus.table.loc[[clip.id for clip in clips]], cell.seed, cell.run.training.split)
+    parts = {name: [c for c in clips if split[c.id] == name] for name in SPLITS}
+    return _Prepared(corpus, changes, sets, parts, unreadable)
 
 
 def _trained(path: Path) -> checkpoints.Checkpoint | None:
@@ -114,33 +241,56 @@ def _trained(path: Path) -> checkpoints.Checkpoint | None:
         return None
 
 
-def _train(
-    cell: Cell,
-    corpus: Corpus,
-    parts: dict[str, list[Clip]],
-    changes: dict[str, Any],
-    sets: dict[str, str],
-    path: Path,
-    unreadable: list[str],
-) -> None:
-    config = replace(cell.run.training, seed=cell.seed)
-    training = broken(parts["train"], cell.run.data, cell.seed)
-    rendered = corpus.synthetic and sets.get("visual") == DEFAULT_SETS["visual"]
-    normaliser = fit_normaliser(training, RENDERED_WEIGHTS if rendered else None)
+def _train(cell: Cell, ready: _Prepared, path: Path) -> None:
+    config = cell.config()
+    training = broken(ready.parts["train"], cell.run.data, cell.seed)
+    normaliser = fit_normaliser(training, rendered_weights(ready.corpus, ready.sets))
+    normaliser = _of_these(normaliser, cell.run.data.normalised)
     torch.manual_seed(cell.seed)
-    model = MODELS[cell.run.system].preset(cell.run.preset, **changes)
+    model = MODELS[cell.run.system].preset(cell.run.preset, **ready.changes)
     batches = Batches(training, model.spec, normaliser, config.batch_size, shuffle=True)
     set_prior(model, batches.targets)
-    weights = balanced(batches.targets, model.spec) if config.balance else ()
-    strategy = STRATEGIES[cell.run.strategy](class_weights=weights, **cell.run.options)
-    start = time.perf_counter()
-    history = train(model, batches, Batches(parts["development"], model.spec, normaliser), strategy, config, path, resume=True)
-    seconds = time.perf_counter() - start
-    card = {"parameters": catalogue.count(model), "seconds_an_epoch": seconds / max(1, len(history)), "epochs": len(history)}
+    history = train(
+        model, batches, _development(cell, ready, model, normaliser), _strategy(cell, batches, model), config, path, resume=True
+    )
+    # An epoch from before a run was cut off may be without its time.
+    times = [row["seconds"] for row in history if "seconds" in row]
+    seconds = float(np.mean(times)) if times else float("nan")
+    card = {"parameters": catalogue.count(model), "seconds_an_epoch": seconds, "epochs": len(history)}
     with explained(path):
-        checkpoints.save(path, model, normaliser, card | {"unreadable": unreadable})
+        checkpoints.save(path, model, normaliser, card | {"unreadable": ready.unreadable})
         stamp(path)
     forget(path)
+
+
+def _strategy(cell: Cell, batches: Batches, model: AVModel) -> Strategy:
+    weights = balanced(batches.targets, model.spec) if cell.run.training.balance else ()
+    return STRATEGIES[cell.run.strategy](class_weights=weights, **cell.run.options)
+
+
+def _development(cell: Cell, ready: _Prepared, model: AVModel, normaliser: Normaliser) -> Batches:
+    size = 32 if is_demo(cell.run.preset) else min(32, cell.run.training.batch_size)
+    return Batches(ready.parts["development"], model.spec, normaliser, size)
+
+
+def _epoch_alone(cell: Cell, ready: _Prepared, loaded: checkpoints.Checkpoint) -> float:
+    """Seconds of one more epoch of training, of a copy that is thrown away."""
+    model = copy.deepcopy(loaded.model).cpu().requires_grad_(True)
+    training = broken(ready.parts["train"], cell.run.data, cell.seed)
+    batches = Batches(training, model.spec, loaded.normaliser, cell.run.training.batch_size, shuffle=True)
+    history: History = train(
+        model, batches, _development(cell, ready, model, loaded.normaliser), _strategy(cell, batches, model),
+        replace(cell.config(), epochs=1),
+    )  # fmt: skip
+    return history[0]["seconds"]
+
+
+def _of_these(normaliser: Normaliser, modalities: Sequence[str] | None) -> Normaliser:
+    """The statistics of some modalities; the others stay as they are extracted."""
+    if modalities is None:
+        return normaliser
+    kept = {f.name: {m: x for m, x in getattr(normaliser, f.name).items() if m in modalities} for f in fields(normaliser)}
+    return Normaliser(**kept)
 
 
 @lru_cache(maxsize=2)
@@ -149,9 +299,13 @@ def _clips(
 ) -> tuple[Corpus, list[Clip], list[str]]:
     corpus = open_corpus(corpus_name)
     clips, unreadable = load_clips(corpus, None, workers, None, DEFAULT_SETS | dict(sets))
-    # Pixels and spectrograms are cut into snippets by the model that takes them, which counts their frames.
-    usual = [m for m, name in DEFAULT_SETS.items() if dict(sets).get(m, name) == name]
-    return corpus, [thinned(clip, step, usual) for clip in clips], unreadable
+    return corpus, [thinned(clip, step, _averaged(dict(sets))) for clip in clips], unreadable
+
+
+def _averaged(sets: Mapping[str, str]) -> list[str]:
+    """The modalities whose frames may be averaged: pixels and spectrograms are cut into snippets by the model that takes them,
+    which counts their frames."""
+    return [m for m, name in DEFAULT_SETS.items() if sets.get(m, name) == name]
 
 
 def thinned(clip: Clip, step: float, modalities: Sequence[str] = ("audio", "visual")) -> Clip:
@@ -172,53 +326,9 @@ def broken(clips: list[Clip], data: Data, seed: int) -> list[Clip]:
 
     def without(clip: Clip, number: int) -> Clip:
         gone = ("audio", "visual")[number % 2]
+        if isinstance(clip.streams, PackedStreams):
+            left = {m: one for m, one in clip.streams.sets.items() if m != gone}
+            return replace(clip, streams=PackedStreams(left, clip.streams.clip))
         return replace(clip, streams={**clip.streams, gone: Stream.absent(clip.streams[gone].values.shape[1])})
 
     return [without(clip, hit[i]) if i in hit else clip for i, clip in enumerate(clips)]
-
-
-def measure(model: AVModel, batches: Batches, condition: str, seed: int) -> dict[str, dict[str, Any]]:
-    """Metrics by head under one condition (see ``plan``), the mean over draws where frames go missing at random."""
-    if condition in _WAYS:
-        return {"decision": _WAYS[condition](model, batches, seed)}
-    words = condition.split()
-    if words[0] == "whole" or words[1] not in model.spec.inputs:
-        return evaluate(model, batches)
-    if words[0] == "without":
-        return evaluate(model, batches, without=words[1])
-    points = sweep(model, batches, [words[1]], [float(words[2])], words[0], draws=DRAWS, seed=seed)  # type: ignore[arg-type]
-    numbers = points.drop(columns=["modality", "rate", "draw"]).groupby("head").mean()
-    return {str(head): {str(k): float(v) for k, v in row.items()} for head, row in numbers.iterrows()}
-
-
-def _shared_layers(model: AVModel, batches: Batches, seed: int) -> dict[str, Any]:
-    answers = collect(model, batches, embeddings=True)
-    paired = torch.stack(list(answers.present.values())).all(0)
-    table = by_stage({k: v[paired].numpy() for k, v in answers.embeddings.items()}, model.spec.shared, seed)
-    means = table.groupby("stage", sort=False)[["distance", "mismatched"]].mean()
-    stages = {f"distance {stage}": float(v) for stage, v in means["distance"].items()}
-    return {k: float(v) for k, v in means.iloc[-1].items()} | stages
-
-
-def _map(model: AVModel, batches: Batches, seed: int) -> dict[str, Any]:
-    if model.spec.task != "classification":
-        raise UserError(f"A map is coloured by class, and {model.spec.system} as it is trained here names none.")
-    answers = collect(model, batches, embeddings=True)
-    vectors = answers.embeddings[model.spec.embeddings[0]].numpy()
-    labels = [model.spec.labels[i] for i in answers.target.tolist()]
-    points = project(vectors, "t-SNE", seed=seed).points
-    drawn = {"x": points[:, 0].tolist(), "y": points[:, 1].tolist(), "label": labels}
-    return {"silhouette": silhouette(vectors, labels, seed), "knn_accuracy": knn_accuracy(vectors, labels), **drawn}
-
-
-_WAYS: dict[str, Callable[[AVModel, Batches, int], dict[str, Any]]] = {"shared layers": _shared_layers, "map": _map}
-
-
-def _cost(path: Path, model: AVModel, batches: Batches, clips: int) -> dict[str, Any]:
-    prepared = list(batches)
-    start = time.perf_counter()
-    with torch.inference_mode():
-        for batch, _ in prepared:
-            model(batch)
-    milliseconds = 1000 * (time.perf_counter() - start) / clips
-    return {"megabytes": path.stat().st_size / 2**20, "milliseconds_a_clip": milliseconds, "labels": list(model.spec.labels)}

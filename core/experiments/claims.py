@@ -1,33 +1,28 @@
-"""What papers claim, held against what was measured: the results page.
+"""What papers claim, as comparisons of what was measured.
 
 A file in ``experiments/claims/`` holds claims, TOML:
 
-    [[claims]]   text, source (paper and section), parts
-    a part       kind "better" or "no worse", first and second: [experiment, row, column], scores where more is better; or
+    margin       of "no worse", for all parts that name none
+    [[claims]]   text, source (paper and section), parts; earlier: the claim's number among those of the corpus of before
+    a part       kind "better" or "no worse", first and second: [experiment, row, column], scores where more is better; for
+                 "no worse" a margin; others = [rows] in the place of second: the same column of these rows, a part each; or
                  kind "bend", curve: [experiment, row]
 
-"better" is tested by a one-tailed matched-pair t-test over seeds (p < 0.05), whatever test the paper took: seeds share their
-splits, and five of them are few. "no worse" is held to be so unless the same test finds ``first`` worse. "bend" states where a
-curve over missing frames leaves the whole clips' score for good, by the same test, and judges nothing.
+The margin of "no worse" stands in the file before anything is measured. How parts are judged: ``verdicts``.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from affectscope.core.errors import UserError
-from affectscope.core.evaluation.significance import matched_pairs
-from affectscope.core.experiments.plan import FOLDER, Experiment
-from affectscope.core.experiments.report import Filled, level
+from affectscope.core.experiments.plan import FOLDER
 
-CLAIMS = FOLDER / "claims" / "ten.toml"
-Verdict = Literal["borne out", "not shown", "contradicted", "not measured"]
+CLAIMS = FOLDER / "claims" / "papers.toml"
 
 
 @dataclass(frozen=True)
@@ -41,12 +36,17 @@ class Place:
 
 @dataclass(frozen=True)
 class Part:
-    """One comparison, or one curve."""
+    """One comparison, or one curve.
+
+    Attributes:
+        margin: of "no worse": how much worse, in the column's own unit, still is not worse.
+    """
 
     kind: Literal["better", "no worse", "bend"]
     first: Place | None = None
     second: Place | None = None
     curve: tuple[str, str] | None = None
+    margin: float = 0.0
 
     @property
     def experiments(self) -> tuple[str, ...]:
@@ -56,180 +56,54 @@ class Part:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of a paper's, in our words, and what it takes to bear it out."""
+    """A sentence of a paper's, in our words, and what it takes to bear it out.
+
+    Attributes:
+        earlier: its number in ``docs/results/generator-3.md``, measured on the corpus of before; 0 where it is not among them.
+    """
 
     text: str
     source: str
     parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A comparison with its numbers; scores are one a seed."""
-
-    first: tuple[float, ...]
-    second: tuple[float, ...]
-    difference: float
-    p: float
-    verdict: Verdict
+    earlier: int = 0
 
 
 def load(path: Path = CLAIMS) -> list[Claim]:
     """Read a file of claims.
 
     Raises:
-        UserError: when it cannot be read as one.
+        UserError: when it cannot be read as one, or "no worse" has no margin.
     """
     try:
-        return [_claim(one) for one in tomllib.loads(path.read_text())["claims"]]
-    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as error:
+        content = tomllib.loads(path.read_text())
+        margin = float(content.get("margin", 0))
+        return [
+            Claim(
+                one["text"],
+                one["source"],
+                tuple(made for part in one["parts"] for made in _parts(part, margin)),
+                int(one.get("earlier", 0)),
+            )
+            for one in content["claims"]
+        ]
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path.name} cannot be read as claims: {error}.") from error
 
 
-def _claim(one: dict[str, Any]) -> Claim:
-    parts = []
-    for part in one["parts"]:
-        if part["kind"] == "bend":
-            experiment, row = part["curve"]
-            parts.append(Part("bend", curve=(experiment, row)))
-        else:
-            parts.append(Part(part["kind"], Place(*part["first"]), Place(*part["second"])))
-    return Claim(one["text"], one["source"], tuple(parts))
-
-
-def compare(kind: str, first: Sequence[float], second: Sequence[float]) -> Compared:
-    """Hold one comparison against its scores; see the module.
-
-    Raises:
-        UserError: with fewer than two seeds.
-    """
-    better, worse = matched_pairs(first, second), matched_pairs(second, first)
-    verdict: Verdict = "not shown"
-    if worse.significant:
-        verdict = "contradicted"
-    elif better.significant or kind == "no worse":
-        verdict = "borne out"
-    p = worse.p if kind == "no worse" else better.p
-    return Compared(tuple(first), tuple(second), better.difference, p, verdict)
-
-
-def overall(verdicts: Sequence[Verdict]) -> str:
-    """One word for a claim of several parts."""
-    if not verdicts:
-        return "described"
-    if "not measured" in verdicts:
-        return "not measured"
-    if all(v == "borne out" for v in verdicts):
-        return "borne out"
-    if "borne out" in verdicts:
-        return f"borne out in {verdicts.count('borne out')} of {len(verdicts)} parts"
-    return "contradicted" if "contradicted" in verdicts else "not shown"
-
-
-def page(claims: Sequence[Claim], tables: Mapping[str, Filled]) -> str:
-    """The results page, in Markdown: a summary, then each claim with its figures.
-
-    Args:
-        tables: the experiments that are finished, by name; a claim that needs another says so.
-    """
-    some = next(iter(tables.values()), None)
-    lines = ["# Results on the demo corpus", ""]
-    lines += ["Generated by `affectscope experiment claims`; do not edit.", ""]
-    if some:
-        lines += [_setting(some), ""]
-    bodies, summary = [], ["| | Claim | Source | On the demo corpus |", "|---|---|---|---|"]
-    for number, claim in enumerate(claims, 1):
-        verdicts, body = _examined(claim, tables)
-        word = overall(verdicts)
-        summary.append(f"| {number} | {claim.text} | {claim.source} | **{word}** |")
-        bodies += ["", f"## {number}. {claim.text}", "", f"Source: {claim.source}. On the demo corpus: **{word}**.", "", *body]
-    return "\n".join([*lines, *summary, *bodies]) + "\n"
-
-
-def _setting(some: Filled) -> str:
-    seeds = ", ".join(map(str, some.seeds))
-    clips = f"{min(some.clips)} to {max(some.clips)}" if some.clips else "the"
-    return (
-        "No person was recorded for this corpus: these figures say how the systems behave on rendered faces and synthetic "
-        f"voices, and nothing about people. Seeds {seeds}: each is a split of its own by speaker, with {clips} held-out clips. "
-        "Demo sizes, features averaged to 80 ms. Scores are mean ± standard deviation over seeds; p is that of a one-tailed "
-        "matched-pair t-test over seeds, for the claimed direction, or for harm where the claim is that none is done. With so "
-        "few seeds a difference has to be large and steady to be found: *not shown* is not *wrong*."
+def _parts(part: dict[str, Any], margin: float) -> list[Part]:
+    if part["kind"] == "bend":
+        experiment, row = part["curve"]
+        return [Part("bend", curve=(experiment, row))]
+    if part["kind"] not in ("better", "no worse"):
+        raise ValueError(f"there is no kind {part['kind']!r}")
+    first = Place(*part["first"])
+    seconds = (
+        [Place(first.experiment, row, first.column) for row in part["others"]] if "others" in part else [Place(*part["second"])]
     )
-
-
-def _examined(claim: Claim, tables: Mapping[str, Filled]) -> tuple[list[Verdict], list[str]]:
-    verdicts: list[Verdict] = []
-    rows, curves = [], []
-    for part in claim.parts:
-        if part.curve:
-            curves.append(_bend(part.curve, tables))
-            continue
-        assert part.first
-        assert part.second
-        found = _compared(part, tables)
-        verdicts.append(found.verdict if found else "not measured")
-        words = "better than" if part.kind == "better" else "no worse than"
-        name = f"{_name(part.first, tables)} {words} {_name(part.second, tables, part.first)}"
-        rows.append(f"| {name} | " + (_numbers(found) if found else "| | | | not measured") + " |")
-    head = ["| | first | second | difference | p | |", "|---|---:|---:|---:|---:|---|"] if rows else []
-    return verdicts, [*head, *rows, *(line for line in curves)]
-
-
-def _compared(part: Part, tables: Mapping[str, Filled]) -> Compared | None:
-    scores = []
-    for place in (part.first, part.second):
-        assert place
-        table = tables.get(place.experiment)
-        found = table.values.get((place.row, place.column)) if table else None
-        if found is None or not np.isfinite(found).all() or len(found) < 2:
-            return None
-        scores.append(found)
-    return compare(part.kind, *scores)
-
-
-def _numbers(found: Compared) -> str:
-    def spread(values: Sequence[float]) -> str:
-        return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
-
-    return f"{spread(found.first)} | {spread(found.second)} | {found.difference:+.3f} | {found.p:.3g} | {found.verdict}"
-
-
-def _name(place: Place, tables: Mapping[str, Filled], beside: Place | None = None) -> str:
-    """The row, and the column where it is not the one just named."""
-    told = beside is not None and beside.column == place.column
-    return place.row if told else f"{place.row} ({place.column})"
-
-
-def _bend(curve: tuple[str, str], tables: Mapping[str, Filled]) -> str:
-    table = tables.get(curve[0])
-    if table is None:
-        return f"- {curve[1]} ({curve[0]}): not measured."
-    points = _points(table, curve[1])
-    whole = points.get(1.0)
-    if whole is None:
-        return f"- {curve[1]} ({table.experiment.title}): the whole clips were not measured."
-    below = [share for share, values in sorted(points.items(), reverse=True) if share < 1 and _worse(values, whole)]
-    steady = [share for share, values in points.items() if share < 1 and not _worse(values, whole)]
-    # The bend is where every further loss shows too: one unlucky point above it is none.
-    left = [share for share in below if all(share < other for other in steady)]
-    bend = f"from {1 - max(left):.0%} missing on it is worse for good" if left else "it is not found worse for good anywhere"
-    shown = ", ".join(f"{1 - share:.0%}: {np.mean(values):.3f}" for share, values in sorted(points.items(), reverse=True))
-    return f"- {table.experiment.title}, {curve[1]}: {bend}. By share of frames missing: {shown}."
-
-
-def _points(table: Filled, row_name: str) -> dict[float, tuple[float, ...]]:
-    one: Experiment = table.experiment
-    row = next((row for row in one.rows if row.name == row_name), None)
-    columns = row.columns if row else ()
-    return {level(c): table.values[row_name, c.name] for c in columns if (row_name, c.name) in table.values}
-
-
-def _worse(values: Sequence[float], whole: Sequence[float]) -> bool:
-    try:
-        return matched_pairs(whole, values).significant
-    except UserError:
-        return False
+    margin = float(part.get("margin", margin)) if part["kind"] == "no worse" else 0.0
+    if part["kind"] == "no worse" and not margin > 0:
+        raise ValueError(f"{first.row} is to be no worse, by no margin: write margin, more than 0")
+    return [Part(part["kind"], first, second, margin=margin) for second in seconds]
 
 
 def needed(claims: Sequence[Claim]) -> list[str]:

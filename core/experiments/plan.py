@@ -18,19 +18,30 @@ paper printed. Format, TOML:
                               data (see ``Data``), columns (their names; all if left out), conditions and heads (column ->
                               condition, head), head and metric (of all its columns, where the columns' own are not meant),
                               against (where a part of the table is tested against a row of its own)
+                              paper_size (preset, changes, training, strategy, columns: of the paper's size)
     [[columns]]               name, metric, condition ("whole" if left out), head ("decision" if left out)
     [[paper_values]]          row, column, value, on (the corpus that it was measured on)
+    [paper_size]              what is otherwise there for every row: changes, training, features (modality -> feature set); more
+                              columns and rows
+    needs                     columns that the corpus's table has to have: attributes that not every corpus labels
+
+What a file says is the demo size. ``Setting`` makes the paper's of it: presets, features and training as published, and with them
+the paper's protocol (``core.experiments.protocols``).
 
 Conditions, with the metrics that each gives:
 
-    "whole", "without audio", "random visual 0.3" (that share of the frames missing), "burst audio 0.5", "tail visual 0.5"
+    "whole", "without audio", "random visual 0.3" (that share of the frames missing), "burst audio 0.5", "tail visual 0.5",
+    "random visual zeros x10 0.3" (zeros in their place; drawn ten times)
                               of classes: accuracy, micro_f1, macro_f1, uar, ece, "recall anger" (or another class);
                               of attributes: ccc, mae, ccc_arousal, mae_valence, …
     "shared layers"           distance (cosine, between sound and picture of a clip after the last shared layer;
                               goncalves2025versatile, Fig. 4),
                               mismatched (of other clips' pictures), and by stage, "distance shared layer 1", …
     "map"                     silhouette, knn_accuracy (of the spec's first embedding, by class)
-    "cost"                    parameters, megabytes, seconds_an_epoch, epochs, milliseconds_a_clip
+    "cost"                    parameters, megabytes, epochs
+    "speed"                   seconds_an_epoch, milliseconds_a_clip, measured when nothing else of the experiment runs
+    "latency", "latency without audio"
+                              seconds, real_time_factor: the median over the test clips, one at a time
 
 A model without the modality that a condition takes away is measured whole.
 """
@@ -38,16 +49,18 @@ A model without the modality that a condition takes away is measured whole.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from affectscope.core.errors import UserError
+from affectscope.core.experiments.protocols import OWN, PROTOCOLS, Protocol
 from affectscope.core.house import ROOT
 from affectscope.core.models import catalogue  # noqa: F401  (registers the systems)
 from affectscope.core.models.base import MODELS
 from affectscope.core.training.loop import TrainConfig
+from affectscope.core.training.presets import is_demo
 from affectscope.core.training.recipes import recipe
 from affectscope.core.training.strategies import STRATEGIES
 
@@ -65,15 +78,21 @@ class Data:
         step: seconds; sound and face features are averaged to this step, so that two cores train many models. 0 leaves them.
         broken_pairs: share of the training clips that lose one modality for good, sound and picture in turn
             (goncalves2025versatile, III-D).
+        normalised: the modalities whose features are normalised by the training set; None for all.
     """
 
     step: float = 0.08
     broken_pairs: float = 0.0
+    normalised: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Run:
-    """One thing to train, but for the seed."""
+    """One thing to train, but for the seed.
+
+    Attributes:
+        features: modality -> feature set, of a published preset whose paper took others than its widths tell.
+    """
 
     system: str
     preset: str = "demo"
@@ -82,6 +101,7 @@ class Run:
     options: Mapping[str, Any] = field(default_factory=dict)
     training: TrainConfig = field(default_factory=TrainConfig)
     data: Data = field(default_factory=Data)
+    features: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,6 +151,7 @@ class Experiment:
     note: str = ""
     printed: tuple[Printed, ...] = ()
     published: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 def experiments() -> dict[str, Path]:
@@ -138,7 +159,36 @@ def experiments() -> dict[str, Path]:
     return {path.stem: path for path in sorted(FOLDER.glob("*.toml"))}
 
 
-def load(name: str | Path) -> Experiment:
+@dataclass(frozen=True)
+class Setting:
+    """At what size, and by whose protocol, an experiment is run.
+
+    Attributes:
+        preset: "demo", or a published one: a row's "demo-visual" becomes "paper-visual". A system without it takes "paper".
+        protocol: "own" or "paper"; by itself "paper" at published sizes alone.
+        kind: of the corpus, for what a paper does on some corpora.
+        training: settings of ``TrainConfig`` for every row, as a person said.
+    """
+
+    preset: str = "demo"
+    protocol: Literal["", "own", "paper"] = ""
+    kind: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def published(self) -> bool:
+        return not is_demo(self.preset)
+
+    def of(self, paper: str) -> Protocol:
+        """The protocol that is followed for a paper's experiments."""
+        followed = self.protocol or ("paper" if self.published else "own")
+        return PROTOCOLS.get(paper, OWN) if followed == "paper" else OWN
+
+
+DEMO_SIZE = Setting()
+
+
+def load(name: str | Path, setting: Setting = DEMO_SIZE) -> Experiment:
     """Read one experiment, by its name or its file's path.
 
     Raises:
@@ -148,33 +198,104 @@ def load(name: str | Path) -> Experiment:
     if path is None or not path.is_file():
         raise UserError(f"There is no experiment {name}: `affectscope experiment list` names them.")
     try:
-        return _experiment(path.stem, tomllib.loads(path.read_text()))
+        return _experiment(path.stem, tomllib.loads(path.read_text()), setting)
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path.name} cannot be read as an experiment: {error}.") from error
 
 
-def _experiment(name: str, content: dict[str, Any]) -> Experiment:
-    columns = tuple(Column(**column) for column in content.pop("columns"))
+def only(one: Experiment, rows: Sequence[str]) -> Experiment:
+    """An experiment with some of its rows, and what they are tested against where it is among them.
+
+    Raises:
+        UserError: when there is no such row.
+    """
+    names = [row.name for row in one.rows]
+    if unknown := [name for name in rows if name not in names]:
+        raise UserError(f"{one.name} has no row {unknown[0]!r}; it has {'; '.join(names)}.")
+    return replace(one, rows=tuple(row for row in one.rows if row.name in rows))
+
+
+def _experiment(name: str, content: dict[str, Any], setting: Setting) -> Experiment:
+    at_size = content.pop("paper_size", {})
+    more = [Column(**column) for column in at_size.get("columns", [])]
+    added = at_size.get("rows", [])
+    protocol = setting.of(content["paper"])
+    columns = tuple(Column(**column) for column in content.pop("columns")) + tuple(more if setting.published else ())
     defaults = content.pop("defaults", {})
     usual = {"against": content.get("against", "")} | defaults
-    rows = tuple(_row({**usual, **row}, defaults, columns) for row in content.pop("rows"))
+    rows = tuple(
+        _row(_sized({**usual, **row}, at_size, setting, protocol), defaults, columns, protocol, setting)
+        for row in content.pop("rows") + (added if setting.published else [])
+    )
     printed = tuple(Printed(**{**one, "value": float(one["value"])}) for one in content.pop("paper_values", []))
     made = Experiment(name=name, rows=rows, columns=columns, printed=printed, **{k: _frozen(v) for k, v in content.items()})
-    names = {row.name for row in rows}
-    known = {column.name for column in columns}
+    names = {row.name for row in rows} | {row["name"] for row in added}
+    known = {column.name for column in (*columns, *more)}
     for one in printed:
         if one.row not in names | set(made.published) or one.column not in known:
             raise ValueError(f"the paper's figure for {one.row}, {one.column} has no place in the table")
+    shown = {column.name for column in columns}
+    there = {row.name for row in rows} | set(made.published)
+    made = replace(
+        made,
+        printed=tuple(one for one in printed if one.column in shown and one.row in there),
+        note=_note(made, setting, protocol),
+    )
     if made.test != "none" and (missing := {row.against for row in rows} - names):
         raise ValueError(f"there is no row {sorted(missing)[0]!r} to test against the others")
     return made
 
 
-def _row(row: dict[str, Any], defaults: dict[str, Any], columns: tuple[Column, ...]) -> Row:
+def _note(made: Experiment, setting: Setting, protocol: Protocol) -> str:
+    """The file's note, and what is otherwise than in the paper because of the protocol."""
+    papers = PROTOCOLS.get(made.paper, OWN)
+    takes = {c.condition.split()[0] for row in made.rows for c in row.columns} & {"without", "random", "burst", "tail"}
+    said = []
+    if any(papers.put(kind) != protocol.put(kind) for kind in takes):
+        said.append("What is missing is absent here, where the paper puts zeros.")
+    if takes & {"random", "burst"} and papers.draws != protocol.draws:
+        said.append(f"Each point is the mean of {protocol.draws} draws, the paper's of {papers.draws}.")
+    if setting.published and protocol.trials > 1:
+        said.append(f"The paper's figures are means over {protocol.trials} trials.")
+    return " ".join([made.note, *said]).strip()
+
+
+def _sized(row: dict[str, Any], at_size: dict[str, Any], setting: Setting, protocol: Protocol) -> dict[str, Any]:
+    """A row as the setting has it: at a published size with that preset, and what the file says of that size."""
+    own = row.pop("paper_size", {})
+    system = row["system"]
+    strategy = row.get("strategy", recipe(system, row.get("preset", "demo")).strategy)
+    changes = {**row.get("changes", {}), **protocol.changes.get(system, {})}
+    row = row | {"changes": changes, "options": {**protocol.options_of(strategy), **row.get("options", {})}}
+    if not setting.published:
+        return row
+    preset = own.get("preset") or _preset(system, row.get("preset", "demo"), setting.preset)
+    changes = {**changes, **protocol.published.changes.get(system, {}), **at_size.get("changes", {})}
+    features = {**protocol.published.features, **at_size.get("features", {})}
+    training = {**row.get("training", {}), **at_size.get("training", {}), **own.get("training", {})}
+    changes = {**own["changes"], **protocol.changes.get(system, {})} if "changes" in own else changes
+    data = {**row.get("data", {}), "step": 0.0}
+    sized = {"preset": preset, "changes": changes, "features": features, "training": training, "data": data}
+    return row | sized | {name: own[name] for name in ("strategy", "columns") if name in own}
+
+
+def _preset(system: str, row: str, asked: str) -> str:
+    """What stands for a row's demo preset at a published size."""
+    presets = MODELS[system].presets()
+    suffix = row.removeprefix("demo")
+    found = next((name for name in (asked + suffix, f"paper{suffix}") if name in presets), None)
+    if found is None:
+        raise ValueError(f"{system} has no preset {asked + suffix}")
+    return found
+
+
+def _row(row: dict[str, Any], defaults: dict[str, Any], columns: tuple[Column, ...], protocol: Protocol, setting: Setting) -> Row:
     preset = row.get("preset", "demo")
     usual = recipe(row["system"], preset)
-    training = {**asdict(usual.config), **defaults.get("training", {}), **row.get("training", {})}
-    data = {**defaults.get("data", {}), **row.get("data", {})}
+    by_paper = {**(protocol.published.training if setting.published else {}), **protocol.training_on(setting.kind)}
+    by_file = {**defaults.get("training", {}), **row.get("training", {})}
+    training = {**asdict(usual.config), **by_paper, **by_file, **setting.training}
+    data = {"normalised": protocol.normalised, **defaults.get("data", {}), **row.get("data", {})}
     if unknown := set(training) - {f.name for f in fields(TrainConfig)}:
         raise ValueError(f"training knows no {sorted(unknown)[0]}")
     run = Run(
@@ -185,6 +306,7 @@ def _row(row: dict[str, Any], defaults: dict[str, Any], columns: tuple[Column, .
         options={k: _frozen(v) for k, v in row.get("options", {}).items()},
         training=TrainConfig(**{k: _frozen(v) for k, v in training.items()}),
         data=Data(**data),
+        features=row.get("features", {}),
     )
     # Names that do not exist are told when the file is read, not after an hour of training.
     MODELS[run.system].presets()[run.preset]
@@ -198,7 +320,7 @@ def _row(row: dict[str, Any], defaults: dict[str, Any], columns: tuple[Column, .
         replace(
             c,
             metric=row.get("metric", c.metric),
-            condition=own.get(c.name, c.condition),
+            condition=protocol.condition(own.get(c.name, c.condition)),
             head=heads.get(c.name, row.get("head", c.head)),
         )
         for c in columns

@@ -27,15 +27,22 @@ TESTS = {
     "fisher-z": "Fisher's z transformation",
 }
 
+_OVERLAP = (
+    "The paper's test takes seeds for independent; their splits share most training clips, so that it finds too much. "
+    "The verdicts on claims use the corrected resampled t-test."
+)
+
 
 @dataclass(frozen=True)
 class Filled:
     """An experiment with its numbers.
 
     Attributes:
-        values: (row, column) -> one value a seed, in the order of the seeds; a row without the column has no entry.
-        clips: test clips of each seed; what parthasarathy2020detecting's test counts.
-        raw: row -> all that was measured, one a seed.
+        values: (row, column) -> one value a seed, in the order of the seeds, NaN where that seed failed or was not run; a row
+            without the column has no entry.
+        clips: test clips of each seed; parthasarathy2020detecting's test counts those of the smallest split.
+        raw: row -> all that was measured, one a seed that it has.
+        failed: one sentence for each cell that failed.
     """
 
     experiment: Experiment
@@ -44,12 +51,14 @@ class Filled:
     values: Mapping[tuple[str, str], tuple[float, ...]]
     clips: tuple[int, ...] = ()
     raw: Mapping[str, tuple[Measured, ...]] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
 
     def mean(self, row: Row, column: Column) -> float:
-        return float(np.mean(self.values.get((row.name, column.name), (np.nan,))))
+        values = self._there(row, column)
+        return float(np.mean(values)) if values else float("nan")
 
     def sd(self, row: Row, column: Column) -> float:
-        values = self.values.get((row.name, column.name), ())
+        values = self._there(row, column)
         return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
 
     def test(self, column: Column, other: Row) -> Significance | None:
@@ -60,15 +69,32 @@ class Filled:
             return None
         known = METRICS.get(column.metric)
         sign = -1 if (known.better if known else one.better) == "lower" else 1
+        ours, theirs = both(ours, theirs)
         try:
             if one.test == "matched":
                 return matched_pairs([sign * v for v in ours], [sign * v for v in theirs])
             if one.test == "two-tailed":
                 return two_tailed(ours, theirs)
-            count = sum(self.clips)
+            count = min(self.clips, default=0)
             return fisher_z(float(np.mean(ours)), count, float(np.mean(theirs)), count)
         except UserError:
             return None
+
+    def missing(self) -> dict[str, tuple[int, ...]]:
+        """Row -> the seeds of this table that it lacks; rows without any are not measured."""
+        found: dict[str, set[int]] = {row: set() for row, _ in self.values}
+        for (row, _), values in self.values.items():
+            found[row] |= {seed for seed, value in zip(self.seeds, values, strict=True) if np.isfinite(value)}
+        return {row: tuple(s for s in self.seeds if s not in there) for row, there in found.items() if there != set(self.seeds)}
+
+    def _there(self, row: Row, column: Column) -> tuple[float, ...]:
+        return tuple(v for v in self.values.get((row.name, column.name), ()) if np.isfinite(v))
+
+
+def both(ours: Sequence[float], theirs: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The scores of the seeds that both have."""
+    pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if np.isfinite(a) and np.isfinite(b)]
+    return tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
 
 
 def frame(filled: Filled) -> pd.DataFrame:
@@ -77,6 +103,7 @@ def frame(filled: Filled) -> pd.DataFrame:
         {"row": row, "column": column, "seed": seed, "value": value}
         for (row, column), values in filled.values.items()
         for seed, value in zip(filled.seeds, values, strict=True)
+        if np.isfinite(value)
     ]
     return pd.DataFrame(lines, columns=["row", "column", "seed", "value"])
 
@@ -88,12 +115,21 @@ def markdown(filled: Filled) -> str:
     lines = [f"## {one.paper}, {one.item}: {one.title}", ""]
     lines += [f"Measured on the corpus {filled.corpus}, seeds {seeds}: mean ± standard deviation over seeds.", ""]
     lines += _table(one, lambda row, column: _measured(filled, row, column))
-    if one.test != "none":
+    if absent := filled.missing():
+        lines += ["", "Without a result: " + "; ".join(f"{row}, {_seeds(seeds)}" for row, seeds in absent.items()) + "."]
+    if unmeasured := [row.name for row in one.rows if row.name not in {name for name, _ in filled.values}]:
+        lines += ["", f"Not measured: {'; '.join(unmeasured)}."]
+    lines += ["", *(f"Failed: {sentence}" for sentence in filled.failed)] if filled.failed else []
+    if epochs := _uneven(one):
+        lines += ["", f"Not all rows were given the same epochs: {epochs}."]
+    # Of some rows alone there may be none to test against.
+    if any(filled.test(column, row) for row in one.rows for column in row.columns):
         worse = "Worse than" if one.test == "matched" else "Different from"
         tested = "; ".join(dict.fromkeys(row.against for row in one.rows))
         lines += [
             "",
             f"\\* {worse} {tested} ({TESTS[one.test]}, p < {0.01 if one.test == 'fisher-z' else 0.05:g}). p-values:",
+            _OVERLAP if one.test != "fisher-z" else f"Samples counted: {min(filled.clips, default=0)} clips, those of one split.",
             "",
         ]
         lines += _table(one, lambda row, column: _p(filled.test(column, row)))
@@ -103,6 +139,18 @@ def markdown(filled: Filled) -> str:
     if one.note:
         lines += ["", one.note]
     return "\n".join(lines) + "\n"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
+def _uneven(one: Experiment) -> str:
+    """The rows by their epochs, where these differ."""
+    rows: dict[int, list[str]] = {}
+    for row in one.rows:
+        rows.setdefault(row.run.training.epochs, []).append(row.name)
+    return "; ".join(f"{count} for {', '.join(names)}" for count, names in rows.items()) if len(rows) > 1 else ""
 
 
 def _table(one: Experiment, cell: Callable[[Row, Column], str]) -> list[str]:
@@ -205,7 +253,9 @@ def _maps(filled: Filled) -> go.Figure:
 def level(column: Column) -> float:
     """The share of frames that a condition leaves."""
     words = column.condition.split()
-    return {"whole": 1.0, "without": 0.0}.get(words[0], 1 - float(words[-1]) if len(words) > 2 else 1.0)
+    if words[0] == "without":
+        return 0.0
+    return 1 - float(words[-1]) if len(words) > 2 else 1.0
 
 
 def write(filled: Filled, folder: Path, html: bool = True) -> list[Path]:

@@ -1,103 +1,118 @@
-"""Run an experiment's cells over processes. What was finished before is not done again; one that fails does not stop the rest."""
+"""Run an experiment's cells over processes or a Ray cluster.
+
+What was finished before is not done again; one that fails does not stop the rest.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
+from affectscope.core.corpora import open_corpus
 from affectscope.core.errors import UserError
-from affectscope.core.experiments.cells import Cell, Measured, fill
+from affectscope.core.experiments.cells import TIMED, Cell, Measured, fill, read_once
+from affectscope.core.experiments.gathered import table
 from affectscope.core.experiments.plan import Experiment
 from affectscope.core.experiments.report import Filled
-from affectscope.core.plugins import loading
+from affectscope.core.experiments.where import USUAL, Where, cell_of
+from affectscope.core.features.bulk.spreading import Cluster, spread
 
 Report = Callable[[str, float], None]
 
 
+@read_once()
 def run(
-    experiment: Experiment, corpus: str, seeds: tuple[int, ...], workers: int = 1, report: Report = lambda stage, share: None
+    experiment: Experiment,
+    corpus: str,
+    seeds: tuple[int, ...],
+    workers: int = 1,
+    report: Report = lambda stage, share: None,
+    where: Where = USUAL,
 ) -> tuple[Filled, list[str]]:
     """Fill an experiment's table.
 
     Returns:
-        The table, and one sentence for each cell that failed; such a row stays empty.
+        The table, and one sentence for each cell that failed, whose seed its row lacks.
+
+    Raises:
+        UserError: when the corpus does not label what the experiment needs, or features cannot be had.
     """
-    wanted: dict[tuple[str, int], tuple[Cell, set[str]]] = {}
+    check(experiment, corpus)
+    wanted = cells_of(experiment, corpus, seeds, where)
+    jobs = jobs_of(wanted)
+    done, failed = _fill_all(jobs, replace(where.cluster, workers=workers), report, where.device)
+    results = {row.name: [done.get(wanted[row.name, seed][0].folder().name) for seed in seeds] for row in experiment.rows}
+    return table(experiment, corpus, seeds, results, failed), failed
+
+
+def check(experiment: Experiment, corpus: str) -> None:
+    """
+    Raises:
+        UserError: when the corpus does not label what the experiment needs.
+    """
+    table = open_corpus(corpus).table
+    lacking = [name for name in experiment.needs if name not in table or not table[name].notna().any()]
+    if lacking:
+        raise UserError(f"{experiment.name} needs a corpus that labels {', '.join(lacking)}; {corpus} does not.")
+
+
+def own_split(corpus: str) -> bool:
+    """Whether a corpus can be shared out by its authors' parts alone: it has some, and names no speaker (AuxFormer's and VAVL's
+    own files)."""
+    table = open_corpus(corpus).table
+    named = "speaker" in table and (table["speaker"].fillna("").astype(str).str.strip() != "").any()
+    return not named and "split" in table and bool((table["split"].fillna("").astype(str).str.strip() != "").any())
+
+
+def cells_of(
+    experiment: Experiment, corpus: str, seeds: tuple[int, ...], where: Where = USUAL
+) -> dict[tuple[str, int], tuple[Cell, set[str]]]:
+    """Row and seed -> the cell that fills them, and the conditions that it is measured under."""
+    wanted = {}
     for row in experiment.rows:
         for seed in seeds:
             conditions = {column.condition for column in row.columns} | {"cost"}
-            wanted[row.name, seed] = (Cell(row.run, corpus, seed), conditions)
-    # Rows may share a run: it is trained once, for all that they ask of it.
+            wanted[row.name, seed] = (cell_of(row.run, corpus, seed, where), conditions)
+    return wanted
+
+
+def jobs_of(wanted: Mapping[tuple[str, int], tuple[Cell, set[str]]]) -> dict[str, tuple[Cell, set[str]]]:
+    """The cells by what they are called. Rows may share a run: it is trained once, for all that they ask of it."""
     jobs: dict[str, tuple[Cell, set[str]]] = {}
     for cell, conditions in wanted.values():
         _, known = jobs.setdefault(cell.folder().name, (cell, set()))
         known |= conditions
-    done, failed = _fill_all(jobs, workers, report)
-    values, raw = {}, {}
-    clips: list[int] = []
-    for row in experiment.rows:
-        results = [done.get(wanted[row.name, seed][0].folder().name) for seed in seeds]
-        if any(one is None for one in results):
-            continue
-        for column in row.columns:
-            values[row.name, column.name] = tuple(
-                value_of(one, column.condition, column.head, column.metric) for one in results if one
-            )
-        raw[row.name] = tuple(one for one in results if one)
-        clips = [int(one["whole"]["decision"]["clips"]) for one in raw[row.name] if "whole" in one] or clips
-    return Filled(experiment, corpus, seeds, values, tuple(clips), raw), failed
+    return jobs
 
 
-def finished(experiment: Experiment, corpus: str, seeds: tuple[int, ...]) -> bool:
+@read_once()
+def finished(experiment: Experiment, corpus: str, seeds: tuple[int, ...], where: Where = USUAL) -> bool:
     """Whether a run would have nothing left to do."""
-    return all(
-        {c.condition for c in row.columns} <= Cell(row.run, corpus, seed).measured().keys()
-        for row in experiment.rows
-        for seed in seeds
-    )
+    wanted = cells_of(experiment, corpus, seeds, where)
+    return all(conditions - {"cost"} <= cell.measured().keys() for cell, conditions in wanted.values())
 
 
-def value_of(measured: Measured, condition: str, head: str, metric: str) -> float:
-    """One number of a cell; NaN where the head has no such metric."""
-    found = measured.get(condition, {}).get(head, {})
-    if metric.startswith("recall "):
-        return _recall(found, metric.removeprefix("recall "), measured.get("cost", {}).get("decision", {}).get("labels", []))
-    return float(found.get(metric, float("nan")))
-
-
-def _recall(found: dict[str, Any], label: str, labels: list[str]) -> float:
-    if label not in labels or "confusion" not in found:
-        return float("nan")
-    row = found["confusion"][labels.index(label)]
-    return row[labels.index(label)] / sum(row) if sum(row) else float("nan")
-
-
-def _fill_all(jobs: dict[str, tuple[Cell, set[str]]], workers: int, report: Report) -> tuple[dict[str, Measured], list[str]]:
-    known = {key: cell.measured() for key, (cell, _) in jobs.items()}
-    done: dict[str, Measured] = {key: known[key] for key, (_, conditions) in jobs.items() if conditions <= known[key].keys()}
+def _fill_all(
+    jobs: dict[str, tuple[Cell, set[str]]], cluster: Cluster, report: Report, device: str
+) -> tuple[dict[str, Measured], list[str]]:
+    """All that is missing: first what may run side by side, then what is timed, one cell at a time."""
     failed: list[str] = []
-    if len(done) == len(jobs):
-        return done, failed
-    with ProcessPoolExecutor(workers, get_context("spawn"), _begin) as pool:
-        futures = {
-            pool.submit(fill, cell, sorted(conditions)): (key, cell)
-            for key, (cell, conditions) in jobs.items()
-            if key not in done
+    done: dict[str, Measured] = {}
+    for timed in (False, True):
+        known = dict(done) if timed else {key: cell.measured() for key, (cell, _) in jobs.items()}
+        missing = {
+            key: sorted(c for c in jobs[key][1] - one.keys() if timed or c.split()[0] not in TIMED) for key, one in known.items()
         }
-        for future in as_completed(futures):
-            key, cell = futures[future]
-            try:
-                done[key] = future.result()
-            except UserError as error:
-                failed.append(f"{cell.run.system}, seed {cell.seed}: {error}")
+        done = {key: one for key, one in known.items() if not missing[key]}
+        left = {key: (jobs[key][0], conditions, 1, device) for key, conditions in missing.items() if conditions}
+        if not left:
+            continue
+        here = replace(cluster, workers=1, engine="processes") if timed else cluster
+        for key, result in spread(fill, left, here):
+            cell = left[key][0]
+            if isinstance(result, UserError):
+                failed.append(f"{cell.run.system}, seed {cell.seed}: {result}")
+            else:
+                done[key] = result
             report(f"{cell.run.system}, seed {cell.seed}", (len(done) + len(failed)) / len(jobs))
     return done, failed
-
-
-def _begin() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    loading.load()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,7 +42,7 @@ def weighing(most: float = math.inf) -> Iterator[list[Tensor]]:
 
     def keep(weights: Tensor) -> Tensor:
         found.append(weights)
-        if sum(one.nbytes for one in found) > most:
+        if sum(kept.nbytes for kept in found) > most:
             raise NoWay("its attention with gradients is more than memory holds: choose attention rollout, or a CAM")
         return weights
 
@@ -78,15 +78,25 @@ def rollout(road: VisualRoad) -> Tensor:
     Returns:
         [S, P, h, w]: how much of each patch reaches the token that is read (the class token; without one, all tokens alike).
     """
+    return _forward(road, lambda layers: _multiplied([(weights + _itself(weights)) / 2 for weights in layers]))
+
+
+def last(road: VisualRoad) -> Tensor:
+    """What the token that is read attends to in the last layer, the heads' mean; [S, P, h, w], the same for all scores."""
+    return _forward(road, lambda layers: layers[-1])
+
+
+def _forward(road: VisualRoad, joined: Callable[[list[Tensor]], Tensor]) -> Tensor:
+    """What is ``joined`` of each layer's weights [rows, T, T], the heads' mean, from the first layer to the last."""
     network, encoder = _part(road)
     maps = []
     with torch.no_grad():
         count = len(road.network(road.pixels)) if encoder else 0
         for part in road.pixels.split(_AT_ONCE) if encoder else (road.pixels,):
-            layers, said = _attention(road, network, part)
-            count = count or len(said)
-            maps.append(_taken(_multiplied([(torch.cat(one).mean(1) + _itself(one[0])) / 2 for one in layers])))
-    return _placed(road, [one.expand(count, -1, -1, -1) for one in maps])
+            layers, scores = _attention(road, network, part)
+            count = count or len(scores)
+            maps.append(_taken(joined([torch.cat(calls).mean(1) for calls in layers])))
+    return _placed(road, [drawn.expand(count, -1, -1, -1) for drawn in maps])
 
 
 def weighted(road: VisualRoad) -> Tensor:
@@ -103,22 +113,22 @@ def weighted(road: VisualRoad) -> Tensor:
         with torch.enable_grad():
             pixels = road.pixels.detach().requires_grad_(True)
             layers, scores = _attention(road, network, pixels, psutil.virtual_memory().available / 2 / _KEPT)
-        slopes = slopes_by_score(scores, [one for layer in layers for one in layer])
-        return _placed(road, [torch.stack([_marked(layers, one) for one in slopes])])
+        slopes = slopes_by_score(scores, [call for layer in layers for call in layer])
+        return _placed(road, [torch.stack([_marked(layers, by_score) for by_score in slopes])])
     # An encoder sees picture after picture: some at a time, as all layers of a transformer over a clip are too much for memory.
     with torch.no_grad():
         features = torch.cat([network(part).flatten(1) for part in road.pixels.split(_AT_ONCE)])
     with torch.enable_grad():
         features.requires_grad_(True)
         scores = road.network.of_features(features)  # type: ignore[operator]
-    wanted = [one[0].split(_AT_ONCE) for one in slopes_by_score(scores, [features])]
+    wanted = [slope[0].split(_AT_ONCE) for slope in slopes_by_score(scores, [features])]
     maps = []
     for number, part in enumerate(road.pixels.split(_AT_ONCE)):
         with torch.enable_grad():
-            layers, said = _attention(road, network, part.detach().requires_grad_(True))
-        weights = [one for layer in layers for one in layer]
-        found = [torch.autograd.grad(said.flatten(1), weights, one[number], retain_graph=True) for one in wanted]
-        maps.append(torch.stack([_marked(layers, one) for one in found]))
+            layers, answered = _attention(road, network, part.detach().requires_grad_(True))
+        weights = [call for layer in layers for call in layer]
+        found = [torch.autograd.grad(answered.flatten(1), weights, pieces[number], retain_graph=True) for pieces in wanted]
+        maps.append(torch.stack([_marked(layers, by_weight) for by_weight in found]))
     return _placed(road, maps)
 
 
@@ -134,7 +144,7 @@ def attends(road: VisualRoad) -> bool:
 
 def frame_by_frame(road: VisualRoad) -> bool:
     """Whether what is read is inside an encoder that sees picture after picture."""
-    return _part(road)[1]
+    return bool(road.layers) and _part(road)[1]
 
 
 def _part(road: VisualRoad) -> tuple[nn.Module, bool]:
@@ -152,22 +162,22 @@ def _attention(road: VisualRoad, network: nn.Module, pixels: Tensor, most: float
         NoWay: when no attention is among those tokens, or there are more than ``most`` bytes.
     """
     with listening(road.layers, False) as heard, weighing(most) as found:
-        said = network(pixels)
+        scores = network(pixels)
     read = heard[-1]
     tokens = read[0].shape[1] if read and read[0].ndim == 3 else 0
-    among = [one for one in found if one.shape[-2:] == (tokens, tokens)]
+    among = [weights for weights in found if weights.shape[-2:] == (tokens, tokens)]
     if not among or len(among) % len(read):
         raise NoWay("no attention is among the tokens of the layer that is to be looked at")
     # A network that takes its pictures in parts goes through all layers with each.
     depth = len(among) // len(read)
-    return [among[i::depth] for i in range(depth)], said
+    return [among[i::depth] for i in range(depth)], scores
 
 
 def _marked(layers: Sequence[Sequence[Tensor]], slopes: Sequence[Tensor]) -> Tensor:
     """[rows, h, w] of the weights of all layers, call by call, and the slopes of one score on them in the same order."""
     waiting, mixed = iter(slopes), []
     for layer in layers:
-        weights, slope = torch.cat([one.detach() for one in layer]), torch.cat([next(waiting) for _ in layer])
+        weights, slope = torch.cat([call.detach() for call in layer]), torch.cat([next(waiting) for _ in layer])
         mixed.append((slope * weights).relu().mean(1) + _itself(weights))
     together = _multiplied(mixed)
     # What a patch keeps of itself along the residual is no evidence that it was attended to.
@@ -196,4 +206,4 @@ def _taken(together: Tensor) -> Tensor:
 
 def _placed(road: VisualRoad, maps: Sequence[Tensor]) -> Tensor:
     """[S, rows, h, w] of each pass, as one a frame: [S, P, h, w]."""
-    return torch.stack([road.on_frames(one) for one in torch.cat(list(maps), 1)])
+    return torch.stack([road.on_frames(drawn) for drawn in torch.cat(list(maps), 1)])

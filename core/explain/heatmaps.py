@@ -7,35 +7,43 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from affectscope.core.errors import UserError
 from affectscope.core.explain.attending import attends, frame_by_frame
-from affectscope.core.explain.methods import METHODS, SIDE, enlarged
+from affectscope.core.explain.methods import METHODS, SIDE, enlarged, take
 from affectscope.core.explain.road import VisualRoad
+from affectscope.core.features.extractors.encoders import placed
 
 
 def heatmaps(road: VisualRoad, heads: tuple[str, ...], explanation: str | None = None) -> dict[str, np.ndarray]:
-    """Where each head looked for its class, [P, SIDE, SIDE] float32 in 0..1, on the clip's scale (see ``to_clip_scale``).
+    """Where in the face's box each head looked for its class, [P, SIDE, SIDE] float32, linear, in the unit of
+    ``in_clip_units``.
 
     Args:
         heads: the road's scores.
         explanation: one of ``fitting``, the first of them if left out.
     """
-    maps = METHODS[explanation or fitting(road)[0]].maps(road)
-    return {head: to_clip_scale(_numbers(enlarged(one))) for head, one in zip(heads, maps, strict=True)}
+    draw = METHODS[explanation or fitting(road)[0]].maps
+    assert draw is not None
+    maps = draw(road)
+    return {head: in_clip_units(_numbers(_on_box(road, drawn))) for head, drawn in zip(heads, maps, strict=True)}
 
 
-_FIRST = ("gradient-attention", "layer-cam-product", "layer-cam", "hires-cam")
+def _on_box(road: VisualRoad, maps: Tensor) -> Tensor:
+    whole = road.part == (0.0, 0.0, 1.0, 1.0)
+    return enlarged(maps) if whole else placed(maps, road.part, (SIDE, SIDE))
+
+
+_FIRST = ("gradient-attention", "contrast", "layer-cam-product", "layer-cam", "hires-cam")
 _NEEDS = {"layer": "a layer to read", "layers": "two layers to read", "tokens": "tokens that attend to each other"}
 
 
 def fitting(road: VisualRoad) -> tuple[str, ...]:
     """The methods that can read a road, the one that is taken where nobody chose first.
 
-    That is attention where an encoder's tokens attend, both layers where there are two, a layer where there is one, gradient
-    times input where there are pixels alone.
+    That is attention where an encoder's tokens attend, the change in the first of several layers, a layer where there is one,
+    gradient times input where there are pixels alone.
     """
     can = {"pixels": True, "layer": len(road.layers) > 0, "layers": len(road.layers) > 1, "tokens": attends(road)}
-    names = [name for name in METHODS if can[METHODS[name].reads]]
+    names = [name for name in METHODS if METHODS[name].maps is not None and can[METHODS[name].reads]]
     order = _FIRST if can["tokens"] and frame_by_frame(road) else _FIRST[1:]
     first = next(name for name in order if name in names)
     return first, *(name for name in names if name != first)
@@ -48,31 +56,24 @@ def chosen(road: VisualRoad, explanation: str | None) -> tuple[str, tuple[str, .
         UserError: when there is no such method, or this road has not what it reads.
     """
     offered = fitting(road)
-    if explanation is None or explanation in offered:
-        return explanation or offered[0], offered
-    method = METHODS[explanation]
-    raise UserError(
-        f"{method.title} needs {_NEEDS[method.reads]}, and this model's picture network has none: "
-        f"choose one of {', '.join(offered)}."
-    )
+    lacks = "and this model's picture network has none"
+    needs = {name: f"{_NEEDS.get(METHODS[name].reads, '')}, {lacks}" for name in METHODS if METHODS[name].maps is not None}
+    return take(offered, explanation, "the sound, not the picture", needs), offered
 
 
-def to_clip_scale(maps: np.ndarray) -> np.ndarray:
-    """Scale [F, h, w] so that 1 is the clip's strong frame: the 95th percentile of the frames' largest values.
-
-    One outlier would otherwise leave all other frames blank; what lies above 1 is cut.
-    """
+def in_clip_units(maps: np.ndarray) -> np.ndarray:
+    """[F, h, w] so that 1 is the clip's strong value: the 95th percentile of the frames' largest. Nothing is cut: one frame may
+    lie far above."""
     peaks = maps.max((1, 2))
-    strong = np.percentile(peaks[peaks > 0], 95) if (peaks > 0).any() else 1.0
-    return np.clip(maps / strong, 0, 1)
+    return maps / (np.percentile(peaks[peaks > 0], 95) if (peaks > 0).any() else 1.0)
 
 
 def on_video(maps: Mapping[str, np.ndarray], frames: np.ndarray, count: int) -> dict[str, np.ndarray]:
-    """Maps [P, h, w] of some frames as those of all ``count``: zeros where there is none."""
+    """Maps [P, h, w] of some frames as those of all ``count``: NaN where there is none."""
     found = {}
-    for head, one in maps.items():
-        found[head] = np.zeros((count, SIDE, SIDE), np.float32)
-        found[head][frames] = one
+    for head, drawn in maps.items():
+        found[head] = np.full((count, SIDE, SIDE), np.nan, np.float32)
+        found[head][frames] = drawn
     return found
 
 

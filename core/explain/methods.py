@@ -1,25 +1,26 @@
-"""The ways to say where in a face the evidence lies, by name: what turns a ``VisualRoad`` into heatmaps.
-
-LayerCAM is reckoned here, in a line, since the player's first heatmap must not wait for what pytorch-grad-cam imports
-(matplotlib, scikit-learn, torchvision: seconds); the tests hold it against that library. Other members of the family are the
-library's own. A plugin may register a ``Method`` too.
-"""
+"""The ways to say where the evidence lies, by name: in a face, what turns a ``VisualRoad`` into heatmaps; in the sound, what
+turns a ``SoundRoad`` into a map over frames and columns. A plugin may register one too (``affectscope.explanation``)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from affectscope.core.explain import attending
-from affectscope.core.explain.road import Reading, VisualRoad, read
+from affectscope.core.errors import UserError
+from affectscope.core.explain import attending, attributing, cams, sound
+from affectscope.core.explain.cams import SIDE, enlarged
+from affectscope.core.explain.road import VisualRoad
+from affectscope.core.explain.sound import SoundRoad
 from affectscope.core.registry import Registry
+from affectscope.core.text import shown
 
-SIDE = 16
-"""Rows and columns of a heatmap, whatever was read."""
+__all__ = ["METHODS", "SIDE", "Hears", "Method", "Reads", "add", "enlarged", "take"]
+
+Reads = Literal["pixels", "layer", "layers", "tokens"]
+Hears = Literal["values", "layer", "attention", "rollout"]
 
 
 @dataclass(frozen=True)
@@ -30,130 +31,212 @@ class Method:
         title: what a person reads.
         source: whose it is, and what it does.
         maps: a road -> [S, P, h, w], for each score and face how much each place speaks for it; of any size, 0 and above, on the
-            clip's own scale.
+            clip's own scale. None of a method for sound alone.
         reads: what the road must have: ``layer``, the first and last of several ``layers``, ``tokens`` that attend to each other,
             or nothing beyond ``pixels``.
+        sounds: a road -> [S, T, D], for each score, frame and column how much it speaks for it, or, below 0, against it; or
+            [S, T, 1] of frames only. None of a method for pictures alone.
+        hears: what that road must have: a ``layer``, ``attention`` whose keys are the sound, one among the sound's own frames in
+            several layers (``rollout``), or nothing beyond ``values``.
+        slow: whether a clip of three seconds takes longer than a second on two cores.
+        digest: of the sources of a person's own, by which what it drew is kept.
     """
 
     title: str
     source: str
-    maps: Callable[[VisualRoad], Tensor]
-    reads: Literal["pixels", "layer", "layers", "tokens"] = "layer"
+    maps: Callable[[VisualRoad], Tensor] | None = None
+    reads: Reads = "layer"
+    sounds: Callable[[SoundRoad], Tensor] | None = None
+    hears: Hears = "values"
+    slow: bool = False
+    digest: str = ""
 
 
 METHODS: Registry[Method] = Registry("explanation")
 
 
-def enlarged(maps: Tensor) -> Tensor:
-    """[..., h, w] -> [..., SIDE, SIDE]: bilinear, or the mean where there is more than that."""
-    flat = maps.flatten(0, -3)[:, None]
-    if max(maps.shape[-2:]) > SIDE:
-        flat = nn.functional.adaptive_avg_pool2d(flat, SIDE)
-    else:
-        flat = nn.functional.interpolate(flat, (SIDE, SIDE), mode="bilinear", align_corners=False)
-    return flat.view(*maps.shape[:-2], SIDE, SIDE)
+_RANKED: tuple[tuple[str, Method], ...] = (
+    (
+        "contrast",
+        Method(
+            "Change for the class",
+            "The last layer's LayerCAM, times gradient times change: what the first layer holds beyond its mean over the clip. "
+            "In the pointing game on the bundled clips, whose truth is where the face moves for the emotion, auxformer's two "
+            "heads hit 55 and 60 % of the frames, two layers' LayerCAM 44 and 46 (chance 22). With random weights in the heads "
+            "of another model it still hit 47 to 59: much of what it shows is what the encoder sees change; with those of the "
+            "encoder random, chance and below.",
+            cams.contrast,
+            "layers",
+        ),
+    ),
+    (
+        "layer-cam-product",
+        Method(
+            "LayerCAM, two layers",
+            "The root of the product of two layers' LayerCAM maps: where both find evidence. Plain Grad-CAM, which averages the "
+            "gradient over the map, loses where in mini-XCEPTION: in the pointing game on 60 training clips it hit 1.1 to 1.3 "
+            "times as often as chance, the product of the third block's maps, 8x8, and the fourth's, 4x4, 1.9 to 2.2 times, "
+            "either block alone or their mean less on one of two sets.",
+            cams.layer_cam_product,
+            "layers",
+        ),
+    ),
+    (
+        "layer-cam",
+        Method(
+            "LayerCAM",
+            "Jiang et al. 2021: each place weighted by its own positive gradient.",
+            cams.on_pictures(cams.layer_cam),
+            sounds=sound.of_layer(cams.layer_cam),
+            hears="layer",
+        ),
+    ),
+    (
+        "grad-cam",
+        Method(
+            "Grad-CAM",
+            "Selvaraju et al. 2017: channels weighted by their mean gradient.",
+            cams.on_pictures(cams.grad_cam),
+            sounds=sound.of_layer(cams.grad_cam),
+            hears="layer",
+        ),
+    ),
+    (
+        "grad-cam++",
+        Method(
+            "Grad-CAM++",
+            "Chattopadhay et al. 2018: positive gradients weighted by higher derivatives.",
+            cams.on_pictures(cams.grad_cam_plus_plus),
+            sounds=sound.of_layer(cams.grad_cam_plus_plus),
+            hears="layer",
+        ),
+    ),
+    (
+        "hires-cam",
+        Method(
+            "HiResCAM",
+            "Draelos and Carin 2020: gradient times value at each place; of what a network is given, gradient times input.",
+            cams.on_pictures(cams.hires_cam),
+            "pixels",
+            sound.of_layer(cams.hires_cam),
+            "layer",
+        ),
+    ),
+    (
+        "gradient-input",
+        Method(
+            "Gradient times input",
+            "Shrikumar et al. 2016: the gradient on each number of the sound times how far it lies from the training mean.",
+            sounds=sound.gradient_times_input,
+        ),
+    ),
+    (
+        "score-cam",
+        Method(
+            "Score-CAM",
+            "Wang et al. 2020: channels weighted by the score of faces that show what they mark; slow, once through for each "
+            "channel.",
+            cams.score_cam,
+            slow=True,
+        ),
+    ),
+    (
+        "integrated-gradients",
+        Method(
+            "Integrated Gradients",
+            "Sundararajan et al. 2017: change times mean gradient on the straight way from faces of one colour, or from a sound "
+            "that is the training mean throughout; of faces added up over cells and smoothed.",
+            attributing.integrated,
+            "pixels",
+            sound.integrated,
+            slow=True,
+        ),
+    ),
+    (
+        "occlusion",
+        Method(
+            "Occlusion",
+            "Zeiler and Fergus 2014: how much the score falls when a patch of the face is hidden for a third of a second, or "
+            "when a group of descriptors or a band is replaced by the training mean for a while.",
+            attributing.occlusion,
+            "pixels",
+            sound.occlusion,
+            slow=True,
+        ),
+    ),
+    (
+        "gradient-attention",
+        Method(
+            "Gradient-weighted attention",
+            "Chefer et al. 2021: attention times its positive gradient, from layer to layer; for vision transformers.",
+            attending.weighted,
+            "tokens",
+        ),
+    ),
+    (
+        "attention-rollout",
+        Method(
+            "Attention rollout",
+            "Abnar and Zuidema 2020: attention multiplied from layer to layer, whatever is asked.",
+            attending.rollout,
+            "tokens",
+            sound.rolled_out,
+            "rollout",
+        ),
+    ),
+    (
+        "attention",
+        Method(
+            "Attention",
+            "What is attended to, whatever is asked: in a face by the last layer of a vision transformer, in the sound by all "
+            "attentions that look at it.",
+            attending.last,
+            "tokens",
+            sound.attended,
+            "attention",
+        ),
+    ),
+)
+for _name, _method in _RANKED:
+    METHODS.register(_name)(_method)
+_OURS = frozenset(METHODS)
 
 
-def layer_cam(road: VisualRoad) -> Tensor:
-    """The last layer's maps, each place weighted by its own gradient where that is positive."""
-    return _layer_cam(road, read(road)[-1])
+def add(name: str, title: str, source: str, modality: str, reads: str, draw: Callable[[Any], Tensor], digest: str = "") -> None:
+    """Register a person's own way for one modality; of the same name, what there is for the other stays.
 
+    Args:
+        reads: as of ``Method.reads`` or ``Method.hears``; "" for the usual one.
 
-def layer_cam_product(road: VisualRoad) -> Tensor:
-    """Where all layers find evidence: the product of their LayerCAM maps, [S, P, SIDE, SIDE]."""
-    return torch.stack([enlarged(_layer_cam(road, reading)) for reading in read(road)]).prod(0)
-
-
-def _layer_cam(road: VisualRoad, reading: Reading) -> Tensor:
-    cams = (reading.slopes.relu() * reading.values).sum(2).relu()
-    return torch.stack([road.on_frames(one) for one in cams])
-
-
-def _of_library(name: str) -> Callable[[VisualRoad], Tensor]:
-    """A method of pytorch-grad-cam on the last layer. Its own scaling of each picture would hide which frames matter."""
-
-    def maps(road: VisualRoad) -> Tensor:
-        import pytorch_grad_cam
-
-        reading = read(road)[-1]
-        # The clip's score hangs on each face by its share. Grad-CAM++ is not the same at every scale: each face as if alone.
-        slopes = reading.slopes * len(road.pixels)
-        values, found = reading.values.cpu().numpy(), []
-        with getattr(pytorch_grad_cam, name)(road.network, []) as library:
-            for one in slopes.cpu().numpy():
-                cam = library.get_cam_image(road.pixels, None, None, values, one, False)
-                found.append(road.on_frames(torch.from_numpy(cam).float().relu()))
-        return torch.stack(found)
-
-    return maps
-
-
-def score_cam(road: VisualRoad) -> Tensor:
-    """What the scores are of the clip when every face shows only what one channel of the last layer marks, channel by channel.
-
-    Of one face this is pytorch-grad-cam's Score-CAM. Of a clip the library would leave all other faces as they are, and its
-    softmax over channels find next to no difference between them; here all faces are masked at once, each by its own map, and
-    the channels' weights are the clip's. Once through the network for each channel.
+    Raises:
+        UserError: when the name is one of ours, or modality or what is read is none that there is.
     """
-    values = read(road, gradients=False)[-1].values
-    with torch.no_grad():
-        scores = []
-        for channel in range(values.shape[1]):
-            marks = road.on_frames(values[:, channel])[:, None]
-            marks = nn.functional.interpolate(marks, road.pixels.shape[-2:], mode="bilinear", align_corners=True)
-            low, high = marks.amin((2, 3), keepdim=True), marks.amax((2, 3), keepdim=True)
-            scores.append(road.network(road.pixels * ((marks - low) / (high - low + 1e-8))))
-        weights = torch.stack(scores).softmax(0).T
-        cams = [torch.einsum("k,rk...->r...", one, values).relu() for one in weights]
-        return torch.stack([road.on_frames(one) for one in cams])
+    if name in _OURS:
+        raise UserError(f"There is already an explanation called {shown(name)}: call yours otherwise.")
+    known = {"visual": get_args(Reads), "audio": get_args(Hears)}
+    if modality not in known:
+        raise UserError(f"An explanation is for visual or audio, not for {shown(modality)}.")
+    reads = reads or known[modality][0]
+    if reads not in known[modality]:
+        raise UserError(f"An explanation for {modality} reads one of {', '.join(known[modality])}, not {shown(reads)}.")
+    before = replace(METHODS[name] if name in METHODS else Method(title, source), title=title, source=source, digest=digest)
+    own: dict[str, Any] = {"maps": draw, "reads": reads} if modality == "visual" else {"sounds": draw, "hears": reads}
+    METHODS.replace(name, replace(before, **own))
 
 
-def _register(name: str, *about: Any, **more: Any) -> None:
-    METHODS.register(name)(Method(*about, **more))
+def take(offered: tuple[str, ...], explanation: str | None, elsewhere: str, needs: Mapping[str, str]) -> str:
+    """The method that is taken of those that can read a road: the one that was chosen, or the first.
 
+    Args:
+        elsewhere: what a method that cannot read such a road at all explains instead.
+        needs: of methods for such roads, what this one lacks for them.
 
-_register(
-    "layer-cam-product",
-    "LayerCAM, two layers",
-    "The product of two layers' LayerCAM maps: where both find evidence. Plain Grad-CAM, which averages the gradient over the "
-    "map, loses where in mini-XCEPTION: in the pointing game on 60 training clips it hit 1.1 to 1.3 times as often as chance, "
-    "the product of the third block's maps, 8x8, and the fourth's, 4x4, 1.9 to 2.2 times, either block alone or their mean less "
-    "on one of two sets.",
-    layer_cam_product,
-    reads="layers",
-)
-_register("layer-cam", "LayerCAM", "Jiang et al. 2021: each place weighted by its own positive gradient.", layer_cam)
-_register("grad-cam", "Grad-CAM", "Selvaraju et al. 2017: channels weighted by their mean gradient.", _of_library("GradCAM"))
-_register(
-    "grad-cam++",
-    "Grad-CAM++",
-    "Chattopadhay et al. 2018: positive gradients weighted by higher derivatives.",
-    _of_library("GradCAMPlusPlus"),
-)
-_register(
-    "hires-cam",
-    "HiResCAM",
-    "Draelos and Carin 2020: gradient times value at each place; on pixels, gradient times input.",
-    _of_library("HiResCAM"),
-    reads="pixels",
-)
-_register(
-    "score-cam",
-    "Score-CAM",
-    "Wang et al. 2020: channels weighted by the score of faces that show what they mark; slow, once through for each channel.",
-    score_cam,
-)
-_register(
-    "gradient-attention",
-    "Gradient-weighted attention",
-    "Chefer et al. 2021: attention times its positive gradient, from layer to layer; for vision transformers.",
-    attending.weighted,
-    reads="tokens",
-)
-_register(
-    "attention-rollout",
-    "Attention rollout",
-    "Abnar and Zuidema 2020: attention multiplied from layer to layer, whatever is asked; for vision transformers.",
-    attending.rollout,
-    reads="tokens",
-)
+    Raises:
+        UserError: when there is no such method, or this road has not what it reads.
+    """
+    if explanation is None or explanation in offered:
+        return explanation or offered[0]
+    method, choice = METHODS[explanation], f"choose one of {', '.join(offered)}."
+    if explanation not in needs:
+        raise UserError(f"{method.title} explains {elsewhere}: {choice}")
+    raise UserError(f"{method.title} needs {needs[explanation]}: {choice}")

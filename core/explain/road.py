@@ -33,6 +33,8 @@ class VisualRoad:
         places: [P] which of the stream's frames those are.
         frames: [T] is so long; a network may also have run over the absent ones.
         longest: frames of the batch's longest modality, to which some systems pad.
+        on_pictures: of a network that sees several views of a picture, their maps [R, h, w] as one a picture, [P, h, w].
+        part: left, top, right, bottom of what the pictures show, in fractions of the face's box.
     """
 
     pixels: Tensor
@@ -41,6 +43,8 @@ class VisualRoad:
     places: np.ndarray
     frames: int
     longest: int = 0
+    on_pictures: Callable[[Tensor], Tensor] | None = None
+    part: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
     def on_frames(self, maps: Tensor) -> Tensor:
         """Maps [R, h, w], or of films [R, t, h, w], as one a frame: [P, h, w].
@@ -49,6 +53,8 @@ class VisualRoad:
         one film, maps over the whole stream; of several, maps that share the present frames evenly in order, as
         ``blocks.snippets`` cuts them.
         """
+        if self.on_pictures is not None:
+            maps = self.on_pictures(maps)
         film = maps.ndim == 4
         rows = maps.flatten(0, 1) if film else maps
         everywhere = torch.from_numpy(self.places).to(rows.device)
@@ -86,11 +92,11 @@ def read(road: VisualRoad, gradients: bool = True) -> tuple[Reading, ...]:
         scores = road.network(road.pixels)
     if not all(heard):
         raise NoWay("the network never calls the layer that is to be looked at")
-    slopes = _slopes(scores, [one for calls in heard for one in calls]) if gradients else []
+    slopes = _slopes(scores, [call for calls in heard for call in calls]) if gradients else []
     readings = []
     for calls in heard:
         own = [slopes.pop(0) for _ in calls] if gradients else []
-        values = as_maps(torch.cat([one.detach() for one in calls]))
+        values = as_maps(torch.cat([call.detach() for call in calls]))
         readings.append(Reading(values, _joined(own, len(scores), values)))
     return tuple(readings)
 
@@ -140,12 +146,12 @@ def _read_pixels(road: VisualRoad, gradients: bool) -> Reading:
         return Reading(pixels, pixels.new_zeros(0))
     with torch.enable_grad():
         scores = road.network(pixels)
-    return Reading(pixels.detach(), torch.stack([one[0] for one in slopes_by_score(scores, [pixels])]))
+    return Reading(pixels.detach(), torch.stack([slopes[0] for slopes in slopes_by_score(scores, [pixels])]))
 
 
 def _slopes(scores: Tensor, values: Sequence[Tensor]) -> list[Tensor]:
     """[S, ...] for each of ``values``."""
-    return [torch.stack(one) for one in zip(*slopes_by_score(scores, values), strict=True)]
+    return [torch.stack(slopes) for slopes in zip(*slopes_by_score(scores, values), strict=True)]
 
 
 def slopes_by_score(scores: Tensor, values: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
@@ -163,7 +169,7 @@ def slopes_by_score(scores: Tensor, values: Sequence[Tensor]) -> list[tuple[Tens
         except RuntimeError as error:
             # A tensor that is written over after it was used, for one.
             raise NoWay(f"torch cannot take a gradient through the network ({str(error).splitlines()[0][:120]})") from error
-        if all(one is None for one in slopes):
+        if all(slope is None for slope in slopes):
             raise NoWay("no gradient of the answer reaches what is to be looked at")
         # A head that does not use some of the frames says nothing of them.
         found.append(tuple(torch.zeros_like(v) if s is None else s for s, v in zip(slopes, values, strict=True)))

@@ -13,15 +13,17 @@ from torch import Tensor, nn
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.explain.road import VisualRoad
 from affectscope.core.features.base import FeatureSet
-from affectscope.core.features.extractors.encoders import load_face_encoder
-from affectscope.core.features.sets import FEATURE_SETS
+from affectscope.core.features.extractors.faces import CropKind
+from affectscope.core.features.sets import FACE_ENCODERS, FEATURE_SETS
 from affectscope.core.features.stored.arrays import source_of
-from affectscope.core.models.base import over_clip
+from affectscope.core.models.base import ModelOutput, over_clip
 from affectscope.core.streams import Batch, Stream
 
 # So many pixels go through an encoder at once: 256 small faces, 20 of 224x224.
 _CHUNK_PIXELS = 1 << 20
-DEFAULT_VISUAL = "face-maps"
+# So many frames are asked about at once.
+_CHUNK_FRAMES = 24_000
+DEFAULT_VISUAL = "face-views"
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ def sight_of(name: str) -> Sight | None:
     if source_of(name):
         # What arrays hold was made elsewhere, whatever network of that name is here.
         return None
-    if name == DEFAULT_VISUAL:
-        return Sight(features, load_face_encoder())
+    if name in FACE_ENCODERS:
+        return Sight(features, FACE_ENCODERS[name]())
     if _shape(features):
         return Sight(features, None)
     encoder = features.load(features.check(None))
@@ -80,7 +82,15 @@ def through_encoder(
     looked, which = np.unique(frames, return_inverse=True)
     network = _ClipScores(checkpoint, batch, np.flatnonzero(seen.present), targets, sight.encoder, which)
     pixels = sight.encoder.prepare(crops[looked])  # type: ignore[operator]
-    return VisualRoad(pixels, network, tuple(sight.encoder.look_at), np.arange(len(looked)), len(looked))  # type: ignore[arg-type]
+    return VisualRoad(
+        pixels,
+        network,
+        tuple(sight.encoder.look_at),  # type: ignore[arg-type]
+        np.arange(len(looked)),
+        len(looked),
+        on_pictures=getattr(sight.encoder, "on_crop", None),
+        part=CropKind.of(sight.features.needs).part,
+    )
 
 
 def on_pixels(sight: Sight, checkpoint: Checkpoint, seen: Stream, batch: Batch, targets: Mapping[str, int]) -> VisualRoad:
@@ -126,18 +136,35 @@ class _ClipScores(nn.Module):
         self._places, self._which = torch.from_numpy(places), torch.from_numpy(which)
 
     def forward(self, pictures: Tensor) -> Tensor:
+        return self.of_features(self.features(pictures))
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """What the encoder makes of pictures, [P, D]."""
         size = max(1, _CHUNK_PIXELS // (pictures.shape[-1] * pictures.shape[-2]))
         pictures = pictures.movedim(1, -1) if self._last else pictures
-        return self.of_features(torch.cat([self.encoder(part).flatten(1) for part in pictures.split(size)]))
+        return torch.cat([self.encoder(part).flatten(1) for part in pictures.split(size)])
 
     def of_features(self, features: Tensor) -> Tensor:
         """Scores [S] of what the encoder made of the pictures, [P, D]."""
-        values = self._normaliser("visual", features[self._which])
+        return self.of_many(features[None])[0]
+
+    def of_many(self, features: Tensor) -> Tensor:
+        """Scores [G, S] of as many other versions of the pictures' features, [G, P, D]; all else is the clip's."""
+        found = []
+        for part in features.split(self._batch.copies_at_once(_CHUNK_FRAMES)):
+            output, batch = self.output(part)
+            heads = [over_clip(output.predictions[head], batch)[:, target] for head, target in self._targets.items()]
+            found.append(torch.stack(heads, 1))
+        return torch.cat(found)
+
+    def output(self, features: Tensor) -> tuple[ModelOutput, Batch]:
+        """All that the model says of versions of the pictures' features, [G, P, D], and what it was given."""
+        values, count, clip = self._normaliser("visual", features[:, self._which]), len(features), self._batch
         # What stands in place of a frame that was taken away stays as it is.
-        visual = self._batch.values["visual"][0].to(values).index_copy(0, self._places, values)
-        batch = Batch({**self._batch.values, "visual": visual[None]}, self._batch.present)
-        predictions = self.model(batch).predictions
-        return torch.stack([over_clip(predictions[head], batch)[0, target] for head, target in self._targets.items()])
+        visual = clip.values["visual"].to(values).repeat(count, 1, 1).index_copy(1, self._places, values)
+        rest = {m: v.expand(count, -1, -1) for m, v in clip.values.items()}
+        batch = Batch({**rest, "visual": visual}, {m: p.expand(count, -1) for m, p in clip.present.items()})
+        return self.model(batch), batch
 
 
 def _shape(features: FeatureSet) -> tuple[tuple[int, ...], bool] | None:

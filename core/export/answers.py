@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from affectscope.core.checkpoints.saved import Checkpoint
+from affectscope.core.knowing.words import Familiar
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.text import percent
 from affectscope.core.timeline.lanes import head_title
 
+FAMILIAR = Familiar()
 CAUTION = "This model was trained on rendered faces and synthetic voices; it has never seen a person."
 
 
@@ -21,12 +23,14 @@ class HeadPrediction:
         label: a class, or the values of attributes as text.
         share: the class's probability; None for attributes.
         evidence: False where the clip had nothing that the head draws on.
+        near: how near the clip is to what the model knows, in words; empty where nobody knows.
     """
 
     title: str
     label: str
     share: float | None = None
     evidence: bool = True
+    near: str = ""
 
     @property
     def text(self) -> str:
@@ -62,6 +66,7 @@ def answers(
     *,
     digest: str = "",
     synthetic: bool = False,
+    familiar: Familiar = FAMILIAR,
 ) -> Predictions:
     """Put an analysis into words.
 
@@ -70,21 +75,27 @@ def answers(
         evidence: head -> whether the clip had anything for it.
         digest: of the checkpoint's file.
         synthetic: whether it was trained on rendered faces.
+        familiar: how near the clip is to what the model was trained on.
     """
 
-    def one(head: str, seen: bool) -> HeadPrediction:
-        said = predictions.get(head) or next(iter(predictions.values()))
+    def predicted(head: str, seen: bool) -> HeadPrediction:
+        outputs = predictions.get(head) or next(iter(predictions.values()))
+        near = familiar.of_decision if head == "decision" else familiar.of(spec.modalities.get(head, ()))
         if spec.task == "regression":
-            return HeadPrediction(head_title(head), ", ".join(f"{name} {value:+.2f}" for name, value in said.items()), None, seen)
-        label, share = max(said.items(), key=lambda pair: pair[1])
-        return HeadPrediction(head_title(head), label, share, seen)
+            values = ", ".join(f"{name} {value:+.2f}" for name, value in outputs.items())
+            return HeadPrediction(head_title(head), values, None, seen, near)
+        label, share = max(outputs.items(), key=lambda pair: pair[1])
+        return HeadPrediction(head_title(head), label, share, seen, near if seen else "")
 
-    heads = (one("decision", any(evidence.values())), *(one(head, evidence.get(head, True)) for head in spec.heads))
+    heads = (predicted("decision", any(evidence.values())), *(predicted(head, evidence.get(head, True)) for head in spec.heads))
     return Predictions(model, heads, f"version {digest[:8]}" if digest else "", CAUTION if synthetic else "")
 
 
 def answers_of(
-    checkpoint: Checkpoint, predictions: Mapping[str, Mapping[str, float]], evidence: Mapping[str, bool]
+    checkpoint: Checkpoint,
+    predictions: Mapping[str, Mapping[str, float]],
+    evidence: Mapping[str, bool],
+    familiar: Familiar = FAMILIAR,
 ) -> Predictions:
     """``answers`` of a checkpoint, with its version and what to bear in mind of it."""
     return answers(
@@ -94,4 +105,5 @@ def answers_of(
         evidence,
         digest=checkpoint.digest,
         synthetic=checkpoint.card.get("synthetic_training") is True,
+        familiar=familiar,
     )

@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image
 
 from affectscope.core.errors import UserError
+from affectscope.core.export.people import with_others
 from affectscope.core.export.sheet import NO_FACTS, Facts, Sheet
 from affectscope.core.media import SAMPLE_RATE, Sound, encode, probe, read_frames, read_sound
-from affectscope.core.player import OPACITY, THRESHOLD
+from affectscope.core.player import OPACITY, SCALE, THRESHOLD, tone
 from affectscope.core.text import shown
 from affectscope.core.timeline.timeline import Heatmap, Timeline
 
@@ -36,6 +37,7 @@ def overlay(
     heatmap: str = "",
     opacity: float = OPACITY,
     threshold: float = THRESHOLD,
+    scale: str = SCALE,
     progress: Callable[[float], None] | None = None,
     track: int | None = None,
 ) -> Path:
@@ -44,12 +46,13 @@ def overlay(
     Args:
         facts: what stands around the picture.
         heatmap: id of the heatmap to draw, or of a pair of them, side by side; "" takes the first.
+        opacity, threshold, scale: as the player paints heatmaps; see ``core.player.tone``.
         track: the sound track that is heard, counted from 1; the first with sound if left out.
 
     Raises:
         UserError: when the clip cannot be played.
     """
-    painter = _Painter(media, timeline, facts, heatmap, opacity, threshold)
+    painter = _Painter(media, timeline, facts, heatmap, (opacity, threshold, scale))
     duration = max(timeline.duration, 1 / painter.fps)
 
     def sheets() -> Iterator[tuple[float, np.ndarray]]:
@@ -83,24 +86,32 @@ def sheet_png(
     heatmap: str = "",
     opacity: float = OPACITY,
     threshold: float = THRESHOLD,
+    scale: str = SCALE,
 ) -> bytes:
     """The sheet at ``time`` as a PNG, 1920 pixels wide.
 
     Raises:
         UserError: when the clip cannot be played.
     """
-    painter = _Painter(media, timeline, facts, heatmap, opacity, threshold, scale=1.5)
+    painter = _Painter(media, timeline, facts, heatmap, (opacity, threshold, scale), size=1.5)
     return _png(painter.at(time))
 
 
 def frame_png(
-    media: Path, timeline: Timeline, time: float, heatmap: str = "", opacity: float = OPACITY, threshold: float = THRESHOLD
+    media: Path,
+    timeline: Timeline,
+    time: float,
+    heatmap: str = "",
+    opacity: float = OPACITY,
+    threshold: float = THRESHOLD,
+    scale: str = SCALE,
 ) -> bytes:
     """The frame shown at ``time`` with its heatmap and face box and nothing else, as a PNG in the video's own size."""
     index = int(np.abs(timeline.frame_times - time).argmin()) if len(timeline.frame_times) else 0
     for number, (_, picture) in enumerate(read_frames(media)):
         if number == index:
-            return _png(np.hstack([paint(picture, timeline, index, one, opacity, threshold) for one in _find(timeline, heatmap)]))
+            heatmaps = _find(timeline, heatmap)
+            return _png(np.hstack([paint(picture, timeline, index, drawn, opacity, threshold, scale) for drawn in heatmaps]))
     raise UserError(f"{shown(media.name)} has no frame at {time:.2f} s.")
 
 
@@ -120,9 +131,16 @@ def lanes_csv(timeline: Timeline) -> str:
 
 
 def paint(
-    picture: np.ndarray, timeline: Timeline, index: int, heatmap: Heatmap | None, opacity: float, threshold: float = 0.0
+    picture: np.ndarray,
+    timeline: Timeline,
+    index: int,
+    heatmap: Heatmap | None,
+    opacity: float,
+    threshold: float = 0.0,
+    scale: str = SCALE,
 ) -> np.ndarray:
-    """An RGB picture [H, W, 3] with frame ``index``'s heatmap and box on it."""
+    """An RGB picture [H, W, 3] with frame ``index``'s heatmap and box on it, and the boxes of other people."""
+    picture = with_others(picture, timeline, index)
     box = timeline.boxes[index] if index < len(timeline.boxes) else np.full(4, np.nan)
     if not np.isfinite(box).all():
         return picture
@@ -132,14 +150,14 @@ def paint(
     if heatmap is not None and right > left and bottom > top:
         values = heatmap.values[index].reshape(heatmap.height, heatmap.width)
         warm = cv2.resize(values, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+        # As core/player/overlay.js has it.
         if heatmap.signed:
-            colour, strength = _diverging()[warm], np.abs(warm.astype(np.float32) - 128) / 127
+            colour, share = _diverging()[warm], np.abs(warm.astype(np.float32) - 128).clip(max=127) / 127
         else:
             colour = cv2.cvtColor(cv2.applyColorMap(warm, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
-            strength = warm / 255
-        # As the player lets the picture through, core/player/overlay.js.
-        cover = np.clip(0.15 + 1.1 * np.sqrt(strength), 0, 1) * (strength > 0)
-        alpha = (opacity * cover * (strength >= threshold))[..., None]
+            share = warm / 255
+        strength = tone.shown(heatmap.peaks, scale)[index]
+        alpha = (opacity * strength * tone.cover(share, threshold))[..., None]
         rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
         inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
         below = painted[rows, columns]
@@ -157,20 +175,19 @@ class _Painter:
         timeline: Timeline,
         facts: Facts,
         heatmap: str,
-        opacity: float,
-        threshold: float,
-        scale: float = 1.0,
+        heat: tuple[float, float, str],
+        size: float = 1.0,
     ) -> None:
-        self.timeline, self.opacity, self.threshold = timeline, opacity, threshold
+        self.timeline, self.heat = timeline, heat
         self.heatmaps = _find(timeline, heatmap)
         self.frames = enumerate(read_frames(media, MAX_SIDE))
         self.picture: np.ndarray | None
         self.index, (_, self.picture) = next(self.frames, (-1, (0.0, None)))
         self.upcoming = next(self.frames, None)
         self.fps = _rate(timeline.frame_times, probe(media).fps or 25)
-        titles = [one.title if one else "" for one in self.heatmaps]
+        titles = [heatmap.title if heatmap else "" for heatmap in self.heatmaps]
         shape = None if self.picture is None else self.picture.shape[:2]
-        self.sheet = Sheet(timeline, facts, titles, shape, scale)
+        self.sheet = Sheet(timeline, facts, titles, shape, size, [heatmap.id for heatmap in self.heatmaps if heatmap])
         self.painted: tuple[int, list[np.ndarray]] = (-2, [])
 
     def at(self, time: float) -> np.ndarray:
@@ -180,7 +197,7 @@ class _Painter:
         if self.picture is not None and self.painted[0] != self.index:
             self.painted = (
                 self.index,
-                [paint(self.picture, self.timeline, self.index, one, self.opacity, self.threshold) for one in self.heatmaps],
+                [paint(self.picture, self.timeline, self.index, heatmap, *self.heat) for heatmap in self.heatmaps],
             )
         boxes = self.timeline.boxes
         face = not 0 <= self.index < len(boxes) or bool(np.isfinite(boxes[self.index]).all())
@@ -196,11 +213,11 @@ def _rate(times: np.ndarray, usual: float) -> float:
 
 def _find(timeline: Timeline, heatmap: str) -> list[Heatmap | None]:
     """The heatmap of that id, or the two of a pair; as in the player, what is not there gives way to the first."""
-    maps = {one.id: one for one in timeline.heatmaps}
-    pairs = {one.id: one for one in timeline.pairs}
+    maps = {entry.id: entry for entry in timeline.heatmaps}
+    pairs = {entry.id: entry for entry in timeline.pairs}
     chosen = heatmap if heatmap in maps or heatmap in pairs else next(iter((*pairs, *maps)), "")
     ids = (pairs[chosen].left, pairs[chosen].right) if chosen in pairs else (chosen,)
-    return [maps.get(one) for one in ids]
+    return [maps.get(own) for own in ids]
 
 
 def _png(picture: np.ndarray) -> bytes:

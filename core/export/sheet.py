@@ -36,17 +36,17 @@ class Facts:
     """What stands around the picture.
 
     Attributes:
-        said: one model's answers, or two models'.
+        predictions: one model's answers, or two models'.
         truth: the true label, where it is known.
     """
 
     title: str = ""
-    said: tuple[Predictions, ...] = ()
+    predictions: tuple[Predictions, ...] = ()
     truth: str | None = None
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one.caution for one in self.said if one.caution))
+        return tuple(dict.fromkeys(predictions.caution for predictions in self.predictions if predictions.caution))
 
 
 NO_FACTS = Facts()
@@ -59,17 +59,24 @@ class Sheet:
         titles: of the pictures that stand side by side, one or two.
         shape: a picture's height and width; None where the clip has none.
         scale: pixels a unit; the sheet is 1280 units wide and at least 720 high.
+        heatmaps: ids of those on the pictures.
     """
 
     def __init__(
-        self, timeline: Timeline, facts: Facts, titles: Sequence[str], shape: tuple[int, int] | None, scale: float = 1.0
+        self,
+        timeline: Timeline,
+        facts: Facts,
+        titles: Sequence[str],
+        shape: tuple[int, int] | None,
+        scale: float = 1.0,
+        heatmaps: Sequence[str] = (),
     ) -> None:
         self.timeline, self.facts, self.scale = timeline, facts, scale
         self.titles = list(titles)
         tall = shape is not None and shape[0] > 1.15 * shape[1] and len(titles) == 1
         self.height = PAIR_HEIGHT if len(titles) > 1 else TALL_HEIGHT if tall else HEIGHT
         self.answers = answer_lanes(timeline)
-        self.lanes = shown_lanes(timeline)
+        self.lanes = shown_lanes(timeline, heatmaps)
         self.lane_height = 46 if len(self.lanes) <= 4 else 38
         self.lanes_top = self.height - _FOOTER - 20 - self.lane_height * len(self.lanes)
         self.track = _MARGIN + _LABEL, WIDTH - _MARGIN
@@ -100,8 +107,8 @@ class Sheet:
         start, end = self.track
         x = start + (end - start) * min(1.0, time / max(self.timeline.duration, 1e-6))
         pen.box(x - 1, self.lanes_top - 6, 2, self.lane_height * len(self.lanes) + 8, _INK)
-        said = f"{time:.2f} s"
-        pen.text(min(max(x, start + 20), end - 20), self.height - _FOOTER - 18, said, 11, _INK, anchor="ma", bold=True)
+        clock = f"{time:.2f} s"
+        pen.text(min(max(x, start + 20), end - 20), self.height - _FOOTER - 18, clock, 11, _INK, anchor="ma", bold=True)
         return np.asarray(image)
 
     def _px(self, units: float) -> int:
@@ -130,10 +137,10 @@ class Sheet:
     def _rows(self) -> list[tuple[float, float, _Draw]]:
         """The side's rows with their tops, heights and what draws them; all are squeezed alike where there are many."""
         wanted: list[tuple[float, _Draw]] = []
-        for one, side in zip(self.facts.said, "AB" if len(self.facts.said) > 1 else " ", strict=False):
-            wanted.append((24, _model(f"{side}  {one.model}".strip(), 15, True)))
-            wanted += [(18, _model(one.version, 11, False))] if one.version else []
-            wanted += [(21, _head(head.title, head.text, head.right(self.facts.truth))) for head in one.heads] + [(8, _nothing)]
+        for model, side in zip(self.facts.predictions, "AB" if len(self.facts.predictions) > 1 else " ", strict=False):
+            wanted.append((24, _model(f"{side}  {model.model}".strip(), 15, True)))
+            wanted += [(18, _model(model.version, 11, False))] if model.version else []
+            wanted += [(21, _head(head.title, head.text, head.right(self.facts.truth))) for head in model.heads] + [(8, _nothing)]
         if self.facts.truth is not None:
             wanted += [(22, _head("True label", self.facts.truth, None)), (8, _nothing)]
         names = self.class_names
@@ -172,13 +179,13 @@ class Sheet:
         if not self.class_rows:
             return
         top, height = self.clock_row
-        said = f"Answer so far, at {time:.2f} s"
-        pen.text(WIDTH - _MARGIN - _SIDE, top + height * 0.2, said, height * 0.56, _FAINT)
+        title = f"Answer so far, at {time:.2f} s"
+        pen.text(WIDTH - _MARGIN - _SIDE, top + height * 0.2, title, height * 0.56, _FAINT)
         now = [_at(lane, time) for lane in self.answers]
         whole = self.answers[0].kind == "probability"
         for index, name in enumerate(self.class_names):
             x, top, width, height, bar = self._class(index)
-            values = [said.get(name) for said in now]
+            values = [shares.get(name) for shares in now]
             pen.box(x + 18 + width - bar, top + height * 0.3, bar * (values[0] or 0), height * 0.4, class_colour(name, index))
             for place, value in enumerate(values):
                 text = "–" if value is None or not np.isfinite(value) else percent(value) if whole else f"{value:+.2f}"
@@ -204,18 +211,19 @@ class Sheet:
 
 def answer_lanes(timeline: Timeline) -> list[Lane]:
     """The running answer of the first head that has one; of two models, of each."""
-    found: dict[str, Lane] = {}
+    lanes: dict[str, Lane] = {}
     for lane in timeline.lanes:
         if lane.group.split(".")[-1] == "prediction":
-            found.setdefault(lane.group, lane)
-    return [found[group] for group in sorted(found)]
+            lanes.setdefault(lane.group, lane)
+    return [lanes[group] for group in sorted(lanes)]
 
 
-def shown_lanes(timeline: Timeline) -> list[Lane]:
-    """Sound, the first attention lane of each modality and model, and the running answers."""
+def shown_lanes(timeline: Timeline, heatmaps: Sequence[str] = ()) -> list[Lane]:
+    """Sound, the first attention lane of each modality and model, the evidence of ``heatmaps``, and the running answers."""
     weights: dict[str, Lane] = {}
+    evidence = {f"evidence.{heatmap}" for heatmap in heatmaps}
     for lane in timeline.lanes:
-        if lane.kind == "weights":
+        if lane.kind == "weights" or lane.id in evidence:
             weights.setdefault(lane.group, lane)
     wave = [lane for lane in timeline.lanes if lane.kind == "wave" and np.isfinite(lane.values).any()]
     answers = answer_lanes(timeline)
@@ -270,9 +278,9 @@ class _Pen:
         if not text or width < 40:
             return
         font = _font(max(8, round(13 * self.scale)))
-        said = cut_to_width(text, font, (width - 16) * self.scale)
-        self.box(x, y, font.getlength(said) / self.scale + 16, 24, (8, 9, 11))
-        self.draw.text(((x + 8) * self.scale, (y + 4) * self.scale), said, _INK, font)
+        shown = cut_to_width(text, font, (width - 16) * self.scale)
+        self.box(x, y, font.getlength(shown) / self.scale + 16, 24, (8, 9, 11))
+        self.draw.text(((x + 8) * self.scale, (y + 4) * self.scale), shown, _INK, font)
 
 
 @lru_cache(maxsize=4096)
@@ -294,8 +302,8 @@ def cut_to_width(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
 @cache
 def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which knows most alphabets. It lies in matplotlib, which need not be imported for that."""
-    found = find_spec("matplotlib")
-    folder = Path(found.origin).parent if found and found.origin else Path()
+    spec = find_spec("matplotlib")
+    folder = Path(spec.origin).parent if spec and spec.origin else Path()
     return ImageFont.truetype(str(folder / "mpl-data" / "fonts" / "ttf" / f"DejaVuSans{'-Bold' if bold else ''}.ttf"), size)
 
 

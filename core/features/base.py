@@ -1,9 +1,9 @@
 """What a feature set is, and the registry of them: the papers', families by size, and a person's own.
 
-A set needs the ``sound``, or crops of the face: ``grey-64`` [F, 64, 64], ``rgb-96`` or ``rgb-224`` [F, side, side, 3]. What a
-clip gave is a dict of arrays: ``sound`` and ``sound_start`` (not there without a track), ``times`` and ``boxes`` of the faces,
-and the crops. A set of a person's own needs the ``file``, or the file and where its ``faces`` are; one that nothing here can make
-needs ``arrays``.
+A set needs the ``sound``, or crops of the face: ``grey-64`` [F, 64, 64], ``close-72`` [F, 72, 72] of its middle, ``rgb-96`` or
+``rgb-224`` [F, side, side, 3]. What a clip gave is a dict of arrays: ``sound`` and ``sound_start`` (not there without a track),
+``times`` and ``boxes`` of the faces, and the crops. A set of a person's own needs the ``file``, or the file and where its
+``faces`` are; one that nothing here can make needs ``arrays``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from affectscope.core.registry import Registry
 from affectscope.core.streams import Stream
 
 # Part of every key in the store: raise it whenever an extractor's numbers change.
-EXTRACTION_VERSION = 2
+EXTRACTION_VERSION = 3
 # What ``FeatureSet.needs`` may be beside kinds of crops.
 NO_CROPS = frozenset({"sound", "file", "faces", "arrays"})
 
@@ -187,8 +187,8 @@ class FeatureSets(Registry[FeatureSet]):
         if name in self._entries:
             return self._entries[name]
         for pattern, (_, make) in self._families.items():
-            if found := pattern.fullmatch(name):
-                return make(found)
+            if matched := pattern.fullmatch(name):
+                return make(matched)
         told = settings.arrays().get(name)
         if told is None or not told.dim:
             return None
@@ -196,12 +196,12 @@ class FeatureSets(Registry[FeatureSet]):
 
     def dim(self, name: str) -> int:
         """Features a frame; 0 of a set that there is not."""
-        found = self.get(name)
-        return found.dim if found else 0
+        feature_set = self.get(name)
+        return feature_set.dim if feature_set else 0
 
-    def put(self, one: FeatureSet) -> None:
+    def put(self, feature_set: FeatureSet) -> None:
         """Register a set of a person's own; one of the same name from before is replaced."""
-        self._entries[one.name] = one
+        self._entries[feature_set.name] = feature_set
 
     def written(self, name: str) -> FeatureSet | None:
         """The set of a name that no person's settings made, or None."""
@@ -211,10 +211,10 @@ class FeatureSets(Registry[FeatureSet]):
         return isinstance(name, str) and self.get(name) is not None
 
     def __getitem__(self, name: str) -> FeatureSet:
-        found = self.get(name)
-        if found is None:
+        feature_set = self.get(name)
+        if feature_set is None:
             raise UserError(f"There is no feature set called {name!r}; choose one of {', '.join((*self, *self.families))}.")
-        return found
+        return feature_set
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted({*self._entries, *(name for name, told in settings.arrays().items() if told.dim)}))

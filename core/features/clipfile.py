@@ -34,7 +34,7 @@ class ClipFile:
     def __init__(self, path: Path, id: str = "", faces: FaceTrack | None = None, track: int | None = None) -> None:
         """
         Args:
-            faces: where the main face is, if that is known.
+            faces: where the face that is read is, if that is known.
             track: the sound track that is heard, counted from 1; the first with sound if left out.
         """
         self.path, self.id, self._track = Path(path), id or Path(path).stem, track
@@ -73,7 +73,7 @@ class ClipFile:
 
     @property
     def face_boxes(self) -> np.ndarray:
-        """[F, 4] float32: left, top, right, bottom of a square about the main face, in fractions of the picture; NaN without."""
+        """[F, 4] float32: left, top, right, bottom of a square about the face that is read, in fractions; NaN without."""
         return self._faces.boxes
 
     @property
@@ -82,7 +82,7 @@ class ClipFile:
         return self._faces.present
 
     def faces(self, side: int, colour: Literal["rgb", "grey"] = "rgb") -> np.ndarray:
-        """The main face of every frame: [F, side, side, 3] or, in grey, [F, side, side] uint8; zeros where there is none.
+        """The face of every frame that is read: [F, side, side, 3] or, in grey, [F, side, side] uint8; zeros where there is none.
 
         Raises:
             UserError: when the side is not 8 to 1024, or there is no such colour.
@@ -99,8 +99,8 @@ class ClipFile:
 
     @cached_property
     def _sound(self) -> tuple[np.ndarray, float]:
-        found = media.read_sound(self.path, LONGEST, track=self._track)
-        return (found.samples, found.start) if found is not None else (np.zeros(0, np.float32), 0.0)
+        sound = media.read_sound(self.path, LONGEST, track=self._track)
+        return (sound.samples, sound.start) if sound is not None else (np.zeros(0, np.float32), 0.0)
 
     @cached_property
     def _faces(self) -> FaceTrack:

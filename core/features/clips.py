@@ -76,9 +76,9 @@ def packed_clips(corpus: Corpus, sets: Mapping[str, PackedSet]) -> tuple[list[Cl
         UserError: when it has none.
     """
     why: dict[str, str] = {}
-    for one in sets.values():
-        why |= {clip: "the store has no features of it; extract them again." for clip in corpus.table.index if clip not in one}
-        why |= one.broken
+    for packed in sets.values():
+        why |= {clip: "the store has no features of it; extract them again." for clip in corpus.table.index if clip not in packed}
+        why |= packed.broken
     # Taken out of the table clip by clip, the labels would take longer than all else.
     names = [str(name) for name in corpus.table.columns]
     rows = zip(corpus.table.index, corpus.table.itertuples(index=False, name=None), strict=True)
@@ -168,7 +168,7 @@ def read_streams(corpus: Corpus, clip: str, store: FeatureStore, sets: Mapping[s
         return {**extraction.streams, **given}, extraction.duration
     if not any(len(stream.times) for stream in given.values()):
         raise UserError(f"it has neither media nor features: put them into {corpus.root}, or take it out of the table.")
-    absent = {m: Stream.absent(one.dim) for m, name in rest.items() if (one := FEATURE_SETS.get(name))}
+    absent = {m: Stream.absent(feature_set.dim) for m, name in rest.items() if (feature_set := FEATURE_SETS.get(name))}
     ends = [float(stream.times[-1]) for stream in given.values() if len(stream.times)]
     return {**absent, **given}, _duration(corpus, clip) or max(ends)
 
@@ -179,20 +179,20 @@ def _arrays(corpus: Corpus, clip: str, sets: Mapping[str, str]) -> dict[str, Str
     Raises:
         UserError: when it is not there and nothing else makes it, or cannot be used.
     """
-    found = {}
+    streams = {}
     row = corpus.table.loc[clip]
     # A person's own clip lies under a name of ours, and has its file's beside it.
     ids = tuple(dict.fromkeys((*ids_of(Path(str(row["path"])), clip), *filter(None, [str(row.get("called", ""))]))))
     for modality, name in sets.items():
-        one = FEATURE_SETS.get(name)
-        if one is None or source_of(name) is None:
+        feature_set = FEATURE_SETS.get(name)
+        if feature_set is None or source_of(name) is None:
             continue
-        stream = stream_of(name, one.dim, ids, lambda: _duration(corpus, clip))
+        stream = stream_of(name, feature_set.dim, ids, lambda: _duration(corpus, clip))
         if stream is not None:
-            found[modality] = stream
-        elif one.needs == "arrays":
+            streams[modality] = stream
+        elif feature_set.needs == "arrays":
             raise UserError(missing(name, clip))
-    return found
+    return streams
 
 
 def _duration(corpus: Corpus, clip: str) -> float:

@@ -6,6 +6,7 @@ needs the face's track and the sound's envelope in any case.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,15 +21,16 @@ from affectscope.core.features.base import EXTRACTION_VERSION, NO_CROPS
 from affectscope.core.features.bulk import stages
 from affectscope.core.features.clipfile import ClipFile
 from affectscope.core.features.extractors import opensmile
-from affectscope.core.features.extractors.encoders import MiniXception
-from affectscope.core.features.extractors.faces import FaceTrack, cut_crops, track_faces
-from affectscope.core.features.sets import FEATURE_SETS, encode_faces
+from affectscope.core.features.extractors.encoders import FaceViews
+from affectscope.core.features.extractors.faces import FaceTrack, seeing, track_faces
+from affectscope.core.features.extractors.landmarks import LANDMARKS_VERSION, find_points
+from affectscope.core.features.sets import CLOSE_CROPS, FEATURE_SETS, encode_faces
 from affectscope.core.features.stored.arrays import OVER, missing, source_of, stream_of
 from affectscope.core.streams import Stream
 from affectscope.core.text import percent
 
 ENVELOPE_STEP = 0.010
-DEFAULT_SETS = {"audio": "llds", "visual": "face-maps"}
+DEFAULT_SETS = {"audio": "llds", "visual": "face-views"}
 
 Progress = Callable[[str, float], None]
 
@@ -39,7 +41,7 @@ class Extraction:
 
     Attributes:
         streams: modality -> the features that were asked for, as extracted.
-        faces: the main face's boxes, on the video's frames.
+        faces: the boxes of the face that is read, and of all others, on the video's frames.
         envelope: [2, N] float32, smallest and largest sample in each 10 ms.
         envelope_times: [N] seconds, bin centres.
         notices: one sentence each, about what is missing.
@@ -60,6 +62,7 @@ def extract(
     sets: Mapping[str, str] = DEFAULT_SETS,
     track: int | None = None,
     clip: str = "",
+    face: int | None = None,
 ) -> Extraction:
     """Read a file's faces and sound, from the store where it has them.
 
@@ -67,15 +70,20 @@ def extract(
         sets: modality -> feature set.
         track: the sound track that is heard, counted from 1; the first with sound if left out.
         clip: what the corpus calls it; of a file without a corpus, the file's name says it.
+        face: whose face is read, counted from 1, the largest and longest seen first; that one if left out.
 
     Raises:
-        UserError: when the file cannot be played, or has no such track.
+        UserError: when the file cannot be played, or has no such track or face.
     """
     report = progress or (lambda stage, share: None)
     info = media.probe(path, track=track)
     store = store or FeatureStore()
     content, seen, heard = content_hash(path), media.reading(path), media.hearing(path, track)
     visual = store.get_or_make(_key("visual", content, *seen), lambda: _visual(path, info.duration, report))
+    faces = _faces(visual).of(face)
+    if faces.number > 1:
+        key = _key("visual", content, *seen, *seeing(face))
+        visual = store.get_or_make(key, lambda: _read(path, faces, report))
     silent_why = ""
     try:
         audio = _heard(store, _key("audio", content, *seen, *heard), lambda: _audio(path, report, track))
@@ -85,7 +93,6 @@ def extract(
         "audio": Stream(audio["values"], audio["times"], audio["present"]),
         "visual": Stream(visual["values"], visual["times"], ~np.isnan(visual["boxes"][:, 0])),
     }
-    faces = FaceTrack(visual["times"], visual["boxes"])
     own = ClipFile(path, clip, faces, track)
     for modality, name in sets.items():
         if name != DEFAULT_SETS.get(modality) or source_of(name):
@@ -93,12 +100,26 @@ def extract(
             streams[modality] = _other(name, own, faces, store, content, track)
     notices = (
         *_notices(info, streams, faces, audio, silent_why),
+        *_several(faces),
         *map(str, audio.get("notices", ())),
         *media.lost_pictures(path, faces.times),
         *media.remarks(path, track),
         *_short(streams, sets, info.duration),
     )
     return Extraction(streams, faces, audio["envelope"], audio["envelope_times"], info.duration, notices)
+
+
+def points_of(path: Path, faces: FaceTrack, store: FeatureStore) -> np.ndarray:
+    """Five points of the face at every frame, [F, 5, 2]; see ``extractors.landmarks``. From the store where it has them."""
+    content, boxes = content_hash(path), hashlib.sha256(faces.boxes.tobytes()).hexdigest()
+    key = of_clip(content, key_of("points", LANDMARKS_VERSION, content, boxes, *media.reading(path)))
+    return store.get_or_make(key, lambda: {"points": find_points(path, faces)})["points"]
+
+
+def count_faces(path: Path, store: FeatureStore | None = None) -> int | None:
+    """How many people's faces were found in a file; None where nobody has looked yet."""
+    visual = (store or FeatureStore()).get(_key("visual", content_hash(path), *media.reading(path)))
+    return None if visual is None else len(_faces(visual).everyone)
 
 
 def _short(streams: Mapping[str, Stream], sets: Mapping[str, str], duration: float) -> list[str]:
@@ -122,21 +143,43 @@ def can_hear() -> bool:
 
 def _visual(path: Path, duration: float, report: Progress) -> Arrays:
     track = track_faces(path, lambda share: report("Finding the face", share), duration)
+    return _read(path, track, report) | {"everyone": track.everyone, "remarks": np.array(track.remarks, str)}
+
+
+def _read(path: Path, track: FaceTrack, report: Progress) -> Arrays:
     report("Reading the face", 0.0)
-    values = np.zeros((len(track.times), MiniXception.dim), np.float32)
+    values = np.zeros((len(track.times), FaceViews.dim), np.float32)
     present = track.present
-    values[present] = encode_faces(cut_crops(path, track)[present])
+    values[present] = encode_faces(stages.cut(CLOSE_CROPS, path, track)[present])
     return {"times": track.times, "boxes": track.boxes, "values": values}
+
+
+def _faces(visual: Arrays) -> FaceTrack:
+    boxes = visual["boxes"]
+    # A corpus that brought its features knows of one face.
+    everyone = visual.get("everyone", boxes[None])
+    return FaceTrack(visual["times"], boxes, everyone, remarks=tuple(map(str, visual.get("remarks", ()))))
+
+
+def _several(faces: FaceTrack) -> tuple[str, ...]:
+    """Who else is in the picture, and what of who is who is not sure."""
+    count = len(faces.everyone)
+    if count < 2:
+        return faces.remarks
+    whose = "the larger one" if count == 2 else "the largest one"
+    whose = whose if faces.number == 1 else f"face {faces.number}"
+    other = next(n for n in range(1, count + 1) if n != faces.number)
+    return f"{count} people are in the picture; {whose} is read: click another, or take --face {other}.", *faces.remarks
 
 
 def _heard(store: FeatureStore, key: str, make: Callable[[], Arrays]) -> Arrays:
     """The sound's features, from the store where it has them. Silence without ``notices`` was stored before channels that cancel
     each other were heard: it is made again."""
-    found = store.get(key)
-    if found is None or not (found["present"].any() or "notices" in found):
-        found = make()
-        store.put(key, found)
-    return found
+    arrays = store.get(key)
+    if arrays is None or not (arrays["present"].any() or "notices" in arrays):
+        arrays = make()
+        store.put(key, arrays)
+    return arrays
 
 
 def _audio(path: Path, report: Progress, track: int | None) -> Arrays:
@@ -149,28 +192,33 @@ def _audio(path: Path, report: Progress, track: int | None) -> Arrays:
 
 
 def _other(name: str, clip: ClipFile, faces: FaceTrack, store: FeatureStore, content: str, track: int | None) -> Stream:
-    one, path = FEATURE_SETS[name], clip.path
-    weights = one.check(None)
-    if (given := stream_of(name, one.dim, clip.ids, lambda: clip.duration)) is not None:
+    feature_set, path = FEATURE_SETS[name], clip.path
+    weights = feature_set.check(None)
+    if (given := stream_of(name, feature_set.dim, clip.ids, lambda: clip.duration)) is not None:
         return given
 
     def make() -> Arrays:
-        found: Arrays = {}
-        if one.needs == "sound":
+        arrays: Arrays = {}
+        if feature_set.needs == "sound":
             sound = media.read_sound(path, track=track)
-            found = {"sound": sound.samples, "sound_start": np.array(sound.start)} if sound is not None else {}
-        elif one.needs not in NO_CROPS:
-            found = {"times": faces.times, "boxes": faces.boxes, one.needs: stages.cut(one.needs, path, faces)}
-        stream = one.make(clip, found, one.load(weights))
+            arrays = {"sound": sound.samples, "sound_start": np.array(sound.start)} if sound is not None else {}
+        elif feature_set.needs not in NO_CROPS:
+            arrays = {"times": faces.times, "boxes": faces.boxes, feature_set.needs: stages.cut(feature_set.needs, path, faces)}
+        stream = feature_set.make(clip, arrays, feature_set.load(weights))
         return {"values": stream.values, "times": stream.times, "present": stream.present}
 
-    if one.needs == "arrays":
+    if feature_set.needs == "arrays":
         raise UserError(missing(name, clip.id))
-    settings: list[object] = [one.settings(weights)] if one.weights or one.read else ["bytes", *one.shape] if one.pixels else []
-    settings += [clip.id] if one.code else []
+    settings: list[object] = []
+    if feature_set.weights or feature_set.read:
+        settings.append(feature_set.settings(weights))
+    elif feature_set.pixels:
+        settings += ["bytes", *feature_set.shape]
+    settings += [clip.id] if feature_set.code else []
     settings += media.reading(path)
-    settings += media.hearing(path, track) if one.needs in ("sound", "file") else ()
-    return one.as_stream(store.get_or_make(_key(name, content, *settings), make))
+    settings += media.hearing(path, track) if feature_set.needs in ("sound", "file") else ()
+    settings += seeing(faces.number) if feature_set.needs != "sound" else ()
+    return feature_set.as_stream(store.get_or_make(_key(name, content, *settings), make))
 
 
 def _no_audio() -> Arrays:

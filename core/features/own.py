@@ -63,7 +63,7 @@ def feature_set(
 
     def register(fn: Function) -> Function:
         _check_free(name, _origin(fn))
-        one = FeatureSet(
+        entry = FeatureSet(
             name=name,
             modality=modality,
             dim=width,
@@ -74,7 +74,7 @@ def feature_set(
             read=_Reader(name, fn, width),
             code=_code_of(fn, version),
         )
-        FEATURE_SETS.put(one)
+        FEATURE_SETS.put(entry)
         return fn
 
     return register
@@ -137,11 +137,11 @@ def described(
     known = FEATURE_SETS.written(name)
     ours = known is not None and name not in stored.BOUND
     sizes = tuple(int(side) for side in shape or ())
-    found = stored.width_of(Told(str(path), rate=rate, key=key), name)
+    measured = stored.width_of(Told(str(path), rate=rate, key=key), name)
     width = math.prod(sizes) if sizes else int(dim or 0)
-    wanted = known.dim if known is not None and ours else width or found
-    if found != wanted:
-        raise UserError(f"The first array in {shown(str(path), 200)} has {found} features a frame, and {name} has {wanted}.")
+    wanted = known.dim if known is not None and ours else width or measured
+    if measured != wanted:
+        raise UserError(f"The first array in {shown(str(path), 200)} has {measured} features a frame, and {name} has {wanted}.")
     if ours:
         return Told(str(path), rate=rate, key=key)
     if not modality:

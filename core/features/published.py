@@ -24,6 +24,7 @@ _BY_WIDTH = {
     ("audio", 130): "llds-32-16",
     ("audio", 256): "spectrogram-256",
     ("audio", 1024): "wav2vec2",
+    ("audio", 4096): "llds-25-10-2s",
     ("visual", 35): "facet",
     ("visual", 50): "emoca-50",
     ("visual", 713): "openface",

@@ -1,8 +1,40 @@
-"""The feature sets of the papers: what each one needs of a clip, and how it is made of that; see ``core.features.base``."""
+"""The feature sets of the papers: what each one needs of a clip, and how it is made of that; see ``core.features.base``.
+
+Deviations:
+
+- goncalves2022robust (4.2.2): the 65 descriptors and their deltas are those of ComParE 2016, which the openSMILE package has; the
+  set of 2013 that the paper names differs in how a window is padded.
+- goncalves2022auxformer (4.1.2): the 65 descriptors and their deltas are those of ComParE 2016, which the openSMILE package has;
+  the set of 2013 that the paper names differs in how a window is padded.
+- parthasarathy2020detecting (4.2.2): the 65 descriptors are those of ComParE 2016, which the openSMILE package has; the set of
+  2013 that the paper names differs in how a window is padded.
+- goncalves2022robust (4.2.1): faces are found by this project's MTCNN, not through OpenFace, and the margin around a face is this
+  project's.
+- goncalves2022robust (4.2.1): VGG-Face fine-tuned on AffectNet is not shipped. ``affectscope features finetune`` makes one of a
+  folder of labelled faces, with the paper's rate and epochs; the widths of the three layers that it attaches are not printed.
+- goncalves2022auxformer (4.1.1): faces are found by MTCNN in the place of an SSD; the mean colour is taken off the pixels, as the
+  published VGG-Face wants it, where the paper scales them to -1..1.
+- goncalves2025versatile (IV-B): wav2vec 2.0 is the user's to bring: its fine-tuning on MSP-Podcast is not done here.
+- goncalves2025versatile (IV-B): EfficientNet-B2 is torchvision's network with the user's weights, its pooled features before the
+  classifier.
+- parthasarathy2020detecting (4.2.1): faces are found by MTCNN in the place of an SSD. Crops of 96 pixels cannot feed VGG-Face's
+  first fully connected layer: ``vgg-face`` takes crops of 224.
+- parthasarathy2020detecting (4.3): two seconds of 65 descriptors, thinned by 3.3, are 63 frames side by side, 4,095 values, and
+  one zero; beyond the ends there are zeros.
+- parthasarathy2020detecting (4.2.2): what is normalised by the training set are the 4,096 values of a window, zeros beyond the
+  ends included, not the descriptors before they are laid side by side.
+- mocanu2023multimodal (4.2): faces are cropped, not aligned by landmarks.
+- mocanu2023multimodal (3.2): a silent frame of the spectrogram is absent; levels are cut at -80 dB.
+- mocanu2023multimodal (4.2): what a spectrogram's values are is not said: decibels of the power. "256 frequency components" are
+  those of 512 samples at 16 kHz without the first, the constant part.
+- mocanu2023multimodal (4.2): the 96 frames are taken of those in which a face is found; which frames a snippet takes of its part,
+  "consecutively or not" (3.1), is the middles of 16 equal shares.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import cv2
@@ -13,7 +45,7 @@ from affectscope.core.cache.store import Arrays
 from affectscope.core.features import families, published  # noqa: F401  (they register sets)
 from affectscope.core.features.base import FEATURE_SETS, FeatureSet
 from affectscope.core.features.extractors import networks, opensmile, spectrogram
-from affectscope.core.features.extractors.encoders import MiniXception, load_face_encoder, prepare
+from affectscope.core.features.extractors.encoders import FaceViews, MiniXception, load_face_encoder, load_face_views
 from affectscope.core.features.extractors.networks import Weights
 from affectscope.core.features.extractors.opensmile import SILENT_FRAME_DB, SILENT_TRACK_DB, frame_levels_db, level_db
 from affectscope.core.media import SAMPLE_RATE, Sound
@@ -21,6 +53,7 @@ from affectscope.core.streams import Stream
 
 # Crops that are taken out of a recording at once: as many as all encoders go by, so that the numbers are those of one go.
 CHUNK = 256
+CLOSE_CROPS = f"close-{FaceViews.SIDE}"
 SNIPPETS, SNIPPET_FRAMES = 6, 16
 # parthasarathy2020detecting (4.3): 100 frames a second over 3.3, and as many over about two seconds as 4096 values can hold: 63
 # of 65 descriptors.
@@ -52,12 +85,19 @@ def sound_of(arrays: Mapping[str, np.ndarray]) -> Sound | None:
     return Sound(arrays["sound"], float(arrays["sound_start"])) if "sound" in arrays else None
 
 
-def encode_faces(crops: np.ndarray, chunk: int = 256) -> np.ndarray:
-    """Face features [N, 135] of grey crops [N, 64, 64]."""
-    encoder = load_face_encoder()
+# Feature set -> the encoder of its faces, whose weights come with a package.
+FACE_ENCODERS: Mapping[str, Callable[[], MiniXception | FaceViews]] = {
+    "face-maps": load_face_encoder,
+    "face-views": load_face_views,
+}
+
+
+def encode_faces(crops: np.ndarray, name: str = "face-views", chunk: int = 256) -> np.ndarray:
+    """Face features [N, 135] of grey crops: of ``face-views`` [N, 72, 72], of ``face-maps`` [N, 64, 64]."""
+    encoder = FACE_ENCODERS[name]()
     with torch.inference_mode():
-        parts = [encoder(prepare(crops[i : i + chunk])).numpy() for i in range(0, len(crops), chunk)]
-    return np.concatenate(parts) if parts else np.zeros((0, MiniXception.dim), np.float32)
+        parts = [encoder(encoder.prepare(crops[i : i + chunk])).numpy() for i in range(0, len(crops), chunk)]
+    return np.concatenate(parts) if parts else np.zeros((0, encoder.dim), np.float32)
 
 
 def affect_windows(stream: Stream) -> Stream:
@@ -131,7 +171,7 @@ def _affect(arrays: Arrays, _: Any) -> Stream:
     return affect_windows(stream)
 
 
-for _one in (
+for _set in (
     FeatureSet(
         name="llds",
         modality="audio",
@@ -203,8 +243,17 @@ for _one in (
         dim=MiniXception.dim,
         rate=30,
         needs="grey-64",
-        source="mini-XCEPTION on FER2013: the demo models'",
-        encode=lambda given, _: _faces(given, encode_faces, "grey-64", MiniXception.dim),
+        source="mini-XCEPTION on FER2013, the face's whole box: the demo models' of before",
+        encode=lambda given, _: _faces(given, partial(encode_faces, name="face-maps"), "grey-64", MiniXception.dim),
+    ),
+    FeatureSet(
+        name="face-views",
+        modality="visual",
+        dim=FaceViews.dim,
+        rate=30,
+        needs=CLOSE_CROPS,
+        source="mini-XCEPTION on FER2013, two close views of the face: the demo models'",
+        encode=lambda given, _: _faces(given, encode_faces, CLOSE_CROPS, FaceViews.dim),
     ),
     FeatureSet(
         name="vgg-face",
@@ -281,4 +330,4 @@ for _one in (
         shape=(3, 224, 224),
     ),
 ):
-    FEATURE_SETS.register(_one.name)(_one)
+    FEATURE_SETS.register(_set.name)(_set)

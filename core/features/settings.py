@@ -106,12 +106,12 @@ def _read() -> dict[str, dict[str, Any]]:
 
 @lru_cache(maxsize=4)
 def _parsed(path: Path, _: object) -> dict[str, dict[str, Any]]:
-    found, before = sealed.read_kept(path)
+    stored, before = sealed.read_kept(path)
     if before:
         say_once(f"{path}, your settings of features, was damaged on the disk: it is read as before its last change.")
-    if found is None and path.exists():
+    if stored is None and path.exists():
         raise UserError(f"{path}, your settings of features, is damaged: delete it and name weights and arrays again.")
-    parts = {kind: (found or {}).get(kind, {}) for kind in ("weights", "arrays", "models")}
+    parts = {kind: (stored or {}).get(kind, {}) for kind in ("weights", "arrays", "models")}
     try:
         for told in parts["arrays"].values():
             Told(**told)
@@ -128,11 +128,11 @@ def _is_text(told: Mapping[str, str]) -> bool:
 
 def _change(kind: str, name: str, value: Any) -> None:
     with _alone():
-        parts = {one: dict(entries) for one, entries in _read().items()}
+        parts = {part: dict(entries) for part, entries in _read().items()}
         parts[kind].pop(name, None)
         if value is not None:
             parts[kind][name] = value
-        sealed.write_kept(_file(), {one: dict(sorted(entries.items())) for one, entries in parts.items()})
+        sealed.write_kept(_file(), {part: dict(sorted(entries.items())) for part, entries in parts.items()})
 
 
 @contextmanager

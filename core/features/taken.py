@@ -51,7 +51,7 @@ def sets_of(spec: ModelSpec, card: Mapping[str, Any], digest: str = "", told: Ma
         digest: of the checkpoint's file, by which a person's settings know it.
         told: modality -> feature set, as a person said just now.
     """
-    said = {**(settings.of_model(digest) if digest else {}), **(told or {})}
+    named = {**(settings.of_model(digest) if digest else {}), **(told or {})}
     trained = card.get("features") if isinstance(card.get("features"), dict) else {}
     paper = by_width(spec.system, spec.inputs)
     # Descriptors beside VGG-Face are those of goncalves2022robust, whose windows are longer than the default's.
@@ -60,7 +60,7 @@ def sets_of(spec: ModelSpec, card: Mapping[str, Any], digest: str = "", told: Ma
     for modality, dim in spec.inputs.items():
         default = DEFAULT_SETS.get(modality, "")
         usual = default if FEATURE_SETS.dim(default) == dim and not published else paper.get(modality, default)
-        known = (said.get(modality), _fitting((trained or {}).get(modality), dim), spec.features.get(modality), usual)
+        known = (named.get(modality), _fitting((trained or {}).get(modality), dim), spec.features.get(modality), usual)
         chosen[modality] = next((name for name in known if name), "")
     return {**DEFAULT_SETS, **chosen}
 
@@ -70,7 +70,7 @@ def given_for(corpus: Corpus, spec: ModelSpec, sets: Mapping[str, str]) -> dict[
 
     A corpus's features of the same name are taken without this: see ``core.features.clips.read_streams``.
     """
-    lost = {one.modality for one in needs(spec, sets)}
+    lost = {need.modality for need in needs(spec, sets)}
     return {**sets, **{m: own.name for m, own in corpus.given.items() if m in lost and own.dim == spec.inputs[m]}}
 
 
@@ -81,37 +81,37 @@ def check_told(spec: ModelSpec, told: Mapping[str, str]) -> None:
     for modality, name in told.items():
         if modality not in spec.inputs:
             raise UserError(f"The model takes no {shown(modality)}: name features of {', '.join(spec.inputs)}.")
-        one = FEATURE_SETS[name]
-        if one.dim != spec.inputs[modality]:
+        feature_set = FEATURE_SETS[name]
+        if feature_set.dim != spec.inputs[modality]:
             raise UserError(
-                f"{name} has {one.dim} features a frame, and the model takes {spec.inputs[modality]} of {modality}: choose "
-                f"{', '.join(fitting(modality, spec.inputs[modality])) or 'arrays of your own'}."
+                f"{name} has {feature_set.dim} features a frame, and the model takes {spec.inputs[modality]} of {modality}: "
+                f"choose {', '.join(fitting(modality, spec.inputs[modality])) or 'arrays of your own'}."
             )
 
 
 def fitting(modality: str, dim: int) -> list[str]:
     """The sets of a modality that are as wide as a model's input."""
     names = [*FEATURE_SETS, *FEATURE_SETS.sized(dim)]
-    return sorted(name for name in names if (one := FEATURE_SETS[name]).modality == modality and one.dim == dim)
+    return sorted(name for name in names if (feature_set := FEATURE_SETS[name]).modality == modality and feature_set.dim == dim)
 
 
 def needs(spec: ModelSpec, sets: Mapping[str, str]) -> tuple[Need, ...]:
     """What a model takes that cannot be had: neither weights nor arrays are at hand, or no set is as wide."""
-    found = []
+    needed = []
     for modality, dim in spec.inputs.items():
         name = sets.get(modality, "")
-        one = FEATURE_SETS.get(name)
-        if one is None or one.dim != dim:
-            brought = name and one is None
-            found.append(Need(modality, dim, shown(name), _BROUGHT) if brought else Need(modality, dim))
+        feature_set = FEATURE_SETS.get(name)
+        if feature_set is None or feature_set.dim != dim:
+            brought = name and feature_set is None
+            needed.append(Need(modality, dim, shown(name), _BROUGHT) if brought else Need(modality, dim))
             continue
         try:
-            if one.weights or one.needs == "arrays":
-                one.check(None)
+            if feature_set.weights or feature_set.needs == "arrays":
+                feature_set.check(None)
         except UserError:
-            origin = one.weights.origin if one.weights else one.source
-            found.append(Need(modality, dim, one.name, origin, one.weights is not None))
-    return tuple(found)
+            origin = feature_set.weights.origin if feature_set.weights else feature_set.source
+            needed.append(Need(modality, dim, feature_set.name, origin, feature_set.weights is not None))
+    return tuple(needed)
 
 
 def lacking(spec: ModelSpec, sets: Mapping[str, str]) -> str:
@@ -120,22 +120,22 @@ def lacking(spec: ModelSpec, sets: Mapping[str, str]) -> str:
     missing = needs(spec, sets)
     if not missing:
         return ""
-    named, unknown = [one for one in missing if one.set], [one for one in missing if not one.set]
-    said = [f"{one.set} for {one.modality} ({one.origin})" for one in named]
-    said += [f"{one.dim} {one.modality} features a frame, which no known feature set has" for one in unknown]
-    todo = ["name its plugin (`--plugin FILE`)"] if any(one.origin == _BROUGHT for one in named) else []
-    if names := [one.set for one in named if one.weights]:
+    named, unknown = [need for need in missing if need.set], [need for need in missing if not need.set]
+    takes = [f"{need.set} for {need.modality} ({need.origin})" for need in named]
+    takes += [f"{need.dim} {need.modality} features a frame, which no known feature set has" for need in unknown]
+    todo = ["name its plugin (`--plugin FILE`)"] if any(need.origin == _BROUGHT for need in named) else []
+    if names := [need.set for need in named if need.weights]:
         todo.append(f"name the weights (`affectscope features weights {names[0]} PATH`)")
     if names or named:
         whose = f" --modality {named[0].modality}" if named[0].origin == _BROUGHT else ""
         todo.append(f"name arrays of your own (`affectscope features arrays {named[0].set} FOLDER{whose}`)")
     else:
-        one = unknown[0]
-        todo.append(f"name arrays of your own (`affectscope features arrays NAME FOLDER --modality {one.modality}`)")
-        todo.append(f"say which set it takes (`--features {one.modality}=NAME`)")
+        need = unknown[0]
+        todo.append(f"name arrays of your own (`affectscope features arrays NAME FOLDER --modality {need.modality}`)")
+        todo.append(f"say which set it takes (`--features {need.modality}=NAME`)")
     there = "is" if len(missing) == 1 else "are"
     return (
-        f"The model takes {' and '.join(said)}, and {'that' if len(missing) == 1 else 'they'} {there} not at hand: "
+        f"The model takes {' and '.join(takes)}, and {'that' if len(missing) == 1 else 'they'} {there} not at hand: "
         f"{' or '.join(todo)}; meanwhile its card, its structure and `affectscope check` work."
     )
 
@@ -148,29 +148,29 @@ def marks(spec: ModelSpec, sets: Mapping[str, str], ids: Sequence[str] = ()) -> 
     Args:
         ids: what the clip may be called; without, arrays count as a whole.
     """
-    found: list[Any] = []
+    parts: list[Any] = []
     for modality in spec.inputs:
         name = sets.get(modality, "")
-        one = FEATURE_SETS.get(name)
-        if one is None:
+        feature_set = FEATURE_SETS.get(name)
+        if feature_set is None:
             continue
         held = (arrays.mark_of(name, ids) if ids else arrays.stamp_of(name)) if arrays.source_of(name) else ""
-        made = _made_with(one, bool(held))
+        made = _made_with(feature_set, bool(held))
         if held or made or name != spec.features.get(modality, DEFAULT_SETS.get(modality, "")):
-            found.append([modality, name, held, made])
-    return found
+            parts.append([modality, name, held, made])
+    return parts
 
 
-def _made_with(one: FeatureSet, held: bool) -> Any:
-    if not (one.weights or one.code):
+def _made_with(feature_set: FeatureSet, held: bool) -> Any:
+    if not (feature_set.weights or feature_set.code):
         return ""
     try:
-        path = one.check(None)
+        path = feature_set.check(None)
     except UserError:
         if held:
             return ""
         raise
-    return {**one.settings(path), "arrays": ""}
+    return {**feature_set.settings(path), "arrays": ""}
 
 
 def _fitting(name: Any, dim: int) -> str:

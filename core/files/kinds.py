@@ -113,11 +113,11 @@ def check_archive(path: Path) -> str:
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
         raise UserError(f"{name} is damaged or cut off: download it again, or copy it again from where it was made.") from error
     names = [entry.filename for entry in entries]
-    if any(one.endswith(("constants.pkl", "serialized_exported_program.json", "models/model.json")) for one in names):
+    if any(entry.endswith(("constants.pkl", "serialized_exported_program.json", "models/model.json")) for entry in names):
         raise UserError(
             f"{name} is a program (TorchScript or torch.export), which is never run: save the model's state_dict and load that."
         )
-    if names and all(one.endswith(".npy") for one in names):
+    if names and all(entry.endswith(".npy") for entry in names):
         raise UserError(
             f"{name} is an archive of NumPy arrays: run `torch.save(dict(numpy.load({name!r})), 'weights.pt')`, and load that."
         )

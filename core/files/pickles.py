@@ -175,17 +175,17 @@ def _plain(name: str) -> bool:
 
 def _asked_for(path: Path, kind: Kind, pickled: str) -> tuple[list[str], bool]:
     """What a checkpoint's pickles name, ``module.name``, each once; and whether the last is an object and no dict."""
-    found: list[str] = []
+    names: list[str] = []
     outermost: list[str] = []
     if kind == "zip":
         with zipfile.ZipFile(path) as archive, archive.open(pickled) as file:
-            found += _named(io.BytesIO(file.read(_LONGEST_PICKLE)), outermost)
+            names += _named(io.BytesIO(file.read(_LONGEST_PICKLE)), outermost)
     else:
         with path.open("rb") as raw:
             for _ in range(_LEGACY_PICKLES if kind == "legacy" else 1):
                 outermost.clear()
-                found += _named(raw, outermost)
-    return list(dict.fromkeys(found)), bool(outermost) and outermost[0] not in _CONTAINERS
+                names += _named(raw, outermost)
+    return list(dict.fromkeys(names)), bool(outermost) and outermost[0] not in _CONTAINERS
 
 
 def _named(file: Any, outermost: list[str]) -> Iterator[str]:

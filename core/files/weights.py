@@ -68,26 +68,26 @@ def choose(
     Raises:
         UserError: when there is none, or it claims more than the file holds.
     """
-    found = list(_dicts(content))
-    if not found:
+    states = list(_dicts(content))
+    if not states:
         raise UserError(f"{name} holds no state_dict: save `model.state_dict()` and load that.")
-    if wanted and wanted not in [where for where, _ in found]:
-        listed = ", ".join(shown(where) or "the file itself" for where, _ in found[:8])
+    if wanted and wanted not in [where for where, _ in states]:
+        listed = ", ".join(shown(where) or "the file itself" for where, _ in states[:8])
         raise UserError(f"{name} has no weights under {shown(wanted)}: choose one of {listed}.")
-    ranks = {where: (bool(known(state)), not _is_copy(where), _is_named(where), _numbers(state)) for where, state in found}
+    ranks = {where: (bool(known(state)), not _is_copy(where), _is_named(where), _numbers(state)) for where, state in states}
     taken = wanted or max(ranks, key=lambda where: ranks[where])
     others = [w for w in ranks if w != taken and ranks[w][0] == ranks[taken][0] and 2 * ranks[w][3] >= ranks[taken][3]]
-    state = dict(found)[taken]
+    state = dict(states)[taken]
     _check(state, name, size)
-    return Weights(state, taken, tuple(others), tuple(one for one in _beside(content, taken) if one not in others))
+    return Weights(state, taken, tuple(others), tuple(key for key in _beside(content, taken) if key not in others))
 
 
 def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state without what a wrapper put before every key."""
-    found = dict(state)
-    while wrapper := next((w for w in _WRAPPERS if found and all(key.startswith(w) for key in found)), ""):
-        found = {key.removeprefix(wrapper): value for key, value in found.items()}
-    return {key.removeprefix("module."): value for key, value in found.items()}
+    bare = dict(state)
+    while wrapper := next((w for w in _WRAPPERS if bare and all(key.startswith(w) for key in bare)), ""):
+        bare = {key.removeprefix(wrapper): value for key, value in bare.items()}
+    return {key.removeprefix("module."): value for key, value in bare.items()}
 
 
 def plain(key: str) -> str:
@@ -100,8 +100,8 @@ def plain(key: str) -> str:
 def prefixes(keys: Collection[str], marks: Sequence[str]) -> list[str]:
     """What stands before the keys of a layout, the likeliest first: each begins keys that go on as every mark does."""
     first = f".{marks[0]}"
-    found = {key[:at] for key in keys if (at := f".{key}".find(first)) >= 0}
-    few = sorted(found, key=lambda prefix: (_is_copy(prefix), len(prefix), prefix))[:_MOST_PREFIXES]
+    candidates = {key[:at] for key in keys if (at := f".{key}".find(first)) >= 0}
+    few = sorted(candidates, key=lambda prefix: (_is_copy(prefix), len(prefix), prefix))[:_MOST_PREFIXES]
     return [p for p in few if all(any(key.startswith(p + mark) for key in keys) for mark in marks)]
 
 
@@ -115,8 +115,8 @@ def _dicts(content: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
     for _ in range(_MOST_DICTS):
         if not waiting:
             return
-        where, one, depth = waiting.pop(0)
-        entries = _entries(one)
+        where, part, depth = waiting.pop(0)
+        entries = _entries(part)
         tensors = {k: t for k, v in entries if isinstance(k, str) and (t := _tensor(v)) is not None}
         # Counters and scores beside the weights are tensors too, now and then.
         if any(_shape(t) for t in tensors.values()):
@@ -127,16 +127,16 @@ def _dicts(content: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
             waiting.extend((f"{where}.{k}" if where else k, v, depth + 1) for k, v in fitting)
 
 
-def _entries(one: Any) -> list[tuple[str | int, Any]]:
+def _entries(part: Any) -> list[tuple[str | int, Any]]:
     """What a dict has under names and numbers, a list by place; pairs of a name and a tensor are a dict."""
-    if isinstance(one, Mapping):
-        return [(k, v) for k, v in one.items() if type(k) in (str, int)]
-    if not isinstance(one, list | tuple) or len(one) > _MOST_ITEMS:
+    if isinstance(part, Mapping):
+        return [(k, v) for k, v in part.items() if type(k) in (str, int)]
+    if not isinstance(part, list | tuple) or len(part) > _MOST_ITEMS:
         return []
-    pairs = [item for item in one if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)]
-    if len(pairs) == len(one):
+    pairs = [item for item in part if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)]
+    if len(pairs) == len(part):
         return [(k, v) for k, v in pairs if _tensor(v) is not None]
-    return list(enumerate(one))
+    return list(enumerate(part))
 
 
 def _tensor(value: Any) -> Tensor | None:
@@ -163,19 +163,19 @@ def _is_named(where: str) -> bool:
 
 def _beside(content: Any, taken: str) -> Iterator[str]:
     """What lies beside the taken dict on the way to it, and in it, that is no tensor."""
-    one, left, where = content, taken, ""
-    while entries := _entries(one):
+    part, left, where = content, taken, ""
+    while entries := _entries(part):
         at = next((k for k, _ in entries if left and (left == str(k) or left.startswith(f"{k}."))), None)
         if at is None:
             yield from (shown(f"{where}{k}") for k, v in entries if _tensor(v) is None)
             return
         yield from (shown(f"{where}{k}") for k, _ in entries if k != at)
-        one, left, where = dict(entries)[at], left[len(str(at)) :].removeprefix("."), f"{where}{at}."
+        part, left, where = dict(entries)[at], left[len(str(at)) :].removeprefix("."), f"{where}{at}."
 
 
 def _check(state: Mapping[str, Tensor], name: str, size: int) -> None:
     if any(t.layout != torch.strided or t.is_meta or t.is_quantized or t.is_nested for t in state.values()):
         raise UserError(f"{name} holds tensors without plain numbers: save the state_dict of the model in float32.")
     sizes = [t.numel() * t.element_size() for t in state.values()]
-    if any(one > size for one in sizes) or sum(sizes) > _SHARED * size:
+    if any(claimed > size for claimed in sizes) or sum(sizes) > _SHARED * size:
         raise UserError(f"{name} claims larger tensors than it holds: save the model's state_dict again.")

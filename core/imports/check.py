@@ -75,12 +75,12 @@ def check(
         UserError: when nobody can tell what the numbers are.
     """
     own, bad = layout.models[model], dict[int, str]()
-    found, posteriors = {}, {}
+    scale_of, posteriors = {}, {}
     task: Task = "classification"
-    for head, said in own.heads.items():
-        kind = scale if scale != "auto" else _kind(said, f"{model}.{head}")
-        found[head] = scales.title(kind, said.values)
-        posteriors[head], faults = _posteriors(said, kind)
+    for head, predictions in own.heads.items():
+        kind = scale if scale != "auto" else _kind(predictions, f"{model}.{head}")
+        scale_of[head] = scales.title(kind, predictions.values)
+        posteriors[head], faults = _posteriors(predictions, kind)
         task = "regression" if kind == "attributes" else task
         for i, why in faults.items():
             bad.setdefault(i, why if len(own.heads) == 1 and head == DECISION else f"{head}: {why}")
@@ -94,43 +94,43 @@ def check(
     problems = [Problem(layout.rows[i], why, shown(model)) for i, why in sorted(bad.items()) if usable[i]]
     attention = []
     for (modality, name), (column, rate) in own.attention.items():
-        one, faults = _attention(table, layout, at, modality, name, column, rate)
-        attention.append(one)
+        lane, faults = _attention(table, layout, at, modality, name, column, rate)
+        attention.append(lane)
         problems += [Problem(layout.rows[i], why, shown(model)) for i, why in faults.items()]
     decision = _decision(own, main, model)
     heads = tuple(head for head in posteriors if head != DECISION)
     answers = {DECISION: posteriors[decision][at]} | {head: posteriors[head][at] for head in heads}
     space = "posteriors" if task == "classification" else "values"
-    embeddings = {space if head == DECISION else f"{space}, {head}": said for head, said in answers.items()}
+    embeddings = {space if head == DECISION else f"{space}, {head}": values for head, values in answers.items()}
     embeddings.pop(f"{space}, {decision}", None)
     embeddings |= {name: np.stack([rows[layout.at[i]] for i in at]) for name, rows in vectors.items() if len(at)}  # type: ignore[misc]
     classes = next(iter(own.heads.values())).classes
     return ModelPredictions(
-        classes, at, answers, heads, decision, found, attention, embeddings, _entropy(attention, len(at)), problems, task
+        classes, at, answers, heads, decision, scale_of, attention, embeddings, _entropy(attention, len(at)), problems, task
     )
 
 
-def _kind(said: Predictions, column: str) -> Scale:
+def _kind(predictions: Predictions, column: str) -> Scale:
     """What the table says that its numbers are, or what they look like: a column of probabilities may hold per cents."""
-    if said.scale not in ("auto", "probabilities"):
-        return said.scale
+    if predictions.scale not in ("auto", "probabilities"):
+        return predictions.scale
     try:
-        found = scales.find(said.values, column)
+        guessed = scales.find(predictions.values, column)
     except UserError:
-        if said.scale == "auto":
+        if predictions.scale == "auto":
             raise
-        return said.scale
-    return found if said.scale == "auto" or found == "percent" else said.scale
+        return predictions.scale
+    return guessed if predictions.scale == "auto" or guessed == "percent" else predictions.scale
 
 
-def _posteriors(said: Predictions, scale: Scale) -> tuple[np.ndarray, dict[int, str]]:
+def _posteriors(predictions: Predictions, scale: Scale) -> tuple[np.ndarray, dict[int, str]]:
     """[R, C] probabilities or values, and by row why there are none."""
-    made, wrong = scales.posteriors(said.values, scale)
-    count = said.values.shape[1]
-    missing = np.isnan(said.values).sum(1)
+    made, wrong = scales.posteriors(predictions.values, scale)
+    count = predictions.values.shape[1]
+    missing = np.isnan(predictions.values).sum(1)
     what = "values" if scale == "attributes" else "classes"
     absent = {int(i): f"{missing[i]} of {count} {what} are missing or NaN" for i in missing.nonzero()[0]}
-    return made, {**wrong, **absent, **said.faults}
+    return made, {**wrong, **absent, **predictions.faults}
 
 
 def _decision(own: Columns, main: str, model: str) -> str:
@@ -187,11 +187,11 @@ def _no_weights(cell: np.ndarray) -> str:
 
 def _entropy(attention: list[Attention], count: int) -> np.ndarray:
     """How even it is, 0 to 1: the mean over all maps with two frames or more, as ``core.inference.corpus.entropy`` has it."""
-    found = np.full((len(attention), count), np.nan)
-    for k, one in enumerate(attention):
-        for i, weights in enumerate(one.weights):
+    evenness = np.full((len(attention), count), np.nan)
+    for k, lane in enumerate(attention):
+        for i, weights in enumerate(lane.weights):
             frames = 0 if weights is None else int((weights > 0).sum())
             if weights is not None and frames > 1:
-                found[k, i] = np.nansum(entr(weights.astype(float))) / np.log(frames)
-    there = np.isfinite(found).sum(0)
-    return np.where(there > 0, np.nansum(found, 0) / np.maximum(there, 1), np.nan)
+                evenness[k, i] = np.nansum(entr(weights.astype(float))) / np.log(frames)
+    there = np.isfinite(evenness).sum(0)
+    return np.where(there > 0, np.nansum(evenness, 0) / np.maximum(there, 1), np.nan)

@@ -90,12 +90,12 @@ def gather(table: Table, layout: Layout, source: Source) -> Clips:
     for name in layout.facts:
         if not table.has_lists(name):
             columns[name] = _fact(table, name, rows)
-    found = pd.DataFrame(columns, index=pd.Index(ids, name=CLIP, dtype=object))
+    facts = pd.DataFrame(columns, index=pd.Index(ids, name=CLIP, dtype=object))
     if source.corpus is not None:
         own = source.corpus.table.reindex(ids)
-        more = [str(name) for name in own if name != PATH and name not in found]
-        found = pd.concat([found, own[more].set_axis(found.index)], axis=1)
-    made.table = found.drop(columns=LABEL) if LABEL in found and found[LABEL].isna().all() else found
+        more = [str(name) for name in own if name != PATH and name not in facts]
+        facts = pd.concat([facts, own[more].set_axis(facts.index)], axis=1)
+    made.table = facts.drop(columns=LABEL) if LABEL in facts and facts[LABEL].isna().all() else facts
     return made
 
 
@@ -142,10 +142,10 @@ def _paths(table: Table, layout: Layout, source: Source, made: Clips) -> list[st
                 _refuse(made, layout, i, f"clip {shown(clip)} is not in {shown(str(source.media), 200)}")
         else:
             paths[i] = _whole(source.folder, text)
-    found = sum(bool(paths[i]) for i in made.usable.nonzero()[0])
+    there = sum(bool(paths[i]) for i in made.usable.nonzero()[0])
     count = int(made.usable.sum())
-    if found < count:
-        made.notes.append(f"{count - found} of {count} clips have no media here: they cannot be played.")
+    if there < count:
+        made.notes.append(f"{count - there} of {count} clips have no media here: they cannot be played.")
     return paths
 
 
@@ -174,13 +174,13 @@ def _index(folder: Path) -> dict[str, str]:
         files += [Path(root, name) for name in names if Path(name).suffix.lower() in MEDIA]
         if len(files) > _MOST_FILES:
             raise UserError(f"{shown(str(folder), 200)} holds more than {_MOST_FILES:,} files: name a folder inside it.")
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     # Of a clip's video and its sound alone, the video is the clip.
     for path in sorted(files, key=lambda path: (path.suffix.lower() in SOUND, path)):
         inside = path.relative_to(folder)
         for alias in (path.stem, path.name, str(inside.with_suffix("")), str(inside)):
-            found.setdefault(alias, str(path.absolute()))
-    return found
+            paths.setdefault(alias, str(path.absolute()))
+    return paths
 
 
 def corpus(name: str, table: pd.DataFrame, labels: tuple[str, ...]) -> ImportedCorpus:

@@ -41,8 +41,8 @@ def parse(path: Path, name: str) -> Text:
     notes: list[str] = []
     text = decoded(path.read_bytes(), name, notes, "save it as CSV in UTF-8")
     first, _, rest = text.partition("\n")
-    if said := _EXCEL.match(first):
-        return Text(_cells(rest, said[1]), tuple(notes))
+    if named := _EXCEL.match(first):
+        return Text(_cells(rest, named[1]), tuple(notes))
     return Text(_cells(text, _delimiter(first)), tuple(notes))
 
 
@@ -52,7 +52,7 @@ def _cells(text: str, delimiter: str) -> Iterator[list[str]]:
 
 def _delimiter(header: str) -> str:
     """What cuts the header into most cells; a separator within quotes cuts nothing."""
-    return max(DELIMITERS, key=lambda one: len(next(csv.reader([header], delimiter=one), [])))
+    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([header], delimiter=delimiter), [])))
 
 
 def number(text: str, comma: bool = False) -> float:

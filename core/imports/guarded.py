@@ -53,9 +53,9 @@ def take_in_guarded(path: Path, called: str, check: Callable[[], object] = lambd
         guard.run(
             "affectscope.core.imports.guarded", arguments, _MEMORY + _COPIES * size, _SECONDS + size / _BYTES_PER_SECOND, check
         )
-        found = json.loads(report.read_text(encoding="utf-8"))
-        models, problems, notes = (tuple(map(str, found[name])) for name in ("models", "problems", "notes"))
-        return Outcome(models, problems, int(found["count"]), notes, str(found["error"]))
+        outcome = json.loads(report.read_text(encoding="utf-8"))
+        models, problems, notes = (tuple(map(str, outcome[name])) for name in ("models", "problems", "notes"))
+        return Outcome(models, problems, int(outcome["count"]), notes, str(outcome["error"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Outcome(error="This table asks for more memory or time than any of its size: it is damaged or hostile.")
     finally:
@@ -68,14 +68,14 @@ def _main() -> None:
     from affectscope.core.imports.names import taken
 
     guard.limit(int(memory), int(seconds))
-    found: dict[str, Any] = {"models": [], "problems": [], "count": 0, "notes": [], "error": ""}
+    outcome: dict[str, Any] = {"models": [], "problems": [], "count": 0, "notes": [], "error": ""}
     try:
         made = take_in(Path(path), Options(beside=beside), taken(), called)
-        found |= {"models": [one.name for one in made.models], "notes": made.notes}
-        found |= {"problems": made.problems[:MOST_TOLD], "count": len(made.problems)}
+        outcome |= {"models": [model.name for model in made.models], "notes": made.notes}
+        outcome |= {"problems": made.problems[:MOST_TOLD], "count": len(made.problems)}
     except UserError as error:
-        found["error"] = str(error)
-    Path(report).write_text(json.dumps(found), encoding="utf-8")
+        outcome["error"] = str(error)
+    Path(report).write_text(json.dumps(outcome), encoding="utf-8")
 
 
 if __name__ == "__main__":

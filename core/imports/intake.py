@@ -81,8 +81,8 @@ class Summary:
     def to_json(self) -> str:
         """The models without their problems, which are listed once for all."""
         facts = asdict(self)
-        for one in facts["models"]:
-            del one["problems"]
+        for model in facts["models"]:
+            del model["problems"]
         return json.dumps(facts, indent=1)
 
 
@@ -104,10 +104,10 @@ def take_in(path: Path, options: Options, taken: Collection[str], called: str = 
     options = replace(options, corpus=options.corpus or joined, beside="")
     source = Source(path.absolute().parent, _corpus(options.corpus), options.media)
     clips = gather(table, layout, source)
-    said = {model: check(table, layout, model, clips.usable, options.scale, options.decision) for model in layout.models}
-    usable = {model: one for model, one in said.items() if len(one.at)}
+    checked = {model: check(table, layout, model, clips.usable, options.scale, options.decision) for model in layout.models}
+    usable = {model: predictions for model, predictions in checked.items() if len(predictions.at)}
     problems = sorted(
-        [*layout.problems, *clips.problems, *(problem for one in said.values() for problem in one.problems)],
+        [*layout.problems, *clips.problems, *(problem for predictions in checked.values() for problem in predictions.problems)],
         key=lambda problem: problem.row,
     )
     if not usable:
@@ -115,14 +115,14 @@ def take_in(path: Path, options: Options, taken: Collection[str], called: str = 
         raise UserError(f"No row of {shown(called)} can be used{first}")
     notes = [f"Its clips are those of the corpus {shown(joined)}."] if joined else []
     notes += [*table.notes, *layout.notes, *clips.notes]
-    notes += [note for model, one in usable.items() for note in _read_as(model, one, options.scale)]
-    clips.table, said_so = spelled(clips.table, usable)
-    notes += [*said_so, *_doubts(clips, usable)]
-    notes += [f"{shown(model)} has no row that can be used, and was left out." for model in said if model not in usable]
+    notes += [note for model, predictions in usable.items() for note in _read_as(model, predictions, options.scale)]
+    clips.table, respelled = spelled(clips.table, usable)
+    notes += [*respelled, *_doubts(clips, usable)]
+    notes += [f"{shown(model)} has no row that can be used, and was left out." for model in checked if model not in usable]
     mark = key_of(IMPORT_VERSION, content_hash(path), called, asdict(options), clips.table.to_csv())[:24]
     _make_room(mark, name, options.replace)
     _keep(mark, name, called, source.corpus, clips, layout.clips, usable, [*layout.problems, *clips.problems], notes, taken)
-    models = tuple(one for one in entries().values() if one.id.startswith(f"{mark}/"))
+    models = tuple(entry for entry in entries().values() if entry.id.startswith(f"{mark}/"))
     media = int((clips.table["path"] != "").sum())
     return Summary(
         name, models[0].corpus, len(table.rows) + len(table.problems), len(clips.table), media, models,
@@ -137,14 +137,14 @@ def _keep(
     over: Corpus | None,
     clips: Clips,
     ids: list[str],
-    said: Mapping[str, ModelPredictions],
+    models: Mapping[str, ModelPredictions],
     shared: list[Problem],
     notes: list[str],
     taken: Collection[str],
 ) -> None:
     part = root() / f".part-{owned()}"
     known = {*taken, *entries()}
-    corpora = {one.corpus for one in entries().values()}
+    corpora = {entry.corpus for entry in entries().values()}
     corpus_name = over.name if over is not None else unlike(name, {*taken, *corpora})
     now = datetime.now(UTC).isoformat()
     try:
@@ -153,11 +153,11 @@ def _keep(
         sealed.write_kept(part / "facts.json", {"name": name, "file": shown(file), "added": now})
         # The layout's rows and the clips' table part ways where a row names no clip.
         rank = np.cumsum(clips.usable) - 1
-        for number, (model, one) in enumerate(said.items()):
+        for number, (model, predictions) in enumerate(models.items()):
             (part / str(number)).mkdir()
-            survey = _survey(clips.table.iloc[rank[one.at]], one)
+            survey = _survey(clips.table.iloc[rank[predictions.at]], predictions)
             survey.save(part / str(number) / "survey.npz")
-            sealed.fill(part / str(number) / "attention.h5", partial(_write_attention, lanes=one.attention))
+            sealed.fill(part / str(number) / "attention.h5", partial(_write_attention, lanes=predictions.attention))
             own = unlike(_plain(model), known)
             known.add(own)
             entry = _entry(
@@ -167,8 +167,8 @@ def _keep(
                 shown(file),
                 now,
                 survey,
-                one,
-                [*(p for p in shared if p.model in ("", shown(model))), *one.problems],
+                predictions,
+                [*(p for p in shared if p.model in ("", shown(model))), *predictions.problems],
             )
             sealed.write_kept(part / str(number) / "facts.json", asdict(replace(entry, notes=tuple(notes))))
         shutil.rmtree(root() / mark, ignore_errors=True)
@@ -187,44 +187,45 @@ def _entry(
     file: str,
     now: str,
     survey: PredictionTable,
-    said: ModelPredictions,
+    predictions: ModelPredictions,
     problems: list[Problem],
 ) -> Entry:
-    known = "error" if said.task == "regression" else LABEL
+    known = "error" if predictions.task == "regression" else LABEL
     labelled = survey.table[known].notna() if known in survey.table else pd.Series(False, survey.table.index)
     right = survey.table.loc[labelled, "correct"].astype(bool).mean() if "correct" in survey.table and labelled.any() else None
-    lanes = tuple((one.modality, one.name) for one in said.attention)
+    lanes = tuple((lane.modality, lane.name) for lane in predictions.attention)
     sentences = tuple(map(str, sorted(problems, key=lambda problem: problem.row)[:MOST_PROBLEMS]))
     return Entry(
-        mark, name, corpus_name, file, now, survey.outputs, {head: _modalities(head) for head in survey.heads}, said.decision,
-        dict(said.scale), len(survey.table), int(labelled.sum()), None if right is None else float(right), lanes,
-        tuple(survey.embeddings), sentences, len(problems), said.task,
+        mark, name, corpus_name, file, now, survey.outputs, {head: _modalities(head) for head in survey.heads},
+        predictions.decision, dict(predictions.scale), len(survey.table), int(labelled.sum()),
+        None if right is None else float(right), lanes, tuple(survey.embeddings), sentences, len(problems), predictions.task,
     )  # fmt: skip
 
 
-def _survey(facts: pd.DataFrame, said: ModelPredictions) -> PredictionTable:
-    heads = tuple(shown(head, _LONGEST_NAME) for head in said.heads)
-    outputs = tuple(shown(name) for name in said.classes)
-    answers = {DECISION: said.answers[DECISION]} | {h: said.answers[own] for h, own in zip(heads, said.heads, strict=True)}
-    table = facts.drop(columns="path").assign(attention_entropy=said.entropy)
-    if said.task == "regression":
+def _survey(facts: pd.DataFrame, predictions: ModelPredictions) -> PredictionTable:
+    heads = tuple(shown(head, _LONGEST_NAME) for head in predictions.heads)
+    outputs = tuple(shown(name) for name in predictions.classes)
+    answers = {DECISION: predictions.answers[DECISION]}
+    answers |= {head: predictions.answers[own] for head, own in zip(heads, predictions.heads, strict=True)}
+    table = facts.drop(columns="path").assign(attention_entropy=predictions.entropy)
+    if predictions.task == "regression":
         table = truths(table, outputs)
-    table = pd.concat([table, score_predictions(table, answers, outputs, heads, said.task)], axis=1)
-    embeddings = {shown(name): np.asarray(vectors, np.float32) for name, vectors in said.embeddings.items()}
+    table = pd.concat([table, score_predictions(table, answers, outputs, heads, predictions.task)], axis=1)
+    embeddings = {shown(name): np.asarray(vectors, np.float32) for name, vectors in predictions.embeddings.items()}
     kept = {head: np.asarray(values, np.float32) for head, values in answers.items()}
-    return PredictionTable("imported", said.task, outputs, heads, (), table, kept, embeddings, {})
+    return PredictionTable("imported", predictions.task, outputs, heads, (), table, kept, embeddings, {})
 
 
 def _write_attention(path: Path, lanes: list[Attention]) -> None:
     with h5py.File(path, "w") as file:
-        for k, one in enumerate(lanes):
+        for k, lane in enumerate(lanes):
             group = file.create_group(str(k))
-            group.attrs["modality"], group.attrs["name"] = _NAMES.get(one.modality, one.modality), one.name
-            sizes = [0 if weights is None else len(weights) for weights in one.weights]
-            flat = [weights for weights in one.weights if weights is not None]
+            group.attrs["modality"], group.attrs["name"] = _NAMES.get(lane.modality, lane.modality), lane.name
+            sizes = [0 if weights is None else len(weights) for weights in lane.weights]
+            flat = [weights for weights in lane.weights if weights is not None]
             group["values"] = np.concatenate(flat) if flat else np.zeros(0, np.float32)
             group["starts"] = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-            group["rates"] = one.rates
+            group["rates"] = lane.rates
 
 
 def _modalities(head: str) -> tuple[str, ...]:
@@ -233,25 +234,25 @@ def _modalities(head: str) -> tuple[str, ...]:
     return (plain,) if plain in ("audio", "visual", "text") else ()
 
 
-def _read_as(model: str, said: ModelPredictions, asked: Scale) -> list[str]:
+def _read_as(model: str, predictions: ModelPredictions, asked: Scale) -> list[str]:
     """What the numbers were taken for, where the table does not say and it is not a matter of course."""
     if asked != "auto":
         return []
-    heads = {head: kind for head, kind in said.scale.items() if kind != "probabilities"}
-    if len(set(heads.values())) == 1 and len(heads) == len(said.scale):
+    heads = {head: kind for head, kind in predictions.scale.items() if kind != "probabilities"}
+    if len(set(heads.values())) == 1 and len(heads) == len(predictions.scale):
         return [f"The numbers of {shown(model)} are read as {next(iter(heads.values()))}."]
     return [f"The numbers of {shown(model)}, head {shown(head)}, are read as {kind}." for head, kind in heads.items()]
 
 
-def _doubts(clips: Clips, said: Mapping[str, ModelPredictions]) -> list[str]:
+def _doubts(clips: Clips, models: Mapping[str, ModelPredictions]) -> list[str]:
     """What a person probably did not mean."""
-    labels = {str(one) for one in clips.table[LABEL].dropna().unique()} if LABEL in clips.table else set()
-    doubts = [sentence for model, one in said.items() if (sentence := _untrue(model, one, clips))]
-    classed = {model: one for model, one in said.items() if one.task == "classification"}
+    labels = {str(label) for label in clips.table[LABEL].dropna().unique()} if LABEL in clips.table else set()
+    doubts = [sentence for model, predictions in models.items() if (sentence := _untrue(model, predictions, clips))]
+    classed = {model: predictions for model, predictions in models.items() if predictions.task == "classification"}
     if classed and not labels:
         return [*doubts, "The table has no true labels: nobody can say which answers are wrong."]
-    for model, one in classed.items():
-        unknown = sorted(labels - set(one.classes))
+    for model, predictions in classed.items():
+        unknown = sorted(labels - set(predictions.classes))
         if len(unknown) == len(labels):
             doubts.append(f"No true label is a class of {shown(model)}: write the same names in both.")
         elif unknown:
@@ -260,11 +261,11 @@ def _doubts(clips: Clips, said: Mapping[str, ModelPredictions]) -> list[str]:
     return doubts
 
 
-def _untrue(model: str, said: ModelPredictions, clips: Clips) -> str:
+def _untrue(model: str, predictions: ModelPredictions, clips: Clips) -> str:
     """One sentence where a model of attributes has no true values to be compared with."""
-    if said.task != "regression" or set(said.classes) & set(truths(clips.table, said.classes)):
+    if predictions.task != "regression" or set(predictions.classes) & set(truths(clips.table, predictions.classes)):
         return ""
-    example = said.classes[0]
+    example = predictions.classes[0]
     return f"The table has no true values for {shown(model)}: name them in columns such as {shown(example)}."
 
 
@@ -277,10 +278,10 @@ def _corpus(name: str) -> Corpus | None:
 def _listing(name: str, clips: Collection[str]) -> str:
     """The corpus's name, where it lists all the clips; else nothing."""
     try:
-        found = _corpus(name)
+        corpus = _corpus(name)
     except UserError:
         return ""
-    return name if found is not None and set(clips) - {""} <= set(map(str, found.table.index)) else ""
+    return name if corpus is not None and set(clips) - {""} <= set(map(str, corpus.table.index)) else ""
 
 
 def _make_room(mark: str, name: str, replace: bool) -> None:

@@ -13,16 +13,16 @@ from affectscope.core.text import shown
 _NAMED = 3
 
 
-def spelled(table: pd.DataFrame, said: Mapping[str, ModelPredictions]) -> tuple[pd.DataFrame, list[str]]:
+def spelled(table: pd.DataFrame, models: Mapping[str, ModelPredictions]) -> tuple[pd.DataFrame, list[str]]:
     """Labels in the spelling of the models' classes, where they differ in nothing but letter case and blanks."""
     if LABEL not in table:
         return table, []
-    classes = {name for one in said.values() for name in one.classes}
+    classes = {name for predictions in models.values() for name in predictions.classes}
     meant: dict[str, set[str]] = {}
     for name in classes:
         meant.setdefault(_plain(name), set()).add(name)
-    written = {str(one) for one in table[LABEL].dropna().unique()} - classes
-    changed = {one: next(iter(meant[_plain(one)])) for one in written if len(meant.get(_plain(one), ())) == 1}
+    written = {str(label) for label in table[LABEL].dropna().unique()} - classes
+    changed = {label: next(iter(meant[_plain(label)])) for label in written if len(meant.get(_plain(label), ())) == 1}
     if not changed:
         return table, []
     named = ", ".join(f"{shown(old)} as {shown(new)}" for old, new in sorted(changed.items())[:_NAMED])
@@ -34,12 +34,12 @@ def spelled(table: pd.DataFrame, said: Mapping[str, ModelPredictions]) -> tuple[
 
 def truths(table: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
     """The table with the true values of attributes in columns of their names, whatever a person called them."""
-    found: dict[str, str] = {}
+    attribute_of: dict[str, str] = {}
     for column in map(str, table.columns):
         for attribute in attributes:
             if column != attribute and _is_truth(column.casefold(), attribute) and attribute not in table:
-                found.setdefault(column, attribute)
-    return table.rename(columns=found)
+                attribute_of.setdefault(column, attribute)
+    return table.rename(columns=attribute_of)
 
 
 def _is_truth(column: str, attribute: str) -> bool:

@@ -131,8 +131,8 @@ def _wide(table: Table, classes: Sequence[str]) -> Layout:
         elif table.has_lists(name):
             own.heads[".".join(rest)] = _listed(table, name, classes)
         elif table.is_numeric(name):
-            head, one = (DECISION, rest[0]) if len(rest) == 1 else (rest[0], ".".join(rest[1:]))
-            groups.setdefault((model, head), []).append((one, name))
+            head, output = (DECISION, rest[0]) if len(rest) == 1 else (rest[0], ".".join(rest[1:]))
+            groups.setdefault((model, head), []).append((output, name))
         else:
             made.notes.append(f"Column {shown(name)} holds no numbers and was left out.")
     made.notes += _dotted(groups)
@@ -155,10 +155,10 @@ def _parted(name: str) -> list[str]:
 
 def _dotted(groups: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> list[str]:
     """How names with more dots than two, or with a version's, were split_speakers: nobody else can know which was meant."""
-    said = dict.fromkeys(model for model, _ in groups if "." in model)
-    notes = [f"{shown(model)} is taken for a model's name, its dot for a version's." for model in said]
+    dotted = dict.fromkeys(model for model, _ in groups if "." in model)
+    notes = [f"{shown(model)} is taken for a model's name, its dot for a version's." for model in dotted]
     for (model, head), columns in groups.items():
-        deep = next((one for one, _ in columns if "." in one), None)
+        deep = next((output for output, _ in columns if "." in output), None)
         if deep is not None:
             notes.append(
                 f"{shown(model)}.{shown(head)}.{shown(deep)} is read as model {shown(model)}, head {shown(head)}, "
@@ -173,22 +173,22 @@ def _without_mixtures(
     """Classes and attributes of one head are answers of two kinds: the attributes become a model of their own."""
     made: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for (model, head), columns in groups.items():
-        attributes = [one for one in columns if one[0].casefold() in DIMENSIONS]
-        if not attributes or all(one.casefold() in ATTRIBUTES for one, _ in columns):
+        attributes = [column for column in columns if column[0].casefold() in DIMENSIONS]
+        if not attributes or all(output.casefold() in ATTRIBUTES for output, _ in columns):
             made[model, head] = columns
             continue
-        made[model, head] = [one for one in columns if one not in attributes]
+        made[model, head] = [column for column in columns if column not in attributes]
         made[f"{model} attributes", head] = attributes
-        named = ", ".join(shown(one) for one, _ in attributes)
+        named = ", ".join(shown(output) for output, _ in attributes)
         notes.append(f"{named} of {shown(model)} are attributes and no classes: they are a model of their own.")
     return made
 
 
 def _answers(table: Table, columns: Sequence[tuple[str, str]]) -> Predictions:
-    names = tuple(one for one, _ in columns)
+    names = tuple(output for output, _ in columns)
     values = np.stack([table.numbers(column) for _, column in columns], 1)
-    if all(one.casefold() in ATTRIBUTES for one in names):
-        return Predictions(tuple(one.lower() for one in names), values, "attributes")
+    if all(name.casefold() in ATTRIBUTES for name in names):
+        return Predictions(tuple(name.lower() for name in names), values, "attributes")
     return Predictions(names, values, "percent" if any(table.in_per_cent(column) for _, column in columns) else "auto")
 
 
@@ -213,12 +213,12 @@ def _alike(model: str, own: Columns, notes: list[str]) -> Columns:
     if len(first) > MOST_CLASSES:
         raise UserError(f"{shown(model)} has {len(first)} classes, of at most {MOST_CLASSES}: name columns MODEL.HEAD.CLASS.")
     kept = {}
-    for head, said in own.heads.items():
-        order = _order(said.classes, first)
+    for head, predictions in own.heads.items():
+        order = _order(predictions.classes, first)
         if order is None:
             notes.append(f"Head {shown(head)} of {shown(model)} names other classes than its first and was left out.")
             continue
-        kept[head] = Predictions(first, said.values[:, order], said.scale, said.faults)
+        kept[head] = Predictions(first, predictions.values[:, order], predictions.scale, predictions.faults)
     own.heads = kept
     return own
 
@@ -236,7 +236,7 @@ def _order(classes: Sequence[str], first: Sequence[str]) -> list[int] | None:
 def _long(table: Table, called: str) -> Layout:
     """Rows (clip, model, head, class, value) gathered by clip."""
     column = next(name for name in _VALUES if name in table.columns)
-    clips, values, said = table.texts(CLIP), table.numbers(column), table.texts("class")
+    clips, values, class_names = table.texts(CLIP), table.numbers(column), table.texts("class")
     count = len(clips)
     names = table.texts("model") if "model" in table.columns else [called] * count
     heads = table.texts("head") if "head" in table.columns else [DECISION] * count
@@ -250,12 +250,12 @@ def _long(table: Table, called: str) -> Layout:
             rows.append(table.rows[i])
             at.append(i)
     classes: dict[str, dict[str, int]] = {}
-    for name, one in zip(names, said, strict=True):
-        if one:
-            classes.setdefault(name or called, {}).setdefault(one, len(classes.get(name or called, {})))
+    for name, output in zip(names, class_names, strict=True):
+        if output:
+            classes.setdefault(name or called, {}).setdefault(output, len(classes.get(name or called, {})))
     made: dict[str, Columns] = {}
     for i, clip in enumerate(clips):
-        if not clip or not said[i]:
+        if not clip or not class_names[i]:
             problems.append(Problem(table.rows[i], f"no {'class' if clip else 'clip'} is named"))
             continue
         model, head = names[i] or called, heads[i] or DECISION
@@ -265,12 +265,12 @@ def _long(table: Table, called: str) -> Layout:
         if head not in own.heads:
             own.heads[head] = Predictions(tuple(order), np.full((len(rows), len(order)), np.nan), _VALUES[column])
         cell = own.heads[head].values[place[clip]]
-        if not np.isnan(cell[order[said[i]]]):
-            problems.append(Problem(table.rows[i], f"{shown(said[i])} comes twice for clip {shown(clip)}", model))
+        if not np.isnan(cell[order[class_names[i]]]):
+            problems.append(Problem(table.rows[i], f"{shown(class_names[i])} comes twice for clip {shown(clip)}", model))
         elif np.isnan(values[i]):
             problems.append(Problem(table.rows[i], "its value is missing or no number", model))
         else:
-            cell[order[said[i]]] = values[i]
+            cell[order[class_names[i]]] = values[i]
     for answers in (head for own in made.values() for head in own.heads.values()):
         if all(name.casefold() in ATTRIBUTES for name in answers.classes):
             answers.classes, answers.scale = tuple(name.lower() for name in answers.classes), "attributes"

@@ -43,10 +43,10 @@ class Imported:
         """Raises:
         UserError: when it cannot be read.
         """
-        found = PredictionTable.load(self.entry.survey)
-        if found is None:
+        table = PredictionTable.load(self.entry.survey)
+        if table is None:
             raise UserError("The predictions of this model are no longer stored: import its table again.")
-        return found
+        return table
 
     def key(self, clip: str, file: Path, track: int | None = None) -> str:
         """What ``analyze`` will call its answer."""
@@ -70,8 +70,10 @@ class Imported:
         if clip not in self.survey.table.index:
             raise UserError("The table that this model came from says nothing of this clip: choose one of its own.")
         place = self.survey.table.index.get_loc(clip)
-        said = {h: dict(zip(self.spec.labels, map(float, rows[place]), strict=True)) for h, rows in self.survey.answers.items()}
-        return said, dict.fromkeys(self.spec.heads, True) or {"decision": True}
+        answers = {
+            h: dict(zip(self.spec.labels, map(float, rows[place]), strict=True)) for h, rows in self.survey.answers.items()
+        }
+        return answers, dict.fromkeys(self.spec.heads, True) or {"decision": True}
 
     def analyze(
         self,
@@ -85,7 +87,7 @@ class Imported:
         Raises:
             UserError: when it says nothing of it, or the file cannot be played.
         """
-        said, evidence = self.answers(clip)
+        answers, evidence = self.answers(clip)
         place = int(self.survey.table.index.get_loc(clip))
         duration = media.probe(file, track=track).duration
         progress("Reading the picture", 0.2)
@@ -96,13 +98,13 @@ class Imported:
             "wave", "Audio", "wave", heard["envelope_times"], heard["envelope"], ("low", "high"), "audio",
             "Smallest and largest sample in each 10 ms.",
         )  # fmt: skip
-        lanes = [_lane(*one, duration) for one in attention_of(self.entry, place) if len(one[2])]
+        lanes = [_lane(*own, duration) for own in attention_of(self.entry, place) if len(own[2])]
         notices = (NO_HEATMAPS,) if lanes else (f"{NO_HEATMAPS} The table holds no attention of this clip either.",)
         timeline = Timeline(
             duration, times, np.full((len(times), 4), np.nan, np.float32), lanes=(wave, *lanes), title=shown(file.stem, 200),
             classes=self.spec.labels, notices=notices,
         )  # fmt: skip
-        return Analysis(said, evidence, {}, timeline, notices, self.key(clip, file, track))
+        return Analysis(answers, evidence, {}, timeline, notices, self.key(clip, file, track))
 
 
 def _lane(modality: str, name: str, weights: np.ndarray, rate: float, duration: float) -> Lane:
@@ -112,7 +114,7 @@ def _lane(modality: str, name: str, weights: np.ndarray, rate: float, duration: 
     note = "The table gives no rate: the frames are spread evenly over the clip." if even else f"{rate:g} frames a second."
     title = f"{modality.capitalize()} attention{f', {name}' if name else ''}"
     own = f"attention.{modality}.{name or 'imported'}"
-    said = f"Weight of each frame as the imported table gives it, scaled to sum to 1 over the clip. {note}"
+    meaning = f"Weight of each frame as the imported table gives it, scaled to sum to 1 over the clip. {note}"
     # Frames beyond the clip's end have no place in the player.
     there = times <= duration + 0.5
-    return Lane(own, title, "weights", times[there], weights[None, there], ("imported",), modality, said, layers=1, heads=1)
+    return Lane(own, title, "weights", times[there], weights[None, there], ("imported",), modality, meaning, layers=1, heads=1)

@@ -110,8 +110,8 @@ class Table:
         filled = [text for text in self.texts(name) if text]
         numbers = self.numbers(name) if filled else np.zeros(0)
         # What a person writes for "not a number" is a number's place.
-        found = np.isfinite(numbers).sum() + sum(text.lower() in _NO_NUMBER for text in filled)
-        return bool(filled) and bool(np.isfinite(numbers).any()) and bool(found > len(filled) / 2)
+        numeric = np.isfinite(numbers).sum() + sum(text.lower() in _NO_NUMBER for text in filled)
+        return bool(filled) and bool(np.isfinite(numbers).any()) and bool(numeric > len(filled) / 2)
 
     def in_per_cent(self, name: str) -> bool:
         """Whether its numbers carry the sign."""
@@ -195,13 +195,13 @@ def _parquet(path: Path, name: str) -> Table:
 
 def _header(names: Sequence[str], file: str) -> list[str]:
     """Names as they are used; a column without one (a frame's index) has none."""
-    found = ["" if name.startswith("__index_level_") else shown(name.strip(), 200) for name in names]
-    twice = next((name for i, name in enumerate(found) if name and name in found[:i]), None)
+    header = ["" if name.startswith("__index_level_") else shown(name.strip(), 200) for name in names]
+    twice = next((name for i, name in enumerate(header) if name and name in header[:i]), None)
     if twice is not None:
         raise UserError(f"{file} has two columns called {shown(twice)}: give each a name of its own.")
-    if len(found) > MOST_COLUMNS:
-        raise UserError(f"{file} has {len(found)} columns, of at most {MOST_COLUMNS}: write lists into cells instead.")
-    return found
+    if len(header) > MOST_COLUMNS:
+        raise UserError(f"{file} has {len(header)} columns, of at most {MOST_COLUMNS}: write lists into cells instead.")
+    return header
 
 
 def _too_much(name: str) -> UserError:

@@ -87,9 +87,9 @@ def title(scale: str, values: np.ndarray) -> str:
 def _shares(values: np.ndarray, whole: float, called: str) -> tuple[np.ndarray, dict[int, str]]:
     slack, sums = whole * tolerance(values.shape[1]), values.sum(1)
     faults: dict[int, str] = {}
-    one = called.removesuffix("s").replace("probabilitie", "probability")
+    singular = called.removesuffix("s").replace("probabilitie", "probability")
     for i in np.flatnonzero(((values < 0) | (values > whole + slack)).any(1)):
-        faults[int(i)] = f"a {one} outside 0 to {whole:g}"
+        faults[int(i)] = f"a {singular} outside 0 to {whole:g}"
     for i in np.flatnonzero(np.abs(sums - whole) > slack):
         faults.setdefault(int(i), f"its {called} sum to {sums[i]:.3g}, not to {whole:g}")
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -86,14 +86,14 @@ def root() -> Path:
 def entries() -> dict[str, Entry]:
     """Name -> imported model, the oldest import first."""
     paths = root().glob("[!.]*/[0-9]*/facts.json")
-    found = [one for facts in paths if (one := _entry_at(facts)) is not None]
-    return {one.name: one for one in sorted(found, key=lambda one: (one.added, one.id))}
+    imported = [entry for facts in paths if (entry := _entry_at(facts)) is not None]
+    return {entry.name: entry for entry in sorted(imported, key=lambda entry: (entry.added, entry.id))}
 
 
 def remarks() -> list[str]:
     """What a person should know of imports that the disk has damaged, a sentence each."""
     lost = sum(_entry_at(facts) is None for facts in root().glob("[!.]*/[0-9]*/facts.json"))
-    hurt = [one.name for one in entries().values() if not _good(one.survey)]
+    hurt = [entry.name for entry in entries().values() if not _good(entry.survey)]
     told = [f"The predictions of {name} are damaged on the disk: import their table again." for name in hurt]
     return told + ([f"{lost} imported models are damaged on the disk: import their tables again."] if lost else [])
 
@@ -189,13 +189,13 @@ def _entry_at(facts: Path) -> Entry | None:
 
 @lru_cache(maxsize=500)
 def _read(facts: Path, changed: int) -> Entry | None:
-    found = sealed.read_kept(facts)[0]
-    if found is None:
+    stored = sealed.read_kept(facts)[0]
+    if stored is None:
         return None
     try:
-        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
-        plain["attention"] = tuple((str(a), str(b)) for a, b in found["attention"])
-        plain["heads"] = {str(k): tuple(v) for k, v in found["heads"].items()}
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+        plain["attention"] = tuple((str(a), str(b)) for a, b in stored["attention"])
+        plain["heads"] = {str(k): tuple(v) for k, v in stored["heads"].items()}
         entry = Entry(**plain)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

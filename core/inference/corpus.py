@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,15 +18,18 @@ from affectscope.core.features.base import EXTRACTION_VERSION
 from affectscope.core.features.clips import read_streams
 from affectscope.core.features.stored.packed import PackedSet, PackedStreams, packed_for
 from affectscope.core.features.taken import given_for, marks
+from affectscope.core.inference.asked import ask
+from affectscope.core.inference.steady import STEADINESS, steadiness
 from affectscope.core.inference.table import DECISION, PredictionTable, score_predictions
-from affectscope.core.models.base import AttentionMap, ModelOutput, over_clip
+from affectscope.core.knowing.words import called
+from affectscope.core.models.base import AttentionMap, ModelOutput
 from affectscope.core.models.inputs import model_streams
 from affectscope.core.streams import Batch, Stream
 
 __all__ = ["DECISION", "PredictionTable", "entropy", "infer", "inference_key", "inference_key_of"]
 
 # Part of every key: raise it whenever a table of predictions changes.
-SURVEY_VERSION = 2
+SURVEY_VERSION = 4
 
 
 def inference_key(checkpoint: Checkpoint, corpus: Corpus) -> str:
@@ -53,14 +56,55 @@ def infer(
         UserError: when no clip can be read.
     """
     model, spec = checkpoint.model, checkpoint.spec
-    store = store or FeatureStore(shipped=[corpus.features] if corpus.features else [])
-    sets = given_for(corpus, spec, checkpoint.sets)
-    packed = packed_for(corpus, {m: sets[m] for m in spec.inputs if m in sets})
     rows: list[dict[str, Any]] = []
     vectors: dict[str, list[Tensor]] = {}
     present: dict[str, list[bool]] = {m: [] for m in spec.inputs}
     answers: dict[str, list[Tensor]] = {}
     broken: list[str] = []
+    for clip, streams, duration in each_clip(checkpoint, corpus, broken, store, progress):
+        batch = Batch.collate([streams], spec.inputs).to(model.prior.device)
+        answered = ask(checkpoint, batch, attention=True)
+        output, near = answered.output, answered.familiar(checkpoint)
+        facts = {str(k): v for k, v in corpus.table.loc[clip].items() if k not in ("path", "called") and pd.notna(v) and v != ""}
+        familiar = {f"{called(m)} is": near.of([m]) for m in near.levels}
+        steady = steadiness(checkpoint, batch, answered)
+        sure = {STEADINESS + ("" if head == DECISION else f"_{head}"): float(least[0]) for head, least in steady.items()}
+        whole = {"duration": duration, "attention_entropy": entropy(output, batch)}
+        rows.append({"clip": clip, **facts, **familiar, **whole, **sure})
+        for head, logits in answered.readable(checkpoint, batch).items():
+            answers.setdefault(head, []).append(logits[0].cpu())
+        for name in spec.embeddings:
+            vectors.setdefault(name, []).append(output.embeddings[name][0].cpu())
+        for m in spec.inputs:
+            present[m].append(bool(batch.present[m].any()))
+    if not rows:
+        raise UserError(f"No clip of {corpus.name} can be read; the first says: {broken[0] if broken else 'it is empty.'}")
+    said_by = {head: torch.stack(values).numpy() for head, values in answers.items()}
+    table = pd.DataFrame(rows).set_index("clip")
+    table = pd.concat([table, score_predictions(table, said_by, spec.labels, spec.heads, spec.task)], axis=1)
+    return PredictionTable(
+        spec.system, spec.task, tuple(spec.labels), tuple(spec.heads), tuple(spec.shared), table, said_by,
+        {name: torch.stack(values).numpy() for name, values in vectors.items()},
+        {m: np.array(values) for m, values in present.items()}, tuple(broken),
+    )  # fmt: skip
+
+
+def each_clip(
+    checkpoint: Checkpoint,
+    corpus: Corpus,
+    broken: list[str],
+    store: FeatureStore | None = None,
+    progress: Callable[[str, float], None] = lambda stage, share: None,
+) -> Iterator[tuple[str, dict[str, Stream], float]]:
+    """The clips of a corpus one after the other: id, streams as the model wants them, seconds.
+
+    Args:
+        broken: gets a sentence for each clip that cannot be read, and is left out.
+    """
+    spec = checkpoint.spec
+    store = store or FeatureStore(shipped=[corpus.features] if corpus.features else [])
+    sets = given_for(corpus, spec, checkpoint.sets)
+    packed = packed_for(corpus, {m: sets[m] for m in spec.inputs if m in sets})
     for done, clip in enumerate(map(str, corpus.table.index)):
         progress(f"Asking about clip {done + 1} of {len(corpus.table)}", done / len(corpus.table))
         try:
@@ -68,45 +112,25 @@ def infer(
         except UserError as error:
             broken.append(f"{clip}: {error}")
             continue
-        streams = model_streams(given, spec, checkpoint.normaliser)
-        batch = Batch.collate([streams], spec.inputs).to(model.prior.device)
-        output = model(batch, attention=True)
-        facts = {str(k): v for k, v in corpus.table.loc[clip].items() if k not in ("path", "called") and pd.notna(v) and v != ""}
-        rows.append({"clip": clip, **facts, "duration": duration, "attention_entropy": entropy(output, batch)})
-        for head, logits in {**output.predictions, DECISION: model.decide(output)}.items():
-            answers.setdefault(head, []).append(over_clip(spec.readable(logits), batch)[0].cpu())
-        for name in spec.embeddings:
-            vectors.setdefault(name, []).append(output.embeddings[name][0].cpu())
-        for m in spec.inputs:
-            present[m].append(bool(batch.present[m].any()))
-    if not rows:
-        raise UserError(f"No clip of {corpus.name} can be read; the first says: {broken[0] if broken else 'it is empty.'}")
-    said = {head: torch.stack(values).numpy() for head, values in answers.items()}
-    table = pd.DataFrame(rows).set_index("clip")
-    table = pd.concat([table, score_predictions(table, said, spec.labels, spec.heads, spec.task)], axis=1)
-    return PredictionTable(
-        spec.system, spec.task, tuple(spec.labels), tuple(spec.heads), tuple(spec.shared), table, said,
-        {name: torch.stack(values).numpy() for name, values in vectors.items()},
-        {m: np.array(values) for m, values in present.items()}, tuple(broken),
-    )  # fmt: skip
+        yield clip, model_streams(given, spec, checkpoint.normaliser), duration
 
 
 def _packed(sets: Mapping[str, PackedSet], clip: str) -> tuple[Mapping[str, Stream], float] | None:
     """What the store has of a clip, or None where it has not all of it."""
-    if not sets or any(clip not in one or clip in one.broken for one in sets.values()):
+    if not sets or any(clip not in features or clip in features.broken for features in sets.values()):
         return None
     return PackedStreams(sets, clip), next(iter(sets.values())).durations[clip]
 
 
 def entropy(output: ModelOutput, batch: Batch) -> float:
     """How evenly the model attends, 0 to 1: the mean over all maps with two keys or more; NaN where there is none."""
-    found = [_spread(one, batch) for one in output.attention]
-    known = [value for value in found if value is not None]
+    spreads = [_spread(attention, batch) for attention in output.attention]
+    known = [value for value in spreads if value is not None]
     return float(np.mean(known)) if known else float("nan")
 
 
-def _spread(one: AttentionMap, batch: Batch) -> float | None:
-    weights = one.weights[0]
+def _spread(attention: AttentionMap, batch: Batch) -> float | None:
+    weights = attention.weights[0]
     asked = weights.sum(-1) > 0
     keys = int((weights.sum((0, 1)) > 0).sum())
     if keys < 2 or not bool(asked.any()):

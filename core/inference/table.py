@@ -26,9 +26,11 @@ class PredictionTable:
     Attributes:
         table: a row a clip, indexed by clip id, with the corpus's own columns and ``duration``; for classes also ``predicted``,
             ``correct`` (None where there is no label), ``confidence`` (probability of the answer), ``margin`` (its distance to
-            the second), ``disagreement`` (0 where all heads say the same, 1 where none do), and by head ``predicted_<head>``,
-            ``correct_<head>``, ``confidence_<head>``; for attributes ``<attribute>_predicted`` and ``error``, the mean absolute
-            error. ``attention_entropy`` is 0 where one frame has all the attention and 1 where every frame has as much.
+            the second), ``steadiness`` (what is left of the confidence with either half of the clip, see ``steady``),
+            ``disagreement`` (0 where all heads say the same, 1 where none do), and by head ``predicted_<head>``,
+            ``correct_<head>``, ``confidence_<head>``, ``steadiness_<head>``; for attributes ``<attribute>_predicted`` and
+            ``error``, the mean absolute error. ``attention_entropy`` is 0 where one frame has all the attention and 1 where
+            every frame has as much.
         answers: head, "decision" among them -> [N, outputs], probabilities or values; over the clip where a model answers
             by frame. Heads without evidence answer with the prior.
         embeddings: name -> [N, D].
@@ -113,7 +115,7 @@ def score_predictions(
             made[f"correct{own}"] = right if labelled.all() else np.where(labelled, right, None)
     ordered = np.sort(answers[DECISION], 1)
     made["margin"] = ordered[:, -1] - ordered[:, -2] if ordered.shape[1] > 1 else ordered[:, -1]
-    said = np.stack([made[f"predicted_{head}"] for head in heads], 1) if len(heads) else names[:1].repeat(len(table))[:, None]
-    different = np.array([len(set(row)) for row in said]) - 1
-    made["disagreement"] = different / max(1, said.shape[1] - 1)
+    chosen = np.stack([made[f"predicted_{head}"] for head in heads], 1) if len(heads) else names[:1].repeat(len(table))[:, None]
+    different = np.array([len(set(row)) for row in chosen]) - 1
+    made["disagreement"] = different / max(1, chosen.shape[1] - 1)
     return pd.DataFrame(made, index=table.index)

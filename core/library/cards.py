@@ -14,10 +14,11 @@ import torch
 
 from affectscope.core.checkpoints import plugged
 from affectscope.core.checkpoints.plugged import Facts
-from affectscope.core.checkpoints.saved import Checkpoint, digest, is_ours, peek
+from affectscope.core.checkpoints.saved import Checkpoint, digest, is_ours, knows, peek
 from affectscope.core.corpora import Corpus
 from affectscope.core.features.taken import lacking, sets_of
 from affectscope.core.inference.table import PredictionTable
+from affectscope.core.knowing.domain import Measured, of_card
 from affectscope.core.metrics.metrics import classification_metrics, regression_metrics, tabled
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.models.catalogue import count
@@ -48,6 +49,8 @@ class Card:
         remarks: what else there was in the file, or how an imported table was read.
         problems: what could not be used of an imported table, the first ones of ``count``.
         plugin: of a plugin's model, where it comes from, title -> text.
+        domain: what it was measured on, with intervals.
+        knows: whether it carries statistics of its training.
     """
 
     spec: ModelSpec
@@ -67,6 +70,8 @@ class Card:
     answered: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     plugin: Mapping[str, str] = field(default_factory=dict)
+    domain: tuple[Measured, ...] = ()
+    knows: bool = False
 
 
 def held_out(card: Mapping[str, Any]) -> str:
@@ -96,6 +101,8 @@ def read_card(path: Path) -> Card:
         assumed=_sentences(card.get("assumed")),
         answered=_sentences(card.get("answered")),
         remarks=_sentences(card.get("remarks")),
+        domain=of_card(card),
+        knows=knows(path),
     )
 
 
@@ -184,23 +191,23 @@ def _training(card: Mapping[str, Any]) -> dict[str, str]:
         for part, number in clips.items()
     ]
     epochs = " of ".join(_text(n) for n in (card.get("epochs_run"), config.get("epochs")) if n is not None)
-    found = {
+    facts = {
         "Corpus": card.get("corpus"), "Clips": ", ".join(sizes), "Strategy": card.get("strategy"), "Epochs": epochs,
         "Seed": config.get("seed"), "Learning rate": config.get("learning_rate"), "Batch": config.get("batch_size"),
         "Preset": card.get("preset"), "Commit": card.get("commit"), "Date": card.get("date"), "Device": card.get("device"),
     }  # fmt: skip
-    return {name: text for name, value in found.items() if (text := _text(value))}
+    return {name: text for name, value in facts.items() if (text := _text(value))}
 
 
-def _metrics(found: Any) -> dict[str, dict[str, float]]:
-    heads = found.items() if isinstance(found, dict) else ()
+def _metrics(metrics: Any) -> dict[str, dict[str, float]]:
+    heads = metrics.items() if isinstance(metrics, dict) else ()
     return {shown(head, 40): _known(values) for head, values in heads if isinstance(values, dict)}
 
 
-def _sentences(found: Any) -> tuple[str, ...]:
+def _sentences(lines: Any) -> tuple[str, ...]:
     return (
-        tuple(shown(line, 2 * _LONGEST) for line in found[:_MOST_SENTENCES] if isinstance(line, str))
-        if isinstance(found, list)
+        tuple(shown(line, 2 * _LONGEST) for line in lines[:_MOST_SENTENCES] if isinstance(line, str))
+        if isinstance(lines, list)
         else ()
     )
 

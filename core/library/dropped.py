@@ -57,8 +57,8 @@ def root() -> Path:
 
 def entries() -> dict[str, Entry]:
     """Name -> entry, the oldest first."""
-    found = [one for facts in root().glob("*/facts.json") if (one := _read(facts)) is not None]
-    return {one.name: one for one in sorted(found, key=lambda one: (one.added, one.id))}
+    kept = [entry for facts in root().glob("*/facts.json") if (entry := _read(facts)) is not None]
+    return {entry.name: entry for entry in sorted(kept, key=lambda entry: (entry.added, entry.id))}
 
 
 def remarks() -> list[str]:
@@ -118,8 +118,8 @@ def take_in(
         part.replace(root() / digest)
         return entry, report
     except OSError as error:
-        said = sentence_of(error) or f"There is no room to keep {shown(called)}: {error.strerror or 'the disk refuses'}."
-        raise UserError(said) from error
+        sentence = sentence_of(error) or f"There is no room to keep {shown(called)}: {error.strerror or 'the disk refuses'}."
+        raise UserError(sentence) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -221,8 +221,8 @@ def choose_device(name: str, chosen: str) -> None:
 
 
 def _devices() -> dict[str, str]:
-    found, _ = sealed.read_kept(root() / "devices.json")
-    return {str(k): str(v) for k, v in (found or {}).items()}
+    content, _ = sealed.read_kept(root() / "devices.json")
+    return {str(k): str(v) for k, v in (content or {}).items()}
 
 
 def _removed(entry_id: str) -> Path:

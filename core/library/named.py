@@ -27,8 +27,7 @@ def checkpoint(name: str) -> Checkpoint:
         return plugged.load(declared[name])
     model, equals, path = name.partition("=")
     if equals and model in declared:
-        if not declared[model].wants:
-            raise UserError(f"{model} takes no weights: its function has neither a path nor a state.")
+        plugged.check_takes_weights(model)
         return plugged.load(declared[model], Path(path).expanduser())
     shipped = saved.shipped()
     if name in shipped:

@@ -24,7 +24,7 @@ def _row(name: str, path: Path, card: Mapping[str, Any]) -> dict[str, Any]:
     def of(metrics: Mapping[str, Any]) -> float:
         return float(metrics.get("decision", {}).get(score, float("nan")))
 
-    missing = {said: of(card.get("metrics_without", {}).get(m, {})) for m, said in _WITHOUT.items()}
+    missing = {column: of(card.get("metrics_without", {}).get(m, {})) for m, column in _WITHOUT.items()}
     return {
         "name": name, "system": card.get("system", ""), "parameters": card.get("parameters", 0),
         "megabytes": path.stat().st_size / 1e6, "score": score, "whole": of(card.get("metrics", {})), **missing,

@@ -14,13 +14,13 @@ export function buildAnswer(b) {
     const chip = make("button", "chip")
     chip.type = "button"
     chip.setAttribute("role", "radio")
-    const [name, said, share, sign, was] = [make("span"), make("b"), make("i"), make("i", "sign"), make("small")]
+    const [name, answer, share, sign, was] = [make("span"), make("b"), make("i"), make("i", "sign"), make("small")]
     name.textContent = chip.title = title
     sign.setAttribute("role", "img")
-    chip.append(name, said, share, sign, was)
+    chip.append(name, answer, share, sign, was)
     chip.onclick = () => look(b, { head: id })
     el.chips.append(chip)
-    return { id, title, chip, said, share, sign, was }
+    return { id, title, chip, answer, share, sign, was }
   })
   el.chips.onkeydown = (event) => chipKey(b, event)
   el.class.replaceChildren(...grid.labels.map((name) => new Option(name, name)))
@@ -64,7 +64,7 @@ export function headShown(b) {
 
 // What the head says now: exactly, or from the grid; null where only the server can tell. A point that was reckoned with the
 // grid is read from it: one state, one number, whoever shows it.
-function saidNow(b, head) {
+function answerNow(b, head) {
   if (atNode(b)) return answerAt(b.grid, head, sharesOf(b))
   if (b.exact && b.exactFor === keyOf(b, b.state)) return b.exact[head]
   if (b.state.pattern === "drawn" || !gridFits(b)) return null
@@ -89,10 +89,10 @@ export function showAnswer(b) {
   const { grid, el, root } = b
   const head = headShown(b)
   const k = classShown(b)
-  const said = saidNow(b, head)
-  root.classList.toggle("stale", !said)
-  const known = said ?? b.lastSaid?.[head] ?? wholeOf(grid, head)
-  b.lastSaid = { ...b.lastSaid, [head]: known }
+  const answer = answerNow(b, head)
+  root.classList.toggle("stale", !answer)
+  const known = answer ?? b.lastAnswer?.[head] ?? wholeOf(grid, head)
+  b.lastAnswer = { ...b.lastAnswer, [head]: known }
   const whole = wholeOf(grid, head)
   const [low, high] = valueRange(b)
   const best = verdictOf(grid, known, k)
@@ -104,33 +104,33 @@ export function showAnswer(b) {
     row.pinned.textContent = amount(grid, whole[i])
     row.item.classList.toggle("leads", grid.task === "classification" ? i === best : i === k)
   })
-  el.exactness.textContent = !said ? "asking …" : isExact(b) ? "" : "≈ interpolated"
+  el.exactness.textContent = !answer ? "asking …" : isExact(b) ? "" : "≈ interpolated"
   showChips(b, k)
   showFlip(b, head, k)
   Object.assign(root.dataset, {
     head, top: verdictName(grid, best, k), share: known[grid.task === "classification" ? best : k].toFixed(4),
-    exact: Boolean(said && isExact(b)), pending: !said, whole: verdictName(grid, verdictOf(grid, whole, k), k),
+    exact: Boolean(answer && isExact(b)), pending: !answer, whole: verdictName(grid, verdictOf(grid, whole, k), k),
   })
 }
 
 function showChips(b, k) {
   const { grid } = b
-  for (const { id, title, chip, said, share, sign, was } of b.chips) {
-    const values = saidNow(b, id)
+  for (const { id, title, chip, answer, share, sign, was } of b.chips) {
+    const values = answerNow(b, id)
     chip.setAttribute("aria-checked", String(id === headShown(b)))
     chip.tabIndex = id === headShown(b) ? 0 : -1
     if (!values) continue
-    const [verdict, before] = [values, wholeOf(grid, id)].map((one) => verdictOf(grid, one, k))
+    const [verdict, before] = [values, wholeOf(grid, id)].map((outputs) => verdictOf(grid, outputs, k))
     const seen = b.state.pattern === "drawn" || !gridFits(b) || seenAt(grid, id, sharesOf(b))
     const classes = grid.task === "classification"
     const [name, value] = classes ? [grid.labels[verdict], values[verdict]] : [grid.labels[k], values[k]]
-    said.textContent = seen ? name : "no evidence"
+    answer.textContent = seen ? name : "no evidence"
     share.textContent = seen ? amount(grid, value, 0) : ""
     share.hidden = !seen
     chip.classList.toggle("blind", !seen)
     markTruth(sign, seen && classes && b.options.truth ? name === b.options.truth : null)
     was.textContent = classes && verdict !== before ? `whole: ${grid.labels[before]}` : ""
-    chip.title = [title, said.textContent, share.textContent, was.textContent].filter(Boolean).join(" · ")
+    chip.title = [title, answer.textContent, share.textContent, was.textContent].filter(Boolean).join(" · ")
   }
 }
 
@@ -152,8 +152,8 @@ function showFlip(b, head, k) {
     let first = -1
     for (let share = 99; share >= 0 && first < 0; share--) if (along[share] !== along[share + 1]) first = share + 1
     b.root.dataset[`flip${axis}`] = first
-    const said = first < 0 ? `at any share: ${verdictName(grid, along[0], k)}` : `below about ${percent(first / 100)}: ${verdictName(grid, along[first - 1], k)}`
-    flip.textContent = flip.title = b.state.pattern === "drawn" ? "" : said
+    const sentence = first < 0 ? `at any share: ${verdictName(grid, along[0], k)}` : `below about ${percent(first / 100)}: ${verdictName(grid, along[first - 1], k)}`
+    flip.textContent = flip.title = b.state.pattern === "drawn" ? "" : sentence
   })
 }
 

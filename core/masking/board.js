@@ -57,7 +57,7 @@ function followData(b, data) {
   b.options = data.options
   if (data.options.subject !== b.subject) {
     b.subject = data.options.subject
-    Object.assign(b, { past: [], future: [], grid: null, gridUrl: "", exact: null, lastSaid: null, state: null, painted: "" })
+    Object.assign(b, { past: [], future: [], grid: null, gridUrl: "", exact: null, lastAnswer: null, state: null, painted: "" })
     b.loading?.abort()
     b.root.dataset.ready = "false"
     b.root.classList.add("stale")
@@ -210,7 +210,7 @@ function followHand(b) {
   })
   el.pattern.value = state.pattern
   el.imputation.value = state.imputation
-  if (![...el.burst.options].some((one) => one.value === String(state.burst))) el.burst.append(new Option(`${state.burst} s`, String(state.burst)))
+  if (![...el.burst.options].some((option) => option.value === String(state.burst))) el.burst.append(new Option(`${state.burst} s`, String(state.burst)))
   el.burst.value = String(state.burst)
   if (document.activeElement !== el.seed) el.seed.value = state.seed
   el.fields.hidden = Boolean(b.options.alone)
@@ -238,9 +238,9 @@ function redrawBoard(b) {
 }
 
 function drawnShare(b, modality) {
-  const strip = b.strips.find((one) => one.modality === modality)
+  const strip = b.strips.find((strip) => strip.modality === modality)
   if (!strip?.count) return 100
-  return (100 * framesLeft(strip, b.state, modality).reduce((n, one) => n + (one > 0 ? 1 : 0), 0)) / strip.count
+  return (100 * framesLeft(strip, b.state, modality).reduce((n, share) => n + (share > 0 ? 1 : 0), 0)) / strip.count
 }
 
 export function sharesOf(b) {

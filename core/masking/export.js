@@ -47,5 +47,5 @@ export function tableOf(grid) {
       rows.push([...shares, head, grid.labels[i % size], value])
     })
   }
-  return rows.map((row) => row.map((one) => quoted(String(one))).join(",")).join("\n")
+  return rows.map((row) => row.map((cell) => quoted(String(cell))).join(",")).join("\n")
 }

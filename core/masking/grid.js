@@ -20,11 +20,11 @@ import { cell } from "../player/timeline.js"
 export function answerAt(grid, head, shares) {
   const size = grid.labels.length
   const values = grid.answers[head]
-  const said = new Float64Array(size)
+  const answer = new Float64Array(size)
   for (const [node, weight] of cornersOf(grid, shares)) {
-    for (let k = 0; k < size; k++) said[k] += weight * values[node * size + k]
+    for (let k = 0; k < size; k++) answer[k] += weight * values[node * size + k]
   }
-  return said
+  return answer
 }
 
 // The nodes around a point, each with its weight.
@@ -64,11 +64,11 @@ export function wholeOf(grid, head) {
 }
 
 // What an answer comes down to: the likeliest class; for attributes, on which side of zero the one that is looked at lies.
-/** @type {(grid: Grid, said: ArrayLike<number>, k: number) => number} */
-export function verdictOf(grid, said, k) {
-  if (grid.task !== "classification") return said[k] < 0 ? 0 : 1
+/** @type {(grid: Grid, answer: ArrayLike<number>, k: number) => number} */
+export function verdictOf(grid, answer, k) {
+  if (grid.task !== "classification") return answer[k] < 0 ? 0 : 1
   let best = 0
-  for (let i = 1; i < said.length; i++) if (said[i] > said[best]) best = i
+  for (let i = 1; i < answer.length; i++) if (answer[i] > answer[best]) best = i
   return best
 }
 
@@ -134,7 +134,7 @@ export function withSpan(spans, span) {
   const [start, end] = span
   const touching = spans.filter(([a, b]) => a <= end && b >= start)
   const joined = [Math.min(start, ...touching.map(([a]) => a)), Math.max(end, ...touching.map(([, b]) => b))]
-  return [...spans.filter((one) => !touching.includes(one)), joined].sort((a, b) => a[0] - b[0])
+  return [...spans.filter((other) => !touching.includes(other)), joined].sort((a, b) => a[0] - b[0])
 }
 
 /** @type {(spans: Span[], span: Span) => Span[]} */

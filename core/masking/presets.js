@@ -4,28 +4,29 @@
 import { make } from "../browser/elements.js"
 import { moveTo } from "./board.js"
 
-// The player has the p for its own.
-const PRESET_KEYS = { audio: "s", visual: "i" }
+// None of the player's own: both are on one page, and hear every key.
+export const PRESET_KEYS = { audio: "s", visual: "i" }
+export const WHOLE_KEY = "w"
 
 export function buildPresets(b) {
   const { modalities } = b.grid
   const offered = modalities.length > 1 ? modalities.map((modality) => presetWithout(b, modality)) : []
-  offered.push({ name: "Whole", key: "w", shares: modalities.map(() => 100), about: "All frames" })
-  b.presets = offered.map((one) => {
+  offered.push({ name: "Whole", key: WHOLE_KEY, shares: modalities.map(() => 100), about: "All frames" })
+  b.presets = offered.map((preset) => {
     const button = make("button")
     button.type = "button"
-    button.textContent = button.dataset.text = one.name
-    button.title = one.key ? `${one.about}  (${one.key})` : one.about
-    if (one.key) button.setAttribute("aria-keyshortcuts", one.key)
-    button.onclick = () => moveTo(b, one.shares, true)
-    return { ...one, button }
+    button.textContent = button.dataset.text = preset.name
+    button.title = preset.key ? `${preset.about}  (${preset.key})` : preset.about
+    if (preset.key) button.setAttribute("aria-keyshortcuts", preset.key)
+    button.onclick = () => moveTo(b, preset.shares, true)
+    return { ...preset, button }
   })
   b.el.presets.replaceChildren(...b.presets.map(({ button }) => button))
 }
 
 function presetWithout(b, modality) {
   return {
-    name: `No ${modality}`, key: PRESET_KEYS[modality], shares: b.grid.modalities.map((one) => (one === modality ? 0 : 100)),
+    name: `No ${modality}`, key: PRESET_KEYS[modality], shares: b.grid.modalities.map((other) => (other === modality ? 0 : 100)),
     about: `All ${modality} frames are taken away, nothing else`,
   }
 }

@@ -83,7 +83,7 @@ function stripKey(b, strip, event) {
 // From here on a hand chooses: what was gone before stays gone.
 export function takeOver(b) {
   if (b.state.pattern === "drawn") return structuredClone(b.state.spans)
-  return Object.fromEntries(b.strips.map((one) => [one.modality, spansOf(one, framesLeft(one, b.state, one.modality), b.grid.duration)]))
+  return Object.fromEntries(b.strips.map((strip) => [strip.modality, spansOf(strip, framesLeft(strip, b.state, strip.modality), b.grid.duration)]))
 }
 
 function paintSpan(b, strip, to) {
@@ -109,7 +109,7 @@ export function paintStrips(b) {
     context.clearRect(0, 0, width, STRIP_HEIGHT)
     const left = framesLeft(strip, b.state, strip.modality)
     paintFrames(b, context, strip, left, width)
-    const there = left.reduce((n, one) => n + (one > 0 ? 1 : 0), 0)
+    const there = left.reduce((n, share) => n + (share > 0 ? 1 : 0), 0)
     strip.share = strip.count ? (100 * there) / strip.count : 0
     strip.left.textContent = strip.count ? `${there} / ${strip.count}` : "–"
     canvas.setAttribute("aria-label", `${nameOf(strip.modality)}: ${there} of ${strip.count} frames are there. Arrow keys move, x takes away, Enter brings back.`)

@@ -18,9 +18,9 @@ export function surfaceCells(b) {
   const cells = { rows, values: new Float64Array(rows * SIDE), verdicts: new Uint8Array(rows * SIDE) }
   for (let y = 0; y < rows; y++) {
     for (let x = 0; x < SIDE; x++) {
-      const said = answerAt(grid, head, rows > 1 ? [x, y] : [x])
-      cells.values[y * SIDE + x] = said[k]
-      cells.verdicts[y * SIDE + x] = verdictOf(grid, said, k)
+      const answer = answerAt(grid, head, rows > 1 ? [x, y] : [x])
+      cells.values[y * SIDE + x] = answer[k]
+      cells.verdicts[y * SIDE + x] = verdictOf(grid, answer, k)
     }
   }
   return cells

@@ -170,13 +170,15 @@ class _Look:
 
 
 def _packets(container: av.container.InputContainer, streams: list[Any], look: _Look) -> dict[int, Track]:
-    found: dict[int, list[tuple[float, float, float, float]]] = {stream.index: [] for stream in streams}
+    timings: dict[int, list[tuple[float, float, float, float]]] = {stream.index: [] for stream in streams}
     bases = {stream.index: float(stream.time_base) if stream.time_base else 1.0 for stream in streams}
     hidden = _hidden(look.video)
     for place, packet in enumerate(packets(container, *streams)):
         if not packet.size:
             continue
-        look.end = max(look.end, (packet.pos or 0) + packet.size)
+        # Fragments of an MP4 that follow its end are read, and thrown away.
+        if not packet.is_discard:
+            look.end = max(look.end, (packet.pos or 0) + packet.size)
         index = packet.stream_index
         base = bases[index]
         time = packet.pts * base if packet.pts is not None else np.nan
@@ -187,9 +189,9 @@ def _packets(container: av.container.InputContainer, streams: list[Any], look: _
                 time = decoding = np.inf
         if packet.is_discard:
             time = -np.inf
-        found[index].append((place, decoding, time, packet.duration * base if packet.duration else 0.0))
+        timings[index].append((place, decoding, time, packet.duration * base if packet.duration else 0.0))
     look.drained()
-    return {index: Track(*np.array(rows, float).reshape(-1, 4).T) for index, rows in found.items()}
+    return {index: Track(*np.array(rows, float).reshape(-1, 4).T) for index, rows in timings.items()}
 
 
 def _hidden(video: av.video.stream.VideoStream | None) -> Any:
@@ -202,28 +204,28 @@ def _hidden(video: av.video.stream.VideoStream | None) -> Any:
 def _judged(
     container: av.container.InputContainer, video: Any, sounds: list[Any], tracks: dict[int, Track], look: _Look
 ) -> Clock:
-    found = names(container)
+    formats = names(container)
     shown_only = {index: _shown(track) for index, track in tracks.items()}
     moved = shifts(shown_only, bool(container.format.flags & _PIECES))
     start = _start(container, video, shown_only, moved)
-    header = container.duration / av.time_base if container.duration and not found & GUESSED else None
+    header = container.duration / av.time_base if container.duration and not formats & GUESSED else None
     rate, times, ranked = 0.0, None, False
     if video is not None:
         rate = _rate(video, shown_only[video.index], moved.get(video.index))
-        times, ranked = _times(video, tracks[video.index], moved.get(video.index), start, rate, found)
+        times, ranked = _times(video, tracks[video.index], moved.get(video.index), start, rate, formats)
     ends = {index: _end(track, moved.get(index)) - start for index, track in shown_only.items()}
     if times is not None:
         ends[video.index] = max(ends[video.index], float(times[np.isfinite(times)].max(initial=0)) + 1 / rate)
     measured = max((end for end in ends.values() if np.isfinite(end)), default=0.0)
     believed = header is not None and not moved and (not measured or abs(header - measured) < _AGREES)
-    size = max(look.sizes, key=lambda one: one[0] * one[1], default=(0, 0))
+    size = max(look.sizes, key=lambda size: size[0] * size[1], default=(0, 0))
     return Clock(
         start, header if believed and header else measured, header, rate, size, len(look.sizes), look.turn, times, ranked,
         {stream.index: moved[stream.index] for stream in sounds if stream.index in moved}, ends,
         _seen(times if times is not None else shown_only[video.index].times - start) if video is not None else np.zeros(0),
         video.codec_context.name if video is not None else None,
         video.codec_context.pix_fmt if video is not None else None,
-        tuple(stream.codec_context.name for stream in sounds), frozenset(found),
+        tuple(stream.codec_context.name for stream in sounds), frozenset(formats),
     )  # fmt: skip
 
 
@@ -238,8 +240,8 @@ def _shown(track: Track) -> Track:
 
 def _seen(times: np.ndarray) -> np.ndarray:
     """Of the picture's packets those that are shown, in order."""
-    found = np.sort(times[np.isfinite(times)])
-    return np.maximum(found[found >= -_SAME], 0.0)
+    finite = np.sort(times[np.isfinite(times)])
+    return np.maximum(finite[finite >= -_SAME], 0.0)
 
 
 def _start(container: Any, video: Any, tracks: Mapping[int, Track], moved: Mapping[int, Shifts]) -> float:

@@ -90,9 +90,9 @@ def _continued(
             beginnings.append(start)
             if np.isfinite(end):
                 gains.append(end + moved[name][-1] - start)
-    found = [gain for gain in gains if np.isfinite(gain)]
-    if found:
-        return max(found)
+    finite = [gain for gain in gains if np.isfinite(gain)]
+    if finite:
+        return max(finite)
     known = [start for start in beginnings if np.isfinite(start)]
     return max(ends) - min(known) if ends and known else 0.0
 
@@ -107,15 +107,15 @@ def _boundaries(tracks: dict[int, Track], pieces: bool) -> list[dict[int, int]]:
     jumps = [(int(track.places[i]), name, i) for name, track in tracks.items() for i in _back(track)]
     if pieces:
         jumps += _ahead(tracks)
-    found: list[dict[int, int]] = []
+    epochs: list[dict[int, int]] = []
     lead: tuple[int, int] | None = None
     for _, name, i in sorted(jumps):
-        if lead is None or name in found[-1] or not _near(tracks, lead, int(tracks[name].places[i])):
-            found.append({})
+        if lead is None or name in epochs[-1] or not _near(tracks, lead, int(tracks[name].places[i])):
+            epochs.append({})
             lead = name, i
-        found[-1][name] = i
-    leads = [min(float(tracks[name].places[i]) for name, i in begin.items()) for begin in found]
-    return [_complete(tracks, begin, *places) for begin, *places in zip(found, leads, [*leads, np.inf][1:], strict=True)]
+        epochs[-1][name] = i
+    leads = [min(float(tracks[name].places[i]) for name, i in begin.items()) for begin in epochs]
+    return [_complete(tracks, begin, *places) for begin, *places in zip(epochs, leads, [*leads, np.inf][1:], strict=True)]
 
 
 def _back(track: Track) -> list[int]:
@@ -130,15 +130,15 @@ def _ahead(tracks: dict[int, Track]) -> list[tuple[int, int, int]]:
         known = np.flatnonzero(np.isfinite(track.decoding))
         steps = np.diff(track.decoding[known])
         pauses[name] = [(int(i), float(step)) for i, step in zip(known[1:], steps, strict=True) if step > _SHARED][:_MOST]
-    found = set()
+    jumps = set()
     for name, own in pauses.items():
         for i, step in own:
             place = int(tracks[name].places[i])
             others = [other for other, track in tracks.items() if other != name and _spans(track, place)]
             alike = {other: _like(tracks[other], pauses[other], tracks[name].decoding[i], step) for other in others}
             if all(j is not None for j in alike.values()) if others else step > _ALONE:
-                found.add((place, name, i))
-    return sorted(found)
+                jumps.add((place, name, i))
+    return sorted(jumps)
 
 
 def _like(track: Track, pauses: list[tuple[int, float]], moment: float, step: float) -> int | None:

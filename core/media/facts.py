@@ -165,20 +165,20 @@ def hearing(path: Path, track: int | None = None) -> tuple[str, ...]:
 
 def remarks(path: Path, track: int | None = None) -> tuple[str, ...]:
     """One sentence each, about what a person would not expect of the file: other sound tracks, a header that errs."""
-    clock, said = clock_of(path), []
+    clock, sentences = clock_of(path), []
     if clock.header is not None and clock.header != clock.duration:
-        said.append(
+        sentences.append(
             f"The file's header says that it lasts {clock.header:.1f} s; {clock.duration:.1f} s are there, and these were read."
         )
     if clock.unread:
-        said.append(
+        sentences.append(
             f"Only the first {clock.duration:.1f} s were read: {percent(clock.unread)} of the file's bytes lie behind, as where "
             "several files were joined to one. Analyse these one by one, or join them with a video program."
         )
     if (count := len(clock.sounds)) > 1:
         heard = heard_track(path, track) or 1
         why = ", the first with sound" if track is None and heard > 1 else ""
-        said.append(
+        sentences.append(
             f"The file has {count} sound tracks: number {heard} is heard{why}. The menu Sound, or --audio-track, takes another."
         )
-    return tuple(said)
+    return tuple(sentences)

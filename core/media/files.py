@@ -51,7 +51,7 @@ def opened(path: Path) -> Iterator[av.container.InputContainer]:
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
     try:
         with av.open(f"file:{path}", metadata_errors="replace", options=options) as container:
-            gaps = inner_headers(path) if "flv" in names(container) else ()
+            gaps = inner_headers(path, names(container))
             if not gaps:
                 yield container
                 return
@@ -93,10 +93,10 @@ def wind(container: av.container.InputContainer, moment: float, start: float) ->
 
 def packets(container: av.container.InputContainer, *streams: av.stream.Stream) -> Iterator[av.Packet]:
     """Packets until the file ends or only breaks; at the end one for each stream that is empty and drains its codec."""
-    found = container.demux(*streams)
+    demuxed = container.demux(*streams)
     while True:
         try:
-            packet = next(found, None)
+            packet = next(demuxed, None)
         except FFmpegError:
             # What was cut off in a packet's middle is played to there.
             yield from map(_last, streams)

@@ -1,6 +1,7 @@
 """Files that hold another one behind their end, as `cat a b` makes them: where a demuxer ends, the bytes need not.
 
-Of FLV the headers inside are left out, which makes one stream of all parts. Of other formats it is told how much was not read.
+Of FLV and FLAC the headers inside are left out, which makes one stream of all parts. Of other formats it is told how much was not
+read.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from pathlib import Path
 # "FLV", version 1, flags, the header's own size, and the size of the tag before, which is none.
 _FLV, _FLV_FLAGS, _FLV_REST = b"FLV\x01", b"\x00\x01\x04\x05", b"\x00\x00\x00\x09\x00\x00\x00\x00"
 _FLV_SIZE = 13
+# "fLaC" and the first of its blocks of metadata, which is 34 bytes long.
+_FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
+_FLAC_MARK, _FLAC_BLOCK = 4, 4
 # What stands behind the last packet besides: indices, tags, covers.
 _USUAL = 0.25
 # How a file begins, by format, of those whose demuxers end before it.
@@ -75,24 +79,41 @@ class Without(io.RawIOBase):
         super().close()
 
 
-def inner_headers(path: Path) -> tuple[tuple[int, int], ...]:
-    """(begin, end) in bytes of the headers of FLV files inside an FLV file."""
-    stat = os.stat(path)
-    return _inner_headers(str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+def inner_headers(path: Path, formats: set[str]) -> tuple[tuple[int, int], ...]:
+    """(begin, end) in bytes of the headers of files inside a file of the same format; none of formats that begin only once.
+
+    Args:
+        formats: what FFmpeg calls the format.
+    """
+    stat, ours = os.stat(path), formats & _HEADERS.keys()
+    return _inner_headers(str(path), min(ours), stat.st_ino, stat.st_size, stat.st_mtime_ns) if ours else ()
 
 
 @lru_cache(maxsize=64)
-def _inner_headers(name: str, inode: int, size: int, changed: int) -> tuple[tuple[int, int], ...]:
+def _inner_headers(name: str, kind: str, inode: int, size: int, changed: int) -> tuple[tuple[int, int], ...]:
     with open(name, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return tuple((place, place + _FLV_SIZE) for place in _flv_headers(content))
+        return tuple(_HEADERS[kind](content))
 
 
-def _flv_headers(content: mmap.mmap) -> Iterator[int]:
+def _flv_headers(content: mmap.mmap) -> Iterator[tuple[int, int]]:
     place = content.find(_FLV, 1)
     while place > 0:
         if content[place + 4 : place + 5] in _FLV_FLAGS and content[place + 5 : place + _FLV_SIZE] == _FLV_REST:
-            yield place
+            yield place, place + _FLV_SIZE
         place = content.find(_FLV, place + 1)
+
+
+def _flac_headers(content: mmap.mmap) -> Iterator[tuple[int, int]]:
+    for found in _FLAC.finditer(content, 1):
+        end, last = found.start() + _FLAC_MARK, False
+        while not last and end + _FLAC_BLOCK <= len(content):
+            last = bool(content[end] & 0x80)
+            end += _FLAC_BLOCK + int.from_bytes(content[end + 1 : end + _FLAC_BLOCK], "big")
+        if last and end <= len(content):
+            yield found.start(), end
+
+
+_HEADERS = {"flv": _flv_headers, "flac": _flac_headers}
 
 
 def unread(path: Path, formats: set[str], last: int) -> float:
@@ -109,8 +130,9 @@ def unread(path: Path, formats: set[str], last: int) -> float:
         return 0.0
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         for name in formats & _BEGINNINGS.keys():
-            if found := _BEGINNINGS[name].search(content, begin):
-                return 1 - found.start() / size
+            if beginning := _BEGINNINGS[name].search(content, begin):
+                return 1 - beginning.start() / size
     share = 1 - last / size
-    # Tracks that nobody asked for, covers and fonts may be most of what these have.
-    return share if share > _USUAL and not formats & {"mp4", "matroska"} else 0.0
+    # Tracks that nobody asked for, covers and fonts may be most of what the first two have; in the others a packet's place is its
+    # page's.
+    return share if share > _USUAL and not formats & {"mp4", "matroska", "ogg", "asf"} else 0.0

@@ -76,9 +76,9 @@ def lost_pictures(path: Path, decoded: np.ndarray, begin: float = 0.0, longest: 
     answered[[int(np.abs(shown - time).argmin()) for time in decoded]] = True
     gone = np.flatnonzero(~answered)
     runs = np.split(gone, np.flatnonzero(np.diff(gone) > 1) + 1)
-    said = [f"{shown[run[0]]:.2f} s" if len(run) < 2 else f"{shown[run[0]]:.2f} to {shown[run[-1]]:.2f} s" for run in runs]
-    said = said[:_MOST_TOLD] + ["more places"] * (len(said) > _MOST_TOLD)
-    places = " and ".join([", ".join(said[:-1]), said[-1]]) if len(said) > 1 else said[0]
+    told = [f"{shown[run[0]]:.2f} s" if len(run) < 2 else f"{shown[run[0]]:.2f} to {shown[run[-1]]:.2f} s" for run in runs]
+    told = told[:_MOST_TOLD] + ["more places"] * (len(told) > _MOST_TOLD)
+    places = " and ".join([", ".join(told[:-1]), told[-1]]) if len(told) > 1 else told[0]
     few = f"{len(gone)} of {len(shown)} pictures"
     return (
         f"Pictures that can no longer be decoded are left out: {few}, at {places}. The file is damaged or changes its codec.",
@@ -134,11 +134,11 @@ def _timed(
 
 
 def _decoded(
-    video: av.video.stream.VideoStream, clock: Clock, found: Iterator[av.Packet]
+    video: av.video.stream.VideoStream, clock: Clock, demuxed: Iterator[av.Packet]
 ) -> Iterator[tuple[float, av.VideoFrame]]:
     """Frames in the order in which they are seen, with what the file says of their time; NaN where it says nothing."""
     failures, times = Failures(), _Times(video, clock)
-    for number, packet in enumerate(found):
+    for number, packet in enumerate(demuxed):
         if clock.times is not None and packet.size:
             # The number goes through the codec in place of a time, and comes out with the frame.
             packet.pts = packet.dts = number

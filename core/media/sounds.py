@@ -52,8 +52,8 @@ class SoundTrack:
     title: str
 
     def __str__(self) -> str:
-        said = ", ".join(part for part in (self.title, self.language, self.codec, _channels(self.channels)) if part)
-        return f"{self.number}: {said}"
+        parts = ", ".join(part for part in (self.title, self.language, self.codec, _channels(self.channels)) if part)
+        return f"{self.number}: {parts}"
 
 
 def _channels(count: int) -> str:
@@ -136,8 +136,8 @@ def read_sound(path: Path, longest: float = MAX_SECONDS, begin: float = 0.0, tra
     channel = ear.loudest
     sound, _ = _read(path, number, longest, begin, channel)
     name = _CHANNELS[channel] if ear.count == 2 else f"{channel + 1}."
-    said = f"The sound's channels cancel each other when they are mixed to one: the {name} channel alone is heard."
-    return replace(sound, notices=(*sound.notices, said)) if sound is not None else None
+    notice = f"The sound's channels cancel each other when they are mixed to one: the {name} channel alone is heard."
+    return replace(sound, notices=(*sound.notices, notice)) if sound is not None else None
 
 
 def _read(path: Path, number: int, longest: float, begin: float, channel: int | None) -> tuple[Sound | None, _Ear]:

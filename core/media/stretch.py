@@ -44,10 +44,10 @@ def seconds_of(text: str) -> float:
     Raises:
         UserError: when it is neither.
     """
-    found = _CLOCK.fullmatch(text.strip())
-    if not found:
+    matched = _CLOCK.fullmatch(text.strip())
+    if not matched:
         raise UserError(f"{text!r} is no time: write seconds (750.5), or minutes and seconds (12:30.5).")
-    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    hours, minutes, seconds = (float(part or 0) for part in matched.groups())
     return 3600 * hours + 60 * minutes + seconds
 
 
@@ -133,8 +133,8 @@ def of_file(
     name = f"{shown(path.stem, _LONGEST_NAME)} {clock(chosen[0])}-{clock(chosen[1])}.mp4".replace(":", ".")
     lost: list[str] = []
     made = cut(path, out / name, *chosen, progress, track, lost.append)
-    said = f"This is {named(chosen, shown(path.name))}, kept as {name}: times count from {clock(begin)}."
-    return made, (said, *lost)
+    notice = f"This is {named(chosen, shown(path.name))}, kept as {name}: times count from {clock(begin)}."
+    return made, (notice, *lost)
 
 
 def strip(path: Path, duration: float, count: int, side: int, progress: Report | None = None) -> np.ndarray | None:

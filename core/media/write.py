@@ -22,11 +22,19 @@ _TIME_BASE = Fraction(1, 90_000)
 
 
 def encode(
-    out: Path, frames: Iterable[tuple[float, np.ndarray]], sound: Sound | None = None, fps: float = 25, crf: int = 20
+    out: Path,
+    frames: Iterable[tuple[float, np.ndarray]],
+    sound: Sound | None = None,
+    fps: float = 25,
+    crf: int = 20,
+    bits: int = 0,
 ) -> None:
     """Write H.264 (yuv420p) with AAC into an MP4 that browsers play; frames are (time, RGB) and keep their times.
 
     Odd sizes lose their last row or column, since yuv420p needs even ones.
+
+    Args:
+        bits: of the sound, a second; as FFmpeg thinks fit, if 0.
     """
     frames = iter(frames)
     first = next(frames, None)
@@ -44,6 +52,8 @@ def encode(
             # Threads within a frame, which is what PyAV asks for, cost x264 a tenth of the time and of the size.
             video.thread_type = "FRAME"
         track = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if sound is not None else None
+        if track is not None and bits:
+            track.bit_rate = bits
         if video is not None and first is not None:
             reformatter = VideoReformatter()
             for time, picture in chain([first], frames):

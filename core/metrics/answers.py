@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from affectscope.core.errors import UserError
-from affectscope.core.models.base import AVModel, ModelSpec
+from affectscope.core.models.base import AVModel, ModelOutput, ModelSpec
 from affectscope.core.streams import Batch
+
+Ask = Callable[[Batch], tuple[ModelOutput, Mapping[str, Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,11 @@ class Predictions:
 
 @torch.inference_mode()
 def collect(
-    model: AVModel, batches: Iterable[tuple[Batch, Tensor]], without: str | None = None, embeddings: bool = False
+    model: AVModel,
+    batches: Iterable[tuple[Batch, Tensor]],
+    without: str | None = None,
+    embeddings: bool = False,
+    ask: Ask | None = None,
 ) -> Predictions:
     """Ask the model about every clip.
 
@@ -60,6 +66,7 @@ def collect(
             indices, negative where nobody labelled). NaN is a value that nobody gave; a row without any is not asked about.
         without: the modality to take away.
         embeddings: whether to keep the embeddings that the spec declares.
+        ask: what the model says of a batch, and its logits by head, "decision" among them; as the model itself says if left out.
 
     Raises:
         UserError: when there is nothing to ask about.
@@ -73,39 +80,44 @@ def collect(
     for batch, target in batches:
         batch = batch.to(model.prior.device).completed(model.spec.inputs)
         batch = batch.without(without) if without else batch
-        output = model(batch)
-        said = _labelled(target, by_frame=model.spec.reference is not None)
-        targets.append(target[said].cpu())
-        clips.append(said.nonzero()[:, 0].cpu() + count)
+        output, by_head = ask(batch) if ask else _as_it_is(model, batch)
+        labelled = _labelled(target, by_frame=model.spec.reference is not None)
+        targets.append(target[labelled].cpu())
+        clips.append(labelled.nonzero()[:, 0].cpu() + count)
         count += len(batch)
-        for head, answer in {**output.predictions, "decision": model.decide(output)}.items():
-            predictions.setdefault(head, []).append(_rows(answer.cpu(), said))
-        for head, seen in output.evidence.items():
-            evidence.setdefault(head, []).append(seen.cpu())
+        for head, answer in by_head.items():
+            predictions.setdefault(head, []).append(_rows(answer.cpu(), labelled))
+        for head, rows in output.evidence.items():
+            evidence.setdefault(head, []).append(rows.cpu())
         for name in model.spec.embeddings if embeddings else ():
             vectors.setdefault(name, []).append(output.embeddings[name].cpu())
         for name in model.spec.inputs:
             present.setdefault(name, []).append(batch.present[name].any(1).cpu())
     if not sum(map(len, targets)):
         raise UserError("There is no labelled clip to evaluate: choose a corpus, or a part of it, that has some.")
-    heads, seen, there, embedded = (
+    heads, drawn_on, there, embedded = (
         {k: torch.cat(v) for k, v in by_name.items()} for by_name in (predictions, evidence, present, vectors)
     )
-    return Predictions(model.spec, heads, torch.cat(targets), torch.cat(clips), seen, there, embedded)
+    return Predictions(model.spec, heads, torch.cat(targets), torch.cat(clips), drawn_on, there, embedded)
+
+
+def _as_it_is(model: AVModel, batch: Batch) -> tuple[ModelOutput, Mapping[str, Tensor]]:
+    output = model(batch)
+    return output, {**output.predictions, "decision": model.decide(output)}
 
 
 def _labelled(target: Tensor, by_frame: bool) -> Tensor:
     """[B], or [B, T] by frame: where there is something to be right about."""
-    said = target.isfinite() if target.is_floating_point() else target >= 0
-    return said.any(-1) if said.ndim > 1 + by_frame else said
+    labelled = target.isfinite() if target.is_floating_point() else target >= 0
+    return labelled.any(-1) if labelled.ndim > 1 + by_frame else labelled
 
 
-def _rows(answer: Tensor, said: Tensor) -> Tensor:
+def _rows(answer: Tensor, labelled: Tensor) -> Tensor:
     """The answers [R, outputs] where ``said`` is True; padding may make either longer."""
-    if said.ndim == 1:
-        return answer[said.cpu()]
+    if labelled.ndim == 1:
+        return answer[labelled.cpu()]
     length = answer.shape[1]
-    if bool(said[:, length:].any()):
+    if bool(labelled[:, length:].any()):
         raise ValueError(f"frames are labelled beyond the {length} that the model answers")
-    rows: Tensor = answer[:, : said.shape[1]][said[:, :length].cpu()]
+    rows: Tensor = answer[:, : labelled.shape[1]][labelled[:, :length].cpu()]
     return rows

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectscope.core.metrics.answers import Predictions, collect
+from affectscope.core.metrics.answers import Ask, Predictions, collect
 from affectscope.core.metrics.calibration import ECE_TITLE, calibration_error
 from affectscope.core.models.base import AVModel, Task
 from affectscope.core.streams import Batch
@@ -194,7 +194,7 @@ def by_presence(answers: Predictions) -> dict[str, dict[str, Metrics]]:
             continue
         part = answers.of(chosen)
         heads = [head for head in part.predictions if head == "decision" or bool(part.evidence[head].any())]
-        name = "+".join(modality for modality, one in zip(answers.present, has, strict=True) if one) or "none"
+        name = "+".join(modality for modality, is_there in zip(answers.present, has, strict=True) if is_there) or "none"
         groups[name] = {head: _of_head(part, head) for head in heads}
     return groups
 
@@ -208,6 +208,8 @@ def _of_head(answers: Predictions, head: str) -> Metrics:
     return size | {k: v for k, v in counted.items() if k not in size}
 
 
-def evaluate(model: AVModel, batches: Iterable[tuple[Batch, Tensor]], without: str | None = None) -> dict[str, Metrics]:
+def evaluate(
+    model: AVModel, batches: Iterable[tuple[Batch, Tensor]], without: str | None = None, ask: Ask | None = None
+) -> dict[str, Metrics]:
     """Metrics by head and for the system's decision; see ``collect``."""
-    return by_head(collect(model, batches, without))
+    return by_head(collect(model, batches, without, ask=ask))

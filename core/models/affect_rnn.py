@@ -19,7 +19,7 @@ paper-static       AffWildNet + Static, FC 4096                  FC 4096, dense;
 paper-static-2000  AffWildNet + Static, FC 2000                  FC 2000, dense; no recurrence        8,198,002
 =================  ============================================  ===================================  ==========
 
-Where parthasarathy2020detecting is silent, or ends before this model begins:
+Deviations:
 
 - The convolutions of VGG-Face are feature extraction, frozen and upstream; whether parthasarathy2020detecting trains them on it
   does not say. Its FC layer takes what they give, 25,088 values for 224 pixels. The presets take the 4,096 that the transformer
@@ -28,6 +28,8 @@ Where parthasarathy2020detecting is silent, or ends before this model begins:
 - The visual GRUs have 128 nodes; so have the others, whose width is not given. There is no dropout.
 - An audio frame is the 65 LLDs, one for each visual frame.
 - The answers are not bounded to the [-1, 1] of the labels.
+- (4.4) AffWildNet was trained on Aff-Wild, whose weights are not at hand: its static and dynamic rows train on the corpus itself.
+  NISL and M3T are external systems and are not built.
 
 Recurrent layers skip the frames that their input lacks: the state stays, and what a frame without sound adds to the fusion is
 the state that sound left behind (zeros before the first). A frame that holds nothing keeps the last answer, in the static
@@ -42,8 +44,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from affectscope.core.models.affect_transformer import SEQUENCE
 from affectscope.core.models.base import MODELS, AVModel, ModelOutput, ModelSpec, Task
-from affectscope.core.models.blocks.frames import aligned, forward_filled
+from affectscope.core.models.blocks.frames import aligned, forward_filled, joined, sequences
 from affectscope.core.models.blocks.recurrent import run_present
 from affectscope.core.models.blocks.tokens import mean_present
 from affectscope.core.models.labels import AFFECT
@@ -58,6 +61,7 @@ class AffectRNNConfig:
         modalities: both, or the one that the model is for.
         audio_dim, visual_dim: features a frame.
         fc: width of the layer on the visual features; 0 for none.
+        sequence: as ``AffectTransformerConfig``'s: recurrent layers begin anew in each.
         width: nodes in every GRU layer.
         layers: GRU layers of each modality, and as many after the fusion; 0 for a static model, of the picture alone.
     """
@@ -70,6 +74,7 @@ class AffectRNNConfig:
     fc: int = 4096
     width: int = 128
     layers: int = 2
+    sequence: int = 0
 
 
 @MODELS.register("affect-rnn")
@@ -98,8 +103,8 @@ class AffectRNN(AVModel):
     @classmethod
     def presets(cls) -> dict[str, AffectRNNConfig]:
         """See the table in the module; ``demo-…`` are the same models, small."""
-        paper = AffectRNNConfig()
-        demo = replace(paper, audio_dim=130, visual_dim=135, fc=128, width=64)
+        paper = AffectRNNConfig(sequence=SEQUENCE)
+        demo = replace(paper, audio_dim=130, visual_dim=135, fc=128, width=64, sequence=0)
         audio, visual = ("audio",), ("visual",)
         return {
             "paper": paper,
@@ -115,14 +120,16 @@ class AffectRNN(AVModel):
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
         batch, seen = aligned(batch, self.spec.inputs)
-        streams = dict(batch.values)
+        cut = sequences(batch, self.config.sequence)
+        streams = dict(cut.values)
         if self.config.fc and "visual" in streams:
             streams["visual"] = F.relu(self.fc(streams["visual"]))
         if self.config.layers:
-            streams = {m: self._states(self.recurrent[m], x, batch.present[m]) for m, x in streams.items()}
+            streams = {m: self._states(self.recurrent[m], x, cut.present[m]) for m, x in streams.items()}
         h = torch.cat(list(streams.values()), 2)
         if len(streams) > 1:
-            h = run_present(self.fusion, h, seen)
+            h = run_present(self.fusion, h, torch.stack(list(cut.present.values())).any(0))
+        h = joined(h, *seen.shape)
         values = forward_filled(self.out(h), seen, self.prior)
         predictions, evidence = self.answers({self.spec.heads[0]: values}, batch)
         return ModelOutput(predictions, evidence, {"recurrent" if self.config.layers else "static": mean_present(h, seen)})

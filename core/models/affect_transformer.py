@@ -3,9 +3,9 @@
 Source: parthasarathy2020detecting, sections 3 and 4.3; no public code exists. Shapes: audio and visual [B, T, 4096] in
 the published preset, on the frames of the visual modality, its reference; the one head, "av" (or the modality's name where
 there is but one), gives [B, T, 2], T the longest of the modalities in the batch. parthasarathy2020detecting trains and predicts
-on sequences of ``SEQUENCE`` frames, about 3 s. So the published presets train (strategy "sequences"), the demos on whole clips of
-about that length. Clips of any length are answered whole: a model that was trained so has never seen together what lies farther
-apart than a sequence is long.
+on sequences of ``SEQUENCE`` frames, about 3 s. So the published presets train (strategy "sequences") and answer, wherever they
+are asked (``sequence`` of the config): no frame looks beyond its own sequence, and positions begin anew in each. The demos take
+whole clips, which are about that long.
 
 The road: each modality is projected to 512 and runs through its own self-attention encoder; two cross-modal attention layers
 let each modality ask the other; the sum of what they return, weighted with two learnable scalars, passes one dense layer frame
@@ -13,7 +13,7 @@ by frame (see ``blocks.crossmodal``). The visual frames are VGG-Face's first ful
 of two seconds side by side. Both are made upstream: frame i of the audio belongs to frame i of the picture
 (``Stream.resampled``).
 
-Where parthasarathy2020detecting is silent, or says two things:
+Deviations:
 
 - Attention divides by the square root of a head's width. Eq. 1 has no scale, but Fig. 3 calls the layers scaled, and the
   section on the architecture follows Vaswani et al. (2017), who scale. Eq. 1 also has K before Q; here, as there, a query's
@@ -31,6 +31,9 @@ Where parthasarathy2020detecting is silent, or says two things:
   output. ``paper`` follows the text. ``demo`` takes the residual: on made-up signals it learned in fewer steps and bore the loss
   of a modality better.
 - The answers are not bounded to the [-1, 1] of the labels.
+- (4.3) Which frames lie in which sequence is not said: a clip is cut from its first frame, and its last sequence may be shorter.
+- (5.1) What is missing in the study of Fig. 4 is frames of zeros, drawn anew for each trial; the paper does not say whether a
+  trial draws frames or sequences.
 
 Absent frames are never looked at. Without the residual they do ask, with their position and what their own modality's present
 frames tell them, much as the zeros of parthasarathy2020detecting's study of missing modalities do (section 5.1), so that each
@@ -51,7 +54,7 @@ from torch import nn
 
 from affectscope.core.models.base import MODELS, AVModel, ModelOutput, ModelSpec, Task
 from affectscope.core.models.blocks.crossmodal import CrossModalEncoder, attention_specs
-from affectscope.core.models.blocks.frames import aligned, forward_filled
+from affectscope.core.models.blocks.frames import aligned, forward_filled, joined, joined_maps, sequences
 from affectscope.core.models.blocks.tokens import mean_present
 from affectscope.core.models.blocks.transformer import EncoderConfig
 from affectscope.core.models.labels import AFFECT
@@ -69,6 +72,7 @@ class AffectTransformerConfig:
         modalities: both, or the one that the model is for.
         audio_dim, visual_dim: features a frame.
         residual: see the module.
+        sequence: frames that are answered together, one such sequence of a clip after the other; 0 for the whole clip.
     """
 
     modalities: tuple[str, ...] = ("audio", "visual")
@@ -81,6 +85,7 @@ class AffectTransformerConfig:
     layers: int = 2
     residual: bool = False
     dropout: float = 0.1
+    sequence: int = 0
 
 
 @MODELS.register("affect-transformer")
@@ -102,8 +107,8 @@ class AffectTransformer(AVModel):
     @classmethod
     def presets(cls) -> dict[str, AffectTransformerConfig]:
         """Table 1's ``paper`` and ``paper-visual``; ``paper-residual`` is the first as goncalves2022robust reads it."""
-        paper = AffectTransformerConfig()
-        demo = replace(paper, audio_dim=130, visual_dim=135, width=64, residual=True)
+        paper = AffectTransformerConfig(sequence=SEQUENCE)
+        demo = replace(paper, audio_dim=130, visual_dim=135, width=64, residual=True, sequence=0)
         visual = ("visual",)
         return {
             "paper": paper,
@@ -115,11 +120,11 @@ class AffectTransformer(AVModel):
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
         batch, seen = aligned(batch, self.spec.inputs)
-        contributions, maps = self.encode(batch, attention)
-        fused = torch.stack(list(contributions.values())).sum(0)
+        contributions, maps = self.encode(sequences(batch, self.config.sequence), attention)
+        fused = joined(torch.stack(list(contributions.values())).sum(0), *seen.shape)
         values = forward_filled(self.out(fused), seen, self.prior)
         predictions, evidence = self.answers({self.spec.heads[0]: values}, batch)
-        return ModelOutput(predictions, evidence, {"fused": mean_present(fused, seen)}, tuple(maps))
+        return ModelOutput(predictions, evidence, {"fused": mean_present(fused, seen)}, joined_maps(maps, *seen.shape))
 
 
 def _spec(config: AffectTransformerConfig) -> ModelSpec:

@@ -24,15 +24,7 @@ dropout 0.25                on the encoders' outputs (4.3)              on the e
 absent frames               masked                                      zeros like any other frame
 ==========================  ==========================================  ============================================
 
-Read into the papers where they are silent or cannot be followed, in both variants: one scalar alpha a layer scales the residual
-and 1 - alpha the branch, of attention and of feed-forward alike (3.3 names alpha and beta and gives no formula); FC is two
-layers, 4 * width between them, with a dropout of 0.1 inside; the fusion layers' keys and values stay the embedded input through
-all layers; positions are sines, then cosines, counted from 1. Eq. 2's scale is applied in every encoder. In the paper variant a
-head whose modalities are all absent answers with the prior and is left out of loss and mean, where the papers feed it zeros;
-the code variant does feed it zeros. Attention maps of the auxiliary networks are those of the first pass.
-
-The residual of the fusion layers: goncalves2022robust says that it comes from the modality of the keys and values, which is as
-long as the output only when both modalities have equally many frames. Both variants take the query's, as the code does.
+Attention maps of the auxiliary networks are those of the first pass.
 
 A modality that is absent throughout is never attended to. It still asks: one frame of zeros stands for its queries, as
 zeroed features do in the papers, so that the other modality reaches both halves of the classifier.
@@ -43,6 +35,34 @@ takes AuxFormer's cross-modal layers for the layers that its modalities share.
 What goncalves2022robust studies is in the config: positions (5.3.1), what follows the fusion layers (5.3.2: one LSTM or GRU layer
 of the same width, or nothing), the token (5.3.3: a learned vector before each modality's frames, or the mean over present
 frames), the weights of the losses (5.3.4, Table 4), and baseline 1 (4.5.1, ``auxiliary=False``).
+
+Deviations:
+
+- goncalves2022robust (3.3): alpha and beta are named without a formula. One scalar alpha a layer scales the residual and 1 -
+  alpha the branch, of attention and of feed-forward alike, as in the public code; beta is the other stream's.
+- goncalves2022robust (3.2): the residual of the fusion layers comes from the modality of the keys and values, which is as long as
+  the output only when both have equally many frames. Both variants take the query's, as the code does.
+- goncalves2022robust (3.2): keys and values of the fusion layers stay the embedded input through all layers, as in the code; the
+  text does not say.
+- goncalves2022robust (Eq. 2): the scale by the number of keys is stated for the fusion layers; variant "paper" applies it in
+  every encoder.
+- goncalves2022robust (Eq. 4): FC is read as two layers with ReLU, 4 * width between them and a dropout of 0.1 inside.
+- goncalves2022robust (Eq. 1): the kind of positions is that of Vaswani et al.; here sines, then cosines, counted from 1.
+- goncalves2022robust (4.2): clips of a batch are filled up with zeros, which the paper's model attends to; in variant "paper"
+  what is past a clip's end is masked, and the last present frame is the last time-step.
+- goncalves2022robust (3.6, 5.2): a head whose modality is truly absent (no file, no face) answers with the prior and is left out
+  of loss and mean; zeros, which the protocol puts for what is missing, are frames to it as in the paper.
+- goncalves2022robust (5.3.2): the LSTM or GRU in the place of the self-attention layers is one layer of the same width; the paper
+  gives no size.
+- goncalves2022robust (5.3.4): Table 4's heads with a lambda of 0 are not trained, and have no say in the answer; the paper does
+  not say whether its mean has them.
+- goncalves2022robust (Table 5): one projection of the audio, 130 to 130 without bias, that the text does not mention is needed
+  for the printed count: presets with -projected have it, ``paper`` has not.
+- goncalves2022robust (4.3): the demo keeps the code's residual around the main classifier (``main_residual``); published presets
+  have the text's ReLU and dropout after both hidden layers.
+- goncalves2022auxformer (4.2): positions are said to be added for the fusion layers; variant "paper" adds them to the auxiliary
+  networks' inputs too, as Fig. 1 of goncalves2022robust has it.
+- goncalves2022auxformer (5.1): where this paper is silent, sizes and readings are those of goncalves2022robust.
 
 Counts, measured, code variant with four classes: 7,037,848 (six: 7,038,632). With ``project_audio``, a projection of the audio
 130 -> 130 without bias that the text does not mention, 7,054,748, the figure of goncalves2022robust's Table 5. Baseline 1:
@@ -84,7 +104,9 @@ class AuxFormerConfig:
         causal: in variant "code", whether frames see no later ones; the public code's default, and in no state_dict.
         aux_hidden: hidden widths of the auxiliary classifier.
         refine: what the fusion layers are followed by.
-        loss_weights: lambda of the audio-visual, audio and visual loss.
+        loss_weights: lambda of the audio-visual, audio and visual loss; a head with none is not trained, and has no say.
+        main_residual: in variant "paper", a residual around the main classifier's hidden layers, as the code has it; without it
+            both have ReLU and dropout (4.3), as in the published presets.
     """
 
     labels: tuple[str, ...] = EMOTIONS
@@ -106,6 +128,7 @@ class AuxFormerConfig:
     encoder_dropout: float = 0.25
     residual_dropout: float = 0.1
     output_dropout: float = 0.2
+    main_residual: bool = True
 
 
 @MODELS.register("auxformer")
@@ -133,7 +156,8 @@ class AuxFormer(AVModel):
             self.fused = nn.ModuleDict({m: refiners[config.refine]() for m in MODALITIES})
         if config.token == "prepended":
             self.token = nn.ParameterDict({m: nn.Parameter(0.02 * torch.randn(width)) for m in MODALITIES})
-        self.main = ResidualClassifier(2 * width, (2 * width,), outputs, config.output_dropout)
+        around = config.main_residual or config.variant == "code"
+        self.main = ResidualClassifier(2 * width, (2 * width,), outputs, config.output_dropout, around)
         if config.auxiliary:
             self.auxiliary = nn.ModuleDict({m: TransformerEncoder(common) for m in MODALITIES})
             self.aux = ResidualClassifier(width, config.aux_hidden, outputs, config.output_dropout)
@@ -141,9 +165,10 @@ class AuxFormer(AVModel):
     @classmethod
     def presets(cls) -> dict[str, AuxFormerConfig]:
         """``paper`` has six classes; the others carry goncalves2022robust's counts, with four."""
-        four = AuxFormerConfig(labels=FOUR_EMOTIONS)
+        paper = AuxFormerConfig(main_residual=False)
+        four = replace(paper, labels=FOUR_EMOTIONS)
         return {
-            "paper": AuxFormerConfig(),
+            "paper": paper,
             "paper-four-classes": four,
             "paper-projected": replace(four, project_audio=True),
             "baseline-1": replace(four, auxiliary=False),
@@ -158,9 +183,10 @@ class AuxFormer(AVModel):
         embeddings: dict[str, Tensor] = {}
         logits: dict[str, Tensor] = {}
         tokens: dict[str, Tensor] = {}
-        # Where nobody sees it: maps have a row and a column for each frame, the public code knows no absence, and in training a
-        # seed stands for as many random numbers as there are frames.
-        lean = not (attention or self.training or self.config.variant == "code")
+        # Where nobody sees it: maps have a row and a column for each frame, and in training a seed stands for as many random
+        # numbers as there are frames. The public code knows no absence: all frames ask, but one is read there too.
+        short = not (attention or self.training)
+        lean = short and self.config.variant == "paper"
         # 3.1: both modalities at one width, with positions.
         frames = {m: self._frames(batch.values[m], batch.present[m], m, lean) for m in MODALITIES}
         for m, other in OTHER.items():
@@ -174,7 +200,7 @@ class AuxFormer(AVModel):
             embeddings |= {f"cross layer {i + 1} {m}": mean_present(state, asks) for i, state in enumerate(states)}
             h, asks = frames[m].rows(h, asks)
             # 3.3: what came out looks at itself.
-            only = self._only(asks) if lean and self.config.refine == "scaled" else None
+            only = self._only(asks) if short and self.config.refine == "scaled" else None
             if self.config.refine == "scaled":
                 h, weights = self.fused[m](h, None, asks, attention, None, only)
                 h = self._encoder_dropout(h)
@@ -187,13 +213,14 @@ class AuxFormer(AVModel):
         # 3.5: each modality alone; both share the classifier.
         for m in MODALITIES if self.config.auxiliary else ():
             x, present, asks = frames[m].x, frames[m].present, frames[m].asks
-            only = self._only(asks) if lean else None
-            h, weights = self.auxiliary[m](x, None, present, attention, None, only)
+            only, repeats = self._only(asks) if short else None, AUX_REPEATS[self.config.variant]
+            h, weights = self.auxiliary[m](x, None, present, attention, None, only if repeats == 1 else None)
             h = self._encoder_dropout(h)
             maps += self._maps("auxiliary", m, m, weights, present)
-            for _ in range(AUX_REPEATS[self.config.variant] - 1):
-                h = self._encoder_dropout(self.auxiliary[m](h, None, present)[0])
-            logits[m], embeddings[m] = (one.expand(len(batch), -1) for one in self.aux(self._token(h, asks, only)))
+            for i in range(1, repeats):
+                h, _ = self.auxiliary[m](h, None, present, False, None, only if i == repeats - 1 else None)
+                h = self._encoder_dropout(h)
+            logits[m], embeddings[m] = (part.expand(len(batch), -1) for part in self.aux(self._token(h, asks, only)))
         # 3.6: the answer is their mean, see ``AVModel.decide``.
         predictions, evidence = self.answers(logits, batch)
         return ModelOutput(predictions, evidence, embeddings, tuple(maps))
@@ -308,7 +335,8 @@ def _spec(config: AuxFormerConfig) -> ModelSpec:
         labels=tuple(config.labels),
         heads=heads,
         modalities={head: MODALITIES if head == "av" else (head,) for head in heads},
-        decision=heads,
+        # What was never trained says nothing (Table 4, rows with a lambda of 0).
+        decision=tuple(h for h, weight in zip(heads, config.loss_weights, strict=False) if weight) or heads,
         attention=tuple(AttentionSpec(n, q, k, config.layers, config.heads) for n, (q, k) in pairs.items()),
         embeddings=("fused", *heads[1:], *(name for pair in reversed(crossed) for name in pair)),
         shared=crossed,

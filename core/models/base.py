@@ -17,6 +17,7 @@ from affectscope.core.streams import Batch
 
 T = TypeVar("T")
 Task = Literal["classification", "regression"]
+Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -130,12 +131,16 @@ class AVModel(nn.Module):
     ``prior`` holds the answer before anything is seen, the log-probability of each class or the mean of each attribute;
     training sets it from the training set.
 
+    ``precision`` is that of its products when it is asked: "fp32", or "bf16" (see ``core.inference.precision``), in which its
+    weights and its answers stay float32.
+
     ``look_at`` names, for a modality that is pixels, the layer inside the model where explanations read: maps [N, K, H, W], films
     [N, K, T, H, W] or tokens [N, T, K]. Without one the pixels themselves are read.
     """
 
     config_type: type
     prior: Tensor
+    precision: Precision = "fp32"
     look_at: Mapping[str, nn.Module] = MappingProxyType({})
 
     def __init__(self, config: Any, spec: ModelSpec) -> None:
@@ -159,6 +164,13 @@ class AVModel(nn.Module):
     def sized(cls, dims: Mapping[str, int]) -> dict[str, Any]:
         """The fields of the config that fit the model to features of other widths, modality -> features a frame."""
         return {f"{modality}_dim": dim for modality, dim in dims.items()}
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        if self.precision == "fp32":
+            return super().__call__(*args, **options)
+        with torch.autocast(self.prior.device.type, torch.bfloat16):
+            output = super().__call__(*args, **options)
+        return _in_float32(output)
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
         """Answer a batch; ``attention=True`` returns the weights of every layer and head too."""
@@ -196,6 +208,17 @@ def over_clip(answer: Tensor, batch: Batch) -> Tensor:
     # Without any frame every answer is the prior.
     there = there | ~there.any(1, keepdim=True)
     return (answer * there[..., None]).sum(1) / there.sum(1, keepdim=True)
+
+
+def _in_float32(output: ModelOutput) -> ModelOutput:
+    """Numbers that nothing behind a model need know the precision of."""
+    return ModelOutput(
+        {name: value.float() for name, value in output.predictions.items()},
+        output.evidence,
+        {name: value.float() for name, value in output.embeddings.items()},
+        tuple(replace(attention, weights=attention.weights.float()) for attention in output.attention),
+        {name: value.float() for name, value in output.reconstruction.items()},
+    )
 
 
 def _like(rows: Tensor, values: Tensor) -> Tensor:

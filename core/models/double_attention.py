@@ -21,18 +21,24 @@ Where the paper cannot be followed or is silent, and what was chosen:
   3 x 3 x 3 in the middle of a bottleneck, 1 around it, 7 in conv1. Depth 18 is torchvision's r3d_18, which pools nothing:
   s = 14 x 14.
   The 2D network is torchvision's ResNet-18, whose strides, pooling and 7 x 7 of conv1 are likewise not those of 3.2.
-- Weights begin at random. The paper's networks had learned Kinetics and ImageNet (4.2); torchvision's weights load into depth 18
-  of both (``blocks.resnet``), the classifiers aside, and no others are at hand. W and all queries, keys and values begin as
-  Xavier, which 4.2 says of the fusion.
+- The paper's trunks had learned Kinetics and ImageNet (4.2). Here files of torchvision's weights fill depth 18 of both, and no
+  others are at hand; a trunk without a file learns single frames of the training clips first (``core.training.trunks``). W and
+  the matrices of all attentions (queries, keys, values and W_o, each for itself) begin as Xavier, which 4.2 says of the fusion.
 - Faces are not cropped, flipped or brightened at random in training (4.2). Inputs are normalised by the training set, not by
   batch.
 - H = 8 heads do not divide s = 49: channel attention has as many as divide s, at most H. That is 7.
-- Fusion ends in fully connected layers (3.3) or in one (4.3): one.
+- Fusion ends in fully connected layers (3.3) or in one (4.3): one. What becomes of the N snippets before it is not said: they are
+  laid side by side, N * 2 m' = 6,144 values. That is the embedding x of 3.4 as well, which is not said either.
+- The rows of Tables 1 and 2 without VT (VS, VS + VC) have nothing that brings m to m': the layer takes the snippets' means over
+  place, N * m. Rows of one modality have neither Corr nor tanh.
+- How "the 2D-CNN framework has been modified" for spectrograms (3.2) is not said: it is not. A window of 100 frames by 256
+  frequencies is stretched to 224 x 224, bilinearly, and stands in all three channels.
 - The "column-wise softmax" before Eq. 8. Columns of Corr sum to one over the audio snippets, so it is the transpose that makes
   Eq. 8 a mean: with column i, visual snippet i picks among the audio snippets, and what it picks is added to audio snippet i;
   for the visual the reverse. The product as printed sums to no fixed number and weighs audio by place in the visual.
-- There is no residual, norm or bias around VS, VC, VT and AT in the text, and none here. The demo has residuals around VS and VC:
-  fresh channel attention gives all channels nearly the same mean, and a small model learns slowly through it.
+- There is no residual, norm or bias around VS, VC, VT and AT in the text, and none here. The demo has residuals around all four:
+  fresh attention gives all places, channels and snippets nearly the same mean, and a small model learns slowly through it. They
+  are around all or none, so that a row of Table 2 that adds an attention takes no path away.
 - A clip of 3 to 4 s has no six separate seconds: the windows overlap.
 - Without sound, the audio's half is zeros, Corr is zero, and all visual snippets weigh the same; so too the other way round.
   Batch norm sees the clips that have the modality only.
@@ -43,7 +49,7 @@ frames that were taken; "cross.audio" is audio asking visual: what Eq. 8 weighs 
 
 Counts, measured, six classes: 128,187,530; with depth 50 89,141,386, with depth 18 47,941,190. AT alone 12,243,526, VS
 102,096,070, VS+VC 102,105,674, VS+VC+VT 115,681,866. The 3D ResNet-101 alone, with Kinetics' 400 classes: 86,064,720, as in Hara
-et al.'s code. Demo: 1,396,426.
+et al.'s code. Demo: 1,429,706.
 """
 
 from __future__ import annotations
@@ -91,6 +97,8 @@ class DoubleAttentionConfig:
         audio_depth, audio_width: of the 2D ResNet.
         width: m'.
         residual: add what goes into VS and VC to what comes out; not in the paper.
+        temporal_residual: likewise VT and AT, which then must not change the width. Checkpoints of before have it around VS and
+            VC alone.
     """
 
     labels: tuple[str, ...] = EMOTIONS
@@ -111,6 +119,7 @@ class DoubleAttentionConfig:
     width: int = 512
     heads: int = 8
     residual: bool = False
+    temporal_residual: bool = False
 
     @property
     def visual_dim(self) -> int:
@@ -130,7 +139,7 @@ class DoubleAttention(AVModel):
         features = {}
         if "AT" in used:
             self.listener = ResNet2D(config.audio_depth, config.audio_channels, config.audio_width)
-            self.temporal_audio = _attention(8 * config.audio_width, config.heads, config.width)
+            self.temporal_audio = self._temporal(self.listener.features)
             features["audio"] = config.width
         if "VS" in used:
             self.watcher = ResNet3D(config.depth, config.channels, config.visual_width)
@@ -142,7 +151,7 @@ class DoubleAttention(AVModel):
             heads = max(h for h in range(1, min(config.heads, places) + 1) if places % h == 0)
             self.channel = _attention(places, heads, places)
         if "VT" in used:
-            self.temporal_visual = _attention(self.watcher.features, config.heads, config.width)
+            self.temporal_visual = self._temporal(self.watcher.features)
             features["visual"] = config.width
         if len(features) == 2:
             self.relevance = nn.Parameter(nn.init.xavier_uniform_(torch.empty(config.width, config.width)))
@@ -158,7 +167,7 @@ class DoubleAttention(AVModel):
             "paper-18": replace(paper, depth=18),
             "demo": DoubleAttentionConfig(
                 channels=1, side=48, audio_dim=64, snippet_frames=4, audio_side=64, audio_channels=1, depth=10, visual_width=16,
-                audio_depth=10, audio_width=16, width=64, heads=4, residual=True,
+                audio_depth=10, audio_width=16, width=128, heads=4, residual=True, temporal_residual=True,
             ),
         }  # fmt: skip
 
@@ -228,7 +237,7 @@ class DoubleAttention(AVModel):
             maps = values.new_zeros(len(values), self.config.snippets, heads, side**2)
             spread = values.new_zeros(maps.shape[:3])
             if name in found:
-                weights, where = (torch.unflatten(one, 0, (len(rows), -1)).to(maps) for one in found[name])
+                weights, where = (torch.unflatten(part, 0, (len(rows), -1)).to(maps) for part in found[name])
                 maps = maps.index_copy(0, rows, where)
                 spread = spread.index_copy(0, rows, torch.special.entr(weights).sum(-1).exp())
             placed = torch.unflatten(maps, -1, (side, side)).transpose(1, 2)
@@ -249,11 +258,42 @@ class DoubleAttention(AVModel):
             channels = (context + float(self.config.residual) * places).transpose(1, 2)
             asked = []
             # One snippet after the other: of 2,048 channels the weights are 4 million a head.
-            for one in channels.split(1):
-                asked.append(self.channel(one, one, need_weights=True)[1].mean(2))
+            for snippet in channels.split(1):
+                asked.append(self.channel(snippet, snippet, need_weights=True)[1].mean(2))
             channel = torch.cat(asked)
             found["channel"] = channel, channel @ places.transpose(1, 2)
         return found
+
+    def trunks(self) -> dict[str, nn.Module]:
+        """Modality -> the network below its attentions."""
+        names = {"audio": "listener", "visual": "watcher"}
+        return {m: getattr(self, names[m]) for m in self.spec.inputs}
+
+    def stills(self, modality: str, batch: Batch, count: int) -> tuple[Tensor, Tensor]:
+        """What a trunk makes of ``count`` single frames of each clip, drawn at random; of sound, of windows.
+
+        A picture stands still for as long as a snippet is.
+
+        Returns:
+            Features [R * count, F], and the clips R that have the modality.
+        """
+        values, present = batch.values[modality], batch.present[modality]
+        rows = present.any(1).nonzero()[:, 0]
+        if not len(rows):
+            return values.new_zeros(0, 1), rows
+        if modality == "audio":
+            chosen = torch.randint(self.config.snippets, (len(present), count, 1), device=present.device)
+            indices = self._indices("audio", present)
+            indices = indices.gather(1, chosen.expand(-1, -1, indices.shape[2]))
+            return self._heard(_take(values, indices, rows)).flatten(0, 1), rows
+        drawn = present[rows].float().multinomial(count, replacement=True)
+        films = values[rows[:, None], drawn][:, :, None].expand(-1, -1, self.config.snippet_frames, -1)
+        return self._places(films).mean(1), rows
+
+    def _temporal(self, features: int) -> MultiHeadAttention:
+        if self.config.temporal_residual and features != self.config.width:
+            raise UserError(f"A residual around temporal attention needs a width of {features}, not {self.config.width}.")
+        return _attention(features, self.config.heads, self.config.width)
 
     def _indices(self, modality: str, present: Tensor) -> Tensor:
         """The frames that make up each snippet [B, N, frames]."""
@@ -275,7 +315,8 @@ class DoubleAttention(AVModel):
             return values.new_zeros(len(values), count, width), weights
         h = (self._heard if modality == "audio" else self._seen)(_take(values, indices, rows))
         if temporal:
-            h, own = temporal(h, h, need_weights=attention)
+            context, own = temporal(h, h, need_weights=attention)
+            h = context + h if self.config.temporal_residual else context
             weights = None if weights is None else weights.index_copy(0, rows, own.to(weights))
         return h.new_zeros(len(values), count, width).index_copy(0, rows, h), weights
 
@@ -316,8 +357,11 @@ def fuse(audio: Tensor, visual: Tensor, relevance: Tensor) -> tuple[Tensor, Tens
 
 
 def _attention(dim: int, heads: int, out: int) -> MultiHeadAttention:
-    """As Eq. 1 to 6 write it: matrices, and nothing added."""
-    return MultiHeadAttention(dim, heads, bias=False, out=nn.Linear(dim, out, bias=False))
+    """As Eq. 1 to 6 write it: matrices, each Xavier's, and nothing added."""
+    made = MultiHeadAttention(dim, heads, bias=False, out=nn.Linear(dim, out, bias=False))
+    for matrix in (*made.in_proj_weight.data.chunk(3), made.out_proj.weight):
+        nn.init.xavier_uniform_(matrix)
+    return made
 
 
 def _take(values: Tensor, indices: Tensor, rows: Tensor) -> Tensor:

@@ -22,6 +22,15 @@ the inputs, one final norm.
 On IEMOCAP the public code asks four questions at once, one an emotion, each with an output for no and one for yes (8 outputs):
 with ``asked`` each is a head of its own, with the classes no and yes, and the first stands where one answer is wanted.
 
+Deviations:
+
+- goncalves2022robust (4.5.2): "following the description": sizes are those that give Table 5's counts exactly, the public code's
+  width of 30 with five heads and five layers, and memory encoders on one width instead of two.
+- goncalves2022robust (5.4): the upscaled form has Table 5's count with a width of 160 and six classes; how the paper enlarges it,
+  "the size of the transformer layer reception and the number of hidden layers", is not told in numbers.
+- goncalves2022robust (4.5.2): its 1-D convolutions have a kernel of one, as in the public code: a projection.
+- goncalves2025versatile (IV-E): 749 k are not reproduced with the 1,408 visual features of IV-B; the width 50 gives 755,806.
+
 Counts, measured, the same in both variants: goncalves2022robust's baseline 2 with four classes 358,384, its upscaled form with
 six 7,070,406 (Table 5 and Fig. 8), the public three-modality model for CMU-MOSEI 1,073,731. goncalves2025versatile's MulT (749 k)
 is not reproduced: the width 50 gives 755,806 with the 1,408 visual features that the paper states.

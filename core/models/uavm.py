@@ -18,6 +18,15 @@ gives its own numbers. Attention between steps is given back between frames; a f
 In training the public code shows each batch with one modality, chosen by a coin; the two losses at half weight have the same
 mean.
 
+Deviations:
+
+- goncalves2025versatile (IV-E): the public code cuts a clip off after 30 frames and fills a shorter one with zeros; here 30 equal
+  parts of its present frames are averaged.
+- goncalves2025versatile (II-C): the answer to both modalities is the mean of the two logits, for attributes too, which the paper
+  itself doubts.
+- goncalves2025versatile (IV-E): a batch teaches one modality by the throw of a coin, as in the public code; the paper does not
+  say.
+
 Counts, measured: 117,004,050 with six classes, goncalves2025versatile's 117 M; 116,994,825 with three outputs. Of the former
 2,115,596 are never used, projections between equal widths and the branches' own heads: ``idle_parts=False`` leaves them out.
 """

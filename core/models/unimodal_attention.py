@@ -6,6 +6,16 @@ The road: features of another width are projected, positions are added; a self-a
 last present time-step feed the main classifier, a plain self-attention encoder and its last present time-step the auxiliary one.
 Both losses count the same, and the answer is the mean of both heads' logits.
 
+Deviations:
+
+- goncalves2022robust (4.5.4): 4,364,354 parameters were not found again: encoders of the paper's sizes leave a remainder with any
+  number of them. One encoder a network is taken, 2,314,947 for the sound and 2,847,427 for the picture.
+- goncalves2022robust (4.5.4): the main classifier keeps the residual around its hidden layer, the auxiliary one shares no layers
+  with it; Fig. 2 shows boxes alone.
+- goncalves2022robust (4.5.4): it is trained without ablating its only modality, standard training.
+- goncalves2022auxformer (5.3): the single-modality version has a self-attention encoder more (``plain_first``), in the place of
+  the fusion layers; its count is not printed.
+
 There is no public code, and the 4,364,354 parameters of Table 5 were not found again: encoders of goncalves2022robust's sizes
 leave a remainder with any number of them. The reading taken here, one encoder a network as in ``auxformer`` (of which everything
 else is the paper variant), has 2,847,427 parameters for the picture and 2,314,947 for the sound, measured, with six classes.
@@ -30,7 +40,12 @@ from affectscope.core.streams import Batch
 
 @dataclass(frozen=True)
 class UnimodalAttentionConfig:
-    """Sizes; only the width of the features of ``modality`` is used."""
+    """Sizes; only the width of the features of ``modality`` is used.
+
+    Attributes:
+        plain_first: the single-modality version of goncalves2022auxformer (5.3): in the place of AuxFormer's fusion layers a
+            self-attention encoder without learnable residuals, before the one that has them.
+    """
 
     labels: tuple[str, ...] = EMOTIONS
     task: Task = "classification"
@@ -40,6 +55,7 @@ class UnimodalAttentionConfig:
     width: int = 130
     heads: int = 10
     layers: int = 5
+    plain_first: bool = False
     aux_hidden: tuple[int, int] = (512, 256)
     encoder_dropout: float = 0.25
     residual_dropout: float = 0.1
@@ -60,6 +76,8 @@ class UnimodalAttention(AVModel):
         self.project = nn.Linear(dim, width, bias=False) if dim != width else nn.Identity()
         plain = as_published(EncoderConfig(width, config.heads, config.layers, residual_dropout=config.residual_dropout))
         self.refined = TransformerEncoder(replace(plain, learnable_residual=True))
+        if config.plain_first:
+            self.first = TransformerEncoder(plain)
         self.auxiliary = TransformerEncoder(plain)
         self.main = ResidualClassifier(width, (width,), outputs, config.output_dropout)
         self.aux = ResidualClassifier(width, config.aux_hidden, outputs, config.output_dropout)
@@ -85,20 +103,23 @@ class UnimodalAttention(AVModel):
         x = x + sinusoidal_positions(x.shape[1], self.config.width).to(x)
         maps: list[AttentionMap] = []
 
-        def token(name: str, encoder: nn.Module) -> Tensor:
+        def encoded(name: str, encoder: nn.Module, x: Tensor) -> Tensor:
             h, weights = encoder(x, None, present, attention)
             maps.extend(AttentionMap(name, modality, modality, i, of_present_keys(w, present)) for i, w in enumerate(weights))
-            return last_present(F.dropout(h, self.config.encoder_dropout, self.training), asks)
+            return F.dropout(h, self.config.encoder_dropout, self.training)
 
         logits, embeddings = {}, {}
-        logits["main"], embeddings["main"] = self.main(token("fused", self.refined))
-        logits["auxiliary"], embeddings["auxiliary"] = self.aux(token("auxiliary", self.auxiliary))
+        first = encoded("first", self.first, x) if self.config.plain_first else x
+        logits["main"], embeddings["main"] = self.main(last_present(encoded("fused", self.refined, first), asks))
+        alone = encoded("auxiliary", self.auxiliary, x)
+        logits["auxiliary"], embeddings["auxiliary"] = self.aux(last_present(alone, asks))
         predictions, evidence = self.answers(logits, batch)
         return ModelOutput(predictions, evidence, embeddings, tuple(maps))
 
 
 def _spec(config: UnimodalAttentionConfig) -> ModelSpec:
     modality, heads = config.modality, ("main", "auxiliary")
+    encoders = ("first",) * config.plain_first + ("fused", "auxiliary")
     dims = {"audio": config.audio_dim, "visual": config.visual_dim}
     return ModelSpec(
         system="unimodal-attention",
@@ -107,7 +128,7 @@ def _spec(config: UnimodalAttentionConfig) -> ModelSpec:
         heads=heads,
         modalities=dict.fromkeys(heads, (modality,)),
         decision=heads,
-        attention=tuple(AttentionSpec(n, modality, modality, config.layers, config.heads) for n in ("fused", "auxiliary")),
+        attention=tuple(AttentionSpec(n, modality, modality, config.layers, config.heads) for n in encoders),
         embeddings=heads,
         task=config.task,
     )

@@ -23,6 +23,26 @@ absent frames               masked                                      zeros li
 never called                nothing                                     three convolutional subsamplings, one prediction head
 ==========================  ==========================================  ============================================
 
+Deviations:
+
+- goncalves2025versatile (III-A): a convolution over time "aware of neighbours" has no printed kernel: 5, whose 608,000 weights
+  are the nearest to the 650 k of III-E.
+- goncalves2025versatile (III-E): the 86 M parameters need five layers a modality and parts that are never called; IV-C has three,
+  three and two layers, which is preset ``paper``.
+- goncalves2025versatile (IV-C): the conformer's kernel (31), feed-forward (4 * width) and half-step residuals are those of the
+  public code; positions are relative, as in the conformer's own paper.
+- goncalves2025versatile (IV-C): ReLU and dropout follow the first layer of a head alone in the demo and in variant "code"; the
+  published presets have them after each but the last, as the text.
+- goncalves2025versatile (IV-C): "ReLU as the activation function" is that of the heads; a conformer's are Swish and gated linear
+  units, as in its own paper. Its dropout (0.1) stands behind its input, both layers of a feed-forward, attention and convolution.
+- goncalves2025versatile (III-B): the shared layers' batch norm keeps one mean and variance, of sound and picture in turn.
+- goncalves2025versatile (III-B): no LayerNorm around the shared residual, which the public code has and the text has not.
+- goncalves2025versatile (III-A): the rebuilt mean is that of the present, normalised frames; the public code's has the padding in
+  it.
+- goncalves2025versatile (III-C): ``beside=True`` adds a linear road to each head, for corpora that join; no preset has it.
+- goncalves2025versatile (V-B): frames past a clip's end and absent frames are masked in attention, convolution and mean; the
+  paper pads with zeros.
+
 Ablations (Table III): ``shared_residual=False`` (1), ``reconstruct=False`` (2), ``audiovisual="mean"`` (3). Tasks (IV-D):
 classes, attributes and sentiment, the latter two with ``task="regression"`` and their names as labels.
 
@@ -33,6 +53,7 @@ which are the 86 M of section III-E. The paper variant has fewer: what is never 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
@@ -40,6 +61,7 @@ from torch import Tensor, nn
 
 from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
 from affectscope.core.models.blocks.attention import of_present_keys
+from affectscope.core.models.blocks.beside import Beside, statistics_of
 from affectscope.core.models.blocks.conformer import Conformer, ConformerConfig
 from affectscope.core.models.blocks.heads import prediction_head
 from affectscope.core.models.blocks.tokens import mean_present
@@ -53,6 +75,10 @@ class VAVLConfig:
 
     Attributes:
         hidden: the two hidden widths of every prediction and reconstruction head.
+        beside: each head has a linear road beside it, by which corpora join a trained model (``core.models.blocks.beside``); it
+            is no part of the paper.
+        after: what ReLU and dropout follow in a head: its first layer, as the code has it, or each but the last, as the text of
+            IV-C; variant "code" has the first whatever this says.
         audiovisual: "layers" predicts from both together; "mean" averages the two unimodal predictions (ablation 3).
     """
 
@@ -71,6 +97,8 @@ class VAVLConfig:
     shared_residual: bool = True
     reconstruct: bool = True
     audiovisual: Literal["layers", "mean"] = "layers"
+    after: Literal["first", "each"] = "first"
+    beside: bool = False
 
 
 @MODELS.register("vavl")
@@ -88,6 +116,7 @@ class VAVL(AVModel):
             config.projected, config.width, config.heads, config.layers, config.kernel, relative=not code, idle_subsampling=code
         )
         outputs = len(config.labels)
+        head = partial(prediction_head, hidden=config.hidden, after="first" if code else config.after)
         self.project = nn.ModuleDict(
             {m: nn.Conv1d(d, config.projected, kernel, padding=kernel // 2, bias=False) for m, d in self.spec.inputs.items()}
         )
@@ -95,19 +124,20 @@ class VAVL(AVModel):
         self.shared = Conformer(replace(own, input_dim=config.width, layers=config.shared_layers))
         if code:
             self.shared_norm = nn.LayerNorm(config.width)
-            self.idle_head = prediction_head(config.width, config.hidden, outputs)
-        self.predict = nn.ModuleDict({m: prediction_head(config.width, config.hidden, outputs) for m in self.spec.inputs})
+            self.idle_head = head(config.width, outputs=outputs)
+        self.predict = nn.ModuleDict({m: head(config.width, outputs=outputs) for m in self.spec.inputs})
         if config.audiovisual == "layers":
-            self.predict["av"] = prediction_head(2 * config.width, config.hidden, outputs)
+            self.predict["av"] = head(2 * config.width, outputs=outputs)
         if config.reconstruct:
-            self.rebuild = nn.ModuleDict(
-                {m: prediction_head(config.width, config.hidden, d) for m, d in self.spec.inputs.items()}
-            )
+            self.rebuild = nn.ModuleDict({m: head(config.width, outputs=d) for m, d in self.spec.inputs.items()})
+        if config.beside:
+            drawn = self.spec.modalities.items()
+            self.beside = nn.ModuleDict({h: Beside(sum(self.spec.inputs[m] for m in own), outputs) for h, own in drawn})
 
     @classmethod
     def presets(cls) -> dict[str, VAVLConfig]:
         """``paper``: section IV-C on CREMA-D; ``attributes`` on MSP-IMPROV, ``sentiment`` on CMU-MOSEI with its own features."""
-        paper = VAVLConfig()
+        paper = VAVLConfig(after="each")
         return {
             **versatile_tasks(paper),
             "five-layers": replace(paper, layers=5),
@@ -146,6 +176,9 @@ class VAVL(AVModel):
             both = self.predict["av"](torch.cat([pooled["audio"], pooled["visual"]], 1))
         else:
             both = (logits["audio"] + logits["visual"]) / 2
+        if self.config.beside:
+            both = both + self.beside["av"](statistics_of(batch, self.spec.modalities["av"]))
+            logits = {m: v + self.beside[m](statistics_of(batch, (m,))) for m, v in logits.items()}
         alone = torch.where(seen["audio"], logits["audio"], logits["visual"])
         logits = {"av": torch.where(seen["audio"] & seen["visual"], both, alone), **logits}
         predictions, evidence = self.answers(logits, batch)

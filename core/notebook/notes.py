@@ -72,9 +72,9 @@ def find(note: str) -> Note | None:
 def find_all() -> tuple[list[Note], list[str]]:
     """All notes, the last changed first, and the names of files that cannot be read: they are left where they are."""
     paths = sorted(_folder().glob("[!.]*.json"))
-    found = {path: _read(path) for path in paths}
-    notes = sorted((note for note in found.values() if note), key=lambda note: (note.changed, note.id), reverse=True)
-    return notes, [path.name for path, note in found.items() if note is None]
+    by_path = {path: _read(path) for path in paths}
+    notes = sorted((note for note in by_path.values() if note), key=lambda note: (note.changed, note.id), reverse=True)
+    return notes, [path.name for path, note in by_path.items() if note is None]
 
 
 def save(note: Note) -> Note:
@@ -108,9 +108,9 @@ def remove(note: str) -> None:
     with locked(_folder()):
         path = _folder() / f"{note}.json"
         # The version before goes first: it must never be alone where the note was.
-        for one in (sealed.previous(path), path):
-            if one.is_file():
-                os.replace(one, aside / one.name)
+        for file in (sealed.previous(path), path):
+            if file.is_file():
+                os.replace(file, aside / file.name)
 
 
 def restore(note: str) -> None:

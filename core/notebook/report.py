@@ -42,11 +42,11 @@ class State:
 
     Attributes:
         title: what was taken away, in words.
-        said: class -> probability, or attribute -> value.
+        outputs: class -> probability, or attribute -> value.
     """
 
     title: str
-    said: Mapping[str, float]
+    outputs: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Entry:
         strips: the lanes, title and PNG.
         clip: the clip itself, an MP4, where it is to be part of the report.
         caution: what to bear in mind of the model.
+        why: what the answer rests on, a sentence.
+        reasons: tables of the numbers that it rests on: title, columns, rows.
     """
 
     note: Note
@@ -75,6 +77,8 @@ class Entry:
     strips: tuple[tuple[str, bytes], ...] = ()
     clip: bytes | None = field(default=None, repr=False)
     caution: str = ""
+    why: str = ""
+    reasons: tuple[tuple[str, Sequence[str], Sequence[Sequence[str]]], ...] = ()
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -102,16 +106,16 @@ class Entry:
     @property
     def bars(self) -> list[tuple[str, str, list[tuple[str, float, bool]]]]:
         """A row a class or attribute: name, colour, and for each state its text, its share of the bar, and whether it leads."""
-        names = list(self.states[0].said) if self.states else []
+        names = list(self.states[0].outputs) if self.states else []
         return [
-            (name, f"#{class_hex(name, i)}", [self._bar(state.said, name) for state in self.states])
+            (name, f"#{class_hex(name, i)}", [self._bar(state.outputs, name) for state in self.states])
             for i, name in enumerate(names)
         ]
 
-    def _bar(self, said: Mapping[str, float], name: str) -> tuple[str, float, bool]:
+    def _bar(self, outputs: Mapping[str, float], name: str) -> tuple[str, float, bool]:
         if not self.classes:
-            return f"{said[name]:+.2f}", 0.0, False
-        return percent(said[name]), 100 * said[name], said[name] == max(said.values())
+            return f"{outputs[name]:+.2f}", 0.0, False
+        return percent(outputs[name]), 100 * outputs[name], outputs[name] == max(outputs.values())
 
 
 def case_url(root: str, note: Note) -> str:
@@ -121,11 +125,11 @@ def case_url(root: str, note: Note) -> str:
 
 def strongest(timeline: Timeline, heatmap: str) -> float:
     """The time at which a heatmap is strongest, of those with a face; the middle of the clip where there is no heatmap."""
-    found = next((one for one in timeline.heatmaps if one.id == heatmap), None)
+    chosen = next((drawn for drawn in timeline.heatmaps if drawn.id == heatmap), None)
     faces = np.isfinite(timeline.boxes).all(1) if len(timeline.boxes) else np.zeros(0, bool)
-    if found is None or not faces.any():
+    if chosen is None or not faces.any():
         return timeline.duration / 2
-    strength = np.where(faces, found.values.mean(1), -1.0)
+    strength = np.where(faces, np.nan_to_num(chosen.peaks), -1.0)
     return float(timeline.frame_times[int(strength.argmax())])
 
 
@@ -151,6 +155,7 @@ def markdown(entries: Sequence[Entry], title: str, lead: str = "") -> str:
             lines += [f"![{escaped(entry.caption)}](pictures/{number}.png)", ""]
         if entry.caption:
             lines += [escaped(entry.caption), ""]
+        lines += [escaped(entry.why), ""] if entry.why else []
         lines += [f"> {line}".rstrip() for line in _quoted(note.text)]
         lines += [""] if note.text else []
         lines += [f"Tags: {', '.join(map(escaped, note.tags))}", ""] if note.tags else []
@@ -196,9 +201,9 @@ def escaped(text: str) -> str:
 
 def _in_words(entry: Entry, state: State) -> str:
     if entry.classes:
-        label, share = max(state.said.items(), key=lambda pair: pair[1])
+        label, share = max(state.outputs.items(), key=lambda pair: pair[1])
         return f"{label} {percent(share)}"
-    return ", ".join(f"{name} {value:+.2f}" for name, value in state.said.items())
+    return ", ".join(f"{name} {value:+.2f}" for name, value in state.outputs.items())
 
 
 def _data_url(mime: str, data: bytes | None) -> str:

@@ -25,6 +25,7 @@ DEFAULT_VIEW: dict[str, Any] = json.loads((_HERE / "view.json").read_text(encodi
 """What the player shows where nobody chose otherwise. A time below 0 is the moment that the heatmap makes most of."""
 OPACITY: float = DEFAULT_VIEW["opacity"]
 THRESHOLD: float = DEFAULT_VIEW["threshold"]
+SCALE: str = DEFAULT_VIEW["scale"]
 
 
 def html() -> str:

@@ -7,12 +7,14 @@ import { commonTitle, toX, withoutShared } from "./lanes.js"
 import { showLegend } from "./legends.js"
 import { currentMaps, mapChoices } from "./overlay.js"
 import { markExplained, matrixCell, predictionLane, readMatrix } from "./panels.js"
+import { countOf, faceUnder } from "./people.js"
 import { changeView, currentTime, present, seek, stepFrame, togglePlay } from "./player.js"
 
 const ARROW_SECONDS = 0.5
 const KEYS = [
   ["Space", "play or pause"], ["← →", `half a second back, forward`], [", .", "one frame back, forward"],
   ["Home End", "first frame, last frame"], ["h", "heatmap on or off"], ["v", "heatmap of the next head"],
+  ["b", "heatmap scaled by clip or by frame"],
   ["0", "attention: mean of the heads"], ["1 – 9", "attention: that head"], ["[ ]", "previous, next layer"],
   ["l", "loop"], ["m", "mute"], ["< >", "slower, faster"], ["p", "presenter view; Escape leaves it"], ["?", "this list"],
 ]
@@ -20,7 +22,18 @@ const SPEEDS = [0.25, 0.5, 1, 1.5, 2]
 
 export function wireControls(p) {
   const { el } = p
-  el.play.onclick = el.stage.onclick = el.twin.onclick = () => togglePlay(p)
+  el.play.onclick = el.twin.onclick = () => togglePlay(p)
+  el.stage.onclick = (event) => {
+    const face = faceUnder(p, event)
+    if (face) changeView(p, { face })
+    else togglePlay(p)
+  }
+  el.stage.onpointermove = (event) => {
+    const face = faceUnder(p, event)
+    el.stage.title = face ? `Read face ${face}` : ""
+    el.stage.classList.toggle("choosing", face > 0)
+  }
+  el.face.onchange = () => changeView(p, { face: Number(el.face.value) })
   el.back.onclick = () => stepFrame(p, -1)
   el.forward.onclick = () => stepFrame(p, 1)
   el.loop.onclick = () => changeView(p, { loop: !p.view.loop })
@@ -29,6 +42,7 @@ export function wireControls(p) {
   el.heat.onclick = () => changeView(p, { heat: !p.view.heat })
   el.explain.onchange = () => changeView(p, { explain: el.explain.value })
   el.map.onchange = () => changeView(p, { map: el.map.value })
+  el.scale.onchange = () => changeView(p, { scale: el.scale.value })
   el.opacity.oninput = () => changeView(p, { opacity: el.opacity.value / 100 })
   el.threshold.oninput = () => changeView(p, { threshold: el.threshold.value / 100 })
   el.layer.onchange = () => changeView(p, { layer: Number(el.layer.value) })
@@ -93,16 +107,22 @@ function fillKeys(p) {
   p.el.keyList.replaceChildren()
   for (const [keys, what] of KEYS) {
     const term = make("dt")
-    for (const one of keys.split(" ")) {
-      term.append(make(one === "–" ? "span" : "kbd", "", one))
+    for (const key of keys.split(" ")) {
+      term.append(make(key === "–" ? "span" : "kbd", "", key))
     }
     p.el.keyList.append(term, make("dd", "", what))
   }
 }
 
 function toggleHelp(p) {
-  if (p.el.keys.open) p.el.keys.close()
+  if (p.el.keys.open) closeHelp(p)
   else p.el.keys.showModal()
+}
+
+// The browser's own Escape hides the list before it moves the focus, and the key pressed next would go to a button that is gone.
+function closeHelp(p) {
+  p.el.keys.close()
+  p.root.focus({ preventScroll: true })
 }
 
 // Keys count when the focus is in the player or nowhere in particular, never while someone types or walks a table.
@@ -112,7 +132,12 @@ function handleKey(p, event) {
   const inside = event.composedPath().includes(p.root)
   const idle = target === document.body || target.matches?.("section[tabindex], [data-testid=stMain], [data-testid=stApp]")
   const pressed = target.matches?.("button, a, summary")
-  if (event.key === "Escape" && p.presenting && !p.el.keys.open) {
+  if (event.key === "Escape" && p.el.keys.open) {
+    event.preventDefault()
+    closeHelp(p)
+    return
+  }
+  if (event.key === "Escape" && p.presenting) {
     present(p, false)
     return
   }
@@ -143,6 +168,7 @@ export function keyAction(p, key) {
     ",": () => stepFrame(p, -1), ".": () => stepFrame(p, 1),
     Home: () => seek(p, 0), End: () => seek(p, timeline.duration),
     h: () => changeView(p, { heat: !view.heat }), v: () => nextMap(p),
+    b: () => changeView(p, { scale: view.scale === "frame" ? "clip" : "frame" }),
     l: () => changeView(p, { loop: !view.loop }), m: () => changeView(p, { muted: !view.muted }),
     "[": () => changeView(p, { layer: Math.max(-1, view.layer - 1) }),
     "]": () => changeView(p, { layer: Math.min(p.layerCount - 1, view.layer + 1) }),
@@ -153,7 +179,7 @@ export function keyAction(p, key) {
 }
 
 function nextMap(p) {
-  const ids = mapChoices(p.timeline).map((one) => one.id)
+  const ids = mapChoices(p.timeline).map((map) => map.id)
   if (ids.length) changeView(p, { map: ids[(ids.indexOf(p.el.map.value) + 1) % ids.length] })
 }
 
@@ -166,19 +192,22 @@ function changeSpeed(p, by) {
 export function fillControls(p) {
   const { el, timeline } = p
   const sources = [...timeline.matrices, ...timeline.lanes.filter((lane) => lane.kind === "weights")]
-  p.layerCount = Math.max(0, ...sources.map((one) => one.layers))
-  p.headCount = Math.max(0, ...sources.map((one) => one.heads))
+  p.layerCount = Math.max(0, ...sources.map((source) => source.layers))
+  p.headCount = Math.max(0, ...sources.map((source) => source.heads))
   fillCounted(el.layer, p.layerCount)
   fillCounted(el.head, p.headCount)
   el.attentionGroup.hidden = p.layerCount < 2 && p.headCount < 2
-  el.map.replaceChildren(...mapChoices(timeline).map((one) => new Option(one.left ? one.title : mapName(one), one.id)))
+  el.map.replaceChildren(...mapChoices(timeline).map((map) => new Option(map.left ? map.title : mapName(map), map.id)))
   el.explain.replaceChildren(new Option("predicted class", ""), ...timeline.classes.map((name) => new Option(name, name)))
   el.heatGroup.hidden = !timeline.heatmaps.length
-  el.matrixSource.replaceChildren(...timeline.matrices.map((one) => new Option(one.title, one.id)))
+  el.face.replaceChildren(...Array.from({ length: countOf(timeline) }, (_, i) => new Option(String(i + 1), String(i + 1))))
+  el.faceGroup.hidden = countOf(timeline) < 2
+  el.face.disabled = Boolean(p.options.fixed)
+  el.matrixSource.replaceChildren(...timeline.matrices.map((matrix) => new Option(matrix.title, matrix.id)))
   el.matrixSource.hidden = timeline.matrices.length < 2
   const predictions = timeline.lanes.filter((lane) => lane.kind === "probability" && lane.group === "prediction")
-  const shared = commonTitle(predictions.map((one) => one.title))
-  el.predictionSource.replaceChildren(...predictions.map((one) => new Option(withoutShared(one.title, shared), one.id)))
+  const shared = commonTitle(predictions.map((lane) => lane.title))
+  el.predictionSource.replaceChildren(...predictions.map((lane) => new Option(withoutShared(lane.title, shared), lane.id)))
   el.predictionSource.hidden = predictions.length < 2
 }
 
@@ -202,6 +231,7 @@ export function showControls(p) {
   el.video.muted = view.muted
   if (el.video.playbackRate !== view.speed) el.video.playbackRate = view.speed
   el.speed.value = String(view.speed)
+  el.scale.value = view.scale
   el.opacity.value = Math.round(view.opacity * 100)
   el.opacityValue.textContent = percent(el.opacity.value / 100)
   el.threshold.value = Math.round(view.threshold * 100)
@@ -209,13 +239,14 @@ export function showControls(p) {
   el.layer.value = String(Math.min(view.layer, p.layerCount - 1))
   el.head.value = String(Math.min(view.head, p.headCount - 1))
   const [map, beside] = timeline ? currentMaps(p) : []
-  if (map) el.map.value = mapChoices(timeline).some((one) => one.id === view.map) ? view.map : el.map.options[0].value
+  if (map) el.map.value = mapChoices(timeline).some((choice) => choice.id === view.map) ? view.map : el.map.options[0].value
   el.twin.hidden = !beside
   p.root.classList.toggle("paired", Boolean(beside))
   el.twinTitle.textContent = beside?.title ?? ""
   el.twinTitle.hidden = !view.heat
   showLegend(p, map)
   el.explain.value = view.explain
+  el.face.value = String(view.face || 1)
   el.mapTitle.textContent = map?.title ?? ""
   el.mapTitle.hidden = !map || !view.heat
   if (timeline) markExplained(p)

@@ -4,21 +4,28 @@
 import { classColour, OTHER_COLOURS } from "../browser/colours.js"
 import { make } from "../browser/elements.js"
 import { colourOf, fillLegend, swatch } from "./legends.js"
+import { currentMaps } from "./overlay.js"
 import { changeView } from "./player.js"
+import { evidenceAt, namesOf, paintContribution, paintMap, reasonAt } from "./reasons.js"
 import { cell, gapsOf, nearest, seriesOf, weightsOf } from "./timeline.js"
+import { toned } from "./tone.js"
 
-const LANE_HEIGHT = { wave: 36, weights: 42, probability: 70, truth: 36, line: 42, events: 20 }
+const LANE_HEIGHT = { wave: 36, weights: 42, evidence: 30, contribution: 42, map: 64, probability: 70, truth: 36, line: 42, events: 20 }
 // "A.audio" is the group "audio" of A, where two models are compared.
 export const sideOf = (group) => (group.includes(".") ? group.split(".")[0] : "")
 export const plainGroup = (group) => group.split(".").pop()
-const GAP_NAMES = { audio: "silence", visual: "no face" }
+const GAP_NAMES = { audio: "silence", visual: "no face", evidence: "no face" }
+const ALTERNATIVES = ["weights", "probability", "evidence", "contribution", "map"]
+// A person's choice among a row's lanes is kept by its group; contributions and maps have a choice of their own.
+const choiceOf = (row) => (["contribution", "map"].includes(row.kind) ? `${row.kind}.${row.group}` : row.group)
 
-// What is drawn, from top to bottom. Weights lanes of one group are alternatives, and so are prediction lanes.
+// What is drawn, from top to bottom. Weights lanes of one group are alternatives, and so are prediction lanes; of the lanes of
+// evidence those of the heatmaps on the picture are shown.
 function planRows(timeline) {
   const rows = []
   const alternatives = new Map()
   for (const lane of timeline.lanes) {
-    const shared = lane.kind === "weights" || lane.kind === "probability"
+    const shared = ALTERNATIVES.includes(lane.kind)
     const name = `${lane.kind}:${lane.group}`
     if (shared && alternatives.has(name)) {
       alternatives.get(name).lanes.push(lane)
@@ -41,7 +48,11 @@ function planRows(timeline) {
 
 export function rowLane(p, row) {
   if (!row.lanes) return null
-  return row.lanes.find((lane) => lane.id === p.view.sources[row.group]) ?? row.lanes[0]
+  if (row.kind === "evidence") {
+    const ids = currentMaps(p).map((map) => `evidence.${map?.id}`)
+    return row.lanes.find((lane) => ids.includes(lane.id)) ?? null
+  }
+  return row.lanes.find((lane) => lane.id === p.view.sources[choiceOf(row)]) ?? row.lanes[0]
 }
 
 export function buildRows(p) {
@@ -57,7 +68,7 @@ export function buildRows(p) {
     row.canvas = make("canvas", "track")
     row.canvas.setAttribute("role", "img")
     row.readout = make("div", "readout")
-    if (row.lanes?.length > 1) row.label.append(sourceSelect(p, row))
+    if (row.lanes?.length > 1 && row.kind !== "evidence") row.label.append(sourceSelect(p, row))
     row.element.append(row.label, row.canvas, row.readout, row.legend)
     p.el.rows.append(row.element)
   }
@@ -71,11 +82,11 @@ export function buildRows(p) {
 
 function sourceSelect(p, row) {
   const select = make("select", "source")
-  select.setAttribute("aria-label", `Source of the ${row.group.replace(".", " ")} lane`)
+  select.setAttribute("aria-label", `Source of the ${choiceOf(row).replaceAll(".", " ")} lane`)
   row.title = commonTitle(row.lanes.map((lane) => lane.title))
   for (const lane of row.lanes) select.append(new Option(withoutShared(lane.title, row.title), lane.id))
   select.value = rowLane(p, row).id
-  select.onchange = () => changeView(p, { sources: { ...p.view.sources, [row.group]: select.value } })
+  select.onchange = () => changeView(p, { sources: { ...p.view.sources, [choiceOf(row)]: select.value } })
   row.source = select
   return select
 }
@@ -95,6 +106,8 @@ export function paintRows(p) {
   if (!width) return
   for (const row of p.rows) {
     const lane = rowLane(p, row)
+    row.element.hidden = Boolean(row.lanes) && !lane
+    if (row.element.hidden) continue
     const title = lane ? lane.title : sentence(row.title)
     row.name.textContent = row.source ? row.title : title
     if (row.source) row.source.value = lane.id
@@ -120,8 +133,9 @@ function prepare(canvas, width, height, ratio) {
   return context
 }
 
-const PAINTERS = { wave: paintWave, weights: paintWeights, probability: paintProbability, truth: paintTruth,
-  line: paintLine, events: paintEvents }
+const PAINTERS = { wave: paintWave, weights: paintWeights, evidence: paintEvidence, probability: paintProbability, truth: paintTruth,
+  line: paintLine, events: paintEvents, map: paintParts,
+  contribution: (p, context, lane, width, height) => paintContribution(p, context, lane, width, height, toX) }
 
 function paintWave(p, context, lane, width, height) {
   const [low, high] = [seriesOf(lane, 0), seriesOf(lane, Math.min(1, lane.series.length - 1))]
@@ -169,6 +183,18 @@ function paintWeights(p, context, lane, width, height) {
   write(p, context, "average", width - 4, Math.min(Math.max(average - 3, 9), height - 3), "right")
 }
 
+// Bars as high as the heatmap is opaque where it is scaled by clip.
+function paintEvidence(p, context, lane, width, height) {
+  context.fillStyle = colourOf(p, lane)
+  toned(lane.values).forEach((share, i) => {
+    if (Number.isNaN(lane.values[i])) return
+    const [left, right] = cell(lane.times, i, p.timeline.duration)
+    const x = toX(p, left, width)
+    const size = Math.max(1, share * (height - 3))
+    context.fillRect(x, height - 1 - size, Math.max(0.6, toX(p, right, width) - x + 0.25), size)
+  })
+}
+
 // Text over whatever is painted there.
 function write(p, context, text, x, y, align = "left") {
   context.textAlign = align
@@ -179,6 +205,11 @@ function write(p, context, text, x, y, align = "left") {
   context.fillStyle = p.theme.text
   context.fillText(text, x, y)
   context.textAlign = "left"
+}
+
+function paintParts(p, context, lane, width, height) {
+  paintMap(p, context, lane, width, height, toX)
+  for (const { name, y } of namesOf(lane, height)) write(p, context, name, 3, y)
 }
 
 function writeRange(p, context, low, high, height) {
@@ -292,7 +323,7 @@ function paintGaps(p, context, lane, width, height) {
 }
 
 function gapName(p, group, t) {
-  const removed = p.timeline.events.some((one) => one.lane === `${group} removed` && one.start <= t && t < one.end)
+  const removed = p.timeline.events.some((event) => event.lane === `${group} removed` && event.start <= t && t < event.end)
   return removed ? "taken away" : GAP_NAMES[group] ?? "no value"
 }
 
@@ -335,7 +366,8 @@ export function toX(p, time, width) {
 // The values at the playhead, right of the lanes.
 export function readRows(p, t) {
   for (const row of p.rows) {
-    const text = row.events ? eventAt(row.events, t) : laneAt(rowLane(p, row), t)
+    const lane = rowLane(p, row)
+    const text = row.events ? eventAt(row.events, t) : lane ? laneAt(lane, t) : ""
     if (row.readout.textContent !== text) row.readout.textContent = text
   }
 }
@@ -352,6 +384,8 @@ function laneAt(lane, t) {
     const weight = lane.shown?.[i] ?? NaN
     return Number.isNaN(weight) ? "–" : `${(weight * lane.present).toFixed(2)} × average`
   }
+  if (["contribution", "map"].includes(lane.kind)) return reasonAt(lane, i)
+  if (lane.kind === "evidence") return evidenceAt(lane.values[i])
   if (lane.kind === "wave") return ""
   if (lane.kind === "probability") return ""
   const values = lane.series.map((_, k) => lane.values[k * lane.times.length + i])

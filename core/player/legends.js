@@ -1,12 +1,13 @@
 // @ts-check
 // What the colours stand for, written where they are, and why there is no heatmap where there is none.
 
-import { classColour, MODALITY_COLOURS, OTHER_COLOURS } from "../browser/colours.js"
+import { classColour, EVIDENCE_COLOUR, MODALITY_COLOURS, OTHER_COLOURS } from "../browser/colours.js"
 import { make } from "../browser/elements.js"
 import { mapName } from "./controls.js"
 import { plainGroup } from "./lanes.js"
 import { currentMap } from "./overlay.js"
 import { predictionLane } from "./panels.js"
+import { AGAINST_COLOUR, FOR_COLOUR } from "./reasons.js"
 
 export function swatch(colour, className = "swatch") {
   const mark = make("i", className)
@@ -24,7 +25,8 @@ function legendItem(colour, text, className) {
 export function fillLegend(row, lane, unnamed) {
   const items = []
   if (lane?.kind === "probability") items.push(...lane.series.map((name, k) => legendItem(classColour(name, k), name)))
-  else if (lane && lane.kind !== "wave" && lane.kind !== "weights" && lane.series.length > 1) {
+  else if (lane?.kind === "contribution") items.push(...contributionItems(lane))
+  else if (lane && !["wave", "map"].includes(lane.kind) && lane.kind !== "weights" && lane.series.length > 1) {
     items.push(...lane.series.map((name, k) => legendItem(OTHER_COLOURS[k % OTHER_COLOURS.length], name, "swatch line")))
   }
   items.push(...[...unnamed].map((name) => legendItem("", name, "swatch hatched")))
@@ -32,8 +34,15 @@ export function fillLegend(row, lane, unnamed) {
   row.legend.hidden = !items.length
 }
 
+function contributionItems(lane) {
+  const turns = lane.values.subarray(lane.times.length).some(Boolean)
+  const both = [legendItem(FOR_COLOUR, "for"), legendItem(AGAINST_COLOUR, "against")]
+  return turns ? [...both, legendItem("", "without it the answer turns", "swatch framed")] : lane.group.endsWith("audio") ? both : []
+}
+
 // Beside a lane's name, where the lane has one colour.
 export function colourOf(p, lane) {
+  if (lane?.kind === "evidence") return EVIDENCE_COLOUR
   if (lane?.kind === "weights") return MODALITY_COLOURS[plainGroup(lane.group)] ?? p.theme.primary
   return ""
 }

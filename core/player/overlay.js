@@ -2,11 +2,13 @@
 // The heatmap and the face box over the picture.
 
 import { RAMP, SIGNED_RAMP } from "../browser/colours.js"
+import { drawPeople } from "./people.js"
+import { coverOf, shareOf, tonedFrames } from "./tone.js"
 
 export const FINE = 64 // The map is interpolated to this many cells a side before colours are looked up, so that edges stay true.
 
 // Where the picture lies inside the stage: the video is letterboxed.
-function pictureBox(video, width, height) {
+export function pictureBox(video, width, height) {
   const ratio = video.videoWidth && video.videoHeight ? video.videoWidth / video.videoHeight : 1
   const w = Math.min(width, height * ratio)
   const h = w / ratio
@@ -37,12 +39,13 @@ function drawMap(p, canvas, map, frame, withPicture) {
   const drawn = Boolean(map) && p.view.heat && frame >= 0
   if (box && drawn) {
     colourMap(p.heat, map, frame, p.view.threshold)
-    context.globalAlpha = p.view.opacity
+    context.globalAlpha = p.view.opacity * tonedFrames(map.peaks, p.view.scale)[frame]
     context.imageSmoothingQuality = "high"
     context.drawImage(p.heat, box.x, box.y, box.w, box.h)
     context.globalAlpha = 1
   }
   if (box) drawCorners(context, box)
+  drawPeople(p, context, frame, picture)
   return drawn ? `${map.id}:${frame}` : ""
 }
 
@@ -53,7 +56,7 @@ export function currentMap(p) {
 // The heatmap to be shown and, for a pair, the one beside it.
 export function currentMaps(p) {
   const { heatmaps, pairs } = p.timeline
-  const chosen = mapChoices(p.timeline).find((one) => one.id === p.view.map) ?? pairs?.[0] ?? heatmaps[0]
+  const chosen = mapChoices(p.timeline).find((map) => map.id === p.view.map) ?? pairs?.[0] ?? heatmaps[0]
   if (!chosen?.left) return [chosen]
   return [chosen.left, chosen.right].map((id) => heatmaps.find((map) => map.id === id))
 }
@@ -62,7 +65,7 @@ export function mapChoices(timeline) {
   return [...(timeline.pairs ?? []), ...timeline.heatmaps]
 }
 
-function faceBox(boxes, frame, picture) {
+export function faceBox(boxes, frame, picture) {
   const [left, top, right, bottom] = boxes.subarray(frame * 4, frame * 4 + 4)
   if (!(right > left && bottom > top)) return null
   return {
@@ -71,7 +74,7 @@ function faceBox(boxes, frame, picture) {
   }
 }
 
-// Fill the small canvas with one frame's map: colour by value, and the more value, the less transparent.
+// Fill the small canvas with one frame's map: colour by each place's share of the frame's largest value.
 function colourMap(canvas, map, frame, threshold) {
   const { width, height } = map
   const offset = frame * width * height
@@ -79,7 +82,6 @@ function colourMap(canvas, map, frame, threshold) {
   const context = canvas.getContext("2d")
   canvas.image ??= context.createImageData(FINE, FINE)
   const pixels = canvas.image.data
-  const cut = threshold * 255
   for (let y = 0, at = 0; y < FINE; y++) {
     const v = Math.min(Math.max(((y + 0.5) / FINE) * height - 0.5, 0), height - 1)
     const y0 = Math.floor(v)
@@ -92,11 +94,10 @@ function colourMap(canvas, map, frame, threshold) {
       const bottom = mix(map.values[offset + y1 * width + x0], map.values[offset + y1 * width + x1], u - x0)
       const value = mix(top, bottom, v - y0)
       const shade = Math.round(value) * 3
-      const strength = map.signed ? Math.abs(value - 128) * (255 / 127) : value
       pixels[at] = ramp[shade]
       pixels[at + 1] = ramp[shade + 1]
       pixels[at + 2] = ramp[shade + 2]
-      pixels[at + 3] = strength < cut ? 0 : 255 * Math.min(1, 0.15 + 1.1 * Math.sqrt(strength / 255)) * (strength > 0 ? 1 : 0)
+      pixels[at + 3] = 255 * coverOf(shareOf(value, map.signed), threshold)
     }
   }
   context.putImageData(canvas.image, 0, 0)

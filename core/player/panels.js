@@ -10,7 +10,7 @@ import { frameStep, matrixOf, nearest, seriesOf } from "./timeline.js"
 
 // The lanes of answers that are shown: one, or one for each of two models.
 function predictionLanes(p) {
-  return p.rows.filter((one) => one.kind === "probability").map((row) => rowLane(p, row))
+  return p.rows.filter((row) => row.kind === "probability").map((row) => rowLane(p, row))
 }
 
 export function predictionLane(p) {
@@ -64,7 +64,7 @@ function classBar(item, lane, name, several) {
 // Which class the heatmap on the picture explains; each head may explain another.
 export function markExplained(p) {
   const explained = currentMaps(p).map((map) => p.options.explained?.[map?.id])
-  for (const one of p.classes) one.why.hidden = !explained.includes(one.name)
+  for (const shown of p.classes) shown.why.hidden = !explained.includes(shown.name)
 }
 
 function badge(text) {
@@ -162,9 +162,9 @@ function place(times, t) {
 export function readMatrix(p, matrix, row, column) {
   const weight = p.matrixValues[row * matrix.key_times.length + column]
   if (weight === undefined) return
-  const said = Number.isNaN(weight) ? "nothing there" : `${times(weight)} average`
+  const reading = Number.isNaN(weight) ? "nothing there" : `${times(weight)} average`
   p.el.matrixReadout.textContent =
-    `${matrix.query} ${matrix.query_times[row].toFixed(2)} s → ${matrix.key} ${matrix.key_times[column].toFixed(2)} s: ${said}`
+    `${matrix.query} ${matrix.query_times[row].toFixed(2)} s → ${matrix.key} ${matrix.key_times[column].toFixed(2)} s: ${reading}`
 }
 
 export function matrixCell(p, event) {

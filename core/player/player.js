@@ -8,6 +8,8 @@ import { buildRows, paintRows, readRows, toX } from "./lanes.js"
 import { tellHeat } from "./legends.js"
 import { currentMaps, drawOverlay, FINE } from "./overlay.js"
 import { buildClasses, moveCrosshair, paintMatrix, readClasses } from "./panels.js"
+import { countOf } from "./people.js"
+import { withReasons } from "./reasons.js"
 import { decodeTimeline, frameStep, loadTimeline, nearest, strongestTime } from "./timeline.js"
 import DEFAULT_VIEW from "./view.json" with { type: "json" }
 
@@ -30,12 +32,16 @@ export function mount(parent) {
   p.onScheme = () => { if (p.timeline) redraw(p) }
   p.scheme.addEventListener("change", p.onScheme)
   p.observer = new ResizeObserver(() => resize(p))
-  for (const one of [el.stage, el.twin, el.tracks, el.square]) p.observer.observe(one)
+  for (const part of [el.stage, el.twin, el.tracks, el.square]) p.observer.observe(part)
+  // What stands over the player may come later than the player, and take its room.
+  p.above = new ResizeObserver(() => { if (spaceAbove(root) !== p.spaceAbove) resize(p) })
+  p.above.observe(pageAround(root))
   return p
 }
 
 export function unmount(p) {
   p.observer.disconnect()
+  p.above.disconnect()
   p.scheme.removeEventListener("change", p.onScheme)
   p.loading?.abort()
   clearTimeout(p.reporting)
@@ -67,6 +73,7 @@ export function follow(p, data) {
     p.opening = false
     seek(p, time, { silent: true })
   }
+  if ((data.reasons_url ?? "") !== (p.reasonsUrl ?? "")) openReasons(p, data.reasons_url)
   if (data.timeline_url !== p.timelineUrl) openTimeline(p, data.timeline_url, data.timeline)
   else if (p.timeline) {
     goToStrongest(p)
@@ -93,7 +100,9 @@ async function openTimeline(p, url, bytes) {
   try {
     const timeline = bytes ? decodeTimeline(bytes) : await loadTimeline(url, p.loading.signal)
     if (url !== p.timelineUrl) return
-    p.timeline = timeline
+    p.own = timeline
+    p.timeline = withReasons(timeline, p.reasons)
+    p.view.face = countOf(timeline) > 1 ? timeline.face : 0
     goToStrongest(p)
     p.view.time = Math.min(p.view.time, timeline.duration)
     fillControls(p)
@@ -107,6 +116,24 @@ async function openTimeline(p, url, bytes) {
   } catch (error) {
     if (error.name !== "AbortError") notify(p, [error.message])
   }
+}
+
+// Lanes that are reckoned after the answer, and join it when they come.
+async function openReasons(p, url) {
+  p.reasonsUrl = url ?? ""
+  p.reasons = null
+  try {
+    const found = url ? await loadTimeline(url, new AbortController().signal) : null
+    if (p.reasonsUrl !== (url ?? "")) return
+    p.reasons = found
+  } catch {
+    // The panel says what went wrong; the lanes that are there stay.
+    return
+  }
+  if (!p.own || !p.timeline) return
+  p.timeline = withReasons(p.own, p.reasons)
+  buildRows(p)
+  redraw(p)
 }
 
 function notify(p, notices) {
@@ -215,6 +242,7 @@ function drawAt(p, t) {
   const { timeline, el } = p
   if (!timeline) return false
   const frame = nearest(timeline.frame_times, t)
+  p.frame = frame
   const [heatmap, beside] = drawOverlay(p, frame)
   const shown = frame >= 0 ? timeline.frame_times[frame] : t
   p.shownTime = shown
@@ -299,7 +327,7 @@ export function currentTime(p) {
 }
 
 export function changeView(p, change) {
-  const lanes = ["layer", "head", "sources", "matrix"].some((name) => name in change)
+  const lanes = ["layer", "head", "sources", "matrix", "map"].some((name) => name in change)
   Object.assign(p.view, change)
   showControls(p)
   if (p.timeline && lanes) redraw(p)
@@ -324,7 +352,8 @@ function resize(p) {
     p.root.classList.toggle("wide", shape > 1.3)
     p.root.style.setProperty("--ratio", shape)
   }
-  p.root.style.setProperty("--above", `${spaceAbove(p.root)}px`)
+  p.spaceAbove = spaceAbove(p.root)
+  p.root.style.setProperty("--above", `${p.spaceAbove}px`)
   p.pixelRatio = (window.devicePixelRatio || 1) * (p.root.currentCSSZoom ?? 1)
   overlay.width = Math.round(stage.clientWidth * p.pixelRatio)
   overlay.height = Math.round(stage.clientHeight * p.pixelRatio)
@@ -337,10 +366,17 @@ function resize(p) {
   drawAt(p, p.shownTime ?? p.el.video.currentTime)
 }
 
+// What grows when anything on the player's page does: Streamlit's body never changes its size.
+function pageAround(root) {
+  let host = root
+  while (host.getRootNode() instanceof ShadowRoot) host = host.getRootNode().host
+  return host.closest("[data-testid=stMainBlockContainer]") ?? document.body
+}
+
 // What stands over the player on its page, scrolled away or not. Far down a page, the window is the player's alone.
 function spaceAbove(root) {
   let scrolled = window.scrollY
-  for (let one = root.parentNode; one; one = one.parentNode ?? one.host) scrolled += one === document.documentElement ? 0 : one.scrollTop || 0
+  for (let node = root.parentNode; node; node = node.parentNode ?? node.host) scrolled += node === document.documentElement ? 0 : node.scrollTop || 0
   const above = (root.getBoundingClientRect().top + scrolled) / (root.currentCSSZoom ?? 1)
   return above > innerHeight / 2 ? 60 : Math.round(above)
 }

@@ -1,6 +1,8 @@
 // @ts-check
 // Reading a timeline (core/timeline/timeline.py describes its bytes) and finding things in it.
 
+import { tonedFrames } from "./tone.js"
+
 /** ``values`` [series, times]. @typedef {{ times: ArrayLike<number>, values: Float32Array }} Lane */
 /** @typedef {{ layers: number, heads: number }} Counted */
 /**
@@ -8,8 +10,8 @@
  * @typedef {Counted & { query_times: ArrayLike<number>, key_times: ArrayLike<number>, values: Float32Array }} Matrix
  */
 /**
- * ``values`` [frames, height, width]; 128 is zero where it is signed.
- * @typedef {{ width: number, height: number, signed: boolean, values: Uint8Array }} Heatmap
+ * ``values`` [frames, height, width], in shares of ``peaks`` [frames]; 128 is zero where it is signed.
+ * @typedef {{ width: number, height: number, signed: boolean, values: Uint8Array, peaks: Float32Array }} Heatmap
  */
 
 /** @type {(url: string, signal: AbortSignal) => Promise<any>} */
@@ -134,18 +136,11 @@ export function gapsOf(lane, duration) {
   return gaps
 }
 
-// When these heatmaps have most in them together; the beginning, where there is none.
+// When these heatmaps have most in them together, as they are painted by clip; the beginning, where there is none.
 /** @type {(timeline: { frame_times: ArrayLike<number> }, maps: Heatmap[]) => number} */
 export function strongestTime({ frame_times }, maps) {
-  const sums = Array.from(frame_times, (_, f) => maps.reduce((sum, map) => sum + amountIn(map, f), 0))
+  const sums = Array.from(frame_times, (_, f) => maps.reduce((sum, map) => sum + tonedFrames(map.peaks, "clip")[f], 0))
   return frame_times[sums.indexOf(Math.max(...sums))] ?? 0
-}
-
-/** @type {(map: Heatmap, frame: number) => number} */
-function amountIn(map, frame) {
-  const size = map.width * map.height
-  const zero = map.signed ? 128 : 0
-  return map.values.subarray(frame * size, (frame + 1) * size).reduce((sum, value) => sum + Math.abs(value - zero), 0)
 }
 
 // The span that frame ``i`` stands for: half-way to its neighbours.

@@ -53,7 +53,7 @@ def name(plugin: str = "") -> None:
 
 def named() -> list[str]:
     """What was named by ``name`` or in the environment."""
-    return [one for one in os.environ.get(NAMED, "").split(os.pathsep) if one]
+    return [file for file in os.environ.get(NAMED, "").split(os.pathsep) if file]
 
 
 def load() -> tuple[Trouble, ...]:
@@ -74,7 +74,7 @@ def load() -> tuple[Trouble, ...]:
 
 def troubles() -> tuple[Trouble, ...]:
     """What could not be imported in this process."""
-    return tuple(one for one in _TRIED.values() if one is not None)
+    return tuple(trouble for trouble in _TRIED.values() if trouble is not None)
 
 
 def loaded() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from affectscope.core.text import shown
 
 # Python's own files, installed packages, and ours: no fault is looked for there.
 _OURS = [str(ROOT / part) for part in ("affectscope", "app", "core", "pages")]
-_ELSEWHERE = tuple(f"{one}{os.sep}" for one in {*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), *_OURS} if one)
+_ELSEWHERE = tuple(f"{path}{os.sep}" for path in {*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), *_OURS} if path)
 
 
 _LONGEST = 300

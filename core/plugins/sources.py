@@ -25,14 +25,14 @@ def digest(file: str) -> str:
 def sources(file: Path) -> list[Path]:
     """The file, and every file under its folder that it imports, directly or through another."""
     root = _root(file)
-    found, waiting = {file: None}, [file]
-    while waiting and len(found) < _MOST:
+    seen, waiting = {file: None}, [file]
+    while waiting and len(seen) < _MOST:
         here = waiting.pop()
-        for one in _imported(here, root):
-            if one not in found:
-                found[one] = None
-                waiting.append(one)
-    return [file, *sorted(found.keys() - {file})]
+        for imported in _imported(here, root):
+            if imported not in seen:
+                seen[imported] = None
+                waiting.append(imported)
+    return [file, *sorted(seen.keys() - {file})]
 
 
 def _root(file: Path) -> Path:
@@ -50,15 +50,15 @@ def _imported(file: Path, root: Path) -> Iterator[Path]:
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            for one in node.names:
-                yield from _files(root, one.name.split("."))
+            for alias in node.names:
+                yield from _files(root, alias.name.split("."))
         elif isinstance(node, ast.ImportFrom):
             base, parts = root, (node.module or "").split(".") if node.module else []
             if node.level:
                 base = file.parents[min(node.level, len(file.parents)) - 1]
             yield from _files(base, parts)
-            for one in node.names:
-                yield from _files(base, [*parts, one.name])
+            for alias in node.names:
+                yield from _files(base, [*parts, alias.name])
 
 
 def _files(base: Path, parts: list[str]) -> Iterator[Path]:

@@ -29,18 +29,20 @@ def clip_grid(
     change: Perturbation | None = None,
     progress: Progress | None = None,
     track: int | None = None,
+    face: int | None = None,
 ) -> Grid:
     """The model's answers to a clip at every share of audio and visual frames.
 
     Args:
         change: which frames go and what stands in their place; at random and absent if left out.
         track: the sound track that is heard, counted from 1; the first with sound if left out.
+        face: whose face is read, counted from 1; the largest and longest seen if left out.
 
     Raises:
         UserError: when the file cannot be played.
     """
     report = progress or (lambda stage, share: None)
-    extraction = extract(media, analyzer.store, report, analyzer.sets, track)
+    extraction = extract(media, analyzer.store, report, analyzer.sets, track, face=face)
 
     def asking(share: float) -> None:
         report("Asking the model at every share of audio and visual frames", share)

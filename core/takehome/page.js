@@ -21,9 +21,9 @@ async function start() {
   const { view, options, boards } = JSON.parse(content("facts"))
   const clip = URL.createObjectURL(new Blob([bytesOf("clip")], { type: "video/mp4" }))
   const stage = document.getElementById("player").shadowRoot
-  // Another explanation would have to be reckoned, and nobody is there to do it.
+  // Another explanation, or another's face, would have to be reckoned, and nobody is there to do it.
   stage.querySelector("[data-ref=explain]").closest("label").hidden = true
-  follow(mount(stage), { clip_url: clip, timeline_url: "timeline", timeline: await unpacked("timeline").arrayBuffer(), view, options })
+  follow(mount(stage), { clip_url: clip, timeline_url: "timeline", timeline: await unpacked("timeline").arrayBuffer(), view, options: { ...options, fixed: true } })
   for (const { number, state, options } of boards) {
     const board = mountBoard(document.getElementById(`board-${number}`).shadowRoot, { report: () => {} })
     board.follow({ grid: await unpacked(`grid-${number}`).json(), state, exact: null, options })

@@ -25,6 +25,8 @@ from affectscope.core.library.cards import Card
 from affectscope.core.metrics.metrics import tabled
 from affectscope.core.perturbation import IMPUTATION_MEANINGS, IMPUTATION_TITLES, PATTERN_TITLES, Perturbation, meaning
 from affectscope.core.timeline.lanes import head_title
+from affectscope.core.why import Why, said, tables
+from affectscope.core.why.tables import Table
 
 _HERE = Path(__file__).parent
 _PAGES = Environment(loader=FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -37,12 +39,22 @@ class Model:
     Attributes:
         grid: its answers at every share of sound and picture, ``Grid.to_json``; empty where nobody asked.
         change: which frames go in that grid, and what stands in their place.
+        why: what its answer rests on, where somebody asked.
+        trust: how far its explanations can be trusted, as ``core.trust.tables.rows`` has it, the shown map first; empty where
+            nobody has measured it.
     """
 
-    said: Predictions
+    predictions: Predictions
     card: Card | None = None
     grid: str = ""
     change: Perturbation = field(default_factory=Perturbation)
+    why: Why | None = None
+    trust: Sequence[Mapping[str, str]] = ()
+
+    @property
+    def reasons(self) -> tuple[str, tuple[Table, ...]]:
+        """The sentence, and the tables that it rests on."""
+        return (said(self.why), tables(self.why, every=True)) if self.why else ("", ())
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -96,7 +108,7 @@ class Home:
 
     @property
     def cautions(self) -> list[str]:
-        return list(dict.fromkeys(model.said.caution for model in self.models if model.said.caution))
+        return list(dict.fromkeys(model.predictions.caution for model in self.models if model.predictions.caution))
 
 
 def page(home: Home, when: datetime | None = None) -> str:
@@ -145,11 +157,12 @@ def _board(home: Home, number: int, model: Model) -> dict[str, Any]:
         "spans": {}, "head": "", "class": "",
     }  # fmt: skip
     heads = [{"id": head, "title": head_title(head)} for head in grid["answers"]]
-    said = meaning(kind, model.card.spec) if model.card else IMPUTATION_MEANINGS[kind]
+    meaning_of = meaning(kind, model.card.spec) if model.card else IMPUTATION_MEANINGS[kind]
     options = {
-        "subject": f"{number}", "title": f"{home.title}-{model.said.model}", "heads": heads, "truth": home.truth, "alone": True,
+        "subject": f"{number}", "title": f"{home.title}-{model.predictions.model}", "heads": heads, "truth": home.truth,
+        "alone": True,
         "patterns": [{"id": change.pattern, "title": PATTERN_TITLES[change.pattern]}],
-        "imputations": [{"id": kind, "title": IMPUTATION_TITLES[kind], "meaning": said}],
+        "imputations": [{"id": kind, "title": IMPUTATION_TITLES[kind], "meaning": meaning_of}],
     }  # fmt: skip
     return {"number": number, "state": state, "options": options}
 

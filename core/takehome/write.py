@@ -13,6 +13,7 @@ from affectscope.core.library.cards import card_of
 from affectscope.core.takehome.gather import clip_grid, compact, light
 from affectscope.core.takehome.page import Home, Model, page
 from affectscope.core.text import shown
+from affectscope.core.why import with_reasons
 
 _LONGEST_TITLE = 200
 
@@ -29,15 +30,17 @@ def page_of(
     """The page as text.
 
     Args:
-        masking: whether it holds the masking sliders, for which the model is asked at every share of sound and picture.
+        masking: whether it holds the masking sliders, for which the model is asked at every share of sound and picture, and why.
         track: the sound track that is heard; the first with sound if left out.
     """
-    grid = clip_grid(analyzer, media, progress=report, track=track).to_json() if masking else ""
-    said = answers_of(analyzer.checkpoint, analysis.predictions, analysis.evidence)
-    model = Model(said, card_of(analyzer.checkpoint), grid)
+    grid = clip_grid(analyzer, media, progress=report, track=track, face=analysis.timeline.face).to_json() if masking else ""
+    predictions = answers_of(analyzer.checkpoint, analysis.predictions, analysis.evidence, analysis.familiar)
+    why = analyzer.why(media, track=track, progress=report) if masking else None
+    model = Model(predictions, card_of(analyzer.checkpoint), grid, why=why)
     clip = compact(media, report, track)
     report("Writing the page", 0.9)
-    return page(Home(shown(media.stem, _LONGEST_TITLE), clip, light(analysis.timeline), (model,), analysis.explained))
+    timeline = light(with_reasons(analysis.timeline, why))
+    return page(Home(shown(media.stem, _LONGEST_TITLE), clip, timeline, (model,), analysis.explained))
 
 
 def write_page(

@@ -9,6 +9,8 @@ _CLASSES = {
 }  # fmt: skip
 _OTHERS = ("0072b2", "e69f00", "009e73", "cc79a7", "d55e00", "56b4e9", "7a5195", "8fbc5a", "8c8c8c")
 MODALITIES = {"audio": (217, 130, 0), "visual": (42, 143, 208)}
+# The heatmaps' own ramp, in its middle.
+EVIDENCE = (33, 145, 140)
 
 
 def class_hex(name: str, index: int) -> str:

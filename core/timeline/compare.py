@@ -9,15 +9,13 @@ import numpy as np
 import pandas as pd
 
 from affectscope.core.inference.table import DECISION, PredictionTable
-from affectscope.core.timeline.lanes import head_title
+from affectscope.core.timeline.lanes import evidence_lanes, head_title
+from affectscope.core.timeline.sides import sided
 from affectscope.core.timeline.timeline import Heatmap, Lane, Pair, Timeline
 
 # Part of every key of a merged timeline: raise it whenever merging changes.
-COMPARE_VERSION = 2
+COMPARE_VERSION = 3
 A, B = "A", "B"
-# A signed heatmap's zero; 1 and 255 are the ends.
-ZERO = 128
-_REACH = 127
 
 
 def merged(a: Timeline, b: Timeline) -> Timeline:
@@ -32,43 +30,47 @@ def merged(a: Timeline, b: Timeline) -> Timeline:
     if a.frame_times.shape != b.frame_times.shape or not np.allclose(a.frame_times, b.frame_times, atol=1e-3):
         raise ValueError("two timelines to be compared must be of one clip")
     couples = _couples(a.heatmaps, b.heatmaps)
+    # Predictions that were imported come without anybody's having looked for a face.
+    looked = a if np.isfinite(a.boxes).any() else b
+    differences = tuple(difference(left, right) for left, right in couples)
     return replace(
         a,
-        # Predictions that were imported come without anybody's having looked for a face.
-        boxes=a.boxes if np.isfinite(a.boxes).any() else b.boxes,
-        pairs=tuple(_pair(one, other) for one, other in couples),
+        boxes=looked.boxes,
+        people=looked.people,
+        face=looked.face,
+        pairs=tuple(_pair(left, right) for left, right in couples),
         heatmaps=(
-            *(_sided(A, one) for one in a.heatmaps),
-            *(_sided(B, one) for one in b.heatmaps),
-            *(difference(one, other) for one, other in couples),
+            *(_sided(A, heatmap) for heatmap in a.heatmaps),
+            *(_sided(B, heatmap) for heatmap in b.heatmaps),
+            *differences,
         ),
-        lanes=_lanes(a.lanes, b.lanes),
+        lanes=_lanes(a.lanes, b.lanes, evidence_lanes(differences, a.frame_times)),
         matrices=tuple(
-            replace(one, id=f"{side}.{one.id}", title=f"{side}: {one.title}")
+            replace(matrix, id=f"{side}.{matrix.id}", title=f"{side}: {matrix.title}")
             for side, timeline in ((A, a), (B, b))
-            for one in timeline.matrices
+            for matrix in timeline.matrices
         ),
         events=a.events or b.events,
-        blind={f"{side}.{head}": why for side, one in ((A, a), (B, b)) for head, why in one.blind.items()},
+        blind={f"{side}.{head}": why for side, timeline in ((A, a), (B, b)) for head, why in timeline.blind.items()},
         classes=tuple(dict.fromkeys((*a.classes, *b.classes))),
         notices=_notices(a, b),
     )
 
 
 def difference(a: Heatmap, b: Heatmap) -> Heatmap:
-    """Where A looked more than B, frame by frame: 128 where both are alike, 255 where only A looked, 1 where only B did.
+    """Where A looked more than B, frame by frame: 128 where both are alike, above where A looked more, below where B did.
 
-    Each map is scaled by its own clip's strong value, so the difference is one of shares, not of gradients.
+    Each map is in units of its own clip's strong value, so the difference is one of shares, not of gradients.
 
     Raises:
         ValueError: when the maps are of different sizes.
     """
     if a.values.shape != b.values.shape:
         raise ValueError("heatmaps to be compared must be of one size")
-    gap = a.values.astype(np.float32) - b.values.astype(np.float32)
-    values = np.round(ZERO + _REACH * gap / 255).astype(np.uint8)
+    blind = np.isnan(a.peaks) & np.isnan(b.peaks)
+    gap = np.where(blind[:, None, None], np.nan, a.linear - b.linear)
     title = f"A minus B: {_explained(a)} minus {_explained(b)}"
-    return Heatmap(f"A-B.{_couple_id(a, b)}", title, values, a.height, a.width, f"A minus B: {_couple_name(a, b)}", True)
+    return Heatmap.of(f"A-B.{_couple_id(a, b)}", title, gap, f"A minus B: {_couple_name(a, b)}", True)
 
 
 def agreement(a: Mapping[str, Mapping[str, float]], b: Mapping[str, Mapping[str, float]]) -> dict[str, bool]:
@@ -78,9 +80,9 @@ def agreement(a: Mapping[str, Mapping[str, float]], b: Mapping[str, Mapping[str,
         a, b: head -> class -> probability.
     """
     return {
-        head: max(said, key=said.__getitem__) == max(b[head], key=b[head].__getitem__)
-        for head, said in a.items()
-        if head in b and set(said) == set(b[head])
+        head: max(outputs, key=outputs.__getitem__) == max(b[head], key=b[head].__getitem__)
+        for head, outputs in a.items()
+        if head in b and set(outputs) == set(b[head])
     }
 
 
@@ -95,18 +97,18 @@ def disagreements(a: PredictionTable, b: PredictionTable) -> pd.DataFrame | None
     if (a.task, set(a.outputs)) != (b.task, set(b.outputs)):
         return None
     common = [clip for clip in a.table.index if clip in b.table.index]
-    rows_a, rows_b = (one.table.index.get_indexer(common) for one in (a, b))
+    rows_a, rows_b = (survey.table.index.get_indexer(common) for survey in (a, b))
     order = [b.outputs.index(name) for name in a.outputs]
     gaps = np.abs(a.answers[DECISION][rows_a] - b.answers[DECISION][rows_b][:, order])
-    said = {side: one.table.loc[common] for side, one in ((A, a), (B, b))}
-    table = pd.DataFrame({"label": said[A].get("label")}, index=common)
+    facts = {side: survey.table.loc[common] for side, survey in ((A, a), (B, b))}
+    table = pd.DataFrame({"label": facts[A].get("label")}, index=common)
     if a.task == "classification":
-        table = table.assign(**{side: rows["predicted"] for side, rows in said.items()}, apart=gaps.sum(1) / 2)
+        table = table.assign(**{side: rows["predicted"] for side, rows in facts.items()}, apart=gaps.sum(1) / 2)
         table = table[table[A] != table[B]]
         meaning = "Half the sum of what the probabilities differ by: 0 alike, 1 each certain of something else."
     else:
         for name in a.outputs:
-            table = table.assign(**{f"{side}: {name}": rows[f"{name}_predicted"] for side, rows in said.items()})
+            table = table.assign(**{f"{side}: {name}": rows[f"{name}_predicted"] for side, rows in facts.items()})
         table = table.assign(apart=gaps.mean(1))
         meaning = "The mean absolute difference of the attributes."
     table = table.sort_values("apart", ascending=False, kind="stable")
@@ -126,8 +128,8 @@ def apart(a: PredictionTable, b: PredictionTable) -> float | None:
 
 
 def _couples(a: tuple[Heatmap, ...], b: tuple[Heatmap, ...]) -> list[tuple[Heatmap, Heatmap]]:
-    theirs = {one.id: one for one in b}
-    shared = [(one, theirs[one.id]) for one in a if one.id in theirs]
+    theirs = {heatmap.id: heatmap for heatmap in b}
+    shared = [(heatmap, theirs[heatmap.id]) for heatmap in a if heatmap.id in theirs]
     return shared or list(zip(a[:1], b[:1], strict=False))
 
 
@@ -144,42 +146,48 @@ def _couple_name(a: Heatmap, b: Heatmap) -> str:
     return f"{' and '.join(heads)} head{'s' if len(heads) > 1 else ''}"
 
 
-def _explained(one: Heatmap) -> str:
-    return one.title[0].lower() + one.title[1:] if one.title else one.id
+def _explained(heatmap: Heatmap) -> str:
+    return heatmap.title[0].lower() + heatmap.title[1:] if heatmap.title else heatmap.id
 
 
-def _sided(side: str, one: Heatmap) -> Heatmap:
-    label = f"{side}: {head_title(one.id).lower()} head"
-    return replace(one, id=f"{side}.{one.id}", title=f"{side}: {one.title}", label=label)
+def _sided(side: str, heatmap: Heatmap) -> Heatmap:
+    label = f"{side}: {head_title(heatmap.id).lower()} head"
+    return replace(heatmap, id=f"{side}.{heatmap.id}", title=f"{side}: {heatmap.title}", label=label)
 
 
-def _lanes(a: Iterable[Lane], b: Iterable[Lane]) -> tuple[Lane, ...]:
-    """The clip's own lanes as they are, and of each kind of the models' lanes A's and then B's, answers after attention."""
+def _lanes(a: Iterable[Lane], b: Iterable[Lane], apart: Iterable[Lane]) -> tuple[Lane, ...]:
+    """The clip's own lanes as they are, and of each kind of the models' lanes A's and then B's; those of their difference, and
+    answers, after attention. What both have by one name and not with one content says something of the models."""
+    a, b = list(a), list(b)
+    mine = {lane.id: lane for lane in a}
+    unlike = {lane.id for lane in b if lane.id in mine and not _alike(lane, mine[lane.id])}
     shared: dict[str, Lane] = {}
     models: dict[tuple[bool, str, str], list[Lane]] = {}
     for side, lanes in ((A, a), (B, b)):
         for lane in lanes:
-            if lane.kind == "weights" or lane.group == "prediction":
-                models.setdefault((lane.group == "prediction", lane.kind, lane.group), []).append(_sided_lane(side, lane))
+            told = lane.kind in ("weights", "evidence", "contribution", "map") or lane.group == "prediction"
+            if told or lane.id in unlike:
+                models.setdefault((lane.group == "prediction", lane.kind, lane.group), []).append(sided(side, lane))
             else:
                 shared.setdefault(lane.id, lane)
     answers_last = sorted(models, key=lambda row: row[0])
     return (
         *(lane for lane in shared.values() if lane.group != "truth"),
-        *(lane for row in answers_last for lane in models[row]),
+        *(lane for row in answers_last if not row[0] for lane in models[row]),
+        *apart,
+        *(lane for row in answers_last if row[0] for lane in models[row]),
         *(lane for lane in shared.values() if lane.group == "truth"),
     )
 
 
-def _sided_lane(side: str, lane: Lane) -> Lane:
-    note = f"Model {side}. {lane.note}".strip()
-    return replace(lane, id=f"{side}.{lane.id}", title=f"{side}: {lane.title}", group=f"{side}.{lane.group}", note=note)
+def _alike(a: Lane, b: Lane) -> bool:
+    return np.array_equal(a.times, b.times) and np.array_equal(a.values, b.values, equal_nan=True)
 
 
 def _notices(a: Timeline, b: Timeline) -> tuple[str, ...]:
     both = [notice for notice in a.notices if notice in b.notices]
-    own = [f"{side}: {n}" for side, one in ((A, a), (B, b)) for n in one.notices if n not in both]
-    blind = [side for side, one in ((A, a), (B, b)) if not one.heatmaps]
+    own = [f"{side}: {n}" for side, timeline in ((A, a), (B, b)) for n in timeline.notices if n not in both]
+    blind = [side for side, timeline in ((A, a), (B, b)) if not timeline.heatmaps]
     if len(blind) == 1:
         own.append(f"{blind[0]} has no heatmap of this clip: only the other model's is shown.")
     return (*both, *own)

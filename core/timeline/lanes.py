@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from affectscope.core.explain.attention import frame_weights, stack_layers
+from affectscope.core.explain.attention import frame_weights, shrunk, stack_layers
 from affectscope.core.features.extract import Extraction
 from affectscope.core.models.base import AttentionSpec, ModelOutput, ModelSpec
 from affectscope.core.streams import Batch, Stream
-from affectscope.core.timeline.timeline import Event, Lane, Matrix
+from affectscope.core.timeline.timeline import Event, Heatmap, Lane, Matrix
 
 if TYPE_CHECKING:
     from affectscope.core.corpora import Truth
 
 # Part of every analysis's key: raise it whenever a lane is added or drawn otherwise.
-LANES_VERSION = 2
+LANES_VERSION = 4
 MATRIX_SIDE = 600
 _HEAD_TITLES = {"av": "Audio-visual", "decision": "Decision"}
 ATTENTION_TITLES = {
@@ -41,8 +41,9 @@ def build_lanes(
     spec: ModelSpec,
     over_time: tuple[np.ndarray, np.ndarray],
     truth: Truth | None,
+    evidence: tuple[Lane, ...] = (),
 ) -> tuple[Lane, ...]:
-    """Waveform, attention by modality, prediction by head, and what the corpus knows."""
+    """Waveform, attention by modality, the heatmaps' ``evidence``, prediction by head, and what the corpus knows."""
     lanes = [
         Lane(
             "wave", "Audio", "wave", extraction.envelope_times, extraction.envelope, ("low", "high"), "audio",
@@ -52,6 +53,7 @@ def build_lanes(
     for attention in spec.attention:
         if streams[attention.key].any:
             lanes.append(_attention_lane(attention, streams, batch, output))
+    lanes += evidence
     times, probabilities = over_time
     for head, values in zip(spec.heads, probabilities, strict=True):
         if bool(output.evidence[head][0]):
@@ -77,6 +79,25 @@ def _answer_lane(spec: ModelSpec, head: str, times: np.ndarray, values: np.ndarr
     so_far = "at this frame" if spec.reference else "from everything seen and heard up to this moment"
     title, note = f"{_of('Predicted', spec.labels)}, {which}", f"{_of('Predicted', spec.labels)} {so_far}."
     return Lane(f"prediction.{head}", title, "line", times, values, spec.labels, "prediction", note)
+
+
+def evidence_lanes(heatmaps: Sequence[Heatmap], times: np.ndarray) -> tuple[Lane, ...]:
+    """The largest value of each heatmap, frame by frame, in units of its median frame's: what a pale frame is pale by.
+
+    Args:
+        times: [F] of the heatmaps' frames, in seconds.
+    """
+    lanes = []
+    for heatmap in heatmaps:
+        there = np.nan_to_num(heatmap.peaks) > 0
+        values = (heatmap.peaks / (np.median(heatmap.peaks[there]) if there.any() else 1.0)).astype(np.float32)[None]
+        note = (
+            "How much each frame counts: the largest value of its heatmap, over that of the clip's median frame. The bars are as "
+            "high as the heatmap is opaque where it is scaled by clip."
+        )
+        title = f"Evidence, {heatmap.label or f'{head_title(heatmap.id).lower()} head'}"
+        lanes.append(Lane(f"evidence.{heatmap.id}", title, "evidence", times, values, ("evidence",), "evidence", note))
+    return tuple(lanes)
 
 
 def _of(what: str, names: tuple[str, ...]) -> str:
@@ -105,7 +126,8 @@ def build_matrices(streams: Mapping[str, Stream], output: ModelOutput, spec: Mod
             continue
         weights = stack_layers(output.attention, attention.name)[..., : len(query.times), : len(key.times)].flatten(0, 1)
         weights = torch.where(torch.from_numpy(query.present)[None, :, None], weights, 0)
-        weights, query_times, key_times = _shrunk(weights, query.times, key.times)
+        # No screen shows more, no line carries it.
+        weights, query_times, key_times = shrunk(weights, query.times, key.times, MATRIX_SIDE)
         scaled = 255 * weights / weights.amax((1, 2), keepdim=True).clamp(min=1e-12)
         title = f"{attention.query.capitalize()} frames look at {attention.key} frames"
         values = scaled.round().to(torch.uint8).flatten(1).numpy()
@@ -116,18 +138,6 @@ def build_matrices(streams: Mapping[str, Stream], output: ModelOutput, spec: Mod
             )
         )  # fmt: skip
     return tuple(matrices)
-
-
-def _shrunk(weights: torch.Tensor, query_times: np.ndarray, key_times: np.ndarray) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
-    """At most ``MATRIX_SIDE`` rows and columns, each the mean of its neighbours: no screen shows more, no line carries it."""
-    rows, columns = min(len(query_times), MATRIX_SIDE), min(len(key_times), MATRIX_SIDE)
-    if (rows, columns) == weights.shape[1:]:
-        return weights, query_times, key_times
-
-    def at(times: np.ndarray, count: int) -> np.ndarray:
-        return np.array([part.mean() for part in np.array_split(times, count)])
-
-    return torch.nn.functional.adaptive_avg_pool2d(weights, (rows, columns)), at(query_times, rows), at(key_times, columns)
 
 
 def truth_events(truth: Truth | None) -> tuple[Event, ...]:

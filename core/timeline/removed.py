@@ -1,21 +1,26 @@
-"""What was taken from a clip, in words."""
+"""What was taken from a clip, in words and as strips under the player."""
 
 from __future__ import annotations
 
-from affectscope.core.perturbation import WHOLE, Perturbation
+from collections.abc import Mapping
+
+import numpy as np
+
+from affectscope.core.perturbation import IMPUTATIONS_IN_PLACE, WHOLE, Perturbation, gaps
+from affectscope.core.streams import Stream
 from affectscope.core.text import percent
+from affectscope.core.timeline.timeline import Event
+
+# A strip of spans shows no more than a screen has columns.
+_MOST_SPANS = 1500
 
 _ORDER = {"random": "at random", "tail": "from the end", "attended": "the most attended first"}
-_INSTEAD = {
-    "absent": "", "zeros": "zeros in their place", "mean": "the training average in their place", "noise": "noise in their place",
-    "forward-fill": "the last frame kept repeated",
-}  # fmt: skip
 
 
 def removed(change: Perturbation) -> str:
     """One line, such as "all audio frames removed; 60 % of the visual frames removed at random"; empty where nothing is gone."""
     parts = _drawn(change) if change.pattern == "drawn" else _shares(change)
-    instead = _INSTEAD[change.imputation]
+    instead = IMPUTATIONS_IN_PLACE[change.imputation]
     return "; ".join(parts) + (f" ({instead})" if parts and instead else "")
 
 
@@ -36,3 +41,17 @@ def _shares(change: Perturbation) -> list[str]:
         for modality, share in change.keep.items()
         if share < WHOLE
     ]
+
+
+def removed_events(whole: Mapping[str, Stream], kept: Mapping[str, np.ndarray]) -> tuple[Event, ...]:
+    """Where frames were taken away, a strip for each modality.
+
+    Args:
+        whole: the clip's streams as they were.
+        kept: modality -> [T] which frames are still there.
+    """
+    events = []
+    for modality, stream in whole.items():
+        spans = gaps(stream, kept[modality])
+        events += [Event(f"{modality} removed", "removed", *span) for span in spans[:: len(spans) // _MOST_SPANS + 1]]
+    return tuple(events)

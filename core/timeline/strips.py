@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from affectscope.core.timeline.colours import MODALITIES, class_colour
+from affectscope.core.player import tone
+from affectscope.core.timeline.colours import EVIDENCE, MODALITIES, class_colour
 from affectscope.core.timeline.timeline import Lane
 
 _GROUND, _GREY, _ZERO = (26, 31, 38), (150, 158, 168), (52, 58, 66)
@@ -27,6 +28,13 @@ def _paint_weights(area: np.ndarray, lane: Lane, duration: float) -> None:
     index = _nearest(lane.times, duration, width)
     tall = np.where(there.any(0), 0.06 + 0.94 * mean / max(float(mean.max()), 1e-12), 0)[index]
     area[np.arange(height)[:, None] >= height * (1 - tall[None])] = MODALITIES.get(lane.group.split(".")[-1], _GREY)
+
+
+def _paint_evidence(area: np.ndarray, lane: Lane, duration: float) -> None:
+    """Bars as high as the heatmap is opaque."""
+    height, width = area.shape[:2]
+    tall = tone.shown(lane.values[0])[_nearest(lane.times, duration, width)]
+    area[np.arange(height)[:, None] >= height * (1 - tall[None])] = EVIDENCE
 
 
 def _paint_stack(area: np.ndarray, lane: Lane, duration: float) -> None:
@@ -70,4 +78,10 @@ def _nearest(times: np.ndarray, duration: float, width: int) -> np.ndarray:
     )
 
 
-_PAINTERS = {"weights": _paint_weights, "probability": _paint_stack, "wave": _paint_wave, "line": _paint_line}
+_PAINTERS = {
+    "weights": _paint_weights,
+    "evidence": _paint_evidence,
+    "probability": _paint_stack,
+    "wave": _paint_wave,
+    "line": _paint_line,
+}

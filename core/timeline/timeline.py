@@ -23,8 +23,10 @@ import numpy as np
 MAGIC = b"AFT1"
 _ALIGN = 8
 _DTYPES = ("uint8", "float32")
+NOBODY = np.zeros((0, 0, 4), np.float32)
 
-LaneKind = Literal["wave", "probability", "weights", "truth", "line"]
+LaneKind = Literal["wave", "probability", "weights", "evidence", "contribution", "map", "truth", "line"]
+_ZERO, _REACH = 128, 127
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,10 @@ class Lane:
         id: short and unique, e.g. ``"attention.audio.fusion"``.
         title: what a person reads beside the strip.
         kind: ``wave`` (series: minimum and maximum of each bin), ``probability`` (series: one a class, stacked to 1),
-            ``weights`` (series: layer by layer, head by head, each summing to 1 over the present frames),
+            ``weights`` (series: layer by layer, head by head, each summing to 1 over the present frames), ``evidence`` (one
+            series: the largest values of a heatmap's frames, in units of the median frame's),
+            ``contribution`` (what a score loses with each window, and 1 where that is of the smallest change that turns the
+            answer), ``map`` (series are rows, the lowest first: for, or below 0 against),
             ``truth`` (series in 0..1), ``line`` (anything else).
         times: [T] seconds, frame centres.
         values: [K, T] float32; NaN where there is nothing.
@@ -43,6 +48,7 @@ class Lane:
         group: lanes of one group are alternatives or belong together ("audio", "visual", "prediction", "truth"); where two
             models are compared it begins with whose it is ("A.audio").
         note: one sentence for the lane's tooltip: what exactly is drawn.
+        under: [K, T] float32 in 0..1, what lies under a ``map`` in shades of grey; None for nothing.
         layers, heads: for ``weights``: K = layers * heads, series index = layer * heads + head.
     """
 
@@ -56,6 +62,7 @@ class Lane:
     note: str = ""
     layers: int = 0
     heads: int = 0
+    under: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -65,10 +72,12 @@ class Heatmap:
     Attributes:
         id: the model's head ("av", "visual").
         title: what a person reads, with the class that is explained.
-        values: [F, h*w] uint8, on the timeline's frame times; 255 is the clip's strong value, or above it.
+        values: [F, h*w] uint8, on the timeline's frame times; 255 is the frame's largest value.
         height, width: of one map; row-major, top left first, to be stretched over ``Timeline.boxes``.
         label: what a menu calls it; "" leaves that to the player.
         signed: 128 is nothing, and both ways from there a colour of its own: a difference.
+        peaks: [F] float32, the frames' largest values (signed: the largest distance from 0) in units of the clip's strong value;
+            NaN where there is no map. All 1 if left out.
     """
 
     id: str
@@ -78,6 +87,33 @@ class Heatmap:
     width: int
     label: str = ""
     signed: bool = False
+    peaks: np.ndarray = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.peaks is None:
+            object.__setattr__(self, "peaks", np.ones(len(self.values), np.float32))
+
+    @classmethod
+    def of(cls, id: str, title: str, maps: np.ndarray, label: str = "", signed: bool = False) -> Heatmap:
+        """From linear maps [F, h, w] in units of the clip's strong value; all NaN where there is no map."""
+        peaks = np.abs(maps).max((1, 2)).astype(np.float32)
+        shares = np.nan_to_num(maps / np.where(peaks > 0, peaks, 1)[:, None, None]).reshape(len(maps), -1)
+        values = np.round(_ZERO + _REACH * shares if signed else 255 * shares).astype(np.uint8)
+        _, height, width = maps.shape
+        return cls(id, title, values, height, width, label, signed, peaks)
+
+    @property
+    def shares(self) -> np.ndarray:
+        """[F, h*w] float32, each place's share of its frame's largest value, 0..1."""
+        values = self.values.astype(np.float32)
+        return np.abs(values - _ZERO).clip(max=_REACH) / _REACH if self.signed else values / 255
+
+    @property
+    def linear(self) -> np.ndarray:
+        """[F, h, w] float32, the numbers themselves in units of the clip's strong value; 0 where there is no map."""
+        sign = np.sign(self.values.astype(np.float32) - _ZERO) if self.signed else 1
+        maps = sign * self.shares * np.nan_to_num(self.peaks)[:, None]
+        return maps.reshape(-1, self.height, self.width).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -131,6 +167,8 @@ class Timeline:
         duration: seconds.
         frame_times: [F] seconds, presentation time of each video frame.
         boxes: [F, 4] float32, the face crop's left, top, right, bottom as fractions of the picture; NaN where no face.
+        people: [P, F, 4] the boxes of all people where there are several, the largest and longest seen first; else [0, 0, 4].
+        face: which of them ``boxes`` is, counted from 1.
         pairs: which heatmaps may be shown side by side; the first of them is what the player opens with.
         blind: head -> why it has no heatmap, as half a sentence.
     """
@@ -147,6 +185,8 @@ class Timeline:
     notices: tuple[str, ...] = ()
     pairs: tuple[Pair, ...] = ()
     blind: dict[str, str] = field(default_factory=dict)
+    people: np.ndarray = field(default_factory=lambda: NOBODY)
+    face: int = 1
 
     def to_bytes(self) -> bytes:
         chunks: list[bytes] = []

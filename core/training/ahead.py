@@ -67,13 +67,13 @@ class Memory:
         if count * np.dtype(kind).itemsize < WORTH_KEEPING:
             return np.empty(shape, kind)
         free = None
-        for one in self._kept:
-            if sys.getrefcount(one) == _FREE and one.dtype == kind:
-                if len(one) >= count:
-                    return one[:count].reshape(shape)
-                free = one
+        for kept in self._kept:
+            if sys.getrefcount(kept) == _FREE and kept.dtype == kind:
+                if len(kept) >= count:
+                    return kept[:count].reshape(shape)
+                free = kept
         # Of those that are too small one makes room, so that no more are kept than batches are in use.
-        self._kept = [one for one in self._kept if one is not free]
+        self._kept = [kept for kept in self._kept if kept is not free]
         self._kept.append(np.empty(count + count // 4, kind))
         return self._kept[-1][:count].reshape(shape)
 
@@ -100,11 +100,11 @@ class PackedBatches(Dataset):
             ValueError: when the store's features are of another width.
         """
         for name, dim in spec.inputs.items():
-            wrong = {one.sets[name].dim for one in clips if name in one} - {dim}
+            wrong = {clip.sets[name].dim for clip in clips if name in clip} - {dim}
             if wrong:
                 raise ValueError(f"the {name} features are {wrong.pop()} a frame where the model expects {dim}")
         self._clips, self._spec, self._normaliser, self._answers = clips, spec, normaliser, answers
-        self._lie = {name: [(one, one.number(name)) for one in clips] for name in spec.inputs}
+        self._lie = {name: [(clip, clip.number(name)) for clip in clips] for name in spec.inputs}
         self._memory, self._threads = Memory(), ThreadPoolExecutor(READERS)
 
     def __len__(self) -> int:
@@ -115,7 +115,7 @@ class PackedBatches(Dataset):
 
     def expect(self, places: list[int]) -> Expected:
         found = {
-            name: [None if number is None else one.sets[name].place(number) for one, number in (lie[place] for place in places)]
+            name: [None if number is None else clip.sets[name].place(number) for clip, number in (lie[place] for place in places)]
             for name, lie in self._lie.items()
         }
         for place in (place for row in found.values() for place in row if place):

@@ -62,9 +62,12 @@ def check(order: Order) -> Order:
     Raises:
         UserError: when it names something that there is not, or a setting makes no sense.
     """
+    import torch
+
     from affectscope.core.corpora import is_named, open_corpus
     from affectscope.core.models.base import MODELS, choose_preset
-    from affectscope.core.training.run import adapt_preset
+    from affectscope.core.training.joined import opened
+    from affectscope.core.training.presets import adapt_preset
     from affectscope.core.training.splits import split_speakers
     from affectscope.core.training.strategies import STRATEGIES
 
@@ -83,9 +86,15 @@ def check(order: Order) -> Order:
         if "\0" in order.corpus or not order.corpus.strip():
             raise UserError("Name the corpus's folder.")
         order = Order(**asdict(order) | {"corpus": str(Path(order.corpus).expanduser().resolve())})
+    if order.also.strip() and not is_named(order.also):
+        order = Order(**asdict(order) | {"also": str(Path(order.also).expanduser().resolve())})
     corpus = open_corpus(order.corpus)
-    adapt_preset(order.system, order.preset, corpus)
+    changes, _ = adapt_preset(order.system, order.preset, corpus)
     split_speakers(corpus.table, order.seed, order.split)
+    if order.also:
+        with torch.device("meta"):
+            spec = MODELS[order.system].preset(order.preset, **changes).spec
+        opened(corpus, [open_corpus(order.also)], spec, {})
     return order
 
 
@@ -115,12 +124,12 @@ def stop(run: Run) -> None:
         return
     with suppress(psutil.NoSuchProcess):
         family = [*found.children(recursive=True), found]
-        for one in family:
+        for member in family:
             with suppress(psutil.NoSuchProcess):
-                one.terminate()
-        for one in psutil.wait_procs(family, _PATIENCE)[1]:
+                member.terminate()
+        for left in psutil.wait_procs(family, _PATIENCE)[1]:
             with suppress(psutil.NoSuchProcess):
-                one.kill()
+                left.kill()
 
 
 def go_on(run: Run) -> None:
@@ -180,13 +189,13 @@ def _new_folder(order: Order, taken: set[str]) -> Path:
 def _launch(folder: Path) -> None:
     environment = house.environment(PYTHONUNBUFFERED="1")
     with (folder / "log.txt").open("ab") as log:
-        one = subprocess.Popen(
+        child = subprocess.Popen(
             [*_COMMAND, str(folder)],
             cwd=house.ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log,
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-    began = psutil.Process(one.pid).create_time()
-    sealed.write_kept(folder / "process.json", {"pid": one.pid, "began": began, "queued": time.time()})
+    began = psutil.Process(child.pid).create_time()
+    sealed.write_kept(folder / "process.json", {"pid": child.pid, "began": began, "queued": time.time()})
 
 
 def main(folder: Path) -> int:

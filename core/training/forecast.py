@@ -19,9 +19,10 @@ from affectscope.core.errors import UserError
 from affectscope.core.features.clips import load_clips
 from affectscope.core.models.base import MODELS
 from affectscope.core.training import runs
-from affectscope.core.training.batches import RENDERED_WEIGHTS, Batches, fit_normaliser
+from affectscope.core.training.batches import Batches, fit_normaliser, rendered_weights
 from affectscope.core.training.loop import frozen
-from affectscope.core.training.run import adapt_preset, set_prior
+from affectscope.core.training.presets import adapt_preset
+from affectscope.core.training.run import set_prior
 from affectscope.core.training.runs import Order
 from affectscope.core.training.splits import SPLITS
 from affectscope.core.training.strategies import STRATEGIES
@@ -109,7 +110,7 @@ def measure(order: Order, report: Report = lambda stage, share: None) -> Pace:
     clips, _ = load_clips(few, workers=1, sets=sets)
     reading = (time.perf_counter() - start) / len(few.table) / (os.cpu_count() or 1)
     report("Measuring a step of training", 0.5)
-    normaliser = fit_normaliser(clips, RENDERED_WEIGHTS if corpus.synthetic and sets.get("visual") == "face-maps" else None)
+    normaliser = fit_normaliser(clips, rendered_weights(corpus, sets))
     with torch.random.fork_rng():
         model = MODELS[order.system].preset(order.preset, **changes).to(order.device).train()
         batches = Batches(clips, model.spec, normaliser, len(clips))

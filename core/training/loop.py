@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -49,7 +50,9 @@ class TrainConfig:
 
     Attributes:
         clip_norm: gradients are scaled down to this norm; 0 leaves them.
-        patience (not published): epochs without a better development loss before training stops.
+        patience (not published): epochs without a better one, by ``selection``, before training stops.
+        selection: the epoch that is kept has the least development loss, the least loss of the main head (the spec's first;
+            goncalves2025versatile's audio-visual one), or the most right answers (mocanu2023multimodal, 4.2).
         decay_patience: epochs without one before the learning rate falls to a tenth ("learning decay set to five epochs").
         betas: Adam's; (momentum, unused) for SGD.
         balance: weigh classes by the inverse of their frequency.
@@ -75,7 +78,8 @@ class TrainConfig:
     frame_noise: float = 0.0
     clip_noise: float = 0.0
     seed: int = 0
-    split: Literal["speaker", "official"] = "speaker"
+    split: Literal["speaker", "official", "folds"] = "speaker"
+    selection: Literal["loss", "main loss", "accuracy"] = "loss"
     precision: str = "32-true"
     accelerator: str = "auto"
     devices: int = 1
@@ -125,6 +129,8 @@ def train(
     """
     fabric = _fabric(config)
     fabric.launch()
+    if not (resume and files is not None and _resume_file(files).is_file()):
+        strategy.prepare(model.to(fabric.device), training, config)
     optimiser = _optimiser(model, config)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, patience=config.decay_patience)
     step, optimiser = fabric.setup(_Step(model, strategy, fabric.world_size > 1), optimiser)
@@ -141,14 +147,16 @@ def train(
         if best and epoch - 1 - best_epoch >= config.patience:
             break
         seed_everything(config.seed * 100_003 + epoch, verbose=False)
+        start = time.perf_counter()
         row = {"epoch": float(epoch), "train_loss": _epoch(fabric, step, optimiser, training, strategy, config)}
+        row["seconds"] = time.perf_counter() - start
         row |= _by_the_first(fabric, lambda: _development(model, development, strategy))
         if not math.isfinite(row["dev_loss"]):
             raise UserError(f"Training diverged in epoch {epoch + 1}: try a smaller learning rate than {config.learning_rate:g}.")
         if config.schedule == "plateau":
             schedule.step(row["dev_loss"])
         history.append(row)
-        if best_epoch < 0 or row["dev_loss"] < history[best_epoch]["dev_loss"]:
+        if best_epoch < 0 or _selected(row, config) < _selected(history[best_epoch], config):
             best, best_epoch = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}, epoch
         now = Progress(
             model.state_dict(), best, best_epoch, optimiser.state_dict(), schedule.state_dict(), history, asdict(config)
@@ -160,6 +168,19 @@ def train(
     model.load_state_dict(fabric.broadcast(best))
     model.to("cpu").eval()
     return history
+
+
+def _selected(row: dict[str, float], config: TrainConfig) -> float:
+    """What an epoch is chosen by; less is better.
+
+    Raises:
+        UserError: when a model of attributes is to be chosen by its accuracy.
+    """
+    if config.selection == "accuracy":
+        if "dev_accuracy" not in row:
+            raise UserError("Attributes are not right or wrong: choose the epoch by its loss.")
+        return -row["dev_accuracy"]
+    return row["dev_main_loss" if config.selection == "main loss" else "dev_loss"]
 
 
 def is_first() -> bool:
@@ -273,18 +294,24 @@ def frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
 def _development(model: AVModel, batches: Batches, strategy: Strategy) -> dict[str, float]:
     """The loss on whole clips, and for classes the share of right answers, by head and for the decision."""
     model.eval()
-    loss, clips = 0.0, 0
+    loss, main_loss, clips = 0.0, 0.0, 0
+    main = {model.spec.heads[0]: 1.0}
     right: dict[str, int] = {}
     for batch, target in batches:
         batch, target = batch.to(model.prior.device), target.to(model.prior.device)
         output = model(batch)
         loss += len(batch) * float(answer_loss(output, target, model.spec, class_weights=strategy.class_weights))
+        main_loss += len(batch) * float(answer_loss(output, target, model.spec, main, strategy.class_weights))
         clips += len(batch)
         if model.spec.task == "classification":
             answers = {"": model.decide(output), **{f"_{h}": output.predictions[h] for h in head_weights(model.spec)}}
             for name, logits in answers.items():
                 right[name] = right.get(name, 0) + int((logits.argmax(1) == target).sum())
-    return {"dev_loss": loss / clips, **{f"dev_accuracy{name}": count / clips for name, count in right.items()}}
+    return {
+        "dev_loss": loss / clips,
+        "dev_main_loss": main_loss / clips,
+        **{f"dev_accuracy{name}": count / clips for name, count in right.items()},
+    }
 
 
 def _resume_file(files: Path) -> Path:
@@ -304,7 +331,7 @@ def _stored(files: Path | None, config: TrainConfig) -> Progress | None:
     # A finished run may be given more epochs; anything else would make it another run. A setting that is newer than the file
     # stood where it stands by default.
     both = (asdict(config), asdict(TrainConfig()) | stored.config)
-    ours, theirs = ({k: v for k, v in one.items() if k != "epochs"} for one in both)
+    ours, theirs = ({k: v for k, v in settings.items() if k != "epochs"} for settings in both)
     if {k: list(v) if isinstance(v, tuple) else v for k, v in ours.items()} != {
         k: list(v) if isinstance(v, tuple) else v for k, v in theirs.items()
     }:

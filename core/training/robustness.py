@@ -13,9 +13,10 @@ from affectscope.core.cache import sealed
 from affectscope.core.cache.store import FeatureStore, key_of
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.corpora import Corpus
-from affectscope.core.evaluation.masking import Pattern
+from affectscope.core.evaluation.masking import Fill, Pattern
 from affectscope.core.evaluation.sweep import sweep
 from affectscope.core.features.base import EXTRACTION_VERSION
+from affectscope.core.features.bulk.spreading import Cluster
 from affectscope.core.features.clips import load_clips, packed_clips
 from affectscope.core.features.stored.packed import packed_for
 from affectscope.core.features.taken import given_for, marks
@@ -31,18 +32,21 @@ _COLUMNS = {"modality", "rate", "draw", "head"}
 
 @dataclass(frozen=True)
 class Curves:
-    """How frames go missing in a corpus; see ``core.evaluation.masking.Missing`` for pattern and length."""
+    """How frames go missing in a corpus; see ``core.evaluation.masking.Missing`` for pattern, length and fill."""
 
     pattern: Pattern = "random"
     draws: int = 5
     seed: int = 0
     length: int = 10
+    fill: Fill = "absent"
 
 
 def curves_key(checkpoint: Checkpoint, corpus: Corpus, asked: Curves) -> str:
     """What the curves will be called, known before the work is done."""
     taken = marks(checkpoint.spec, checkpoint.sets)
-    return key_of(CURVES_VERSION, EXTRACTION_VERSION, checkpoint.digest, corpus.name, corpus.table.to_csv(), vars(asked), *taken)
+    # Curves from before there were zeros keep their names.
+    facts = {name: value for name, value in vars(asked).items() if (name, value) != ("fill", "absent")}
+    return key_of(CURVES_VERSION, EXTRACTION_VERSION, checkpoint.digest, corpus.name, corpus.table.to_csv(), facts, *taken)
 
 
 def measure(
@@ -51,8 +55,12 @@ def measure(
     asked: Curves,
     store: FeatureStore | None = None,
     progress: Callable[[str, float], None] = lambda stage, share: None,
+    cluster: Cluster | None = None,
 ) -> pd.DataFrame:
     """The checkpoint at 0 to 100 % of the frames of each of its modalities missing; see ``core.evaluation.sweep.sweep``.
+
+    Args:
+        cluster: where points are measured, each a job of its own; this process, its threads and processes, if left out.
 
     Raises:
         UserError: when no clip can be read, or the corpus labels nothing that the model answers.
@@ -70,6 +78,7 @@ def measure(
     return sweep(
         checkpoint.model, batches, rates=RATES, pattern=asked.pattern, length=asked.length, draws=asked.draws, seed=asked.seed,
         progress=lambda done, of: progress(f"Asking the model with frames missing, {done} of {of}", 0.1 + 0.9 * done / of),
+        fill=asked.fill, cluster=cluster,
     )  # fmt: skip
 
 

@@ -1,15 +1,16 @@
-"""One training run from corpus to checkpoint, and one evaluation from checkpoint to metrics."""
+"""One training run from corpus to checkpoint."""
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import pandas as pd
 import torch
 from lightning_fabric import seed_everything
 from torch import Tensor
@@ -19,20 +20,23 @@ from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.corpora import Corpus, open_corpus
 from affectscope.core.errors import UserError
-from affectscope.core.features.clips import load_clips, packed_clips
-from affectscope.core.features.extract import DEFAULT_SETS
-from affectscope.core.features.sets import FEATURE_SETS
-from affectscope.core.features.stored.packed import PackedSet, choose_sets
-from affectscope.core.features.taken import given_for
+from affectscope.core.features.clips import packed_clips
+from affectscope.core.knowing import domain
 from affectscope.core.metrics.metrics import evaluate
 from affectscope.core.models import catalogue
 from affectscope.core.models.base import MODELS, AVModel, ModelSpec
 from affectscope.core.models.inputs import Normaliser
 from affectscope.core.streams import Clip
-from affectscope.core.training.batches import RENDERED_WEIGHTS, Batches, fit_normaliser
+from affectscope.core.training import beside
+from affectscope.core.training.batches import Batches, fit_normaliser, rendered_weights
+from affectscope.core.training.joined import Joined, balanced_weights, facts, opened, split_joining, with_evidence
+from affectscope.core.training.knowing import learn
 from affectscope.core.training.loop import History, TrainConfig, explained, forget, is_first, train
+from affectscope.core.training.measured import answers, domain_row, evaluate_clips, measure_clips, read_clips, seeing
+from affectscope.core.training.presets import adapt_preset, stored_sets
+from affectscope.core.training.pretrained import begin_with
 from affectscope.core.training.recipes import Recipe
-from affectscope.core.training.splits import split_speakers
+from affectscope.core.training.splits import SPLITS, split_speakers
 from affectscope.core.training.strategies import STRATEGIES, Strategy
 
 Report = Callable[[str, float], None]
@@ -49,12 +53,19 @@ def train_checkpoint(
     resume: bool = False,
     store: Path | None = None,
     features: Mapping[str, str] = MappingProxyType({}),
+    also: Sequence[str] = (),
+    aliases: Mapping[str, str] = MappingProxyType({}),
+    pretrained: tuple[str, Checkpoint] | None = None,
+    onto_shipped: bool = False,
 ) -> dict[str, Any] | None:
     """Train, measure on held-out speakers and save.
 
     Args:
+        also: corpora that join, see ``core.training.joined``; ``aliases``: their label -> the first corpus's that it is.
         store: a packed store with the corpus's features, which then are what the model is trained on.
         features: modality -> feature set, where it is to be another than the system, or the corpus, has by itself.
+        pretrained: name and checkpoint whose weights it begins with.
+        onto_shipped: corpora join a shipped checkpoint by ``core.training.beside``, where one fits them; else, it is trained.
 
     Returns:
         The card; None in a process that only helped the first one to train, and has written nothing.
@@ -67,13 +78,22 @@ def train_checkpoint(
     kind = STRATEGIES[recipe.strategy]
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    prepared = _prepare(system, preset, open_corpus(corpus_name), recipe.config, workers, report, store, features)
-    history = _fit(prepared, kind, recipe.config, out, report, resume)
+    corpora = [open_corpus(name) for name in (corpus_name, *also)]
+    onto_shipped = onto_shipped and pretrained is None and store is None
+    prepared = _prepare(
+        system, preset, corpora, aliases, recipe.config, workers, report, store, features, pretrained, onto_shipped
+    )
+    roads = prepared.onto_shipped
+    history = _join(prepared, report) if roads else _fit(prepared, kind, recipe.config, out, report, resume)
     if not is_first():
         return None
-    card = _card(prepared, recipe, len(history))
+    report("Measuring", 1.0)
+    known = learn(prepared.model, prepared.normaliser, prepared.parts["train"], prepared.parts["development"], recipe.config.seed)
+    if roads:
+        _join(prepared, report, ("train", "development"))
+    card = _card(prepared, recipe, len(history), Checkpoint(prepared.model, prepared.normaliser, {}, known=known))
     with explained(out):
-        checkpoints.save(out, prepared.model, prepared.normaliser, card)
+        checkpoints.save(out, prepared.model, prepared.normaliser, card, known)
     forget(out)
     return card
 
@@ -85,57 +105,131 @@ class _Prepared:
     Attributes:
         sets: modality -> feature set.
         parts: "train", "development" and "test" -> clips; ``batches`` the same, as the model takes them.
+        origins: of each part's clips, the corpus that they are of.
         broken: one sentence for each clip that could not be read.
+        pretrained: the name of the checkpoint that it goes on from; ``onto_shipped``, by roads beside its heads alone.
     """
 
     system: str
     preset: str
-    corpus: Corpus
+    corpora: Sequence[Joined]
     model: AVModel
     normaliser: Normaliser
     sets: Mapping[str, str]
     parts: Mapping[str, Sequence[Clip]]
     batches: Mapping[str, Batches]
+    origins: Mapping[str, Sequence[str]]
     broken: list[str]
+    pretrained: str = ""
+    onto_shipped: bool = False
+
+    @property
+    def corpus(self) -> Corpus:
+        """The first, whose labels are the model's."""
+        return self.corpora[0].corpus
+
+    def clips_of(self, corpus: str) -> dict[str, list[Clip]]:
+        """Part -> the clips that are of a corpus."""
+        return {
+            part: [clip for clip, origin in zip(clips, self.origins[part], strict=True) if origin == corpus]
+            for part, clips in self.parts.items()
+        }
 
 
 def _prepare(
     system: str,
     preset: str,
-    corpus: Corpus,
+    corpora: Sequence[Corpus],
+    aliases: Mapping[str, str],
     config: TrainConfig,
     workers: int | None,
     report: Report,
     store: Path | None,
     features: Mapping[str, str],
+    pretrained: tuple[str, Checkpoint] | None,
+    onto_shipped: bool = False,
 ) -> _Prepared:
-    """Read and split the corpus, and make the model, as random as the seed has it."""
-    packed = _packed(system, preset, store) if store else {}
-    changes, sets = adapt_preset(system, preset, corpus, {m: (one.name, one.dim) for m, one in packed.items()}, features)
+    """Read and split the corpora, and make the model, as random as the seed has it, or as far as it was trained before."""
+    corpus = corpora[0]
+    packed = stored_sets(system, preset, store, features) if store else {}
+    changes, sets = adapt_preset(system, preset, corpus, {m: (kept.name, kept.dim) for m, kept in packed.items()}, features)
     if config.soft_votes and not all(f"share {label}" in corpus.table for label in changes.get("labels", [""])):
         raise UserError(
             f"{corpus.name} has no shares of votes for {system}: add it with --option votes=soft, or go without them."
         )
-    clips, broken = packed_clips(corpus, packed) if packed else _read(corpus, sets, workers, report)
-    split = split_speakers(corpus.table.loc[[c.id for c in clips]], config.seed, config.split)
-    parts = {name: [c for c in clips if split[c.id] == name] for name in ("train", "development", "test")}
-    normaliser = fit_normaliser(
-        parts["train"], RENDERED_WEIGHTS if corpus.synthetic and sets.get("visual") == "face-maps" else None
-    )
+    fits = beside.beginning(system, preset, corpora, changes, sets) if onto_shipped else ""
+    if fits:
+        pretrained = beside.started(fits)
+    with torch.device("meta"):
+        spec = MODELS[system].preset(preset, **changes).spec
+    joined = opened(corpus, corpora[1:], spec, aliases)
+    parts: dict[str, list[Clip]] = {name: [] for name in SPLITS}
+    origins: dict[str, list[str]] = {name: [] for name in SPLITS}
+    broken: list[str] = []
+    for place, source in enumerate(joined):
+        found = packed_clips(source.corpus, packed) if packed else read_clips(source.corpus, sets, workers, report)
+        split, joined[place], clips = _part(source, found[0], spec, config, joins=place > 0)
+        broken += found[1]
+        for name in SPLITS:
+            parts[name] += [clip for clip in clips if split[clip.id] == name]
+            origins[name] += [source.corpus.name] * (len(parts[name]) - len(origins[name]))
+    normaliser = fit_normaliser(parts["train"], rendered_weights(corpus, sets))
     seed_everything(config.seed, verbose=False)
     model = MODELS[system].preset(preset, **changes)
+    began = pretrained[0] if pretrained else ""
+    if pretrained:
+        normaliser = begin_with(model, pretrained[1], began)
+    if fits:
+        model = beside.with_roads(model)
+    labels = [str(c.labels.get("label", "")) if spec.task == "classification" else "" for c in parts["train"]]
+    drawn = balanced_weights(origins["train"], labels) if len(joined) > 1 else ()
     batches = {
-        name: Batches(part, model.spec, normaliser, config.batch_size, name == "train", config.soft_votes and name == "train")
+        name: Batches(
+            part, model.spec, normaliser, config.batch_size, name == "train", config.soft_votes and name == "train",
+            drawn if name == "train" else (),
+        )
         for name, part in parts.items()
-    }
+    }  # fmt: skip
     set_prior(model, batches["train"].targets)
-    return _Prepared(system, preset, corpus, model, normaliser, sets, parts, batches, broken)
+    return _Prepared(system, preset, joined, model, normaliser, sets, parts, batches, origins, broken, began, bool(fits))
+
+
+def _part(
+    source: Joined, clips: list[Clip], spec: ModelSpec, config: TrainConfig, joins: bool
+) -> tuple[pd.Series, Joined, list[Clip]]:
+    """Who is held out; of a corpus that joins, without the clips that have nothing that the model takes."""
+    table = source.corpus.table.loc[[c.id for c in clips]]
+    if not joins:
+        return split_speakers(table, config.seed, config.split), source, clips
+    clips, mute = with_evidence(clips, spec)
+    if not clips:
+        raise UserError(f"No clip of {source.corpus.name} has any {' or '.join(spec.inputs)}: leave it out of --also.")
+    split, note = split_joining(replace(source.corpus, table=table.loc[[c.id for c in clips]]), config.seed)
+    more = [note] if note else []
+    if mute:
+        more.append(f"{source.corpus.name}: {mute} of its clips have no {' or '.join(spec.inputs)} and are left out.")
+    return split, replace(source, remarks=(*source.remarks, *more)), clips
+
+
+def _join(prepared: _Prepared, report: Report, parts: Sequence[str] = ("train",)) -> History:
+    """Fit roads beside the heads of a trained model; no epoch, and so no history.
+
+    Nothing is chosen on the development clips. So once confidence was measured on them they are learnt from too: of five speakers
+    four instead of three.
+    """
+    report("Fitting what joins", 0.5)
+    clips = [clip for part in parts for clip in prepared.parts[part]]
+    origins = [origin for part in parts for origin in prepared.origins[part]]
+    beside.fit_roads(prepared.model, prepared.normaliser, clips, origins, prepared.corpus.name)
+    return []
 
 
 def _fit(prepared: _Prepared, kind: type[Strategy], config: TrainConfig, out: Path, report: Report, resume: bool) -> History:
     """Train the model; its history, a row an epoch."""
     learnt = prepared.batches["train"]
-    strategy = kind(class_weights=balanced(learnt.targets, prepared.model.spec) if config.balance else ())
+    # Of several corpora clips are drawn so that classes are even already.
+    even = len(prepared.corpora) > 1
+    strategy = kind(class_weights=balanced(learnt.targets, prepared.model.spec) if config.balance and not even else ())
 
     def told(row: dict[str, float]) -> None:
         report(f"Epoch {row['epoch'] + 1:.0f}: dev loss {row['dev_loss']:.3f}", (row["epoch"] + 1) / config.epochs)
@@ -143,9 +237,10 @@ def _fit(prepared: _Prepared, kind: type[Strategy], config: TrainConfig, out: Pa
     return train(prepared.model, learnt, prepared.batches["development"], strategy, config, out, told, resume)
 
 
-def _card(prepared: _Prepared, recipe: Recipe, epochs: int) -> dict[str, Any]:
+def _card(prepared: _Prepared, recipe: Recipe, epochs: int, trained: Checkpoint) -> dict[str, Any]:
     """What was trained, on what, how, and how good it is on the clips that it has not seen."""
     model, corpus, parts, unseen = prepared.model, prepared.corpus, prepared.parts, prepared.batches["test"]
+    ask = answers(trained)
     several = len(model.spec.inputs) > 1
     return {
         "system": prepared.system,
@@ -155,77 +250,52 @@ def _card(prepared: _Prepared, recipe: Recipe, epochs: int) -> dict[str, Any]:
         "task": model.spec.task,
         "labels": list(model.spec.labels),
         "features": prepared.sets,
-        "corpus": corpus.name,
-        "synthetic_training": corpus.synthetic,
+        "corpus": " + ".join(source.corpus.name for source in prepared.corpora),
+        "synthetic_training": all(source.corpus.synthetic for source in prepared.corpora),
         "clips": {name: len(part) for name, part in parts.items()},
         "unreadable": prepared.broken,
-        "speakers": {name: sorted({str(c.labels["speaker"]) for c in part} - {""}) for name, part in parts.items()},
-        "strategy": recipe.strategy,
+        "speakers": {name: _speakers(part, prepared.origins[name], corpus.name) for name, part in parts.items()},
+        "strategy": beside.NAME if prepared.onto_shipped else recipe.strategy,
+        **({"pretrained": prepared.pretrained} if prepared.pretrained else {}),
         "config": asdict(recipe.config),
         "epochs_run": epochs,
         "commit": _commit(),
         "version": __version__,
         "date": datetime.now(UTC).date().isoformat(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
-        "metrics": evaluate(model, unseen),
-        "metrics_without": {
-            m: _with_evidence(model, evaluate(model, unseen, without=m), m) for m in model.spec.inputs if several
-        },
+        "metrics": evaluate(model, unseen, ask=ask),
+        "metrics_without": {m: seeing(model, evaluate(model, unseen, m, ask), m) for m in model.spec.inputs if several},
+        **(_card_of_several(prepared, trained) if len(prepared.corpora) > 1 else {}),
+        **({domain.CARD: _domain(prepared, trained)} if model.spec.task == "classification" and not model.spec.reference else {}),
     }
 
 
-def adapt_preset(
-    system: str,
-    preset: str,
-    corpus: Corpus,
-    packed: Mapping[str, tuple[str, int]] | None = None,
-    features: Mapping[str, str] = MappingProxyType({}),
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """What of a preset changes for a corpus and its features, and the feature set of each modality.
-
-    A corpus that came with features is trained on them; other features are this project's.
-
-    Args:
-        packed: modality -> name and width of the features of a packed store, which go before all others.
-        features: modality -> feature set, as a person said; goes before what the system or the corpus has.
-
-    Raises:
-        UserError: when the preset wants features that are not extracted here, or cannot be had.
-    """
-    kind = MODELS[system]
-    with torch.device("meta"):
-        spec = kind.preset(preset).spec
-    packed = packed or {}
-    if more := [m for m in features if m not in spec.inputs]:
-        raise UserError(f"{system} takes no {more[0]}: name features of {', '.join(spec.inputs)}.")
-    for name in features.values():
-        FEATURE_SETS[name].check(None)
-    sets = {m: packed[m][0] if m in packed else features.get(m) or _feature_set(m, spec, corpus) for m in spec.inputs}
-    ours = {name: one.dim for name in sets.values() if (one := FEATURE_SETS.get(name))}
-    dims = {**ours, **{own.name: own.dim for own in corpus.given.values()}, **dict(packed.values())}
-    unknown = [f"{name or 'features'} of {m}" for m, name in sets.items() if name not in dims]
-    if unknown:
-        raise UserError(f"{system} at {preset} size wants {unknown[0]}, which are not extracted here: train its demo size.")
-    changes = kind.sized({m: dims[name] for m, name in sets.items()})
-    return changes | ({"labels": corpus.labels} if spec.task == "classification" else {}), sets
+def _domain(prepared: _Prepared, trained: Checkpoint) -> list[dict[str, Any]]:
+    """What the card says first of what it was measured on: the held-out speakers of each corpus."""
+    rows = []
+    for source in prepared.corpora:
+        unseen = prepared.clips_of(source.corpus.name)["test"]
+        if unseen:
+            name = f"{source.corpus.name}, held-out speakers ({len(unseen)} clips)"
+            rows.append(domain_row(measure_clips(trained, unseen), name, source.corpus.synthetic))
+    return rows
 
 
-def _packed(system: str, preset: str, store: Path) -> dict[str, PackedSet]:
-    """The features of a store that a model takes: those that it names, or the only ones of their modality.
+def _card_of_several(prepared: _Prepared, trained: Checkpoint) -> dict[str, Any]:
+    """Of which corpora the clips are, and how good the model is on the unseen ones of each."""
+    model, described, by_corpus = prepared.model, [], {}
+    for source in prepared.corpora:
+        own = prepared.clips_of(source.corpus.name)
+        described.append(facts(source, own, model.spec) | {"remarks": list(source.remarks)})
+        if own["test"]:
+            by_corpus[source.corpus.name] = evaluate_clips(trained, own["test"])
+    return {"corpora": described, "metrics_by_corpus": by_corpus}
 
-    Raises:
-        UserError: when the store lacks some, or has several.
-    """
-    with torch.device("meta"):
-        spec = MODELS[system].preset(preset).spec
-    chosen = choose_sets(store, spec.features, spec.inputs)
-    return {m: chosen[m] for m in spec.inputs}
 
-
-def _feature_set(modality: str, spec: ModelSpec, corpus: Corpus) -> str:
-    """What a model is given of a modality: what it asks for by name, or the corpus brought, or the default."""
-    brought = corpus.given[modality].name if modality in corpus.given else DEFAULT_SETS.get(modality, "")
-    return spec.features.get(modality, brought)
+def _speakers(clips: Sequence[Clip], origins: Sequence[str], first: str) -> list[str]:
+    """Who speaks in them; of a corpus that joined with its name before, for a speaker 01 there is another person."""
+    named = {(origin, str(c.labels["speaker"])) for c, origin in zip(clips, origins, strict=True)}
+    return sorted(speaker if origin == first else f"{origin}/{speaker}" for origin, speaker in named if speaker)
 
 
 def set_prior(model: AVModel, targets: Sequence[Tensor]) -> None:
@@ -251,38 +321,6 @@ def _counts(targets: Sequence[Tensor], spec: ModelSpec) -> Tensor:
     """Clips of each class [C]; of shares of votes, their sums."""
     together = torch.stack(list(targets))
     return together.sum(0) if together.ndim == 2 else torch.bincount(together, minlength=len(spec.labels)).float()
-
-
-def evaluate_checkpoint(
-    checkpoint: Checkpoint,
-    corpus: Corpus,
-    without: str | None = None,
-    workers: int | None = None,
-    report: Report = lambda stage, share: None,
-) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Metrics by head on the clips of a corpus, and one sentence for each clip that could not be read.
-
-    Args:
-        corpus: with labels of the model alone; see ``core.evaluation.labelled``.
-
-    Raises:
-        UserError: when none can be read, or labels are not the model's.
-    """
-    sets = given_for(corpus, checkpoint.spec, checkpoint.sets)
-    clips, broken = _read(corpus, sets, workers, report)
-    batches = Batches(clips, checkpoint.spec, checkpoint.normaliser)
-    metrics = evaluate(checkpoint.model, batches, without)
-    return _with_evidence(checkpoint.model, metrics, without) if without else metrics, broken
-
-
-def _with_evidence(model: AVModel, metrics: dict[str, dict[str, Any]], without: str) -> dict[str, dict[str, Any]]:
-    """Leave out the heads that draw on the missing modality alone: they have answered with the prior."""
-    blind = {head for head, modalities in model.spec.modalities.items() if set(modalities) == {without}}
-    return {head: values for head, values in metrics.items() if head not in blind}
-
-
-def _read(corpus: Corpus, sets: Mapping[str, str], workers: int | None, report: Report) -> tuple[list[Clip], list[str]]:
-    return load_clips(corpus, None, workers, lambda done, total: report("Reading clips", done / total), {**DEFAULT_SETS, **sets})
 
 
 def _commit() -> str:

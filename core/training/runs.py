@@ -38,6 +38,7 @@ class Order:
         corpus: a folder, or ``demo`` for the bundled clips.
         device: ``cpu``, or ``cuda:0`` and so on; runs on one device take turns.
         split: ``speaker`` or ``official``, see ``core.training.splits.split_speakers``.
+        also: a corpus that joins, see ``core.training.joined``; none where it is empty.
     """
 
     system: str
@@ -49,6 +50,7 @@ class Order:
     seed: int
     device: str = "cpu"
     split: str = "speaker"
+    also: str = ""
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Order:
@@ -67,6 +69,7 @@ class Order:
             "train", self.system, f"--out={out}", f"--corpus={self.corpus}", f"--preset={self.preset}",
             f"--strategy={self.strategy}", f"--epochs={self.epochs}", f"--learning-rate={self.learning_rate!r}",
             f"--seed={self.seed}", f"--accelerator={self.device.split(':')[0]}", f"--split={self.split}",
+            *([f"--also={self.also}"] if self.also else []),
         ]  # fmt: skip
 
 
@@ -153,9 +156,9 @@ def judge(alive: bool, ahead: str, end: Mapping[str, Any], stopped: bool, log: S
         return "done", ""
     if stopped:
         return "stopped", ""
-    said = next((line.removeprefix("Error: ") for line in reversed(log) if line.startswith("Error: ")), "")
-    if said:
-        return "failed", said
+    error = next((line.removeprefix("Error: ") for line in reversed(log) if line.startswith("Error: ")), "")
+    if error:
+        return "failed", error
     if end:
         return "failed", "Something went wrong inside the training; the last lines of its log follow."
     return "failed", "Its process ended without a word, as when memory runs out or the machine restarts; it can go on."
@@ -165,9 +168,9 @@ def process(folder: Path) -> psutil.Process | None:
     """The run's process, if it lives: another may have got its number since."""
     known = _json(folder / "process.json")
     try:
-        one = psutil.Process(int(known["pid"]))
-        same = abs(one.create_time() - float(known["began"])) < _SAME_START
-        return one if same and one.status() != psutil.STATUS_ZOMBIE else None
+        found = psutil.Process(int(known["pid"]))
+        same = abs(found.create_time() - float(known["began"])) < _SAME_START
+        return found if same and found.status() != psutil.STATUS_ZOMBIE else None
     except (KeyError, TypeError, ValueError, psutil.Error):
         return None
 

@@ -1,12 +1,35 @@
 """Training strategies: each says what one step sees and what it minimises.
 
 A step has one stage or several. The loop goes through them in order; each gives a loss and says which parameters it moves.
+
+Deviations:
+
+- goncalves2022robust (3.6): group sizes of a batch are rounded, 6 and 6 of 32; a clip that has one modality alone does not lose
+  it.
+- goncalves2025versatile (Algorithm 1): the order is the paper's, sound, picture, both; the public code has the picture first. One
+  Adam holds all moments, where the public code has nine.
+- goncalves2025versatile (III-C): what is frozen while the audio-visual layers learn has no gradient, and stays in training
+  otherwise: dropout is on, and batch norm counts the clips once more. The paper does not say.
+- goncalves2025versatile (Eq. 1): alpha is not printed: 2 for classes and 1 for attributes, as in the public code.
+- goncalves2025versatile (Eq. 3): the CCC is that of a batch, attribute by attribute, and their mean; clips that nobody rated do
+  not count.
+- parthasarathy2020detecting (4.3): 1 - CCC is the mean over sequences and both attributes; a sequence counts for an attribute if
+  it has two frames and anything varies.
+- mocanu2023multimodal (3.4): what trains the last layer is not said: cross-entropy is added to the metric loss, with weight one.
+  Softmax of Figs. 6 and 7 is cross-entropy alone.
+- mocanu2023multimodal (3.4): which triplets a batch gives is not said: all of them, and their mean. Margins are not printed: 0.2
+  on squared distances of embeddings of length one.
+- mocanu2023multimodal (3.4): an emotion that has no other of its polarity among the classes has the plain triplet loss, as the
+  paper says of neutral: in CREMA-D happiness too. Neutral clips are related and opposed to none: Eq. 14 and 15 name no place for
+  them, so that only neutral anchors, and such as have the plain loss, are told from them.
+- mocanu2023multimodal (4.2): "a momentum of 0.9 with Adam" is read as its first beta.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,8 +41,13 @@ from affectscope.core.registry import Registry
 from affectscope.core.streams import Batch
 from affectscope.core.training.criteria import answer_loss, one_loss
 from affectscope.core.training.losses import emotion_loss, reconstruction_loss, triplet_loss
+from affectscope.core.training.trunks import HasTrunks, learn_stills, load_trunks
+
+if TYPE_CHECKING:
+    from affectscope.core.training.loop import TrainConfig
 
 MODALITIES = ("audio", "visual")
+Missing = Literal["absent", "zeros"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +61,9 @@ class Strategy:
 
     class_weights: tuple[float, ...] = ()
     stages: ClassVar[tuple[str, ...]] = ("all",)
+
+    def prepare(self, model: AVModel, batches: Iterable[tuple[Batch, Tensor]], config: TrainConfig) -> None:
+        """What is done once, before the first epoch, to a model that is where it will be trained."""
 
     def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
         """A scalar; without a graph where the batch has nothing to teach in this stage."""
@@ -86,10 +117,15 @@ class Sequences(Strategy):
 @STRATEGIES.register("optimised")
 @dataclass(frozen=True)
 class Optimised(Strategy):
-    """Each batch in three random groups: 20 % without sound, 20 % without picture, the rest whole (goncalves2022robust, 3.6)."""
+    """Each batch in three random groups: 20 % without sound, 20 % without picture, the rest whole (goncalves2022robust, 3.6).
+
+    Attributes:
+        missing: what a clip loses is absent, or zeros, as the paper has it: then its heads learn from them.
+    """
 
     audio_share: float = 0.2
     visual_share: float = 0.2
+    missing: Missing = "absent"
 
     def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
         return answer_loss(model(self.ablate(batch)), target, model.spec, class_weights=self.class_weights)
@@ -102,22 +138,32 @@ class Optimised(Strategy):
         keep = {m: torch.ones(size, dtype=torch.bool) for m in MODALITIES}
         keep["audio"][order[:first]] = False
         keep["visual"][order[first : first + second]] = False
-        return _never_the_last(batch, keep)
+        return _without(batch, keep, self.missing)
 
 
 @STRATEGIES.register("modality-dropout")
 @dataclass(frozen=True)
 class ModalityDropout(Strategy):
-    """One throw for each batch: without sound or without picture, with probability 0.2 each (goncalves2022auxformer, 4.2)."""
+    """Without sound or without picture, with probability 0.2 each (goncalves2022auxformer, 4.3).
+
+    Attributes:
+        missing: see ``Optimised``.
+        each: one throw for each batch, as the public code has it, or for each clip: the paper says neither.
+    """
 
     probability: float = 0.2
+    missing: Missing = "absent"
+    each: Literal["batch", "clip"] = "batch"
 
     def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
-        throw = float(torch.rand(()))
-        share = self.probability
-        gone = "audio" if throw < share else "visual" if throw < 2 * share else None
-        keep = {m: torch.full((len(batch),), m != gone) for m in MODALITIES}
-        return answer_loss(model(_never_the_last(batch, keep)), target, model.spec, class_weights=self.class_weights)
+        return answer_loss(model(self.ablate(batch)), target, model.spec, class_weights=self.class_weights)
+
+    def ablate(self, batch: Batch) -> Batch:
+        """Drop a modality by chance; a row never loses the only modality that it has."""
+        size = len(batch)
+        throw = torch.rand(size) if self.each == "clip" else torch.rand(()).expand(size)
+        lost = (throw < self.probability, (throw >= self.probability) & (throw < 2 * self.probability))
+        return _without(batch, {m: ~gone for m, gone in zip(MODALITIES, lost, strict=True)}, self.missing)
 
 
 @STRATEGIES.register("vavl")
@@ -187,12 +233,26 @@ class MetricLearning(Strategy):
     Attributes:
         metric: "emotion" (Eq. 16), "triplet" (Eq. 13), or "softmax" for the cross-entropy alone.
         alpha, beta: the margins, on squared distances of unit vectors; not published.
+        trunks: files of weights that trunks begin with, as torchvision's; see ``core.training.trunks``.
+        stills: epochs in which a trunk without a file learns single frames of the training clips first; at most as many as
+            follow.
     """
 
     metric: Literal["emotion", "triplet", "softmax"] = "emotion"
     alpha: float = 0.2
     beta: float = 0.2
     weight: float = 1.0
+    trunks: tuple[str, ...] = ()
+    stills: int = 10
+
+    def prepare(self, model: AVModel, batches: Iterable[tuple[Batch, Tensor]], config: TrainConfig) -> None:
+        if not isinstance(model, HasTrunks):
+            return
+        filled = load_trunks(model, self.trunks)
+        for modality in model.spec.inputs:
+            if self.stills and modality not in filled and model.spec.task == "classification":
+                epochs = min(self.stills, config.epochs)
+                learn_stills(model, modality, batches, epochs, config.seed, (config.frame_noise, config.clip_noise))
 
     def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
         output = model(batch)
@@ -217,11 +277,12 @@ class TripletLearning(MetricLearning):
     metric: Literal["emotion", "triplet", "softmax"] = "triplet"
 
 
-def _never_the_last(batch: Batch, keep: dict[str, Tensor]) -> Batch:
+def _without(batch: Batch, keep: dict[str, Tensor], missing: Missing) -> Batch:
     """Without the modalities that rows are to lose, save where it is the only one that a row has."""
     kept = {}
     for m in batch:
         others = [batch.present[other].any(1) for other in batch if other != m]
         alone = ~torch.stack(others).any(0) if others else torch.ones_like(batch.present[m][:, 0])
         kept[m] = (keep[m].to(alone.device) if m in keep else torch.ones_like(alone)) | alone
-    return batch.masked(**{m: mask[:, None] for m, mask in kept.items()})
+    change = batch.zeroed if missing == "zeros" else batch.masked
+    return change(**{m: mask[:, None] for m, mask in kept.items()})

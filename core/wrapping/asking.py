@@ -26,7 +26,7 @@ _LEAST = 1e-12
 
 
 @dataclass(frozen=True)
-class Said:
+class NetworkOutput:
     """What a network answered to a batch.
 
     Attributes:
@@ -61,7 +61,7 @@ def module_at(declared: Declared, network: nn.Module, path: str) -> nn.Module:
     return _modules(declared, network, path)[0]
 
 
-def ask(declared: Declared, network: nn.Module, inputs: Inputs, attention: bool) -> Said:
+def ask(declared: Declared, network: nn.Module, inputs: Inputs, attention: bool) -> NetworkOutput:
     """
     Raises:
         UserError: when the network fails, or answers with what is no answer; with the line of the person's file.
@@ -77,22 +77,22 @@ def ask(declared: Declared, network: nn.Module, inputs: Inputs, attention: bool)
     clips = len(inputs)
     named, rest = _named(declared, answer)
     predictions = {head: _logits(declared, head, value, clips) for head, value in named.items()}
-    vectors = {one.name: _vector(declared, one.name, one.call, tape, rest, clips) for one in declared.vectors}
-    weights = {one.name: _weights(declared, one, tape, rest, inputs) for one in declared.attentions} if attention else {}
-    return Said(predictions, vectors, weights)
+    vectors = {vector.name: _vector(declared, vector.name, vector.call, tape, rest, clips) for vector in declared.vectors}
+    weights = {spec.name: _weights(declared, spec, tape, rest, inputs) for spec in declared.attentions} if attention else {}
+    return NetworkOutput(predictions, vectors, weights)
 
 
 def _modules(declared: Declared, network: nn.Module, path: str) -> list[nn.Module]:
     known = dict(network.named_modules())
-    found = [module for name, module in known.items() if name and fnmatchcase(name, path)]
+    modules = [module for name, module in known.items() if name and fnmatchcase(name, path)]
     # A star stands for one part of a path, not for several.
-    found = [m for n, m in known.items() if n and n.count(".") == path.count(".") and fnmatchcase(n, path)] or found
-    if not found:
+    modules = [m for n, m in known.items() if n and n.count(".") == path.count(".") and fnmatchcase(n, path)] or modules
+    if not modules:
         names = [name for name in known if name]
         near = list(dict.fromkeys([*get_close_matches(path, names, _NEAR, 0.0), *names]))
         listed = ", ".join(map(shown, near[:_NEAR])) + (f" and {len(near) - _NEAR} more" if len(near) > _NEAR else "")
         raise UserError(f"{declared.name}{declared.place} has no module {shown(path)}: it has {listed or 'none'}.")
-    return found
+    return modules
 
 
 def _named(declared: Declared, answer: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -140,20 +140,20 @@ def _logits(declared: Declared, head: str, value: Any, clips: int) -> Tensor:
 
 
 def _vector(declared: Declared, name: str, call: int, tape: Tape, rest: Mapping[str, Any], clips: int) -> Tensor:
-    found = [rest[name]] if name in rest else tape.outputs.get(name, [])
+    outputs = [rest[name]] if name in rest else tape.outputs.get(name, [])
     try:
-        return vector_of(found[call], clips).float()
+        return vector_of(outputs[call], clips).float()
     except (IndexError, ValueError) as error:
-        why = "its module was not called" if not found else str(error)
+        why = "its module was not called" if not outputs else str(error)
         raise UserError(f"{declared.name} gives no embedding {shown(name)}: {why}.") from error
 
 
-def _weights(declared: Declared, one: Attention, tape: Tape, rest: Mapping[str, Any], inputs: Inputs) -> list[Tensor]:
-    who = f"The attention {shown(one.name)} of {declared.name}{declared.place}"
-    found = tape.weights.get(one.name, []) if one.module else _returned(one, rest, who)
+def _weights(declared: Declared, attention: Attention, tape: Tape, rest: Mapping[str, Any], inputs: Inputs) -> list[Tensor]:
+    who = f"The attention {shown(attention.name)} of {declared.name}{declared.place}"
+    layers = tape.weights.get(attention.name, []) if attention.module else _returned(attention, rest, who)
     try:
-        maps = [as_maps(weights.float(), len(inputs)) for weights in found]
-        maps = [_among(one, weights, inputs) for weights in maps]
+        maps = [as_maps(weights.float(), len(inputs)) for weights in layers]
+        maps = [_among(attention, weights, inputs) for weights in maps]
     except ValueError as error:
         raise UserError(f"{who} cannot be used: {error}.") from error
     if not maps or len({m.shape[1] for m in maps}) > 1:
@@ -163,37 +163,39 @@ def _weights(declared: Declared, one: Attention, tape: Tape, rest: Mapping[str, 
     return maps
 
 
-def _returned(one: Attention, rest: Mapping[str, Any], who: str) -> list[Tensor]:
+def _returned(attention: Attention, rest: Mapping[str, Any], who: str) -> list[Tensor]:
     """The weights of each layer that the answer itself held."""
-    given = rest.get(one.name, rest.get("attentions"))
+    given = rest.get(attention.name, rest.get("attentions"))
     # [B, layers, heads, Tq, Tk].
     given = given.unbind(1) if isinstance(given, Tensor) and given.ndim == 5 else given
     layers = [layer for layer in (given if isinstance(given, tuple | list) else [given]) if layer is not None]
-    found = [one.take(layer) if one.take else weights_in(layer) for layer in layers]
-    if layers and any(weights is None for weights in found):
+    maps = [attention.take(layer) if attention.take else weights_in(layer) for layer in layers]
+    if layers and any(weights is None for weights in maps):
         raise UserError(f"{who} cannot be used: the rows of what was returned under its name do not sum to one; those of a "
                         "part of the frames are to be divided by their sums.")  # fmt: skip
-    return [weights for weights in found if weights is not None]
+    return [weights for weights in maps if weights is not None]
 
 
-def _among(one: Attention, maps: Tensor, inputs: Inputs) -> Tensor:
+def _among(attention: Attention, maps: Tensor, inputs: Inputs) -> Tensor:
     """The part of the weights [B, heads, q, k] that is between the frames of query and key; rows sum to one again.
 
     Raises:
         ValueError: when there are not as many tokens as frames of the modalities that lie among them.
     """
-    first, places = one.skip, {}
-    for modality in one.among:
+    first, places = attention.skip, {}
+    for modality in attention.among:
         count = inputs[modality].shape[1]
         places[modality] = slice(first, first + count)
         first += count
     if not first:
         return maps
     tokens = maps.shape[-1]
-    if one.among and tokens != first:
-        counts = " and ".join(f"{inputs[m].shape[1]} of {m}" for m in one.among)
-        skipped = f", after {one.skip}" if one.skip else "; of tokens before them, as of a class token, say how many with skip="
+    if attention.among and tokens != first:
+        counts = " and ".join(f"{inputs[m].shape[1]} of {m}" for m in attention.among)
+        skipped = "; of tokens before them, as of a class token, say how many with skip="
+        if attention.skip:
+            skipped = f", after {attention.skip}"
         raise ValueError(f"it has {tokens} tokens, and its frames are {counts}{skipped}")
-    rows = places.get(one.query, slice(one.skip, None)) if maps.shape[-2] == tokens else slice(None)
-    frames = maps[..., rows, places.get(one.key, slice(one.skip, None))]
+    rows = places.get(attention.query, slice(attention.skip, None)) if maps.shape[-2] == tokens else slice(None)
+    frames = maps[..., rows, places.get(attention.key, slice(attention.skip, None))]
     return frames / frames.sum(-1, keepdim=True).clamp(min=torch.finfo(frames.dtype).tiny)

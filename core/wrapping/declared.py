@@ -12,7 +12,7 @@ from torch import nn
 
 from affectscope.core.errors import UserError
 from affectscope.core.models.base import Task
-from affectscope.core.plugins import loading
+from affectscope.core.plugins import loading, weights
 from affectscope.core.plugins.sources import digest
 from affectscope.core.registry import Registry
 from affectscope.core.text import shown
@@ -116,7 +116,7 @@ class Declared:
     @property
     def beside(self) -> set[str]:
         """Names of what its answers may hold beside predictions."""
-        return {one.name for one in self.attentions} | {one.name for one in self.vectors}
+        return {part.name for part in self.attentions} | {part.name for part in self.vectors}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What it holds of functions is in the plugin, which another process imports.
@@ -177,7 +177,7 @@ class Declared:
                 raise UserError(f"{self.name} takes no {shown(modality)}, so it cannot be the {role} of {shown(name)}: "
                                 f"choose one of {', '.join(self.inputs)}.")  # fmt: skip
         self._check_new(name)
-        if any((one.key, one.name.split(".")[0]) == (key, name.split(".")[0]) for one in self.attentions):
+        if any((attention.key, attention.name.split(".")[0]) == (key, name.split(".")[0]) for attention in self.attentions):
             raise UserError(f"{self.name} has two attentions to {key} that begin with {name.split('.')[0]}: call one otherwise.")
         self.attentions.append(Attention(name, query, key, module, take, skip, tuple(among)))
 
@@ -217,7 +217,7 @@ class Declared:
 WRAPPED: Registry[Declared] = Registry("model of a plugin")
 
 
-def declare(one: Declared, taken: Collection[str]) -> Declared:
+def declare(declared: Declared, taken: Collection[str]) -> Declared:
     """Keep a declaration; a file that is imported again declares anew.
 
     Args:
@@ -226,36 +226,38 @@ def declare(one: Declared, taken: Collection[str]) -> Declared:
     Raises:
         UserError: when the name is another's or cannot be one, or what was said makes no sense.
     """
-    name = one.name
+    name = declared.name
     if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME or set(name) & set("=/\\"):
         raise UserError(f"{shown(name, 30)!r} cannot be a model's name: take letters, digits and dashes.")
     before = WRAPPED[name] if name in list(WRAPPED) else None
-    if name in taken or (before is not None and before.file != one.file):
+    if name in taken or (before is not None and before.file != declared.file):
         whose = "of AffectScope's own" if name in taken else f"of {Path(before.file).name}" if before else ""
         raise UserError(f"There is already a model {whose} called {name}: choose another name.")
-    _check(one)
+    _check(declared)
     # As it is now: a file that is edited later is not what runs in this process.
-    _ = one.digest
-    WRAPPED.replace(name, one)
-    return one
+    _ = declared.digest
+    declared.weights = weights.named().get(name, declared.weights)
+    WRAPPED.replace(name, declared)
+    return declared
 
 
-def _check(one: Declared) -> None:
-    if not one.labels or len(set(one.labels)) != len(one.labels):
-        raise UserError(f"{one.name} needs labels, each once, in the order of its outputs.")
-    if not one.inputs:
-        raise UserError(f'{one.name} needs inputs, such as inputs={{"audio": "log-mel-64"}}.')
-    if one.task not in _TASKS:
-        raise UserError(f"There is no task {shown(one.task)}: choose {' or '.join(_TASKS)}.")
-    if one.outputs not in ("logits", "probabilities"):
-        raise UserError(f"outputs is logits or probabilities, not {shown(one.outputs)}.")
-    named = {*one.absence, *([one.reference] if one.reference else []), *(m for ms in one.heads.values() for m in ms)}
-    if strange := sorted(named - set(one.inputs)):
-        raise UserError(f"{one.name} takes no {shown(strange[0])}: choose one of {', '.join(one.inputs)}.")
-    if wrong := [absence for absence in one.absence.values() if absence not in ABSENCES]:
+def _check(declared: Declared) -> None:
+    if not declared.labels or len(set(declared.labels)) != len(declared.labels):
+        raise UserError(f"{declared.name} needs labels, each once, in the order of its outputs.")
+    if not declared.inputs:
+        raise UserError(f'{declared.name} needs inputs, such as inputs={{"audio": "log-mel-64"}}.')
+    if declared.task not in _TASKS:
+        raise UserError(f"There is no task {shown(declared.task)}: choose {' or '.join(_TASKS)}.")
+    if declared.outputs not in ("logits", "probabilities"):
+        raise UserError(f"outputs is logits or probabilities, not {shown(declared.outputs)}.")
+    named = {*declared.absence, *(m for modalities in declared.heads.values() for m in modalities)}
+    named |= {declared.reference} if declared.reference else set()
+    if strange := sorted(named - set(declared.inputs)):
+        raise UserError(f"{declared.name} takes no {shown(strange[0])}: choose one of {', '.join(declared.inputs)}.")
+    if wrong := [absence for absence in declared.absence.values() if absence not in ABSENCES]:
         raise UserError(f"There is no absence {shown(wrong[0])}: choose one of {', '.join(ABSENCES)}.")
-    if strange := [head for head in one.decision if one.heads and head not in one.heads]:
-        raise UserError(f"{one.name} has no head {shown(strange[0])} to decide: choose one of {', '.join(one.heads)}.")
+    if strange := [head for head in declared.decision if declared.heads and head not in declared.heads]:
+        raise UserError(f"{declared.name} has no head {shown(strange[0])} to decide: choose one of {', '.join(declared.heads)}.")
 
 
 def _known(name: str) -> Declared:
@@ -264,9 +266,9 @@ def _known(name: str) -> Declared:
 
 
 def _copied(state: dict[str, Any]) -> Declared:
-    one = Declared.__new__(Declared)
-    one.__dict__.update(state)
-    return one
+    copy = Declared.__new__(Declared)
+    copy.__dict__.update(state)
+    return copy
 
 
 def spread(absence: str | Mapping[str, str], modalities: Sequence[str]) -> dict[str, Any]:

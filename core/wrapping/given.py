@@ -40,8 +40,8 @@ class Inputs:
     ) -> None:
         self._parts = {
             **dict(values),
-            **{f"{name}_present": one for name, one in present.items()},
-            **{f"{name}_lengths": one for name, one in lengths.items()},
+            **{f"{name}_present": mask for name, mask in present.items()},
+            **{f"{name}_lengths": counts for name, counts in lengths.items()},
         }
         self.modalities, self.wants_attention = tuple(values), wants_attention
 

@@ -82,36 +82,36 @@ def declared(
     Raises:
         UserError: when the folder holds none, or one of another kind.
     """
-    found = Folder.read(Path(folder).expanduser())
-    task = "regression" if found.config.get("problem_type") == "regression" else "classification"
-    names = tuple(labels) or found.labels
-    kind = shown(str(found.config.get("model_type", "")))
+    source = Folder.read(Path(folder).expanduser())
+    task = "regression" if source.config.get("problem_type") == "regression" else "classification"
+    names = tuple(labels) or source.labels
+    kind = shown(str(source.config.get("model_type", "")))
     if modality not in ("audio", "visual"):
         raise UserError(f"A model of Hugging Face is of audio or visual, not of {shown(modality)}: use affectscope.model.")
     if modality == "audio" and kind not in _OF_WAVEFORMS:
         raise UserError(f"{name} is a {kind or 'model'} that takes no waveform: wrap it with affectscope.model on its features.")
-    own = "waveform-20ms" if modality == "audio" else f"faces-{found.side}-rgb"
+    own = "waveform-20ms" if modality == "audio" else f"faces-{source.side}-rgb"
 
     def build(path: Path) -> nn.Module:
-        return _loaded(one, Folder.read(Path(path)), modality)
+        return _loaded(declaration, Folder.read(Path(path)), modality)
 
-    one = Declared(
+    declaration = Declared(
         name, build, names, {modality: features or own}, {modality: (modality,)}, task=task,  # type: ignore[arg-type]
-        reference=reference, absence={modality: "mask"}, weights=found.path.absolute(),
+        reference=reference, absence={modality: "mask"}, weights=source.path.absolute(),
     )  # fmt: skip
-    one.answer = partial(_speech, found) if modality == "audio" else partial(_faces, found, bool(reference))
-    return one
+    declaration.answer = partial(_speech, source) if modality == "audio" else partial(_faces, source, bool(reference))
+    return declaration
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (OSError, ValueError) as error:
         raise UserError(f"{shown(str(path), 300)} cannot be read: copy the folder again.") from error
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
-def _loaded(one: Declared, folder: Folder, modality: str) -> nn.Module:
+def _loaded(declaration: Declared, folder: Folder, modality: str) -> nn.Module:
     try:
         import transformers
     except ImportError as error:
@@ -129,13 +129,13 @@ def _loaded(one: Declared, folder: Folder, modality: str) -> nn.Module:
         raise UserError(f"{called} holds no classifier of {modality} that transformers reads: {why}.") from error
     if lacking := [key for key in about["missing_keys"] if "masked_spec_embed" not in key]:
         raise UserError(f"{called} lacks {len(lacking)} tensors of its model, first {shown(lacking[0])}: copy the folder again.")
-    one.attentions, one.vectors, one.looks = [], [], {}
+    declaration.attentions, declaration.vectors, declaration.looks = [], [], {}
     if modality == "audio":
-        one.attention("self", query="audio", key="audio")
+        declaration.attention("self", query="audio", key="audio")
     if isinstance(getattr(network, "classifier", None), nn.Module):
-        one.embedding("pooled", module="classifier", of="input")
+        declaration.embedding("pooled", module="classifier", of="input")
     if modality == "visual" and (layer := _look(network)):
-        one.look_at("visual", layer)
+        declaration.look_at("visual", layer)
     return network
 
 
@@ -145,7 +145,7 @@ def _look(network: nn.Module) -> str:
     tokens = [name for name in names if name.split(".")[-1] in _OF_TOKENS]
     if tokens:
         return tokens[-1]
-    wide = [name for name, one in network.named_modules() if isinstance(one, nn.Conv2d) and one.kernel_size != (1, 1)]
+    wide = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1)]
     return wide[-1] if wide else ""
 
 

@@ -14,7 +14,7 @@ from affectscope.core.files.tensors import read_tensors
 from affectscope.core.models.base import AttentionSpec, ModelSpec
 from affectscope.core.plugins.places import told
 from affectscope.core.text import shown
-from affectscope.core.wrapping.asking import Said, ask, watch
+from affectscope.core.wrapping.asking import NetworkOutput, ask, watch
 from affectscope.core.wrapping.declared import Attention, Declared
 from affectscope.core.wrapping.given import Inputs, Modality
 from affectscope.core.wrapping.wrapped import WrappedModel
@@ -53,10 +53,10 @@ def make(declared: Declared, path: Path | None = None, state: Mapping[str, Tenso
     watch(declared, network)
     inputs = _first_clip(takes, declared.reference)
     with torch.inference_mode():
-        said = ask(declared, network, inputs, attention=True)
-    spec = _spec(declared, takes, said)
-    widths = {name: value.shape[1] for name, value in said.vectors.items()}
-    return Made(WrappedModel(declared, network, spec, takes, widths).eval(), tuple(_remarks(declared, inputs, said)))
+        output = ask(declared, network, inputs, attention=True)
+    spec = _spec(declared, takes, output)
+    widths = {name: value.shape[1] for name, value in output.vectors.items()}
+    return Made(WrappedModel(declared, network, spec, takes, widths).eval(), tuple(_remarks(declared, inputs, output)))
 
 
 def read_state(path: str | Path, strip: str = "") -> dict[str, Tensor]:
@@ -85,11 +85,11 @@ def _takes(declared: Declared, modality: str, name: str) -> Modality:
     # Decoders with it, which nobody needs who only declares.
     from affectscope.core.features.sets import FEATURE_SETS
 
-    if (one := FEATURE_SETS.get(name)) is None:
+    if (feature_set := FEATURE_SETS.get(name)) is None:
         raise UserError(f"{declared.name} takes {shown(name)} as {shown(modality)}, and there is no such feature set: choose one "
                         f"of {', '.join((*FEATURE_SETS, *FEATURE_SETS.families))}, or register it with affectscope.feature_set "
                         "or affectscope.arrays.")  # fmt: skip
-    return Modality(name, one.dim, one.shape, one.rate or _RATE, declared.absence.get(modality, "zeros"))
+    return Modality(name, feature_set.dim, feature_set.shape, feature_set.rate or _RATE, declared.absence.get(modality, "zeros"))
 
 
 def _built(declared: Declared, path: Path | None, state: Mapping[str, Tensor] | None) -> nn.Module:
@@ -104,7 +104,8 @@ def _built(declared: Declared, path: Path | None, state: Mapping[str, Tensor] | 
         raise
     # What somebody's code may raise, nobody knows.
     except Exception as error:
-        raise UserError(f"{declared.name} could not be built: {told(error)}.") from error
+        of = f" of {shown(path.name)}" if path is not None else ""
+        raise UserError(f"{declared.name} could not be built{of}: {told(error)}.") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"{declared.name} was built as {type(network).__name__}: its function must return an nn.Module.")
     return network
@@ -113,16 +114,18 @@ def _built(declared: Declared, path: Path | None, state: Mapping[str, Tensor] | 
 def _first_clip(takes: Mapping[str, Modality], reference: str) -> Inputs:
     """Two seconds of small numbers, all present; with a reference, as many frames of each modality."""
     counts = {m: max(2, round(_SECONDS * takes[reference or m].rate)) for m in takes}
-    waves = {m: torch.arange(counts[m] * one.dim, dtype=torch.float32).sin().view(1, -1, one.dim) for m, one in takes.items()}
+    waves = {
+        m: torch.arange(counts[m] * taken.dim, dtype=torch.float32).sin().view(1, -1, taken.dim) for m, taken in takes.items()
+    }
     values = {m: takes[m].framed(0.5 + 0.5 * wave) for m, wave in waves.items()}
     present = {m: torch.ones(1, count, dtype=torch.bool) for m, count in counts.items()}
     return Inputs(values, present, {m: torch.tensor([count]) for m, count in counts.items()}, wants_attention=True)
 
 
-def _spec(declared: Declared, takes: Mapping[str, Modality], said: Said) -> ModelSpec:
-    heads = tuple(declared.heads) or tuple(said.predictions)
-    if missing := [head for head in heads if head not in said.predictions]:
-        names = ", ".join(map(shown, said.predictions))
+def _spec(declared: Declared, takes: Mapping[str, Modality], output: NetworkOutput) -> ModelSpec:
+    heads = tuple(declared.heads) or tuple(output.predictions)
+    if missing := [head for head in heads if head not in output.predictions]:
+        names = ", ".join(map(shown, output.predictions))
         raise UserError(f"{declared.name} gives no answer as its head {shown(missing[0])}: it answers as {names}.")
     every = tuple(takes)
     # A head called as a modality is that modality's.
@@ -130,30 +133,30 @@ def _spec(declared: Declared, takes: Mapping[str, Modality], said: Said) -> Mode
     if strange := [head for head in declared.decision if head not in heads]:
         raise UserError(f"{declared.name} has no head {shown(strange[0])} to decide: choose one of {', '.join(heads)}.")
     attention = tuple(
-        AttentionSpec(one.name, one.query, one.key, len(said.weights[one.name]), said.weights[one.name][0].shape[1])
-        for one in declared.attentions
+        AttentionSpec(own.name, own.query, own.key, len(maps := output.weights[own.name]), maps[0].shape[1])
+        for own in declared.attentions
     )
-    vectors = tuple(one.name for one in declared.vectors)
+    vectors = tuple(vector.name for vector in declared.vectors)
     if strange := [name for pair in declared.together for name in pair if name not in vectors]:
         raise UserError(f"{declared.name} has no embedding {shown(strange[0])} to share: declare it with embedding().")
     return ModelSpec(
-        declared.name, {m: one.dim for m, one in takes.items()}, declared.labels, heads, told, declared.decision or heads[:1],
-        attention, vectors, tuple(declared.together), declared.task, declared.reference or None,
-        features=dict(declared.inputs), absence={m: one.absence for m, one in takes.items()},
+        declared.name, {m: modality.dim for m, modality in takes.items()}, declared.labels, heads, told,
+        declared.decision or heads[:1], attention, vectors, tuple(declared.together), declared.task, declared.reference or None,
+        features=dict(declared.inputs), absence={m: modality.absence for m, modality in takes.items()},
     )  # fmt: skip
 
 
-def _remarks(declared: Declared, inputs: Inputs, said: Said) -> list[str]:
+def _remarks(declared: Declared, inputs: Inputs, output: NetworkOutput) -> list[str]:
     noticed = []
-    for one in declared.attentions:
-        maps = said.weights[one.name][0]
-        _check_alone(declared, one, maps, inputs)
-        sides = dict.fromkeys([(one.query, maps.shape[-2]), (one.key, maps.shape[-1])])
+    for attention in declared.attentions:
+        maps = output.weights[attention.name][0]
+        _check_alone(declared, attention, maps, inputs)
+        sides = dict.fromkeys([(attention.query, maps.shape[-2]), (attention.key, maps.shape[-1])])
         # One query stands for all frames.
         off = [f"{have} frames for {count} of {m}" for m, have in sides if have not in (1, count := inputs[m].shape[1])]
         if off:
-            noticed.append(f"Its attention {one.name} has {' and '.join(off)}: matched by proportion.")
-    answer = next(iter(said.predictions.values()))
+            noticed.append(f"Its attention {attention.name} has {' and '.join(off)}: matched by proportion.")
+    answer = next(iter(output.predictions.values()))
     if declared.reference and answer.ndim == 3 and answer.shape[1] != (count := inputs[declared.reference].shape[1]):
         noticed.append(f"It answers {answer.shape[1]} times for {count} frames of {declared.reference}: matched by proportion.")
     if declared.outputs == "logits" and declared.task == "classification" and _are_probabilities(answer):
@@ -161,17 +164,17 @@ def _remarks(declared: Declared, inputs: Inputs, said: Said) -> list[str]:
     return noticed
 
 
-def _check_alone(declared: Declared, one: Attention, maps: Tensor, inputs: Inputs) -> None:
+def _check_alone(declared: Declared, attention: Attention, maps: Tensor, inputs: Inputs) -> None:
     """
     Raises:
         UserError: when the tokens are as many as the frames of all modalities together, and nobody said which is which.
     """
     every = sum(inputs[m].shape[1] for m in inputs.modalities)
-    if len(inputs.modalities) > 1 and not one.among and every <= maps.shape[-1] <= every + 2:
+    if len(inputs.modalities) > 1 and not attention.among and every <= maps.shape[-1] <= every + 2:
         raise UserError(
-            f"The attention {shown(one.name)} of {declared.name}{declared.place} looks at {maps.shape[-1]} tokens, as many as "
-            f"frames of {' and '.join(inputs.modalities)} together: say with among= in which order they lie, and with skip= what "
-            "precedes them."
+            f"The attention {shown(attention.name)} of {declared.name}{declared.place} looks at {maps.shape[-1]} tokens, as many "
+            f"as frames of {' and '.join(inputs.modalities)} together: say with among= in which order they lie, and with skip= "
+            "what precedes them."
         )
 
 

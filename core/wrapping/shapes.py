@@ -50,23 +50,23 @@ def vector_of(output: object, clips: int) -> Tensor:
     Raises:
         ValueError: when it is no tensor.
     """
-    one = output[0] if isinstance(output, tuple | list) and output else output
-    if not isinstance(one, Tensor) or not one.ndim:
+    tensor = output[0] if isinstance(output, tuple | list) and output else output
+    if not isinstance(tensor, Tensor) or not tensor.ndim:
         raise ValueError("it gives no vector")
-    if one.ndim == 4:
-        one = one.mean((2, 3))
-    if one.ndim == 1:
-        return one[None]
-    if one.ndim == 2 and len(one) != clips:
+    if tensor.ndim == 4:
+        tensor = tensor.mean((2, 3))
+    if tensor.ndim == 1:
+        return tensor[None]
+    if tensor.ndim == 2 and len(tensor) != clips:
         # Frames in place of clips: [B * T, D].
-        one = one.unflatten(0, (clips, -1)) if len(one) % clips == 0 else one.mean(0, keepdim=True)
-    return one.flatten(1, -2).mean(1) if one.ndim > 2 else one
+        tensor = tensor.unflatten(0, (clips, -1)) if len(tensor) % clips == 0 else tensor.mean(0, keepdim=True)
+    return tensor.flatten(1, -2).mean(1) if tensor.ndim > 2 else tensor
 
 
-def padded(one: Tensor, *sizes: int) -> Tensor:
+def padded(tensor: Tensor, *sizes: int) -> Tensor:
     """A tensor with zeros after its last ``len(sizes)`` dimensions up to these sizes."""
-    missing = [size - have for size, have in zip(sizes, one.shape[-len(sizes) :], strict=True)]
-    return torch.nn.functional.pad(one, [n for more in reversed(missing) for n in (0, more)]) if any(missing) else one
+    missing = [size - have for size, have in zip(sizes, tensor.shape[-len(sizes) :], strict=True)]
+    return torch.nn.functional.pad(tensor, [n for more in reversed(missing) for n in (0, more)]) if any(missing) else tensor
 
 
 def _place(count: int, of: int, device: torch.device) -> Tensor:

@@ -146,8 +146,8 @@ class _Leave:
         if self.take is not None:
             # What its inner parts did is not what was asked for.
             tape.weights[self.name][before:] = [self.take(output)]
-        elif len(tape.weights[self.name]) == before and (found := weights_in(output)) is not None:
-            tape.weights[self.name].append(found)
+        elif len(tape.weights[self.name]) == before and (weights := weights_in(output)) is not None:
+            tape.weights[self.name].append(weights)
 
 
 @dataclass(frozen=True)
@@ -200,25 +200,25 @@ class _Release:
 
 def weights_in(output: Any) -> Tensor | None:
     """The tensor among what a module returned whose rows sum to one: the last of several; None where there is none."""
-    found = [one for one in _tensors(output) if _sums_to_one(one)]
-    return found[-1] if found else None
+    candidates = [tensor for tensor in _tensors(output) if _sums_to_one(tensor)]
+    return candidates[-1] if candidates else None
 
 
 def _tensors(output: Any) -> Iterator[Tensor]:
     if isinstance(output, Tensor):
         yield output
     elif isinstance(output, Mapping):
-        for one in output.values():
-            yield from _tensors(one)
+        for item in output.values():
+            yield from _tensors(item)
     elif isinstance(output, tuple | list):
-        for one in output:
-            yield from _tensors(one)
+        for item in output:
+            yield from _tensors(item)
 
 
-def _sums_to_one(one: Tensor) -> bool:
-    if not one.is_floating_point() or not 1 <= one.ndim <= 4 or not one.numel() or bool((one < 0).any()):
+def _sums_to_one(tensor: Tensor) -> bool:
+    if not tensor.is_floating_point() or not 1 <= tensor.ndim <= 4 or not tensor.numel() or bool((tensor < 0).any()):
         return False
-    return _near(one.sum(-1)) or (one.ndim in (2, 3) and one.shape[-1] == 1 and _near(one.sum(-2)))
+    return _near(tensor.sum(-1)) or (tensor.ndim in (2, 3) and tensor.shape[-1] == 1 and _near(tensor.sum(-2)))
 
 
 def _near(sums: Tensor) -> bool:

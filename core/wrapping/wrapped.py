@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from affectscope.core.models.base import AttentionMap, AVModel, ModelOutput, ModelSpec
 from affectscope.core.streams import Batch
-from affectscope.core.wrapping.asking import Said, ask, module_at
+from affectscope.core.wrapping.asking import NetworkOutput, ask, module_at
 from affectscope.core.wrapping.declared import Declared
 from affectscope.core.wrapping.given import Inputs, Modality, lengths_of, stand_in
 from affectscope.core.wrapping.shapes import frames_of, onto_frames, padded
@@ -49,16 +49,16 @@ class WrappedModel(AVModel):
         batch = batch.completed(self.spec.inputs)
         if self.spec.reference:
             batch = batch.synchronous()
-        said = self._together(batch, attention) if self.declared.batched else self._one_by_one(batch, attention)
-        predictions, evidence = self.answers(said.predictions, batch)
+        output = self._together(batch, attention) if self.declared.batched else self._one_by_one(batch, attention)
+        predictions, evidence = self.answers(output.predictions, batch)
         maps = tuple(
-            AttentionMap(one.name, one.query, one.key, layer, weights)
-            for one in self.spec.attention
-            for layer, weights in enumerate(said.weights.get(one.name, ()))
+            AttentionMap(spec.name, spec.query, spec.key, layer, weights)
+            for spec in self.spec.attention
+            for layer, weights in enumerate(output.weights.get(spec.name, ()))
         )
-        return ModelOutput(predictions, evidence, said.vectors, maps)
+        return ModelOutput(predictions, evidence, output.vectors, maps)
 
-    def _one_by_one(self, batch: Batch, attention: bool) -> Said:
+    def _one_by_one(self, batch: Batch, attention: bool) -> NetworkOutput:
         rows = []
         for row in range(len(batch)):
             values = {m: batch.values[m][row : row + 1] for m in self.spec.inputs}
@@ -66,23 +66,23 @@ class WrappedModel(AVModel):
             rows.append(self._ask(Batch(values, present), batch, attention))
         return _stacked(rows)
 
-    def _together(self, batch: Batch, attention: bool) -> Said:
+    def _together(self, batch: Batch, attention: bool) -> NetworkOutput:
         return self._ask(batch, batch, attention)
 
-    def _ask(self, batch: Batch, whole: Batch, attention: bool) -> Said:
+    def _ask(self, batch: Batch, whole: Batch, attention: bool) -> NetworkOutput:
         """The answers to some rows, padded as long as the ``whole`` batch."""
         lengths = self._lengths(batch.present)
         there = torch.stack([present.any(1) for present in batch.present.values()]).any(0)
         if not bool(there.any()):
             return self._nothing(batch, whole, attention)
-        said = ask(self.declared, self.network, self._inputs(batch, lengths, attention), attention)
-        return Said(
-            {head: self._answers(value, lengths, whole) for head, value in said.predictions.items()},
-            {name: torch.where(there[:, None], value, 0) for name, value in said.vectors.items()},
+        output = ask(self.declared, self.network, self._inputs(batch, lengths, attention), attention)
+        return NetworkOutput(
+            {head: self._answers(value, lengths, whole) for head, value in output.predictions.items()},
+            {name: torch.where(there[:, None], value, 0) for name, value in output.vectors.items()},
             {
-                one.name: [self._map(maps, one.query, one.key, batch, lengths, whole) for maps in said.weights[one.name]]
-                for one in self.spec.attention
-                if one.name in said.weights
+                spec.name: [self._map(maps, spec.query, spec.key, batch, lengths, whole) for maps in output.weights[spec.name]]
+                for spec in self.spec.attention
+                if spec.name in output.weights
             },
         )
 
@@ -131,16 +131,16 @@ class WrappedModel(AVModel):
         maps = torch.where(some, maps, 0)
         return padded(maps, whole.present[query].shape[1], whole.present[key].shape[1])
 
-    def _nothing(self, batch: Batch, whole: Batch, attention: bool) -> Said:
+    def _nothing(self, batch: Batch, whole: Batch, attention: bool) -> NetworkOutput:
         """What is said of clips without any frame: the network is not asked."""
         rows, outputs = len(batch), len(self.spec.labels)
         total = max(mask.shape[1] for mask in whole.present.values())
         prior = self.prior.expand(rows, total, outputs) if self.spec.reference else self.prior.expand(rows, outputs)
         maps: dict[str, list[Tensor]] = {}
-        for one in self.spec.attention if attention else ():
-            shape = (rows, one.heads, whole.present[one.query].shape[1], whole.present[one.key].shape[1])
-            maps[one.name] = [self.prior.new_zeros(shape)] * one.layers
-        return Said(
+        for spec in self.spec.attention if attention else ():
+            shape = (rows, spec.heads, whole.present[spec.query].shape[1], whole.present[spec.key].shape[1])
+            maps[spec.name] = [self.prior.new_zeros(shape)] * spec.layers
+        return NetworkOutput(
             dict.fromkeys(self.spec.heads, prior), {n: self.prior.new_zeros(rows, size) for n, size in self.widths.items()}, maps
         )
 
@@ -149,8 +149,8 @@ class WrappedModel(AVModel):
         return _revived, (self.declared, {name: value for name, value in self.__dict__.items() if name != "declared"})
 
 
-def _stacked(rows: list[Said]) -> Said:
-    return Said(
+def _stacked(rows: list[NetworkOutput]) -> NetworkOutput:
+    return NetworkOutput(
         {head: torch.cat([row.predictions[head] for row in rows]) for head in rows[0].predictions},
         {name: torch.cat([row.vectors[name] for row in rows]) for name in rows[0].vectors},
         {

@@ -16,6 +16,8 @@ from affectscope.core import corpora
 from affectscope.core.analyzer import Analysis
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.corpora import Corpus
+from affectscope.core.trust.trust import Trust
+from affectscope.core.why import Why
 from tests.app import fake
 
 MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
@@ -38,21 +40,42 @@ class FakeAnalyzer:
         track: int | None = None,
         clip: str = "",
         explanation: str | None = None,
+        face: int | None = None,
+        sound: str | None = None,
     ) -> str:
         heard = (f"-track-{track}" if track else "") + (f"-by-{explanation}" if explanation else "")
+        heard += (f"-face-{face}" if face else "") + (f"-sound-{sound}" if sound else "")
         return f"{media.stem}-{explain or 'predicted'}" + ("-masked" if perturbation else "") + heard
 
     def analyze(
-        self, media, *, truth=None, explain=None, perturbation=None, track=None, clip="", explanation=None, progress=None
+        self,
+        media,
+        *,
+        truth=None,
+        explain=None,
+        perturbation=None,
+        track=None,
+        clip="",
+        explanation=None,
+        face=None,
+        sound=None,
+        progress=None,
     ) -> Analysis:
         progress("Asking the model", 0.5)
         row = {name: 0.9 if name == "happiness" else 0.02 for name in fake.CLASSES}
         predictions = dict.fromkeys(("av", "audio", "visual", "decision"), row)
         evidence = {"av": True, "audio": True, "visual": True}
         explained = dict.fromkeys(("av", "visual"), explain or "happiness")
-        key = self.key(media, explain, track=track, explanation=explanation)
+        key = self.key(media, explain, track=track, explanation=explanation, face=face)
         offered = ("layer-cam-product", "grad-cam", "hires-cam")
         return Analysis(predictions, evidence, explained, fake.timeline(1.0), (), key, explanations=offered)
+
+    def why(self, media, *, target="", against="", label="", **how) -> Why:
+        return fake.why(target, against, label)
+
+    def trust(self, media, asked, progress) -> Trust:
+        progress("Trust: deletion and insertion", 0.5)
+        return fake.trust(asked.target or "happiness", asked.head)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,14 @@ from pathlib import Path
 import av
 import numpy as np
 
+from affectscope.core.timeline.lanes import evidence_lanes
 from affectscope.core.timeline.timeline import Event, Heatmap, Lane, Matrix, Timeline
+from affectscope.core.trust.curves import Curves
+from affectscope.core.trust.measure import Change, Layer, Measured, Other
+from affectscope.core.trust.trust import Trust
+from affectscope.core.why.modality import Modality
+from affectscope.core.why.moments import Moments
+from affectscope.core.why.why import Why
 
 FPS = 25
 RATE = 16_000
@@ -45,6 +52,7 @@ def timeline(seconds: float = 3.0, *, face: bool = True, sound: bool = True, nam
         _weights("attention.audio.fusion", "Audio attention, fusion", sounds, heard, "audio", rng),
         _weights("attention.audio.self", "Audio attention, encoder", sounds, heard, "audio", rng),
         _weights("attention.visual.fusion", "Visual attention", frames, seen, "visual", rng),
+        *evidence_lanes(heatmaps if face else (), frames),
         _probability(frames, names),
         Lane("truth.intensity", "Intensity", "truth", frames, _bump(frames, seconds)[None], ("intensity",), "truth",
              "How strongly the face moves, as rendered."),
@@ -82,7 +90,7 @@ def _heatmap(name: str, title: str, t: np.ndarray, turn: float) -> Heatmap:
     y, x = np.mgrid[:12, :12] / 11
     cx, cy = 0.5 + 0.3 * np.sin(2 * turn * t), 0.6 + 0.2 * np.cos(2 * t)
     maps = np.exp(-((x - cx[:, None, None]) ** 2 + (y - cy[:, None, None]) ** 2) / 0.05)
-    return Heatmap(name, f"Why happiness, {title}", (maps * 255).astype("u1").reshape(len(t), -1), 12, 12)
+    return Heatmap.of(name, f"Why happiness, {title}", maps * (0.02 + _bump(t, t[-1]))[:, None, None])
 
 
 def _wave(t: np.ndarray, heard: np.ndarray) -> Lane:
@@ -106,3 +114,32 @@ def _probability(t: np.ndarray, names: tuple[str, ...]) -> Lane:
 
 def _bump(t: np.ndarray, seconds: float) -> np.ndarray:
     return np.exp(-((t / seconds - 0.45) ** 2) / 0.04).astype("f4")
+
+
+def why(target: str = "", against: str = "", label: str = "") -> Why:
+    """Sound is sure of happiness, and so are both."""
+    answers = np.full((1, 4, len(CLASSES)), 0.02)
+    place = CLASSES.index("happiness")
+    answers[:, :, place] = [0.2, 0.9, 0.3, 0.9]
+    scores = np.log(answers[..., place] / (1 - answers[..., place]))
+    windows = {"audio": np.array([[0.1, 0.4]]), "visual": np.array([[0.0, 0.0]])}
+    return Why(
+        "made-up", "classification", tuple(CLASSES), ("decision",), target or "happiness", against, "absent", label, 1.0,
+        Modality(("audio", "visual"), (True, True), answers, scores),
+        Moments(np.array([0.0, 0.5, 1.0]), {"audio": np.array([5, 5]), "visual": np.array([5, 5])}, windows, windows),
+    )  # fmt: skip
+
+
+def trust(target: str, head: str) -> Trust:
+    """A heatmap that is better than nineteen random ones and stays where it is, and a lane that is the same whatever is asked."""
+    shares, flat = np.array([0, 0.1, 0.3, 0.6, 1]), np.full((19, 5), 0.5)
+    good = Curves(shares, flat[0] - 0.2, flat[0] + 0.2, flat, flat, flat, flat, 0)
+    bad = Curves(shares, flat[0], flat[0], flat, flat, flat, flat, 0)
+    layer = Layer("model.out", 1, 1, "model", True, 0.1, 0.05)
+    change = Change("re-encoded", 0.9, 0.8, 0.2, 0.01, 0.1, True)
+    others, same, alike = (Other("fear", 0.3, 0.2),), (Other("fear", 1.0, np.nan),), np.full(19, 0.1)
+    shown = Measured(
+        "contrast", "Change for the class", "visual", head, target, good, alike, 0.2, (layer,), others, (change,)
+    )  # fmt: skip
+    lane = Measured("attention", "attention", "audio", "decision", target, bad, alike, 0.2, (), same, (), is_lane=True)
+    return Trust("made-up", 1.0, 0, (shown, lane))

@@ -35,8 +35,8 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = int(os.environ.get("AFFECTSCOPE_EXAMPLES", "2"))
 
 NAMES = (
-    "corpus", "clip", "model", "explain", "t", "map", "heat", "opacity", "below", "speed", "loop", "muted", "layer", "head",
-    "matrix", "lane.audio", "lane.visual", "lane.prediction", "o.corpus", "o.compare.with", "o.tour.step", "o.train.run",
+    "corpus", "clip", "model", "explain", "t", "map", "heat", "scale", "opacity", "below", "speed", "loop", "muted", "layer",
+    "head", "matrix", "lane.audio", "lane.visual", "lane.prediction", "o.corpus", "o.compare.with", "o.tour.step", "o.train.run",
     "o.library.shown", "o.library.corpus", "o.failures.view", "o.failures.head", "o.failures.attribute", "o.failures.show",
     "o.failures.order",
     "o.failures.count", "o.failures.cell", "o.failures.slice", "o.failures.tag", "o.embeddings.of", "o.embeddings.map",
@@ -84,9 +84,9 @@ def watched(*places: Path) -> Iterator[list[str]]:
     def hook(event: str, given: tuple) -> None:
         if not on or event not in ("open", "os.listdir", "os.scandir", "os.mkdir", "os.rename", "os.remove", "shutil.rmtree"):
             return
-        for one in given[:2]:
-            if isinstance(one, str | bytes | os.PathLike):
-                path = os.path.abspath(os.fsdecode(one))
+        for argument in given[:2]:
+            if isinstance(argument, str | bytes | os.PathLike):
+                path = os.path.abspath(os.fsdecode(argument))
                 if path != os.getcwd() and not path.startswith(inside):
                     seen.append(f"{event} {path}")
 
@@ -146,7 +146,7 @@ def test_no_address_breaks_a_page_or_leads_out(page: str, every, tmp_path: Path,
             app.run()
         assert not app.exception, app.exception[0].value
         assert not [line for line in touched if "escape" in line or not line.startswith("open /tmp/pytest")]
-        assert not [one.value for one in (*app.error, *app.warning) if "Something went wrong" in one.value]
+        assert not [message.value for message in (*app.error, *app.warning) if "Something went wrong" in message.value]
 
     holds()
 
@@ -184,13 +184,13 @@ def test_what_the_address_names_and_is_not_here_gets_a_sentence_and_the_default(
     app.run()
     assert not app.exception
     assert not app.error
-    assert [one.value for one in app.warning] == [sentence]
+    assert [warning.value for warning in app.warning] == [sentence]
 
 
 def test_so_does_a_choice(every) -> None:
     app = every("failures", o__failures__order="../nobody")
     assert not app.exception
-    assert [one.value for one in app.warning] == [
+    assert [warning.value for warning in app.warning] == [
         "The address names a choice of “Order” that is not here: Most confidently wrong first is shown."
     ]
 
@@ -210,7 +210,7 @@ def test_every_reader_of_the_address_bears_every_hostile_value(value: str, monke
     assert 0 < lists._count() <= 2000
     for name in ("failures.cell", "failures.slice"):
         pair = views._pair(name)
-        assert pair is None or all(isinstance(one, str) for one in pair)
+        assert pair is None or all(isinstance(text, str) for text in pair)
     change = state.read(selection.options, {"audio": 1, "visual": 1})
     assert set(change.keep) | set(change.spans) <= {"audio", "visual"}
     assert 0.02 <= change.burst <= 10

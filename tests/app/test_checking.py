@@ -25,8 +25,8 @@ def found(*broken: str) -> list[Promise]:
 
 def heading(app) -> str:
     """What to bear in mind, as the page's heading says it."""
-    said = [json.loads(e.proto.json) for e in app.get("bidi_component") if '"caution"' in e.proto.json]
-    return next(one["caution"] for one in said if "verdicts" in one and one["title"])
+    headings = [json.loads(e.proto.json) for e in app.get("bidi_component") if '"caution"' in e.proto.json]
+    return next(heading_data["caution"] for heading_data in headings if "verdicts" in heading_data and heading_data["title"])
 
 
 def test_a_check_is_made_from_the_card_and_stands_there(page):  # noqa: F811
@@ -74,18 +74,18 @@ def test_a_model_that_cannot_be_read_is_not_checked_and_says_so(page, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("where", "broken", "said"),
+    ("where", "broken", "sentence"),
     [
         ("clip", "gradients", "Its heatmaps do not follow its answer"),
         ("masking", "absent", "What stands in place of absent frames moves this model's answer"),
         ("embeddings", "company", "Other clips of a batch move this model's answer"),
     ],
 )
-def test_a_page_says_what_it_relies_on_and_is_broken(app, where, broken, said):
+def test_a_page_says_what_it_relies_on_and_is_broken(app, where, broken, sentence):
     app.run()
     kept.keep(content_hash(services.models()["demo"]), found(broken))
     shown = heading(app.switch_page(f"../pages/{where}.py").run())
-    assert shown == f"{choose.CAUTION}. {said}"
+    assert shown == f"{choose.CAUTION}. {sentence}"
 
 
 def test_a_page_is_silent_about_what_it_does_not_rely_on(app):

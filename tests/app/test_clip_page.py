@@ -149,7 +149,7 @@ def test_a_sound_track_is_chosen_kept_in_the_url_and_let_go_with_the_clip(app, s
 
 def test_how_heatmaps_are_made_is_chosen_under_the_player(app) -> None:
     app.run()
-    (box,) = [one for one in app.main.selectbox if one.label == "Heatmap by"]
+    (box,) = [element for element in app.main.selectbox if element.label == "Heatmap by"]
     assert box.options == ["LayerCAM, two layers", "Grad-CAM", "HiResCAM"]
     box.select("grad-cam").run()
     assert not app.exception
@@ -159,7 +159,7 @@ def test_how_heatmaps_are_made_is_chosen_under_the_player(app) -> None:
     app.query_params["clip"] = "second"
     app.run()
     assert player_data(app)["timeline_url"] == "/timelines/second-predicted-by-grad-cam"
-    (box,) = [one for one in app.main.selectbox if one.label == "Heatmap by"]
+    (box,) = [element for element in app.main.selectbox if element.label == "Heatmap by"]
     box.select("").run()
     assert "o.clip.explanation" not in app.query_params
     assert player_data(app)["timeline_url"] == "/timelines/second-predicted"

@@ -78,14 +78,14 @@ def two(app, clips, monkeypatch: pytest.MonkeyPatch):
 
 def shown(app, field: str) -> list[dict]:
     found = [json.loads(element.proto.json) for element in app.get("bidi_component")]
-    return [one for one in found if field in one]
+    return [data for data in found if field in data]
 
 
 def test_both_answers_are_shown_and_where_they_differ(two) -> None:
     two.run()
     assert not two.exception
     assert not two.error
-    a, b = (one for one in shown(two, "verdicts") if one["verdicts"])
+    a, b = (side for side in shown(two, "verdicts") if side["verdicts"])
     assert (a["name"], b["name"]) == ("A · first", "B · second")
     assert (
         a["sentence"] == "A and B disagree: happiness (90\N{NO-BREAK SPACE}%) against fear (80\N{NO-BREAK SPACE}%); A is right."
@@ -130,7 +130,7 @@ def test_classes_and_attributes_stand_side_by_side(two) -> None:
     two.query_params["o.compare.with"] = "values"
     two.run()
     assert not two.exception
-    a, b = (one for one in shown(two, "verdicts") if one["verdicts"])
+    a, b = (side for side in shown(two, "verdicts") if side["verdicts"])
     assert a["sentence"].startswith("A and B answer in other terms")
     assert [(card["label"], card["differs"]) for card in b["verdicts"]] == [("arousal +0.25", False)] * 2
 
@@ -198,3 +198,16 @@ def test_a_single_checkpoint_gets_one_sentence(app) -> None:
     assert [info.value for info in app.info] == [
         "Comparing takes two checkpoints, and only one is here: train a second one on the page Train."
     ]
+
+
+def test_both_are_explained_by_the_method_that_is_chosen_where_both_have_it(two, tmp_path) -> None:
+    two.run()
+    (box,) = [box for box in two.main.selectbox if box.label == "Heatmap by"]
+    assert box.options == ["LayerCAM, two layers", "Grad-CAM", "HiResCAM"]
+    (usual,) = (tmp_path / "compared").glob("*.aft")
+    box.select("grad-cam").run()
+    assert not two.exception
+    (player,) = shown(two, "timeline_url")
+    asked = {path.stem for path in (tmp_path / "analyses").glob("*by-grad-cam*")}
+    assert {name.split("-")[0] for name in asked} == {"first", "second"}
+    assert player["timeline_url"] != f"/timelines/{usual.stem}"

@@ -40,13 +40,13 @@ def query(app, name: str) -> str:
 
 def test_without_another_corpus_there_is_nothing_to_choose(app) -> None:
     app.run()
-    assert "Corpus" not in [one.label for one in app.selectbox]
+    assert "Corpus" not in [box.label for box in app.selectbox]
 
 
 def test_a_corpus_is_chosen_in_the_sidebar_and_stays_for_the_next_page(app, added) -> None:
     app.run()
     assert url(app) == "/clips/demo.first"
-    next(one for one in app.selectbox if one.label == "Corpus").select("mine").run()
+    next(box for box in app.selectbox if box.label == "Corpus").select("mine").run()
     assert not app.exception
     assert url(app) == "/clips/mine.x"
     assert query(app, "corpus") == "mine"
@@ -68,9 +68,9 @@ def test_a_link_names_the_corpus_and_an_upload_does_not_change_it(app, added) ->
 def test_the_library_lists_it_and_looks_at_it(app, added) -> None:
     app.run()
     app.switch_page("../pages/library.py").run()
-    next(one for one in app.button if one.label == "Look at mine").click().run()
+    next(button for button in app.button if button.label == "Look at mine").click().run()
     assert query(app, "corpus") == "mine"
-    assert [one.label for one in app.button if one.label.startswith("Look at")] == ["Look at demo"]
+    assert [button.label for button in app.button if button.label.startswith("Look at")] == ["Look at demo"]
 
 
 def test_the_library_adds_a_folder_by_its_name(app, added, tmp_path) -> None:
@@ -80,8 +80,8 @@ def test_the_library_adds_a_folder_by_its_name(app, added, tmp_path) -> None:
         (added / f"{name}.mp4").rename(tmp_path / "my clips" / f"{name}.mp4")
     app.run()
     app.switch_page("../pages/library.py").run()
-    next(one for one in app.text_input if one.key == "library.folder").set_value(str(tmp_path / "my clips")).run()
-    next(one for one in app.button if one.label == "Add my-clips").click().run()
+    next(field for field in app.text_input if field.key == "library.folder").set_value(str(tmp_path / "my clips")).run()
+    next(button for button in app.button if button.label == "Add my-clips").click().run()
     assert not app.exception
     assert query(app, "corpus") == "my-clips"
     assert services.opened("my-clips").root == tmp_path / "my clips"
@@ -110,7 +110,7 @@ def test_a_link_to_what_is_not_here_says_so(app) -> None:
     app.query_params["corpus"] = "nowhere"
     app.query_params["model"] = "nobody"
     app.run()
-    assert [one.value for one in app.warning] == [
+    assert [warning.value for warning in app.warning] == [
         "The address names a model that is not here: demo is shown.",
         "The address names a corpus that is not here: demo is shown.",
     ]
@@ -120,7 +120,7 @@ def test_another_corpus_keeps_no_drawn_mask(app, added) -> None:
     app.query_params["o.masking.spans"] = "audio:0-500"
     app.query_params["clip"] = "first"
     app.run()
-    next(one for one in app.selectbox if one.label == "Corpus").select("mine").run()
+    next(box for box in app.selectbox if box.label == "Corpus").select("mine").run()
     assert "o.masking.spans" not in app.query_params
 
 

@@ -45,7 +45,7 @@ def test_an_analysis_is_shown_though_it_cannot_be_stored_and_that_is_said_once(a
         assert not app.exception
         assert not app.error
         assert player_data(app)["timeline_url"] == "/timelines/first-predicted"
-        (warning,) = [one.value for one in app.warning]
+        (warning,) = [box.value for box in app.warning]
         assert "kept in memory only" in warning
         assert "AFFECTSCOPE_CACHE" in warning
     assert not list((tmp_path / "analyses").glob("*"))
@@ -64,7 +64,7 @@ def test_a_file_where_the_cache_should_be_does_not_stop_the_page(app, monkeypatc
     app.run()
     assert not app.exception
     assert player_data(app)["timeline_url"] == "/timelines/first-predicted"
-    assert any("file in its way" in one.value for one in app.warning)
+    assert any("file in its way" in warning.value for warning in app.warning)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +110,6 @@ def test_an_upload_that_cannot_be_kept_leaves_those_that_are(
         full.setattr(disk.os, "replace", refuse)
         with pytest.raises(OSError, match="No space"):
             store.save("second.mp4", io.BytesIO((clips / "second.mp4").read_bytes() + b"\0\0\0\x08free"))
-    assert [one.id for one in store.listed()] == [kept]
+    assert [clip.id for clip in store.listed()] == [kept]
     assert store.intact(kept, store.find(kept).original)
     assert not [path for path in (tmp_path / "uploads").glob(".*") if path.name != ".lock"]

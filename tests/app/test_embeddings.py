@@ -48,7 +48,7 @@ def page(app, monkeypatch: pytest.MonkeyPatch):
 
 def component(app, field: str, turn: int = 0) -> dict:
     found = [json.loads(e.proto.json) for e in app.get("bidi_component") if e.proto.json]
-    return [one for one in found if field in one][turn]
+    return [data for data in found if field in data][turn]
 
 
 def chosen(app, turn: int = 0) -> list[bool] | None:
@@ -58,8 +58,8 @@ def chosen(app, turn: int = 0) -> list[bool] | None:
 
 def figures(app, title: str) -> dict[str, str]:
     found = [json.loads(e.proto.json) for e in app.get("bidi_component") if e.proto.json]
-    (row,) = [one for one in found if one.get("title") == title and "figures" in one]
-    return {one["name"]: one["value"] for one in row["figures"]}
+    (row,) = [data for data in found if data.get("title") == title and "figures" in data]
+    return {figure["name"]: figure["value"] for figure in row["figures"]}
 
 
 def test_pca_is_there_at_once(page) -> None:
@@ -127,7 +127,7 @@ def test_neighbours_of_the_selected_clip(page) -> None:
     page.query_params["clip"] = "third"
     page.run()
     strip = component(page, "clips")
-    assert [one["id"] for one in strip["clips"]] == ["third", "fourth", "first", "second"]
+    assert [clip["id"] for clip in strip["clips"]] == ["third", "fourth", "first", "second"]
     assert strip["clips"][1]["lines"] == ["happiness", "2.00 away"]
 
 
@@ -174,7 +174,7 @@ def test_own_clip_is_placed_and_not_refitted(page, tmp_path: Path, monkeypatch: 
     (shown,) = component(page, "points")["own"]
     assert (shown["title"], shown["current"]) == ("my *own*.mp4", True)
     assert (shown["x"], shown["y"]) == (pytest.approx(1.0), pytest.approx(0.7 / 3))
-    assert [one["id"] for one in component(page, "clips")["clips"]][:2] == [clip, "second"]
+    assert [neighbour["id"] for neighbour in component(page, "clips")["clips"]][:2] == [clip, "second"]
 
 
 @pytest.mark.parametrize(

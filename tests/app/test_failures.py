@@ -30,13 +30,13 @@ def answers(*rows: int) -> np.ndarray:
 
 def made(**changes) -> PredictionTable:
     """The first clip is answered rightly, the second (true "*fear*") with disgust by all but the audio head."""
-    said = {"decision": answers(3, 1), "av": answers(3, 1), "audio": answers(3, 2), "visual": answers(3, 1)}
+    shares_of = {"decision": answers(3, 1), "av": answers(3, 1), "audio": answers(3, 2), "visual": answers(3, 1)}
     table = pd.DataFrame(
         {"label": ["happiness", "*fear*"], "speaker": ["s1", "s2"], "intensity": ["high", "low"], "duration": [1.0, 1.0],
          "attention_entropy": [0.5, 0.9], "disagreement": [0.0, 0.5], "margin": 0.88},
         index=pd.Index(["first", "second"], name="clip"),
     )  # fmt: skip
-    for head, shares in said.items():
+    for head, shares in shares_of.items():
         own = "" if head == "decision" else f"_{head}"
         table[f"predicted{own}"] = np.array(fake.CLASSES)[shares.argmax(1)]
         table[f"confidence{own}"] = shares.max(1)
@@ -45,7 +45,7 @@ def made(**changes) -> PredictionTable:
     present = {"audio": np.ones(2, bool), "visual": np.ones(2, bool)}
     facts = {
         "system": "made", "task": "classification", "outputs": fake.CLASSES, "heads": HEADS,
-        "shared": (("layer 1 audio", "layer 1 visual"),), "table": table, "answers": said, "embeddings": vectors,
+        "shared": (("layer 1 audio", "layer 1 visual"),), "table": table, "answers": shares_of, "embeddings": vectors,
         "present": present,
     }  # fmt: skip
     return PredictionTable(**facts | changes)
@@ -87,7 +87,7 @@ def test_the_confidently_wrong_come_first(page) -> None:
         ("audio-visual", "disgust", False), ("audio", "fear", False), ("visual", "disgust", False),
     ]  # fmt: skip
     # The model does not know the class "*fear*", and cannot say why it was none.
-    assert [a["label"] for a in card["actions"]] == ["Why disgust?", "Mask", "Note"]
+    assert [a["label"] for a in card["actions"]] == ["Why disgust?", "In a sentence", "Mask", "Note"]
     assert card["facts"] == []
 
 
@@ -114,6 +114,15 @@ def test_reliability_and_the_library_say_the_same_error(page) -> None:
     assert cards.measured(known)["decision"]["ece"] == pytest.approx(0.4, abs=1e-6)
 
 
+def test_abstention_says_what_is_gained_by_keeping_silent(page) -> None:
+    """Two answers, one right and one wrong, both of 90 %: a confidence that says nothing gains nothing."""
+    known = made(table=made().table.assign(label=["happiness", "fear"], correct=[True, False]))
+    app = page("failures", known, o__failures__view="abstention")
+    (line,) = [t.value for t in app.text if t.value.startswith("Of all 2 answers")]
+    assert "50\N{NO-BREAK SPACE}% are right: no more and no less" in line
+    assert "(AURC) 0.500" in line
+
+
 def test_a_cell_shows_its_clips(page) -> None:
     app = page("failures", o__failures__cell=json.dumps(["happiness", "happiness"]))
     assert [card["id"] for card in shown(app, "cards")["cards"]] == ["first"]
@@ -129,7 +138,7 @@ def test_a_slice_keeps_its_clips(page) -> None:
     assert [card["id"] for card in shown(app, "cards")["cards"]] == ["first"]
 
 
-@pytest.mark.parametrize("view", ["slices", "reliability", "notes", "nonsense"])
+@pytest.mark.parametrize("view", ["slices", "reliability", "abstention", "notes", "nonsense"])
 def test_every_view_opens_by_link(page, view: str) -> None:
     app = page("failures", o__failures__view=view, o__failures__head="audio", o__failures__cell="{", o__failures__count="-3")
     assert not app.exception
@@ -149,8 +158,8 @@ def test_attributes_are_sorted_by_error(page, known: bool) -> None:
     table = made().table[["speaker", "duration", "attention_entropy"]].copy()
     if known:
         table["arousal"] = [0.1, -0.9]
-    said = dict.fromkeys(("decision", *HEADS), np.array([[0.0, 0.0], [0.5, 0.0]]))
-    survey = made(task="regression", outputs=("arousal", "valence"), table=table, answers=said)
+    answered = dict.fromkeys(("decision", *HEADS), np.array([[0.0, 0.0], [0.5, 0.0]]))
+    survey = made(task="regression", outputs=("arousal", "valence"), table=table, answers=answered)
     app = page("failures", survey)
     assert not app.exception
     if known:

@@ -56,7 +56,7 @@ def ask(
     async def receive():
         return {"type": "websocket.connect" if kind == "websocket" else "http.request", "body": b"", "more_body": False}
 
-    given = [(k.replace("_", "-"), one) for k, v in sent.items() for one in (v if isinstance(v, list) else [v])]
+    given = [(k.replace("_", "-"), value) for k, v in sent.items() for value in (v if isinstance(v, list) else [v])]
     scope = {
         "type": kind,
         "path": path,
@@ -255,10 +255,10 @@ def test_without_a_cookie_of_ours_nothing_is_written_and_no_websocket_opened() -
         f"{name}={value}x",
     ]
     asked = {"host": "lab:8501", "origin": "http://lab:8501"}
-    for one in forged:
-        assert not ask(OPEN, "/_stcore/stream", kind="websocket", cookie=one, **asked).reached
+    for wrong_cookie in forged:
+        assert not ask(OPEN, "/_stcore/stream", kind="websocket", cookie=wrong_cookie, **asked).reached
         for method in ("GET", "PUT", "POST", "DELETE", "OPTIONS"):
-            assert not ask(OPEN, "/own/x", method=method, cookie=one, **asked).reached
+            assert not ask(OPEN, "/own/x", method=method, cookie=wrong_cookie, **asked).reached
     # The token opens pages, and pages alone.
     assert not ask(OPEN, "/own/x", method="PUT", query=f"token={TOKEN}", **asked).reached
     assert not ask(OPEN, "/_stcore/stream", kind="websocket", query=f"token={TOKEN}", **asked).reached
@@ -267,7 +267,7 @@ def test_without_a_cookie_of_ours_nothing_is_written_and_no_websocket_opened() -
 
 def test_each_browser_is_somebody_else_and_stays_who_it_was() -> None:
     first, second = let_in(OPEN), let_in(OPEN)
-    names = [visitors.of(ask(OPEN, host="lab:8501", cookie=one).scope) for one in (first, second, first)]
+    names = [visitors.of(ask(OPEN, host="lab:8501", cookie=used).scope) for used in (first, second, first)]
     assert names[0] == names[2] != names[1]
     assert names[0] not in first
     newer = Terms(frozenset({"lab"}), everywhere=True, token="the-token-after-a-restart", port=8501)

@@ -92,7 +92,7 @@ def test_the_player_shows_its_attention(page) -> None:
     timeline = services.timeline(result)
     assert [lane.id for lane in timeline.lanes] == ["wave", "attention.audio.imported"]
     assert timeline.notices == (NO_HEATMAPS,)
-    assert [one.label for one in services.verdicts(result, "mine")] == ["happiness", "happiness", "*fear*"]
+    assert [verdict.label for verdict in services.verdicts(result, "mine")] == ["happiness", "happiness", "*fear*"]
     # Another model may be asked about the same clip.
     assert services.covers("demo", item)
 
@@ -109,10 +109,10 @@ def test_a_clip_without_media_has_its_answers_and_a_sentence(page) -> None:
     assert not app.error
     assert "no media of this clip" in app.info[0].value
     found = [json.loads(e.proto.json) for e in app.get("bidi_component") if e.proto.json]
-    (said,) = [one["verdicts"] for one in found if one.get("verdicts")]
-    assert [one["label"] for one in said] == ["*fear*", "*fear*", "*fear*"]
+    (verdicts,) = [data["verdicts"] for data in found if data.get("verdicts")]
+    assert [verdict["label"] for verdict in verdicts] == ["*fear*", "*fear*", "*fear*"]
     # Logits of 1 and 5: 1 / (1 + e^-4).
-    assert said[1]["probability"] == pytest.approx(0.98201, abs=1e-5)
+    assert verdicts[1]["probability"] == pytest.approx(0.98201, abs=1e-5)
 
 
 def test_a_persons_own_clip_is_shown_to_a_model_that_can_look(page, send, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_maps_of_posteriors(page) -> None:
 
 def test_posteriors_that_are_all_the_same_are_one_sentence(page) -> None:
     app = page("embeddings", o__embeddings__of="posteriors, audio")
-    assert [one.value for one in app.error] == [
+    assert [error.value for error in app.error] == [
         "All these vectors are the same, so that all clips lie in one place: choose another embedding."
     ]
 
@@ -180,7 +180,7 @@ def test_a_dropped_table_takes_the_same_road(page, tmp_path: Path, monkeypatch: 
 
     def at_once(path: Path, called: str, check: object, beside: str) -> guarded.Outcome:
         made = take_in(path, Options(beside=beside), (), called)
-        return guarded.Outcome(tuple(one.name for one in made.models), len(made.problems))
+        return guarded.Outcome(tuple(model.name for model in made.models), len(made.problems))
 
     monkeypatch.setattr(inventory, "take_in_guarded", at_once)
     assert inventory.begin(arriving).wait(60)
@@ -195,7 +195,7 @@ def test_how_its_table_was_read_stands_on_the_card(page, tmp_path: Path) -> None
     table = tmp_path / "percent.csv"
     table.write_text("clip,label,m.a,m.b\nc1,a,60,40\nc2,b,45,55\n", encoding="utf-8")
     made = take_in(table, Options(), (), "percent.csv")
-    (name,) = (one.name for one in made.models)
+    (name,) = (model.name for model in made.models)
     assert made.notes
     sheet = view.model_sheet(name)
     (told,) = [section.sentences for section in sheet.sections if section.name == "How its table was read"]

@@ -57,7 +57,7 @@ def page(app, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def sheets(app) -> dict[str, dict]:
     """Title -> sheet of all that the page shows."""
     found = [json.loads(e.proto.json) for e in app.get("bidi_component") if '"sheets"' in e.proto.json]
-    return {sheet["title"]: sheet for one in found for sheet in one["sheets"]}
+    return {sheet["title"]: sheet for data in found for sheet in data["sheets"]}
 
 
 def rows(sheet: dict, section: str) -> dict[str, str]:
@@ -80,7 +80,7 @@ def test_the_card_of_the_first_model_is_there_as_text(page) -> None:
     assert rows(sheet, "Training") == {
         "Corpus": "<b>corpus</b>", "Strategy": "plain", "Epochs": "3 of 5", "Seed": "7", "Commit": "abc"
     }  # fmt: skip
-    assert rows(sheet, "Inputs") == {"audio": "130 a frame, llds", "visual": "135 a frame, face-maps"}
+    assert rows(sheet, "Inputs") == {"audio": "130 a frame, llds", "visual": "135 a frame, face-views"}
     (table,) = [s["table"] for s in sheet["sections"] if s["table"]]
     assert table == [["Decision", "0.500"]]
     table = page.dataframe[0].value
@@ -180,9 +180,9 @@ def test_a_shipped_model_is_not_kept_twice_and_not_removed(page, tmp_path: Path)
 
 def test_features_that_are_not_extracted_here_are_said_in_one_sentence(page, tmp_path: Path) -> None:
     read(page, write(tmp_path / "wide.safetensors", {}, audio_dim=1024))
-    said = sheets(page)["wide"]["lines"][0]
-    assert "wav2vec2" in said
-    assert "affectscope features weights" in said
+    line = sheets(page)["wide"]["lines"][0]
+    assert "wav2vec2" in line
+    assert "affectscope features weights" in line
     assert next(b for b in page.button if b.label == "Ask it").disabled
 
 
@@ -382,10 +382,10 @@ def test_a_page_cannot_fill_the_disk_with_files_that_nobody_takes(cache: Path) -
 def test_the_parts_of_one_model_go_together(cache: Path) -> None:
     ticket = drops.ticket()
     told = [send(ticket, name, b"x")[1] for name in ("MLP_a_head.pt", "final_shared_head.pt")]
-    (one,) = inventory.sorted_out(drops.take([ticket], told), "cpu", "demo")
-    assert sorted(file.name for file in one.source.iterdir()) == ["MLP_a_head.pt", "final_shared_head.pt"]
+    (parts,) = inventory.sorted_out(drops.take([ticket], told), "cpu", "demo")
+    assert sorted(file.name for file in parts.source.iterdir()) == ["MLP_a_head.pt", "final_shared_head.pt"]
     told = [send(ticket, name, b"x")[1] for name in ("MLP_a_head.pt", "other.pt")]
-    assert [one.called for one in inventory.sorted_out(drops.take([ticket], told), "cpu", "demo")] == [
+    assert [file.called for file in inventory.sorted_out(drops.take([ticket], told), "cpu", "demo")] == [
         "MLP_a_head.pt",
         "other.pt",
     ]

@@ -47,7 +47,7 @@ class RealGrid(Analyzer):
 
     analyze = None
 
-    def key(self, media, explain=None, truth=False, perturbation=None, track=None, clip="", explanation=None):
+    def key(self, media, explain=None, truth=False, perturbation=None, track=None, clip="", explanation=None, face=None, *rest):
         self.asked.append(perturbation)
         return (
             f"{media.stem}-{explain or 'predicted'}"
@@ -105,9 +105,9 @@ def test_the_board_gets_every_share_at_once_and_the_exact_answer(page) -> None:
     assert grid["modalities"] == ["audio", "visual"]
     assert len(grid["answers"]["decision"]) == len(grid["shares"]) ** 2 * len(fake.CLASSES)
     assert data["exact"]["decision"] == pytest.approx(grid["answers"]["decision"][-6:], abs=1e-4)
-    assert [one["id"] for one in data["options"]["patterns"]] == ["random", "burst", "tail", "attended", "drawn"]
-    assert {one["title"] for one in data["options"]["patterns"]} >= {"random frames", "most attended first"}
-    assert all(one["title"] and one["meaning"] for one in data["options"]["imputations"])
+    assert [pattern["id"] for pattern in data["options"]["patterns"]] == ["random", "burst", "tail", "attended", "drawn"]
+    assert {pattern["title"] for pattern in data["options"]["patterns"]} >= {"random frames", "most attended first"}
+    assert all(imputation["title"] and imputation["meaning"] for imputation in data["options"]["imputations"])
     assert element(page, "timeline_url")["timeline_url"] == "/timelines/first-predicted"
 
 
@@ -133,7 +133,7 @@ def test_a_link_takes_the_same_frames_away(page) -> None:
         "forward-fill",
         "fear",
     )
-    (change,) = {json.dumps(one.facts()) for one in RealGrid.asked if one}
+    (change,) = {json.dumps(asked.facts()) for asked in RealGrid.asked if asked}
     assert json.loads(change) == {
         "pattern": "burst", "imputation": "forward-fill", "keep": {"audio": 40, "visual": 70}, "seed": 7, "burst": 0.8,
     }  # fmt: skip
@@ -170,11 +170,11 @@ def test_what_a_board_says_late_of_another_clip_is_not_done_to_this_one(page) ->
 
 
 @pytest.mark.parametrize(
-    "said",
+    "options",
     [{"keep": "audio:999,smell:4,visual:x"}, {"pattern": "<b>"}, {"seed": "-1"}, {"burst": "nan"}, {"spans": "audio:9-3.x"}],
 )
-def test_nonsense_in_a_link_is_left_out(page, said: dict[str, str]) -> None:
-    for name, value in said.items():
+def test_nonsense_in_a_link_is_left_out(page, options: dict[str, str]) -> None:
+    for name, value in options.items():
         page.query_params[f"o.masking.{name}"] = value
     settle(page)
     assert not page.exception

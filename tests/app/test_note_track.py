@@ -50,7 +50,7 @@ def test_it_opens_on_the_track_that_was_heard(noted, send, tmp_path: Path, monke
     assert player_data(app)["timeline_url"] == heard
     # From the list of notes.
     changes: dict[str, object] = {}
-    monkeypatch.setattr(session, "update", lambda **said: changes.update(said))
+    monkeypatch.setattr(session, "update", lambda **change: changes.update(change))
     monkeypatch.setattr(session, "go", lambda page: None)
     listed._act(note.id, "open")
     assert changes["options"] == {session.TRACK: "1"}

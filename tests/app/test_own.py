@@ -45,10 +45,10 @@ def test_other_kinds_are_refused() -> None:
 
 
 def test_what_is_no_clip_is_refused_by_its_own_name_and_not_kept(cache: Path) -> None:
-    said = refused("film.mp4", b"not a film" * 500)
-    assert "film.mp4" in said
-    assert ".incoming" not in said
-    assert str(cache) not in said
+    message = refused("film.mp4", b"not a film" * 500)
+    assert "film.mp4" in message
+    assert ".incoming" not in message
+    assert str(cache) not in message
     assert not list(cache.iterdir())
 
 
@@ -126,7 +126,7 @@ MADE = ("features/npz", "analyses/aft", "analyses/json", "grids/json", "compared
 
 
 def derivatives(root: Path, content: str) -> list[Path]:
-    made = [root / Path(one).parent / f"{of_clip(content, 'x')}.{Path(one).name}" for one in MADE]
+    made = [root / Path(name).parent / f"{of_clip(content, 'x')}.{Path(name).name}" for name in MADE]
     for path in made:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x")
@@ -145,9 +145,9 @@ def test_deleting_takes_all_that_was_made_from_the_clip_and_nothing_else(app, cl
     assert store.find(clip_id) is None
     assert not list(cache.glob(f"{clip_id}*"))
     assert gone.shared == ""
-    said = str(gone)
+    summary = str(gone)
     for part in ("1 file", "1 set of features", "1 analysis", "1 picture", "1 export", "MB"):
-        assert part in said
+        assert part in summary
 
 
 def test_what_a_corpus_shares_stays(app, clips: Path, cache: Path) -> None:
@@ -183,16 +183,16 @@ def test_what_was_lost_of_a_stretch_is_said_on_the_page(app, cache: Path, tmp_pa
 
     clip_id = store.save("film.avi", io.BytesIO(damaged(tmp_path / "film.avi", 40, (20, 21)).read_bytes()))
     stretches._cut(store.find(clip_id), (0.6, 1.4), None, lambda stage, share: None)
-    (said,) = store.find(clip_id).said
-    assert "2 of 20 pictures, at 0.80 to 0.84 s." in said
+    (note,) = store.find(clip_id).notes
+    assert "2 of 20 pictures, at 0.80 to 0.84 s." in note
     app.query_params["corpus"], app.query_params["clip"] = "uploads", clip_id
     app.run()
-    assert any("2 of 20 pictures" in one.value for one in app.info)
+    assert any("2 of 20 pictures" in info.value for info in app.info)
     # Cut again from what is there, it is still said; of another stretch it is not.
     stretches._cut(store.find(clip_id), (0.6, 1.4), None, lambda stage, share: None)
-    assert store.find(clip_id).said == (said,)
+    assert store.find(clip_id).notes == (note,)
     stretches._cut(store.find(clip_id), (0.0, 0.7), None, lambda stage, share: None)
-    assert store.find(clip_id).said == ()
+    assert store.find(clip_id).notes == ()
 
 
 def test_a_long_file_asks_for_a_stretch_on_every_page(app, cache: Path, tmp_path: Path) -> None:
@@ -216,4 +216,4 @@ def test_the_label_that_its_owner_gives_is_the_true_one(app, send, tmp_path: Pat
     assert services.clip("uploads", clip_id).label == "sadness"
     app.run()
     told = [json.loads(e.proto.json) for e in app.get("bidi_component")]
-    assert "sadness" in [one.get("truth") for one in told]
+    assert "sadness" in [data.get("truth") for data in told]

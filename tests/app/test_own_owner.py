@@ -79,9 +79,9 @@ def test_nobody_else_sees_or_fetches_a_clip_or_what_belongs_to_it(act, clips: Pa
 
     act("anna")
     ticket = drops.ticket()
-    status, said = ask(f"/own/{ticket}?name=a.mp4", "anna", "PUT", (clips / "first.mp4").read_bytes())
+    status, reply = ask(f"/own/{ticket}?name=a.mp4", "anna", "PUT", (clips / "first.mp4").read_bytes())
     assert status == 200
-    clip_id = json.loads(said)["id"]
+    clip_id = json.loads(reply)["id"]
     own = store.find(clip_id)
     assert own
     assert own.owner == named("anna")
@@ -108,15 +108,15 @@ def test_two_browsers_may_send_the_same_file(act, clips: Path) -> None:
         act(of)
         ids.append(store.save(f"{of}.mp4", io.BytesIO(data), named(of)))
     assert ids[0] != ids[1]
-    assert [one.name for one in store.listed()] == ["bert.mp4"]
+    assert [clip.name for clip in store.listed()] == ["bert.mp4"]
     act("anna")
-    assert [one.name for one in store.listed()] == ["anna.mp4"]
+    assert [clip.name for clip in store.listed()] == ["anna.mp4"]
 
 
 def test_on_loopback_all_pages_are_one_persons(act, clips: Path) -> None:
     act("")
     clip_id = store.save("a.mp4", io.BytesIO((clips / "first.mp4").read_bytes()))
-    assert [one.id for one in store.listed()] == [clip_id]
+    assert [clip.id for clip in store.listed()] == [clip_id]
     act("anna")
     assert store.listed() == []
 

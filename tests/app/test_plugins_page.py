@@ -26,10 +26,10 @@ def page(app, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(checkpoints, "shipped", lambda: {"own": own})
     monkeypatch.setattr(library, "admit", lambda source, out, layout, check, choices: examine(source, out, layout, choices))
     monkeypatch.setattr(WRAPPED, "_entries", {})
-    said = (
+    sentence = (
         "The plugin <b>x</b>.py was left out: NameError: name 'y' is not defined (<b>x</b>.py, line 3); mend it, and start again."
     )
-    monkeypatch.setattr(loading, "_TRIED", {"<b>x</b>.py": Trouble("<b>x</b>.py", said)})
+    monkeypatch.setattr(loading, "_TRIED", {"<b>x</b>.py": Trouble("<b>x</b>.py", sentence)})
 
     @afs.model("*theirs*", labels=["a", "b"], inputs={"audio": "llds"}, absence="mean")
     def theirs(state=None):

@@ -48,7 +48,7 @@ def test_a_press_outlasts_the_run_that_it_began() -> None:
     app.button(key="save").click().run()
     assert app.session_state["done"] == ["measured", "saved brow"]
     # What this is there for: Streamlit's own tells nobody.
-    next(one for one in app.button if one.label == "Plain").click().run()
+    next(button for button in app.button if button.label == "Plain").click().run()
     assert app.session_state["runs"] == 7
     assert app.session_state["done"] == ["measured", "saved brow"]
 
@@ -63,12 +63,15 @@ def test_on_another_page_it_is_forgotten() -> None:
 def answers_used(source: str) -> list[int]:
     """The lines that ask a button of Streamlit's whether it was pressed."""
     tree = ast.parse(source)
-    alone = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
+    alone = {id(statement.value) for statement in ast.walk(tree) if isinstance(statement, ast.Expr)}
     return [
-        one.lineno
-        for one in ast.walk(tree)
-        if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr in TOLD and id(one) not in alone
-        if not (isinstance(one.func.value, ast.Name) and one.func.value.id == "press")
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in TOLD
+        and id(node) not in alone
+        if not (isinstance(node.func.value, ast.Name) and node.func.value.id == "press")
     ]
 
 

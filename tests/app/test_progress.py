@@ -43,7 +43,7 @@ def test_the_page_waits_for_what_was_ordered_just_now_and_not_again(slow: jobs.J
         waits.clear()
         app.run()
         assert waits == [0.1] * (1 + looks)
-        assert "Cancel" in [one.label for one in app.button]
+        assert "Cancel" in [button.label for button in app.button]
 
 
 def test_what_takes_long_is_not_waited_for_at_all(slow: jobs.Job, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,4 +51,4 @@ def test_what_takes_long_is_not_waited_for_at_all(slow: jobs.Job, monkeypatch: p
     monkeypatch.setattr(jobs.Job, "wait", lambda job, seconds: bool(waits.append(seconds)))
     app = AppTest.from_function(page, args=(0,)).run()
     assert waits == [0]
-    assert "Cancel" in [one.label for one in app.button]
+    assert "Cancel" in [button.label for button in app.button]

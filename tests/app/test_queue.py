@@ -52,25 +52,25 @@ def test_cancelling_ends_the_one_that_is_asked_and_asks_no_more(asked: list[str]
     while job.stage != "slow, model 1 of 2: asking about clip 2 of 3":
         assert not job.wait(0.01)
     assert job.fraction == pytest.approx(1 / 6)
-    one = jobs.find("survey-slow")
-    assert one is not None
+    single = jobs.find("survey-slow")
+    assert single is not None
     jobs.cancel(job)
     assert job.wait(10)
-    assert one.wait(10)
-    assert one.error == job.error == "The work was cancelled."
+    assert single.wait(10)
+    assert single.error == job.error == "The work was cancelled."
     assert asked == ["slow"]
     jobs.forget(job.id)
 
 
 def test_what_somebody_else_waits_for_goes_on(asked: list[str]) -> None:
-    one = surveys.ask_all("slow", CORPUS)
+    single = surveys.ask_all("slow", CORPUS)
     job = surveys.ask_each("test", ["slow"], CORPUS)
     while job.fraction == 0:
         assert not job.wait(0.01)
     jobs.cancel(job)
     assert job.wait(10)
-    assert not one.done
-    jobs.cancel(one)
-    assert one.wait(10)
+    assert not single.done
+    jobs.cancel(single)
+    assert single.wait(10)
     jobs.forget(job.id)
-    jobs.forget(one.id)
+    jobs.forget(single.id)

@@ -144,8 +144,8 @@ def test_an_address_lapses_with_its_session(sessions: Sessions, get) -> None:
     url = saves.offer("lanes", lambda: b"first", "lanes.csv", "text/csv")[0]
     assert get(url)[0] == 200
     sessions.end("first")
-    status, _, said = get(url)
-    assert (status, json.loads(said)["error"]) == (404, "This page is too old to save anything: reload it.")
+    status, _, body = get(url)
+    assert (status, json.loads(body)["error"]) == (404, "This page is too old to save anything: reload it.")
 
 
 def test_addresses_are_bounded_and_the_oldest_go(sessions: Sessions, monkeypatch: pytest.MonkeyPatch, get) -> None:
@@ -168,10 +168,10 @@ def test_what_cannot_be_made_is_one_sentence(sessions: Sessions, get) -> None:
     def broken() -> bytes:
         raise ZeroDivisionError("secret")
 
-    status, _, said = get(saves.offer("a", damaged, "a.csv", "text/csv")[0])
-    assert (status, json.loads(said)) == (422, {"error": "The file was damaged just now: press the button again."})
-    status, _, said = get(saves.offer("b", broken, "b.csv", "text/csv")[0])
-    assert (status, json.loads(said)) == (
+    status, _, body = get(saves.offer("a", damaged, "a.csv", "text/csv")[0])
+    assert (status, json.loads(body)) == (422, {"error": "The file was damaged just now: press the button again."})
+    status, _, body = get(saves.offer("b", broken, "b.csv", "text/csv")[0])
+    assert (status, json.loads(body)) == (
         500,
         {"error": "Something went wrong inside the app; the server's log has the details."},
     )
@@ -190,7 +190,9 @@ def test_the_address_stands_under_the_servers_path(sessions: Sessions, monkeypat
 
 
 def uses_streamlits(source: str) -> list[int]:
-    return [one.lineno for one in ast.walk(ast.parse(source)) if isinstance(one, ast.Attribute) and one.attr == "download_button"]
+    return [
+        node.lineno for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute) and node.attr == "download_button"
+    ]
 
 
 def test_every_file_is_saved_by_the_button_of_ours() -> None:

@@ -22,7 +22,7 @@ NAMED = {"help", "label"}
 OFFERED = {"pills", "radio", "segmented_control", "tabs"}
 # What cannot hold markup: numbers as text, and what is escaped.
 # Modules of ours whose functions are called as Streamlit's are.
-OURS = {"drops", "export", "form", "notebook", "say"}
+OURS = {"drops", "export", "form", "notebook", "say", "why"}
 SAFE = {"len", "markdown", "percent", "count", "duration", "clock", "strftime"}
 # Markdown of our own: the tour's.
 WORDS = {"step.text"}

@@ -114,11 +114,11 @@ def test_a_clip_of_ones_own_is_put_to_disk_and_what_is_none_is_refused(address, 
 
     assert put("/own/guessed?name=a.mp4", b"x")[0] == 403
     ticket = drops.ticket()
-    status, said = put(f"/own/{ticket}?name=12%3A30%20%2Atalk%2A.mp4", (clips / "first.mp4").read_bytes())
+    status, answer = put(f"/own/{ticket}?name=12%3A30%20%2Atalk%2A.mp4", (clips / "first.mp4").read_bytes())
     assert status == 200
-    assert store.find(said["id"]).name == "12:30 *talk*.mp4"
-    status, said = put(f"/own/{ticket}?name=film.mp4", b"no film" * 99)
-    assert (status, said["error"]) == (422, "film.mp4 cannot be read as a video: it is damaged or of another kind.")
+    assert store.find(answer["id"]).name == "12:30 *talk*.mp4"
+    status, answer = put(f"/own/{ticket}?name=film.mp4", b"no film" * 99)
+    assert (status, answer["error"]) == (422, "film.mp4 cannot be read as a video: it is damaged or of another kind.")
     assert not list((tmp_path / "uploads").glob(".incoming*"))
 
 

@@ -9,8 +9,9 @@ from affectscope.app.common.session import STRONGEST, Selection, from_query, to_
 FULL = Selection(
     "demo", "clip 7&x", "auxformer", "fear", {"map.method": "t-SNE", "masking.audio": "0.3"},
     {
-        "time": 1.24, "map": "visual", "heat": False, "opacity": 0.4, "threshold": 0.35, "speed": 0.5, "loop": True,
-        "muted": True, "layer": 1, "head": 3, "matrix": "cross.audio", "sources": {"audio": "attention.audio.fused"},
+        "time": 1.24, "map": "visual", "heat": False, "scale": "frame", "opacity": 0.4, "threshold": 0.35, "speed": 0.5,
+        "loop": True, "muted": True, "layer": 1, "head": 3, "matrix": "cross.audio",
+        "sources": {"audio": "attention.audio.fused"},
     },
 )  # fmt: skip
 
@@ -20,14 +21,23 @@ def test_round_trip() -> None:
 
 
 def test_defaults_are_not_written() -> None:
-    assert to_query(Selection(view={"time": STRONGEST, "opacity": 0.65, "head": -1})) == {}
+    assert to_query(Selection(view={"time": STRONGEST, "opacity": 0.6, "scale": "clip", "head": -1})) == {}
     # The beginning is a choice: a clip opens where its heatmap is strongest.
     assert to_query(Selection(view={"time": 0.0})) == {"t": "0.0"}
 
 
 @pytest.mark.parametrize(
     "query",
-    [{"opacity": "much"}, {"t": "NaN"}, {"t": "[1]"}, {"loop": "3"}, {"head": "true"}, {"speed": '"fast"'}, {"t": "1e999"}],
+    [
+        {"opacity": "much"},
+        {"t": "NaN"},
+        {"t": "[1]"},
+        {"loop": "3"},
+        {"head": "true"},
+        {"speed": '"fast"'},
+        {"t": "1e999"},
+        {"scale": "moon"},
+    ],
 )
 def test_nonsense_is_left_at_its_default(query: dict[str, str]) -> None:
     assert to_query(from_query(query)) == {}

@@ -79,11 +79,11 @@ class Terminal:
 
 @contextmanager
 def terminal(words: tuple[str, ...], folder: Path, **environment: str) -> Iterator[Terminal]:
-    one = Terminal(words, folder, **environment)
+    started = Terminal(words, folder, **environment)
     try:
-        yield one
+        yield started
     finally:
-        one.close()
+        started.close()
 
 
 def free_port() -> int:
@@ -114,12 +114,12 @@ def test_in_an_empty_home_nothing_is_asked_and_a_desktop_opens_its_browser(tmp_p
     port, (tools, opened) = free_port(), opener(tmp_path)
     options = ("--port", str(port)) if words == APP else ("--server.port", str(port))
     environment = {"PATH": f"{tools}:{os.environ['PATH']}"} | ({"DISPLAY": display} if display else {})
-    with terminal((*words, *options), tmp_path, **environment) as one:
-        one.until(lambda: healthy(port))
-        one.until(lambda: f"http://127.0.0.1:{port} " in one.read())
+    with terminal((*words, *options), tmp_path, **environment) as started:
+        started.until(lambda: healthy(port))
+        started.until(lambda: f"http://127.0.0.1:{port} " in started.read())
         if display:
-            one.until(lambda: opened.exists() and opened.read_text())
-        assert "mail" not in one.read()
+            started.until(lambda: opened.exists() and opened.read_text())
+        assert "mail" not in started.read()
         assert not opened.exists() or opened.read_text().split() == [f"http://127.0.0.1:{port}"]
         assert opened.exists() == bool(display)
 
@@ -129,35 +129,35 @@ def test_from_another_folder_the_settings_are_the_same(tmp_path):
     settings = '[server]\naddress = "0.0.0.0"\n[theme.light]\nprimaryColor = "#ff0000"\n'
     (tmp_path / ".streamlit" / "config.toml").write_text(settings)
     port = free_port()
-    with terminal((*APP, "--port", str(port), "--no-browser"), tmp_path, AFFECTSCOPE_CACHE="cache") as one:
-        one.until(lambda: healthy(port))
+    with terminal((*APP, "--port", str(port), "--no-browser"), tmp_path, AFFECTSCOPE_CACHE="cache") as started:
+        started.until(lambda: healthy(port))
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/masking") as reply:
             page = reply.read().decode()
         assert "#0b6e8f" in page
         assert "#ff0000" not in page
         # In place of the command: whoever stops that stops the server.
-        server = psutil.Process(one.process.pid)
+        server = psutil.Process(started.process.pid)
         assert {link.laddr.ip for link in server.net_connections() if link.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
         # Named from where the person stood.
         assert server.environ()["AFFECTSCOPE_CACHE"] == str(tmp_path / "cache")
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--port", "{taken}"), "Port {taken} is in use: stop what runs there, or choose another, as in --port {next}."),
         (("--host", "192.0.2.1"), "192.0.2.1 is no address of this machine: leave --host out, or give 0.0.0.0."),
         (("--host", "no.invalid"), "There is no address no.invalid on this machine: leave --host out, or give 0.0.0.0."),
     ],
 )  # fmt: skip
-def test_where_nobody_can_listen_it_is_one_sentence(words, said):
+def test_where_nobody_can_listen_it_is_one_sentence(words, message):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         numbers = {"taken": port, "next": port % 65535 + 1}
         command = [sys.executable, *APP, *(word.format(**numbers) for word in words)]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.returncode == 1
-    assert ended.stderr.strip() == f"Error: {said.format(**numbers)}"
+    assert ended.stderr.strip() == f"Error: {message.format(**numbers)}"
     assert not ended.stdout
 
 
@@ -174,7 +174,7 @@ def test_make_app_takes_a_host_and_a_port_and_no_host_out_of_the_environment():
 
 def loaded(code: str, *modules: str) -> list[str]:
     """Which of some modules a fresh process has, once it has run ``code``."""
-    code = f"import sys; {code}; print(*(one for one in {modules} if one in sys.modules))"
+    code = f"import sys; {code}; print(*(name for name in {modules} if name in sys.modules))"
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
 
 

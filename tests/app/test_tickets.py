@@ -59,7 +59,7 @@ def test_a_used_address_takes_nothing_more(tmp_path: Path) -> None:
     status, told = send(ticket, "x.pt", b"a")
     assert (status, send(ticket, "y.pt", b"b")[0]) == (200, 429)
     # What arrived before is still handed over, once.
-    assert [one.name for one in drops.take([ticket], [told])] == ["x.pt"]
+    assert [file.name for file in drops.take([ticket], [told])] == ["x.pt"]
     assert drops.take([ticket], [told]) == []
     assert send(ticket, "z.pt", b"c")[0] == 429
 

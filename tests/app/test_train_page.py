@@ -67,7 +67,7 @@ def made(name: str, alive: bool, **files: object) -> Path:
 
 
 def of(app, kind: str, label: str):
-    return next(one for one in getattr(app, kind) if one.label == label)
+    return next(widget for widget in getattr(app, kind) if widget.label == label)
 
 
 def test_the_form_opens_with_the_systems_own_recipe(train) -> None:
@@ -76,15 +76,18 @@ def test_the_form_opens_with_the_systems_own_recipe(train) -> None:
     assert (of(train, "number_input", "Epochs, at most").value, of(train, "number_input", "Learning rate").value) == (20, 1.5e-3)
     assert of(train, "selectbox", "Strategy").value == "optimised"
     of(train, "selectbox", "System").select("double-attention").run()
-    assert of(train, "number_input", "Epochs, at most").value == 8
+    assert of(train, "number_input", "Epochs, at most").value == 20
     assert of(train, "selectbox", "Strategy").value == "metric"
 
 
 def test_the_time_and_a_small_corpus_are_told_before_a_run_begins(train) -> None:
     """5 s to start, 20 epochs of 2 s for the one clip to train on, and half a second for each of two that are read: 46 s."""
     train.run()
-    said = [caption.value for caption in train.caption]
-    assert any(one.startswith("Expected: about 46 s for 20 epochs on 1 clip,") and "based on a step" in one for one in said), said
+    captions = [caption.value for caption in train.caption]
+    assert any(
+        caption.startswith("Expected: about 46 s for 20 epochs on 1 clip,") and "based on a step" in caption
+        for caption in captions
+    ), captions
     assert [warning.value for warning in train.warning] == ["This corpus is small for a run."]
     few, tested = (text.value for text in train.text[:2])
     assert few.startswith("Few clips to learn from: 1, 0 to 1 of each class")
@@ -96,12 +99,12 @@ def test_the_time_and_a_small_corpus_are_told_before_a_run_begins(train) -> None
 def test_a_sample_stands_where_runs_will_and_says_so(train, clips: Path) -> None:
     (clips / "first.history.json").write_text(json.dumps({"best_epoch": 1, "epochs": HISTORY}))
     train.run()
-    assert any("A sample, not a run of yours." in one.value for one in train.markdown)
-    assert any("The recorded training of demo" in one.value for one in train.text)
+    assert any("A sample, not a run of yours." in markdown.value for markdown in train.markdown)
+    assert any("The recorded training of demo" in text.value for text in train.text)
     assert len(train.get("plotly_chart")) == 2
     made("mine", alive=False)
     train.run()
-    assert not any("A sample" in one.value for one in train.markdown)
+    assert not any("A sample" in markdown.value for markdown in train.markdown)
     (clips / "first.history.json").unlink()
 
 
@@ -200,8 +203,8 @@ def test_the_curves_are_the_history() -> None:
 def test_a_run_says_what_it_does_and_how_long_it_will_take() -> None:
     run = Run("a", Path("a"), ORDER, "running", stage="Reading clips", share=0.4)
     assert watch.doing(run) == "Reading clips, 40\N{NO-BREAK SPACE}%: the time that it takes can be told after the first epoch"
-    said = watch.doing(run, 150.0).replace("\N{NO-BREAK SPACE}", " ")
-    assert said.endswith("40 %: about 2 min in all, by the estimate; the first epoch will tell better")
+    doing = watch.doing(run, 150.0).replace("\N{NO-BREAK SPACE}", " ")
+    assert doing.endswith("40 %: about 2 min in all, by the estimate; the first epoch will tell better")
     run = Run("a", Path("a"), ORDER, "running", history=HISTORY, pace=100.0)
     assert watch.doing(run) == "Epoch 3 of 4, at most 2 min to go"
     assert [outlook.duration(s) for s in (0.2, 89, 90, 6000, 7500)] == ["1 s", "89 s", "2 min", "1 h 40 min", "2 h 5 min"]

@@ -104,8 +104,8 @@ def test_a_clip_with_frames_taken_away_is_another_analysis_of_the_same_clip(anal
     assert heat["visual"].any()
     (span,) = [event for event in masked.timeline.events if event.lane == "visual removed"]
     assert span.end == pytest.approx(analysis.timeline.duration, abs=0.05)
-    said = answer_to(analyzer.checkpoint, analyzer.streams(extract(path, analyzer.store)), change)
-    assert list(masked.predictions["decision"].values()) == pytest.approx(said["decision"], abs=1e-5)
+    answers = answer_to(analyzer.checkpoint, analyzer.streams(extract(path, analyzer.store)), change)
+    assert list(masked.predictions["decision"].values()) == pytest.approx(answers["decision"], abs=1e-5)
 
 
 def test_what_replaces_a_face_is_no_face_to_explain(analyzer, bundled_clip):
@@ -139,7 +139,7 @@ def test_paint_puts_the_heat_where_the_map_is(analysis):
     timeline = analysis.timeline
     picture = np.zeros((256, 256, 3), np.uint8)
     heatmap = timeline.heatmaps[0]
-    index = int(heatmap.values.max(1).argmax())
+    index = int(np.nanargmax(heatmap.peaks))
     painted = export.paint(picture, timeline, index, heatmap, 1.0, 0.9)
     left, top, right, bottom = timeline.boxes[index]
     row, column = divmod(int(heatmap.values[index].argmax()), heatmap.width)

@@ -44,7 +44,7 @@ def test_json_becomes_a_constant(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("main", "other", "said"),
+    ("main", "other", "message"),
     [
         ('import { there as here } from "./other.js"', "export const there = 1", "cannot be joined"),
         ('import * as other from "./other.js"', "export const there = 1", "cannot be joined"),
@@ -55,6 +55,6 @@ def test_json_becomes_a_constant(tmp_path: Path) -> None:
         ('import { there } from "./other.js"\nconst near = 2', "export const there = 1\nfunction near() {}", "both declare near"),
     ],
 )
-def test_what_cannot_be_joined_is_said(tmp_path: Path, main: str, other: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_what_cannot_be_joined_is_said(tmp_path: Path, main: str, other: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         browser.script(_written(tmp_path, main=main, other=other))

@@ -205,8 +205,8 @@ def test_a_stretched_tensor_is_not_filled_in(tmp_path, packed):
 
 def test_many_names_of_one_tensor_are_not_filled_in(tmp_path):
     path = tmp_path / "shared.pt"
-    one = torch.zeros(10**5)
-    torch.save({f"w{i}": one for i in range(100)}, path)
+    tensor = torch.zeros(10**5)
+    torch.save({f"w{i}": tensor for i in range(100)}, path)
     assert "claims" in refused(path, "auxformer-v1")
 
 

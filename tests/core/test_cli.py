@@ -38,6 +38,16 @@ def test_analyze_writes_what_it_promises(random_checkpoint, tmp_path):
     assert {"predictions", "lanes", "frame_times", "notices"} <= content.keys()
     with np.load(tmp_path / "out" / "heatmaps.npz", allow_pickle=False) as arrays:
         assert arrays["times"].shape == (20,)
+    assert content["no_heatmap"]["visual"] == "no face was found in this clip"
+    assert "Note: No heatmap: no face was found in this clip." in result.stderr
+    with np.load(tmp_path / "out" / "attention.npz", allow_pickle=False) as arrays:
+        # Nobody looks at a face that is not there.
+        names = [name for name in arrays if not name.endswith("_times")]
+        assert names == ["fused.audio", "auxiliary.audio"]
+        weights, times = arrays["auxiliary.audio"], arrays["auxiliary.audio.key_times"]
+    assert weights.ndim == 4
+    assert weights.shape[2:] == (len(times), len(times))
+    np.testing.assert_allclose(weights.sum(-1, dtype=np.float32), 1, atol=2e-3)
     assert (tmp_path / "out" / "overlay.mp4").stat().st_size > 1000
 
 
@@ -45,7 +55,7 @@ def test_an_explanation_that_there_is_not_is_one_sentence(random_checkpoint, tmp
     video = clip(tmp_path / "clip.mp4", sound=tone(1))
     words = ["analyze", str(video), "-c", str(random_checkpoint), "-o", str(tmp_path / "out"), "--no-video", "--json"]
     result = run.invoke(cli.app, [*words, "--explanation", "grad"])
-    assert "There is no explanation called 'grad'; choose one of attention-rollout, grad-cam" in str(result.exception)
+    assert "called 'grad'; choose one of attention, attention-rollout, contrast, grad-cam" in str(result.exception)
     assert run.invoke(cli.app, [*words, "--explanation", "grad-cam"]).exit_code == 0
 
 
@@ -117,8 +127,8 @@ def test_describe_counts_the_bundled_clips():
     content = json.loads(run.invoke(cli.app, ["corpus", "describe", "demo", "--json"]).stdout)
     assert content["clips"] >= 48
     assert content["media"] == {"found": content["clips"], "missing": 0}
-    assert sum(one["clips"] for one in content["classes"].values()) == content["clips"]
-    assert len({one["clips"] for one in content["classes"].values()}) == 1
+    assert sum(counts["clips"] for counts in content["classes"].values()) == content["clips"]
+    assert len({counts["clips"] for counts in content["classes"].values()}) == 1
     assert content["duration"]["known"] == content["clips"]
 
 
@@ -132,10 +142,10 @@ def test_a_users_error_is_one_sentence_without_a_traceback(tmp_path, monkeypatch
     monkeypatch.setattr(sys, "argv", ["affectscope", *words.split()])
     with pytest.raises(SystemExit) as end:
         cli.main()
-    said = capsys.readouterr().err
+    error = capsys.readouterr().err
     assert end.value.code == 1
-    assert said.startswith("Error: ")
-    assert said.strip().count("\n") == 0
+    assert error.startswith("Error: ")
+    assert error.strip().count("\n") == 0
 
 
 def test_core_does_not_import_streamlit():

@@ -33,8 +33,9 @@ def timeline(*heatmaps: Heatmap, lanes: tuple[Lane, ...] = (), classes: tuple[st
 
 def test_a_difference_is_signed_about_128() -> None:
     found = difference(heatmap("av", 255, 0, 100, 10), heatmap("av", 0, 255, 100, 60))
-    # 128 + 127 * (255, -255, 0, -50) / 255
-    assert found.values.tolist() == [[255, 1], [128, 103]]
+    # (255, -255) and (0, -50) of 255, in shares of the frame's larger.
+    assert found.values.tolist() == [[255, 1], [128, 1]]
+    np.testing.assert_allclose(found.peaks, [1, 50 / 255], rtol=1e-6)
     assert found.signed
     assert found.id == "A-B.av"
     assert found.title == "A minus B: av head: why fear minus av head: why fear"
@@ -82,7 +83,7 @@ def test_what_the_clip_has_comes_once_and_what_models_say_twice() -> None:
         )
     )
     both = merged(a, b)
-    assert [(one.id, one.group) for one in both.lanes] == [
+    assert [(drawn.id, drawn.group) for drawn in both.lanes] == [
         ("wave", "audio"),
         ("A.attention.audio", "A.audio"),
         ("B.attention.audio", "B.audio"),
@@ -94,6 +95,17 @@ def test_what_the_clip_has_comes_once_and_what_models_say_twice() -> None:
     ]
     assert both.lanes[2].title == "B: Attention.audio"
     assert both.lanes[2].values.tolist() == [[2.0, 2.0]]
+
+
+def test_a_lane_that_two_models_fill_differently_is_not_the_clips() -> None:
+    """As the sharpness of a network's own attention: the second model's was left out in silence."""
+    wave = lane("wave", "wave", "audio")
+    both = merged(
+        timeline(lanes=(wave, lane("sharpness.spatial", "line", "visual"))),
+        timeline(lanes=(wave, lane("sharpness.spatial", "line", "visual", 2.0))),
+    )
+    assert [lane.id for lane in both.lanes] == ["wave", "A.sharpness.spatial", "B.sharpness.spatial"]
+    assert [float(lane.values[0, 0]) for lane in both.lanes[1:]] == [1.0, 2.0]
 
 
 def test_matrices_classes_and_notices_say_whose_they_are() -> None:
@@ -130,10 +142,10 @@ def test_agreement_is_by_head_and_only_among_answers_of_one_kind() -> None:
 def test_a_signed_map_is_painted_in_two_colours_and_leaves_what_is_alike() -> None:
     picture = np.full((8, 8, 3), 100, np.uint8)
     for value, colour in ((128, (100, 100, 100)), (255, (138, 58, 0)), (1, (7, 51, 101))):
-        one = replace(heatmap("d", value, value), signed=True)
-        whole = replace(timeline(one), boxes=np.array([[0, 0, 1, 1]] * 2, np.float32))
+        painted = replace(heatmap("d", value, value), signed=True)
+        whole = replace(timeline(painted), boxes=np.array([[0, 0, 1, 1]] * 2, np.float32))
         # The middle: the box's frame lies on the edge.
-        found = export.paint(picture, whole, 0, one, opacity=1.0)[4, 4]
+        found = export.paint(picture, whole, 0, painted, opacity=1.0)[4, 4]
         np.testing.assert_allclose(found, colour, atol=3)
 
 

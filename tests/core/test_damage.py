@@ -68,10 +68,11 @@ def features(folder):
 def packed_store(folder) -> Path:
     order = {f"c{i}": f"{i + 1:064x}" for i in range(3)}
     made = Packing(folder, FEATURE_SETS["llds"], {}, order)
-    for number, one in enumerate(made.missing):
+    for number, clip_hash in enumerate(made.missing):
         values = np.arange(130 * 3, dtype=np.float32).reshape(3, 130) + number
         made.put(
-            one, {"values": values, "times": np.arange(3.0), "present": np.array([1, 0, 1], bool), "duration": np.array(3.0)}
+            clip_hash,
+            {"values": values, "times": np.arange(3.0), "present": np.array([1, 0, 1], bool), "duration": np.array(3.0)},
         )
     made.finish({})
     return made.folder
@@ -82,9 +83,15 @@ def packed(folder):
     place = packed_store(folder)
 
     def read():
-        one = PackedSet(place)
-        rows = [one.stream(clip) for clip in one.content]
-        return [(r.values, r.times, r.present) for r in rows], one.durations, dict(one.broken), one.settings, one.content
+        opened = PackedSet(place)
+        rows = [opened.stream(clip) for clip in opened.content]
+        return (
+            [(r.values, r.times, r.present) for r in rows],
+            opened.durations,
+            dict(opened.broken),
+            opened.settings,
+            opened.content,
+        )
 
     return sorted(path for path in place.iterdir() if path.is_file()), read
 
@@ -92,10 +99,10 @@ def packed(folder):
 @kind
 def survey(folder):
     table = pd.DataFrame({"label": ["a", "b"], "duration": [1.5, 2.5]}, index=pd.Index(["c1", "c2"], name="clip"))
-    one = PredictionTable(
+    predictions = PredictionTable(
         "s", "classification", ("a", "b"), ("av",), (), table, {"decision": np.eye(2)}, {"e": np.ones((2, 3))}, {}
     )
-    one.save(folder / "one.npz")
+    predictions.save(folder / "one.npz")
 
     def read():
         found = PredictionTable.load(folder / "one.npz")
@@ -357,11 +364,12 @@ def test_extraction_makes_again_what_is_damaged_and_nothing_else(tmp_path):
     order = {f"c{i}": f"{i + 1:064x}" for i in range(3)}
     again = Packing(tmp_path, FEATURE_SETS["llds"], {}, order)
     assert len(again.missing) <= 2
-    for one in again.missing:
-        number = int(one, 16) - 1
+    for clip_hash in again.missing:
+        number = int(clip_hash, 16) - 1
         values = np.arange(130 * 3, dtype=np.float32).reshape(3, 130) + number
         again.put(
-            one, {"values": values, "times": np.arange(3.0), "present": np.array([1, 0, 1], bool), "duration": np.array(3.0)}
+            clip_hash,
+            {"values": values, "times": np.arange(3.0), "present": np.array([1, 0, 1], bool), "duration": np.array(3.0)},
         )
     again.finish({})
     assert {path.name: path.read_bytes() for path in place.iterdir() if path.is_file()} == whole

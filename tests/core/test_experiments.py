@@ -17,39 +17,48 @@ from affectscope.core.metrics.metrics import classification_metrics, regression_
 from affectscope.core.models.base import MODELS
 from affectscope.core.models.labels import EMOTIONS
 from affectscope.core.streams import Clip, Stream
-from affectscope.core.training.run import adapt_preset
+from affectscope.core.training.presets import adapt_preset
 from affectscope.core.training.strategies import STRATEGIES
 
-CONDITION = re.compile(r"whole|cost|map|shared layers|without (audio|visual)|(random|burst|tail) (audio|visual) (0(\.\d+)?|1)")
-COST = {"parameters", "megabytes", "seconds_an_epoch", "epochs", "milliseconds_a_clip"}
+CONDITION = re.compile(
+    r"whole|cost|speed|map|shared layers|latency( without (audio|visual))?|without (audio|visual)( zeros)?"
+    r"|(random|burst|tail) (audio|visual)( zeros)?( x\d+)? (0(\.\d+)?|1)"
+)
+OF_THE_MODEL = {
+    "cost": {"parameters", "megabytes", "epochs"},
+    "speed": {"seconds_an_epoch", "milliseconds_a_clip"},
+    "latency": {"seconds", "real_time_factor"},
+}
 
 
 @pytest.mark.parametrize("name", list(plan.experiments()))
 def test_every_file_can_be_read(name):
-    one = plan.load(name)
-    assert one.rows
-    assert one.columns
+    experiment = plan.load(name)
+    assert experiment.rows
+    assert experiment.columns
 
 
+@pytest.mark.parametrize("size", ["demo", "paper"])
 @pytest.mark.parametrize("name", list(plan.experiments()))
-def test_every_column_can_be_measured(name):
-    for row in plan.load(name).rows:
+def test_every_column_can_be_measured(name, size):
+    for row in plan.load(name, plan.Setting(size)).rows:
         run = row.run
         STRATEGIES[run.strategy](**run.options)
-        changes, _ = adapt_preset(run.system, run.preset, SimpleNamespace(labels=EMOTIONS, given={}))
+        corpus = SimpleNamespace(labels=EMOTIONS, given={})
+        changes, _ = adapt_preset(run.system, run.preset, corpus, published=run.features)
         with torch.device("meta"):
             spec = MODELS[run.system].preset(run.preset, **{**changes, **run.changes}).spec
         for column in row.columns:
             assert CONDITION.fullmatch(column.condition)
             assert column.metric in _metrics(spec, column.condition), (row.name, column.name)
-            of_the_model = column.condition in ("cost", "map", "shared layers")
+            of_the_model = column.condition.split()[0] in (*OF_THE_MODEL, "map", "shared")
             assert column.head in (("decision",) if of_the_model else ("decision", *spec.heads))
 
 
 def _metrics(spec, condition):
     """The numbers that a model can give under a condition, by the functions that measure them."""
-    if condition == "cost":
-        return COST
+    if condition.split()[0] in OF_THE_MODEL:
+        return OF_THE_MODEL[condition.split()[0]]
     if condition == "map":
         return {"silhouette", "knn_accuracy"} if spec.embeddings and spec.task == "classification" else set()
     if condition == "shared layers":
@@ -143,17 +152,17 @@ def test_an_unknown_experiment_is_one_sentence():
 
 
 def test_a_table_by_hand():
-    one = plan.load("goncalves2022robust-table-1")
-    ours, theirs = one.rows[0].name, one.rows[1].name
+    experiment = plan.load("goncalves2022robust-table-1")
+    ours, theirs = experiment.rows[0].name, experiment.rows[1].name
     values = {(ours, "micro-F1"): (0.8, 0.9, 0.7), (theirs, "micro-F1"): (0.5, 0.61, 0.4)}
-    filled = Filled(one, "made up", (0, 1, 2), values)
-    assert filled.mean(one.rows[0], one.columns[0]) == pytest.approx(0.8)
-    assert filled.sd(one.rows[0], one.columns[0]) == pytest.approx(0.1)
-    assert filled.sd(one.rows[1], one.columns[0]) == pytest.approx(
+    filled = Filled(experiment, "made up", (0, 1, 2), values)
+    assert filled.mean(experiment.rows[0], experiment.columns[0]) == pytest.approx(0.8)
+    assert filled.sd(experiment.rows[0], experiment.columns[0]) == pytest.approx(0.1)
+    assert filled.sd(experiment.rows[1], experiment.columns[0]) == pytest.approx(
         math.sqrt((0.01**2 / 9 + 0.32**2 / 9 + 0.31**2 / 9) / 2), abs=1e-6
     )
     # Differences 0.30, 0.29, 0.30: t = 0.29667 / (0.0057735 / sqrt(3)) = 89.
-    found = filled.test(one.columns[0], one.rows[1])
+    found = filled.test(experiment.columns[0], experiment.rows[1])
     assert found is not None
     assert found.statistic == pytest.approx(89, abs=0.1)
     text = report.markdown(filled)
@@ -166,13 +175,13 @@ def test_a_table_by_hand():
 
 
 def test_each_half_of_a_table_is_tested_against_its_own_row():
-    one = plan.load("goncalves2022robust-table-1")
-    column = one.columns[0]
+    experiment = plan.load("goncalves2022robust-table-1")
+    column = experiment.columns[0]
     better, worse = (0.8, 0.91, 0.7), (0.5, 0.6, 0.41)
     names = ("AuxFormer, standard", "Baseline 2 (MulT), standard", "AuxFormer, optimised", "Baseline 2 (MulT), optimised")
     values = dict(zip(((name, column.name) for name in names), (worse, worse, better, worse), strict=True))
-    filled = Filled(one, "made up", (0, 1, 2), values)
-    found = {row.name: filled.test(column, row) for row in one.rows if row.name in names}
+    filled = Filled(experiment, "made up", (0, 1, 2), values)
+    found = {row.name: filled.test(column, row) for row in experiment.rows if row.name in names}
     # The standard AuxFormer is as good as what it is tested against, the optimised one is better.
     assert found[names[0]] is None
     assert found[names[2]] is None
@@ -182,11 +191,13 @@ def test_each_half_of_a_table_is_tested_against_its_own_row():
 
 
 def test_parameters_are_in_the_table_not_among_the_bars():
-    one = plan.load("goncalves2022robust-figure-8")
+    experiment = plan.load("goncalves2022robust-figure-8")
     values = {
-        (row.name, column.name): (value,) for row in one.rows for column, value in zip(one.columns, (0.7, 4e5), strict=True)
+        (row.name, column.name): (value,)
+        for row in experiment.rows
+        for column, value in zip(experiment.columns, (0.7, 4e5), strict=True)
     }
-    filled = Filled(one, "made up", (0,), values)
+    filled = Filled(experiment, "made up", (0,), values)
     assert all(list(bar.x) == ["micro-F1"] for bar in report.figure(filled).data)
     text = report.markdown(filled)
     assert "| AuxFormer | 0.700 | 400,000 |" in text
@@ -201,8 +212,8 @@ def test_a_row_may_ask_for_another_head_and_metric_in_all_its_columns():
 
 
 def test_what_only_the_paper_has_stands_in_the_papers_table_alone():
-    one = plan.load("mocanu2023multimodal-table-5")
-    text = report.markdown(Filled(one, "made up", (0,), {("Proposed method", "accuracy"): (0.75,)}))
+    experiment = plan.load("mocanu2023multimodal-table-5")
+    text = report.markdown(Filled(experiment, "made up", (0,), {("Proposed method", "accuracy"): (0.75,)}))
     measured, *_, on_ravdess, on_crema_d = text.split("###")
     assert "| Proposed method | 0.750 |" in measured
     assert "Su et al." not in measured
@@ -221,5 +232,5 @@ def test_broken_pairs_fall_on_every_class_alike():
     assert len(gone) == 120
     assert [sum(name == m for _, name in gone) for m in ("audio", "visual")] == [60, 60]
     for label in labels:
-        assert 10 <= sum(one == label for one, _ in gone) <= 30
+        assert 10 <= sum(true == label for true, _ in gone) <= 30
     assert broken(clips, plan.Data(), seed=0) == clips

@@ -221,7 +221,7 @@ def test_code_is_named_and_no_way_to_run_it_is_offered(tmp_path: Path, call) -> 
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "empty"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n", "Git LFS"),
@@ -232,10 +232,10 @@ def test_code_is_named_and_no_way_to_run_it_is_offered(tmp_path: Path, call) -> 
     ],
 )
 @pytest.mark.parametrize("name", ["x.pth", "x.safetensors", "x.bin"])
-def test_what_a_download_left_instead(tmp_path: Path, content: bytes, said: str, name: str) -> None:
+def test_what_a_download_left_instead(tmp_path: Path, content: bytes, message: str, name: str) -> None:
     (tmp_path / name).write_bytes(content)
     sentence = refused(tmp_path / name)
-    assert said in sentence
+    assert message in sentence
     assert "download it again" in sentence
 
 
@@ -263,7 +263,7 @@ def tarred(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("write", "said"),
+    ("write", "message"),
     [
         (numpys, "torch.save(dict(numpy.load('x.pth')), 'weights.pt')"),
         (plain_pickle, "pickle.load(open('x.pth', 'rb'))"),
@@ -286,9 +286,9 @@ def tarred(path: Path) -> None:
         (lambda path: saved(path, {k: torch.zeros(()).expand(v.shape) for k, v in V2.items()}), "larger tensors than it holds"),
     ],
 )
-def test_what_is_no_checkpoint_is_told_by_what_it_is(tmp_path: Path, write, said: str) -> None:
+def test_what_is_no_checkpoint_is_told_by_what_it_is(tmp_path: Path, write, message: str) -> None:
     write(tmp_path / "x.pth")
-    assert said in refused(tmp_path / "x.pth")
+    assert message in refused(tmp_path / "x.pth")
 
 
 @pytest.mark.parametrize(

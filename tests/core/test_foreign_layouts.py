@@ -132,8 +132,8 @@ def test_the_mask_decides_who_sees_whom(tmp_path: Path) -> None:
 
 def test_what_cannot_be_is_one_true_sentence(tmp_path: Path) -> None:
     narrow = saved(tmp_path / "narrow.pt", public.filled(public.mult(AV, 8, 3, 1, 1)))
-    assert "8 wide, which the public repository's 5 attention heads do not divide" in (said := refused(narrow))
-    assert "one of 1, 2, 4, 8" in said
+    assert "8 wide, which the public repository's 5 attention heads do not divide" in (sentence := refused(narrow))
+    assert "one of 1, 2, 4, 8" in sentence
     assert foreign.read(narrow, choices=Choices(heads=4)).model.config.heads == 4
     kernel = public.filled({**public.mult(AV, 10, 3, 1, 1), "proj_a.weight": [10, 6, 3]})
     assert "3 frames at once" in refused(saved(tmp_path / "kernel.pt", kernel))

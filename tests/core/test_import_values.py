@@ -55,8 +55,8 @@ def answers_of(tmp_path: Path, text: str | bytes, **options: object) -> tuple[di
 )
 def test_the_sums_of_rows_tell_the_scale(tmp_path: Path, rows: tuple, right: tuple, kind: str) -> None:
     lines = [f"c{i}," + ",".join(map(str, row)) for i, row in enumerate(rows)]
-    said, notes = answers_of(tmp_path, "\n".join(["clip,m.a,m.b,m.c", *lines]))
-    np.testing.assert_allclose(said["decision"], right, atol=1e-5)
+    answers, notes = answers_of(tmp_path, "\n".join(["clip,m.a,m.b,m.c", *lines]))
+    np.testing.assert_allclose(answers["decision"], right, atol=1e-5)
     assert [note for note in notes if "are read as" in note and kind in note] or not kind
     assert bool(kind) == any("are read as" in note for note in notes)
 
@@ -72,8 +72,8 @@ def test_one_bad_row_of_per_cents_is_reported(tmp_path: Path) -> None:
 
 
 def test_signs_of_per_cent_and_a_column_called_probability(tmp_path: Path) -> None:
-    said, _ = answers_of(tmp_path, "clip,m.a,m.b\nx,60 %,40 %\ny,1%,99%\n")
-    np.testing.assert_allclose(said["decision"], [[0.6, 0.4], [0.01, 0.99]], atol=1e-6)
+    answers, _ = answers_of(tmp_path, "clip,m.a,m.b\nx,60 %,40 %\ny,1%,99%\n")
+    np.testing.assert_allclose(answers["decision"], [[0.6, 0.4], [0.01, 0.99]], atol=1e-6)
     long = "clip,model,class,probability\nx,m,a,60\nx,m,b,40\n"
     np.testing.assert_allclose(answers_of(tmp_path, long)[0]["decision"], [[0.6, 0.4]], atol=1e-6)
 
@@ -96,8 +96,8 @@ GERMAN = "clip;label;m.av.anger;m.av.joy\na;anger;0,8;0,2\nb;joy;0,3;0,7\n"
     ],
 )
 def test_tables_of_other_countries(tmp_path: Path, text: bytes, said_so: str) -> None:
-    said, notes = answers_of(tmp_path, text)
-    np.testing.assert_allclose(said["av"], [[0.8, 0.2], [0.3, 0.7]], atol=1e-6)
+    answers, notes = answers_of(tmp_path, text)
+    np.testing.assert_allclose(answers["av"], [[0.8, 0.2], [0.3, 0.7]], atol=1e-6)
     assert any(said_so in note for note in notes)
 
 
@@ -123,7 +123,7 @@ def test_attributes_are_values_and_no_classes(tmp_path: Path) -> None:
 
 def test_classes_beside_attributes_are_two_models(tmp_path: Path) -> None:
     made = take_in(write(tmp_path / "b.csv", "clip,m.anger,m.joy,m.valence\nx,0.8,0.2,3.2\n"), Options(), ())
-    assert [(one.name, one.task) for one in made.models] == [("m", "classification"), ("m attributes", "regression")]
+    assert [(model.name, model.task) for model in made.models] == [("m", "classification"), ("m attributes", "regression")]
     assert any("valence of m are attributes" in note for note in made.notes)
 
 
@@ -142,7 +142,7 @@ def test_letter_case_tells_nothing_apart(tmp_path: Path) -> None:
 def test_a_version_is_part_of_a_models_name(tmp_path: Path) -> None:
     text = "clip,w2.0.anger,w2.0.joy,w2.1.anger,w2.1.joy,m.0.anger,m.0.joy,m.1.anger,m.1.joy\nx,.8,.2,.1,.9,.8,.2,.1,.9\n"
     made = take_in(write(tmp_path / "v.csv", text), Options(), ())
-    assert [(one.name, tuple(one.heads)) for one in made.models] == [("w2.0", ()), ("w2.1", ()), ("m", ("0", "1"))]
+    assert [(model.name, tuple(model.heads)) for model in made.models] == [("w2.0", ()), ("w2.1", ()), ("m", ("0", "1"))]
     assert sum("its dot for a version's" in note for note in made.notes) == 2
     deep = take_in(write(tmp_path / "w.csv", "clip,my.own.av.anger,my.own.av.joy\nx,.8,.2\n"), Options(), ())
     assert any("is read as model my, head own, class av.anger: write - for a dot" in note for note in deep.notes)

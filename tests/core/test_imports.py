@@ -185,14 +185,14 @@ def test_semicolons_windows_line_ends_and_a_mark_at_the_start(tmp_path: Path) ->
 
 def test_names_are_unlike_others_and_an_import_takes_another_ones_place(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "clip,m.a,m.b\nc1,1,0\n")
-    assert [one.name for one in take_in(path, Options(), ("m", "demo")).models] == ["m (2)"]
+    assert [model.name for model in take_in(path, Options(), ("m", "demo")).models] == ["m (2)"]
     assert list(stored.entries()) == ["m (2)"]
     take_in(path, Options(), ("m",))
     assert list(stored.entries()) == ["m (2)"]
     write(path, "clip,m.a,m.b\nc1,0,1\n")
     assert take_in(path, Options(), ()).corpus == "t (2)"
     take_in(path, Options(replace=True), ())
-    assert [(one.name, one.corpus) for one in stored.entries().values()] == [("m", "t")]
+    assert [(entry.name, entry.corpus) for entry in stored.entries().values()] == [("m", "t")]
 
 
 def test_what_was_removed_comes_back(tmp_path: Path) -> None:
@@ -202,8 +202,8 @@ def test_what_was_removed_comes_back(tmp_path: Path) -> None:
     assert list(stored.entries()) == ["n"]
     stored.restore(entry)
     assert set(stored.entries()) == {"m", "n"}
-    for one in stored.entries().values():
-        stored.remove(one)
+    for kept in stored.entries().values():
+        stored.remove(kept)
     stored.sweep(seconds=-1)
     assert list(stored.root().iterdir()) == []
     with pytest.raises(UserError, match="no longer kept"):
@@ -294,7 +294,7 @@ def test_attention_lies_on_the_clips_clock(tmp_path: Path) -> None:
 def test_the_command_counts_and_reports(tmp_path: Path) -> None:
     path = write(tmp_path / "bad.csv", BAD)
     told = json.loads(run.invoke(cli.app, ["import-predictions", str(path), "--json"]).stdout)
-    assert [(one["name"], one["clips"], one["count"]) for one in told["models"]] == [("mine", 3, 6), ("other", 4, 4)]
+    assert [(model["name"], model["clips"], model["count"]) for model in told["models"]] == [("mine", 3, 6), ("other", 4, 4)]
     assert len(told["problems"]) == 7
     shown = run.invoke(cli.app, ["import-predictions", str(path)])
     assert shown.exit_code == 0

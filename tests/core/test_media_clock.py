@@ -138,8 +138,8 @@ def test_a_header_that_errs_is_not_believed_and_it_is_said(tmp_path, claimed):
     path.write_bytes(content[:place] + struct.pack(">d", 1000 * claimed) + content[place + 8 :])
     assert media.told_duration(path) == pytest.approx(claimed)
     assert media.probe(path).duration == pytest.approx(1, abs=0.06)
-    (said,) = media.remarks(path)
-    assert f"says that it lasts {claimed:.1f} s" in said
+    (remark,) = media.remarks(path)
+    assert f"says that it lasts {claimed:.1f} s" in remark
 
 
 def test_a_plain_file_is_read_as_ever(tmp_path):

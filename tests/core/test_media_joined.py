@@ -46,13 +46,14 @@ def test_files_joined_by_cat_are_read_whole_with_sound_in_step(tmp_path, kind, h
     assert sound is not None
     assert sound.start + len(sound.samples) / media.SAMPLE_RATE == pytest.approx(3.0, abs=0.3)
     assert media.lost_pictures(whole, times) == ()
-    assert not any("Only the first" in one for one in media.remarks(whole))
+    assert not any("Only the first" in remark for remark in media.remarks(whole))
 
 
 @pytest.mark.parametrize(
     ("kind", "how"),
     [
         ("mp4", H264),
+        ("mp4", (*H264, "-movflags", "frag_keyframe+empty_moov+default_base_moof")),
         ("mov", H264),
         ("m4a", ("-vn", "-c:a", "copy")),
         ("wmv", ("-c:v", "wmv2", "-c:a", "wmav2")),
@@ -66,14 +67,34 @@ def test_files_joined_by_cat_are_read_whole_with_sound_in_step(tmp_path, kind, h
 )
 def test_what_lies_behind_the_first_of_joined_files_is_said(tmp_path, kind, how):
     first, second = made(tmp_path, kind, *how, frames=40), made(tmp_path, kind, *how, frames=20)
-    assert not any("Only the first" in one for one in media.remarks(first))
+    assert not any("Only the first" in remark for remark in media.remarks(first))
     whole = joined(tmp_path / f"whole.{kind}", first, second)
-    (said,) = (one for one in media.remarks(whole) if "Only the first" in one)
+    (remark,) = (note for note in media.remarks(whole) if "Only the first" in note)
     behind = second.stat().st_size / whole.stat().st_size
-    assert said.startswith("Only the first 2.")
-    assert f"{behind:.0%}".removesuffix("%") in said
+    assert remark.startswith("Only the first 2.")
+    assert f"{behind:.0%}".removesuffix("%") in remark
     assert len(decoded(whole)) == len(decoded(first)) == (40 if kind in ("mp4", "mov", "wmv", "ogv", "ivf") else 0)
     assert "unread" in media.reading(whole)
+
+
+@pytest.mark.parametrize(("kind", "frames"), [("opus", 30), ("wma", 6)])
+def test_nothing_lies_behind_a_short_recording_whose_packets_share_a_page(tmp_path, kind, frames):
+    assert media.remarks(made(tmp_path, kind, "-vn", frames=frames)) == ()
+
+
+def test_flac_joined_by_cat_is_heard_whole(tmp_path):
+    first, second = (made(tmp_path, "flac", "-vn", frames=frames) for frames in (40, 20))
+    whole = joined(tmp_path / "whole.flac", first, second)
+    assert media.probe(whole).duration == pytest.approx(3.0, abs=1e-3)
+    sound = media.read_sound(whole)
+    parts = [media.read_sound(part) for part in (first, second)]
+    assert sound is not None
+    assert None not in parts
+    heard = np.concatenate([part.samples for part in parts if part is not None])
+    assert len(sound.samples) == len(heard) == 3 * media.SAMPLE_RATE
+    # Resampled over the seam.
+    assert np.abs(sound.samples - heard).max() < 0.05
+    assert not any("Only the first" in remark for remark in media.remarks(whole))
 
 
 def test_what_cannot_be_read_behind_a_file_is_said_whatever_it_is(tmp_path):
@@ -82,7 +103,7 @@ def test_what_cannot_be_read_behind_a_file_is_said_whatever_it_is(tmp_path):
     other.write_bytes(np.random.default_rng(3).bytes(first.stat().st_size))
     whole = joined(tmp_path / "whole.flv", first, other)
     assert len(decoded(whole)) == 40
-    assert "50" in next(one for one in media.remarks(whole) if "Only the first 2." in one)
+    assert "50" in next(remark for remark in media.remarks(whole) if "Only the first 2." in remark)
 
 
 def test_a_file_without_some_of_its_bytes(tmp_path):
@@ -100,9 +121,9 @@ def test_damaged_pictures_are_counted_and_have_their_times(tmp_path):
     path = damaged(tmp_path / "a.avi", 30, (12, 13, 14, 15, 20))
     times = decoded(path)
     assert len(times) == 25
-    (said,) = media.lost_pictures(path, times)
-    assert "5 of 30 pictures, at 0.48 to 0.60 s and 0.80 s." in said
-    assert said in extract(path).notices
+    (lost,) = media.lost_pictures(path, times)
+    assert "5 of 30 pictures, at 0.48 to 0.60 s and 0.80 s." in lost
+    assert lost in extract(path).notices
     _, notes = of_file(path, "0.52", "1.04", tmp_path / "out")
     assert "4 of 13 pictures, at 0.52 to 0.60 s and 0.80 s." in notes[1]
     assert "1 of 13 pictures, at 0.48 s." in of_file(path, "0", "0.5", tmp_path / "out")[1][1]
@@ -119,8 +140,8 @@ def test_pictures_behind_a_change_of_codec_are_said(tmp_path):
     count = len(media.frame_times(whole))
     # The first codec's parser may take two of the second's packets for one.
     assert count == pytest.approx(100, abs=2)
-    (said,) = media.lost_pictures(whole, times)
-    assert f"{count - len(times)} of {count} pictures" in said
+    (lost,) = media.lost_pictures(whole, times)
+    assert f"{count - len(times)} of {count} pictures" in lost
 
 
 def test_nothing_is_said_of_a_file_that_decodes(tmp_path):

@@ -44,9 +44,9 @@ def test_a_file_of_any_name_is_read_and_written(tmp_path, monkeypatch, film, nam
     written = Path(f"{name[:100]} out") if relative else tmp_path / f"{name[:100]} out"
     media.encode(written, media.read_frames(path), media.read_sound(path), 20)
     assert len(list(media.read_frames(written))) == 20
-    made, said = stretch.of_file(path, "0.2", "0.8", Path("cuts:"))
+    made, notes = stretch.of_file(path, "0.2", "0.8", Path("cuts:"))
     assert len(list(media.read_frames(made))) == 12
-    assert all(sentence.isprintable() for sentence in said)
+    assert all(sentence.isprintable() for sentence in notes)
 
 
 @pytest.mark.parametrize("name", ["a:b", "-o", "100%", os.fsdecode(b"\xff")])

@@ -42,7 +42,7 @@ def test_channels_and_rates_that_change(tmp_path, formats):
     # Every codec frame that a part begins takes 32 to 48 ms.
     assert len(sound.samples) / media.SAMPLE_RATE == pytest.approx(len(formats), abs=0.1 * len(formats))
     seconds = [sound.samples[round((i + 0.4) * 16000) : round((i + 0.6) * 16000)] for i in range(len(formats))]
-    assert all(np.abs(one).max() > 0.1 for one in seconds)
+    assert all(np.abs(second).max() > 0.1 for second in seconds)
     assert len(list(media.read_frames(path))) == 20 * len(formats)
     assert media.loudness(path, 10, media.probe(path).duration).min() > 0.05
 
@@ -82,8 +82,8 @@ def test_the_first_track_with_sound_is_heard_and_another_can_be_chosen(tmp_path,
     assert [track.number for track in media.listed_tracks(path)] == [1, 2]
     with pytest.raises(UserError, match="2 sound tracks, 1 to 2: there is no track 3"):
         media.read_sound(path, track=3)
-    (said,) = media.remarks(path)
-    assert "2 sound tracks: number 2 is heard, the first with sound" in said
+    (remark,) = media.remarks(path)
+    assert "2 sound tracks: number 2 is heard, the first with sound" in remark
     # Browsers play the first track.
     copy = media.browser_copy(path, tmp_path / "copy.mp4")
     assert copy != path

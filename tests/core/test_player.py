@@ -6,7 +6,7 @@ def test_browser_code_is_there_without_streamlit():
     told = "import sys; from affectscope.core import player; "
     told += "print(len(player.html()), len(player.css()), 'function follow(' in player.js())"
     told += "; print('streamlit' in sys.modules, 'affectscope.app' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
-    assert int(said[0]) > 1000
-    assert int(said[1]) > 1000
-    assert said[2:] == ["True", "False", "False"]
+    printed = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
+    assert int(printed[0]) > 1000
+    assert int(printed[1]) > 1000
+    assert printed[2:] == ["True", "False", "False"]

@@ -61,7 +61,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(tmp_path)
     yield
-    for module in [one for one in sys.modules if one.startswith(("affectscope_plugin_", "helper_", "part"))]:
+    for module in [imported for imported in sys.modules if imported.startswith(("affectscope_plugin_", "helper_", "part"))]:
         del sys.modules[module]
 
 
@@ -104,7 +104,7 @@ def test_a_plugin_that_fails_is_one_sentence_with_its_own_line_and_the_rest_goes
         loading.name(name)
     for name in ("gone.py", "no.such.module", str(write(tmp_path))):
         loading.name(name)
-    found = {Path(one.plugin).name: one.sentence for one in loading.load()}
+    found = {Path(trouble.plugin).name: trouble.sentence for trouble in loading.load()}
     assert list(WRAPPED) == ["net-a"]
     for name, (_, why) in broken.items():
         head, _, tail = why.partition(".*")
@@ -143,7 +143,7 @@ def test_weights_come_from_the_plugin_or_from_whoever_names_them(tmp_path: Path)
 
 def test_the_digest_follows_what_it_imports_and_its_weights(tmp_path: Path) -> None:
     plugin = write(tmp_path)
-    assert [one.name for one in sources.sources(plugin)] == ["helper_a_plugin.py", "helper_a.py"]
+    assert [path.name for path in sources.sources(plugin)] == ["helper_a_plugin.py", "helper_a.py"]
     before = sources.digest(str(plugin))
     sources.digest.cache_clear()
     write(tmp_path, seed=1)
@@ -170,7 +170,7 @@ def test_every_kind_of_import_is_followed_and_only_within_its_folder(tmp_path: P
     }
     for name, text in parts.items():
         (tmp_path / name).write_text(text)
-    found = {str(one.relative_to(tmp_path)) for one in sources.sources(tmp_path / "top.py")}
+    found = {str(path.relative_to(tmp_path)) for path in sources.sources(tmp_path / "top.py")}
     assert found == set(parts) - {"unused.py"}
 
 
@@ -183,7 +183,7 @@ def test_a_package_is_a_plugin_with_its_parts(tmp_path: Path) -> None:
     (folder / "part.py").write_text(HELPER.format(seed=0))
     loading.name(str(folder))
     assert loading.load() == ()
-    assert [one.name for one in sources.sources(folder / "nets.py")] == ["nets.py", "part.py"]
+    assert [path.name for path in sources.sources(folder / "nets.py")] == ["nets.py", "part.py"]
     assert afs.load("net-c").labels == ("a", "b")
 
 
@@ -254,7 +254,7 @@ import pandas as pd
 @afs.corpus_kind("theirs", recognises=lambda path: (path / "theirs.txt").is_file(), options={"part": ("all", "first")})
 def read(path, options):
     clips = (path / "theirs.txt").read_text().split()[: None if options["part"] == "all" else 1]
-    return pd.DataFrame({"path": [f"{one}.mp4" for one in clips], "label": [one[0] for one in clips]}, index=clips)
+    return pd.DataFrame({"path": [f"{clip}.mp4" for clip in clips], "label": [clip[0] for clip in clips]}, index=clips)
 """
 
 

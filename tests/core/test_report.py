@@ -91,10 +91,10 @@ def test_the_pages_style_is_the_one_that_its_policy_lets_in():
 
 
 def test_markdown_tells_the_same():
-    said = markdown([FULL], "Notes")
-    assert "Decision, the whole clip: " in said
-    assert "joy 60 %" in said
-    assert "It has never seen a person." in said
+    text = markdown([FULL], "Notes")
+    assert "Decision, the whole clip: " in text
+    assert "joy 60 %" in text
+    assert "It has never seen a person." in text
 
 
 def test_markdown_holds_no_markup_of_others():
@@ -153,9 +153,9 @@ def test_no_cell_of_the_table_is_a_formula():
 
 
 def test_strongest_moment_has_a_face():
-    values = np.array([[9, 9], [1, 3], [5, 5]], np.uint8)
+    maps = np.array([[[9.0, 9.0]], [[1.0, 3.0]], [[5.0, 5.0]]])
     boxes = np.array([[np.nan] * 4, [0, 0, 1, 1], [0, 0, 1, 1]], np.float32)
-    timeline = Timeline(3.0, np.array([0.0, 1.0, 2.0]), boxes, (Heatmap("av", "", values, 1, 2),))
+    timeline = Timeline(3.0, np.array([0.0, 1.0, 2.0]), boxes, (Heatmap.of("av", "", maps),))
     assert strongest(timeline, "av") == 2.0
     assert strongest(timeline, "none") == 1.5
     assert strongest(Timeline(3.0, np.zeros(0), np.zeros((0, 4))), "av") == 1.5

@@ -63,19 +63,19 @@ def pair(names: tuple[str, ...]) -> Timeline:
 def test_no_text_touches_another_or_leaves_the_sheet(clip, tmp_path, texts, shape: str, names: tuple[str, ...]) -> None:
     file = shaped(clip, tmp_path / "clip.mp4", shape)
     timeline = pair(names) if shape == "pair" else fake.timeline(1.0, face=shape != "sound", names=names)
-    facts = replace(FACTS, said=(SAID, SAID)) if shape == "pair" else FACTS
+    facts = replace(FACTS, predictions=(SAID, SAID)) if shape == "pair" else FACTS
     picture = Image.open(io.BytesIO(export.sheet_png(file, timeline, 0.5, facts=facts)))
     assert picture.height >= 720
-    written = [one for one in texts if one[0]]
-    for said, (left, top, right, bottom) in written:
-        assert left >= 0, said
-        assert top >= 0, said
-        assert right <= picture.width, said
-        assert bottom <= picture.height, said
-    for i, (said, a) in enumerate(written):
+    written = [drawn for drawn in texts if drawn[0]]
+    for text, (left, top, right, bottom) in written:
+        assert left >= 0, text
+        assert top >= 0, text
+        assert right <= picture.width, text
+        assert bottom <= picture.height, text
+    for i, (text, a) in enumerate(written):
         for other, b in written[i + 1 :]:
             apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
-            assert apart, (said, other)
+            assert apart, (text, other)
 
 
 def test_every_class_head_and_lane_is_named(clip, texts) -> None:

@@ -110,9 +110,9 @@ def test_sound_alone_is_cut_to_the_sample(tmp_path):
 
 
 def test_a_terminals_stretch_is_kept_under_its_own_name(film, tmp_path):
-    made, (said,) = stretch.of_file(film, "0:30", "33", tmp_path / "out")
+    made, (note,) = stretch.of_file(film, "0:30", "33", tmp_path / "out")
     assert (made.name, len(list(media.read_frames(made)))) == ("film 0.30-0.33.mp4", 3 * FPS)
-    assert said == "This is 0:30–0:33 of film.mp4, kept as film 0.30-0.33.mp4: times count from 0:30."
+    assert note == "This is 0:30–0:33 of film.mp4, kept as film 0.30-0.33.mp4: times count from 0:30."
     with pytest.raises(UserError, match=r"^film.mp4 lasts 1:15: choose up to 60 s of it, as --start 0:30 --end 1:10\.$"):
         stretch.of_file(film, None, None, tmp_path / "out")
     assert stretch.of_file(made, None, None, tmp_path / "out") == (made, ())
@@ -125,7 +125,7 @@ def test_a_whole_minute_is_not_too_long_once_it_is_encoded(film, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "said"),
+    ("start", "end", "message"),
     [
         (80, 90, "lasts 1:15"),
         (5, 5.2, "too short"),
@@ -135,8 +135,8 @@ def test_a_whole_minute_is_not_too_long_once_it_is_encoded(film, tmp_path):
         (float("nan"), 5, "lasts"),
     ],
 )
-def test_a_stretch_that_cannot_be_is_one_sentence(film, tmp_path, start, end, said):
-    with pytest.raises(UserError, match=said):
+def test_a_stretch_that_cannot_be_is_one_sentence(film, tmp_path, start, end, message):
+    with pytest.raises(UserError, match=message):
         stretch.cut(film, tmp_path / "cut.mp4", start, end)
 
 

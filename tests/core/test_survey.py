@@ -73,7 +73,7 @@ def test_clips_are_read_from_the_corpus_s_store_where_it_has_them(few, tmp_path,
     ready = checkpoint(labels=LABELS)
     extracted = infer(ready, few)
     order = {clip: f"{ord(clip):064x}" for clip in "abcd"}
-    for name, dim, shift in (("llds", 130, 50), ("face-maps", 135, 0)):
+    for name, dim, shift in (("llds", 130, 50), ("face-views", 135, 0)):
         packing = Packing(default_folder(few.name, few.root), FEATURE_SETS[name], {}, order)
         for clip in "ac":
             own = stream(14 if shift else 9, dim, ord(clip) + shift)

@@ -19,6 +19,7 @@ from affectscope.core.export.answers import answers
 from affectscope.core.models.auxformer import AuxFormer
 from affectscope.core.takehome import Home, Model, clip_grid, compact, light, page
 from affectscope.core.timeline.timeline import Matrix, Timeline
+from affectscope.core.trust import tables
 from tests.app import fake
 
 
@@ -43,11 +44,11 @@ def test_three_seconds_of_a_paper_sized_model_stay_under_two_megabytes_more_than
     analyzer = Analyzer(Checkpoint(AuxFormer.preset("paper", visual_dim=135).eval(), Normaliser(), {}))
     analysis = analyzer.analyze(clip)
     grid = clip_grid(analyzer, clip).to_json()
-    said = answers("paper", analyzer.checkpoint.spec, analysis.predictions, analysis.evidence)
-    home = Home("clip", compact(clip), light(analysis.timeline), (Model(said, None, grid),))
+    predictions = answers("paper", analyzer.checkpoint.spec, analysis.predictions, analysis.evidence)
+    home = Home("clip", compact(clip), light(analysis.timeline), (Model(predictions, None, grid),))
     text = page(home)
     assert len(text.encode()) - clip.stat().st_size < 2e6
-    assert len(said.heads) == len(analyzer.checkpoint.spec.heads) + 1
+    assert len(predictions.heads) == len(analyzer.checkpoint.spec.heads) + 1
 
 
 def test_a_heavy_timeline_keeps_the_means_of_its_cells() -> None:
@@ -80,3 +81,29 @@ def test_a_large_clip_is_made_smaller_and_a_small_one_stays(tmp_path: Path, monk
     assert small.stat().st_size < large.stat().st_size / 2
     assert (info.width, info.height, info.browser_playable) == (960, 720, True)
     assert info.duration == media.probe(large).duration
+
+
+def test_the_page_says_how_far_its_explanation_can_be_trusted() -> None:
+    spec = type("Spec", (), {"task": "classification", "heads": (), "labels": fake.CLASSES})
+    predictions = answers("m", spec, {"decision": dict.fromkeys(fake.CLASSES, 0.1)}, {})
+    measured = tables.rows(fake.trust("happiness", "av"))
+    text = page(Home("x", b"clip", fake.timeline().to_bytes(), (Model(predictions, trust=measured),)))
+    assert "<h2>Trust: high</h2>" in text
+    assert text.count("<td>sound, attention</td>") == 1
+    assert "<td>19 of 19</td>" in text
+    untold = page(Home("x", b"clip", fake.timeline().to_bytes(), (Model(predictions),)))
+    assert "Trust:" not in re.sub(r"<script.*?</script>", "", untold, flags=re.DOTALL)
+
+
+def test_the_page_says_why_and_holds_the_numbers() -> None:
+    why = fake.why(label="fear")
+    spec = type("Spec", (), {"task": "classification", "heads": (), "labels": fake.CLASSES})
+    predictions = answers("<b>m</b>", spec, {"decision": dict.fromkeys(fake.CLASSES, 0.1)}, {})
+    home = Home("x", b"clip", fake.timeline().to_bytes(), (Model(predictions, why=why),))
+    text = html.unescape(page(home)).replace("\N{NO-BREAK SPACE}", " ")
+    assert "Happiness (90 %) is wrong, the label is fear: the sound says happiness (90 %), most at 0.5–1 s;" in text
+    assert '<th scope="col">only together</th>' in text
+    # ln(0.9 / 0.08), the odds of 0.9 against the other five classes at 0.02 less the one's own.
+    assert f"<td>{why.modality.scores[0, -1]:+.2f}</td>" in text
+    assert "<td>+0.40</td>" in text
+    assert "Why" not in re.sub(r"<script.*?</script>", "", page(replace(home, models=(Model(predictions),))), flags=re.DOTALL)

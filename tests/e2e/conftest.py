@@ -78,19 +78,19 @@ def harness_url(cache: Path) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    one = browser.new_page(viewport={"width": 1440, "height": 1000})
+    opened = browser.new_page(viewport={"width": 1440, "height": 1000})
     errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
         # Opened by a link to a page, Streamlit asks under the page's own path first where its server is.
         url = message.location.get("url", "")
         # A file that the server refuses is told of on the page; the browser notes the answer all the same.
-        refused = "status of 4" in message.text and any(f"/{one}/" in url for one in ("drops", "own"))
+        refused = "status of 4" in message.text and any(f"/{folder}/" in url for folder in ("drops", "own"))
         if message.type == "error" and "/_stcore/" not in url and not refused:
             errors.append(f"{message.text} ({message.location.get('url', '')})")
 
-    one.on("console", note)
-    one.on("pageerror", lambda error: errors.append(str(error)))
-    yield one
-    one.close()
+    opened.on("console", note)
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    yield opened
+    opened.close()
     assert not errors, errors

@@ -19,7 +19,7 @@ PATIENCE = 180_000
 # Each page: its address, and what stands on it when it is there.
 PAGES = {
     "clip": ("/", ".player[data-ready=true]"),
-    "embeddings": ("/embeddings?o.embeddings.map=umap", ".scatter[data-ready=true]"),
+    "embeddings": ("/embeddings?o.embeddings.map=UMAP", ".scatter[data-ready=true]"),
     "shared-space": ("/shared_space", ".scatter, .js-plotly-plot"),
     "masking": ("/masking?o.masking.keep=audio:60,visual:25", ".player[data-ready=true]"),
     "failures": ("/failures", ".matrix"),
@@ -66,9 +66,9 @@ def _show(page: Page, url: str, name: str) -> None:
 
 if __name__ == "__main__":
     target, more = Path(sys.argv[1]), sys.argv[2:]
-    chosen = [one for one in more if one in PAGES] or list(PAGES)
-    wide = [int(one) for one in more if one.isdigit()] or list(SIZES)
-    address = next((one for one in more if one.startswith("http")), "")
+    chosen = [word for word in more if word in PAGES] or list(PAGES)
+    wide = [int(word) for word in more if word.isdigit()] or list(SIZES)
+    address = next((word for word in more if word.startswith("http")), "")
     if address:
         shoot(target, address, chosen, wide)
     else:

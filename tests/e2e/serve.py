@@ -7,12 +7,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[2]
 APP = "app/server.py"
@@ -61,23 +63,26 @@ def _free() -> int:
 def _running(command: list[str], port: int, cache: Path | None, set: dict[str, str]) -> Iterator[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | set
     environment |= {"AFFECTSCOPE_CACHE": str(cache), "AFFECTSCOPE_DATA": str(cache / "data")} if cache else {}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        _wait(f"http://127.0.0.1:{port}", process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
+    # A pipe that nobody reads fills up, and whoever writes to it waits for ever.
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=log, text=True)
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
+            _wait(f"http://127.0.0.1:{port}", process, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
-def _wait(url: str, process: subprocess.Popen[str], seconds: float = 300) -> None:
+def _wait(url: str, process: subprocess.Popen[str], log: IO[str], seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if process.poll() is not None:
-            raise RuntimeError(f"the server ended: {process.stderr.read() if process.stderr else ''}")
+            log.seek(0)
+            raise RuntimeError(f"the server ended: {log.read()}")
         try:
             with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2):
                 return

@@ -19,12 +19,12 @@ async () => {
     for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame)
     for (const animation of document.getAnimations()) animation.finish()
   }
-  let one = document.activeElement
-  while (one?.shadowRoot?.activeElement) one = one.shadowRoot.activeElement
-  if (!one || one === document.body) return null
+  let element = document.activeElement
+  while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement
+  if (!element || element === document.body) return null
   const drawn = () => {
-    const looks = [], parts = [one.firstElementChild]
-    for (let up = one; up && parts.length < 8; up = up.parentElement) parts.push(up)
+    const looks = [], parts = [element.firstElementChild]
+    for (let up = element; up && parts.length < 8; up = up.parentElement) parts.push(up)
     for (const part of parts.filter(Boolean)) {
       const style = getComputedStyle(part)
       looks.push([
@@ -34,13 +34,13 @@ async () => {
     }
     return looks.join("|")
   }
-  const name = `${one.tagName.toLowerCase()} ${one.getAttribute("aria-label") ?? one.innerText?.slice(0, 40) ?? ""}`
+  const name = `${element.tagName.toLowerCase()} ${element.getAttribute("aria-label") ?? element.innerText?.slice(0, 40) ?? ""}`
   await settled()
   const focused = drawn()
-  one.blur()
+  element.blur()
   await settled()
   const plain = drawn()
-  one.focus({ focusVisible: true })
+  element.focus({ focusVisible: true })
   return { name, visible: focused !== plain }
 }
 """
@@ -60,10 +60,10 @@ def grave(page: Page) -> list[str]:
     """What axe-core calls serious or critical, a line for each element."""
     found = Axe().run(page).response["violations"]
     return [
-        f"{one['impact']} {one['id']}: {' '.join(map(str, node['target']))}: {' '.join(node['failureSummary'].split())}"
-        for one in found
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
+        f"{fault['impact']} {fault['id']}: {' '.join(map(str, node['target']))}: {' '.join(node['failureSummary'].split())}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
     ]
 
 
@@ -107,7 +107,7 @@ def test_axe_looks_into_components(page: Page, app_url: str) -> None:
     """A fault planted in the player is found: the tests above do not pass because they see nothing."""
     opened(page, app_url, "clip", "light")
     page.locator(".player").evaluate("player => player.insertAdjacentHTML('beforeend', '<button></button>')")
-    assert any("button-name" in one for one in grave(page))
+    assert any("button-name" in line for line in grave(page))
 
 
 @pytest.mark.parametrize("name", PAGES)

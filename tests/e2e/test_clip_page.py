@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from affectscope.app.common.navigation import PAGES
 from tests.app import fake
-from tests.e2e.drive import click_lane, data, open_player, play_undisturbed, ready, settled
+from tests.e2e.drive import READY, click_lane, data, open_player, play_undisturbed, ready, settled
 
 
 @pytest.fixture(scope="module")
@@ -87,15 +86,9 @@ def test_how_heatmaps_are_made_is_chosen_while_the_clip_stays(page: Page, app_ur
     # What the lane's press made the player report has been taken: the box opens on a page that stands.
     expect(page).to_have_url(re.compile(r"[?&]t="), timeout=10_000)
     expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
-    # The page may run once more just then, which shuts the list: whoever sees that opens it again, by keys.
-    box, wanted = page.get_by_role("combobox", name="Heatmap by"), page.get_by_role("option", name="LayerCAM", exact=True)
-    for _ in range(5):
-        box.press("ArrowDown")
-        try:
-            wanted.click(timeout=5_000)
-            break
-        except PlaywrightTimeout:
-            continue
+    # As a hand presses: pressed and let go within the same instant, Streamlit's list shuts as it opens.
+    page.get_by_role("combobox", name="Heatmap by").press("ArrowDown", delay=80)
+    page.get_by_role("option", name="LayerCAM", exact=True).click()
     expect(page).to_have_url(re.compile("o.clip.explanation=layer-cam"), timeout=10_000)
     expect(player.locator("[data-ref=mapTitle]")).to_contain_text("LayerCAM", timeout=60_000)
     assert data(player)["time"] == time
@@ -152,3 +145,13 @@ def test_all_pages_are_a_click_away(page: Page, app_url: str, width: int) -> Non
     for title, _ in PAGES.values():
         expect(page.get_by_role("link", name=title, exact=False).first).to_be_in_viewport()
     assert page.get_by_text("more", exact=False).filter(has_text=re.compile(r"^\d+ more$")).count() == 0
+
+
+def test_on_a_low_screen_picture_controls_and_two_lanes_need_no_scrolling(page: Page, app_url: str) -> None:
+    """With all that stands over the player: the answers, and why in a sentence, which comes later."""
+    page.set_viewport_size({"width": 1280, "height": 720})
+    player = open_player(page, app_url)
+    expect(page.locator(".why[data-whole=true]").first).to_be_attached(timeout=READY)
+    expect(player.locator("canvas.track").nth(1)).to_be_in_viewport(ratio=1, timeout=READY)
+    expect(player.get_by_role("button", name="Play", exact=True)).to_be_in_viewport(ratio=1)
+    expect(player.locator(".stage").first).to_be_in_viewport(ratio=1)

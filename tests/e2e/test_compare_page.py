@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.drive import click_lane, data, play_to_end, ready, settled
+from tests.e2e.drive import READY, click_lane, data, play_to_end, ready, settled
 
 LOOK = """canvas => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
@@ -29,9 +29,9 @@ def test_both_heatmaps_stand_side_by_side_under_one_playhead(page: Page, app_url
     frame = round(seen["frame"])
     assert (seen["heatmap"], seen["beside"]) == (f"A.av:{frame}", f"B.av:{frame}")
     assert player.locator("[data-ref=twinPicture]").evaluate(LOOK) > 0
-    expect(page.get_by_role("list", name="What A · auxformer says")).to_be_visible()
-    expect(page.get_by_role("list", name="What B · other says")).to_be_visible()
-    expect(page.locator(".sentence")).to_have_text(re.compile("^A and B (agree|disagree)"))
+    expect(page.get_by_role("list", name="What A · auxformer says")).to_be_visible(timeout=READY)
+    expect(page.get_by_role("list", name="What B · other says")).to_be_visible(timeout=READY)
+    expect(page.locator(".st-key-verdict_a .sentence")).to_have_text(re.compile("^A and B (agree|disagree)"))
     lanes = seen["lanes"].split()
     assert lanes.index("A.prediction.av") + 1 == lanes.index("B.prediction.av")
     assert lanes.count("wave") == 1

@@ -13,7 +13,7 @@ def open_map(page: Page, url: str, **options: str) -> Locator:
     """By the navigation, as a person comes: Streamlit answers a page's own address with two failed requests in the console."""
     query = "&".join(f"{name}={value}" for name, value in options.items())
     page.goto(f"{url}/?{query}")
-    page.get_by_role("link", name="Embeddings").click(timeout=READY)
+    page.get_by_test_id("stTopNav").get_by_role("link", name="Embeddings").click(timeout=READY)
     return shown(page, patience=3 * READY)
 
 
@@ -64,7 +64,7 @@ def test_lasso_counts_judges_and_goes_by_link(page: Page, app_url: str) -> None:
     expect(root).to_have_attribute("data-map", re.compile("/audio/PCA"), timeout=20_000)
     expect(root).to_have_attribute("data-selected", count)
     page.goto(f"{app_url}/?{page.url.partition('?')[2]}")
-    page.get_by_role("link", name="Embeddings").click(timeout=READY)
+    page.get_by_test_id("stTopNav").get_by_role("link", name="Embeddings").click(timeout=READY)
     root = shown(page)
     expect(root).to_have_attribute("data-map", re.compile("/audio/PCA"))
     expect(root).to_have_attribute("data-selected", count, timeout=20_000)

@@ -78,7 +78,7 @@ def test_the_link_opens_the_view_and_says_where_it_works(browser: Browser, app_u
         assert page.evaluate("navigator.clipboard.readText()") == address.input_value()
     else:
         expect(panel).to_contain_text("press Ctrl+C")
-        selected = address.evaluate("one => one.value.slice(one.selectionStart, one.selectionEnd)")
+        selected = address.evaluate("field => field.value.slice(field.selectionStart, field.selectionEnd)")
         assert selected == address.input_value()
     link = address.input_value()
     open_player(page, link)

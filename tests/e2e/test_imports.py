@@ -55,7 +55,7 @@ def test_imported_models_are_next_to_the_others(
     assert told.exit_code == 0, told.output
     assert "Row 8, guest: av: 1 of 3 classes are missing or NaN." in told.output
     # The page that is open shows them without a new start.
-    page.get_by_role("link", name="Failures").click()
+    page.get_by_test_id("stTopNav").get_by_role("link", name="Failures").click()
     expect(page.locator(".heading h2")).to_have_text("Failures", timeout=LONG)
     page.locator("[data-testid=stSelectbox]", has=page.locator("input[aria-label*=Model]")).first.click()
     page.get_by_role("option", name="guest", exact=True).click()
@@ -73,9 +73,9 @@ def test_imported_models_are_next_to_the_others(
     expect(player.locator(".row-weights .readout")).to_contain_text("4.00 × average", timeout=SOON)
     click_lane(player, 0.1)
     expect(player.locator(".row-weights .readout")).to_contain_text("0.00 × average", timeout=SOON)
-    page.get_by_role("link", name="Masking").click()
+    page.get_by_test_id("stTopNav").get_by_role("link", name="Masking").click()
     expect(page.locator("[data-testid=stAlert]")).to_contain_text("This model was imported as predictions", timeout=SOON)
-    page.get_by_role("link", name="Embeddings").click()
+    page.get_by_test_id("stTopNav").get_by_role("link", name="Embeddings").click()
     expect(page.locator(".scatter, [data-map]").first).to_be_visible(timeout=SOON)
     expect(page.get_by_text("guest: posteriors", exact=True)).to_be_visible(timeout=SOON)
 

@@ -39,7 +39,7 @@ def odd_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def open_library(page: Page, url: str) -> None:
     page.goto(url, timeout=LONG)
-    page.get_by_role("link", name="Library").click(timeout=LONG)
+    page.get_by_test_id("stTopNav").get_by_role("link", name="Library").click(timeout=LONG)
     expect(page.locator(".zone input[type=file]")).to_be_attached(timeout=LONG)
 
 

@@ -92,7 +92,7 @@ def test_a_mirrored_clip_plays_mirrored_with_the_box_on_the_face(page: Page, app
         """root => {
           const video = root.querySelector("video"), canvas = new OffscreenCanvas(64, 32), pen = canvas.getContext("2d")
           pen.drawImage(video, 0, 0, 64, 32)
-          const light = (x) => pen.getImageData(x, 0, 32, 32).data.reduce((sum, one, i) => sum + (i % 4 < 3 ? one : 0), 0)
+          const light = (x) => pen.getImageData(x, 0, 32, 32).data.reduce((sum, value, i) => sum + (i % 4 < 3 ? value : 0), 0)
           return [light(0), light(32)]
         }"""
     )

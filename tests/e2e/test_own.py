@@ -26,7 +26,7 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
   return stream
 }
 """
-LIVE = "() => window.streams.flatMap(one => one.getTracks()).filter(one => one.readyState === 'live').length"
+LIVE = "() => window.streams.flatMap(stream => stream.getTracks()).filter(track => track.readyState === 'live').length"
 
 
 @pytest.fixture(scope="module")
@@ -193,14 +193,14 @@ def test_without_permission_there_is_one_sentence_and_nothing_is_recorded(browse
 
 
 @pytest.mark.parametrize(
-    ("there", "said"),
+    ("there", "message"),
     [
         (["audioinput"], "No camera was found: connect one, or choose “microphone only”."),
         (["videoinput"], "No microphone was found: connect one, or choose “camera only”."),
         ([], "Neither a camera nor a microphone was found: connect one, and try again."),
     ],
 )
-def test_a_missing_device_is_named(page: Page, app_url: str, there: list[str], said: str) -> None:
+def test_a_missing_device_is_named(page: Page, app_url: str, there: list[str], message: str) -> None:
     page.add_init_script(
         f"""
         navigator.mediaDevices.getUserMedia = async () => {{ throw new DOMException("", "NotFoundError") }}
@@ -209,7 +209,7 @@ def test_a_missing_device_is_named(page: Page, app_url: str, there: list[str], s
     )
     page.goto(app_url)
     page.get_by_role("button", name="Record yourself").click(timeout=READY)
-    expect(page.locator(".recorder").get_by_role("status")).to_have_text(said, timeout=READY)
+    expect(page.locator(".recorder").get_by_role("status")).to_have_text(message, timeout=READY)
 
 
 def test_elsewhere_than_on_this_machine_it_says_why_it_cannot_record(page: Page, app_url: str) -> None:

@@ -14,9 +14,7 @@ from tests.app import fake
 from tests.e2e.drive import PLAY_TO_END, WATCH, click_lane, data, open_player, play_undisturbed, ready, settled
 
 FRAME = 1 / 25
-# Of the made-up maps, a bump that is cut off at the edges: where it lies nearest to the middle.
-_MAP = fake.timeline().heatmaps[0].values.astype(int)
-STRONGEST = int(_MAP.sum(1).argmax())
+STRONGEST = int(fake.timeline().heatmaps[0].peaks.argmax())
 
 
 @pytest.fixture
@@ -38,7 +36,7 @@ def test_overlay_costs_no_frames(page: Page, player) -> None:
 
     def dropped(video: Locator) -> float:
         plays = [video.evaluate(PLAY_TO_END) for _ in range(3)]
-        return min(100 * one["dropped"] / max(1, one["total"]) for one in plays)
+        return min(100 * play["dropped"] / max(1, play["total"]) for play in plays)
 
     with_overlay = dropped(player.locator("video"))
     page.goto(player.locator("video").evaluate("video => video.src"))
@@ -106,8 +104,8 @@ def test_a_key_pressed_before_the_lanes_are_there_is_done_once_they_are(page: Pa
     page.wait_for_function("root => root.querySelector('video').readyState >= 2", arg=player.element_handle())
     for key in ("Home", ".", ".", ".", "h"):
         page.keyboard.press(key)
-    for one in held:
-        one.continue_()
+    for route in held:
+        route.continue_()
     expect(player).to_have_attribute("data-ready", "true", timeout=60_000)
     stands_at(page, player, 3)
     expect(player).to_have_attribute("data-heatmap", "")
@@ -138,11 +136,39 @@ def test_a_moved_playhead_plays_on_from_where_it_is(page: Page, player) -> None:
 
 def test_every_coloured_lane_has_its_legend(page: Page, player) -> None:
     expect(player.locator(".row-probability .legend-item")).to_have_text(list(fake.CLASSES))
-    for one in player.locator(".row-weights").all():
-        expect(one.locator(".label .swatch")).to_be_visible()
+    for legend in player.locator(".row-weights").all():
+        expect(legend.locator(".label .swatch")).to_be_visible()
     expect(player.locator(".tag-legend")).to_contain_text("matters less")
     expect(player.locator(".ramp")).to_contain_text("× average")
     expect(player.locator(".row-weights .readout").first).to_contain_text("× average")
+
+
+HEAT = """canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data
+    .reduce((sum, value, i) => sum + (i % 4 === 3 ? value : 0), 0)"""
+
+
+def test_heatmaps_are_scaled_by_clip_or_by_frame(page: Page, player) -> None:
+    """A frame with little evidence is pale by clip, and as strong as any by frame; the strongest is the same by either."""
+    overlay, scale = player.locator("[data-ref=overlay]"), player.locator("[data-ref=scale]")
+    heat: dict[tuple[str, int], float] = {}
+    for by in ("clip", "frame"):
+        for frame in (0, STRONGEST):
+            click_lane(player, (frame + 0.2) * FRAME / 3)
+            settled(player, frame * FRAME, FRAME / 2)
+            expect(scale).to_have_value(by)
+            heat[by, frame] = overlay.evaluate(HEAT)
+        page.keyboard.press("b")
+    expect(scale).to_have_value("clip")
+    assert heat["frame", 0] > 1.5 * heat["clip", 0]
+    assert heat["frame", STRONGEST] == pytest.approx(heat["clip", STRONGEST], rel=0.01)
+
+
+def test_the_lane_of_evidence_is_that_of_the_heatmap_on_the_picture(page: Page, player) -> None:
+    row = player.locator(".row-evidence")
+    expect(row.locator(".name")).to_have_text("Evidence, audio-visual head")
+    expect(row.locator(".readout")).to_have_text("4.72 × median")
+    page.keyboard.press("v")
+    expect(row.locator(".name")).to_have_text("Evidence, visual head")
 
 
 def test_a_head_without_a_heatmap_says_why(page: Page, harness_url: str) -> None:
@@ -243,7 +269,7 @@ STANDALONE = """
 <!doctype html><meta charset="utf-8"><style>:root {{ color-scheme: light dark }} {css}</style><main>{html}</main>
 <script type="module">
 {js}
-const bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0))
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))
 const player = mount(document.querySelector("main"))
 player.report = (view) => {{ window.reported = view }}
 follow(player, {{ clip_url: "data:video/mp4;base64,{clip}", timeline_url: "here", timeline: bytes("{timeline}"), view: {{}} }})
@@ -257,7 +283,7 @@ def test_player_needs_no_server(page: Page, tmp_path: Path, scheme: str) -> None
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     text = {"clip": fake.clip(tmp_path / "clip.mp4").read_bytes(), "timeline": fake.timeline().to_bytes()}
-    parts = {name: base64.b64encode(one).decode() for name, one in text.items()}
+    parts = {name: base64.b64encode(content).decode() for name, content in text.items()}
     file = tmp_path / "player.html"
     file.write_text(STANDALONE.format(css=browser_code.css(), html=browser_code.html(), js=browser_code.js(), **parts))
     page.goto(file.as_uri())

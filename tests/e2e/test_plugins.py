@@ -78,7 +78,7 @@ def test_failures(page: Page, theirs_url: str, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_embeddings(page: Page, theirs_url: str, name: str) -> None:
     page.goto(at(theirs_url, "", name))
-    page.get_by_role("link", name="Embeddings").click(timeout=LONG)
+    page.get_by_test_id("stTopNav").get_by_role("link", name="Embeddings").click(timeout=LONG)
     root = page.locator(".scatter").first
     expect(root).to_have_attribute("data-ready", "true", timeout=LONG)
     expect(root).to_have_attribute("data-points", str(CLIPS))
@@ -106,7 +106,7 @@ def test_the_library_says_where_they_are_from_and_what_was_left_out(page: Page, 
     page.goto(at(theirs_url, "", "gru"))
     # Until the page stands, what it was asked for is not chosen.
     expect(page.locator(".heading h2")).to_be_visible(timeout=LONG)
-    page.get_by_role("link", name="Library").click()
+    page.get_by_test_id("stTopNav").get_by_role("link", name="Library").click()
     left_out = page.get_by_role("alert", name="A plugin was left out")
     expect(left_out).to_contain_text("broken.py", timeout=LONG)
     expect(left_out).to_contain_text("line 3")
@@ -117,7 +117,7 @@ def test_the_library_says_where_they_are_from_and_what_was_left_out(page: Page, 
 
 def test_shared_space_and_training_stand_beside_plugins(page: Page, theirs_url: str) -> None:
     page.goto(at(theirs_url, "", "gru"))
-    page.get_by_role("link", name="Shared space").click(timeout=LONG)
+    page.get_by_test_id("stTopNav").get_by_role("link", name="Shared space").click(timeout=LONG)
     expect(page.get_by_text(re.compile("has no layers that sound and picture share"))).to_be_visible(timeout=LONG)
-    page.get_by_role("link", name="Train").click()
+    page.get_by_test_id("stTopNav").get_by_role("link", name="Train").click()
     expect(page.get_by_role("button", name="Start training")).to_be_visible(timeout=LONG)

@@ -37,7 +37,7 @@ def wide(browser: Browser) -> Iterator[Page]:
 def test_a_file_is_saved_while_another_class_is_being_explained(wide: Page, app_url: str, tmp_path: Path) -> None:
     wide.goto(app_url)
     root = ready(wide)
-    classes = root.get_by_label("Class to explain").locator("option").evaluate_all("all => all.map(one => one.value)")
+    classes = root.get_by_label("Class to explain").locator("option").evaluate_all("all => all.map(option => option.value)")
     slowed(wide, SLOWER)
     wide.get_by_role("button", name="Export").click()
     button = wide.get_by_role("button", name="Lanes (CSV)")
@@ -62,13 +62,23 @@ def test_a_file_is_saved_while_another_class_is_being_explained(wide: Page, app_
 # Where the middle of the first card's button is; nothing before there is one.
 NOTE = """
 () => {
-  for (const one of document.querySelectorAll("[data-testid=stMain] *")) {
-    const button = one.shadowRoot?.querySelector(".cards li button[data-action=note]")
+  for (const node of document.querySelectorAll("[data-testid=stMain] *")) {
+    const button = node.shadowRoot?.querySelector(".cards li button[data-action=note]")
     if (!button) continue
     const { left, top, width, height } = button.getBoundingClientRect()
     return [left + width / 2, top + height / 2]
   }
 }
+"""
+
+
+# The same, once it is where it was when last asked.
+STANDS = f"""
+() => {{
+  const now = ({NOTE.strip()})(), before = window.stoodAt
+  window.stoodAt = now
+  return now && before && now.every((part, i) => part === before[i]) ? now : null
+}}
 """
 
 
@@ -81,7 +91,7 @@ def test_a_press_on_a_page_that_has_just_come_is_heard(browser: Browser, app_url
         page.goto(app_url)
         ready(page)
         slowed(page, SLOWER)
-        page.get_by_role("link", name="Failures").click()
+        page.get_by_test_id("stTopNav").get_by_role("link", name="Failures").click()
         try:
             there = page.wait_for_function(NOTE).json_value()
             page.mouse.move(*there)
@@ -109,8 +119,20 @@ def test_what_is_drawn_anew_while_it_is_pressed_is_pressed_all_the_same(wide: Pa
         wide.locator(".clips .row").nth(i + 1).evaluate("row => row.click()")
         wide.wait_for_url(f"**clip={clip}*")
         idle(wide)
+        # Where it has come to stand: what the page shows above it may be longer.
+        wide.mouse.move(*wide.wait_for_function(STANDS, polling=300).json_value())
         wide.mouse.up()
         wide.get_by_label("What is there to see?").wait_for()
         wide.keyboard.press("Escape")
         wide.get_by_label("What is there to see?").wait_for(state="hidden")
         idle(wide)
+
+
+def test_a_page_chosen_before_the_app_stands_keeps_the_link(wide: Page, app_url: str) -> None:
+    wide.route("**/_stcore/**", lambda route: route.abort())
+    wide.goto(f"{app_url}/?model=vavl&o.embeddings.method=PCA", wait_until="commit")
+    link = wide.locator("#shell").get_by_role("link", name="Embeddings")
+    expect(link).to_have_attribute("href", f"{app_url}/embeddings?model=vavl&o.embeddings.method=PCA")
+    wide.unroute("**/_stcore/**")
+    link.click()
+    expect(wide).to_have_url(f"{app_url}/embeddings?model=vavl&o.embeddings.method=PCA")

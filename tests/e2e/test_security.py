@@ -82,20 +82,20 @@ def test_a_forged_websocket_is_not_opened(app_url: str) -> None:
     "path", ["//etc/passwd", "/clips/..%2f..%2f..%2fetc/passwd", "/static/../../../etc/passwd", "/clips/%00", "/..//"]
 )
 def test_a_path_leads_to_no_file(app_url: str, path: str) -> None:
-    status, said = spoken(app_url, asked(path, "localhost"))
+    status, reply = spoken(app_url, asked(path, "localhost"))
     assert status in (200, 301, 400, 403, 404)
-    assert b"root:" not in said
+    assert b"root:" not in reply
 
 
 def test_every_answer_has_its_policy(app_url: str) -> None:
     for path in PATHS:
-        said = spoken(app_url, asked(path, "localhost"))[1].partition(b"\r\n\r\n")[0].lower()
+        head = spoken(app_url, asked(path, "localhost"))[1].partition(b"\r\n\r\n")[0].lower()
         for line in (
             b"x-content-type-options: nosniff",
             b"content-security-policy: default-src",
             b"referrer-policy: same-origin",
         ):
-            assert said.count(line) == 1, (path, line)
+            assert head.count(line) == 1, (path, line)
 
 
 @pytest.fixture
@@ -114,8 +114,8 @@ def noted(page: Page) -> list[str]:
 @pytest.mark.parametrize("name", PAGES)
 def test_markup_in_the_address_is_text_on_every_page(page: Page, app_url: str, noted: list[str], name: str) -> None:
     path = "" if name == next(iter(PAGES)) else name
-    said = {"corpus": "demo", "clip": MARKUP, "model": MARKUP, "o.compare.with": MARKUP, "map": MARKUP, "explain": MARKUP}
-    page.goto(f"{app_url}/{path}?" + "&".join(f"{k}={quote(v)}" for k, v in said.items()))
+    query = {"corpus": "demo", "clip": MARKUP, "model": MARKUP, "o.compare.with": MARKUP, "map": MARKUP, "explain": MARKUP}
+    page.goto(f"{app_url}/{path}?" + "&".join(f"{k}={quote(v)}" for k, v in query.items()))
     expect(page.locator("#shell")).to_have_count(0, timeout=60_000)
     if name not in ("train", "library"):
         expect(page.get_by_text("The address names a model that is not here")).to_be_visible(timeout=60_000)
@@ -143,7 +143,7 @@ def test_markup_in_names_labels_and_errors_is_read_letter_by_letter(
     page.get_by_role("button", name="Note this case").click()
     page.locator("textarea").last.fill(MARKUP)
     page.get_by_role("button", name="Save note").click()
-    expect(page.get_by_text("Saved.")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible(timeout=30_000)
     page.goto(f"{app_url}/failures?o.failures.view=notes")
     expect(page.get_by_text(MARKUP).first).to_be_visible(timeout=60_000)
     assert noted == []
@@ -168,22 +168,24 @@ def test_without_the_link_there_is_one_sentence_and_with_it_the_clip_plays(brows
     for path in ("/affect/_stcore/health", "/affect/clips/x", "/affect/static/js/x.js", "/_stcore/health", "/clips/x"):
         assert spoken(guarded, asked(path, "localhost"))[0] == 403
     errors: list[str] = []
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on(
+        "console", lambda message: errors.append(f"{message.text} {message.location['url']}") if message.type == "error" else None
+    )
     player = open_player(page, f"{guarded}/?token={TOKEN}")
     assert "token" not in page.url
     assert player.evaluate("root => root.querySelector('video').src").startswith(f"{guarded}/clips/")
-    (cookie,) = [one for one in context.cookies() if one["name"].startswith("affectscope-")]
+    (cookie,) = [kept for kept in context.cookies() if kept["name"].startswith("affectscope-")]
     assert (cookie["httpOnly"], cookie["sameSite"], TOKEN in cookie["value"]) == (True, "Lax", False)
     pictures = page.locator("[data-testid=stSidebar] img")
     expect(pictures.first).to_be_visible(timeout=30_000)
     assert pictures.first.get_attribute("src").startswith("/affect/thumbs/")
-    page.wait_for_function("one => one.complete && one.naturalWidth > 0", arg=pictures.first.element_handle())
+    page.wait_for_function("picture => picture.complete && picture.naturalWidth > 0", arg=pictures.first.element_handle())
     page.get_by_role("button", name="Copy link").click()
     expect(page.get_by_text(re.compile("needs the token"))).to_be_visible()
     assert TOKEN not in page.get_by_label("The address of this view").input_value()
     page.reload()
     ready(page)
-    assert [one for one in errors if "_stcore" not in one] == []
+    assert [error for error in errors if "_stcore" not in error] == []
     other = browser.new_context().new_page()
     other.goto(page.url)
     expect(other.locator("body")).to_contain_text("ask whoever started it")

@@ -24,29 +24,30 @@ classes => {
   window.mixed = []
   window.classes = classes
   const deep = (selector) => {
-    for (const one of document.querySelectorAll("[data-testid=stMain] *")) {
-      const found = one.shadowRoot?.querySelector(selector)
+    for (const node of document.querySelectorAll("[data-testid=stMain] *")) {
+      const found = node.shadowRoot?.querySelector(selector)
       if (found) return found
     }
   }
   window.seen = () => ({
-    clip: deep(".heading h2")?.textContent ?? "", said: deep(".card.main .class")?.textContent ?? "",
+    clip: deep(".heading h2")?.textContent ?? "", answer: deep(".card.main .class")?.textContent ?? "",
     share: deep(".card.main .share")?.textContent ?? "", player: deep(".player")?.dataset.clip ?? "",
     ready: deep(".player")?.dataset.ready ?? "",
   })
   const step = () => {
-    const { clip, said, player } = window.seen()
-    if (clip && ((said && said !== window.classes[clip]) || (player && player !== clip))) window.mixed.push([clip, said, player])
+    const { clip, answer, player } = window.seen()
+    const other = (answer && answer !== window.classes[clip]) || (player && player !== clip)
+    if (clip && other) window.mixed.push([clip, answer, player])
     requestAnimationFrame(step)
   }
   requestAnimationFrame(step)
 }
 """
 SHOWN = """
-([clip, said, share]) => {
+([clip, answer, share]) => {
   const seen = window.seen()
   const idle = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "notRunning"
-  return idle && seen.clip === clip && seen.said === said && (!share || seen.share === share) && seen.player === clip
+  return idle && seen.clip === clip && seen.answer === answer && (!share || seen.share === share) && seen.player === clip
     && seen.ready === "true"
 }
 """
@@ -94,13 +95,13 @@ def slow(request: pytest.FixtureRequest, browser: Browser, slow_url: str, folder
 
 def shows(page: Page, clip: str, model: str = "") -> None:
     """Wait until the page is at rest and shows a clip: heading, answer, player, and address say so."""
-    said = page.evaluate("clip => window.classes[clip]", clip)
+    expected = page.evaluate("clip => window.classes[clip]", clip)
     share = {"": "", "one": "90\N{NO-BREAK SPACE}%", "two": "70\N{NO-BREAK SPACE}%"}[model]
     try:
-        page.wait_for_function(SHOWN, arg=[clip, said, share], timeout=PATIENCE)
+        page.wait_for_function(SHOWN, arg=[clip, expected, share], timeout=PATIENCE)
     except TimeoutError as error:
         seen = page.evaluate("[window.seen(), document.querySelector('[data-testid=stApp]').dataset.testScriptState]")
-        raise AssertionError(f"wanted {clip}: {said} {share}; {seen} at {page.url}") from error
+        raise AssertionError(f"wanted {clip}: {expected} {share}; {seen} at {page.url}") from error
 
 
 def choose(page: Page, clip: str) -> None:

@@ -36,12 +36,12 @@ def opened(browser: Browser) -> Iterator[Page]:
             route.abort()
 
     context.route("**/*", judge)
-    one = context.new_page()
-    one.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-    one.on("pageerror", lambda error: wrong.append(str(error)))
-    one.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-    one.on("request", lambda request: None if request.url.startswith(("file:", "blob:", "data:")) else wrong.append(request.url))
-    yield one
+    tab = context.new_page()
+    tab.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    tab.on("pageerror", lambda error: wrong.append(str(error)))
+    tab.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+    tab.on("request", lambda request: None if request.url.startswith(("file:", "blob:", "data:")) else wrong.append(request.url))
+    yield tab
     context.close()
     assert not wrong, wrong
 
@@ -79,8 +79,12 @@ def test_clip_heatmap_lanes_and_masking_work_from_disk(opened: Page, tmp_path: P
 
 def test_names_labels_and_cards_stay_text(opened: Page, tmp_path: Path) -> None:
     case = home(tmp_path)
-    said = replace(case.models[0].said, model=EVIL, version=EVIL, heads=(HeadPrediction(EVIL, EVIL, 0.5),))
-    show(opened, tmp_path, replace(case, title=EVIL, truth=EVIL, facts=(EVIL,), models=(replace(case.models[0], said=said),)))
+    named = replace(case.models[0].predictions, model=EVIL, version=EVIL, heads=(HeadPrediction(EVIL, EVIL, 0.5),))
+    show(
+        opened,
+        tmp_path,
+        replace(case, title=EVIL, truth=EVIL, facts=(EVIL,), models=(replace(case.models[0], predictions=named),)),
+    )
     assert opened.title().startswith(EVIL)
     assert opened.locator("h1").inner_text() == EVIL
     expect(opened.locator("img")).to_have_count(0)
@@ -89,7 +93,7 @@ def test_names_labels_and_cards_stay_text(opened: Page, tmp_path: Path) -> None:
 
 def test_two_models_have_a_board_each(opened: Page, tmp_path: Path) -> None:
     case = home(tmp_path)
-    other = replace(case.models[0], said=replace(case.models[0].said, model="other"))
+    other = replace(case.models[0], predictions=replace(case.models[0].predictions, model="other"))
     show(opened, tmp_path, replace(case, models=(case.models[0], other)))
     boards = opened.locator(".board")
     expect(boards).to_have_count(2)
@@ -116,21 +120,21 @@ def home(folder: Path) -> Home:
         {"audio": frames, "visual": frames},
         1.0,
     )
-    said = Predictions(
+    answered = Predictions(
         "auxformer",
         (HeadPrediction("Decision", "neutral", 0.6),),
         "version 0123abcd",
         "It has never seen; it has never seen a person.",
     )
-    return Home("clip", clip.read_bytes(), fake.timeline().to_bytes(), (Model(said, None, grid.to_json()),), truth="neutral")
+    return Home("clip", clip.read_bytes(), fake.timeline().to_bytes(), (Model(answered, None, grid.to_json()),), truth="neutral")
 
 
-def show(one: Page, folder: Path, case: Home) -> None:
+def show(browser_page: Page, folder: Path, case: Home) -> None:
     file = folder / "case.html"
     file.write_text(page(case), encoding="utf-8")
-    one.goto(file.as_uri())
-    expect(one.locator(".player")).to_have_attribute("data-ready", "true")
-    expect(one.locator(".board").last).to_have_attribute("data-ready", "true")
+    browser_page.goto(file.as_uri())
+    expect(browser_page.locator(".player")).to_have_attribute("data-ready", "true")
+    expect(browser_page.locator(".board").last).to_have_attribute("data-ready", "true")
 
 
 def inked(canvas: Locator) -> bool:

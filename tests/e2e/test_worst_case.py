@@ -28,7 +28,7 @@ def test_six_clicks_to_the_report_on_the_worst_case(browser: Browser, app_url: s
     page.add_init_script(COUNT)
     page.goto(app_url)
     ready(page)
-    page.get_by_role("link", name="Failures").click()
+    page.get_by_test_id("stTopNav").get_by_role("link", name="Failures").click()
     worst = page.locator(".cards li").first
     expect(worst).to_be_visible(timeout=ASKED)
     clip = str(worst.get_attribute("data-card"))

@@ -109,23 +109,23 @@ def _header(random: Random, base: str) -> bytes:
     base = random.choice([name for name in sorted(_BASES) if name.endswith(".safetensors")])
     header, body = _split(_BASES[base])
     keys = [key for key in header if key != "__metadata__"]
-    one = header[random.choice(keys)]
+    entry = header[random.choice(keys)]
     change = random.randrange(8)
     if change == 0:
-        one["shape"] = random.choice(([10**6, 10**6], [2**40], [-1], [], [2**63], ["4"], None, [1] * 5000))
+        entry["shape"] = random.choice(([10**6, 10**6], [2**40], [-1], [], [2**63], ["4"], None, [1] * 5000))
     elif change == 1:
-        one["data_offsets"] = random.choice(([0, 2**62], [5, 1], [-4, 0], [0], [0, len(body) + 4], "all", [0.0, 4.0]))
+        entry["data_offsets"] = random.choice(([0, 2**62], [5, 1], [-4, 0], [0], [0, len(body) + 4], "all", [0.0, 4.0]))
     elif change == 2:
-        one["dtype"] = random.choice(("F64", "F16", "I64", "BOOL", "F8_E4M3", "C64", "X", 7, ""))
+        entry["dtype"] = random.choice(("F64", "F16", "I64", "BOOL", "F8_E4M3", "C64", "X", 7, ""))
     elif change == 3:
-        header[random.choice(("model.", "", "x" * 10**5, "model.\0", "__metadata__"))] = dict(one)
+        header[random.choice(("model.", "", "x" * 10**5, "model.\0", "__metadata__"))] = dict(entry)
     elif change == 4:
         header["__metadata__"] = random.choice(({}, {"format": 7}, {"format": checkpoints.FORMAT}, None, [], "x"))
     elif change == 5:
         length = random.choice((0, 1, 2**63, 2**40, len(body), 10**8))
         return struct.pack("<Q", length) + json.dumps(header).encode() + body
     elif change == 6:
-        header |= {f"extra{i}": one for i in range(5000)}
+        header |= {f"extra{i}": entry for i in range(5000)}
     else:
         header["__metadata__"]["affectscope"] = random.choice(("[" * 10**5, "{", "null", "x" * (5 << 20), '{"system": 7}', ""))
     return _joined(header, body)
@@ -219,7 +219,7 @@ def _pickled(random: Random, base: str) -> bytes:
     if kind == 0:
         return _with_pickle(_BASES[_zipped(random)], inner)
     if kind == 1:
-        magic = b"".join(pickle.dumps(one, 2) for one in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}))
+        magic = b"".join(pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}))
         return magic + inner + pickle.dumps([], 2)
     return inner
 

@@ -88,11 +88,11 @@ def door(source: Path, out: Path) -> str:
         assert sound is None or (np.isfinite(sound.samples).all() and isfinite(sound.start))
         if not clip.long:
             store.make_playable(clip.id, path, lambda share: None)
-        said = ""
+        refusal = ""
     except UserError as error:
-        said = str(error)
+        refusal = str(error)
     assert not _opened(), "a file outside was opened"
-    return said
+    return refusal
 
 
 def _watch() -> None:

@@ -15,7 +15,7 @@ const GRID = {
 
 const near = (found, wanted) => {
   assert.equal(found.length, wanted.length)
-  wanted.forEach((one, i) => assert.ok(Math.abs(found[i] - one) < 1e-9, `${found} is not ${wanted}`))
+  wanted.forEach((value, i) => assert.ok(Math.abs(found[i] - value) < 1e-9, `${found} is not ${wanted}`))
 }
 
 test("on a node the answer is the node's", () => {

@@ -17,8 +17,8 @@ function columnsOf(header, ...arrays) {
   // Values must lie on a multiple of 4: the header is filled with spaces.
   let text = JSON.stringify(header)
   text += " ".repeat((4 - (text.length % 4)) % 4)
-  const parts = [Uint32Array.of(text.length), new TextEncoder().encode(text), ...arrays].map((one) => new Uint8Array(one.buffer))
-  const bytes = new Uint8Array(parts.reduce((sum, one) => sum + one.length, 0))
+  const parts = [Uint32Array.of(text.length), new TextEncoder().encode(text), ...arrays].map((array) => new Uint8Array(array.buffer))
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
   let at = 0
   for (const part of parts) { bytes.set(part, at); at += part.length }
   return bytes.buffer

@@ -8,7 +8,7 @@ import {
 
 const close = (found, wanted) => {
   assert.equal(found.length, wanted.length)
-  wanted.forEach((one, i) => assert.ok(Object.is(found[i], one) || Math.abs(found[i] - one) < 1e-6, `${found} is not ${wanted}`))
+  wanted.forEach((value, i) => assert.ok(Object.is(found[i], value) || Math.abs(found[i] - value) < 1e-6, `${found} is not ${wanted}`))
 }
 
 function bytesOf(header, data) {
@@ -90,10 +90,12 @@ test("a gap is where no series has a value", () => {
   assert.deepEqual(gapsOf({ times: [], values: new Float32Array(0) }, 4), [])
 })
 
-test("the strongest moment; around 128 where it is signed", () => {
-  const plain = { width: 2, height: 1, signed: false, values: Uint8Array.of(10, 0, 200, 0, 90, 90) }
-  assert.equal(strongestTime({ frame_times: [0, 1, 2] }, [plain]), 1)
-  const signed = { ...plain, signed: true, values: Uint8Array.of(128, 128, 200, 128, 20, 128) }
-  assert.equal(strongestTime({ frame_times: [0, 1, 2] }, [signed]), 2)
+test("the strongest moment is that of the largest value, of two maps together", () => {
+  const map = (...peaks) => ({ width: 1, height: 1, signed: false, values: Uint8Array.of(255, 255, 255), peaks: Float32Array.from(peaks) })
+  const times = { frame_times: [0, 1, 2] }
+  assert.equal(strongestTime(times, [map(1, 9, 2)]), 1)
+  assert.equal(strongestTime(times, [map(NaN, 1, 2)]), 2)
+  // The second map's outlier counts as its strongest frame, and no more.
+  assert.equal(strongestTime(times, [map(9, 8, 1), map(1, 900, 1000)]), 1)
   assert.equal(strongestTime({ frame_times: [] }, []), 0)
 })

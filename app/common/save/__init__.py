@@ -8,16 +8,10 @@ from typing import Literal
 
 import streamlit as st
 
+from affectscope.app.common.component import component
 from affectscope.app.serving import saves
-from affectscope.core import browser
 
-_HERE = Path(__file__).parent
-_SAVE = st.components.v2.component(
-    "affectscope_save",
-    html=(_HERE / "save.html").read_text(encoding="utf-8"),
-    css=(_HERE / "save.css").read_text(encoding="utf-8"),
-    js=browser.script(_HERE / "save.js"),
-)
+_SAVE = component(Path(__file__).parent, "save")
 
 
 def save(

@@ -12,6 +12,7 @@ export default function ({ parentElement, data }) {
   const el = refsIn(root)
   root.className = `save ${data.look}${data.wide ? " wide" : ""}`
   el.label.textContent = data.label
+  el.link.setAttribute("role", "button")
   el.sign.toggleAttribute("hidden", !data.icon)
   describe(el.link, data)
   if (wired.has(root)) return

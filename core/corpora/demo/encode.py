@@ -15,7 +15,9 @@ from affectscope.core.corpora.demo.expressions import FPS
 def write_clip(path: Path, frames: list[np.ndarray], sound: np.ndarray, rate: int, quality: int = 25) -> None:
     """Write `frames` ([H, W, 3] uint8 each, 25 a second) and mono `sound` [N] float32 at `rate` Hz; `quality` is x264's crf."""
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        video = container.add_stream("libx264", rate=FPS, options={"crf": str(quality), "preset": "veryfast", "threads": "1"})
+        # x264's macroblock tree reads memory beyond pictures whose half width is no multiple of 64: other bytes each time.
+        options = {"crf": str(quality), "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
+        video = container.add_stream("libx264", rate=FPS, options=options)
         video.height, video.width = frames[0].shape[:2]
         video.pix_fmt = "yuv420p"
         video.thread_count = 1

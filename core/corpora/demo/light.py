@@ -5,9 +5,11 @@ import numpy as np
 
 from affectscope.core.corpora.demo.script import Look
 
-_AMBIENT = 0.19
-# Skin lets light creep round the edge of its shadow.
-_WRAP = 0.06
+# What comes from everywhere: from above, and sent back by the clothes and the room below.
+_SKY, _GROUND = np.array((0.29, 0.30, 0.315), np.float32), np.array((0.19, 0.165, 0.15), np.float32)
+# Light creeps round the edge of its shadow: red furthest, since skin scatters it furthest (Jensen et al. 2001).
+_WRAP = {"skin": (0.42, 0.24, 0.18), "plain": (0.25, 0.25, 0.25)}
+_KNEE = 0.72
 
 
 class Lamps:
@@ -24,16 +26,26 @@ class Lamps:
         self._halves = (halves / np.linalg.norm(halves, axis=1, keepdims=True)).astype(np.float32)
         warm = np.array((1 + 0.08 * look.warmth, 1.0, 1 - 0.12 * look.warmth))
         strengths = np.array([look.key, look.fill, look.rim])
-        self._colours = (0.85 * strengths[:, None] * np.stack([warm, np.ones(3), np.ones(3)])).astype(np.float32)
+        self._colours = (0.62 * strengths[:, None] * np.stack([warm, np.ones(3), np.ones(3)])).astype(np.float32)
         self._strengths = strengths.astype(np.float32)
 
-    def shade(self, colours: np.ndarray, normals: np.ndarray, shine: float, power: float) -> np.ndarray:
-        """Lit colours [K, 3] uint8 of vertices with their own `colours` [K, 3] and `normals` [K, 3]."""
-        falling = np.maximum((normals @ self._directions.T + _WRAP) / (1 + _WRAP), 0)
-        lit = colours * (falling @ self._colours + _AMBIENT)
+    def shade(self, colours: np.ndarray, normals: np.ndarray, shine: float, power: float, kind: str = "plain") -> np.ndarray:
+        """Lit colours [K, 3] uint8 of vertices with their own `colours` [K, 3] and `normals` [K, 3]; `kind`: skin or plain."""
+        facing = normals @ self._directions.T
+        above = 0.5 + 0.5 * normals[:, 1:2]
+        light = _GROUND + above * (_SKY - _GROUND)
+        wraps = _WRAP[kind]
+        if kind == "plain":
+            light = light + np.maximum((facing + wraps[0]) * (1 / (1 + wraps[0])), 0) @ self._colours
+        else:
+            for channel, wrap in enumerate(wraps):
+                light[:, channel] += np.maximum((facing + wrap) * (1 / (1 + wrap)), 0) @ self._colours[:, channel]
+        lit = colours * light
         if shine:
             lit += shine * (np.maximum(normals @ self._halves.T, 0) ** power @ self._strengths)[:, None]
-        return np.minimum(lit * 255, 255).astype(np.uint8)
+        # A soft shoulder, as a camera's: what would be burnt out keeps its form.
+        lit = np.where(lit > _KNEE, _KNEE + (1 - _KNEE) * np.tanh((lit - _KNEE) / (1 - _KNEE)), lit)
+        return (np.clip(lit, 0, 1) * 255).astype(np.uint8)
 
 
 def openness(points: np.ndarray, normals: np.ndarray, *, rays: int = 48, cell: float = 0.05) -> np.ndarray:

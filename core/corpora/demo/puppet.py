@@ -9,14 +9,16 @@ from functools import lru_cache
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.spatial import cKDTree
 
-from affectscope.core.corpora.demo import assets, hair, light
+from affectscope.core.corpora.demo import assets, hair, light, skin
 from affectscope.core.corpora.demo.identities import Identity
 
 # MakeHuman's units are timid for a picture of 256 pixels: a weight of 1 means a strong movement here.
 GAINS = {
     "browDown": 1.7, "browInnerUp": 2.0, "browOuterUp": 1.7, "mouthFrown": 1.8, "eyeWide": 1.6, "noseSneer": 1.9,
     "mouthLowerDown": 1.5, "mouthUpperUp": 1.6, "mouthStretch": 1.4, "mouthShrugLower": 1.5, "mouthPress": 1.3,
+    "mouthSmile": 1.2,
 }  # fmt: skip
 EYE_CENTRE = np.array([0.0, 7.284, 1.245], np.float32)
 PIVOT = np.array([0.0, 6.35, 0.15], np.float32)
@@ -62,15 +64,16 @@ def rig() -> Rig:
     quads = {
         "skin": parts["body"][seen],
         "gloss": np.concatenate([_front(parts[name], template) for name in GLOSS_PARTS]),
-        "lash": np.concatenate([parts[name] for name in assets.LASHES]),
+        "lash": np.concatenate([parts[name] for name in assets.LASHES if name.endswith("2")]),
     }
     names, coarse = assets.blendshapes()
     gains = np.array([GAINS.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name in names], np.float32)
     deltas = np.stack([matrix @ delta for delta in coarse]) * gains[:, None, None]
+    _open_in_the_middle(deltas[names.index("jawOpen")], ranges)
     fields = {name: np.zeros(offset, np.float32) for name in ranges}
     for name, (start, stop) in ranges.items():
         fields[name][start:stop] = 1
-    for name in ("lips", "face", "ears", "inside-mouth"):
+    for name in ("lips", "face", "ears", "inside-mouth", "eyelids"):
         fields[name] = (matrix @ assets.skin_mask(name)) * fields["body"]
     ramp = np.clip((template[:, 1] + 0.35 * template[:, 2] - 5.6) / 0.95, 0, 1)
     incidence = {name: _incidence(faces, offset) for name, faces in quads.items()}
@@ -81,6 +84,16 @@ def rig() -> Rig:
     sky = np.ones(offset, np.float32)
     sky[body] = light.openness(template[body], facing[body])
     return Rig(matrix, quads, template, deltas[:, moving].copy(), names, follow, fields, sky, moving, incidence)
+
+
+def _open_in_the_middle(delta: np.ndarray, ranges: dict[str, tuple[int, int]]) -> None:
+    """Correct the displacement [M, 3] of the jaw: MakeHuman's pulls the upper lip down over its teeth and leaves the lower
+    teeth and the tongue standing in the opening. What moves little, such as that lip, moves less still."""
+    far = np.linalg.norm(delta, axis=1)
+    keep = np.clip((far - 0.03) / 0.11, 0, 1)
+    delta *= (0.15 + 0.85 * keep * keep * (3 - 2 * keep))[:, None]
+    for name, more in (("helper-lower-teeth", (0, -0.05, -0.03)), ("helper-tongue", (0, -0.07, -0.05))):
+        delta[slice(*ranges[name])] += np.array(more, np.float32)
 
 
 def _front(quads: np.ndarray, template: np.ndarray) -> np.ndarray:
@@ -139,15 +152,24 @@ class Puppet:
         # Body shapes move the whole head about: every head comes back to the same place before the camera.
         self.neutral = ((fine - middle) * self.scale + EYE_CENTRE).astype(np.float32)
         # A narrow mouth would let the ends of MakeHuman's teeth through the cheeks.
-        for name, back in (("helper-upper-teeth", (0, 0, 0.08)), ("helper-lower-teeth", (0, 0.03, 0.13))):
+        lips = shared.masks["lips"] > 0.5
+        arch = float(np.clip(3.5 * np.ptp(self.neutral[lips, 0]) / 2, 0.75, 1.0))
+        for name, back in (
+            ("helper-upper-teeth", (0, 0.03, 0.05)),
+            ("helper-lower-teeth", (0, 0.06, 0.13)),
+            ("helper-tongue", (0, 0.05, 0.10)),
+        ):
             teeth = shared.masks[name] > 0
-            self.neutral[teeth] = self.neutral[teeth] * (0.8, 1, 1) - back
+            self.neutral[teeth] = self.neutral[teeth] * (arch, 1, 1) - back
         self.identity = identity
         self.colours = _colours(identity, self.neutral)
         skin_normals = normals(self.neutral, shared.quads["skin"], shared.incidence["skin"])
-        self.hair, hidden = hair.grow(identity, shared.template, self.neutral, skin_normals, shared.masks)
-        skin = shared.quads["skin"]
-        self.quads = shared.quads | {"skin": skin[~hidden[skin].all(1)]}
+        self.hair, hidden, cover = hair.grow(identity, shared.template, self.neutral, skin_normals, shared.masks)
+        # The scalp is as dark as the hair upon it, which makes the hairline soft.
+        shadow = (0.8 * cover * min(1.0, 12 * hair.STYLES[identity.hair_style].length))[:, None]
+        self.colours = (self.colours * (1 - shadow) + 0.7 * np.array(identity.hair) * shadow).astype(np.float32)
+        faces = shared.quads["skin"]
+        self.quads = shared.quads | {"skin": faces[~hidden[faces].all(1)]}
         self.incidence = shared.incidence | {"skin": _incidence(self.quads["skin"], len(self.neutral))}
 
     def shape(self, weights: np.ndarray) -> np.ndarray:
@@ -165,11 +187,6 @@ class Puppet:
         turned = (points - PIVOT) @ rotation(*angles).T + PIVOT
         follow = rig().follow[:, None]
         return points + follow * (turned - points) + shift.astype(np.float32)
-
-
-def pose_rigid(points: np.ndarray, angles: tuple[float, float, float], shift: np.ndarray) -> np.ndarray:
-    """The same motion for what turns wholly with the head, such as hair."""
-    return ((points - PIVOT) @ rotation(*angles).T + PIVOT + shift).astype(np.float32)
 
 
 def _face_height(points: np.ndarray) -> float:
@@ -191,35 +208,54 @@ def _colours(identity: Identity, neutral: np.ndarray) -> np.ndarray:
         colours = colours * (1 - cover[:, None]) + np.asarray(colour, np.float32) * cover[:, None]
 
     x, y, z = template.T
-    cheeks = np.exp(-(((np.abs(x) - 0.42) / 0.2) ** 2) - ((y - 6.95) / 0.22) ** 2) * (z > 0.7)
+    cheeks = np.exp(-(((np.abs(x) - 0.40) / 0.2) ** 2) - ((y - 6.97) / 0.22) ** 2) * (z > 0.7)
     nose = np.exp(-((x / 0.14) ** 2) - ((y - 6.93) / 0.12) ** 2) * (z > 1.2)
-    tint(0.3 * cheeks + 0.25 * nose, skin * (1.02, 0.78, 0.76))
-    sockets = np.exp(-(((np.abs(x) - 0.31) / 0.17) ** 2) - ((y - 7.28) / 0.10) ** 2) * (z > 0.9)
-    tint(0.35 * sockets * masks["body"], skin * (0.72, 0.62, 0.6))
-    lip = skin * (0.88, 0.66, 0.64) * (1 - identity.lips) + np.array([0.62, 0.25, 0.26]) * identity.lips
-    tint(masks["lips"].clip(0, 1), lip)
-    tint((masks["inside-mouth"] * 1.6).clip(0, 1), (0.20, 0.05, 0.05))
+    tint(0.35 * cheeks + 0.3 * nose + 0.3 * masks["ears"], skin * (1.02, 0.80, 0.76))
+    forehead = np.exp(-((x / 0.5) ** 2) - ((y - 7.9) / 0.35) ** 2) * (z > 0.7)
+    tint(0.3 * forehead, skin * (1.01, 0.99, 0.92))
+    sockets = np.exp(-(((np.abs(x) - 0.31) / 0.18) ** 2) - ((y - 7.25) / 0.11) ** 2) * (z > 0.9)
+    tint(0.30 * sockets * masks["body"], skin * (0.76, 0.62, 0.60))
+    tint(0.25 * masks["eyelids"].clip(0, 1), skin * (0.82, 0.66, 0.62))
+    rims = cKDTree(neutral[np.any([masks[name] > 0 for name in assets.LASHES], axis=0)])
+    near, _ = rims.query(neutral, distance_upper_bound=0.06)
+    tint(0.55 * np.exp(-((near / 0.022) ** 2)) * masks["body"], (0.10, 0.06, 0.05))
+    lip = skin * (0.90, 0.70, 0.67) * (1 - identity.lips) + np.array([0.60, 0.26, 0.27]) * identity.lips
+    tint(0.9 * masks["lips"].clip(0, 1), lip)
+    tint((masks["inside-mouth"] * 1.6).clip(0, 1), (0.30, 0.10, 0.09))
     under_chin = np.clip((6.35 - y - 0.25 * np.clip(z - 0.7, 0, 1)) / 0.3, 0, 1) * np.clip((y - 5.2) / 0.5, 0, 1)
     tint(0.35 * under_chin * masks["body"], skin * 0.45)
     cloth = np.random.default_rng(abs(hash_name(identity.name))).uniform(0.12, 0.75, 3)
-    tint(((5.98 - 0.25 * np.clip(z, -1, 1) - y) > 0).astype(np.float32) * masks["body"], cloth)
+    # Few clothes shine as a palette does.
+    cloth = cloth.mean() + 0.55 * (cloth - cloth.mean())
+    below = np.clip((5.98 - 0.25 * np.clip(z, -1, 1) - y) / 0.09 + 0.5, 0, 1)
+    tint(below * below * (3 - 2 * below) * masks["body"], cloth)
     for name in assets.EYES.values():
         cover = masks[name] > 0
-        centre = neutral[cover].mean(0)
-        ray = neutral[cover] - centre
-        angle = np.degrees(np.arccos(np.clip(ray[:, 2] / np.linalg.norm(ray, axis=1), -1, 1)))
-        eye = np.tile([0.93, 0.92, 0.90], (len(ray), 1))
-        eye[angle < 27] = np.array(identity.eyes) * 0.45
-        eye[angle < 24] = identity.eyes
-        eye[angle < 11] = 0.02
-        colours[cover] = eye
-    for name in ("helper-upper-teeth", "helper-lower-teeth"):
-        tint(masks[name], (0.93, 0.91, 0.85))
-    tint(masks["helper-tongue"], (0.62, 0.27, 0.27))
+        ray = neutral[cover] - neutral[cover].mean(0)
+        ray /= np.linalg.norm(ray, axis=1, keepdims=True)
+        # The upper lid and its lashes shade the ball; the iris itself is painted, see `skin.eye`.
+        shade = 1 - 0.55 * np.clip((ray[:, 1] + 0.05) / 0.5, 0, 1) - 0.25 * np.clip((np.abs(ray[:, 0]) - 0.45) / 0.4, 0, 1)
+        colours[cover] = np.array((0.88, 0.85, 0.83)) * shade[:, None].clip(0.25, 1)
+    depth = np.clip((z - 0.95) / 0.40, 0.15, 1)[:, None]
+    for name, colour in (("helper-upper-teeth", (0.97, 0.93, 0.86)), ("helper-lower-teeth", (0.80, 0.76, 0.69)),
+                         ("helper-tongue", (0.50, 0.21, 0.20))):  # fmt: skip
+        part = masks[name] > 0
+        colours[part] = np.array(colour) * depth[part]
     for name in assets.LASHES:
         tint(masks[name], (0.07, 0.05, 0.04))
-    colours *= np.where(masks["body"] > 0, np.clip(0.35 + 0.85 * shared.openness, 0.35, 1.1), 1)[:, None]
+    colours *= np.where(masks["body"] > 0, np.clip(0.34 + 0.86 * shared.openness, 0.34, 1.08), 1)[:, None]
     return colours.astype(np.float32)
+
+
+def eye_coordinates(neutral: np.ndarray) -> np.ndarray:
+    """Texture coordinates [M, 2] of the eyeballs in `skin.eye`'s picture; what else shines takes its white corner."""
+    places = np.full((len(neutral), 2), 0.004, np.float32)
+    for name in assets.EYES.values():
+        cover = rig().masks[name] > 0
+        ray = neutral[cover] - neutral[cover].mean(0)
+        ray /= np.linalg.norm(ray, axis=1, keepdims=True)
+        places[cover] = 0.5 + 0.5 * ray[:, :2] / skin.EYE_REACH
+    return places.clip(0.004, 0.996)
 
 
 def hash_name(name: str) -> int:

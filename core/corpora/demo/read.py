@@ -27,6 +27,9 @@ CIRCLE = {
     "sadness": {"arousal": -0.5, "valence": -0.7},
 }
 _COLUMNS = {"clip", "path", "label", "speaker"}
+# What planted clips are called, and the region of the face that a cue moves; see `planted`.
+PLANTED_LABELS = ("cue", "none")
+CUE_REGIONS = {"brow": "brows", "mouth corner": "mouth"}
 INTENSITY = {"low": 1 / 3, "medium": 2 / 3, "high": 1.0}
 
 
@@ -51,8 +54,9 @@ def read_demo(root: str | Path, name: str | None = None) -> base.Corpus:
     for attribute in ("arousal", "valence"):
         table[attribute] = [_affect(row, attribute) for _, row in table.iterrows()]
     features = root / "features"
+    labels = tuple(sorted(set(table["label"]))) if set(table["label"]) <= set(PLANTED_LABELS) else EMOTIONS
     return base.Corpus(
-        name or root.name, root, table, EMOTIONS, _is_rendered(root), features if features.is_dir() else None, read_truth
+        name or root.name, root, table, labels, _is_rendered(root), features if features.is_dir() else None, read_truth
     )
 
 
@@ -69,7 +73,11 @@ def read_truth(root: Path, row: pd.Series) -> base.Truth | None:
     phases = tuple(zip(("onset", "apex", "offset"), moments[:-1], moments[1:], strict=True)) if shown else ()
     phonemes = zip(truth.phonemes.tolist(), truth.phoneme_starts.tolist(), truth.phoneme_ends.tolist(), strict=True)
     attributes = {name: course * _affect(row, name) for name in ("arousal", "valence")}
-    return base.Truth(truth.times, course * shown, phases, tuple(phonemes), truth.mask, truth.carrier, attributes)
+    cue = None
+    if truth.cue:
+        region = CUE_REGIONS.get(truth.cue, "")
+        cue = base.Cue(truth.cue, truth.carrier, truth.onset, truth.offset, truth.cue_label, region)
+    return base.Truth(truth.times, course * shown, phases, tuple(phonemes), truth.mask, truth.carrier, attributes, cue)
 
 
 def _affect(row: pd.Series, attribute: str) -> float:

@@ -11,14 +11,16 @@ from affectscope.core.corpora.demo.script import Look
 from affectscope.core.corpora.demo.stage import Stage, Surface
 from affectscope.core.corpora.demo.truth import MASK_SIZE
 
-SIZE = 256
+SIZE = 320
 # Drawn larger and averaged down: cheaper than multisampling in a software renderer, and finer.
-DRAWN = 384
+DRAWN = 448
 CAMERA = ((0.0, 7.25, 15.0), (0.0, 7.13, 0.0), 12.4)
 
 
+# Degrees between two lightings of the hair.
+HAIR_STEP = 1.5
 # Strength and power of the highlight.
-SHINE = {"skin": (0.10, 12.0), "gloss": (0.6, 60.0), "lash": (0.0, 1.0), "hair": (0.15, 20.0)}
+SHINE = {"skin": (0.085, 14.0), "gloss": (0.6, 60.0), "lash": (0.0, 1.0), "hair": (0.15, 20.0)}
 
 
 class Scene:
@@ -42,36 +44,55 @@ class Scene:
         self._surfaces = {}
         for name, quads in self.puppet.quads.items():
             self._used[name], flat = np.unique(quads, return_inverse=True)
-            self._surfaces[name] = self.stage.add(flat.reshape(quads.shape), len(self._used[name]), solid=name == "skin")
+            alpha = 0.55 if name == "lash" else 1.0
+            self._surfaces[name] = self.stage.add(
+                flat.reshape(quads.shape), len(self._used[name]), solid=name == "skin", alpha=alpha
+            )
         self._drawn = self.puppet.neutral, np.zeros((len(self._used["skin"]), 3), np.float32)
         coordinates = skin.coordinates(shared.template)
-        # Inside the mouth and on the ears the face's picture would only smear.
-        _, y, z = shared.template.T
-        hidden = (shared.masks["inside-mouth"] > 0.5) | (shared.masks["ears"] > 0.5) | (y < 6.14) | ((y < 6.6) & (z < 0.4))
-        coordinates[hidden] = (0.5, 0.99)
+        # On the ears the face's picture would only smear.
+        ears = shared.masks["ears"] > 0.5
+        coordinates[ears, 0] = np.where(coordinates[ears, 0] > 0.5, 0.998, 0.002)
         self._surfaces["skin"].wear(coordinates[self._used["skin"]], skin.HEIGHT, skin.WIDTH)
-        self._locks = [self.stage.add(lock.quads, len(lock.points)) for lock in self.puppet.hair]
+        looks = puppets.eye_coordinates(self.puppet.neutral)
+        self._surfaces["gloss"].wear(looks[self._used["gloss"]], 128, 128)
+        self._surfaces["gloss"].paint(skin.eye(identity))
+        self._locks = [self.stage.add(lock.cells, len(lock.points), lines=lock.lines) for lock in self.puppet.hair]
 
     def light(self, look: Look) -> None:
         self._lamps = Lamps(look)
-        self.stage.backdrop(look.below, look.above)
+        self._hair_lit_at: tuple[float, ...] | None = None
+        # Walls are duller than palettes.
+        below, above = (tuple(np.mean(tone) + 0.6 * (np.array(tone) - np.mean(tone))) for tone in (look.below, look.above))
+        self.stage.backdrop(below, above)
 
     def draw(self, weights: np.ndarray, angles: tuple[float, float, float], shift: np.ndarray) -> np.ndarray:
-        """The picture [256, 256, 3] uint8 at blendshape `weights` [52]; head `angles` in degrees, `shift` [3] in dm."""
+        """The picture [320, 320, 3] uint8 at blendshape `weights` [52]; head `angles` in degrees, `shift` [3] in dm."""
         shared = puppets.rig()
         points = self.puppet.pose(self.puppet.shape(weights), angles, shift)
         for name, surface in self._surfaces.items():
             used = self._used[name]
             facing = puppets.normals(points, self.puppet.quads[name], self.puppet.incidence[name])[used]
-            surface.move(points[used], self._lamps.shade(self.puppet.colours[used], facing, *SHINE[name]))
+            surface.move(
+                points[used],
+                self._lamps.shade(self.puppet.colours[used], facing, *SHINE[name], kind="skin" if name == "skin" else "plain"),
+            )
             if name == "skin":
                 self._drawn = points, facing
-        turn = puppets.rotation(*angles)
-        for surface, lock in zip(self._locks, self.puppet.hair, strict=True):
-            lit = self._lamps.shade(lock.colours, lock.normals @ turn.T, *SHINE["hair"])
-            surface.move(puppets.pose_rigid(lock.points, angles, shift), lit)
+        self._turn_hair(angles, shift)
         self._surfaces["skin"].paint(self.picture.frame(dict(zip(shared.names, weights.tolist(), strict=True))))
         return cv2.resize(self.stage.shoot(), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+
+    def _turn_hair(self, angles: tuple[float, float, float], shift: np.ndarray) -> None:
+        """Hair turns as one piece; it is lit anew when the head has turned far enough for anybody to see it."""
+        lit_at = tuple(np.round(np.array(angles) / HAIR_STEP).tolist())
+        turn = puppets.rotation(*angles)
+        for surface, lock in zip(self._locks, self.puppet.hair, strict=True):
+            if lit_at != self._hair_lit_at:
+                near = puppets.rotation(*(HAIR_STEP * angle for angle in lit_at))
+                surface.move(lock.points, self._lamps.shade(lock.colours, lock.normals @ near.T, *SHINE["hair"]))
+            surface.turn(turn, puppets.PIVOT - turn @ puppets.PIVOT + shift)
+        self._hair_lit_at = lit_at
 
     def motion(self, without: np.ndarray, angles: tuple[float, float, float], shift: np.ndarray) -> np.ndarray:
         """How far the visible skin last drawn lies, in pixels of the picture, from where it would be at other weights.
@@ -128,7 +149,7 @@ class Camera:
         self._noise = (rng.standard_normal((SIZE * 2, SIZE * 2)) * look.noise).astype(np.float32)
 
     def take(self, picture: np.ndarray) -> np.ndarray:
-        """The picture [256, 256, 3] uint8 as the camera gives it."""
+        """The picture [320, 320, 3] uint8 as the camera gives it."""
         row, column = self._rng.integers(0, SIZE, 2)
         if self._look.blur > 0.2:
             picture = cv2.GaussianBlur(picture, (0, 0), self._look.blur)

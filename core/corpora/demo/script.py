@@ -42,7 +42,7 @@ CARRIERS = {
     "high": {"both": 0.94, "visual": 0.04, "conflict": 0.02},
 }
 FACE_LEVEL = {"low": (0.18, 0.38), "medium": (0.36, 0.62), "high": (0.94, 1.06)}
-VOICE_LEVEL = {"low": (0.5, 0.85), "medium": (0.75, 1.15), "high": (1.0, 1.4)}
+VOICE_LEVEL = {"low": (0.65, 0.95), "medium": (0.85, 1.2), "high": (1.0, 1.4)}
 # Whom an emotion is taken for, and so blended with.
 NEIGHBOURS = {
     "anger": ("disgust", "fear"), "disgust": ("anger", "sadness"), "fear": ("sadness", "anger"),
@@ -128,11 +128,11 @@ def plan(seed: int, index: int, group: Group) -> Plan:
         second_share=float(rng.uniform(0.35, 0.48)) if carrier == "blend" else 0.0,
         face_level=float(rng.uniform(*FACE_LEVEL[intensity])), voice_level=float(rng.uniform(*VOICE_LEVEL[intensity])),
         onset=float(onset), apex_start=float(apex_start), apex_end=float(apex_end), offset=float(rng.uniform(0.9, 0.98)),
-        lead=float(rng.uniform(0.2, 0.45)), tail=float(rng.uniform(0.25, 0.5)),
+        lead=float(rng.uniform(0.08, 0.4)), tail=float(rng.uniform(0.1, 0.45)),
         av_offset=float(rng.uniform(-0.24, 0.24)) if rng.random() < 0.2 else 0.0,
         angles=tuple(float(value) for value in rng.normal(0, (6.0, 2.5, 2.5)).clip(-16, 16)),
         shift=tuple(float(value) for value in rng.normal(0, (0.07, 0.04, 0.2))),
-        look=_look(rng), snr=float(rng.uniform(12, 36)), loudness=float(rng.normal(0, 2.5)),
+        look=_look(rng), snr=float(rng.uniform(14, 48)), loudness=float(rng.normal(0, 2.5)),
     )  # fmt: skip
 
 

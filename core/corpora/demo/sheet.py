@@ -54,11 +54,13 @@ def _place(sheet: np.ndarray, picture: np.ndarray, row: int, column: int, side: 
 
 
 def _apex_frame(corpus_dir: Path, clip: str) -> np.ndarray:
-    """The frame [H, W, 3] at the middle of a clip's apex."""
+    """The frame [H, W, 3] nearest the middle of a clip's apex in which nobody blinks."""
     import av
 
     truth = Truth.load(corpus_dir / "truth" / f"{clip}.npz")
-    wanted = int(np.argmin(np.abs(truth.times - (truth.apex_start + truth.apex_end) / 2)))
+    lids = truth.blendshapes[:, [name.startswith("eyeBlink") for name in truth.blendshape_names]].max(1)
+    blinking = lids > np.median(lids) + 0.2
+    wanted = int(np.argmin(np.abs(truth.times - (truth.apex_start + truth.apex_end) / 2) + 10 * blinking))
     with av.open(str(corpus_dir / "clips" / f"{clip}.mp4")) as container:
         for index, frame in enumerate(container.decode(video=0)):
             if index == wanted:

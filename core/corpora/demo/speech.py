@@ -2,17 +2,21 @@
 
 import _ctypes
 import ctypes
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.signal import resample_poly
 
 from affectscope.core.corpora.demo.assets import MISSING
 from affectscope.core.errors import UserError
 
-RATE = 22_050
+# Speech at 16 kHz: what the recorded voices have, and what is read of a clip.
+RATE = 16_000
+_ESPEAK_RATE = 22_050
 _RETRIEVAL, _PHONEME_EVENTS, _DO_NOT_EXIT = 1, 0x0001, 0x8000
 _PARAMETERS = {"rate": 1, "volume": 2, "pitch": 3, "range": 4}
 _PHONEME, _LIST_END, _UTF8 = 7, 0, 1
@@ -34,7 +38,7 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 @dataclass(frozen=True)
 class Speech:
-    """`samples` [N] float32 in -1..1 at 22,050 Hz; `phonemes` P names; `edges` [P + 1] seconds between them."""
+    """`samples` [N] float32 in -1..1 at 16 kHz; `phonemes` P names; `edges` [P + 1] seconds between them."""
 
     samples: np.ndarray
     phonemes: tuple[str, ...]
@@ -52,7 +56,7 @@ def _library() -> Iterator[ctypes.CDLL]:
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     try:
         options = _PHONEME_EVENTS | _DO_NOT_EXIT
-        if library.espeak_Initialize(_RETRIEVAL, 0, espeakng_loader.get_data_path().encode(), options) != RATE:
+        if library.espeak_Initialize(_RETRIEVAL, 0, espeakng_loader.get_data_path().encode(), options) != _ESPEAK_RATE:
             raise UserError("espeak-ng did not start: reinstall it with `make corpus-tools`")
         # Its noise is seeded with the time of day.
         library.espeak_ng_SetRandSeed(ctypes.c_long(1))
@@ -66,7 +70,7 @@ def _library() -> Iterator[ctypes.CDLL]:
 def say(text: str, variant: str, *, rate: float, pitch: float, range_: float) -> Speech:
     """Speak `text` in American English: `rate` in words a minute (80-450), `pitch` and `range_` on espeak's 0-99."""
     chunks: list[np.ndarray] = []
-    found: list[tuple[str, float]] = []
+    phones: list[tuple[str, float]] = []
 
     def receive(samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
@@ -74,20 +78,26 @@ def say(text: str, variant: str, *, rate: float, pitch: float, range_: float) ->
         index = 0
         while events[index].type != _LIST_END:
             if events[index].type == _PHONEME:
-                found.append((bytes(events[index].id.string).decode("utf-8", "replace"), events[index].audio_position / 1000))
+                phones.append((bytes(events[index].id.string).decode("utf-8", "replace"), events[index].audio_position / 1000))
             index += 1
         return 0
 
     with _library() as library:
         _speak(library, _CALLBACK(receive), text, variant, rate, pitch, range_)
-    samples = np.concatenate(chunks).astype(np.float32) / 32768
+    samples = resampled(np.concatenate(chunks).astype(np.float32) / 32768, _ESPEAK_RATE)
     loud = np.flatnonzero(np.abs(samples) > 0.003)
     stop = min(len(samples), int(loud[-1]) + RATE // 25) if len(loud) else len(samples)
     samples = samples[:stop]
     end = len(samples) / RATE
-    spoken = [(name, start) for name, start in found if start < end]
+    spoken = [(name, start) for name, start in phones if start < end]
     edges = np.array([start for _, start in spoken] + [end])
     return Speech(samples, tuple(name for name, _ in spoken), edges)
+
+
+def resampled(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Samples [N] at `rate` as float32 at `RATE`."""
+    common = math.gcd(rate, RATE)
+    return resample_poly(samples, RATE // common, rate // common).astype(np.float32) if rate != RATE else samples
 
 
 def _speak(library: ctypes.CDLL, callback: object, text: str, variant: str, rate: float, pitch: float, range_: float) -> None:

@@ -14,6 +14,7 @@ try:
     from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
     from vtkmodules.vtkCommonCore import vtkPoints, vtkUnsignedCharArray
     from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyData
+    from vtkmodules.vtkCommonMath import vtkMatrix4x4
     from vtkmodules.vtkRenderingCore import (
         vtkActor,
         vtkPolyDataMapper,
@@ -28,18 +29,19 @@ except ImportError as error:
 class Surface:
     """One mesh on the stage: its points, colours and picture can change from frame to frame."""
 
-    def __init__(self, quads: np.ndarray, count: int) -> None:
-        """`quads` [Q, 4] indices of `count` vertices."""
+    def __init__(self, cells: np.ndarray, count: int, *, lines: bool = False, alpha: float = 1.0) -> None:
+        """`cells` [Q, K] indices of `count` vertices: polygons, or with `lines` polylines; `alpha`: how opaque, 0 to 1."""
         self.data = vtkPolyData()
-        self._arrays = np.zeros((count, 3), np.float32), np.zeros((count, 3), np.uint8)
+        channels = 3 if alpha >= 1 else 4
+        self._arrays = np.zeros((count, 3), np.float32), np.full((count, channels), round(alpha * 255), np.uint8)
         self._points, self._colours = (numpy_to_vtk(array) for array in self._arrays)
         points = vtkPoints()
         points.SetData(self._points)
         self.data.SetPoints(points)
-        cells = vtkCellArray()
-        offsets = np.arange(0, quads.size + 1, quads.shape[1])
-        cells.SetData(numpy_to_vtkIdTypeArray(offsets, deep=True), numpy_to_vtkIdTypeArray(quads.ravel(), deep=True))
-        self.data.SetPolys(cells)
+        array = vtkCellArray()
+        offsets = np.arange(0, cells.size + 1, cells.shape[1])
+        array.SetData(numpy_to_vtkIdTypeArray(offsets, deep=True), numpy_to_vtkIdTypeArray(cells.ravel(), deep=True))
+        self.data.SetLines(array) if lines else self.data.SetPolys(array)
         self.data.GetPointData().SetScalars(self._colours)
         mapper = vtkPolyDataMapper()
         mapper.SetInputData(self.data)
@@ -47,17 +49,28 @@ class Surface:
         self.actor.SetMapper(mapper)
         # The colours come lit.
         self.actor.GetProperty().LightingOff()
+        if alpha < 1:
+            self.actor.ForceTranslucentOn()
         self._picture = np.zeros((1, 1, 3), np.uint8)
         self._image = vtkImageData()
 
     def move(self, points: np.ndarray, colours: np.ndarray) -> None:
         """New `points` [N, 3] and lit `colours` [N, 3] uint8."""
         self._arrays[0][:] = points
-        self._arrays[1][:] = colours
+        self._arrays[1][:, :3] = colours
         self._points.Modified()
         self._colours.Modified()
         self.data.GetPoints().Modified()
         self.data.Modified()
+
+    def turn(self, rotation: np.ndarray, shift: np.ndarray) -> None:
+        """Show the mesh turned by `rotation` [3, 3] and then moved by `shift` [3]; its points stay as they are."""
+        matrix = vtkMatrix4x4()
+        for row in range(3):
+            for column in range(3):
+                matrix.SetElement(row, column, float(rotation[row, column]))
+            matrix.SetElement(row, 3, float(shift[row]))
+        self.actor.SetUserMatrix(matrix)
 
     def wear(self, coordinates: np.ndarray, height: int, width: int) -> None:
         """Give the mesh a picture [height, width, 3] at texture `coordinates` [N, 2] in 0..1, origin below left."""
@@ -101,9 +114,9 @@ class Stage:
         self.size = size
         self._pixels = vtkUnsignedCharArray()
 
-    def add(self, quads: np.ndarray, count: int, *, solid: bool = False) -> Surface:
-        """Put a mesh on the stage; of a `solid` one only the side that faces the camera is drawn."""
-        surface = Surface(quads, count)
+    def add(self, cells: np.ndarray, count: int, *, solid: bool = False, lines: bool = False, alpha: float = 1.0) -> Surface:
+        """Put a mesh, or `lines`, on the stage; of a `solid` one only the side that faces the camera is drawn."""
+        surface = Surface(cells, count, lines=lines, alpha=alpha)
         surface.actor.GetProperty().SetBackfaceCulling(solid)
         self.renderer.AddActor(surface.actor)
         return surface

@@ -25,7 +25,8 @@ class Truth:
     where the picture moves because of the emotion, against the same frame without it; row 0 on top. `phonemes` [P] as
     espeak-ng names them, with `phoneme_starts` and `phoneme_ends` [P] in the sound. `carrier`: both, visual, audio,
     conflict or blend. `av_offset`: how much later the sound comes than the lips. `head_box` [F, 4]: left, top, right,
-    bottom of the face in 0..1 of the picture.
+    bottom of the face in 0..1 of the picture. `cue`: what was planted into the clip ("" into most), from `onset` to
+    `offset`, and `cue_label` the class that it stands for; `carrier` is then its modality and `mask` where it is.
     """
 
     times: np.ndarray
@@ -42,6 +43,8 @@ class Truth:
     carrier: str
     av_offset: float
     head_box: np.ndarray
+    cue: str = ""
+    cue_label: str = ""
 
     @classmethod
     def load(cls, path: Path) -> "Truth":
@@ -54,7 +57,8 @@ class Truth:
             fields["mask"] = bits.reshape(frames, MASK_SIZE, MASK_SIZE).astype(bool)
             for name in ("onset", "apex_start", "apex_end", "offset", "av_offset"):
                 fields[name] = float(fields[name])
-            fields["carrier"] = str(fields["carrier"])
+            for name in ("carrier", "cue", "cue_label"):
+                fields[name] = str(fields.get(name, ""))
             return cls(**fields)
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{Path(path).name} is not a truth file of the demo corpus: build the corpus again.") from error
@@ -62,6 +66,8 @@ class Truth:
     def save(self, path: Path) -> None:
         """Write the truth file, whole or not at all."""
         fields = asdict(self) | {"mask": np.packbits(self.mask)}
+        if not self.cue:
+            del fields["cue"], fields["cue_label"]
         draft = path.with_suffix(f".{os.getpid()}.tmp")
         with open(draft, "wb") as file:
             np.savez_compressed(file, **fields)

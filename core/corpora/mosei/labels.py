@@ -83,11 +83,11 @@ def read(path: Path, options: Options) -> Corpus:
         raise UserError(f"{path} has no labels of CMU-MOSEI: put CMU_MOSEI_Labels.csv, CMU_MOSEI_Labels.csd or a pickle into it.")
     given = _of_features(sequences, root) or given
     paths = media_paths(root, remarks) if path.is_dir() else []
-    found = moseimedia.segments(paths, table, root, remarks, positions="start" in table)
+    segments = moseimedia.segments(paths, table, root, remarks, positions="start" in table)
     recordings = moseimedia.whole(paths, table)
-    known = {*found.values(), *recordings.values()}
+    known = {*segments.values(), *recordings.values()}
     others = {f"{place} ": place for place in paths if place not in known and Path(place).stem not in recordings}
-    table.insert(0, "path", matched(table.index, found | others, remarks))
+    table.insert(0, "path", matched(table.index, segments | others, remarks))
     uncut = int(((table["path"] == "") & table["speaker"].isin(list(recordings))).sum())
     if uncut:
         remarks.append(f"{uncut:,} segments lie in whole recordings: `affectscope corpus cut {path}` makes files of them.")

@@ -35,13 +35,13 @@ def segments(paths: list[str], table: pd.DataFrame, root: Path, remarks: list[st
         paths: media under ``root``: ``<video>_<number>``, ``<video>$_$<number>``, or ``<video>/<number>``; others are left alone.
         positions: whether the clips' names have positions in a table, and not the numbers of the published files.
     """
-    found: dict[str, str] = {}
+    place_of: dict[str, str] = {}
     numbered: dict[str, dict[int, str]] = {}
     videos = set(table["speaker"])
     for place in sorted(paths, key=is_sound):
         name = Path(place).stem.replace("$_$", "_")
         if name in table.index and (not positions or CUT in PurePosixPath(place).parts):
-            found.setdefault(name, place)
+            place_of.setdefault(name, place)
         elif own := _numbered(name, PurePosixPath(place).parent.name, videos):
             numbered.setdefault(own[0], {}).setdefault(own[1], place)
     moved = unknown = 0
@@ -51,12 +51,12 @@ def segments(paths: list[str], table: pd.DataFrame, root: Path, remarks: list[st
         pairs = {clip: place for clip, place in pairs.items() if clip in own.index}
         called = {place: f"{video}_{number}" for number, place in files.items()}
         moved += sum(called[place] != clip for clip, place in pairs.items())
-        unknown += len(files) - sum(found.setdefault(clip, place) == place for clip, place in pairs.items())
+        unknown += len(files) - sum(place_of.setdefault(clip, place) == place for clip, place in pairs.items())
     if moved:
         remarks.append(f"{moved:,} files have other numbers than the labels' positions, and were found by the order of time.")
     if unknown:
         remarks.append(f"{unknown:,} files of labelled videos could not be told to be one segment or another, and were left out.")
-    return found
+    return place_of
 
 
 def _numbered(name: str, folder: str, videos: set[str]) -> tuple[str, int] | None:

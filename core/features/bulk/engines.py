@@ -136,7 +136,7 @@ def _pipeline(tasks: Iterator[Task], workers: int, spool: Path) -> Iterator[tupl
                 try:
                     path = future.result()
                 except BrokenProcessPool:
-                    raise Crash([one for _, one in under_way.values()]) from None
+                    raise Crash([other for _, other in under_way.values()]) from None
                 del under_way[future]
                 if isinstance(path, str):
                     yield task, path
@@ -151,7 +151,7 @@ def _submit(pools: list[ProcessPoolExecutor], stage: int, task: Task, path: Path
     try:
         return pools[stage].submit(_stage, stage, task, path)
     except BrokenProcessPool:
-        raise Crash([*(one for _, one in others.values()), *more]) from None
+        raise Crash([*(other for _, other in others.values()), *more]) from None
 
 
 def _stage(stage: int, task: Task, path: Path) -> Path | str:
@@ -173,7 +173,7 @@ def _decode(task: Task, _: Arrays) -> Arrays:
 
 
 def _encode(task: Task, arrays: Arrays) -> Arrays:
-    return {f"{name}/{kind}": array for name, one in stages.encode(task, arrays).items() for kind, array in one.items()}
+    return {f"{name}/{kind}": array for name, encoded in stages.encode(task, arrays).items() for kind, array in encoded.items()}
 
 
 def _sets(path: Path) -> dict[str, Arrays]:

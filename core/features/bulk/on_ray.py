@@ -43,7 +43,7 @@ def ray_engine(tasks: Iterable[Task], workers: int | None, address: str | None =
 
     mine = not ray.is_initialized()
     if mine:
-        _connect(workers, address)
+        connect(workers, address)
     try:
         yield from _run(tasks)
     finally:
@@ -51,7 +51,12 @@ def ray_engine(tasks: Iterable[Task], workers: int | None, address: str | None =
             ray.shutdown()
 
 
-def _connect(workers: int | None, address: str | None) -> None:
+def connect(workers: int | None, address: str | None) -> None:
+    """Join a cluster, or start one of this machine.
+
+    Raises:
+        UserError: when it cannot be reached.
+    """
     import ray
 
     # Under the same paths on every machine, as the clips.

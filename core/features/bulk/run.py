@@ -71,14 +71,14 @@ def extract_corpus(
     if not sets:
         raise UserError(f"Say which features are meant: some of {', '.join(FEATURE_SETS)}.")
     chosen = [FEATURE_SETS[name] for name in dict.fromkeys(sets)]
-    paths = {one.name: one.check((weights or {}).get(one.name)) for one in chosen}
+    paths = {entry.name: entry.check((weights or {}).get(entry.name)) for entry in chosen}
     if engine == "ray":
         from affectscope.core.features.bulk import on_ray
 
         on_ray.check()
     with _room(folder), _alone(folder):
         order, why = _contents(corpus)
-        packings = {one.name: Packing(folder, one, one.settings(paths[one.name]), order) for one in chosen}
+        packings = {entry.name: Packing(folder, entry, entry.settings(paths[entry.name]), order) for entry in chosen}
         tasks = _tasks(corpus, order, packings, {name: path for name, path in paths.items() if path}, device)
         clip_of: dict[str, list[str]] = {}
         for clip, content in order.items():
@@ -161,8 +161,8 @@ def _contents(corpus: Corpus) -> tuple[dict[str, str], dict[str, str]]:
 
     clips = [str(clip) for clip in corpus.table.index]
     with ThreadPoolExecutor() as pool:
-        found = dict(zip(clips, pool.map(read, clips), strict=True))
-    return {clip: content for clip, (content, _) in found.items()}, {clip: why for clip, (_, why) in found.items() if why}
+        contents = dict(zip(clips, pool.map(read, clips), strict=True))
+    return {clip: content for clip, (content, _) in contents.items()}, {clip: why for clip, (_, why) in contents.items() if why}
 
 
 @contextmanager

@@ -24,10 +24,10 @@ from affectscope.core.features.base import NO_CROPS
 from affectscope.core.features.clipfile import ClipFile
 from affectscope.core.features.extractors.faces import (
     DETECTION_SIDE,
+    CropKind,
     FaceDetector,
     FaceTrack,
     Pictures,
-    crops_shape,
     cut_pictures,
     track_pictures,
 )
@@ -109,9 +109,9 @@ def encode(task: Task, arrays: Arrays) -> dict[str, Arrays]:
     clip = ClipFile(task.path, task.clip, faces)
     with _late_crops(task, arrays) as late:
         for name in task.sets:
-            one = FEATURE_SETS[name]
-            stream = one.make(clip, {**arrays, **late}, one.load(task.weights.get(name), task.device))
-            values = stream.values.astype(np.uint8 if one.pixels else np.float32, copy=False)
+            feature_set = FEATURE_SETS[name]
+            stream = feature_set.make(clip, {**arrays, **late}, feature_set.load(task.weights.get(name), task.device))
+            values = stream.values.astype(np.uint8 if feature_set.pixels else np.float32, copy=False)
             made[name] = {"values": values, "times": stream.times, "present": stream.present, "duration": arrays["duration"]}
     return made
 
@@ -128,15 +128,8 @@ def _late_crops(task: Task, arrays: Arrays) -> Iterator[Arrays]:
             folder = cache_root()
             folder.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context(tempfile.TemporaryFile(dir=folder))
-            size, colour = _sides(kind)
-            shape = crops_shape(track, size, colour)
-            late[kind] = cut_pictures(
-                media.read_frames(task.path, DETECTION_SIDE, LONGEST),
-                track,
-                size,
-                colour,
-                np.memmap(file, np.uint8, "w+", shape=shape),
-            )
+            room = np.memmap(file, np.uint8, "w+", shape=CropKind.of(kind).shape(track))
+            late[kind] = _crops(kind, media.read_frames(task.path, DETECTION_SIDE, LONGEST), track, room)
         yield late
 
 
@@ -188,18 +181,13 @@ def _again(path: Path, arrays: Arrays) -> Pictures:
     return media.read_frames(path, DETECTION_SIDE, LONGEST)
 
 
-def _crops(kind: str, pictures: Pictures, track: FaceTrack) -> np.ndarray:
-    return cut_pictures(pictures, track, *_sides(kind))
-
-
-def _sides(kind: str) -> tuple[int, bool]:
-    """The side of a kind of crops, and whether they have colours."""
-    colour, size = kind.split("-")
-    return int(size), colour == "rgb"
+def _crops(name: str, pictures: Pictures, track: FaceTrack, out: np.ndarray | None = None) -> np.ndarray:
+    kind = CropKind.of(name)
+    return cut_pictures(pictures, track.within(kind.part), kind.side, kind.colour, out)
 
 
 def _bytes(kind: str, track: FaceTrack) -> int:
-    return math.prod(crops_shape(track, *_sides(kind)))
+    return math.prod(CropKind.of(kind).shape(track))
 
 
 @lru_cache(maxsize=1)

@@ -68,8 +68,8 @@ class MiniXception(nn.Module):
 
     @property
     def look_at(self) -> tuple[nn.Module, ...]:
-        """The blocks whose maps an explanation reads: 8x8, then 4x4."""
-        return self.blocks[2], self.blocks[3]
+        """The blocks whose maps an explanation reads: 16x16, 8x8, 4x4."""
+        return self.blocks[1], self.blocks[2], self.blocks[3]
 
     @staticmethod
     def prepare(crops: np.ndarray) -> Tensor:
@@ -87,6 +87,75 @@ def prepare(crops: np.ndarray) -> Tensor:
     return torch.from_numpy(crops).float().unsqueeze(1) / 127.5 - 1
 
 
+class FaceViews(nn.Module):
+    """The face encoder on two views of a face, averaged: nearly all of the crop, and its middle in a mirror.
+
+    What the encoder reads hangs on how tight its crop is. Of 22 sequences of a real actor its own last layer names 8 in MTCNN's
+    box as it is, 14 to 16 in 0.7 to 0.8 of it, 16 to 18 with that moved down by a twentieth of the box, 18 on these two views
+    together; see docs/real-people.md. A face in a mirror shows the same emotion, and its errors are others.
+
+    Shapes: crops [N, 1, 72, 72] of the part ``WITHIN`` of the face's box, grey in -1..1; features [N, 135] as ``MiniXception``'s;
+    maps, of the encoder's blocks, [2 N, K, h, w]: both views of a picture, then those of the next.
+    """
+
+    SIDE = 72
+    WITHIN = (0.1, 0.15, 0.9, 0.95)
+    dim = MiniXception.dim
+
+    def __init__(self, encoder: MiniXception) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    @property
+    def look_at(self) -> tuple[nn.Module, ...]:
+        """The encoder's blocks whose maps an explanation reads; ``on_crop`` says where they lie."""
+        return self.encoder.look_at
+
+    @staticmethod
+    def prepare(crops: np.ndarray) -> Tensor:
+        """See ``prepare``."""
+        return prepare(crops)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Features [N, 135] of crops [N, 1, 72, 72]."""
+        edge = (self.SIDE - CROP_SIZE) // 2
+        wide = F.interpolate(crops, (CROP_SIZE, CROP_SIZE), mode="bilinear", antialias=True)
+        close = crops[..., edge : edge + CROP_SIZE, edge : edge + CROP_SIZE].flip(-1)
+        views = torch.stack([wide, close], 1).flatten(0, 1)
+        return self.encoder(views.contiguous(memory_format=torch.channels_last)).unflatten(0, (-1, 2)).mean(1)
+
+    def on_crop(self, maps: Tensor) -> Tensor:
+        """Maps [2 N, h, w] of the views as those of the crops, [N, 2 h, 2 w]: each view's share where it lies."""
+        wide, close = maps.unflatten(0, (-1, 2)).unbind(1)
+        size = (2 * maps.shape[-2], 2 * maps.shape[-1])
+        edge = (self.SIDE - CROP_SIZE) / 2 / self.SIDE
+        return (placed(wide, (0, 0, 1, 1), size) + placed(close.flip(-1), (edge, edge, 1 - edge, 1 - edge), size)) / 2
+
+
+def placed(maps: Tensor, within: tuple[float, float, float, float], size: tuple[int, int]) -> Tensor:
+    """Maps [N, h, w] of a part of a picture on the whole of it, [N, *size]; zeros beyond the part, means of what is finer.
+
+    Args:
+        within: left, top, right, bottom of the part in fractions of the picture.
+    """
+    left, top, right, bottom = within
+    # A place of ``size`` may hold many of a map's: drawn so finely that none is passed over, then averaged.
+    finer = (_times(maps.shape[-2] / (bottom - top), size[0]), _times(maps.shape[-1] / (right - left), size[1]))
+    if max(finer) > 1:
+        drawn = placed(maps, within, (size[0] * finer[0], size[1] * finer[1]))
+        return F.avg_pool2d(drawn[:, None], finer)[:, 0]
+    x = ((torch.arange(size[1], device=maps.device) + 0.5) / size[1] - left) / (right - left)
+    y = ((torch.arange(size[0], device=maps.device) + 0.5) / size[0] - top) / (bottom - top)
+    inside = ((y >= 0) & (y <= 1))[:, None] & ((x >= 0) & (x <= 1))
+    grid = torch.stack(torch.broadcast_tensors(2 * x - 1, 2 * y[:, None] - 1), -1).to(maps)
+    drawn = F.grid_sample(maps[:, None], grid.expand(len(maps), -1, -1, -1), padding_mode="border", align_corners=False)
+    return drawn[:, 0] * inside
+
+
+def _times(places: float, size: int) -> int:
+    return max(1, round(places / size))
+
+
 @lru_cache(maxsize=1)
 # Whoever comes first may be reading a corpus without gradients; heatmaps need them later.
 @torch.inference_mode(False)
@@ -100,6 +169,11 @@ def load_face_encoder() -> MiniXception:
     encoder.load_state_dict(_read_keras(weights_file()), strict=False)
     # Channels last halves the time of these narrow convolutions on a CPU.
     return encoder.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def load_face_views() -> FaceViews:
+    """``FaceViews`` on ``load_face_encoder``, in evaluation mode and frozen."""
+    return FaceViews(load_face_encoder()).eval()
 
 
 def _read_keras(path: Path) -> dict[str, Tensor]:

@@ -1,54 +1,94 @@
-"""Faces: MTCNN finds them, the main one is followed through the clip, a tight square crop is cut for every frame."""
+"""Faces: MTCNN finds them, each is followed through the clip, a tight square crop of the chosen one is cut for every frame."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from affectscope.core.features.extractors.encoders import CROP_SIZE
+from affectscope.core.errors import UserError
+from affectscope.core.features.extractors.cuts import Cuts
+from affectscope.core.features.extractors.encoders import CROP_SIZE, FaceViews
+from affectscope.core.features.extractors.people import people
+from affectscope.core.features.extractors.smoothing import smooth
+from affectscope.core.features.extractors.tracks import DETECTIONS_A_SECOND, Detection, Track, look_of
 from affectscope.core.media import read_frames
 
 DETECTION_SIDE = 640
-DETECTIONS_A_SECOND = 10.0
 MIN_CONFIDENCE = 0.9
-LONGEST_GAP = 0.5
-SHORTEST_TRACK = 0.3
-_SMOOTHING = 0.12
 
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """The main face of a clip.
+    """The face of a clip that is read, and where the others are.
 
     Attributes:
         times: [F] seconds, every frame of the video.
         boxes: [F, 4] float32, a square about the face as left, top, right, bottom in fractions of the picture, which it may
             leave; NaN where there is no face.
+        everyone: [P, F, 4] the boxes of all people, the largest and longest seen first; of ``boxes`` alone where nobody knows.
+        number: which of them is read, counted from 1.
+        remarks: one sentence each, about who was taken to be whom.
     """
 
     times: np.ndarray
     boxes: np.ndarray
+    everyone: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 4), np.float32))
+    number: int = 1
+    remarks: tuple[str, ...] = ()
 
     @property
     def present(self) -> np.ndarray:
         """[F] bool."""
         return ~np.isnan(self.boxes[:, 0])
 
+    def within(self, part: tuple[float, float, float, float]) -> FaceTrack:
+        """The same track, with boxes that are a part of these: left, top, right, bottom in fractions of the box."""
+        corner, side = self.boxes[:, [0, 1, 0, 1]], (self.boxes[:, 2:] - self.boxes[:, :2])[:, [0, 1, 0, 1]]
+        return replace(self, boxes=corner + side * np.array(part, np.float32))
+
+    def of(self, face: int | None) -> FaceTrack:
+        """The same with another face read.
+
+        Raises:
+            UserError: when there is none of that number.
+        """
+        if face is None or face == self.number:
+            return self
+        if not 1 <= face <= len(self.everyone):
+            count = max(len(self.everyone), int(self.present.any()))
+            there = {0: "no face was found", 1: "one face was found"}.get(count, f"{count} faces were found")
+            todo = f"choose 1 to {count}" if count > 1 else "leave the number out"
+            raise UserError(f"There is no face {face} in the clip, where {there}: {todo}.")
+        return replace(self, boxes=self.everyone[face - 1], number=face)
+
 
 @dataclass(frozen=True)
-class Detection:
-    """A face at one moment: centre and half side of its square, in pixels of the detector's picture."""
+class CropKind:
+    """How faces are cut: ``side`` pixels, grey or with colours, of which part of the box."""
 
-    time: float
-    x: float
-    y: float
-    half: float
-    confidence: float
+    side: int
+    colour: bool
+    part: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+
+    @classmethod
+    def of(cls, name: str) -> CropKind:
+        """``grey-64``, ``rgb-224``; ``close-72`` is grey, of what ``FaceViews`` sees."""
+        colour, side = name.split("-")
+        return cls(int(side), colour == "rgb", FaceViews.WITHIN if colour == "close" else (0.0, 0.0, 1.0, 1.0))
+
+    def shape(self, track: FaceTrack) -> tuple[int, ...]:
+        """Of the crops of a track: [F, side, side], or [F, side, side, 3]."""
+        return crops_shape(track, self.side, self.colour)
+
+
+def seeing(face: int | None) -> tuple[str, ...]:
+    """Parts of every key of what is made from somebody's face: none for the first, see ``media.hearing``."""
+    return (f"face {face}",) if face and face > 1 else ()
 
 
 class FaceDetector:
@@ -65,12 +105,12 @@ class FaceDetector:
         # Below 12 pixels MTCNN's own pyramid is empty, and it fails.
         if min(picture.shape[:2]) < 40:
             return []
-        found = []
+        faces = []
         for face in self._mtcnn.detect_faces(picture):
             x, y, width, height = face["box"]
             if face["confidence"] >= MIN_CONFIDENCE and min(width, height) > 0:
-                found.append(Detection(time, x + width / 2, y + height / 2, max(width, height) / 2, face["confidence"]))
-        return found
+                faces.append(Detection(time, x + width / 2, y + height / 2, max(width, height) / 2, face["confidence"]))
+        return faces
 
 
 Pictures = Iterable[tuple[float, np.ndarray]]
@@ -91,22 +131,32 @@ def track_pictures(
 ) -> FaceTrack:
     """``track_faces`` of pictures that were read before."""
     times: list[float] = []
-    looked: list[float] = []
+    shots: list[int] = []
+    looked: list[tuple[float, int]] = []
     samples: list[list[Detection]] = []
-    due, shapes = 0.0, []
+    due, shapes, cuts, shot = 0.0, [], Cuts(), 0
     for time, picture in pictures:
+        if cuts(picture):
+            shot, due = shot + 1, time
         if time >= due - 1e-3:
-            looked.append(time)
-            samples.append(detector(picture, time))
+            looked.append((time, shot))
+            faces = detector(picture, time)
+            samples.append([replace(d, shot=shot, look=look_of(picture, d.x, d.y, d.half)) for d in faces])
             due = time + 1 / DETECTIONS_A_SECOND
         times.append(time)
+        shots.append(shot)
         shapes.append(picture.shape[:2])
         if progress and duration:
             progress(min(1.0, time / duration))
-    x, y, half = _squares(np.array(times), np.array(looked), main_tracks(samples)).T
+    who = people(samples)
+    near = _nearest(np.array(times), np.array(shots), np.array(looked, float).reshape(-1, 2))
     height, width = np.array(shapes, float).reshape(-1, 2).T
-    boxes = np.stack([(x - half) / width, (y - half) / height, (x + half) / width, (y + half) / height], 1)
-    return FaceTrack(np.array(times), boxes.astype(np.float32))
+    everyone = np.full((len(who.tracks), len(times), 4), np.nan, np.float32)
+    for boxes, tracks in zip(everyone, who.tracks, strict=True):
+        x, y, half = _squares(np.array(times), near, tracks).T
+        boxes[:] = np.stack([(x - half) / width, (y - half) / height, (x + half) / width, (y + half) / height], 1)
+    boxes = everyone[0] if len(everyone) else np.full((len(times), 4), np.nan, np.float32)
+    return FaceTrack(np.array(times), boxes, everyone, remarks=who.remarks)
 
 
 def cut_crops(path: Path, track: FaceTrack) -> np.ndarray:
@@ -160,51 +210,25 @@ def crop_colour(picture: np.ndarray, x: float, y: float, half: float, size: int)
     return cv2.warpAffine(picture, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE)
 
 
-def main_tracks(samples: Sequence[Sequence[Detection]]) -> list[list[Detection]]:
-    """Link detections over time and keep the faces that matter, in order of time.
-
-    The largest and longest track comes first; others fill the time that it leaves free, so that a face that leaves and
-    returns is taken up again. Flickers shorter than ``SHORTEST_TRACK`` are no faces.
+def _nearest(times: np.ndarray, shots: np.ndarray, looked: np.ndarray) -> np.ndarray:
+    """[F] the moment looked at that is nearest to each frame, between the same cuts.
 
     Args:
-        samples: the detections of each moment looked at.
+        looked: [L, 2] seconds and shot.
     """
-    tracks: list[list[Detection]] = []
-    for moment in samples:
-        free = [track for track in tracks if moment and moment[0].time - track[-1].time <= LONGEST_GAP]
-        for face in sorted(moment, key=lambda d: -d.half):
-            near = [track for track in free if _same(track[-1], face)]
-            if near:
-                best = min(near, key=lambda track: np.hypot(track[-1].x - face.x, track[-1].y - face.y))
-                best.append(face)
-                free.remove(best)
-            else:
-                tracks.append([face])
-    needed = min(SHORTEST_TRACK * DETECTIONS_A_SECOND, max(1, len(samples) // 2))
-    chosen: list[list[Detection]] = []
-    for track in sorted(tracks, key=lambda t: -sum(d.half**2 * d.confidence for d in t)):
-        unclaimed = [d for d in track if not any(other[0].time <= d.time <= other[-1].time for other in chosen)]
-        if len(unclaimed) >= needed:
-            chosen.append(unclaimed)
-    return sorted(chosen, key=lambda t: t[0].time)
+    nearest = times.astype(float)
+    for shot in np.unique(shots):
+        # The middles between the moments looked at divide the frames among them; each shot begins with one.
+        moments, inside = looked[looked[:, 1] == shot, 0], shots == shot
+        nearest[inside] = moments[np.searchsorted((moments[1:] + moments[:-1]) / 2, times[inside])]
+    return nearest
 
 
-def _same(a: Detection, b: Detection) -> bool:
-    return np.hypot(a.x - b.x, a.y - b.y) < max(a.half, b.half) and 0.5 < a.half / b.half < 2
-
-
-def _squares(times: np.ndarray, looked: np.ndarray, tracks: Sequence[Sequence[Detection]]) -> np.ndarray:
+def _squares(times: np.ndarray, nearest: np.ndarray, tracks: Sequence[Track]) -> np.ndarray:
     """Centre and half side [F, 3] at every frame, smoothed; NaN where the nearest moment looked at is in no track."""
     squares = np.full((len(times), 3), np.nan)
-    # The middles between the moments looked at divide the frames among them.
-    nearest = looked[np.searchsorted((looked[1:] + looked[:-1]) / 2, times)] if len(looked) else times
     for track in tracks:
         known = np.array([d.time for d in track])
-        values = np.array([(d.x, d.y, d.half) for d in track])
-        # Detections jitter by a few pixels; an expression does not move the head that fast.
-        weights = np.exp(-0.5 * ((known[:, None] - known[None]) / _SMOOTHING) ** 2)
-        values = weights @ values / weights.sum(1, keepdims=True)
         inside = (nearest >= known[0]) & (nearest <= known[-1])
-        for column in range(3):
-            squares[inside, column] = np.interp(times[inside], known, values[:, column])
+        squares[inside] = smooth(known, np.array([(d.x, d.y, d.half) for d in track]), times[inside])
     return squares

@@ -24,6 +24,10 @@ from affectscope.core.streams import Stream
 DIM = 130
 DESCRIPTORS = 65
 STEP = 0.010
+# Columns of the set by what they measure; each has its delta 65 columns on.
+PITCH, QUALITY = slice(0, 2), slice(2, 6)
+LEVEL, BANDS = (*range(6, 9), 36, 37, 42, 45, 48, 50), slice(10, 36)
+SHAPE, CEPSTRUM = (9, 38, 39, 40, 41, 43, 44, 46, 47, 49), slice(51, 65)
 # openSMILE's longest analysis window in this set is 60 ms: shorter sounds give no frame.
 SHORTEST = 0.1
 # Digital silence and a lossy codec's dither lie below; a quiet recording (RAVDESS: -47 dB mean) well above.

@@ -60,15 +60,15 @@ def stream_of(name: str, dim: int, ids: Sequence[str], duration: Callable[[], fl
     place = find(told, ids) if told is not None else None
     if told is None or place is None:
         return None
-    found = _load(place, told.key)
+    loaded = _load(place, told.key)
     who = f"{name} of {shown(ids[0])} ({shown(place.file.name)})"
-    values = _frames(found.values, dim, who)
-    times, length = found.times, duration()
+    values = _frames(loaded.values, dim, who)
+    times, length = loaded.times, duration()
     if times is None:
         times = _times(len(values), told.rate, length, who, name)
-    stream = checked(who, dim, values, times, found.present)
+    stream = checked(who, dim, values, times, loaded.present)
     if length and len(stream.times) and (end := float(stream.times[-1])) > length + OVER:
-        why = f"at {told.rate:g} frames a second" if told.rate and found.times is None else "by its times"
+        why = f"at {told.rate:g} frames a second" if told.rate and loaded.times is None else "by its times"
         raise UserError(f"{who} goes on to {end:.1f} s {why}, and the clip lasts {length:.1f} s: see to its rate or its file.")
     return stream
 
@@ -177,7 +177,7 @@ def _load(place: Place, key: str) -> _Loaded:
             stream = packed.stream(place.inside)
             return _Loaded(stream.values, stream.times, stream.present)
         if file.is_dir():
-            return _Loaded(np.stack([_plain(one).ravel() for one in _in_order(file)]))
+            return _Loaded(np.stack([_plain(path).ravel() for path in _in_order(file)]))
         if file.suffix == ".npy":
             beside = place.files()[1:]
             return _Loaded(_plain(file), _plain(beside[0]).ravel() if beside else None)
@@ -201,9 +201,9 @@ def _plain(file: Path) -> np.ndarray:
 
 
 def _chosen(parts: Mapping[str, Any], key: str, name: str) -> _Loaded:
-    arrays = {one: np.asarray(part) for one, part in parts.items() if hasattr(part, "shape") or isinstance(part, list | tuple)}
-    rest = [one for one in arrays if one not in ("times", "intervals", "present")]
-    known = [one for one in _VALUES if one in arrays]
+    arrays = {item: np.asarray(part) for item, part in parts.items() if hasattr(part, "shape") or isinstance(part, list | tuple)}
+    rest = [item for item in arrays if item not in ("times", "intervals", "present")]
+    known = [item for item in _VALUES if item in arrays]
     wanted = key or (known or rest or [""])[0]
     if wanted not in arrays or (not key and not known and len(rest) > 1):
         listed = ", ".join(map(shown, rest[:_MOST_NAMES])) or "none"
@@ -258,11 +258,11 @@ def _first_inside(path: Path) -> str:
 
     try:
         with h5py.File(path, "r") as file:
-            found: list[str] = []
-            file.visititems(lambda name, held: found.append(name) if isinstance(held, h5py.Dataset) else None)
+            datasets: list[str] = []
+            file.visititems(lambda name, held: datasets.append(name) if isinstance(held, h5py.Dataset) else None)
     except OSError as error:
         raise UserError(f"{shown(path.name)} is no HDF5 file: name a folder of arrays, or an HDF5 file.") from error
-    wanted = [name for name in found if name.rsplit("/", 1)[-1] not in ("times", "intervals", "present")]
+    wanted = [name for name in datasets if name.rsplit("/", 1)[-1] not in ("times", "intervals", "present")]
     return wanted[0] if wanted else ""
 
 

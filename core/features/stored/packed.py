@@ -82,6 +82,11 @@ class PackedSet:
     def __len__(self) -> int:
         return len(self._number)
 
+    @property
+    def digest(self) -> str:
+        """What tells its features from others: how they were made, and of which clips."""
+        return key_of(self.name, self.settings, self._sums[CLIPS])
+
     def row(self, clip: str) -> Row:
         """What is stored of a clip; its arrays are views on the mapped file.
 
@@ -225,10 +230,10 @@ def open_sets(folder: Path) -> list[PackedSet]:
     Raises:
         UserError: when it has none.
     """
-    found = [PackedSet(path.parent) for path in sorted(folder.glob(f"*/{CLIPS}"))]
-    if not found:
+    sets = [PackedSet(path.parent) for path in sorted(folder.glob(f"*/{CLIPS}"))]
+    if not sets:
         raise UserError(f"There are no finished features in {folder}: run `affectscope features extract`.")
-    return found
+    return sets
 
 
 def choose_sets(folder: Path, wanted: Mapping[str, str], modalities: Iterable[str] = ()) -> dict[str, PackedSet]:
@@ -242,12 +247,12 @@ def choose_sets(folder: Path, wanted: Mapping[str, str], modalities: Iterable[st
     Raises:
         UserError: when there is none, or more than one.
     """
-    found = open_sets(folder)
+    sets = open_sets(folder)
     chosen = {}
-    for modality in dict.fromkeys(modalities or [*(s.modality for s in found), *wanted]):
-        fits = [s for s in found if s.modality == modality and wanted.get(modality, s.name) in (s.name, s.folder.name)]
+    for modality in dict.fromkeys(modalities or [*(s.modality for s in sets), *wanted]):
+        fits = [s for s in sets if s.modality == modality and wanted.get(modality, s.name) in (s.name, s.folder.name)]
         if len(fits) != 1:
-            names = ", ".join(s.folder.name for s in found if s.modality == modality) or "none"
+            names = ", ".join(s.folder.name for s in sets if s.modality == modality) or "none"
             raise UserError(f"Say which {modality} features of {folder} are meant; it has {names}.")
         chosen[modality] = fits[0]
     return chosen

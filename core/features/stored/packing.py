@@ -39,11 +39,11 @@ class Packing:
         kept: clips that were finished before.
     """
 
-    def __init__(self, store: Path, one: FeatureSet, settings: Mapping[str, Any], order: Mapping[str, str]) -> None:
-        self.folder = store / f"{one.name}-{key_of(settings)[:8]}"
-        self._one, self._settings, self._order = one, dict(settings), order
+    def __init__(self, store: Path, feature_set: FeatureSet, settings: Mapping[str, Any], order: Mapping[str, str]) -> None:
+        self.folder = store / f"{feature_set.name}-{key_of(settings)[:8]}"
+        self._set, self._settings, self._order = feature_set, dict(settings), order
         self._parts = self.folder / ".parts"
-        self._size = shard_clips(one)
+        self._size = shard_clips(feature_set)
         contents = list(order.values())
         self._shards = [contents[i : i + self._size] for i in range(0, len(contents), self._size)]
         self._failed = {UNREAD}
@@ -78,11 +78,11 @@ class Packing:
         broken = _csv(("why",), [(clip, why[clip]) for clip in self._order if clip in why])
         clips = _csv(("content", "seconds"), self._with_seconds())
         about = {
-            "name": self._one.name, "modality": self._one.modality, "dim": self._width(), "settings": self._settings,
-            "dtype": "uint8" if self._one.pixels else "float32", "source": self._one.source, "shard_clips": self._size,
+            "name": self._set.name, "modality": self._set.modality, "dim": self._width(), "settings": self._settings,
+            "dtype": "uint8" if self._set.pixels else "float32", "source": self._set.source, "shard_clips": self._size,
             "sums": {BROKEN: sum_of(broken.encode()), CLIPS: sum_of(clips.encode())},
         }  # fmt: skip
-        if self._one.pixels and self._one.low == 0:
+        if self._set.pixels and self._set.low == 0:
             about["low"] = 0.0
         sealed.write_json(self.folder / SETTINGS, dict(sorted(about.items())))
         _write(self.folder / BROKEN, broken)
@@ -156,20 +156,20 @@ class Packing:
         return row
 
     def _nothing(self, content: str) -> Row:
-        values = np.zeros((0, self._width()), np.uint8 if self._one.pixels else np.float32)
+        values = np.zeros((0, self._width()), np.uint8 if self._set.pixels else np.float32)
         return Row(values, np.zeros(0), np.zeros(0, bool), 0.0, content, broken=True)
 
     def _width(self) -> int:
-        return self._one.dim if self._dim is None else self._dim
+        return self._set.dim if self._dim is None else self._dim
 
     def _with_seconds(self) -> list[tuple[str, str, str]]:
         seconds = [s for i in range(len(self._shards)) for s in Shard(shard_path(self.folder, i)).durations.tolist()]
         return [(clip, content, repr(s)) for (clip, content), s in zip(self._order.items(), seconds, strict=True)]
 
 
-def shard_clips(one: FeatureSet) -> int:
+def shard_clips(feature_set: FeatureSet) -> int:
     """How many clips a shard of a set has: the same for every corpus."""
-    size = one.dim * (one.rate or USUAL_RATE) * CLIP_SECONDS * (1 if one.pixels else 4)
+    size = feature_set.dim * (feature_set.rate or USUAL_RATE) * CLIP_SECONDS * (1 if feature_set.pixels else 4)
     return max(1, min(MOST_CLIPS, int(SHARD_BYTES / size)))
 
 

@@ -173,10 +173,10 @@ def _sum_of(array: np.ndarray, before: int = 0) -> int:
 
 def _sum_of_head(arrays: Mapping[str, np.ndarray]) -> int:
     """CRC-32 of all but the values themselves, of which their kind and shape are part."""
-    found = zlib.crc32(repr([(name, arrays[name].dtype.str, arrays[name].shape) for name in ("values", *_HEAD)]).encode())
+    checksum = zlib.crc32(repr([(name, arrays[name].dtype.str, arrays[name].shape) for name in ("values", *_HEAD)]).encode())
     for name in _HEAD:
-        found = _sum_of(arrays[name], found)
-    return found
+        checksum = _sum_of(arrays[name], checksum)
+    return checksum
 
 
 def mapped_arrays(path: Path) -> Arrays:
@@ -190,7 +190,7 @@ def _arrays(content: mmap.mmap) -> Arrays:
     if not 0 < size <= len(content) - 8:
         raise ValueError("the file ends within its header")
     header = json.loads(content[8 : 8 + size])
-    found = {}
+    arrays = {}
     for name, entry in header.items():
         if name != "__metadata__":
             begin, end = entry["data_offsets"]
@@ -198,5 +198,5 @@ def _arrays(content: mmap.mmap) -> Arrays:
             count = (end - begin) // kind.itemsize
             # frombuffer takes no empty part.
             flat = np.frombuffer(content, kind, count, 8 + size + begin) if count else np.zeros(0, kind)
-            found[name] = flat.reshape(entry["shape"])
-    return found
+            arrays[name] = flat.reshape(entry["shape"])
+    return arrays

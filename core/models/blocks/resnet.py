@@ -40,6 +40,7 @@ class ResNet2D(_Stages):
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         _stack(self, depth, width, pictures.BasicBlock, nn.Conv2d, nn.BatchNorm2d)
+        self.features = 8 * width
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))

@@ -69,7 +69,13 @@ class EncoderLayer(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(
-        self, x: Tensor, key: Tensor | None, allowed: Tensor | None, need_weights: bool, only: Tensor | None = None
+        self,
+        x: Tensor,
+        key: Tensor | None,
+        allowed: Tensor | None,
+        need_weights: bool,
+        only: Tensor | None = None,
+        causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         normed = self.layer_norms[0](x)
         # A cross layer's keys are the other modality's input, normalised by this layer and never updated.
@@ -77,7 +83,9 @@ class EncoderLayer(nn.Module):
         if only is not None:
             rows = torch.arange(len(x), device=x.device)
             x, normed = x[rows, only][:, None], normed[rows, only][:, None]
-        context, weights = self.self_attn(normed, keys, allowed, need_weights)
+            if causal:
+                allowed, causal = (torch.arange(keys.shape[1], device=x.device) <= only[:, None])[:, None, None], False
+        context, weights = self.self_attn(normed, keys, allowed, need_weights, causal)
         x = self._add(x, context)
         # In place: on a CPU, memory for a second hidden layer costs more than the relu itself.
         activate = F.gelu if self.config.activation == "gelu" else F.relu_
@@ -116,16 +124,16 @@ class TransformerEncoder(nn.Module):
         Args:
             key_present: [B, Tk] bool, the keys that may be looked at; None for all.
             states: takes the frames that each layer gives, before any final norm.
-            only: [B], the one query of each row that is wanted: [B, 1, D] comes back, and the last layer is spared the rest. Not
-                for causal encoders.
+            only: [B], the one query of each row that is wanted: [B, 1, D] comes back, and the last layer is spared the rest. Of
+                causal encoders only where they look at themselves, and every key is present.
         """
-        if only is not None and self.config.causal:
-            raise ValueError("a causal encoder answers all of its queries")
         queries, keys = self._embed(x), None if key is None else self._embed(key)
-        allowed = self._allowed(x, x if key is None else key, key_present)
+        allowed, causal = self._allowed(x, x if key is None else key, key_present)
+        if only is not None and self.config.causal and not causal:
+            raise ValueError("a causal encoder with absent keys, or keys of another length, answers all of its queries")
         maps = []
         for layer in self.layers:
-            queries, weights = layer(queries, keys, allowed, need_weights, only if layer is self.layers[-1] else None)
+            queries, weights = layer(queries, keys, allowed, need_weights, only if layer is self.layers[-1] else None, causal)
             if weights is not None:
                 maps.append(weights)
             if states is not None:
@@ -139,14 +147,17 @@ class TransformerEncoder(nn.Module):
             y = y + sinusoidal_positions(x.shape[1], self.config.dim).to(x) * (x[..., :1] != 0)
         return F.dropout(y, self.config.input_dropout, self.training)
 
-    def _allowed(self, query: Tensor, key: Tensor, key_present: Tensor | None) -> Tensor | None:
+    def _allowed(self, query: Tensor, key: Tensor, key_present: Tensor | None) -> tuple[Tensor | None, bool]:
+        """Who sees whom, and whether that is no more than nobody seeing a later one: both None and True let kernels skip work."""
         # Asking once whether anything is masked lets the unmasked case take the faster kernel.
         allowed = None if key_present is None or bool(key_present.all()) else key_present[:, None, None]
         if not self.config.causal:
-            return allowed
+            return allowed, False
         rows, columns = query.shape[1], key.shape[1]
+        if allowed is None and rows == columns:
+            return None, True
         triangle = torch.ones(rows, columns, dtype=torch.bool, device=query.device).tril(abs(columns - rows))[None, None]
-        return triangle if allowed is None else triangle & allowed
+        return (triangle if allowed is None else triangle & allowed), False
 
 
 def sinusoidal_positions(length: int, dim: int) -> Tensor:

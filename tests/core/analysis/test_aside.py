@@ -11,9 +11,9 @@ VECTORS = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
 
 @pytest.fixture
 def aside():
-    one = Draughtsman()
-    yield one
-    one.stop()
+    draughtsman = Draughtsman()
+    yield draughtsman
+    draughtsman.stop()
 
 
 def test_the_other_process_draws_the_same_map_and_places_others_on_it(aside, tmp_path):

@@ -25,10 +25,12 @@ def test_nobody_is_their_own_partner():
 
 
 def test_stages_keep_their_order():
-    one = np.array([[1.0, 0], [0, 1]])
+    straight = np.array([[1.0, 0], [0, 1]])
     turned = np.array([[0, 1.0], [0, 1]])
     shared = (("own audio", "own visual"), ("shared layer 1 audio", "shared layer 1 visual"))
-    table = distance.by_stage(dict(zip((n for p in shared for n in p), (one, turned, one, one), strict=True)), shared)
+    table = distance.by_stage(
+        dict(zip((n for p in shared for n in p), (straight, turned, straight, straight), strict=True)), shared
+    )
     assert table["stage"].tolist() == ["own", "own", "shared layer 1", "shared layer 1"]
     assert table["clip"].tolist() == [0, 1, 0, 1]
     assert table["distance"].tolist() == pytest.approx([1, 0, 0, 0])

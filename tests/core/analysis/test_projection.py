@@ -55,9 +55,9 @@ def test_pca_by_hand():
     assert project(np.array([[1.0], [2], [4]]), "PCA").points.shape == (3, 2)
 
 
-@pytest.mark.parametrize(("vectors", "said"), [(np.zeros((2, 3)), "three clips"), (np.full((5, 3), np.nan), "not numbers")])
-def test_what_cannot_be_drawn_is_one_sentence(vectors, said):
-    with pytest.raises(UserError, match=said):
+@pytest.mark.parametrize(("vectors", "message"), [(np.zeros((2, 3)), "three clips"), (np.full((5, 3), np.nan), "not numbers")])
+def test_what_cannot_be_drawn_is_one_sentence(vectors, message):
+    with pytest.raises(UserError, match=message):
         project(vectors)
 
 

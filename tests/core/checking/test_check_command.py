@@ -75,9 +75,9 @@ def test_a_plugins_file_is_checked_and_a_broken_promise_ends_with_one(tmp_path):
     (tmp_path / "nets.py").write_text(PLUGIN)
     result = _in_a_process("check", str(tmp_path / "nets.py"))
     assert result.returncode == 1, result.stderr
-    said = " ".join(result.stdout.split())
-    assert "checked: 10 kept, 1 broken, 4 not applicable" in said or "checked: 11 kept, 1 broken, 3 not applicable" in said
-    assert "broken Absent frames cannot move an answer This network knows no absence: zeros stand for frames" in said
+    printed = " ".join(result.stdout.split())
+    assert "checked: 10 kept, 1 broken, 4 not applicable" in printed or "checked: 11 kept, 1 broken, 3 not applicable" in printed
+    assert "broken Absent frames cannot move an answer This network knows no absence: zeros stand for frames" in printed
 
 
 def test_a_plugin_without_a_model_is_one_sentence(tmp_path):

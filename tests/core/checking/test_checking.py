@@ -117,7 +117,7 @@ def test_progress_names_the_promise_that_is_looked_at():
     assert told[-1] == ("Done", 1.0)
 
 
-@pytest.mark.parametrize(("name", "whence"), [("auxformer", "the pixels through face-maps"), ("double-attention", "the pixels")])
+@pytest.mark.parametrize(("name", "whence"), [("auxformer", "the pixels through face-views"), ("double-attention", "the pixels")])
 def test_gradients_are_followed_to_the_pixels(name, whence):
     found = {p.name: p for p in checking.check(saved.load(saved.shipped()[name]))}["gradients"]
     assert found.state == "kept"

@@ -39,7 +39,7 @@ def test_a_name_that_python_keeps_for_itself_is_changed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("net.txt", "net.txt cannot be a plugin: call it as a Python module is called, such as my_net.py."),
         ("3d.py", "3d.py cannot be a plugin: call it as a Python module is called, such as my_net.py."),
@@ -47,10 +47,10 @@ def test_a_name_that_python_keeps_for_itself_is_changed(tmp_path):
         ("none/net.py", "There is no folder {}: make it first."),
     ],
 )
-def test_what_cannot_be_written_is_one_sentence(tmp_path, name, said):
+def test_what_cannot_be_written_is_one_sentence(tmp_path, name, message):
     (tmp_path / "there.py").write_text("mine")
     result = run.invoke(cli.app, ["new-plugin", str(tmp_path / name)])
     assert isinstance(result.exception, UserError)
     path = tmp_path / name
-    assert str(result.exception) == said.format(path.parent if name.startswith("none") else path)
+    assert str(result.exception) == message.format(path.parent if name.startswith("none") else path)
     assert (tmp_path / "there.py").read_text() == "mine"

@@ -13,8 +13,9 @@ from affectscope.core.corpora.readers import read
 from affectscope.core.errors import UserError
 from affectscope.core.features.clips import load_clips
 from affectscope.core.training.loop import TrainConfig
+from affectscope.core.training.measured import evaluate_checkpoint
 from affectscope.core.training.recipes import Recipe
-from affectscope.core.training.run import evaluate_checkpoint, train_checkpoint
+from affectscope.core.training.run import train_checkpoint
 from affectscope.core.training.splits import split_speakers
 from tests.reference import SHARED
 

@@ -177,8 +177,8 @@ def test_a_table_of_votes_that_was_cut_off_leaves_the_rest_to_the_summary(tmp_pa
     # Of the last four, the votes on both modalities, two are lost.
     (tmp_path / "tabulatedVotes.csv").write_text("".join(rows[:-2]))
     assert labels(tmp_path) == whole
-    said = read(tmp_path).missing
-    assert any("tabulatedVotes.csv lacks 2 clips (audio-visual)" in line for line in said)
+    notes = read(tmp_path).missing
+    assert any("tabulatedVotes.csv lacks 2 clips (audio-visual)" in line for line in notes)
     assert int(read(tmp_path, options={"votes": "soft"}).table["share anger"].isna().sum()) == 2
     (tmp_path / "tabulatedVotes.csv").write_text(rows[0])
     assert labels(tmp_path) == whole

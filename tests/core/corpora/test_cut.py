@@ -40,7 +40,7 @@ def test_a_segment_is_what_lies_between_its_start_and_its_end(mosei):
     corpus = read(mosei)
     assert any("2 segments lie in whole recordings" in remark for remark in corpus.missing)
     found = segments(corpus)
-    assert [(one.clip, one.recording.name) for one in found] == [("talk_0", "talk.mp4"), ("talk_1", "talk.mp4")]
+    assert [(segment.clip, segment.recording.name) for segment in found] == [("talk_0", "talk.mp4"), ("talk_1", "talk.mp4")]
     files, broken = cut(found, mosei / CUT)
     assert not broken
     info = probe(files[0])

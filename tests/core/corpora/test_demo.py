@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from affectscope.core.corpora.demo import recorded
 from affectscope.core.corpora.demo.corpus import build, make_clip
 from affectscope.core.corpora.demo.identities import people, roster
 from affectscope.core.corpora.demo.read import read_demo
@@ -17,7 +18,9 @@ from affectscope.core.corpora.demo.truth import Truth
 from affectscope.core.errors import UserError
 
 BUNDLED = Path(__file__).parents[3] / "core" / "corpora" / "demo" / "bundled"
-MISSING = [name for name in ("pyvista", "anny", "espeakng_loader") if importlib.util.find_spec(name) is None]
+MISSING = [name for name in ("pyvista", "anny", "espeakng_loader", "pyworld") if importlib.util.find_spec(name) is None]
+if not recorded.complete():
+    MISSING.append("recorded voices")
 needs_tools = pytest.mark.skipif(bool(MISSING), reason=f"building the demo corpus needs {', '.join(MISSING)}")
 
 
@@ -33,17 +36,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_roster_has_both_sexes_and_many_people() -> None:
     assert len(roster()) >= 24
-    assert len({one.name for one in roster()}) == len(roster())
+    assert len({person.name for person in roster()}) == len(roster())
     for group in ("train", "held-out"):
-        assert {one.sex for one in people(group)} == {"female", "male"}
-    assert len({one.ancestry for one in people("held-out")}) >= 3
-    assert max(one.age for one in roster()) - min(one.age for one in roster()) > 40
+        assert {person.sex for person in people(group)} == {"female", "male"}
+    assert len({person.ancestry for person in people("held-out")}) >= 3
+    assert max(person.age for person in roster()) - min(person.age for person in roster()) > 40
 
 
 def test_groups_and_their_voices_are_disjoint() -> None:
-    train, held_out = ({one.name for one in people(group)} for group in ("train", "held-out"))
+    train, held_out = ({person.name for person in people(group)} for group in ("train", "held-out"))
     assert not train & held_out
-    assert len({one.voice for one in roster()}) == len(roster())
+    assert len({person.voice for person in roster()}) == len(roster())
 
 
 def test_plans_follow_from_seed_and_index_alone() -> None:
@@ -51,21 +54,21 @@ def test_plans_follow_from_seed_and_index_alone() -> None:
     assert plans == [plan(5, index, "train") for index in range(60)]
     assert plans != [plan(6, index, "train") for index in range(60)]
     assert len(SENTENCES) == 12
-    assert {one.label for one in plans} == set(EMOTIONS)
-    for one in plans:
-        assert 0 <= one.onset < one.apex_start < one.apex_end < one.offset <= 1
-        assert (one.carrier == "audio") <= (one.visual_emotion == "neutral")
-        assert (one.carrier == "visual") <= (one.audio_emotion == "neutral")
-        assert (one.carrier == "conflict") <= (one.audio_emotion != one.visual_emotion == one.label)
+    assert {planned.label for planned in plans} == set(EMOTIONS)
+    for planned in plans:
+        assert 0 <= planned.onset < planned.apex_start < planned.apex_end < planned.offset <= 1
+        assert (planned.carrier == "audio") <= (planned.visual_emotion == "neutral")
+        assert (planned.carrier == "visual") <= (planned.audio_emotion == "neutral")
+        assert (planned.carrier == "conflict") <= (planned.audio_emotion != planned.visual_emotion == planned.label)
 
 
 def test_emotions_and_intensities_are_balanced() -> None:
     plans = [plan(1, index, "held-out") for index in range(48)]
     for emotion in EMOTIONS:
-        mine = [one for one in plans if one.label == emotion]
+        mine = [planned for planned in plans if planned.label == emotion]
         assert len(mine) == 8
-        assert len({one.speaker for one in mine}) == 8
-        assert {one.intensity for one in mine} == {"low", "medium", "high"}
+        assert len({planned.speaker for planned in mine}) == 8
+        assert {planned.intensity for planned in mine} == {"low", "medium", "high"}
 
 
 @needs_tools
@@ -79,7 +82,7 @@ def test_corpus_holds_clips_labels_and_truth(corpus: Path) -> None:
         truth = Truth.load(corpus / "truth" / f"{row['clip']}.npz")
         with av.open(str(corpus / row.path)) as container:
             video, audio = container.streams.video[0], container.streams.audio[0]
-            assert (video.width, video.height, video.average_rate) == (256, 256, 25)
+            assert (video.width, video.height, video.average_rate) == (320, 320, 25)
             assert video.codec_context.name == "h264"
             assert video.codec_context.pix_fmt == "yuv420p"
             assert audio.codec_context.name == "aac"
@@ -162,7 +165,7 @@ def test_bundled_set_is_held_out_balanced_and_small() -> None:
     table = pd.read_csv(BUNDLED / "labels.csv", keep_default_na=False)
     assert len(table) >= 48
     assert table["label"].value_counts().nunique() == 1
-    assert set(table["speaker"]) == {one.name for one in people("held-out")}
+    assert set(table["speaker"]) == {person.name for person in people("held-out")}
     assert set(table["intensity"]) == {"low", "medium", "high"}
     assert sum(path.stat().st_size for path in BUNDLED.rglob("*") if path.is_file()) <= 12e6
     for clip in table["clip"]:

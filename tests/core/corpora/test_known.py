@@ -42,7 +42,7 @@ def test_a_corpus_that_was_added_opens_by_name(clips, data):
     assert open_corpus("mine").name == "mine"
     assert open_corpus("mine").table.index.tolist() == ["1", "2", "3"]
     described = json.loads(affectscope("describe", "mine", "--json").stdout)
-    assert {label: one["clips"] for label, one in described["classes"].items()} == {"joy": 1, "rage": 2}
+    assert {label: counts["clips"] for label, counts in described["classes"].items()} == {"joy": 1, "rage": 2}
     assert json.loads(affectscope("list", "--json").stdout) == [
         {"name": "mine", "kind": "folder", "path": str(clips), "options": ""}
     ]

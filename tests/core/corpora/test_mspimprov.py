@@ -64,9 +64,9 @@ def test_media_are_found_in_the_sessions_and_without_labels_too(tmp_path):
     assert alone.table["path"].tolist() == [
         "session1/S01A/P/UTD-IMPROV-S01A-F01-P-FM01.avi", "session1/S01A/P/MSP-IMPROV-S01A-F01-P-FM02.wav"
     ]  # fmt: skip
-    said = " ".join(alone.missing)
-    assert "Evaluation.txt is missing" in said
-    assert "noise.wav" in said
+    notes = " ".join(alone.missing)
+    assert "Evaluation.txt is missing" in notes
+    assert "noise.wav" in notes
     both = read(corpus(tmp_path))
     assert both.table["path"].tolist() == ["session1/S01A/P/UTD-IMPROV-S01A-F01-P-FM01.avi", ""]
 
@@ -81,6 +81,6 @@ def test_what_is_wrong_is_one_sentence(tmp_path):
     ):
         with pytest.raises(UserError, match=says):
             read(corpus(tmp_path, damaged))
-    said = read(corpus(tmp_path, EVALUATION + first + "\nstray line\n")).missing
-    assert any("more than once" in line for line in said)
-    assert any("line 14" in line for line in said)
+    notes = read(corpus(tmp_path, EVALUATION + first + "\nstray line\n")).missing
+    assert any("more than once" in line for line in notes)
+    assert any("line 14" in line for line in notes)

@@ -32,7 +32,7 @@ def whole(root):
 def test_the_whole_corpus_has_what_was_published(tmp_path):
     content = describe(str(whole(tmp_path)), durations=False)
     assert (content["kind"], content["clips"], content["speakers"]) == ("ravdess", 1440, 24)
-    assert {label: one["clips"] for label, one in content["classes"].items()} == {
+    assert {label: counts["clips"] for label, counts in content["classes"].items()} == {
         "neutral": 96, "calm": 192, "happiness": 192, "sadness": 192, "anger": 192, "fear": 192, "disgust": 192, "surprise": 192
     }  # fmt: skip
     assert content["actors"] == {"total": 24, "male": 12, "female": 12}
@@ -64,12 +64,12 @@ def test_sound_alone_is_read_and_said(tmp_path):
     )
     corpus = read(tmp_path)
     assert corpus.table["label"].tolist() == ["anger"]
-    said = " ".join(corpus.missing)
-    assert "No audio-visual clips" in said
-    assert "2 files have no name" in said
-    assert "more than once" in said
-    assert "1 audio clips of speech; the published corpus has 1,440" in said
-    assert "Actor 02, 03" in said
+    notes = " ".join(corpus.missing)
+    assert "No audio-visual clips" in notes
+    assert "2 files have no name" in notes
+    assert "more than once" in notes
+    assert "1 audio clips of speech; the published corpus has 1,440" in notes
+    assert "Actor 02, 03" in notes
 
 
 def test_a_folder_without_a_clip_is_one_sentence(tmp_path):

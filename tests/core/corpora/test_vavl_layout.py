@@ -119,11 +119,11 @@ def test_pickled_features_and_wrong_tables_are_one_sentence(tmp_path):
 @pytest.mark.skipif(not (SHARED / "labels" / "vavl_splits").is_dir(), reason="the shared labels are not here")
 def test_the_published_files_say_what_was_published():
     content = describe(str(SHARED / "labels" / "vavl_splits"))
-    assert {name: one["clips"] for name, one in content["files"].items()} == {
+    assert {name: facts["clips"] for name, facts in content["files"].items()} == {
         "crema_d_6class_M_1.csv": 5820,
         "msp_improv_EmoP_4class_D_1.csv": 8385,
     }
     assert content["no_speaker_in_two_sets"]
-    for name, one in content["files"].items():
+    for name, facts in content["files"].items():
         alone = describe(str(SHARED / "labels" / "vavl_splits" / name))
-        assert (alone["clips"], alone["speakers_in_two_sets"]) == (one["clips"], 0)
+        assert (alone["clips"], alone["speakers_in_two_sets"]) == (facts["clips"], 0)

@@ -68,12 +68,12 @@ def test_a_head_that_heard_nothing_is_never_right():
 
 
 def test_confusion_keeps_labels_that_the_model_does_not_know():
-    one = survey()
-    one.table["label"] = ["a", "b", "c", None]
-    found = confusion(cases(one), one.outputs)
+    table = survey()
+    table.table["label"] = ["a", "b", "c", None]
+    found = confusion(cases(table), table.outputs)
     assert found.index.tolist() == ["a", "b", "c"]
     assert found.to_numpy().tolist() == [[1, 0, 0], [1, 0, 0], [0, 1, 0]]
-    assert np.isnan(cases(one)["truth_share"].iloc[2])
+    assert np.isnan(cases(table)["truth_share"].iloc[2])
 
 
 def test_errors_by_hand():

@@ -21,8 +21,8 @@ def test_a_node_is_the_answer_to_that_clip(pattern, imputation):
     grid = response_grid(checkpoint(), streams(), 1.0, change, shares=(0, 40, 100))
     for i, audio in enumerate(grid.shares):
         for j, visual in enumerate(grid.shares):
-            said = answer_to(checkpoint(), streams(), replace(change, keep={"audio": audio, "visual": visual}))
-            for head, values in said.items():
+            answers = answer_to(checkpoint(), streams(), replace(change, keep={"audio": audio, "visual": visual}))
+            for head, values in answers.items():
                 np.testing.assert_allclose(grid.answers[head][3 * i + j], values, atol=1e-5, err_msg=f"{head} {audio} {visual}")
 
 

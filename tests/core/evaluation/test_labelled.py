@@ -19,17 +19,17 @@ def corpus(*labels: str) -> Corpus:
 
 
 def test_strange_labels_are_left_out_and_counted() -> None:
-    found, said = labelled_for(corpus("anger", "calm", "calm", "", "Sad", "surprise"), SPEC)
+    found, notes = labelled_for(corpus("anger", "calm", "calm", "", "Sad", "surprise"), SPEC)
     assert found.table["label"].to_dict() == {"c0": "anger", "c4": "sadness"}
-    assert said[0] == "Labels are read as the model's classes: Sad as sadness."
-    assert said[1].startswith("3 clips of 6 carry labels that the model has no class for (calm 2, surprise 1) and are left out")
-    assert said[2] == "1 clip of 6 have no label and are left out."
+    assert notes[0] == "Labels are read as the model's classes: Sad as sadness."
+    assert notes[1].startswith("3 clips of 6 carry labels that the model has no class for (calm 2, surprise 1) and are left out")
+    assert notes[2] == "1 clip of 6 have no label and are left out."
 
 
 def test_an_alias_says_what_is_meant() -> None:
-    found, said = labelled_for(corpus("calm", "happiness"), SPEC, {"happiness": "joy"})
+    found, notes = labelled_for(corpus("calm", "happiness"), SPEC, {"happiness": "joy"})
     assert found.table["label"].to_dict() == {"c1": "joy"}
-    assert "happiness as joy" in said[0]
+    assert "happiness as joy" in notes[0]
     with pytest.raises(UserError, match="The model has no class rage: it has anger, sadness, joy"):
         labelled_for(corpus("calm"), SPEC, {"calm": "rage"})
     with pytest.raises(UserError, match="mine has no label clam: it has calm"):

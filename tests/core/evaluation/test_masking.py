@@ -116,11 +116,11 @@ def test_bursts_are_runs_of_the_length_asked_for():
                 assert len(found) <= number
                 if len(found) == number:
                     assert max(found) <= length
-    one = [
+    lengths = [
         runs(g[0], batch.present["audio"][0])
         for g in lost(batch, mask(batch, Missing("audio", 0.1, "burst", 27), draws=30), "audio", 30)
     ]
-    assert all(found == [27] for found in one)
+    assert all(found == [27] for found in lengths)
 
 
 @pytest.mark.parametrize(("pattern", "length"), [("random", 1), ("burst", 5)])
@@ -155,3 +155,12 @@ def test_draws_follow_one_another_and_targets_with_them():
 def test_what_cannot_be_lost_is_one_sentence(ask, says):
     with pytest.raises(UserError, match=says):
         ask(batch_of())
+
+
+def test_clips_lose_frames_of_their_own():
+    batch = Batch.of(audio=torch.ones(6, 40, 1))
+    kept = mask(batch, Missing("audio", 0.5), seed=3).present["audio"]
+    assert len({tuple(row.tolist()) for row in kept}) == 6
+    # By their numbers, wherever they stand in the batch.
+    turned = mask(batch, Missing("audio", 0.5), seed=3, clips=[5, 4, 3, 2, 1, 0]).present["audio"]
+    assert torch.equal(turned, kept.flip(0))

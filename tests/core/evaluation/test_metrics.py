@@ -42,15 +42,15 @@ class Echo(AVModel):
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
         batch = batch.completed(self.spec.inputs).synchronous()
-        said = {}
+        values = {}
         for head, modalities in self.spec.modalities.items():
             frames = torch.stack([batch.values[m] for m in modalities]).sum(0)
             count = torch.stack([batch.present[m] for m in modalities]).sum(0)
             if self.spec.reference:
-                said[head] = frames / count.clamp(min=1)[..., None]
+                values[head] = frames / count.clamp(min=1)[..., None]
             else:
-                said[head] = frames.sum(1) / count.sum(1).clamp(min=1)[:, None]
-        return ModelOutput(*self.answers(said, batch))
+                values[head] = frames.sum(1) / count.sum(1).clamp(min=1)[:, None]
+        return ModelOutput(*self.answers(values, batch))
 
 
 def batch_of(audio: list, visual: list, frames: int = 3) -> Batch:
@@ -185,8 +185,8 @@ def test_answers_by_frame_leave_out_frames_that_nobody_labelled():
     target[0, 1] = math.nan
     blind = evaluate(Echo(FRAMES), [(batch.without("visual"), target)])["visual"]
     assert blind["frames"] == 5
-    said = np.array([0.1, 0.3, 0.4, 0.5, 0.9])
-    assert blind["mae_arousal"] == pytest.approx(said.mean())
+    answered = np.array([0.1, 0.3, 0.4, 0.5, 0.9])
+    assert blind["mae_arousal"] == pytest.approx(answered.mean())
     assert blind["ccc"] == 0.0
 
 

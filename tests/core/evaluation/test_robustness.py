@@ -96,7 +96,7 @@ def test_curves_from_a_store_are_those_of_the_clips_in_processes_too(monkeypatch
         checkpoint(), SimpleNamespace(name="made up", root=Path("nowhere"), table=table, given={}), Curves(draws=2)
     )
     order = {clip: f"{ord(clip):064x}" for clip in table.index}
-    for modality, name in (("audio", "llds"), ("visual", "face-maps")):
+    for modality, name in (("audio", "llds"), ("visual", "face-views")):
         packing = Packing(default_folder(corpus.name, corpus.root), FEATURE_SETS[name], {}, order)
         for clip in clips:
             own = clip.streams[modality]

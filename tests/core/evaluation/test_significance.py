@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from affectscope.core.errors import UserError
-from affectscope.core.evaluation.significance import fisher_z, matched_pairs, two_tailed
+from affectscope.core.evaluation.significance import corrected_pairs, fisher_z, holm, interval, matched_pairs, two_tailed
 
 ALL = [matched_pairs, two_tailed]
 
@@ -113,3 +113,56 @@ def test_pairs_and_correlations_are_checked():
     for wrong in (1.2, math.nan):
         with pytest.raises(UserError, match="between -1 and 1"):
             fisher_z(0.4, 10, wrong, 10)
+
+
+def test_overlapping_splits_widen_the_error():
+    # Differences 1, 2, 3: mean 2, variance 1. A fifth as many test as training clips: error sqrt(1/3 + 1/5) = sqrt(8/15), so
+    # t = 2 / sqrt(8/15) = 2.7386, where the plain test has 3.4641. Tails at two degrees of freedom as above.
+    found = corrected_pairs([2, 4, 6], [1, 2, 3], 0.2)
+    assert found.statistic == pytest.approx(2 / math.sqrt(8 / 15))
+    assert found.p == pytest.approx((1 - math.sqrt(7.5 / 9.5)) / 2)
+    assert found.p == pytest.approx(0.0557, abs=5e-5)
+    assert (found.significant, matched_pairs([2, 4, 6], [1, 2, 3]).significant) == (False, True)
+    # Nothing shared: the plain test.
+    assert corrected_pairs([2, 4, 6], [1, 2, 3], 0).p == pytest.approx(matched_pairs([2, 4, 6], [1, 2, 3]).p)
+    assert corrected_pairs([1, 2, 3], [2, 4, 6], 0.2).p == pytest.approx(1 - found.p)
+
+
+def test_no_worse_by_a_margin_by_hand():
+    # Differences -0.01, 0, 0.01: mean 0, sd 0.01, error 0.01 / sqrt 3. Margin 0.02: t = 2 sqrt 3, as of differences 1, 2, 3.
+    ours, theirs = [0.69, 0.70, 0.71], [0.70, 0.70, 0.70]
+    found = corrected_pairs(ours, theirs, 0, margin=0.02)
+    assert found.statistic == pytest.approx(2 * math.sqrt(3))
+    assert (found.difference, found.significant) == (pytest.approx(0, abs=1e-12), True)
+    assert "non-inferiority" in found.test
+    reference = stats.ttest_1samp(np.subtract(ours, theirs), -0.02, alternative="greater")
+    assert found.p == pytest.approx(reference.pvalue)
+    # Worse by the margin itself is not within it.
+    assert corrected_pairs([0.68, 0.68], [0.70, 0.70], 0.2, margin=0.01).p == 1
+    assert corrected_pairs([0.69, 0.69], [0.70, 0.70], 0.2, margin=0.02).p == 0
+
+
+def test_the_interval_is_that_of_the_corrected_test():
+    # Mean 2, error sqrt(8/15) = 0.7303; t at 0.975 with two degrees of freedom is 4.3027: 2 -+ 3.1423.
+    low, high = interval([2, 4, 6], [1, 2, 3], 0.2)
+    assert (low, high) == (pytest.approx(-1.1423, abs=1e-4), pytest.approx(5.1423, abs=1e-4))
+    plain = stats.ttest_rel([2, 4, 6], [1, 2, 3]).confidence_interval(0.95)
+    assert interval([2, 4, 6], [1, 2, 3], 0) == (pytest.approx(plain.low), pytest.approx(plain.high))
+    assert interval([0.8, 0.7], [0.7, 0.6], 0.2) == (pytest.approx(0.1), pytest.approx(0.1))
+
+
+def test_holm_by_hand():
+    # 0.01 * 4, 0.02 * 3, 0.03 * 2 = 0.06, which may not be below 0.06, and 0.5.
+    assert holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    # The second would be 0.045 * 1, below the first's 0.08; nothing exceeds 1.
+    assert holm([0.04, 0.045]) == pytest.approx([0.08, 0.08])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    assert (holm([0.03]), holm([])) == ([0.03], [])
+
+
+@pytest.mark.parametrize("test", [lambda a, b: corrected_pairs(a, b, 0.2), lambda a, b: interval(a, b, 0.2)])
+def test_a_corrected_test_wants_pairs_that_are_numbers(test):
+    with pytest.raises(UserError, match="one has 3 scores, the other 2"):
+        test([1, 2, 3], [1, 2])
+    with pytest.raises(UserError, match="not numbers"):
+        test([1, math.nan], [1, 2])

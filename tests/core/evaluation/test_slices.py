@@ -47,14 +47,14 @@ def test_accuracy_by_hand():
 
 def test_agreement_by_hand():
     truth = pd.Series([0.0, 1.0, 2.0, 0.0, 1.0, 2.0])
-    said = pd.Series([0.0, 1.0, 2.0, 1.0, 2.0, 3.0])
+    predicted = pd.Series([0.0, 1.0, 2.0, 1.0, 2.0, 3.0])
     part = parts(pd.DataFrame({"who": list("aaabbb")}), ["who"])
-    found = agreement(part, truth, said).set_index("value")
+    found = agreement(part, truth, predicted).set_index("value")
     assert found.at["a", "score"] == pytest.approx(1)
     assert found.at["a", "mae"] == 0
     # Sample variances and covariance 1, means one apart: 2 / (1 + 1 + 1).
     assert found.at["b", "score"] == pytest.approx(2 / 3)
-    np.testing.assert_allclose(_ccc(said.to_numpy(), truth.to_numpy(), 0), found.at["", "score"])
+    np.testing.assert_allclose(_ccc(predicted.to_numpy(), truth.to_numpy(), 0), found.at["", "score"])
     assert found.at["b", "mae"] == 1
     assert found.at["b", "mae_low"] == found.at["b", "mae_high"] == 1
 

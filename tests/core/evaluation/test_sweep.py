@@ -25,7 +25,7 @@ def clips(sizes: tuple[int, ...]) -> list[tuple[Batch, torch.Tensor]]:
     make = torch.Generator().manual_seed(1)
     audio, visual = torch.randn(12, 20, 3, generator=make), torch.randn(12, 9, 4, generator=make)
     target = torch.randint(2, (12,), generator=make)
-    parts = [one.split(sizes) for one in (audio, visual, target)]
+    parts = [values.split(sizes) for values in (audio, visual, target)]
     return [(Batch.of(audio=a, visual=v), t) for a, v, t in zip(*parts, strict=True)]
 
 

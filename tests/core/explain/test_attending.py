@@ -86,13 +86,13 @@ def test_rollout_is_the_product_of_mean_weights_and_residuals():
     network = Vit()
     clip = road(network)
     weights, _ = by_hand(network, clip.pixels)
-    first, second = ((one.mean(1) + torch.eye(5)) / 2 for one in weights)
+    first, second = ((layer.mean(1) + torch.eye(5)) / 2 for layer in weights)
     expected = (second @ first)[:, 0, 1:].unflatten(1, (2, 2))
     found = METHODS["attention-rollout"].maps(clip)
     # Rollout does not know what is asked: both scores have the same maps.
     assert found.shape == (2, 3, 2, 2)
-    for one in found:
-        torch.testing.assert_close(one, expected)
+    for drawn in found:
+        torch.testing.assert_close(drawn, expected)
 
 
 def test_weighted_attention_of_one_layer_by_hand():
@@ -117,7 +117,7 @@ def test_tokens_without_a_class_token_are_all_asked():
     torch.manual_seed(0)
     network = Vit(extra=0)
     weights, _ = by_hand(network, road(network).pixels)
-    first, second = ((one.mean(1) + torch.eye(4)) / 2 for one in weights)
+    first, second = ((layer.mean(1) + torch.eye(4)) / 2 for layer in weights)
     found = METHODS["attention-rollout"].maps(road(network))[0]
     torch.testing.assert_close(found, (second @ first).mean(1).unflatten(1, (2, 2)))
 
@@ -159,8 +159,8 @@ def test_listening_to_attention_changes_no_number(mask):
     original = nn.functional.scaled_dot_product_attention
     expected = original(q, k, v, attn_mask=given, scale=0.3)
     with weighing() as found:
-        said = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=given, scale=0.3)
-    torch.testing.assert_close(said, expected)
+        found_out = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=given, scale=0.3)
+    torch.testing.assert_close(found_out, expected)
     torch.testing.assert_close(found[0].sum(-1), torch.ones(2, 4, 5))
     assert nn.functional.scaled_dot_product_attention is original
 

@@ -124,11 +124,11 @@ def measured(model: AVModel, road: VisualRoad) -> VisualRoad:
 
 
 def settled(network: nn.Module, road: nn.Module, pixels: Tensor) -> None:
-    norms = [one for one in network.modules() if isinstance(one, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)]
+    norms = [norm for norm in network.modules() if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)]
     network.eval()
-    for one in norms:
-        one.train()
-        one.momentum = 1.0
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0
     with torch.no_grad():
         road(pixels)
     network.eval().requires_grad_(False)
@@ -164,8 +164,8 @@ def test_gradients_are_those_of_a_finite_difference(name: str, preset: str, enco
     heads = tuple(road.network._targets)
     maps = heatmaps(road, heads)
     faces = int(SEEN.sum())
-    assert {head: one.shape for head, one in maps.items()} == dict.fromkeys(heads, (faces, SIDE, SIDE))
-    assert all(np.isfinite(one).all() for one in maps.values())
+    assert {head: drawn.shape for head, drawn in maps.items()} == dict.fromkeys(heads, (faces, SIDE, SIDE))
+    assert all(np.isfinite(drawn).all() for drawn in maps.values())
 
 
 def nudged(road: VisualRoad, by: Tensor) -> Tensor:

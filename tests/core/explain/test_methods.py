@@ -108,7 +108,7 @@ def test_score_cam_asks_once_for_each_channel_with_all_faces_masked():
     clip = VisualRoad(pixels, network, (network.layer,), np.arange(2), 2)
     (maps,) = METHODS["score-cam"].maps(clip)
     # Channel one marks by brightness, 0, 1/4, 1/2 and 1: 0 + 1/4 + 1 + 4 a face; two the other way round: 0 + 3/4 + 1 + 0.
-    torch.testing.assert_close(torch.stack([one.sum() for one in calls[1:]]), torch.tensor([2 * 5.25, 2 * 1.75]))
+    torch.testing.assert_close(torch.stack([call.sum() for call in calls[1:]]), torch.tensor([2 * 5.25, 2 * 1.75]))
     weight = torch.tensor([10.5, 3.5]).softmax(0)
     torch.testing.assert_close(maps[0], (weight[0] - weight[1]) * pixels[0, 0])
 
@@ -124,7 +124,7 @@ def test_pixels_alone_are_explained_by_gradient_times_input():
     network.unused = nn.Parameter(torch.zeros(1))
     pixels = torch.tensor([[[[1.0, 1.0], [-1.0, -1.0]]]])
     alone = VisualRoad(pixels, network, (), np.arange(1), 1)
-    assert fitting(alone) == ("hires-cam",)
+    assert fitting(alone) == ("hires-cam", "integrated-gradients", "occlusion")
     # A dark place that should be dark speaks for the score as a bright one that should be bright.
     assert METHODS["hires-cam"].maps(alone).tolist() == [[[[1.0, 0.0], [0.0, 1.0]]]]
 
@@ -136,6 +136,8 @@ def test_a_method_that_finds_nothing_to_read_says_what_it_needs(cnn):
         chosen(road(network, layer, pictures, 0), "layer-cam-product")
     with pytest.raises(UserError, match="Attention rollout needs tokens that attend to each other"):
         chosen(road(network, layer, pictures, 0), "attention-rollout")
+    with pytest.raises(UserError, match="Gradient times input explains the sound, not the picture: choose one of layer-cam"):
+        chosen(road(network, layer, pictures, 0), "gradient-input")
     with pytest.raises(UserError, match=r"There is no explanation called 'grad'; choose one of .*layer-cam"):
         chosen(road(network, layer, pictures, 0), "grad")
     with pytest.raises(NoWay, match="never calls"):
@@ -167,3 +169,36 @@ def test_maps_find_their_frames():
     assert on(rows(3)).flatten().tolist() == [0, 1, 2, 2]
     # One film of the whole stream in three moments: frames 0 and 1, 2 and 3, 4 and 5.
     assert on(rows(3).view(1, 3, 1, 1)).flatten().tolist() == [0, 1, 1, 2]
+
+
+def two_layers(pictures: Tensor) -> VisualRoad:
+    """The score is the sum of all pixels, through two layers that change nothing."""
+    network = nn.Sequential(nn.Identity(), nn.Identity(), nn.Flatten(), nn.Linear(16, 1, bias=False))
+    nn.init.ones_(network[3].weight)
+    return VisualRoad(pictures, Mean(network, (0,)), (network[0], network[1]), np.arange(len(pictures)), len(pictures))
+
+
+def test_contrast_points_at_what_a_moment_has_beyond_the_clips_average():
+    """Twelve faces with a bright corner; the last has a lesser light at another, which is all that moves."""
+    faces = torch.zeros(12, 1, 4, 4)
+    faces[:, 0, 0, 0] = 9.0
+    faces[11, 0, 3, 3] = 1.0
+    (maps,) = METHODS["contrast"].maps(two_layers(faces))
+    assert min(divmod(int(maps[11].argmax()), SIDE)) >= 13
+    assert maps[11, :8, :8].max() < 1e-6
+    assert maps[0].max() < 1e-6
+    (evidence,) = METHODS["layer-cam-product"].maps(two_layers(faces))
+    assert max(divmod(int(evidence[11].argmax()), SIDE)) <= 2
+
+
+def test_contrast_of_what_speaks_against_the_class_is_nothing():
+    faces = torch.ones(12, 1, 4, 4)
+    faces[11, 0, 3, 3] = 0.2
+    (maps,) = METHODS["contrast"].maps(two_layers(faces))
+    # The face's own part is nothing; its neighbours in time, which have more than the average there, weigh less than half.
+    assert 0 < maps[11, 15, 15] < maps[4, 15, 15] / 2
+
+
+def test_contrast_of_one_face_is_where_both_layers_find_evidence():
+    face = torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(METHODS["contrast"].maps(two_layers(face)), METHODS["layer-cam-product"].maps(two_layers(face)))

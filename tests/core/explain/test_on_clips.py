@@ -98,14 +98,16 @@ def test_the_shipped_double_attention_is_explained_and_shows_its_own_attention(m
     analyzer = Analyzer(saved.load(saved.shipped()["double-attention"]), store)
     analysis = analyzer.analyze(media)
     timeline = analysis.timeline
-    maps = {one.id: one.values for one in timeline.heatmaps}
+    maps = {heatmap.id: heatmap.values for heatmap in timeline.heatmaps}
     model = analyzer.checkpoint.model
-    own = [f"attention.spatial.{i + 1}" for i in range(model.spatial.heads)]
-    own += [f"attention.channel.{i + 1}" for i in range(model.channel.heads)]
+    own = ["attention.spatial.all", *(f"attention.spatial.{i + 1}" for i in range(model.spatial.heads))]
+    own += ["attention.channel.all", *(f"attention.channel.{i + 1}" for i in range(model.channel.heads))]
     assert list(maps) == ["av", *own]
     assert timeline.blind == {}
     assert analysis.explained.keys() == {"av"}
-    assert analysis.explanations == ("layer-cam", "grad-cam", "grad-cam++", "hires-cam", "score-cam")
+    assert analysis.explanations == (
+        "layer-cam", "grad-cam", "grad-cam++", "hires-cam", "integrated-gradients", "occlusion", "score-cam",
+    )  # fmt: skip
     seen = np.isfinite(timeline.boxes[:, 0])
     for values in maps.values():
         assert values.shape == (len(timeline.frame_times), 256)
@@ -134,8 +136,8 @@ def test_faces_go_through_vgg_face_with_the_weights_that_are_there(media, store,
     model.spec = replace(model.spec, features={"visual": "vgg-face"})
     analyzer = Analyzer(Checkpoint(model, Normaliser(), {}), store)
     analysis = analyzer.analyze(media)
-    assert [one.id for one in analysis.timeline.heatmaps] == ["av", "visual"]
-    assert all(one.values.max() == 255 for one in analysis.timeline.heatmaps)
+    assert [heatmap.id for heatmap in analysis.timeline.heatmaps] == ["av", "visual"]
+    assert all(heatmap.values.max() == 255 for heatmap in analysis.timeline.heatmaps)
     assert analysis.explanations[0] == "layer-cam"
     assert "av" not in analysis.timeline.blind
 
@@ -152,7 +154,7 @@ def test_every_method_is_another_analysis_of_the_same_clip(media, store) -> None
     model = AuxFormer.preset("demo").eval().requires_grad_(False)
     analyzer = Analyzer(Checkpoint(model, Normaliser(), {}), store)
     usual, grad = analyzer.analyze(media), analyzer.analyze(media, explanation="grad-cam")
-    assert usual.explanations[0] == "layer-cam-product"
+    assert usual.explanations[0] == "contrast"
     assert grad.key == analyzer.key(media, explanation="grad-cam") != usual.key
     assert grad.predictions == usual.predictions
     assert grad.timeline.heatmaps[0].title.endswith(", Grad-CAM")
@@ -211,5 +213,20 @@ def test_sharpness_and_parts_by_hand() -> None:
     np.testing.assert_allclose(lane.values, [[0.0, np.nan, 1.0, 1.0]], atol=1e-6)
     (drawn,) = place_heatmaps(found, np.flatnonzero(seen.present), 4)
     corners = drawn.values.reshape(4, 16, 16)[:, [0, 0, -1, -1], [0, -1, 0, -1]]
-    assert corners.tolist() == [[64, 64, 64, 64], [0, 0, 0, 0], [0, 255, 0, 0], [0, 255, 0, 0]]
+    assert corners.tolist() == [[255, 255, 255, 255], [0, 0, 0, 0], [0, 255, 0, 0], [0, 255, 0, 0]]
+    np.testing.assert_allclose(drawn.peaks, [0.25, np.nan, 1, 1])
     assert (drawn.id, drawn.title) == ("attention.spatial.1", "Spatial attention, head 1")
+
+
+def test_the_heads_of_an_attention_are_shown_together_first() -> None:
+    """One part, two heads: each is all on a place of its own; together half on either."""
+    maps = torch.zeros(1, 2, 1, 2, 2)
+    maps[0, 0, 0, 0, 0] = maps[0, 1, 0, 1, 1] = 1.0
+    together, first, second = place_heatmaps(
+        (PlaceAttention("spatial", "places", 4, maps, torch.ones(1, 2, 1)),), np.arange(1), 1
+    )
+    assert (together.id, together.title) == ("attention.spatial.all", "Spatial attention, all heads")
+    corners = [heatmap.values.reshape(16, 16)[[0, 0, -1, -1], [0, -1, 0, -1]].tolist() for heatmap in (together, first, second)]
+    assert corners == [[255, 0, 0, 255], [255, 0, 0, 0], [0, 0, 0, 255]]
+    # Each in units of its own clip.
+    assert [float(heatmap.peaks[0]) for heatmap in (together, first, second)] == [1.0, 1.0, 1.0]

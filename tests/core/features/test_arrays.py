@@ -123,9 +123,9 @@ def test_what_cannot_be_used_is_one_sentence(folder, file):
         "long": (np.ones((40, 3)), r"goes on to 4\.0 s at 10 frames a second, and the clip lasts 1\.0 s"),
         "words": (np.array([["a", "b", "c"]]), "holds no numbers"),
     }
-    for name, (values, said) in wrong.items():
+    for name, (values, message) in wrong.items():
         np.save(folder / f"{name}.npy", values)
-        with pytest.raises(UserError, match=said) as raised:
+        with pytest.raises(UserError, match=message) as raised:
             extract(file, sets={"visual": "mine"}, clip=name)
         assert f"{name}.npy" in str(raised.value)
     (folder / "damaged.npy").write_bytes(b"nothing")
@@ -195,7 +195,7 @@ def test_a_corpus_without_media_lives_of_its_arrays(tmp_path, folder):
     np.save(folder / "f1.npy", VALUES)
     arrays("mine", folder, modality="text")
     clips, broken = load_clips(corpus_of(tmp_path, media=False), workers=1, sets={"text": "mine"})
-    assert [one.id for one in clips] == ["c0"]
+    assert [clip_.id for clip_ in clips] == ["c0"]
     assert clips[0].streams["text"].times.tolist() == [0.25, 0.75, 1.25, 1.75]
     assert clips[0].duration == 2.0
     assert broken == [f"c1: There are no mine of the clip c1: put c1.npy, .npz or .pt into {folder}."]
@@ -211,10 +211,10 @@ def test_arrays_in_bulk_are_those_of_one_clip(tmp_path, folder):
     (kept,) = open_sets(tmp_path / "store")
     clips, broken = load_clips(corpus, workers=1, sets={"visual": "mine"})
     assert not broken
-    for one, added in zip(clips, (0, 1), strict=True):
-        np.testing.assert_array_equal(one.streams["visual"].values, VALUES + added)
-        np.testing.assert_array_equal(kept.stream(one.id).values, VALUES + added)
-        assert kept.stream(one.id).times.tolist() == one.streams["visual"].times.tolist() == [0.125, 0.375, 0.625, 0.875]
+    for clip_, added in zip(clips, (0, 1), strict=True):
+        np.testing.assert_array_equal(clip_.streams["visual"].values, VALUES + added)
+        np.testing.assert_array_equal(kept.stream(clip_.id).values, VALUES + added)
+        assert kept.stream(clip_.id).times.tolist() == clip_.streams["visual"].times.tolist() == [0.125, 0.375, 0.625, 0.875]
     # A packed store is a source of arrays itself.
     arrays("again", kept.folder, modality="visual")
     clips, _ = load_clips(corpus, workers=1, sets={"visual": "again"})
@@ -228,7 +228,7 @@ def test_keys_follow_the_arrays(tmp_path, folder):
     assert before == (stored.mark_of("mine", ["c1"]), stored.stamp_of("mine"), FEATURE_SETS["mine"].settings(None))
     np.save(folder / "c1.npy", VALUES[:3])
     after = stored.mark_of("mine", ["c1"]), stored.stamp_of("mine"), FEATURE_SETS["mine"].settings(None)
-    assert all(one != other for one, other in zip(before, after, strict=True))
+    assert all(old != other for old, other in zip(before, after, strict=True))
     assert stored.mark_of("mine", ["c2"]) == ""
     arrays("mine", folder, modality="visual", rate=3)
     assert stored.mark_of("mine", ["c1"]) != after[0]

@@ -244,13 +244,13 @@ def test_what_is_packed_is_what_the_single_clip_gives(tmp_path):
     extract_corpus(corpus, ["llds", "face-maps", "llds-32-16", "faces-48"], tmp_path / "s", 1)
     for sets in ({"audio": "llds", "visual": "face-maps"}, {"audio": "llds-32-16", "visual": "faces-48"}):
         single = extract(corpus.media(name), FeatureStore(tmp_path / "cache"), sets=sets)
-        for modality, one in choose_sets(tmp_path / "s", sets).items():
-            stream = one.stream(name)
+        for modality, packed in choose_sets(tmp_path / "s", sets).items():
+            stream = packed.stream(name)
             assert stream.values.tolist() == single.streams[modality].values.tolist()
             assert stream.times.tolist() == single.streams[modality].times.tolist()
             assert stream.present.tolist() == single.streams[modality].present.tolist()
-            assert one.durations[name] == pytest.approx(single.duration)
-            assert one.content[name] == content_hash(corpus.media(name))
+            assert packed.durations[name] == pytest.approx(single.duration)
+            assert packed.content[name] == content_hash(corpus.media(name))
 
 
 def test_two_runs_do_not_meet_in_one_folder(corpus, tmp_path):
@@ -296,18 +296,18 @@ def test_a_model_trained_from_a_store_is_the_one_trained_from_the_clips(tmp_path
     monkeypatch.setattr("affectscope.core.training.run.open_corpus", lambda name: corpus)
     clips, _ = load_clips(corpus, workers=1)
     order = {clip.id: f"{i + 1:064x}" for i, clip in enumerate(clips)}
-    for name, modality in (("llds", "audio"), ("face-maps", "visual")):
-        one = Packing(tmp_path / "s", FEATURE_SETS[name], {}, order)
+    for name, modality in (("llds", "audio"), ("face-views", "visual")):
+        packed = Packing(tmp_path / "s", FEATURE_SETS[name], {}, order)
         for clip_ in clips:
-            one.put(order[clip_.id], vars(clip_.streams[modality]) | {"duration": np.array(clip_.duration)})
-        one.finish({})
+            packed.put(order[clip_.id], vars(clip_.streams[modality]) | {"duration": np.array(clip_.duration)})
+        packed.finish({})
     own = recipe("auxformer", "demo")
     config = replace(own.config, epochs=1, batch_size=4)
     for name, store in (("packed", tmp_path / "s"), ("single", None)):
         card = train_checkpoint(
             "auxformer", "demo", "demo", Recipe(own.strategy, config), tmp_path / f"{name}.safetensors", 1, store=store
         )
-        assert card["features"] == {"audio": "llds", "visual": "face-maps"}
+        assert card["features"] == {"audio": "llds", "visual": "face-views"}
     first, second = (load_file(tmp_path / f"{name}.safetensors") for name in ("packed", "single"))
     assert all(first[key].equal(second[key]) for key in second)
     out = tmp_path / "d.safetensors"

@@ -25,8 +25,8 @@ from tests.media_files import tone
     ],
 )
 def test_a_frame_has_the_shape_that_its_name_says(name, shape, dim):
-    one = FEATURE_SETS[name]
-    assert (one.shape, one.dim, one.name) == (shape, dim, name)
+    feature_set = FEATURE_SETS[name]
+    assert (feature_set.shape, feature_set.dim, feature_set.name) == (shape, dim, name)
     assert name in FEATURE_SETS
 
 
@@ -49,15 +49,15 @@ def test_faces_come_channels_first_between_0_and_1(tmp_path):
     seen = stages.detect(task, stages.decode(task))
     made = stages.encode(task, seen)
     for colour, channels in (("rgb", 3), ("grey", 1)):
-        one = FEATURE_SETS[f"faces-32-{colour}"]
-        arrays = made[one.name]
+        feature_set = FEATURE_SETS[f"faces-32-{colour}"]
+        arrays = made[feature_set.name]
         assert arrays["values"].dtype == np.uint8
-        stream = one.as_stream(arrays)
-        picture = stream.values[7].reshape(one.shape)
+        stream = feature_set.as_stream(arrays)
+        picture = stream.values[7].reshape(feature_set.shape)
         crop = seen[f"{colour}-32"][7].reshape(32, 32, channels)
         np.testing.assert_allclose(picture.transpose(1, 2, 0), crop / 255, atol=1e-7)
         # What a store keeps comes out as the same numbers, and not as -1..1.
-        packing = Packing(tmp_path / colour, one, {}, {name: "1" * 64})
+        packing = Packing(tmp_path / colour, feature_set, {}, {name: "1" * 64})
         packing.put("1" * 64, arrays)
         packing.finish({})
         (kept,) = open_sets(tmp_path / colour)

@@ -146,7 +146,7 @@ def test_extraction_workers_know_what_was_named(tmp_path):
     corpus = Corpus("two", tmp_path / "clips", table, ("calm",))
     clips, broken = load_clips(corpus, workers=2, sets={"visual": "mine"})
     assert not broken
-    assert [one.streams["visual"].values.shape for one in clips] == [(4, 3), (4, 3)]
+    assert [clip_.streams["visual"].values.shape for clip_ in clips] == [(4, 3), (4, 3)]
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_a_command_line_says_what_a_model_takes(tmp_path, model):
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("given", "sentence"),
     [
         ("text=glove", "takes no text"),
         ("audio=llds", "llds has 130 features a frame, and the model takes 64 of audio: choose log-mel-64, spectrogram-64"),
@@ -181,8 +181,8 @@ def test_a_command_line_says_what_a_model_takes(tmp_path, model):
         ("audio", "NAME=VALUE"),
     ],
 )
-def test_what_a_model_cannot_take_is_one_sentence(tmp_path, model, said, sentence):
-    asked = ["analyze", str(tmp_path / "c.mp4"), "-c", str(model), "-o", str(tmp_path / "out"), "--features", said]
+def test_what_a_model_cannot_take_is_one_sentence(tmp_path, model, given, sentence):
+    asked = ["analyze", str(tmp_path / "c.mp4"), "-c", str(model), "-o", str(tmp_path / "out"), "--features", given]
     assert sentence in str(run.invoke(cli.app, asked).exception)
 
 

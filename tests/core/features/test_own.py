@@ -29,10 +29,10 @@ def registry(monkeypatch, tmp_path):
 
 def test_a_function_of_the_sound_is_a_stream(tmp_path):
     @feature_set("level", modality="audio", dim=2, rate=10)
-    def level(one):
-        parts = one.sound[: len(one.sound) // 1600 * 1600].reshape(-1, 1600)
-        values = np.stack([np.abs(parts).max(1), np.full(len(parts), float(one.id == "c7"))], 1)
-        return values, one.sound_start + (np.arange(len(parts)) + 0.5) / 10
+    def level(clip):
+        parts = clip.sound[: len(clip.sound) // 1600 * 1600].reshape(-1, 1600)
+        values = np.stack([np.abs(parts).max(1), np.full(len(parts), float(clip.id == "c7"))], 1)
+        return values, clip.sound_start + (np.arange(len(parts)) + 0.5) / 10
 
     file = clip(tmp_path / "a.mp4", 20, 20, tone(1.0, 0.4))
     stream = extract(file, sets={"audio": "level"}, clip="c7").streams["audio"]
@@ -45,10 +45,10 @@ def test_a_function_of_the_sound_is_a_stream(tmp_path):
 
 def test_frames_that_are_not_there_are_absent_and_hold_zeros(tmp_path):
     @feature_set("some", modality="visual", shape=(2, 3))
-    def some(one):
-        values = np.ones((len(one.times), 2, 3))
+    def some(clip):
+        values = np.ones((len(clip.times), 2, 3))
         values[3] = np.nan
-        return values, one.times, np.arange(len(one.times)) != 3
+        return values, clip.times, np.arange(len(clip.times)) != 3
 
     assert FEATURE_SETS["some"].dim == 6
     stream = extract(clip(tmp_path / "a.mp4", 10), sets={"visual": "some"}).streams["visual"]
@@ -58,21 +58,21 @@ def test_frames_that_are_not_there_are_absent_and_hold_zeros(tmp_path):
 
 def test_the_clip_gives_faces_and_frames_of_any_size():
     corpus = bundled()
-    one = ClipFile(corpus.media(corpus.table.index[0]))
-    assert one.id == corpus.table.index[0]
-    crops = one.faces(40)
-    assert crops.shape == (len(one.times), 40, 40, 3)
-    assert one.faces(24, "grey").shape == (len(one.times), 24, 24)
-    assert one.face_present.all()
-    assert one.face_boxes.shape == (len(one.times), 4)
-    times, pictures = zip(*one.frames(100), strict=True)
-    assert list(times) == one.times.tolist()
+    clip_file = ClipFile(corpus.media(corpus.table.index[0]))
+    assert clip_file.id == corpus.table.index[0]
+    crops = clip_file.faces(40)
+    assert crops.shape == (len(clip_file.times), 40, 40, 3)
+    assert clip_file.faces(24, "grey").shape == (len(clip_file.times), 24, 24)
+    assert clip_file.face_present.all()
+    assert clip_file.face_boxes.shape == (len(clip_file.times), 4)
+    times, pictures = zip(*clip_file.frames(100), strict=True)
+    assert list(times) == clip_file.times.tolist()
     assert max(pictures[0].shape[:2]) == 100
-    assert one.duration == pytest.approx(media.probe(one.path).duration)
+    assert clip_file.duration == pytest.approx(media.probe(clip_file.path).duration)
     with pytest.raises(UserError, match="pixels wide"):
-        one.faces(3)
+        clip_file.faces(3)
     with pytest.raises(UserError, match="rgb or grey"):
-        one.faces(40, "lab")
+        clip_file.faces(40, "lab")
 
 
 def test_the_sound_as_it_was_recorded(tmp_path):
@@ -92,17 +92,17 @@ def test_the_sound_as_it_was_recorded(tmp_path):
 def test_what_a_function_does_wrong_is_one_sentence_with_its_line(tmp_path):
     file = clip(tmp_path / "a.mp4", 5)
     wrong = {
-        "fails": (lambda one: one.nothing, r"failed at clip a: AttributeError.*nothing.* \(test_own.py, line \d+\)"),
-        "alone": (lambda one: np.zeros((5, 3)), "gave ndarray: return"),
-        "wide": (lambda one: (np.zeros((5, 4)), np.arange(5)), r"shape \(5, 4\): they should be \[T, 3\]"),
-        "uneven": (lambda one: (np.zeros((5, 3)), np.arange(4)), "5 frames with 4 times"),
-        "nan": (lambda one: (np.full((5, 3), np.nan), np.arange(5)), "NaN or infinity in 5 of 5 frames"),
-        "back": (lambda one: (np.zeros((2, 3)), [1.0, 0.0]), "times that do not rise"),
-        "words": (lambda one: (["x"], [0.0]), "gave no numbers"),
+        "fails": (lambda clip: clip.nothing, r"failed at clip a: AttributeError.*nothing.* \(test_own.py, line \d+\)"),
+        "alone": (lambda clip: np.zeros((5, 3)), "gave ndarray: return"),
+        "wide": (lambda clip: (np.zeros((5, 4)), np.arange(5)), r"shape \(5, 4\): they should be \[T, 3\]"),
+        "uneven": (lambda clip: (np.zeros((5, 3)), np.arange(4)), "5 frames with 4 times"),
+        "nan": (lambda clip: (np.full((5, 3), np.nan), np.arange(5)), "NaN or infinity in 5 of 5 frames"),
+        "back": (lambda clip: (np.zeros((2, 3)), [1.0, 0.0]), "times that do not rise"),
+        "words": (lambda clip: (["x"], [0.0]), "gave no numbers"),
     }
-    for name, (fn, said) in wrong.items():
+    for name, (fn, message) in wrong.items():
         feature_set(name, modality="visual", dim=3)(fn)
-        with pytest.raises(UserError, match=said) as raised:
+        with pytest.raises(UserError, match=message) as raised:
             extract(file, sets={"visual": name})
         assert name in str(raised.value)
         assert "\n" not in str(raised.value)
@@ -117,25 +117,25 @@ def test_names_and_sizes_that_cannot_be(tmp_path):
         feature_set("mine", modality="audio", dim=3, shape=(3,))
     for taken in ("vgg-face", "log-mel-64"):
         with pytest.raises(UserError, match=f"already a feature set called {taken}"):
-            feature_set(taken, modality="audio", dim=64)(lambda one: None)
+            feature_set(taken, modality="audio", dim=64)(lambda clip: None)
 
 
 def test_the_same_function_may_be_registered_again(tmp_path):
     for _ in range(2):
 
         @feature_set("again", modality="audio", dim=1)
-        def again(one):
+        def again(clip):
             return np.ones((1, 1)), [0.0]
 
     with pytest.raises(UserError, match="already"):
-        feature_set("again", modality="audio", dim=1)(lambda one: None)
+        feature_set("again", modality="audio", dim=1)(lambda clip: None)
 
 
 def test_a_changed_version_is_extracted_again(tmp_path):
     file, calls = clip(tmp_path / "a.mp4", 5), []
 
-    def counted(one):
-        calls.append(one.id)
+    def counted(clip):
+        calls.append(clip.id)
         return np.ones((1, 1)), [0.0]
 
     for version in (1, 1, 2):
@@ -146,8 +146,8 @@ def test_a_changed_version_is_extracted_again(tmp_path):
 
 def test_own_sets_in_bulk_and_in_training_are_those_of_one_clip(tmp_path):
     @feature_set("id", modality="audio", dim=1, needs="faces")
-    def named(one):
-        return np.full((2, 1), int(one.id[1:]) + one.sound_start + len(one.times) / 100), [0.1, 0.2]
+    def named(clip):
+        return np.full((2, 1), int(clip.id[1:]) + clip.sound_start + len(clip.times) / 100), [0.1, 0.2]
 
     folder = tmp_path / "clips"
     folder.mkdir()
@@ -159,6 +159,6 @@ def test_own_sets_in_bulk_and_in_training_are_those_of_one_clip(tmp_path):
     (kept,) = open_sets(tmp_path / "store")
     clips, broken = load_clips(corpus, workers=1, sets={"audio": "id"})
     assert not broken
-    for i, one in enumerate(clips):
-        np.testing.assert_array_equal(one.streams["audio"].values, kept.stream(f"c{i}").values)
-        assert one.streams["audio"].values[0, 0] == pytest.approx(i + (4 + i) / 100, abs=1e-3)
+    for i, made in enumerate(clips):
+        np.testing.assert_array_equal(made.streams["audio"].values, kept.stream(f"c{i}").values)
+        assert made.streams["audio"].values[0, 0] == pytest.approx(i + (4 + i) / 100, abs=1e-3)

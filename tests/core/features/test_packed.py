@@ -37,8 +37,8 @@ def arrays(number: int, dim: int = 130, dtype=np.float32) -> dict[str, np.ndarra
 def pack(folder, count: int, name: str = "llds", order=None, dim: int = 130, **settings) -> Packing:
     order = order or {f"c{i}": content(i) for i in range(count)}
     packing = Packing(folder, FEATURE_SETS[name], {"set": name, **settings}, order)
-    for one in packing.missing:
-        packing.put(one, arrays(int(one, 16) - 1, dim, np.uint8 if FEATURE_SETS[name].pixels else np.float32))
+    for clip_hash in packing.missing:
+        packing.put(clip_hash, arrays(int(clip_hash, 16) - 1, dim, np.uint8 if FEATURE_SETS[name].pixels else np.float32))
     packing.finish({})
     return packing
 
@@ -105,8 +105,8 @@ def test_clips_that_came_and_went_cost_no_extraction(tmp_path):
     changed.finish({})
     pack(tmp_path / "fresh", 0, order=order)
     assert files(tmp_path / "store") == files(tmp_path / "fresh")
-    (one,) = open_sets(tmp_path / "store")
-    assert one.stream("d").values[0, 0] == 4
+    (kept,) = open_sets(tmp_path / "store")
+    assert kept.stream("d").values[0, 0] == 4
 
 
 def test_a_set_is_not_open_before_it_is_finished(tmp_path):
@@ -125,9 +125,9 @@ def test_broken_clips_have_no_frame_and_are_tried_again(tmp_path):
     packing.fail(content(7))
     packing.put(content(3), arrays(3))
     packing.finish({"bad": "It is\nbad.", "gone": "It is gone."})
-    one = PackedSet(packing.folder)
-    assert one.broken == {"bad": "It is\nbad.", "gone": "It is gone."}
-    assert one.stream("bad").values.shape == (0, 130)
+    packed = PackedSet(packing.folder)
+    assert packed.broken == {"bad": "It is\nbad.", "gone": "It is gone."}
+    assert packed.stream("bad").values.shape == (0, 130)
     again = Packing(tmp_path, FEATURE_SETS["llds"], {}, order)
     assert (again.missing, again.kept) == ([content(7)], 2)
     again.put(content(7), arrays(7))
@@ -161,17 +161,17 @@ def test_other_settings_are_other_features(tmp_path):
 
 def test_pixels_are_read_between_minus_one_and_one(tmp_path):
     pack(tmp_path, 0, "faces-48", {"dark": content(0), "light": content(255)}, dim=48 * 48)
-    (one,) = open_sets(tmp_path)
-    assert one.row("light").values.dtype == np.uint8
-    assert one.stream("dark").values[0, 0] == -1
-    assert one.stream("light").values[0, 0] == 1
+    (kept,) = open_sets(tmp_path)
+    assert kept.row("light").values.dtype == np.uint8
+    assert kept.stream("dark").values[0, 0] == -1
+    assert kept.stream("light").values[0, 0] == 1
 
 
 def test_shards_have_about_64_mb():
-    one = FEATURE_SETS["vgg-face"]
+    features = FEATURE_SETS["vgg-face"]
     # 4096 floats, 30 times a second, three seconds: 1.47 MB.
     assert packing.SHARD_BYTES // (4096 * 4 * 90) == 45
-    assert shard_clips(one) == 2  # what the fixture allows
+    assert shard_clips(features) == 2  # what the fixture allows
 
 
 @pytest.fixture
@@ -179,8 +179,8 @@ def corpus(tmp_path) -> Corpus:
     pack(tmp_path / "store", 6)
     order = {f"c{i}": content(i) for i in range(5)}
     packing = Packing(tmp_path / "store", FEATURE_SETS["face-maps"], {}, order)
-    for one in packing.missing:
-        packing.put(one, arrays(int(one, 16) - 1, 135))
+    for clip_hash in packing.missing:
+        packing.put(clip_hash, arrays(int(clip_hash, 16) - 1, 135))
     packing.finish({"c1": "It is broken."})
     table = pd.DataFrame({"label": [LABELS[i % 2] for i in range(6)], "speaker": "s"}, index=[f"c{i}" for i in range(6)])
     return Corpus("tiny", tmp_path, table, LABELS)

@@ -154,8 +154,8 @@ def wav2vec2(tmp_path):
 def test_wav2vec2_gives_fifty_frames_a_second(wav2vec2):
     path, model = wav2vec2
     sound = tone(1, start=0.25)
-    one = FEATURE_SETS["wav2vec2"]
-    stream = one.encode({"sound": sound.samples, "sound_start": np.array(0.25)}, one.load(path))
+    feature_set = FEATURE_SETS["wav2vec2"]
+    stream = feature_set.encode({"sound": sound.samples, "sound_start": np.array(0.25)}, feature_set.load(path))
     # 25 ms every 20 ms: (16000 - 400) / 320 + 1.
     assert stream.values.shape == (49, 12)
     assert stream.times[:2].tolist() == pytest.approx([0.2625, 0.2825])
@@ -205,14 +205,14 @@ def test_a_wav2vec2_with_a_tensor_missing_is_refused(wav2vec2):
 @pytest.mark.parametrize("name", ["vgg-face", "vgg-face-unit", "efficientnet-b2", "wav2vec2"])
 def test_missing_weights_are_one_sentence(name, tmp_path, monkeypatch):
     monkeypatch.setenv("AFFECTSCOPE_WEIGHTS", str(tmp_path))
-    one = FEATURE_SETS[name]
+    feature_set = FEATURE_SETS[name]
     with pytest.raises(UserError, match=f"features weights {name} PATH") as raised:
-        one.check(None)
-    assert one.weights.file in str(raised.value)
-    assert one.weights.origin in str(raised.value)
-    assert str(tmp_path / one.weights.file) in str(raised.value)
-    (tmp_path / one.weights.file).mkdir()
-    assert one.check(None) == tmp_path / one.weights.file
+        feature_set.check(None)
+    assert feature_set.weights.file in str(raised.value)
+    assert feature_set.weights.origin in str(raised.value)
+    assert str(tmp_path / feature_set.weights.file) in str(raised.value)
+    (tmp_path / feature_set.weights.file).mkdir()
+    assert feature_set.check(None) == tmp_path / feature_set.weights.file
 
 
 @pytest.fixture(scope="module")
@@ -242,9 +242,9 @@ def _shrunk(grey: np.ndarray) -> np.ndarray:
 
 
 def test_six_snippets_of_sixteen_faces(seen):
-    # 66 frames, of which frame 0 is hidden: 65 in six parts of 10 or 11, and sixteen from each, some twice.
+    # 62 frames, of which frame 0 is hidden: 61 in six parts of 10 or 11, and sixteen from each, some twice.
     arrays = dict(seen) | {"boxes": seen["boxes"].copy()}
-    assert len(arrays["times"]) == 66
+    assert len(arrays["times"]) == 62
     arrays["boxes"][0] = np.nan
     stream = FEATURE_SETS["snippets-224"].encode(arrays, None)
     assert stream.values.shape == (96, 224 * 224 * 3)

@@ -103,8 +103,8 @@ def test_with_the_residual_a_frame_without_sound_has_the_pictures_contribution_o
 
 def test_without_the_residual_one_modality_still_speaks():
     model = demo("affect-transformer", residual=False)
-    one, other = batch_of().without("audio"), batch_of(16, 1).without("audio")
-    assert (answer(model, one)[:1] - answer(model, other)[:, :8]).abs().max() > 1e-3
+    given, other = batch_of().without("audio"), batch_of(16, 1).without("audio")
+    assert (answer(model, given)[:1] - answer(model, other)[:, :8]).abs().max() > 1e-3
 
 
 def test_the_transformer_hears_what_comes_later_and_the_rnn_does_not():

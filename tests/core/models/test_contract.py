@@ -41,7 +41,9 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     ],
     "double-attention": [
         *({"attentions": row} for row in ("AT", "VS", "VS+VC", "VS+VC+VT")),
-        {"residual": False},
+        # As the paper has them, and as checkpoints of before do.
+        {"residual": False, "temporal_residual": False},
+        {"temporal_residual": False, "width": 64},
         {"depth": 50, "visual_width": 4, "channels": 3, "side": 32, "audio_channels": 3},
     ],
     "sfav": [{"fusion": "lt"}, {"fusion": "it"}, {"fusion": "ia", "heads": 4}],
@@ -191,7 +193,8 @@ def test_attention_rows_sum_to_one_over_present_frames(case):
         torch.testing.assert_close(sums, torch.ones_like(sums))
         assert weights.masked_fill(key[:, None, None], 0).abs().max() == 0
         assert attention.weights[..., key.shape[1] :].numel() == 0 or attention.weights[..., key.shape[1] :].abs().max() == 0
-    assert_same(ask(model, batch), output, 2e-6)
+    # Deep trunks that are not trained yet give large logits, whose weights round.
+    assert_same(ask(model, batch), output, 1e-5)
     assert ask(model, batch).attention == ()
 
 

@@ -1,5 +1,6 @@
 import copy
 import math
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -90,7 +91,7 @@ def test_the_3d_resnet_101_has_its_published_count_and_shapes(rows):
 
 def test_counts_of_the_docstring(rows):
     counts = {r["preset"]: r["parameters"] for r in rows if r["name"] == "double-attention"}
-    assert counts == {"paper": 128_187_530, "paper-50": 89_141_386, "paper-18": 47_941_190, "demo": 1_396_426}
+    assert counts == {"paper": 128_187_530, "paper-50": 89_141_386, "paper-18": 47_941_190, "demo": 1_429_706}
     for row, expected in (("AT", 12_243_526), ("VS", 102_096_070), ("VS+VC", 102_105_674), ("VS+VC+VT", 115_681_866)):
         with torch.device("meta"):
             assert catalogue.count(DoubleAttention.preset("paper", attentions=row)) == expected
@@ -138,17 +139,17 @@ def heads_by_hand(attention: torch.nn.Module, x: Tensor) -> Tensor:
 
 
 def test_attention_over_places_then_channels_then_snippets_by_hand():
-    model, batch = built(residual=False), clips()
+    model, batch = built(residual=False, temporal_residual=False, width=64), clips()
     with torch.no_grad():
         # Fresh weights look everywhere alike, whatever scale and order they have.
         for name in ("spatial", "channel", "temporal_visual", "temporal_audio"):
-            getattr(model, name).in_proj_weight.mul_(4)
-        model.spatial.out_proj.weight.mul_(4)
+            getattr(model, name).in_proj_weight.mul_(1.5)
+        model.spatial.out_proj.weight.mul_(2)
         faces = batch.values["visual"][:, snippets(batch.present["visual"][:1], 6, 4)[0]]
         sounds = batch.values["audio"][:, windows(batch.present["audio"][:1], 6, 100)[0]]
         described, heard = [], []
         for places in model._places(faces).unflatten(0, (2, 6)):
-            seen = [heads_by_hand(model.channel, heads_by_hand(model.spatial, one).T).mean(1) for one in places]
+            seen = [heads_by_hand(model.channel, heads_by_hand(model.spatial, place).T).mean(1) for place in places]
             described.append(heads_by_hand(model.temporal_visual, torch.stack(seen)))
         for windowed in model._heard(sounds):
             heard.append(heads_by_hand(model.temporal_audio, windowed))
@@ -159,6 +160,68 @@ def test_attention_over_places_then_channels_then_snippets_by_hand():
     torch.testing.assert_close(output.predictions["av"], expected)
 
 
+NAMES = ("spatial", "channel", "temporal_visual", "temporal_audio")
+
+
+def test_residuals_are_around_all_four_attentions():
+    """Attentions that say nothing leave what the trunks found: each row of Table 2 that adds one keeps the path."""
+    batch = clips()
+    for attentions in ("AT", "VS", "VS+VC", "VS+VC+VT", "AT+VS+VC+VT"):
+        model = built(attentions=attentions)
+        with torch.no_grad():
+            for name in NAMES:
+                if hasattr(model, name):
+                    getattr(model, name).out_proj.weight.zero_()
+            bare = {}
+            if "AT" in attentions:
+                sounds = batch.values["audio"][:, windows(batch.present["audio"][:1], 6, 100)[0]]
+                bare["audio"] = model._heard(sounds)
+            if "VS" in attentions:
+                faces = batch.values["visual"][:, snippets(batch.present["visual"][:1], 6, 4)[0]]
+                bare["visual"] = model._places(faces).mean(1).unflatten(0, (2, 6))
+            expected = fuse(bare["audio"], bare["visual"], model.relevance)[0] if len(bare) == 2 else next(iter(bare.values()))
+            torch.testing.assert_close(model(batch).embeddings["fused"], expected.flatten(1), atol=1e-5, rtol=1e-4)
+
+
+def test_a_residual_around_temporal_attention_keeps_the_width():
+    with pytest.raises(UserError, match="a width of 128, not 64"):
+        built(width=64)
+
+
+def test_checkpoints_of_before_keep_their_shape():
+    """Their configs say nothing of a temporal residual: they have none, and a width of its own."""
+    model = DoubleAttention.preset("demo")
+    config = asdict(replace(model.config, width=64, temporal_residual=False))
+    del config["temporal_residual"]
+    before = DoubleAttention(type(model.config)(**config))
+    assert catalogue.count(before) == 1_396_426
+    assert not before.config.temporal_residual
+
+
+def test_each_matrix_of_each_attention_begins_as_xaviers():
+    model = built()
+    for name in NAMES:
+        attention = getattr(model, name)
+        matrices = [*attention.in_proj_weight.chunk(3), attention.out_proj.weight]
+        for matrix in matrices:
+            bound = math.sqrt(6 / sum(matrix.shape))
+            assert 0.9 * bound < matrix.abs().max() <= bound, name
+    assert model.relevance.abs().max() <= math.sqrt(6 / 256)
+
+
+def test_a_still_is_one_frame_for_as_long_as_a_snippet():
+    model = built()
+    faces = torch.randn(1, 48 * 48)
+    # One frame is there among absent ones, so that it is the one that is drawn.
+    values = torch.zeros(2, 5, 48 * 48).index_put((torch.tensor([1]), torch.tensor([3])), faces)
+    batch = Batch({"visual": values}, {"visual": present(".....", "...x.")})
+    with torch.no_grad():
+        found, rows = model.stills("visual", batch, 3)
+        expected = model._places(faces[None, None].expand(1, 1, 4, -1)).mean(1)
+    assert rows.tolist() == [1]
+    torch.testing.assert_close(found, expected.expand(3, -1), atol=1e-5, rtol=1e-4)
+
+
 def test_fusion_with_silence_weighs_all_snippets_alike():
     h, _, _ = fuse(torch.zeros(1, 2, 1), torch.tensor([[[1.0], [3.0]]]), torch.ones(1, 1))
     # 1 and 3, and their mean 2; nothing of the sound.
@@ -167,7 +230,7 @@ def test_fusion_with_silence_weighs_all_snippets_alike():
 
 @pytest.mark.parametrize(("gone", "half"), [("audio", 1), ("visual", 0)])
 def test_what_is_absent_leaves_zeros_in_its_half(gone, half):
-    embedding = built()(clips().without(gone)).embeddings["fused"].view(2, 6, 2, 64)
+    embedding = built()(clips().without(gone)).embeddings["fused"].view(2, 6, 2, 128)
     assert embedding[:, :, half].abs().max() == 0
     assert embedding[:, :, 1 - half].abs().max() > 0
 
@@ -222,14 +285,14 @@ def test_spatial_attention_is_over_places_of_snippets():
     torch.testing.assert_close(spatial.maps.sum((3, 4))[0], torch.ones(model.spatial.heads, 6))
     assert spatial.maps[0].flatten(2).std(2).min() > 0
     assert (spatial.name, spatial.count, channel.name, channel.count) == ("spatial", 9, "channel", model.watcher.features)
-    for one in (spatial, channel):
-        assert not one.maps[1].any()
-        assert not one.spread[1].any()
-        assert one.maps.min() >= 0
-        assert 1 <= one.spread[0].min() <= one.spread[0].max() <= one.count + 1e-3
+    for attention in (spatial, channel):
+        assert not attention.maps[1].any()
+        assert not attention.spread[1].any()
+        assert attention.maps.min() >= 0
+        assert 1 <= attention.spread[0].min() <= attention.spread[0].max() <= attention.count + 1e-3
         assert not any(lost.maps.any() for lost in model.places(batch.without("visual")))
     assert built(attentions="AT").places(clips()) == ()
-    assert [one.name for one in built(attentions="VS").places(batch)] == ["spatial"]
+    assert [attention.name for attention in built(attentions="VS").places(batch)] == ["spatial"]
 
 
 def test_channels_are_weighed_by_how_much_all_channels_ask_for_them():

@@ -23,7 +23,7 @@ def test_nothing_moves_where_a_row_has_every_frame_and_one_frame_is_left_where_n
 
 def test_rows_that_are_one_in_memory_are_one():
     row, there = torch.rand(1, 4, 2), torch.ones(1, 4, dtype=torch.bool)
-    assert [len(one) for one in merged(row.expand(3, -1, -1), there.expand(3, -1))] == [1, 1]
+    assert [len(rows) for rows in merged(row.expand(3, -1, -1), there.expand(3, -1))] == [1, 1]
 
 
 def test_maskings_of_one_clip_are_the_frames_that_any_of_them_has():

@@ -87,9 +87,9 @@ def test_gate_by_hand():
 def test_gates_multiply_the_frames_that_are_asked_for():
     """With one key frame the gate is 1 whatever asks: the visual half cannot move with the sound."""
     model = small("ia")
-    one = batch(visual=1)
-    other = Batch.of(audio=one.values["audio"].flip(0), visual=one.values["visual"])
-    first, second = (model(b).embeddings["fused"] for b in (one, other))
+    given = batch(visual=1)
+    other = Batch.of(audio=given.values["audio"].flip(0), visual=given.values["visual"])
+    first, second = (model(b).embeddings["fused"] for b in (given, other))
     torch.testing.assert_close(first[:, 8:], second[:, 8:])
     assert (first[:, :8] - second[:, :8]).abs().max() > 1e-3
 

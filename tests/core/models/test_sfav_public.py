@@ -82,8 +82,8 @@ def test_sfav_as_its_trainer_saves_it(tmp_path: Path, fusion: str) -> None:
     torch.testing.assert_close(output.predictions["av"], sfav_by_hand(state, fusion, audio, visual), atol=1e-5, rtol=1e-5)
     shapes = {(a.query, tuple(a.weights.shape)) for a in output.attention}
     assert shapes == {("audio", (2, 1, 20, 15)), ("visual", (2, 1, 15, 20))}
-    for one in output.attention:
-        torch.testing.assert_close(one.weights.sum(-1), torch.ones(one.weights.shape[:-1]))
+    for attention in output.attention:
+        torch.testing.assert_close(attention.weights.sum(-1), torch.ones(attention.weights.shape[:-1]))
 
 
 @needs_shared

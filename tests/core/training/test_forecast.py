@@ -53,22 +53,22 @@ def test_what_is_measured_is_kept_for_an_hour(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_small_corpora_are_told_with_their_numbers() -> None:
-    one = corpus(["joy"] * 40 + ["fear"] * 5 + ["joy"] * 5, ["a"] * 45 + ["b"] * 5)
-    split = pd.Series(["train"] * 45 + ["test"] * 5, one.table.index)
-    few, tested = remarks(one, split)
+    small = corpus(["joy"] * 40 + ["fear"] * 5 + ["joy"] * 5, ["a"] * 45 + ["b"] * 5)
+    split = pd.Series(["train"] * 45 + ["test"] * 5, small.table.index)
+    few, tested = remarks(small, split)
     assert few.startswith("Few clips to learn from: 45, 5 to 40 of each class (fewest: fear).")
     assert tested.startswith("It is tested on 5 clips of 1 speaker: one clip more or less moves the accuracy by 20 points")
 
 
 def test_a_corpus_that_is_large_enough_is_not_warned_of() -> None:
     """30 of each of two classes to learn from; 50 clips of four speakers to test on."""
-    one = corpus(["joy", "fear"] * 55, ["a"] * 60 + [f"s{i % 4}" for i in range(50)])
-    assert remarks(one, pd.Series(["train"] * 60 + ["test"] * 50, one.table.index)) == []
-    assert len(remarks(one, pd.Series(["train"] * 59 + ["none"] + ["test"] * 50, one.table.index))) == 1
+    large = corpus(["joy", "fear"] * 55, ["a"] * 60 + [f"s{i % 4}" for i in range(50)])
+    assert remarks(large, pd.Series(["train"] * 60 + ["test"] * 50, large.table.index)) == []
+    assert len(remarks(large, pd.Series(["train"] * 59 + ["none"] + ["test"] * 50, large.table.index))) == 1
 
 
 def test_a_corpus_of_attributes_and_without_speakers_has_its_own_words() -> None:
-    one = Corpus("made-up", Path(), pd.DataFrame({"arousal": [0.1] * 150}), ())
-    few, tested = remarks(one, pd.Series(["train"] * 140 + ["test"] * 10, one.table.index))
+    bare = Corpus("made-up", Path(), pd.DataFrame({"arousal": [0.1] * 150}), ())
+    few, tested = remarks(bare, pd.Series(["train"] * 140 + ["test"] * 10, bare.table.index))
     assert few.startswith("Few clips to learn from: 140. Below some 200")
     assert tested.startswith("It is tested on 10 clips: one clip more or less moves the accuracy by 10 points")

@@ -143,6 +143,23 @@ def test_neutral_is_neither_related_nor_opposed():
     assert float(triplet_loss(leaf, target).detach()) > 0
 
 
+def test_neutral_clips_among_others_change_nothing_for_these():
+    """Beside clips that do have related and opposed ones: a neutral clip in their midst is neither."""
+    labels = ("happy", "calm", "sad", "fearful", "neutral")
+    places, target = (0.0, 1.0, 2.0, 4.0), [0, 0, 1, 2]
+    # As in test_emotions_related_and_opposed.
+    loss = emotion_loss(column(*places, 1.5), torch.tensor([*target, 4]), labels, alpha=4, beta=10)
+    assert float(loss) == pytest.approx(2.5 + 4.75)
+
+
+def test_neutral_anchors_are_told_from_either_side():
+    """Two neutral clips at 0 and 1, a happy one at 3, a sad one at -2; happiness and sadness have no clip beside them."""
+    labels = ("neutral", "happy", "calm", "sad", "angry")
+    loss = emotion_loss(column(0, 1, 3, -2), torch.tensor([0, 0, 1, 3]), labels, alpha=5, beta=100)
+    # From 0: 1 - 9 + 5 < 0 and 1 - 4 + 5 = 2; from 1: 1 - 4 + 5 = 2 and 1 - 9 + 5 < 0. Four triplets.
+    assert float(loss) == pytest.approx(1)
+
+
 def test_an_emotion_alone_on_its_side_has_the_plain_loss():
     target = torch.tensor([EMOTIONS.index(name) for name in ("happiness", "happiness", "neutral")])
     # As in test_triplets: among CREMA-D's six nothing is related to happiness.

@@ -10,8 +10,9 @@ from affectscope.core.errors import UserError
 from affectscope.core.features import settings
 from affectscope.core.features.own import described
 from affectscope.core.training.loop import TrainConfig
+from affectscope.core.training.measured import evaluate_checkpoint
 from affectscope.core.training.recipes import Recipe
-from affectscope.core.training.run import evaluate_checkpoint, train_checkpoint
+from affectscope.core.training.run import train_checkpoint
 from tests.media_files import clip, tone
 
 

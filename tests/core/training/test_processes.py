@@ -57,15 +57,19 @@ def test_processes_share_out_the_clips_and_end_with_the_same_weights(run):
         assert sorted(seen[0] + seen[1]) == list(range(16))
         assert len(seen[0]) == len(seen[1]) == 8
     assert first["seen"][0] != first["seen"][1]
-    assert first["history"] == second["history"]
+    # How long an epoch took, each process says for itself.
+    ours, theirs = (
+        [{k: v for k, v in row.items() if k != "seconds"} for row in process["history"]] for process in (first, second)
+    )
+    assert ours == theirs
     assert first["weights"] == second["weights"]
     assert first["weights"] != first["start"]
     assert first["chance"] != second["chance"]
 
 
 def test_what_the_first_process_complains_of_ends_them_all(run):
-    said = [json.loads((run[0] / f"{rank}.json").read_text())["complaint"] for rank in range(2)]
-    assert said == ["the disk is full"] * 2
+    complaints = [json.loads((run[0] / f"{rank}.json").read_text())["complaint"] for rank in range(2)]
+    assert complaints == ["the disk is full"] * 2
 
 
 def test_a_process_without_anything_to_teach_gives_zeros():

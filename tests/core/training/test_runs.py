@@ -127,7 +127,7 @@ def test_only_a_finished_runs_checkpoint_is_a_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"system": "resnet"}, "no model called 'resnet'"),
         ({"preset": "huge"}, "no preset 'huge'"),
@@ -142,8 +142,8 @@ def test_only_a_finished_runs_checkpoint_is_a_model() -> None:
         ({"corpus": "a\0b"}, "Name the corpus's folder"),
     ],
 )
-def test_an_order_that_makes_no_sense_is_refused_in_a_sentence(change: dict[str, object], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_an_order_that_makes_no_sense_is_refused_in_a_sentence(change: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         background.start(replace(ORDER, **change))
     assert runs.all_runs() == {}
 
@@ -205,9 +205,9 @@ def test_a_run_is_stopped_with_its_children_goes_on_and_is_removed(monkeypatch: 
     assert background.start(ORDER, {"auxformer-demo-seed7-2"}) == "auxformer-demo-seed7-3"
     known = runs.all_runs()
     assert (known[name].state, known[f"{name}-3"].state) == ("running", "waiting")
-    one = runs.process(known[name].folder)
+    process = runs.process(known[name].folder)
     until = time.monotonic() + 60
-    while not (children := one.children()) and time.monotonic() < until:
+    while not (children := process.children()) and time.monotonic() < until:
         time.sleep(0.05)
     with pytest.raises(UserError, match="stop it first"):
         background.remove(known[name])

@@ -41,11 +41,11 @@ def test_votes_for_other_words_are_left_out_and_who_got_none_keeps_the_label():
 
 def test_the_loss_is_the_cross_entropy_with_the_shares():
     # Probabilities 1/2, 1/4, 1/4: -(0.2 ln 1/2 + 0.8 ln 1/4) = 0.2 ln 2 + 1.6 ln 2.
-    said = torch.tensor([[0.5, 0.25, 0.25]]).log()
-    assert float(one_loss(said, torch.tensor([[0.2, 0.8, 0.0]]), SPEC)) == pytest.approx(1.8 * math.log(2))
+    logits = torch.tensor([[0.5, 0.25, 0.25]]).log()
+    assert float(one_loss(logits, torch.tensor([[0.2, 0.8, 0.0]]), SPEC)) == pytest.approx(1.8 * math.log(2))
     # All votes for one class: as for the class.
     hard, soft = torch.tensor([1]), torch.tensor([[0.0, 1.0, 0.0]])
-    assert float(one_loss(said, soft, SPEC)) == pytest.approx(float(one_loss(said, hard, SPEC)))
+    assert float(one_loss(logits, soft, SPEC)) == pytest.approx(float(one_loss(logits, hard, SPEC)))
 
 
 def test_batches_the_prior_and_the_weights_count_votes():

@@ -78,6 +78,27 @@ def test_each_batch_trains_one_modality():
     assert seen == {frozenset({"audio"}), frozenset({"visual"})}
 
 
+def test_what_one_modality_costs_is_the_mean_of_the_heads_that_draw_on_it():
+    torch.manual_seed(0)
+    model, target = UAVM.preset("demo", **SIZES).eval(), torch.arange(12) % 6
+    deaf = batch().without("audio")
+    # The audio-visual head of a clip without sound is the visual head.
+    expected = torch.nn.functional.cross_entropy(model(deaf).predictions["visual"], target)
+    assert float(OneModality().loss(model, deaf, target, "all")) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize(("strategy", "whole"), [(Strategy(), 12), (Optimised(), 8), (Optimised(audio_share=0.5), 4)])
+def test_what_a_model_is_asked_about_in_a_step(strategy, whole, monkeypatch):
+    asked = []
+    model = AuxFormer.preset("demo", **SIZES)
+    monkeypatch.setattr(model, "forward", lambda given, attention=False: asked.append(given) or AuxFormer.forward(model, given))
+    strategy.loss(model, batch(), torch.arange(12) % 6, "all")
+    (passed,) = asked
+    there = torch.stack([passed.present[m].any(1) for m in ("audio", "visual")])
+    assert int(there.all(0).sum()) == whole
+    assert there.any(0).all()
+
+
 def test_modality_dropout_takes_a_whole_batch(monkeypatch):
     asked = []
     model = AuxFormer.preset("demo", **SIZES)
@@ -85,7 +106,7 @@ def test_modality_dropout_takes_a_whole_batch(monkeypatch):
     for throw in (0.1, 0.3, 0.9):
         monkeypatch.setattr(torch, "rand", lambda *_, value=throw: torch.tensor(value))
         ModalityDropout().loss(model, batch(), torch.arange(12) % 6, "all")
-    there = [tuple(bool(one.present[m].any()) for m in ("audio", "visual")) for one in asked]
+    there = [tuple(bool(given.present[m].any()) for m in ("audio", "visual")) for given in asked]
     assert there == [(False, True), (True, False), (True, True)]
 
 
@@ -116,13 +137,13 @@ def test_clips_are_cut_into_sequences_one_after_the_other():
         present={"audio": [[True] * 5, [True] + [False] * 4], "visual": [[True] * 3, [False] * 3]},
     )
     target = torch.stack([column(0.1, 0.2, 0.3, 0.4, 0.5), column(0.6, *[math.nan] * 4)])
-    cut, said = Sequences(frames=2).cut(given, target)
+    cut, cut_target = Sequences(frames=2).cut(given, target)
     assert cut.values["audio"][..., 0].tolist() == [[1, 2], [3, 4], [5, 0], [6, 0]]
     assert cut.values["visual"][..., 0].tolist() == [[10, 20], [30, 0], [0, 0], [0, 0]]
     assert cut.present["audio"].tolist() == [[True, True], [True, True], [True, False], [True, False]]
     assert cut.present["visual"].tolist() == [[True, True], [True, False], [False, False], [False, False]]
     expected = torch.tensor([[0.1, 0.2], [0.3, 0.4], [0.5, math.nan], [0.6, math.nan]])
-    torch.testing.assert_close(said[..., 0], expected, equal_nan=True)
+    torch.testing.assert_close(cut_target[..., 0], expected, equal_nan=True)
 
 
 class Says:

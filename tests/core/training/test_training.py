@@ -1,4 +1,5 @@
 import json
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from affectscope.core.metrics.metrics import classification_metrics, evaluate
 from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 from affectscope.core.streams import Batch, Clip, Stream
 from affectscope.core.training.augment import jitter
-from affectscope.core.training.batches import Batches, fit_normaliser
+from affectscope.core.training.batches import RENDERED_WEIGHTS, Batches, fit_normaliser, rendered_weights
 from affectscope.core.training.loop import TrainConfig, train
 from affectscope.core.training.splits import by_speaker
 from affectscope.core.training.strategies import Optimised, Strategy
@@ -122,3 +123,15 @@ def test_training_learns_keeps_the_best_epoch_and_repeats_itself(tmp_path, strat
     again, _ = run()
     for a, b in zip(model.parameters(), again.parameters(), strict=True):
         torch.testing.assert_close(a, b, atol=0, rtol=0)
+
+
+def test_descriptors_that_depend_on_level_and_room_hardly_count_of_synthetic_voices() -> None:
+    weights = RENDERED_WEIGHTS["audio"]
+    assert weights.shape == (130,)
+    # Columns of ComParE_2016: pitch, jitter, RMS, zero crossings, a band, roll-off, flux, MFCC 1; deltas are 65 columns on.
+    assert weights[[0, 2, 8, 9, 20, 38, 42, 51]].tolist() == [1.0, 0.3, 0.05, 1.0, 0.05, 1.0, 0.05, 0.5]
+    assert np.allclose(weights[65:], 0.05 * weights[:65])
+    rendered = Mock(synthetic=True, table=[])
+    assert set(rendered_weights(rendered, {"audio": "llds", "visual": "face-maps"})) == {"audio", "visual"}
+    assert set(rendered_weights(rendered, {"audio": "log-mel-40", "visual": "face-maps"})) == {"visual"}
+    assert rendered_weights(Mock(synthetic=False), {"audio": "llds", "visual": "face-maps"}) == {}

@@ -56,7 +56,7 @@ def main(folder: Path) -> None:
     strategy, config = Watched(), TrainConfig(epochs=2, learning_rate=1e-3, accelerator="cpu")
     history = train(model, *batches, strategy, config, folder / "run.safetensors")
     rank = torch.distributed.get_rank()
-    said = {
+    report = {
         "seen": [strategy.seen[:8], strategy.seen[8:]],
         "chance": strategy.chance,
         "history": history,
@@ -64,7 +64,7 @@ def main(folder: Path) -> None:
         "weights": total(model),
         "complaint": complaint(model, batches, config),
     }
-    (folder / f"{rank}.json").write_text(json.dumps(said))
+    (folder / f"{rank}.json").write_text(json.dumps(report))
 
 
 def by_command(folder: Path) -> None:

@@ -54,8 +54,8 @@ def faces(frames: int) -> torch.Tensor:
 @pytest.mark.parametrize("kind", [vit, resnet])
 def test_faces_are_normalised_as_its_folder_says_and_their_logits_averaged(kind, tmp_path: Path) -> None:
     bare = kind(tmp_path)
-    one = afs.huggingface("faces", tmp_path, modality="visual")
-    model = make(one).model
+    declaration = afs.huggingface("faces", tmp_path, modality="visual")
+    model = make(declaration).model
     assert model.spec.inputs == {"visual": 3 * SIDE * SIDE}
     assert model.spec.features == {"visual": f"faces-{SIDE}-rgb"}
     assert model.spec.labels == ("happy", "sad", "angry")
@@ -92,7 +92,7 @@ def test_speech_is_heard_as_its_extractor_prepares_it(tmp_path: Path) -> None:
         expected = bare(heard).logits
         found = model(Batch.of(audio=sound.reshape(1, 100, 320)), attention=True)
     assert torch.allclose(found.predictions["audio"], expected, atol=1e-6)
-    assert [one.weights.shape for one in found.attention] == [(1, 2, 100, 100)] * 2
+    assert [attention.weights.shape for attention in found.attention] == [(1, 2, 100, 100)] * 2
     assert torch.allclose(found.attention[0].weights.sum(-1), torch.ones(1, 2, 100), atol=1e-5)
 
 

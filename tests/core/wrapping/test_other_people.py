@@ -76,8 +76,8 @@ def bare(name: str, given: dict[str, Stream], clip: int) -> tuple[torch.Tensor, 
     heard = other_people.feature_extractor()(given["audio"].values.reshape(-1), sampling_rate=16_000, return_tensors="pt")
     net = other_people.wav2vec2()
     net.set_attn_implementation("eager")
-    said = net(heard.input_values, output_attentions=True)
-    return said.logits, list(said.attentions)
+    output = net(heard.input_values, output_attentions=True)
+    return output.logits, list(output.attentions)
 
 
 @pytest.fixture(autouse=True)
@@ -105,14 +105,14 @@ def test_numbers_are_the_bare_networks(models: dict[str, afs.Model], name: str) 
         found = output.predictions[spec.heads[0]]
         assert found.shape == expected.shape
         assert (found - expected).abs().max() < NEAR
-        for one, layer in zip(output.attention, weights, strict=False):
+        for drawn, layer in zip(output.attention, weights, strict=False):
             if name == "cross-net":
                 queries, keys = layer.shape[2:]
-                assert (one.weights[..., :queries, :keys] - layer).abs().max() < NEAR
+                assert (drawn.weights[..., :queries, :keys] - layer).abs().max() < NEAR
             else:
                 # One row for all, or frames matched by proportion: rows keep their sums.
-                assert torch.allclose(one.weights.sum(-1), torch.ones(()), atol=1e-5)
-    assert len(output.attention) == sum(one.layers for one in spec.attention) >= 1
+                assert torch.allclose(drawn.weights.sum(-1), torch.ones(()), atol=1e-5)
+    assert len(output.attention) == sum(attention.layers for attention in spec.attention) >= 1
 
 
 def test_pooling_weights_are_an_attention(models: dict[str, afs.Model]) -> None:
@@ -127,7 +127,7 @@ def test_pooling_weights_are_an_attention(models: dict[str, afs.Model]) -> None:
 def test_an_analysis_has_their_lanes(models: dict[str, afs.Model], name: str) -> None:
     result, spec = models[name].analyze(afs.corpus("demo").media(CLIPS[0])), models[name].checkpoint.spec
     lanes = [lane.id for lane in result.timeline.lanes]
-    assert {f"attention.{one.key}.{one.name}" for one in spec.attention} <= set(lanes)
+    assert {f"attention.{attention.key}.{attention.name}" for attention in spec.attention} <= set(lanes)
     assert {f"prediction.{head}" for head in spec.heads} <= set(lanes)
     assert list(result.embeddings) == list(spec.embeddings)
     assert np.isfinite(result.predictions.to_numpy()).all()
@@ -166,7 +166,7 @@ def test_grad_cam_of_their_cnn_is_what_pytorch_grad_cam_makes_of_the_bare_networ
         found = METHODS["grad-cam"].maps(road)[0].numpy() / len(road.pixels)
         np.testing.assert_allclose(scale_cam_image(scale_cam_image(found, (96, 96))), ours[there], atol=1e-5)
     # With random weights some classes have nothing that speaks for them.
-    assert sum(bool(one.any()) for one in expected) > 1
+    assert sum(bool(frame.any()) for frame in expected) > 1
 
 
 def test_who_can_be_looked_through_has_heatmaps_and_who_cannot_says_why(models: dict[str, afs.Model]) -> None:
@@ -201,7 +201,7 @@ def test_each_is_wrapped_in_twenty_lines_at_most() -> None:
 
 def test_of_attributes_the_terminal_names_no_largest(models: dict[str, afs.Model], tmp_path: Path, capsys) -> None:
     media = afs.corpus("demo").media(CLIPS[0])
-    asked = analysis.Asked(tmp_path, None, None, None, False, None, None, None)
+    asked = analysis.Asked(tmp_path, None, video=False)
     analysis.one(models["affect-net"].checkpoint, media, asked, as_json=True)
     assert all(row.keys() == {"head", "evidence", "arousal", "valence"} for row in json.loads(capsys.readouterr().out))
     analysis.each(models["affect-net"].checkpoint, [media, media], asked, as_json=True)

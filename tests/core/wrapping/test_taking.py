@@ -56,7 +56,7 @@ def test_layers_of_a_transformer_encoder_come_in_their_order_though_it_has_a_fas
     watch_attention("a", encoder, None)
     answer, found = taken(encoder, x)
     assert torch.allclose(answer, bare, atol=1e-6)
-    assert [one.shape for one in found] == [(2, 2, T, T)] * 3
+    assert [weights.shape for weights in found] == [(2, 2, T, T)] * 3
     _, first = encoder.layers[0].self_attn(x, x, x, average_attn_weights=False)
     assert torch.allclose(found[0], first, atol=1e-6)
 

@@ -7,6 +7,7 @@ import pickle
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 import affectscope as afs
@@ -62,20 +63,20 @@ def padded(*clips: tuple[torch.Tensor, torch.Tensor]) -> Batch:
     """Several clips, filled up with numbers that must not be read."""
     values, present = {}, {}
     for place, name in enumerate(("audio", "visual")):
-        longest = max(one[place].shape[1] for one in clips)
+        longest = max(streams[place].shape[1] for streams in clips)
         values[name] = torch.full((len(clips), longest, clips[0][place].shape[2]), 7.0)
         present[name] = torch.zeros(len(clips), longest, dtype=torch.bool)
-        for row, one in enumerate(clips):
-            count = one[place].shape[1]
-            values[name][row, :count], present[name][row, :count] = one[place][0], True
+        for row, streams in enumerate(clips):
+            count = streams[place].shape[1]
+            values[name][row, :count], present[name][row, :count] = streams[place][0], True
     return Batch(values, present)
 
 
 def test_numbers_are_the_bare_networks_in_any_batch() -> None:
-    one = declare()
-    one.attention("cross", query="audio", key="visual", module="attn")
-    one.embedding("fused", module="head", of="input")
-    model, clips = make(one).model, [clip(), clip(4, 12, 1), clip(1, 1, 2)]
+    declaration = declare()
+    declaration.attention("cross", query="audio", key="visual", module="attn")
+    declaration.embedding("fused", module="head", of="input")
+    model, clips = make(declaration).model, [clip(), clip(4, 12, 1), clip(1, 1, 2)]
     together = ask(model, padded(*clips))
     for row, given in enumerate(clips):
         with torch.inference_mode():
@@ -95,10 +96,10 @@ def test_numbers_are_the_bare_networks_in_any_batch() -> None:
 
 
 def test_the_spec_tells_what_came() -> None:
-    one = declare()
-    one.attention("cross", query="audio", key="visual", module="attn")
-    one.embedding("fused", module="head", of="input")
-    spec = make(one).model.spec
+    declaration = declare()
+    declaration.attention("cross", query="audio", key="visual", module="attn")
+    declaration.embedding("fused", module="head", of="input")
+    spec = make(declaration).model.spec
     assert (spec.attention[0].layers, spec.attention[0].heads) == (1, 2)
     assert spec.inputs == {"audio": 130, "visual": 135}
     assert spec.heads == spec.decision == ("av",)
@@ -106,10 +107,10 @@ def test_the_spec_tells_what_came() -> None:
 
 
 def test_without_any_frame_the_answer_is_the_prior_and_the_network_is_not_asked() -> None:
-    one = declare()
-    one.attention("cross", query="audio", key="visual", module="attn")
-    one.embedding("fused", module="head", of="input")
-    model = make(one).model
+    declaration = declare()
+    declaration.attention("cross", query="audio", key="visual", module="attn")
+    declaration.embedding("fused", module="head", of="input")
+    model = make(declaration).model
     given = Batch.of(audio=torch.ones(2, 3, 130), visual=torch.ones(2, 4, 135))
     output = ask(model, given.masked(audio=torch.tensor([[True], [False]]), visual=torch.tensor([[True], [False]])))
     assert output.evidence["av"].tolist() == [True, False]
@@ -122,9 +123,9 @@ def test_without_any_frame_the_answer_is_the_prior_and_the_network_is_not_asked(
 
 
 def test_what_stands_for_an_absent_modality_is_no_key() -> None:
-    one = declare()
-    one.attention("cross", query="audio", key="visual", module="attn")
-    model = make(one).model
+    declaration = declare()
+    declaration.attention("cross", query="audio", key="visual", module="attn")
+    model = make(declaration).model
     batch = Batch.of(audio=torch.ones(2, 3, 130), visual=torch.ones(2, 4, 135))
     keep = torch.tensor([[True], [False]])
     weights = ask(model, batch.masked(visual=keep)).attention[0].weights
@@ -143,14 +144,14 @@ def test_what_stands_for_an_absent_modality_is_no_key() -> None:
 )
 def test_what_stands_for_missing_frames(absence, expected) -> None:
     seen = []
-    one = declare(absence={"audio": absence})
+    declaration = declare(absence={"audio": absence})
 
-    @one.forward
+    @declaration.forward
     def answer(net, batch):
         seen.append((batch.audio[0, :, 0].tolist(), batch.audio_present[0].tolist(), batch.audio_lengths.tolist()))
         return net(batch.audio, batch.visual)
 
-    model = make(one).model
+    model = make(declaration).model
     audio = torch.arange(5.0).view(1, 5, 1).expand(1, 5, 130)
     there = torch.tensor([[False, True, False, True, False]])
     ask(model, Batch.of(present={"audio": there}, audio=audio, visual=torch.ones(1, 6, 135)))
@@ -161,9 +162,9 @@ def test_what_stands_for_missing_frames(absence, expected) -> None:
 
 def test_noise_is_the_same_for_the_same_clip_and_as_strong_as_its_frames_vary() -> None:
     seen = []
-    one = declare(absence="noise")
-    one.forward(lambda net, batch: (seen.append(batch.audio[0]), net(batch.audio, batch.visual))[1])
-    model = make(one).model
+    declaration = declare(absence="noise")
+    declaration.forward(lambda net, batch: (seen.append(batch.audio[0]), net(batch.audio, batch.visual))[1])
+    model = make(declaration).model
     audio = 5 + 0.1 * torch.randn(1, 400, 130, generator=torch.Generator().manual_seed(1))
     there = torch.arange(400)[None] % 2 == 1
     batch = Batch.of(present={"audio": there}, audio=audio, visual=torch.ones(1, 6, 135))
@@ -177,9 +178,9 @@ def test_noise_is_the_same_for_the_same_clip_and_as_strong_as_its_frames_vary() 
 
 def test_an_absent_modality_lasts_as_long_as_the_clip() -> None:
     seen = []
-    one = declare()
-    one.forward(lambda net, batch: (seen.append(tuple(batch.visual.shape)), net(batch.audio, batch.visual))[1])
-    model = make(one).model
+    declaration = declare()
+    declaration.forward(lambda net, batch: (seen.append(tuple(batch.visual.shape)), net(batch.audio, batch.visual))[1])
+    model = make(declaration).model
     # 200 frames at 100 a second are two seconds, of which face-maps have 30 each.
     given = Batch.of(audio=torch.ones(1, 200, 130))
     ask(model, given)
@@ -190,8 +191,10 @@ def test_an_absent_modality_lasts_as_long_as_the_clip() -> None:
 
 
 def test_answers_by_frame_are_on_the_clips_frames() -> None:
-    one = declare(build=lambda: Net(2, by_frame=True), labels=("arousal", "valence"), task="regression", reference="visual")
-    model = make(one).model
+    declaration = declare(
+        build=lambda: Net(2, by_frame=True), labels=("arousal", "valence"), task="regression", reference="visual"
+    )
+    model = make(declaration).model
     audio, visual = torch.randn(1, 6, 130), torch.randn(1, 6, 135)
     with torch.inference_mode():
         bare = Net(2, by_frame=True).eval()(audio, visual)
@@ -210,10 +213,12 @@ def test_a_network_that_makes_fewer_frames_is_matched_by_proportion_and_that_is_
         def forward(self, a, v):
             return super().forward(a[:, ::2], v[:, ::2])
 
-    one = declare(build=lambda: Strided(2, by_frame=True), labels=("arousal", "valence"), task="regression", reference="visual")
-    one.attention("cross", query="audio", key="visual", module="attn")
-    made = make(one)
-    assert any("answers 30 times for 60 frames of visual" in said for said in made.remarks)
+    declaration = declare(
+        build=lambda: Strided(2, by_frame=True), labels=("arousal", "valence"), task="regression", reference="visual"
+    )
+    declaration.attention("cross", query="audio", key="visual", module="attn")
+    made = make(declaration)
+    assert any("answers 30 times for 60 frames of visual" in remark for remark in made.remarks)
     output = ask(made.model, Batch.of(audio=torch.randn(1, 8, 130), visual=torch.randn(1, 8, 135)))
     found = output.predictions["av"][0]
     assert torch.equal(found[0], found[1])
@@ -221,17 +226,17 @@ def test_a_network_that_makes_fewer_frames_is_matched_by_proportion_and_that_is_
 
 
 def test_several_heads_and_what_forward_returns_beside_them() -> None:
-    one = declare(build=lambda: nn.ModuleDict({"a": nn.Linear(130, 3), "v": nn.Linear(135, 3)}))
-    one.attention("pool", query="audio", key="audio")
-    one.embedding("mean")
+    declaration = declare(build=lambda: nn.ModuleDict({"a": nn.Linear(130, 3), "v": nn.Linear(135, 3)}))
+    declaration.attention("pool", query="audio", key="audio")
+    declaration.embedding("mean")
 
-    @one.forward
+    @declaration.forward
     def answer(net, batch):
         weights = batch.audio.norm(dim=-1).softmax(-1)
         audio, visual = net["a"](batch.audio.mean(1)), net["v"](batch.visual.mean(1))
         return {"audio": audio, "visual": visual, "pool": weights, "mean": batch.audio.mean(1)}
 
-    model = make(one).model
+    model = make(declaration).model
     assert model.spec.heads == ("audio", "visual")
     assert model.spec.modalities == {"audio": ("audio",), "visual": ("visual",)}
     audio, visual = clip()
@@ -244,15 +249,15 @@ def test_several_heads_and_what_forward_returns_beside_them() -> None:
 
 def test_a_batched_network_is_handed_all_clips_with_their_lengths() -> None:
     seen = []
-    one = declare(batched=True)
+    declaration = declare(batched=True)
 
-    @one.forward
+    @declaration.forward
     def answer(net, batch):
         seen.append((batch.audio_lengths.tolist(), tuple(batch.audio.shape)))
         mask = batch.audio_present[..., None]
         return net.head((net.a(batch.audio) * mask).sum(1) / batch.audio_lengths[:, None])
 
-    model, clips = make(one).model, [clip(), clip(4, 12, 1)]
+    model, clips = make(declaration).model, [clip(), clip(4, 12, 1)]
     output = ask(model, padded(*clips))
     assert seen[-1] == ([9, 4], (2, 9, 130))
     net = Net().eval()
@@ -266,7 +271,7 @@ def test_probabilities_become_logits_that_read_the_same() -> None:
             return super().forward(a, v).softmax(-1)
 
     made = make(declare(build=Soft))
-    assert any('outputs="probabilities"' in said for said in made.remarks)
+    assert any('outputs="probabilities"' in remark for remark in made.remarks)
     model = make(declare("soft", build=Soft, outputs="probabilities")).model
     audio, visual = clip()
     with torch.inference_mode():
@@ -288,9 +293,9 @@ def test_gradients_reach_what_goes_in() -> None:
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])  # noqa: S301
 def test_copies_answer_alike(again) -> None:
-    one = declare()
-    one.attention("cross", query="audio", key="visual", module="attn")
-    model = make(one).model
+    declaration = declare()
+    declaration.attention("cross", query="audio", key="visual", module="attn")
+    model = make(declaration).model
     other, batch = again(model), padded(clip())
     assert torch.equal(ask(model, batch).predictions["av"], ask(other, batch).predictions["av"])
     assert torch.equal(ask(model, batch).attention[0].weights, ask(other, batch).attention[0].weights)
@@ -312,6 +317,22 @@ def test_what_does_not_fit_is_one_sentence(change, sentence) -> None:
         make(declare(**change))
 
 
+def test_weights_of_another_network_are_named_with_the_keys_that_do_not_fit(tmp_path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"backbone.weight": torch.zeros(2, 2)}, path)
+
+    def build(path):
+        net = Net()
+        net.load_state_dict(afs.read_weights(path))
+        return net
+
+    net = afs.model("net", labels=LABELS, inputs={"audio": "llds", "visual": "face-maps"})(build)
+    with pytest.raises(
+        UserError, match=r"could not be built of other\.safetensors: .*Missing key.*a\.weight.*test_wrapped\.py, line"
+    ):
+        make(net, path)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -330,10 +351,10 @@ def test_what_makes_no_sense_is_said_where_it_stands(change, sentence) -> None:
 
 
 def test_modules_that_are_not_there_are_said_with_those_that_are() -> None:
-    one = declare()
-    one.attention("cross", query="audio", key="visual", module="fusion.attn")
+    declaration = declare()
+    declaration.attention("cross", query="audio", key="visual", module="fusion.attn")
     with pytest.raises(UserError, match=r"no module fusion.attn: it has attn, "):
-        make(one)
+        make(declaration)
     other = declare("other")
     other.attention("cross", query="audio", key="visual", module="head")
     with pytest.raises(UserError, match="no weights came"):

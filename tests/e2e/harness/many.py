@@ -22,24 +22,24 @@ PAGE = Path(__file__).parents[3] / "pages" / "embeddings.py"
 @st.cache_resource(show_spinner=False)
 def survey(model: str) -> PredictionTable:
     count, random = SIZES[model], np.random.default_rng(0)
-    label, said = random.integers(0, 6, count), random.integers(0, 6, count)
+    label, predicted = random.integers(0, 6, count), random.integers(0, 6, count)
     right = random.random(count) < 0.7
-    said[right] = label[right]
+    predicted[right] = label[right]
     names = np.array(["anger", "disgust", "fear", "happiness", "neutral", "sadness"])
     table = pd.DataFrame(
         {
             "label": names[label],
-            "speaker": [f"s{one:02d}" for one in random.integers(0, 91, count)],
+            "speaker": [f"s{speaker:02d}" for speaker in random.integers(0, 91, count)],
             "intensity": np.array(["low", "medium", "high"])[random.integers(0, 3, count)],
-            "predicted": names[said],
-            "correct": said == label,
+            "predicted": names[predicted],
+            "correct": predicted == label,
             "confidence": random.uniform(0.2, 1, count),
         },
         index=pd.Index([f"clip{i:06d}" for i in range(count)], name="clip"),
     )
     centres = random.normal(size=(6, 64))
     vectors = {
-        name: (3 * centres[said] + 2 * random.normal(size=(count, 64))).astype(np.float32)
+        name: (3 * centres[predicted] + 2 * random.normal(size=(count, 64))).astype(np.float32)
         for name in ("fused", *(f"layer {i}" for i in range(30 if count < 10_000 else 1)))
     }
     there = {"audio": random.random(count) < 0.95, "visual": np.ones(count, bool)}

@@ -42,10 +42,10 @@ class Slow(FakeAnalyzer):
         for step in range(10):
             progress("Asking the model", step / 10)
             time.sleep(DELAY / 10)
-        said, sure = class_of(media), SURE[self.name]
-        row = {name: sure if name == said else (1 - sure) / 5 for name in fake.CLASSES}
+        answer, sure = class_of(media), SURE[self.name]
+        row = {name: sure if name == answer else (1 - sure) / 5 for name in fake.CLASSES}
         heads = ("av", "audio", "visual")
-        explained = dict.fromkeys(("av", "visual"), explain or said)
+        explained = dict.fromkeys(("av", "visual"), explain or answer)
         key = self.key(media, explain)
         return Analysis(
             dict.fromkeys((*heads, "decision"), row), dict.fromkeys(heads, True), explained, fake.timeline(1.0), (), key

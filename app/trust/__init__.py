@@ -1,0 +1,116 @@
+"""Trust, under the picture: how far the map that is shown can be trusted, in one word with reasons, and the numbers behind it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from affectscope.app import services
+from affectscope.app.common import jobs, press, session
+from affectscope.app.common.save import save
+from affectscope.app.trust import asking
+from affectscope.core import browser
+from affectscope.core.text import shown
+
+_HERE = Path(__file__).parent
+_EVERY = 0.5
+_JOB = "trust.job"
+_WANTED = "trust.wanted"
+_TRUST = st.components.v2.component(
+    "affectscope_trust",
+    html='<div class="trust"></div>',
+    css=(_HERE / "trust.css").read_text(encoding="utf-8"),
+    js=browser.script(_HERE / "trust.js"),
+)
+
+
+def head_of(result: services.Result) -> str:
+    """The head whose heatmap the player shows."""
+    chosen = session.current().view.get("map", "")
+    return chosen if chosen in result.explained else services.main_heatmap(result)
+
+
+def chip(
+    clip: services.Clip, model: str, target: str | None, head: str, methods: tuple[str | None, str | None], ready: bool
+) -> None:
+    """How far the explanations of a clip can be trusted; nothing of a model whose answers came from elsewhere.
+
+    Args:
+        target: the class that is explained; None for the head's own answer.
+        methods: of the heatmap, and of the sound's lane; None for the usual ones.
+        ready: whether the page has all else that it shows: what takes longest comes last.
+    """
+    if services.imported(model) or clip.file is None:
+        return
+    asked = asking.Asked(clip, model, target or "", head, *methods)
+    content = asking.found(asked)
+    if content is not None:
+        _draw(asked, content)
+        _downloads(asked)
+    elif ready and _wanted(asked):
+        _start(asked)
+        asking.ask(asked)
+        _watch(asked)
+
+
+def measured(
+    clip: services.Clip, model: str, target: str | None, head: str, methods: tuple[str | None, str | None]
+) -> dict[str, list[dict[str, str]]]:
+    """The model -> what was measured of its explanations, as people read it; empty while nobody has asked.
+
+    Args:
+        target, head, methods: as of ``chip``.
+    """
+    if services.imported(model) or clip.file is None:
+        return {}
+    content = asking.found(asking.Asked(clip, model, target or "", head, *methods))
+    return {model: content["rows"]} if content and content.get("rows") else {}
+
+
+def _wanted(asked: asking.Asked) -> bool:
+    """Whether a person has asked for it: from then on of every map, and never before, since it takes a processor for a while."""
+    if st.session_state.get(_WANTED):
+        return True
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        pressed = press.button("How far can this map be trusted?", key=f"trust-{asked.key}", icon=":material/verified:")
+        st.caption("Measured on this clip, in the background: up to a minute on two cores.")
+    st.session_state[_WANTED] = pressed
+    return pressed
+
+
+def _start(asked: asking.Asked) -> None:
+    before = st.session_state.get(_JOB)
+    if before and before != asked.job and (old := jobs.find(before)) and not old.done:
+        # Nobody here reads it any more.
+        jobs.cancel(old)
+    st.session_state[_JOB] = asked.job
+
+
+@st.fragment(run_every=_EVERY)
+def _watch(asked: asking.Asked) -> None:
+    """How far it is; the page runs again when it is there."""
+    job = jobs.find(asked.job)
+    if job is not None and job.done and job.cancelled:
+        # Somebody else had asked, and went on.
+        jobs.forget(job.id)
+        job = None
+    if job is None or (job.done and job.error is None):
+        st.rerun()
+    _draw(asked, {"stage": job.error or job.stage, "share": job.fraction, "failed": bool(job.error)})
+
+
+def _draw(asked: asking.Asked, content: dict[str, Any]) -> None:
+    data = {name: content[name] for name in ("rows", "stage", "share", "failed", "seed") if name in content}
+    _TRUST(key="trust", data={**data, "subject": asked.key})
+
+
+def _downloads(asked: asking.Asked) -> None:
+    name = shown(asked.item.title).replace("/", "-")
+    with st.container(horizontal=True, gap="small"):
+        for kind, get, mime in (("csv", asking.table, "text/csv"), ("json", asking.text, "application/json")):
+            save(
+                f"Trust, {kind.upper()}", partial(get, asked), f"{name}.trust.{kind}", mime, key=f"trust-{kind}", type="tertiary"
+            )

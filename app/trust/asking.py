@@ -1,0 +1,88 @@
+"""Trust, as a job that stands back for whoever waits for a clip; kept on disk by what was asked."""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from affectscope.app import services
+from affectscope.app.common import jobs
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root, key_of, of_clip
+from affectscope.core.trust.tables import rows
+from affectscope.core.trust.trust import TRUST_VERSION, Request
+
+_PAUSE = 0.1
+
+
+class Asked:
+    """What is asked of one clip and one model.
+
+    Args:
+        target: the class that is explained; "" for the head's own answer.
+        head: whose heatmap it is.
+        explanation, sound: the methods of heatmap and sound; None for the usual ones.
+    """
+
+    def __init__(
+        self, item: services.Clip, model: str, target: str, head: str, explanation: str | None, sound: str | None
+    ) -> None:
+        self.item, self.model = item, model
+        self.request = Request(
+            target, head, (explanation,) if explanation else None, (sound,) if sound else None,
+            track=item.track, clip=item.called, face=item.face,
+        )  # fmt: skip
+        own = services.analyzer(model).key(item.media, None, track=item.track, clip=item.called, face=item.face)
+        self.key = of_clip(own, key_of(TRUST_VERSION, own, target, head, explanation, sound))
+
+    @property
+    def job(self) -> str:
+        return f"trust-{self.key}"
+
+    def path(self, kind: str) -> Path:
+        """``json`` or ``csv``."""
+        return cache_root() / "trust" / f"{self.key}.{kind}"
+
+
+def found(asked: Asked) -> dict[str, Any] | None:
+    """The answer, as ``core.trust.trust.Trust.to_dict`` has it, with ``rows`` as people read them; None while there is none."""
+    return sealed.read_json(asked.path("json"))
+
+
+def ask(asked: Asked) -> jobs.Job:
+    """Start the work, or join the one under way."""
+    return jobs.ensure(asked.job, partial(_write, asked), "trust")
+
+
+def table(asked: Asked) -> bytes:
+    """All numbers as CSV."""
+    return sealed.read(asked.path("csv")) or b""
+
+
+def text(asked: Asked) -> bytes:
+    """All numbers as JSON."""
+    return json.dumps(found(asked) or {}, indent=1).encode()
+
+
+def standing_back(progress: jobs.Progress) -> jobs.Progress:
+    """The same, which waits at each sign of progress while somebody waits for a clip."""
+
+    def told(stage: str, share: float) -> None:
+        progress(stage, share)
+        while jobs.busy():
+            time.sleep(_PAUSE)
+            # Whoever cancels meanwhile is heard.
+            progress(stage, share)
+
+    return told
+
+
+def _write(asked: Asked, progress: jobs.Progress) -> None:
+    told = standing_back(progress)
+    services.prepare(asked.item, told)
+    whole = services.analyzer(asked.model).trust(asked.item.media, asked.request, told)
+    sealed.keep(asked.path("csv"), whole.to_csv().encode())
+    sealed.keep_json(asked.path("json"), {**whole.to_dict(), "rows": rows(whole)})

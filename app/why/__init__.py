@@ -1,0 +1,166 @@
+"""Why: the sentence over the player, and under it what each modality adds, when, what in the sound, and where in the face."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from affectscope.app import services
+from affectscope.app.common import jobs, pick, say, session
+from affectscope.app.common.save import save
+from affectscope.app.why import asking
+from affectscope.core import browser
+from affectscope.core.errors import UserError
+from affectscope.core.text import shown
+from affectscope.core.timeline.lanes import head_title
+from affectscope.core.why.words import NOUNS
+
+AGAINST = "clip.against"
+_HERE = Path(__file__).parent
+_Asked = asking.Asked | None
+_ASKING = "why.asking"
+_EVERY = 0.5
+# A short work needs no second drawing.
+_PATIENCE = 0.3
+_WHY = st.components.v2.component(
+    "affectscope_why",
+    html='<div class="why"></div>',
+    css=(_HERE / "why.css").read_text(encoding="utf-8"),
+    js=browser.script(_HERE / "why.js"),
+)
+
+
+def ask(
+    clip: services.Clip, model: str, target: str | None, explanation: str | None, against: bool = True
+) -> asking.Asked | None:
+    """What is asked of a clip; None of a model whose answers came from elsewhere.
+
+    Args:
+        target: the class that is explained; None for the model's own answer.
+        against: whether the page lets a person choose against which class.
+    """
+    if services.imported(model) or clip.file is None:
+        return None
+    other, spec = session.option(AGAINST) if against else "", services.spec(model)
+    possible = spec.task == "classification" and other in spec.labels and other != target
+    return asking.Asked(clip, model, target or "", other if possible else "", explanation)
+
+
+def sentence(asked: asking.Asked | None, key: str = "why", name: str = "") -> None:
+    """The answer in a sentence, over the player; while it is not all there, the rest is started.
+
+    Args:
+        key: of the place on the page.
+        name: whose answer it is, where there are two models.
+    """
+    if asked is None:
+        return
+    content, whole = asking.found(asked)
+    if not whole:
+        _start(asked, key)
+        job = asking.ask(asked)
+        if not job.wait(_PATIENCE) or job.error:
+            _watch(asked, key, name)
+            return
+        content, whole = asking.found(asked)
+    _draw(asked, content or {}, whole, f"{key}_sentence", "sentence", name)
+
+
+def details(asked: asking.Asked | None, key: str = "why", name: str = "", against: bool = True) -> None:
+    """What the sentence rests on, under the player, once there is all of it; and against which class, where ``against``."""
+    if asked is None:
+        return
+    content, whole = asking.found(asked)
+    with st.container():
+        if whole:
+            _draw(asked, content or {}, True, key, "details", name)
+    spec = services.spec(asked.model)
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        if against and spec.task == "classification":
+            options = {"": "any other class"} | {label: shown(label) for label in spec.labels if label != asked.target}
+            pick.pick("Why this class, and not", AGAINST, options, width=260)
+        if whole:
+            _downloads(asked, key)
+
+
+def complete(asked: asking.Asked | None) -> bool:
+    """Whether all of it is there, or nothing will be."""
+    return asked is None or asking.found(asked)[1]
+
+
+def lanes(*asked: asking.Asked | None) -> str:
+    """Where the browser finds the lanes of contributions, once there are some; of two models those of A and of B."""
+    known = [question for question in asked if question is not None]
+    return asking.lanes_url(known, sided=len(asked) > 1)
+
+
+def dialog(corpus: str, clip: str, model: str, target: str) -> None:
+    """Ask for the dialog at the script's end (``dialogs``).
+
+    Args:
+        target: the class that is explained; "" for the model's own answer.
+    """
+    st.session_state[_ASKING] = corpus, clip, model, target
+
+
+def dialogs() -> None:
+    """Show the dialog that was asked for."""
+    if wanted := st.session_state.get(_ASKING):
+        _dialog(*wanted)
+
+
+@st.dialog("Why", width="large", on_dismiss=lambda: st.session_state.pop(_ASKING, None))
+def _dialog(corpus: str, clip: str, model: str, target: str) -> None:
+    try:
+        item = services.clip(corpus, clip)
+        asked = ask(item, model, target or None, None, against=False)
+        if asked is None:
+            say.info("This clip cannot be played, so nothing can be taken away from it.")
+            return
+        sentence(asked, "why_dialog", item.title)
+        details(asked, "why_dialog", against=False)
+    except UserError as error:
+        say.error(error)
+
+
+def _start(asked: asking.Asked, key: str) -> None:
+    slot = f"{key}.job"
+    before = st.session_state.get(slot)
+    if before and before != asked.job and (old := jobs.find(before)) and not old.done:
+        # Nobody here reads it any more.
+        jobs.cancel(old)
+    st.session_state[slot] = asked.job
+
+
+@st.fragment(run_every=_EVERY)
+def _watch(asked: asking.Asked, key: str, name: str) -> None:
+    """What there is so far; the page runs again when there is all."""
+    job = jobs.find(asked.job)
+    if job is not None and job.done and job.cancelled:
+        # Somebody else had asked, and went on.
+        jobs.forget(job.id)
+        job = None
+    if job is None or (job.done and job.error is None):
+        st.rerun()
+    if job.done:
+        say.caption(job.error or "")
+        return
+    content, _ = asking.found(asked)
+    _draw(asked, content or {"stage": job.stage}, False, f"{key}_sentence", "sentence", name)
+
+
+def _draw(asked: asking.Asked, content: dict[str, Any], whole: bool, key: str, part: str, name: str) -> None:
+    # Pictures of gradients are for files.
+    data = {field: value for field, value in content.items() if field != "spectrum"}
+    titles = {head: head_title(head) for head in content.get("heads", ())}
+    about = {"whole": whole, "part": part, "name": name, "nouns": NOUNS, "titles": titles, "subject": asked.key}
+    _WHY(key=key, data={**data, **about})
+
+
+def _downloads(asked: asking.Asked, key: str) -> None:
+    name = shown(asked.item.title).replace("/", "-")
+    for kind, get, mime in (("csv", asking.table, "text/csv"), ("json", asking.text, "application/json")):
+        save(kind.upper(), partial(get, asked), f"{name}.why.{kind}", mime, key=f"{key}-{kind}", type="tertiary")

@@ -1,0 +1,110 @@
+"""Why, as a job: a quick answer first, then the whole; kept on disk by what was asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from affectscope.app import services
+from affectscope.app.common import jobs
+from affectscope.app.serving import lending
+from affectscope.core.cache import sealed
+from affectscope.core.cache.store import cache_root, key_of, of_clip
+from affectscope.core.why import WHY_VERSION, Table, beside, joining, tables
+
+
+class Asked:
+    """What is asked of one clip and one model.
+
+    Args:
+        target: the class that is explained; "" for the model's own answer.
+        against: another class, or "".
+        explanation: how the heatmap is made whose shares are counted; None for the usual way.
+    """
+
+    def __init__(self, item: services.Clip, model: str, target: str, against: str, explanation: str | None) -> None:
+        self.item, self.model = item, model
+        self.target, self.against, self.explanation, self.label = target, against, explanation, item.label or ""
+        own = services.analyzer(model).key(
+            item.media, None, track=item.track, clip=item.called, explanation=explanation, face=item.face
+        )
+        self.key = of_clip(own, key_of(WHY_VERSION, own, target, against, self.label))
+
+    @property
+    def job(self) -> str:
+        return f"why-{self.key}"
+
+    def path(self, kind: str) -> Path:
+        """``quick.json``, ``json``, ``csv``, ``tables.json``, or ``aft``, the lanes."""
+        return cache_root() / "whys" / f"{self.key}.{kind}"
+
+
+def found(asked: Asked) -> tuple[dict[str, Any] | None, bool]:
+    """The answer as far as it has come, as ``core.why.Why.to_dict`` has it, and whether that is all of it."""
+    whole = sealed.read_json(asked.path("json"))
+    return (whole, True) if whole is not None else (sealed.read_json(asked.path("quick.json")), False)
+
+
+def ask(asked: Asked) -> jobs.Job:
+    """Start the work, or join the one under way."""
+    return jobs.ensure(asked.job, partial(_write, asked), "why")
+
+
+def lanes_url(asked: Sequence[Asked], sided: bool) -> str:
+    """Where the browser finds the lanes of contributions; "" while there are none.
+
+    Args:
+        sided: of two models, A's and B's in turn.
+    """
+    done = [question for question in asked if sealed.good(question.path("aft"))]
+    if not done or len(done) < len(asked):
+        return ""
+    path, owner = done[0].path("aft"), services.owner_of(done[0].item.corpus)
+    if sided:
+        path = path.with_name(f"{of_clip(done[0].key, key_of('sides', *(question.key for question in done)))}.aft")
+        if not sealed.good(path):
+            sealed.keep(path, beside([sealed.read(question.path("aft")) or b"" for question in done]))
+    return lending.lend("timelines", f"why-{path.stem}", path, owner)
+
+
+def sentence(asked: Asked) -> str:
+    """The whole answer's sentence; "" while there is none."""
+    clauses = (sealed.read_json(asked.path("json")) or {}).get("sentence", ())
+    text = "".join(clause["lead"] + clause["text"] for clause in clauses)
+    return text[:1].upper() + text[1:] + "." if text else ""
+
+
+def numbers(asked: Asked) -> tuple[Table, ...]:
+    """The tables that it rests on, of every head."""
+    found = sealed.read_json(asked.path("tables.json")) or {"tables": []}
+    return tuple(Table(title, tuple(columns), tuple(map(tuple, rows))) for title, columns, rows in found["tables"])
+
+
+def table(asked: Asked) -> bytes:
+    """All numbers as CSV."""
+    return sealed.read(asked.path("csv")) or b""
+
+
+def text(asked: Asked) -> bytes:
+    """All numbers as JSON."""
+    return json.dumps(sealed.read_json(asked.path("json")) or {}, indent=1).encode()
+
+
+def _write(asked: Asked, progress: jobs.Progress) -> None:
+    item = asked.item
+    services.prepare(item, progress)
+    ask_why = partial(
+        services.analyzer(asked.model).why, item.media, target=asked.target, against=asked.against, label=asked.label,
+        track=item.track, clip=item.called, explanation=asked.explanation, face=item.face, progress=progress,
+    )  # fmt: skip
+    if sealed.read_json(asked.path("quick.json")) is None:
+        sealed.keep_json(asked.path("quick.json"), ask_why(quick=True).to_dict())
+    whole = ask_why()
+    sealed.keep(asked.path("csv"), whole.to_csv().encode())
+    sealed.keep(asked.path("aft"), joining(whole))
+    found = [[part.title, part.columns, part.rows] for part in tables(whole, every=True)]
+    sealed.keep_json(asked.path("tables.json"), {"tables": found})
+    sealed.keep_json(asked.path("json"), whole.to_dict())

@@ -1,0 +1,98 @@
+"""`affectscope card`: what a checkpoint was measured on, and writing down what it is measured on now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from affectscope.core.cli.common import AsJson, load, pairs, progress_bar, regret, remarks, show
+from affectscope.core.errors import UserError
+
+
+def card(
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint's name, or a path.")],
+    measure: Annotated[
+        str, typer.Option(help="Measure it on this corpus (one that was added, a path, or `demo`) and write that down.")
+    ] = "",
+    called: Annotated[str, typer.Option("--as", help="What the card calls it: 'EMO-DB (262 clips)'; the corpus's name.")] = "",
+    alias: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--alias", metavar="LABEL=CLASS", help="A label of the corpus that is one of the model's classes; may be repeated."
+        ),
+    ] = None,
+    forget: Annotated[str, typer.Option(help="Take what is called so off the card.")] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Where the checkpoint with its new card goes; its own place if left out."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """A checkpoint's domain card: what it was measured on, by head, with intervals of 95 %.
+
+    What is measured is written into the checkpoint's file. On clips that are unlike its training the decision then goes without
+    a modality from which it does no better than chance on recordings of people.
+    """
+    from affectscope.core.checkpoints import saved
+    from affectscope.core.knowing import domain
+    from affectscope.core.knowing.words import UNKNOWN
+
+    loaded = load(checkpoint)
+    if loaded.spec.task != "classification":
+        raise UserError(f"{checkpoint} answers with attributes: a domain card is for models of classes.")
+    if measure or forget:
+        if loaded.path is None or "plugin" in loaded.card or not saved.is_ours(loaded.path):
+            raise UserError(f"{checkpoint} has no file of ours to write into: convert it with `affectscope convert`.")
+        if out is not None and out.suffix != ".safetensors":
+            raise UserError(f"{out.name} does not end in .safetensors: name the file so.")
+        rows = [row for row in _rows(loaded.card) if row.get("name") not in (forget, called or measure)]
+        if forget and len(rows) == len(_rows(loaded.card)):
+            raise UserError(f"The card of {checkpoint} has nothing called {forget!r}.")
+        if measure:
+            rows.append(_measured(loaded, measure, called or measure, alias, workers))
+        place = out or loaded.path
+        saved.change_card(loaded.path, place, lambda told: told | {domain.CARD: rows})
+        loaded = saved.load(place)
+    if loaded.known is None:
+        remarks.print(UNKNOWN, markup=False, soft_wrap=True)
+    if as_json:
+        show(_rows(loaded.card), True, "")
+        return
+    show(_table(domain.of_card(loaded.card)), False, f"What {checkpoint} was measured on")
+
+
+def _measured(loaded: Any, corpus: str, name: str, alias: list[str] | None, workers: int | None) -> dict[str, Any]:
+    from affectscope.core.corpora import open_corpus
+    from affectscope.core.evaluation.labelled import labelled_for, left_out
+    from affectscope.core.training.measured import domain_row, measure
+
+    opened, aliases = open_corpus(corpus), pairs(alias)
+    kept, notes = labelled_for(opened, loaded.spec, aliases)
+    for sentence in notes:
+        remarks.print(sentence, markup=False, soft_wrap=True)
+    with progress_bar() as report:
+        rows, broken = measure(loaded, kept, None, workers, report, left_out(opened, loaded.spec, aliases))
+    regret(broken)
+    return domain_row(rows, name, opened.synthetic)
+
+
+def _rows(told: Any) -> list[dict[str, Any]]:
+    from affectscope.core.knowing import domain
+
+    found = told.get(domain.CARD)
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+def _table(measured: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "measured on": measurement.name, "people": "rendered" if measurement.synthetic else "recorded", "head": head,
+            "clips": own.clips, "accuracy": own.accuracy.text,
+            "unweighted recall": own.uar.text + (", chance" if own.at_chance else ""),
+        }
+        for measurement in measured
+        for head, own in measurement.heads.items()
+    ]  # fmt: skip

@@ -1,0 +1,161 @@
+"""`affectscope trust`: how far the explanations of a clip, or of a corpus, can be trusted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from affectscope.core.checkpoints import DEFAULT, FOR_PEOPLE
+from affectscope.core.cli.common import (
+    AsJson,
+    FaceOption,
+    FeaturesOption,
+    TrackOption,
+    load,
+    method_known,
+    output,
+    printable,
+    progress_bar,
+    regret,
+    remarks,
+    show,
+    taking,
+)
+from affectscope.core.errors import UserError
+
+if TYPE_CHECKING:
+    from affectscope.core.trust.trust import Request, Trust
+
+
+def trust(
+    clip: Annotated[Path | None, typer.Argument(help="Any video that FFmpeg reads; leave it out to measure a corpus.")] = None,
+    checkpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--checkpoint",
+            "--model",
+            "-c",
+            help=f"A model's name or path; of a corpus several. {FOR_PEOPLE} of a clip, {DEFAULT} of a corpus, if left out.",
+        ),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--class", help="The class that is explained; the model's own answer if left out.")
+    ] = None,
+    corpus: Annotated[str | None, typer.Option(help="Instead of a clip, a corpus, each clip's label explained.")] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(help="Methods, commas between, or all; the usual ones for picture and sound if left out."),
+    ] = None,
+    lanes: Annotated[bool, typer.Option(help="Whether contributions and attention are measured too.")] = True,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Measure heatmaps of a network with random weights too: what chance finds.")
+    ] = False,
+    clips: Annotated[int, typer.Option(min=0, help="Of a corpus, so many clips, drawn by the seed; all, if 0.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of random marks, random weights, noise and the clips that are drawn.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A file for all numbers, ending in .json or .csv; of a corpus, .csv.")
+    ] = None,
+    audio_track: TrackOption = None,
+    face: FaceOption = None,
+    features: FeaturesOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how far explanations can be trusted: do the marks matter, do they hang on the weights, do they stay."""
+    if (clip is None) == (corpus is None):
+        raise UserError("Say what is measured: a clip's file, or --corpus NAME.")
+    endings = (".csv",) if corpus else (".json", ".csv")
+    if out is not None and out.suffix not in endings:
+        raise UserError(f"{out.name} does not end in {' or '.join(endings)}: name the file so that its kind is known.")
+    names = checkpoint or [FOR_PEOPLE if corpus is None else DEFAULT]
+    if corpus is None and len(names) > 1:
+        raise UserError("Several models are compared over a corpus: name one, or --corpus NAME instead of the clip.")
+    from affectscope.core.trust.trust import Request
+
+    named = _methods(methods)
+    asked = Request(
+        target or "", methods=named, sounds=named, lanes=lanes, untrained=random_weights, seed=seed, track=audio_track, face=face
+    )
+    if corpus is not None:
+        _of_corpus(names, features, corpus, asked, clips, out, as_json)
+        return
+    from affectscope.core.analyzer import Analyzer
+
+    assert clip is not None
+    with progress_bar() as report:
+        found = Analyzer(taking(load(names[0]), features)).trust(clip, asked, report)
+    if out is not None:
+        _write(out, found.to_json() if out.suffix == ".json" else found.to_csv())
+    if as_json:
+        print(found.to_json())
+        return
+    _print(found)
+
+
+def _methods(named: str | None) -> tuple[str, ...] | None:
+    from affectscope.core.explain.methods import METHODS
+
+    if named is None:
+        return None
+    names = tuple(METHODS) if named == "all" else tuple(part.strip() for part in named.split(",") if part.strip())
+    for name in names:
+        method_known(name)
+    return names
+
+
+def _print(found: Trust) -> None:
+    from affectscope.core.trust.tables import rows
+
+    for name, why in found.skipped.items():
+        remarks.print(printable(f"No {name}: {why}."), markup=False, soft_wrap=True)
+    if not found.measured:
+        raise UserError("There is no map to measure: the model explains nothing of this clip.")
+    for row in rows(found):
+        output.print(printable(f"{row['explanation']}: {row['trust']}. {row['reasons']}"), markup=False, soft_wrap=True)
+    kept = [{name: value for name, value in row.items() if name not in ("trust", "reasons")} for row in rows(found)]
+    show(kept, False, f"Trust of {found.system}'s explanations")
+
+
+def _of_corpus(names: list[str], features: Any, name: str, asked: Request, clips: int, out: Path | None, as_json: bool) -> None:
+    import pandas as pd
+
+    from affectscope.core.analyzer import Analyzer
+    from affectscope.core.corpora import open_corpus
+    from affectscope.core.evaluation.labelled import labelled_for
+    from affectscope.core.trust.corpus import carriers, over_corpus, summary
+
+    found = []
+    for model in names:
+        loaded = taking(load(model), features)
+        corpus, notes = labelled_for(open_corpus(name), loaded.spec)
+        for sentence in notes:
+            remarks.print(sentence, markup=False, soft_wrap=True)
+        with progress_bar() as report:
+            table, broken = over_corpus(Analyzer(loaded), corpus, asked, clips, report)
+        regret(broken)
+        found.append(table)
+    table = pd.concat(found, ignore_index=True)
+    if out is not None:
+        _write(out, table.to_csv(index=False))
+    rows = json.loads(summary(table).to_json(orient="records"))
+    show(rows if as_json else [_cells(row) for row in rows], as_json, f"Trust over {corpus.name}")
+    right, known = carriers(table)
+    if known and not as_json:
+        sentence = f"The modality that alone carries the emotion has the largest Shapley value in {right} of {known} clips."
+        output.print(sentence, markup=False, soft_wrap=True)
+
+
+def _cells(row: dict[str, Any]) -> dict[str, Any]:
+    from affectscope.core.trust.tables import cells
+
+    return cells(row)
+
+
+def _write(out: Path, text: str) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror or error}): choose another folder.") from error

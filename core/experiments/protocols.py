@@ -1,0 +1,177 @@
+"""How each paper trains and measures, where that is not what this project does by itself.
+
+``affectscope experiment run --protocol paper`` follows it, and it is what is followed at the papers' sizes; at demo size the own
+protocol is: what is missing is absent, both modalities are normalised, splits are drawn by the seed, and the epoch with the least
+development loss is kept.
+
+Deviations:
+
+- goncalves2022robust (4.3): the text names an early stop by development loss and no patience: 8 epochs. "A learning decay set to
+  five epochs" is read as the public code's: a tenth of the rate after five epochs without a better development loss.
+- goncalves2022robust (4.3): the development set is measured whole; the public code drops modalities there too.
+- goncalves2022auxformer (4.3): the text does not say whether the 20 % are thrown for a batch (the public code) or for a clip: the
+  protocol throws for a clip, ``options = { each = "batch" }`` of a row for the batch.
+- goncalves2025versatile (IV-C): which development score chooses the epoch is not said: the loss of the audio-visual head does (of
+  the main head, for the baselines). Betas, weight decay and the weight of the reconstruction are those of the public code.
+- goncalves2025versatile (III-E, IV-E): AuxFormer and MulT are 50 wide, as the public code of AuxFormer's second version and the
+  counts of III-E have them; with the 1,408 visual features that IV-B names the counts are slightly larger than those printed.
+- goncalves2025versatile (IV-A): CMU-MOSEI's own split has 16,326, 1,871 and 4,659 clips in the paper, which makes 22,856 of its
+  22,859: the split is the corpus's, ``--split official``.
+- parthasarathy2020detecting (4.3): neither epochs, batch size nor patience are printed: 25, 32 clips and 8.
+- parthasarathy2020detecting (4.1): the test set's labels are held back; ``--split official`` tests on the validation set, and
+  draws a development set from the training speakers.
+- parthasarathy2020detecting (4.2): that the picture's features are normalised is not said, and they are not.
+- mocanu2023multimodal (4.2): epochs are not printed: at most 200, stopped by 20 without a better development accuracy. Which part
+  gives "the accuracy score" is not said: the development part.
+- mocanu2023multimodal (4.1): the ten folds are drawn by this project; which actors are in which is not printed. A seed is a fold:
+  ``--seeds 10`` runs them all.
+- goncalves2022robust (3.6, 5.2): zeros are put where features are already normalised, as in the public code: of the sound that is
+  the training mean, of the picture zeros as they are.
+- goncalves2022robust (4.3): the twenty seeds that the paper saved are not published; 0 to 19 draw splits of this project. So for
+  goncalves2022auxformer (5.1) and goncalves2025versatile (IV-C).
+- goncalves2022auxformer (4.1): only the sound is said to be normalised, and only it is; no clip loses both modalities at once.
+- goncalves2025versatile (IV-E): baselines 1 to 4 are run from their public code in the paper; here they are the variants "paper"
+  of the systems, all masked, and trained by IV-C.
+- goncalves2025versatile (IV-D): the two-tailed t-test is Student's, of independent samples: neither pairs nor unequal variances
+  are named.
+- goncalves2025versatile (IV-B): features are normalised by the training set, as the public code has it; the paper does not say.
+- goncalves2025versatile (IV-E): AuxFormer drops modalities as goncalves2022robust has it, 20 % of each batch's clips each; the
+  paper cites goncalves2022auxformer, whose throw of a coin is the strategy ``modality-dropout``.
+- goncalves2025versatile (Tables I and II): what the baselines are given in the place of a missing modality is not said. It is
+  left out, for all rows, since VAVL's own head answers only where it is not there (Algorithm 1).
+- goncalves2025versatile (IV-A): whether MSP-IMPROV's 620 read sentences are among the clips is not said: they are, unless the
+  corpus is added with ``condition=not-read``. Attributes are brought from 1..5 to -1..1, which no CCC sees.
+- goncalves2022robust (4.1): 7,442 clips of CREMA-D have labels, 420 of which have no single winner among the raters; no rule is
+  given, and the winner is drawn by the clip's name. So for goncalves2022auxformer (4.1) and goncalves2025versatile (IV-A).
+- goncalves2022robust (4.3): of several draws of the speakers the first is taken whose shares of clips and classes are nearly as
+  good as the best's. So for goncalves2022auxformer (5.1) and goncalves2025versatile (IV-C).
+- mocanu2023multimodal (4.1): whether CREMA-D's labels are the acted emotions or the raters' is not said: the raters' of sound and
+  picture, as for the other papers.
+- mocanu2023multimodal (4.2): the learning rate is called initial, and nothing that changes it is named: it stays. The epoch with
+  the best accuracy is kept; the paper only says when training stops. Adam's second beta is 0.999.
+- goncalves2025versatile (V-B): masked frames are zeros of what the model takes; how often they are drawn is not said: five times.
+- goncalves2025versatile (III-E): latency is the median over the test clips, one at a time, after one that is not counted; the
+  paper does not say how it measured.
+- parthasarathy2020detecting (5.1): Fig. 4 is measured on the held-out part; ten draws of frames are its ten trials.
+- parthasarathy2020detecting (4.3): the best epoch is chosen by the development loss, 1 - CCC.
+- mocanu2023multimodal (4.4): times are those of one run; the paper's are means of ten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Missing = Literal["absent", "zeros"]
+DRAWS = 5
+_ABLATES = ("optimised", "modality-dropout")
+_TAKES = ("without", "random", "burst", "tail")
+
+
+@dataclass(frozen=True)
+class AtSize:
+    """What holds at a paper's own sizes alone.
+
+    Attributes:
+        training: settings of ``TrainConfig``.
+        changes: system -> fields of its config.
+        features: modality -> feature set, where its width does not tell which the paper took.
+    """
+
+    training: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    features: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A paper's way to train and measure.
+
+    Attributes:
+        trials: splits or folds that its tables are means of; ``--seeds`` of them run it as printed.
+        missing: what stands for missing frames when measured, and, without ``alone``, for a missing modality.
+        alone: what stands for a modality that is missing altogether, in training and when measured.
+        draws: how often frames are drawn at random.
+        normalised: the modalities that are; None for all.
+        training: settings of ``TrainConfig``, at any size; ``on`` the same by kind of corpus.
+        options: strategy -> its options.
+        changes: system -> fields of its config, at any size.
+    """
+
+    trials: int
+    missing: Missing = "absent"
+    alone: Missing | None = None
+    draws: int = DRAWS
+    normalised: tuple[str, ...] | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    published: AtSize = field(default_factory=AtSize)
+
+    def put(self, kind: str) -> Missing:
+        """What stands for what a condition takes, by its first word."""
+        return self.alone or self.missing if kind == "without" else self.missing
+
+    def condition(self, asked: str) -> str:
+        """A condition of ``core.experiments.plan`` as it is measured: "random audio 0.3" -> "random audio zeros x10 0.3"."""
+        words = asked.split()
+        if words[0] not in _TAKES:
+            return asked
+        more = ["zeros"] if self.put(words[0]) == "zeros" else []
+        more += [f"x{self.draws}"] if self.draws != DRAWS and words[0] in ("random", "burst") else []
+        return " ".join([*words[:2], *more, *words[2:]])
+
+    def options_of(self, strategy: str) -> dict[str, Any]:
+        """What the protocol says of a strategy's options."""
+        missing = {"missing": self.put("without")} if strategy in _ABLATES and self.put("without") != "absent" else {}
+        return {**missing, **self.options.get(strategy, {})}
+
+    def training_on(self, kind: str) -> dict[str, Any]:
+        """What it says of ``TrainConfig`` on a kind of corpus, at any size."""
+        return {**self.training, **self.on.get(kind, {})}
+
+
+OWN = Protocol(trials=5)
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    # 3.6 and 5.2 (zeros), 4.2 (only the sound is normalised), 4.3 (twenty splits).
+    "goncalves2022robust": Protocol(
+        trials=20,
+        missing="zeros",
+        normalised=("audio",),
+        published=AtSize(features={"audio": "llds-32-16", "visual": "vgg-face-unit"}),
+    ),
+    # 4.1.2, 4.3, 5.1 (20 epochs), 5.3 (the model of one modality).
+    "goncalves2022auxformer": Protocol(
+        trials=20,
+        missing="zeros",
+        normalised=("audio",),
+        options={"modality-dropout": {"each": "clip"}},
+        changes={"unimodal-attention": {"plain_first": True}},
+        published=AtSize(training={"epochs": 20}, features={"audio": "llds-32-16", "visual": "vgg-face"}),
+    ),
+    # IV-C, for the baselines too (V-A); V-B (zeros); III-D (a modality that is not there is left out).
+    "goncalves2025versatile": Protocol(
+        trials=5,
+        missing="zeros",
+        alone="absent",
+        training={"selection": "main loss"},
+        on={"msp-improv": {"batch_size": 16}},
+        published=AtSize(
+            training={
+                "epochs": 20, "learning_rate": 5e-5, "clip_norm": 0.0, "schedule": "constant", "betas": (0.95, 0.999),
+                "weight_decay": 5e-7, "patience": 20,
+            },
+            changes={"auxformer": {"width": 50}, "mult": {"width": 50}},
+            features={"audio": "wav2vec2", "visual": "efficientnet-b2"},
+        ),
+    ),
+    # 4.2.2 (the sound is normalised), 5.1 (zeros, ten trials).
+    "parthasarathy2020detecting": Protocol(trials=1, missing="zeros", draws=10, normalised=("audio",)),
+    # 4.1 (ten folds), 4.2 (stops by accuracy).
+    "mocanu2023multimodal": Protocol(
+        trials=10, training={"selection": "accuracy", "patience": 20, "split": "folds"},
+    ),
+}  # fmt: skip

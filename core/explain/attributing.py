@@ -1,0 +1,106 @@
+"""Pictures explained from their pixels: integrated gradients and occlusion, as Captum has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from affectscope.core.explain.attending import frame_by_frame
+from affectscope.core.explain.cams import enlarged, smoothed
+from affectscope.core.explain.gradients import quadrature
+from affectscope.core.explain.road import VisualRoad, slopes_by_score
+
+STEPS = 8
+"""Points of integrated gradients' quadrature on pictures; a clip's faces go through the encoder once for each."""
+CELLS = 6
+"""Patches across and down a face that are hidden in turn."""
+FRAMES = 8
+"""Frames in which a patch is hidden at a time, a third of a second of film; all frames of a network without an encoder."""
+
+
+def plain(pixels: Tensor) -> Tensor:
+    """[P, C, 1, 1]: each face's mean colour, which stands for what is hidden and for a face without features."""
+    return pixels.mean((2, 3), keepdim=True)
+
+
+def integrated_pixels(road: VisualRoad, steps: int = STEPS) -> Tensor:
+    """Integrated gradients (Sundararajan et al. 2017) of each score on all faces of the clip at once, [S, P, C, H, W].
+
+    The way begins with faces of one colour, ``plain``; for each score they add up to what it has more than there.
+
+    Raises:
+        NoWay: when torch cannot take a gradient through the network.
+    """
+    pixels, start = road.pixels.detach(), plain(road.pixels.detach())
+    total: Tensor | None = None
+    for share, weight in zip(*quadrature(steps), strict=True):
+        with torch.enable_grad():
+            here = (start + share * (pixels - start)).requires_grad_(True)
+            scores = road.network(here)
+        slopes = torch.stack([slope[0] for slope in slopes_by_score(scores, [here])])
+        total = weight * slopes if total is None else total + weight * slopes
+    assert total is not None
+    return total * (pixels - start)
+
+
+def integrated(road: VisualRoad) -> Tensor:
+    """``integrated_pixels`` added up over colours and cells, smoothed, where they speak for the score: [S, P, SIDE, SIDE].
+
+    Neighbouring pixels speak for and against and cancel: what is cut off below 0 pixel by pixel, before they are added, shows
+    where the picture has edges rather than where the evidence lies (docs/trust.md, What the exam found).
+    """
+    return smoothed(enlarged(integrated_pixels(road).sum(2))).relu()
+
+
+def occlusion(road: VisualRoad) -> Tensor:
+    """How much each score falls when a patch of the face is hidden for some frames, where it falls: [S, P, CELLS, CELLS].
+
+    Zeiler and Fergus 2014, over film as over pictures.
+    """
+    with torch.inference_mode():
+        return occluded(road).relu()
+
+
+def occluded(road: VisualRoad) -> Tensor:
+    """[S, P, CELLS, CELLS], how much each score falls; below 0 it rises."""
+    pixels, count = road.pixels, len(road.pixels)
+    encoder = frame_by_frame(road)
+    width = FRAMES if encoder else count
+    starts = range(0, count, width)
+    network: Any = road.network
+    whole: Any = network.features(pixels) if encoder else None
+    base = network.of_features(whole) if encoder else network(pixels)
+    maps = base.new_zeros(len(base), count, CELLS, CELLS)
+    for row, column, hidden in _hidden(pixels):
+        if not encoder:
+            maps[:, :, row, column] = (base - network(hidden))[:, None]
+            continue
+        # The encoder sees face after face: what it makes of the hidden ones is taken a few frames at a time.
+        assert whole is not None
+        features = network.features(hidden)
+        rows = whole.repeat(len(starts), 1, 1)
+        for place, start in enumerate(starts):
+            rows[place, start : start + width] = features[start : start + width]
+        falls = base - network.of_many(rows)
+        for place, start in enumerate(starts):
+            maps[:, start : start + width, row, column] = falls[place][:, None]
+    return maps
+
+
+def edges(size: int) -> list[int]:
+    """Where patches begin and end along a side of so many pixels, [CELLS + 1]."""
+    return [round(size * i / CELLS) for i in range(CELLS + 1)]
+
+
+def _hidden(pixels: Tensor) -> Iterator[tuple[int, int, Tensor]]:
+    """Row and column of each patch, and the pictures without it."""
+    stands = plain(pixels)
+    down, across = (edges(size) for size in pixels.shape[-2:])
+    for row in range(CELLS):
+        for column in range(CELLS):
+            part = pixels.clone()
+            part[..., down[row] : down[row + 1], across[column] : across[column + 1]] = stands
+            yield row, column, part

@@ -1,0 +1,123 @@
+"""One function over many jobs: in processes of this machine, or as tasks of a Ray cluster, with the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any, Literal, TypeVar
+
+from affectscope.core.errors import UserError
+from affectscope.core.plugins import loading
+
+K = TypeVar("K")
+EngineName = Literal["processes", "ray"]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where jobs run.
+
+    Attributes:
+        workers: processes, or CPUs of a Ray cluster of this machine.
+        address: of an existing Ray cluster; without one, ``$RAY_ADDRESS``, else one of this machine, for as long as it takes.
+        gpus: that each job takes of a Ray cluster.
+    """
+
+    engine: EngineName = "processes"
+    workers: int = 1
+    address: str | None = None
+    gpus: float = 0.0
+
+
+HERE = Cluster()
+
+
+def spread(function: Callable[..., Any], jobs: Mapping[K, tuple[Any, ...]], cluster: Cluster = HERE) -> Iterator[tuple[K, Any]]:
+    """What the function gives for each job's arguments, in the order in which they are done; of a job that fails for a person's
+    fault, the ``UserError``.
+
+    Args:
+        function: of a module, so that another process finds it. Files are found there under the same paths.
+
+    Raises:
+        UserError: when Ray is not installed, or no cluster answers.
+    """
+    if cluster.engine == "ray":
+        yield from _on_ray(function, jobs, cluster)
+        return
+    with ProcessPoolExecutor(cluster.workers, get_context("spawn"), begin) as pool:
+        futures = {pool.submit(_tried, function, *arguments): key for key, arguments in jobs.items()}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+
+def begin() -> None:
+    """What a process does before its first job: one thread, and the plugins that a person named."""
+    import torch
+
+    torch.set_num_threads(1)
+    loading.load()
+
+
+def _tried(function: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except UserError as error:
+        return error
+
+
+def _begun(function: Callable[..., Any], *arguments: Any) -> Any:
+    begin()
+    return _tried(function, *arguments)
+
+
+def _on_ray(function: Callable[..., Any], jobs: Mapping[K, tuple[Any, ...]], cluster: Cluster) -> Iterator[tuple[K, Any]]:
+    from affectscope.core.features.bulk import on_ray
+
+    on_ray.check()
+    import ray
+
+    with _connected(cluster):
+        work = ray.remote(_begun).options(num_cpus=1, num_gpus=cluster.gpus)
+        # What many jobs share is sent once.
+        sent = {id(argument): ray.put(argument) for arguments in jobs.values() for argument in arguments if _large(argument)}
+        handed = ray.put(function)
+        under_way = {
+            work.remote(handed, *(sent.get(id(argument), argument) for argument in arguments)): key
+            for key, arguments in jobs.items()
+        }
+        while under_way:
+            for reference in ray.wait(list(under_way), num_returns=1)[0]:
+                key = under_way.pop(reference)
+                try:
+                    yield key, ray.get(reference)
+                except ray.exceptions.RayTaskError as error:
+                    raise error.as_instanceof_cause() from error
+                except ray.exceptions.RayError as error:
+                    yield (
+                        key,
+                        UserError(f"Ray gave it up ({type(error).__name__}): see to the cluster's memory, and start again."),
+                    )
+
+
+@contextmanager
+def _connected(cluster: Cluster) -> Iterator[None]:
+    import ray
+
+    from affectscope.core.features.bulk import on_ray
+
+    mine = not ray.is_initialized()
+    if mine:
+        on_ray.connect(cluster.workers, cluster.address)
+    try:
+        yield
+    finally:
+        if mine:
+            ray.shutdown()
+
+
+def _large(argument: Any) -> bool:
+    return not isinstance(argument, str | int | float | bool | tuple | None)

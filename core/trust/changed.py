@@ -1,0 +1,154 @@
+"""A clip that was changed a little, as it happens on the way to a microscope: encoded again, a little aside, with noise.
+
+Each change is a file of its own, which is read as any clip is; only the face is not looked for again: its box is the same.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from affectscope.core import media
+from affectscope.core.features.base import NO_CROPS
+from affectscope.core.features.bulk.stages import cut
+from affectscope.core.features.clipfile import ClipFile
+from affectscope.core.features.extractors.faces import DETECTION_SIDE, FaceTrack
+from affectscope.core.features.sets import FEATURE_SETS
+from affectscope.core.features.stored.arrays import source_of
+from affectscope.core.media.sounds import Sound
+from affectscope.core.models.inputs import model_streams
+from affectscope.core.streams import Stream
+from affectscope.core.why import Question, View
+
+# Quality of H.264 and of AAC as messengers have it; what is changed otherwise is kept nearly as it was.
+_POOR, _GOOD, _BITS = 36, 10, 24_000
+_ASIDE, _LATER = 0.03, 0.01
+_GREY, _QUIET = 4.0, 30.0
+TITLES = {
+    "re-encoded": f"encoded again (H.264, CRF {_POOR}; AAC, {_BITS // 1000} kb/s)",
+    "shifted": f"{_ASIDE:.0%} of the face's box aside, {_LATER * 1000:.0f} ms later",
+    "noisy": f"noise (σ of {_GREY:.0f} grey levels of 255; {_QUIET:.0f} dB below the sound)",
+}
+"""The changes by name, as people read them."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The same question of a changed clip.
+
+    Attributes:
+        name: one of ``TITLES``.
+    """
+
+    name: str
+    question: Question
+    view: View | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a clip is read from, as the analyzer reads it.
+
+    Attributes:
+        sets: modality -> feature set.
+        track: the sound track that is heard.
+        clip: what its corpus calls it.
+    """
+
+    path: Path
+    sets: Mapping[str, str]
+    faces: FaceTrack
+    track: int | None = None
+    clip: str = ""
+
+
+def changes(
+    question: Question,
+    view: View | None,
+    source: Source,
+    seed: int = 0,
+    report: Callable[[str], None] = lambda name: None,
+) -> Iterator[Changed]:
+    """The clip with every change; none of features that were made elsewhere, which no changed file could change.
+
+    Args:
+        question: its class stays the one that is explained.
+        report: told the name of the change that is made next.
+    """
+    sets, faces = source.sets, source.faces
+    if any(source_of(name) or FEATURE_SETS[name].needs == "arrays" for name in sets.values()):
+        return
+    fixed = replace(question, target=question.explained)
+    with tempfile.TemporaryDirectory(prefix="affectscope-") as folder:
+        for name in TITLES:
+            report(name)
+            file = Path(folder) / f"{name}.mp4"
+            _write(name, source, file, seed)
+            read = {m: _read(sets[m], file, source) for m in fixed.streams if m in sets}
+            spec, normaliser = fixed.checkpoint.spec, fixed.checkpoint.normaliser
+            streams = {**fixed.streams, **read}
+            asked = replace(fixed, streams={**streams, **model_streams(streams, spec, normaliser)})
+            yield Changed(name, asked, _seen(view, file, faces, read))
+
+
+def _write(name: str, source: Source, out: Path, seed: int) -> None:
+    path, faces, track = source.path, source.faces, source.track
+    sound = media.read_sound(path, track=track)
+    frames = media.read_frames(path, DETECTION_SIDE)
+    fps = media.probe(path, track=track).fps or 25
+    chance = np.random.default_rng(seed)
+    if name == "re-encoded":
+        media.encode(out, frames, sound, fps, _POOR, _BITS)
+    elif name == "shifted":
+        later = sound and replace(sound, samples=_later(sound.samples))
+        media.encode(out, ((time, _aside(one, faces)) for time, one in frames), later or None, fps, _GOOD)
+    else:
+        noisy = sound and replace(sound, samples=_hiss(sound, chance))
+        media.encode(out, ((time, _grain(one, chance)) for time, one in frames), noisy or None, fps, _GOOD)
+
+
+def _aside(picture: np.ndarray, faces: FaceTrack) -> np.ndarray:
+    if not faces.present.any():
+        return picture
+    width = np.nanmedian(faces.boxes[:, 2] - faces.boxes[:, 0]) * picture.shape[1]
+    steps = max(1, round(_ASIDE * float(width)))
+    return np.pad(picture, ((0, 0), (steps, 0), (0, 0)), mode="edge")[:, : picture.shape[1]]
+
+
+def _grain(picture: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+    noise = chance.normal(0, _GREY, picture.shape).round()
+    return (picture + noise).clip(0, 255).astype(np.uint8)
+
+
+def _later(samples: np.ndarray) -> np.ndarray:
+    steps = round(_LATER * media.SAMPLE_RATE)
+    return np.concatenate([np.zeros(steps, samples.dtype), samples])[: len(samples)]
+
+
+def _hiss(sound: Sound, chance: np.random.Generator) -> np.ndarray:
+    size = np.sqrt(np.mean(sound.samples**2)) * 10 ** (-_QUIET / 20)
+    return (sound.samples + size * chance.standard_normal(len(sound.samples))).astype(np.float32)
+
+
+def _read(name: str, file: Path, source: Source) -> Stream:
+    """A modality of a changed file, as ``features.extract`` reads it, and kept nowhere."""
+    one, faces = FEATURE_SETS[name], source.faces
+    weights, found = one.check(None), {}
+    if one.needs == "sound":
+        sound = media.read_sound(file)
+        found = {"sound": sound.samples, "sound_start": np.array(sound.start)} if sound is not None else {}
+    elif one.needs not in NO_CROPS:
+        found = {"times": faces.times, "boxes": faces.boxes, one.needs: cut(one.needs, file, faces)}
+    stream = one.make(ClipFile(file, source.clip, faces), found, one.load(weights))
+    return one.as_stream({"values": stream.values, "times": stream.times, "present": stream.present})
+
+
+def _seen(view: View | None, file: Path, faces: FaceTrack, read: Mapping[str, Stream]) -> View | None:
+    if view is None:
+        return None
+    crops = cut(view.looks.features.needs, file, faces) if view.looks.encoder is not None else np.zeros((0, 0, 0), np.uint8)
+    return replace(view, crops=lambda: crops, raw=read.get("visual", view.raw))

@@ -1,0 +1,155 @@
+"""Deletion and insertion: what an answer loses, and gains, when what a map marks goes first, or comes first.
+
+Petsiuk et al. 2018 (RISE), section 4.2; Samek et al. 2017. Random marks are the map's own in another place: as many, of the same
+shape, in every picture or lane the same way. A map follows what is in a picture even where it knows nothing of the model, and so
+lies better than any random place; whether it knows more is told by the same method's marks with random weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+SHARES = (0.1, 0.3, 0.6)
+"""Of all places, so many are deleted or inserted between nothing and everything."""
+_LEVEL, _DRAWS = 0.95, 1000
+# Probabilities are of float32.
+_LITTLE = 1e-6
+Ask = Callable[[np.ndarray], np.ndarray]
+"""States [G, ...] bool, the places that are left as they are -> the answer [G] in each."""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The answer while places go and while they come, Q shares, R random marks and U maps of random weights.
+
+    Attributes:
+        shares: [Q] of all places, from 0 to 1.
+        deletion: [Q], those with the highest values gone.
+        insertion: [Q], only those there.
+        random_deletion, random_insertion: [R, Q].
+        untrained_deletion, untrained_insertion: [U, Q].
+        seed: of the random marks.
+    """
+
+    shares: np.ndarray
+    deletion: np.ndarray
+    insertion: np.ndarray
+    random_deletion: np.ndarray
+    random_insertion: np.ndarray
+    untrained_deletion: np.ndarray
+    untrained_insertion: np.ndarray
+    seed: int
+
+    @cached_property
+    def deletion_areas(self) -> np.ndarray:
+        """[R]: the area by which the map's curve lies under each random one; above 0 is better than that."""
+        return area(self.shares, self.random_deletion - self.deletion)
+
+    @cached_property
+    def insertion_areas(self) -> np.ndarray:
+        """[R]: the area by which the map's curve lies above each random one."""
+        return area(self.shares, self.insertion - self.random_insertion)
+
+    @property
+    def areas(self) -> np.ndarray:
+        """[R]: the mean of both."""
+        return (self.deletion_areas + self.insertion_areas) / 2
+
+    @cached_property
+    def learnt(self) -> np.ndarray:
+        """[U]: the mean of both areas against each map of random weights."""
+        deletion = area(self.shares, self.untrained_deletion - self.deletion)
+        return (deletion + area(self.shares, self.insertion - self.untrained_insertion)) / 2
+
+    @property
+    def beaten(self) -> int:
+        """How many random marks the map does better than, both areas together."""
+        return int((self.areas > _LITTLE).sum())
+
+    @property
+    def p(self) -> float:
+        """How probable it is that the method does as well with random weights: (1 + those that do) / (1 + U), a Monte Carlo test
+        (Hope 1968), which is exact: a map of random weights is one more of them. 1 where there are none."""
+        return (1 + int((self.learnt <= _LITTLE).sum())) / (1 + len(self.learnt))
+
+
+def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """The 95 % interval of the mean of ``values`` [N]: percentiles of 1000 bootstrap draws (Efron 1979); NaN of none."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    draws = np.random.default_rng(seed).choice(values, (_DRAWS, len(values))).mean(1)
+    low, high = np.quantile(draws, ((1 - _LEVEL) / 2, (1 + _LEVEL) / 2))
+    return float(low), float(high)
+
+
+def area(shares: np.ndarray, curve: np.ndarray) -> np.ndarray:
+    """The area under [..., Q] over its shares, by the trapezoidal rule."""
+    return np.trapezoid(curve, shares, axis=-1)
+
+
+def curves(
+    values: np.ndarray,
+    ask: Ask,
+    controls: int,
+    seed: int = 0,
+    points: Sequence[float] = SHARES,
+    untrained: Sequence[np.ndarray] = (),
+) -> Curves:
+    """Ask about every state.
+
+    Args:
+        values: [P, h, w] maps, of which each picture loses the same share, or a lane [W].
+        controls: random marks, at most; a short lane has fewer places where it could be.
+        points: shares between nothing and everything.
+        untrained: the same map of random weights, each shaped as ``values``.
+    """
+    chance = np.random.default_rng(seed)
+    marks = [ranks(values, chance)]
+    marks += [moved(marks[0], move) for move in moves(values.shape, controls, chance)]
+    known = len(marks)
+    marks += [ranks(other, chance) for other in untrained]
+    size = marks[0][0].size if values.ndim > 1 else len(values)
+    counts = [max(1, round(share * size)) for share in points]
+    ends = ask(np.stack([np.ones_like(marks[0], bool), np.zeros_like(marks[0], bool)]))
+    states = np.stack([inside == (rank < count) for inside in (False, True) for rank in marks for count in counts])
+    inner = ask(states).reshape(2, len(marks), len(counts))
+    whole, nothing = np.full((len(marks), 1), ends[0]), np.full((len(marks), 1), ends[1])
+    deletion = np.concatenate([whole, inner[0], nothing], 1)
+    insertion = np.concatenate([nothing, inner[1], whole], 1)
+    shares = np.array([0.0, *(count / size for count in counts), 1.0])
+    random, untaught = slice(1, known), slice(known, None)
+    return Curves(
+        shares, deletion[0], insertion[0], deletion[random], insertion[random], deletion[untaught], insertion[untaught], seed
+    )
+
+
+def ranks(values: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+    """The place of each cell in its picture, or of each window in its lane, the highest value 0; ties fall as chance has it."""
+    rows = values.reshape(len(values), -1) if values.ndim > 1 else values[None]
+    order = np.lexsort((chance.random(rows.shape), -rows), axis=-1)
+    found = np.empty_like(order)
+    np.put_along_axis(found, order, np.broadcast_to(np.arange(rows.shape[1]), rows.shape), -1)
+    return found.reshape(values.shape)
+
+
+Move = tuple[tuple[int, ...], bool]
+
+
+def moves(shape: tuple[int, ...], count: int, chance: np.random.Generator) -> list[Move]:
+    """At most ``count`` different ways to put a map elsewhere: how far along each axis, round its edges, and whether mirrored."""
+    sides = shape[1:] if len(shape) > 1 else shape
+    every = int(np.prod(sides)) * 2
+    drawn = chance.permutation(np.arange(1, every))[:count]
+    return [(tuple(int(i) for i in np.unravel_index(one // 2, sides)), bool(one % 2)) for one in drawn]
+
+
+def moved(rank: np.ndarray, move: Move) -> np.ndarray:
+    """[P, h, w] or [W] somewhere else."""
+    steps, mirrored = move
+    axes = tuple(range(-len(steps), 0))
+    return np.roll(rank[..., ::-1] if mirrored else rank, steps, axes)

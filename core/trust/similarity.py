@@ -1,0 +1,80 @@
+"""How alike two maps are: rank correlation and structural similarity, which sanity checks use, and measures of sensitivity."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+from scipy.stats import rankdata
+
+# Wang et al. 2004, section III-B: K1 and K2; the window is scikit-image's, 7 cells aside, all alike.
+_K1, _K2, _WINDOW = 0.01, 0.03, 7
+# As Quantus keeps from dividing by nothing.
+_LITTLE = 1e-10
+
+
+def spearman(one: np.ndarray, other: np.ndarray) -> float:
+    """Rank correlation of two maps: the mean over pictures [P, ...], or of lanes [W]; -1 to 1.
+
+    A map that is the same everywhere says nothing: its correlation counts as 0.
+    """
+    first, second = (_rows(values) for values in (one, other))
+    return float(np.mean([_rank_correlation(a, b) for a, b in zip(first, second, strict=True)])) if len(first) else 0.0
+
+
+def ssim(one: np.ndarray, other: np.ndarray) -> float:
+    """Structural similarity (Wang et al. 2004) of maps [P, h, w], the mean over pictures; -1 to 1.
+
+    Each pair's range is from its smallest to its largest value; covariances are those of samples, in windows of 7 by 7 cells
+    that lie wholly inside, as scikit-image has it.
+    """
+    return float(np.mean([_ssim(a, b) for a, b in zip(one, other, strict=True)])) if len(one) else 0.0
+
+
+def by_largest(values: np.ndarray) -> np.ndarray:
+    """A map divided by its largest absolute value, as Quantus normalises; one of zeros as it is."""
+    largest = np.abs(values).max(initial=0.0)
+    return values / largest if largest > 0 else values
+
+
+def sensitivity(one: np.ndarray, other: np.ndarray) -> float:
+    """‖other - one‖ / ‖one‖ of two maps, whose maximum over changes of the clip is Max-Sensitivity (Yeh et al. 2019).
+
+    Both are divided by their largest value first. NaN where ``one`` is nothing but zeros.
+    """
+    a, b = by_largest(one), by_largest(other)
+    size = np.linalg.norm(a)
+    return float(np.linalg.norm(b - a) / size) if size > 0 else float("nan")
+
+
+def lipschitz(one: np.ndarray, other: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
+    """‖other - one‖ / ‖after - before‖ of maps and of what they are maps of, whose maximum is the local Lipschitz estimate
+    (Alvarez-Melis and Jaakkola 2018). Maps are divided by their largest value first."""
+    apart = np.linalg.norm((after - before).ravel())
+    return float(np.linalg.norm((by_largest(other) - by_largest(one)).ravel()) / (apart + _LITTLE))
+
+
+def _rows(values: np.ndarray) -> np.ndarray:
+    return values[None] if values.ndim == 1 else values.reshape(len(values), -1)
+
+
+def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    first, second = (rankdata(values) - (len(values) + 1) / 2 for values in (one, other))
+    size = np.sqrt((first**2).sum() * (second**2).sum())
+    return float((first * second).sum() / size) if size > 0 else 0.0
+
+
+def _ssim(one: np.ndarray, other: np.ndarray) -> float:
+    a, b = one.astype(float), other.astype(float)
+    span = max(a.max(), b.max()) - min(a.min(), b.min())
+    if not span > 0:
+        return 1.0
+    count = _WINDOW**2
+    mean = [uniform_filter(values, _WINDOW) for values in (a, b)]
+    square = [uniform_filter(product, _WINDOW) for product in (a * a, b * b, a * b)]
+    products = mean[0] * mean[0], mean[1] * mean[1], mean[0] * mean[1]
+    var_a, var_b, both = (count / (count - 1) * (s - p) for s, p in zip(square, products, strict=True))
+    small, smaller = (_K1 * span) ** 2, (_K2 * span) ** 2
+    found = (2 * products[2] + small) * (2 * both + smaller)
+    found /= (products[0] + products[1] + small) * (var_a + var_b + smaller)
+    edge = _WINDOW // 2
+    return float(found[edge:-edge, edge:-edge].mean())

@@ -1,0 +1,302 @@
+"""The trust of all maps of one clip in one value, which is shown, printed and exported."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from affectscope.core.explain.hearing import fitting_sound
+from affectscope.core.explain.heatmaps import chosen, fitting
+from affectscope.core.explain.methods import METHODS
+from affectscope.core.explain.road import NoWay
+from affectscope.core.explain.sight import faces_behind
+from affectscope.core.explain.sound import SOUND, sound_road
+from affectscope.core.text import spreadsheet_cell
+from affectscope.core.trust.changed import TITLES, Source, changes
+from affectscope.core.trust.curves import interval
+from affectscope.core.trust.maps import Heatmap, Lanes, Subject, Untrained
+from affectscope.core.trust.measure import CONTROLS, UNTRAINED, Measured, decision, measure
+from affectscope.core.trust.pointing import Pointed, carried, pointed, pointed_lane
+from affectscope.core.trust.verdict import verdict
+from affectscope.core.why.asking import Question
+from affectscope.core.why.face import PICTURE, View
+from affectscope.core.why.modality import by_modality
+
+if TYPE_CHECKING:
+    from affectscope.core.corpora import Truth
+
+# Part of every key: raise it whenever a number changes.
+TRUST_VERSION = 2
+COLUMNS = ("explanation", "modality", "head", "class", "measure", "name", "value")
+Progress = Callable[[str, float], None]
+Row = tuple[str, str, str, str, str, str, float]
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How far the explanations of one clip can be trusted.
+
+    Attributes:
+        system: the model's name.
+        measured: heatmaps, then lanes.
+        skipped: explanation -> half a sentence on why there is none.
+        carrier: whether the modality of the largest Shapley value is the one that carries the emotion; None where nobody knows.
+    """
+
+    system: str
+    duration: float
+    seed: int
+    measured: tuple[Measured, ...]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    carrier: bool | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All numbers, as JSON has them; None for what could not be measured."""
+        found = {"system": self.system, "duration": round(self.duration, 4), "seed": self.seed, "skipped": dict(self.skipped)}
+        return found | {"carrier": self.carrier, "measured": [_plain(_one(measured)) for measured in self.measured]}
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), allow_nan=False, indent=1)
+
+    def rows(self) -> Iterator[Row]:
+        """A row a number, in the order of ``COLUMNS``."""
+        for one in self.measured:
+            about = one.explanation, one.modality, one.head, one.target
+            for measure_name, name, value in _numbers(one):
+                if np.isfinite(value):
+                    yield (*about, measure_name, name, value)
+
+    def to_csv(self) -> str:
+        """``rows`` as a table; names cannot become formulas."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([cell if isinstance(cell, float) else spreadsheet_cell(cell) for cell in row] for row in self.rows())
+        return out.getvalue()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be measured of a clip.
+
+    Attributes:
+        target: the class that is explained; each head's own answer if left out.
+        head: whose heatmap it is; the first that sees, if left out.
+        methods: of ``METHODS``, for the picture; the one that is taken where nobody chose, if None. Of several, those that cannot
+            read the model are skipped.
+        sounds: the same for the sound.
+        lanes: whether contributions and attention are measured too.
+        untrained: whether each heatmap is measured as a network of random weights draws it, too: what chance finds.
+        controls: random marks.
+        seed: of random marks, random weights and noise.
+        truth: what a corpus knows of the clip.
+        track, clip, face: as of ``Analyzer.analyze``.
+    """
+
+    target: str = ""
+    head: str = ""
+    methods: tuple[str, ...] | None = None
+    sounds: tuple[str, ...] | None = None
+    lanes: bool = True
+    untrained: bool = False
+    controls: int = CONTROLS
+    seed: int = 0
+    truth: Truth | None = None
+    track: int | None = None
+    clip: str = ""
+    face: int | None = None
+
+
+def find_trust(
+    question: Question,
+    view: View | None,
+    source: Source,
+    request: Request,
+    progress: Progress = lambda stage, share: None,
+    turn: AbstractContextManager[Any] | None = None,
+) -> Trust:
+    """Measure the maps of a clip.
+
+    Args:
+        question: of the class that is explained.
+        view: what there is to see; None where no way leads to pixels.
+        turn: held while the model is asked, part by part: others who wait for it have theirs in between.
+
+    Raises:
+        UserError: when the one method that was named cannot read this model, or the question cannot be asked.
+    """
+    controls, seed, truth = request.controls, request.seed, request.truth
+    turn = turn or nullcontext()
+    with turn:
+        before = decision(question)
+    measured: list[Measured] = []
+    skipped: dict[str, str] = {}
+    subject = Subject(question, view, seed=seed)
+    with turn:
+        sees = _first_head(question, request.head) if view is not None else ""
+        names = _methods(subject, sees, request.methods, skipped) if sees else ()
+        sounds = _sounds(subject, request.sounds) if request.lanes else ()
+    done = iter(range(len(TITLES)))
+
+    def told(name: str) -> None:
+        progress("Trust: changing the clip", 0.2 * next(done) / len(TITLES))
+
+    subject = replace(subject, altered=list(changes(question, view, source, seed, told)))
+    with turn:
+        own = replace(subject, question=_of_head(question, sees)) if sees else subject
+        found = Lanes(subject, sounds).all() if request.lanes else []
+    kinds = (Heatmap, Untrained) if request.untrained else (Heatmap,)
+    shown = [(kind, name) for name in names for kind in kinds]
+    count = len(shown) + len(found) / 4
+
+    def part(begin: float, size: float) -> Progress:
+        return lambda stage, share: progress(stage, 0.2 + 0.8 * (begin + size * share) / max(count, 1))
+
+    for number, (kind, name) in enumerate(shown):
+        try:
+            one = kind(own, sees, name)
+            made = measure(one, controls, UNTRAINED, seed, part(number, 1), turn, before)
+            measured.append(replace(made, pointed=_points(own, one, truth, turn)) if truth is not None else made)
+        except NoWay as error:
+            skipped[name] = str(error)
+    for number, lane in enumerate(found):
+        made = measure(lane, controls, UNTRAINED, seed, part(len(shown) + number / 4, 0.25), turn, before)
+        if truth is not None and lane.modality == PICTURE:
+            made = replace(made, pointed=pointed_lane(lane.values, lane.middles, truth))
+        measured.append(made)
+    carrier = None
+    if truth is not None and len(question.modalities) > 1:
+        with turn:
+            shares = by_modality(question)
+        carrier = carried(dict(zip(shares.names, shares.shapley[0], strict=True)), truth)
+    progress("Trust", 1.0)
+    return Trust(question.checkpoint.spec.system, question.duration, seed, tuple(measured), skipped, carrier)
+
+
+def _first_head(question: Question, head: str) -> str:
+    """The head whose heatmap is measured; "" where no frame is seen or no head sees."""
+    if PICTURE not in question.modalities or not question.present(PICTURE).any():
+        return ""
+    sees = [name for name in question.checkpoint.spec.heads if PICTURE in question.checkpoint.spec.modalities[name]]
+    return head if head in sees else next(iter(sees), "")
+
+
+def _of_head(question: Question, head: str) -> Question:
+    """The question of what a head itself says, where no class was named."""
+    if question.target:
+        return question
+    spec, said = question.checkpoint.spec, question.whole[question.heads.index(head)]
+    own = np.abs(said) if spec.task == "regression" else said
+    return replace(question, target=spec.labels[int(own.argmax())])
+
+
+def _sounds(subject: Subject, methods: Sequence[str] | None) -> tuple[str, ...]:
+    """The methods that explain the sound, of those that were named."""
+    question = subject.question
+    spec = question.checkpoint.spec
+    head = next((one for one in spec.heads if SOUND in spec.modalities[one]), "")
+    if not head or not question.present(SOUND).any():
+        return ()
+    road = sound_road(question.checkpoint, question.batch, {head: spec.labels.index(question.explained)})
+    offered = fitting_sound(road)
+    return offered[:1] if methods is None else tuple(name for name in methods if name in offered)
+
+
+def _methods(subject: Subject, head: str, methods: Sequence[str] | None, skipped: dict[str, str]) -> tuple[str, ...]:
+    road = Heatmap(subject, head, "layer-cam").seen.road
+    if methods is None:
+        return fitting(road)[:1]
+    methods = [name for name in methods if METHODS[name].maps is not None]
+    if len(methods) == 1:
+        return (chosen(road, methods[0])[0],)
+    offered = fitting(road)
+    skipped |= {name: "this model has not what it reads" for name in methods if name not in offered}
+    return tuple(name for name in methods if name in offered)
+
+
+def _points(subject: Subject, shown: Heatmap, truth: Truth, turn: AbstractContextManager[Any]) -> Pointed | None:
+    """As the player shows it: every frame, on the face's box."""
+    view = subject.view
+    assert view is not None
+    with turn:
+        maps = shown.on_box()
+    frames = faces_behind(subject.question.streams[PICTURE], view.faces.times, view.faces.present)
+    frames = np.unique(frames) if view.looks.encoder is not None else frames
+    return pointed(maps, frames, view.faces, truth)
+
+
+def _one(one: Measured) -> dict[str, Any]:
+    found, said = one.curves, verdict(one)
+    low, high = interval(found.areas, found.seed)
+    return {
+        "explanation": one.explanation, "title": one.title, "modality": one.modality, "head": one.head, "class": one.target,
+        "level": said.level, "reasons": said.reasons, "grades": said.grades,
+        "p": found.p, "learnt": _mean(found.learnt), "beaten": found.beaten, "controls": len(found.areas),
+        "area": _mean(found.areas), "area_low": low, "area_high": high, "shares": found.shares.tolist(),
+        "deletion": found.deletion.tolist(), "insertion": found.insertion.tolist(),
+        "random_deletion": found.random_deletion.tolist(), "random_insertion": found.random_insertion.tolist(),
+        "untrained_deletion": found.untrained_deletion.tolist(), "untrained_insertion": found.untrained_insertion.tolist(),
+        "random_weights": one.random_weights, "random_weights_chance": one.untrained_chance,
+        "random_model": one.headless, "layers": [asdict(layer) for layer in one.layers],
+        "other_classes": one.any_class, "classes": [asdict(other) for other in one.classes],
+        "stable": one.stable, "max_sensitivity": one.max_sensitivity, "lipschitz": one.max_lipschitz,
+        "changes": [asdict(change) for change in one.changes], "pointed": asdict(one.pointed) if one.pointed else None,
+    }  # fmt: skip
+
+
+def _numbers(one: Measured) -> Iterator[tuple[str, str, float]]:
+    found, said = one.curves, verdict(one)
+    yield "level", said.level, float({"low": 0, "medium": 1, "high": 2}[said.level])
+    yield "p", "", found.p
+    yield "area between curves", "both, against random weights", _mean(found.learnt)
+    yield "random weights, rank correlation", "", one.random_weights
+    yield "random weights, rank correlation", "of two with each other", one.untrained_chance
+    yield "better than random marks", f"of {len(found.areas)}", float(found.beaten)
+    for name, areas in (("deletion", found.deletion_areas), ("insertion", found.insertion_areas), ("both", found.areas)):
+        low, high = interval(areas, found.seed)
+        yield "area between curves", name, _mean(areas)
+        yield "area between curves", f"{name}, low", low
+        yield "area between curves", f"{name}, high", high
+    for name in ("deletion", "insertion"):
+        own, random, untaught = (getattr(found, f"{kind}{name}") for kind in ("", "random_", "untrained_"))
+        for place, share in enumerate(found.shares):
+            yield name, f"{share:.3f}", float(own[place])
+            yield f"{name}, random marks", f"{share:.3f}", _mean(random[:, place])
+            yield f"{name}, random weights", f"{share:.3f}", _mean(untaught[:, place])
+    for layer in one.layers:
+        yield f"{layer.random} of {layer.layers} layers random, rank correlation", layer.name, layer.spearman
+        yield f"{layer.random} of {layer.layers} layers random, SSIM", layer.name, layer.ssim
+    for other in one.classes:
+        yield "other class, rank correlation", other.name, other.spearman
+        yield "other class, SSIM", other.name, other.ssim
+    for change in one.changes:
+        for measure_name in ("spearman", "ssim", "sensitivity", "lipschitz", "moved", "same"):
+            yield f"changed clip, {measure_name}", change.name, float(getattr(change, measure_name))
+    if one.pointed is not None:
+        yield "pointing", "place", one.pointed.place
+        yield "pointing", "place by chance", one.pointed.place_chance
+        if one.pointed.time is not None:
+            yield "pointing", "time", float(one.pointed.time)
+            yield "pointing", "time by chance", one.pointed.time_chance
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _plain(value: Any) -> Any:
+    """Numbers that JSON has no way to write as None."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return None if isinstance(value, float) and not np.isfinite(value) else value

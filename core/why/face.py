@@ -1,0 +1,211 @@
+"""Where in the face: what each region contributes, its pixels blurred, and how much of the heatmap lies in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from affectscope.core.cache.store import FeatureStore
+from affectscope.core.explain import sight
+from affectscope.core.explain.heatmaps import chosen, heatmaps
+from affectscope.core.explain.road import NoWay, VisualRoad
+from affectscope.core.features.extract import Extraction, points_of
+from affectscope.core.features.extractors.faces import FaceTrack
+from affectscope.core.features.extractors.landmarks import REGIONS, found, regions
+from affectscope.core.models.inputs import on_its_reference
+from affectscope.core.streams import Stream
+from affectscope.core.why.asking import Question
+
+PICTURE = "visual"
+BLUR = 0.12
+"""A blur so wide that no expression is left, in sides of the face's box."""
+# Heatmaps have few cells: what lies of a cell in a region is counted on a finer raster.
+_FINE = 4
+REST = "rest of the crop"
+"""What belongs to no region: hair, ears, neck, what is beside the face, and whatever somebody laid over it."""
+NAMES = (*REGIONS, REST)
+
+
+@dataclass(frozen=True)
+class View:
+    """What there is to see of a clip.
+
+    Attributes:
+        looks: what the model sees faces through.
+        crops: -> the faces as its encoder wants them cut, [F, H, W] or [F, H, W, 3] uint8; not asked for without an encoder.
+        faces: where the face is, on the video's frames.
+        points: -> [F, 5, 2], see ``core.features.extractors.landmarks``.
+        raw: the visual stream as it was extracted, for models that take pixels.
+        explanation: how heatmaps are made; as the player does where nobody chose, if left out.
+    """
+
+    looks: sight.Sight
+    crops: Callable[[], np.ndarray]
+    faces: FaceTrack
+    points: Callable[[], np.ndarray]
+    raw: Stream
+    explanation: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        looks: sight.Sight,
+        crops: Callable[[], np.ndarray],
+        media: Path,
+        extraction: Extraction,
+        store: FeatureStore,
+        explanation: str | None = None,
+    ) -> View:
+        """What there is to see of a file that was read."""
+        faces = extraction.faces
+        return cls(looks, crops, faces, lambda: points_of(media, faces, store), extraction.streams[PICTURE], explanation)
+
+
+@dataclass(frozen=True)
+class Face:
+    """What each region of the face contributes to the explained score.
+
+    Attributes:
+        names: [R].
+        area: [R], the region's mean share of the face's box: what a heatmap that is the same everywhere would have. The last is
+            what is in no region, so that a mark beside the face is found too.
+        away: [H, R], how much the score falls when the region is blurred in every frame.
+        shares: head -> [R], how much of the heatmap lies in the region; they add up to 1, or are all 0.
+        seen: whether the points were found in the picture, or a usual face was assumed.
+    """
+
+    names: tuple[str, ...]
+    area: np.ndarray
+    away: np.ndarray
+    shares: Mapping[str, np.ndarray]
+    seen: bool
+
+
+def by_region(question: Question, view: View) -> Face | None:
+    """Blur each region in every frame, and ask again; None where no face is seen."""
+    if PICTURE not in question.modalities or not question.present(PICTURE).any():
+        return None
+    there = view.faces.present
+    if not there.any():
+        return None
+    points = view.points()
+    seen = seen_by(question, view, points)
+    shares = {head: shares_of(maps, seen.points) for head, maps in _maps(question, view, seen.road).items()}
+    with torch.inference_mode():
+        scores = np.concatenate([question.score(rows) for rows in _answers(question, seen)], 1)
+    area = whole_of(points[there], 64, 64).mean((0, 2, 3))
+    return Face(NAMES, area, scores[:, :1] - scores[:, 1:], shares, found(points))
+
+
+def shares_of(maps: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """[R]: how much of maps [P, h, w] lies in each of ``NAMES`` of faces with these points [P, 5, 2]; zeros of an empty map."""
+    height, width = maps.shape[1:]
+    fine = whole_of(points, height * _FINE, width * _FINE)
+    cover = fine.reshape(len(maps), len(NAMES), height, _FINE, width, _FINE).mean((3, 5))
+    total = float(maps.sum())
+    return (cover * maps[:, None]).sum((0, 2, 3)) / total if total > 0 else np.zeros(len(NAMES))
+
+
+def whole_of(points: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Which pixels of a face's box belong to each of ``NAMES``, [F, R, height, width] bool: every pixel to one."""
+    masks = regions(points, height, width)
+    return np.concatenate([masks, ~masks.any(1, keepdims=True)], 1)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The way from pictures to scores.
+
+    Attributes:
+        pictures: [P, H, W] or [P, H, W, C], before they are prepared for the network.
+        points: [P, 5, 2], in fractions of the face's box, of which the pictures show ``road.part``.
+        prepared: pictures -> what the road's network takes.
+        encoder: whether the network begins with an encoder of single pictures.
+    """
+
+    road: VisualRoad
+    pictures: np.ndarray
+    points: np.ndarray
+    prepared: Callable[[np.ndarray], Tensor]
+    encoder: bool
+
+
+def seen_by(question: Question, view: View, points: np.ndarray, head: str = "", most: int = 0) -> Seen:
+    """The way from the faces of a clip to the scores of the explained class, of one head or of all that see.
+
+    Args:
+        points: [F, 5, 2], as of ``View``.
+        most: pictures that go through an encoder, evenly chosen, each of which stands for those about it; all, if 0.
+    """
+    checkpoint, stream = question.checkpoint, question.streams[PICTURE]
+    frames = sight.faces_behind(stream, view.faces.times, view.faces.present)
+    if most and view.looks.encoder is not None:
+        frames = _thinned(frames, most)
+    place = checkpoint.spec.labels.index(question.explained)
+    heads = (head,) if head else [name for name in checkpoint.spec.heads if PICTURE in checkpoint.spec.modalities[name]]
+    targets = dict.fromkeys(heads, place)
+    if (encoder := view.looks.encoder) is not None:
+        crops, looked = view.crops(), np.unique(frames)
+        road = sight.through_encoder(view.looks, checkpoint, crops, frames, stream, question.batch, targets)
+        return Seen(road, crops[looked], points[looked], encoder.prepare, True)  # type: ignore[arg-type]
+    spec, given = checkpoint.spec, {**question.streams, PICTURE: view.raw}
+    raw = replace(on_its_reference(given, spec)[PICTURE], present=stream.present)
+    road = sight.on_pixels(view.looks, checkpoint, raw, question.batch, targets)
+    pictures = np.ascontiguousarray(road.pixels.movedim(1, -1).numpy())
+    return Seen(road, pictures, points[frames], lambda given: torch.from_numpy(given).movedim(-1, 1), False)
+
+
+def _thinned(frames: np.ndarray, most: int) -> np.ndarray:
+    """[P] numbers of frames, each replaced by the one of at most ``most`` of them that stands for it."""
+    every = np.unique(frames)
+    count = min(most, len(every))
+    kept = every[((np.arange(count) + 0.5) * len(every) / count).astype(int)]
+    return kept[np.abs(frames[:, None] - kept).argmin(1)]
+
+
+def _maps(question: Question, view: View, road: VisualRoad) -> dict[str, np.ndarray]:
+    """Head -> heatmaps [P, h, w]; none where nothing can be read along the road."""
+    spec = question.checkpoint.spec
+    heads = tuple(head for head in spec.heads if PICTURE in spec.modalities[head])
+    try:
+        method, _ = chosen(road, view.explanation)
+        return heatmaps(road, heads, method)
+    except NoWay:
+        return {}
+
+
+def _answers(question: Question, seen: Seen) -> Iterator[np.ndarray]:
+    """What the heads say, [H, G, outputs], of the clip as it is, then without each region: all in one where an encoder makes few
+    numbers of a picture, else one by one."""
+    plain, network = seen.pictures, seen.road.network
+    left, top, right, bottom = seen.road.part
+    points = (seen.points - (left, top)) / (right - left, bottom - top)
+    masks = whole_of(points, *plain.shape[1:3])
+    soft = np.stack([blurred(picture, BLUR / (right - left)) for picture in plain])
+    gone = [masks[:, number].reshape(*plain.shape[:3], *[1] * (plain.ndim - 3)) for number in range(len(NAMES))]
+    states = (plain, *(np.where(mask, soft, plain) for mask in gone))
+    encoded: Iterator[Tensor] = (network.features(seen.prepared(state)) for state in states)  # type: ignore[operator]
+    if seen.encoder:
+        yield _said(question, seen, torch.stack(list(encoded)))
+        return
+    for features in encoded:
+        yield _said(question, seen, features[None])
+
+
+def _said(question: Question, seen: Seen, features: Tensor) -> np.ndarray:
+    network: Any = seen.road.network
+    output, batch = network.output(features)
+    return np.stack([answer.cpu().numpy() for answer in question.readable(output, batch).values()])
+
+
+def blurred(picture: np.ndarray, width: float) -> np.ndarray:
+    """A picture [H, W] or [H, W, C] without its features; ``width`` of the blur in sides of the picture."""
+    soft = cv2.GaussianBlur(picture, (0, 0), width * picture.shape[1], borderType=cv2.BORDER_REPLICATE)
+    return soft.reshape(picture.shape)

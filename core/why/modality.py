@@ -1,0 +1,83 @@
+"""Which modality: exact Shapley values of sound and picture, and what only both together say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from affectscope.core.errors import UserError
+from affectscope.core.why.asking import Question
+from affectscope.core.why.shapley import coalitions, dividends, shapley
+
+MOST = 4
+"""Modalities whose coalitions are all asked about, 16 of them."""
+
+
+@dataclass(frozen=True)
+class Modality:
+    """What each modality contributes to the explained score, by head.
+
+    H heads, the decision first; N modalities; coalition i holds modality j where bit j of i is set.
+
+    Attributes:
+        names: [N].
+        present: [N] whether the clip has any frame of it.
+        answers: [H, 2 ** N, outputs] what the head says with only the coalition's modalities: probabilities, or values.
+        scores: [H, 2 ** N], the explained score of those.
+    """
+
+    names: tuple[str, ...]
+    present: tuple[bool, ...]
+    answers: np.ndarray
+    scores: np.ndarray
+
+    @property
+    def shapley(self) -> np.ndarray:
+        """[H, N]; they add up to the score of the whole clip less that of nothing."""
+        return shapley(self.scores)
+
+    @property
+    def alone(self) -> np.ndarray:
+        """[H, N]: the score with this modality only, less that of nothing."""
+        return self.scores[:, 1 << np.arange(len(self.names))] - self.scores[:, :1]
+
+    @property
+    def together(self) -> dict[tuple[str, ...], np.ndarray]:
+        """Modalities, two or more -> [H], what comes of them only together; with ``alone`` they add up to the same."""
+        worth, members = dividends(self.scores), coalitions(len(self.names))
+        return {
+            tuple(n for n, there in zip(self.names, row, strict=True) if there): worth[:, i]
+            for i, row in enumerate(members)
+            if row.sum() > 1
+        }
+
+    @property
+    def shares(self) -> np.ndarray:
+        """[H, N]: each modality's part in the sum of absolute Shapley values; NaN where all are 0."""
+        size = np.abs(self.shapley)
+        total = size.sum(1, keepdims=True)
+        return np.divide(size, total, out=np.full_like(size, np.nan), where=total > 0)
+
+    def without(self, name: str) -> int:
+        """The number of the coalition of all others."""
+        return len(self.scores[0]) - 1 - (1 << self.names.index(name))
+
+    def only(self, name: str) -> int:
+        """The number of the coalition of this one."""
+        return 1 << self.names.index(name)
+
+
+def by_modality(question: Question) -> Modality:
+    """Ask about every coalition of modalities: four of two.
+
+    Raises:
+        UserError: when there are more than four modalities.
+    """
+    names = question.modalities
+    if len(names) > MOST:
+        raise UserError(f"Coalitions are counted of at most {MOST} modalities, and this model takes {len(names)}.")
+    present = {m: question.present(m) for m in names}
+    members = coalitions(len(names))
+    answers = question.asked({m: members[:, j, None] & present[m] for j, m in enumerate(names)})
+    return Modality(names, tuple(bool(present[m].any()) for m in names), answers, question.score(answers))

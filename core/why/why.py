@@ -1,0 +1,243 @@
+"""The answer to why: everything about one clip and one class in one value, which is shown, printed and exported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from affectscope.core.errors import UserError
+from affectscope.core.text import spreadsheet_cell
+from affectscope.core.why.asking import Question
+from affectscope.core.why.face import Face, View, by_region
+from affectscope.core.why.flip import Flip, smallest_flip
+from affectscope.core.why.modality import Modality, by_modality
+from affectscope.core.why.moments import Moments, by_moment
+from affectscope.core.why.shapley import coalitions
+from affectscope.core.why.sound import Groups, Spectrum, by_frequency, by_group, in_windows
+from affectscope.core.why.words import sentence
+
+# Part of every key: raise it whenever a number changes.
+WHY_VERSION = 4
+COLUMNS = ("part", "measure", "head", "modality", "name", "start", "end", "value")
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why a model says what it says of one clip. H heads, the decision first; scores are log-odds, or an attribute's values.
+
+    Attributes:
+        system: the model's name.
+        task, labels, heads: as the model declares them; heads begin with "decision".
+        target: the class or attribute that is explained.
+        against: the class that it is explained against, or "".
+        imputation: what stands in place of what is taken away.
+        label: what the clip's corpus says that it is, or "".
+        groups: descriptors of sound, of models that take LLDs.
+        spectrum: gradients over time and frequency, of models that take a spectrum or samples, with their sums by window [W].
+    """
+
+    system: str
+    task: str
+    labels: tuple[str, ...]
+    heads: tuple[str, ...]
+    target: str
+    against: str
+    imputation: str
+    label: str
+    duration: float
+    modality: Modality
+    moments: Moments
+    groups: Groups | None = None
+    spectrum: Spectrum | None = None
+    spectrum_windows: np.ndarray | None = None
+    face: Face | None = None
+    flip: Flip | None = None
+
+    @property
+    def answers(self) -> np.ndarray:
+        """[H, outputs] of the whole clip: probabilities, or values."""
+        return self.modality.answers[:, -1]
+
+    @property
+    def says(self) -> str:
+        """The class that the decision names; of attributes, the one that is explained."""
+        return self.target if self.task == "regression" else self.labels[int(self.answers[0].argmax())]
+
+    @property
+    def unit(self) -> str:
+        """What a score is."""
+        if self.task == "regression":
+            return self.target
+        return f"log-odds of {self.target}" + (f" against {self.against}" if self.against else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All numbers, as JSON has them."""
+        found: dict[str, Any] = {
+            "system": self.system, "task": self.task, "labels": list(self.labels), "heads": list(self.heads),
+            "target": self.target, "against": self.against, "unit": self.unit, "imputation": self.imputation,
+            "label": self.label, "duration": round(self.duration, 4), "answers": self.answers.tolist(), "says": self.says,
+            "modality": _modality(self.modality), "moments": _moments(self.moments),
+        }  # fmt: skip
+        if self.groups is not None:
+            groups = self.groups
+            found["groups"] = {
+                "names": list(groups.names), "sizes": list(groups.sizes), "stands": groups.stands,
+                "shapley": groups.shapley.tolist(), "away": groups.away.tolist(), "scores": groups.scores.tolist(),
+                "total": groups.total.tolist(),
+            }  # fmt: skip
+        if self.spectrum is not None and self.spectrum_windows is not None:
+            found["spectrum"] = {
+                "times": self.spectrum.times.tolist(), "frequencies": self.spectrum.frequencies.tolist(),
+                "windows": self.spectrum_windows.tolist(), "gap": self.spectrum.gap, "values": self.spectrum.values.tolist(),
+            }  # fmt: skip
+        if self.face is not None:
+            face = self.face
+            found["face"] = {
+                "names": list(face.names), "area": face.area.tolist(), "away": face.away.tolist(),
+                "shares": {head: values.tolist() for head, values in face.shares.items()}, "seen": face.seen,
+            }  # fmt: skip
+        if self.flip is not None:
+            flip = self.flip
+            found["flip"] = {
+                "windows": [[m, int(w)] for m, w in flip.windows], "before": flip.before.tolist(),
+                "after": flip.after.tolist(), "smallest": flip.smallest, "asked": flip.asked,
+            }  # fmt: skip
+        found["sentence"] = [
+            {
+                "kind": clause.kind,
+                "lead": clause.lead,
+                "text": clause.text,
+                "rests": [{"path": list(path), "value": value} for path, value in clause.rests],
+            }
+            for clause in sentence(self)
+        ]
+        return found
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), allow_nan=False, indent=1)
+
+    def rows(self) -> Iterator[tuple[str, str, str, str, str, float | None, float | None, float]]:
+        """A row a number, in the order of ``COLUMNS``; start and end in seconds where it is of a window."""
+        shares, members = self.modality, coalitions(len(self.modality.names))
+        for h, head in enumerate(self.heads):
+            for c, row in enumerate(members):
+                who = "+".join(n for n, there in zip(shares.names, row, strict=True) if there) or "nothing"
+                yield "modality", "score", head, "", who, None, None, float(shares.scores[h, c])
+                for label, value in zip(self.labels, shares.answers[h, c], strict=True):
+                    yield "modality", f"answer {label}", head, "", who, None, None, float(value)
+            for measure, values in (("shapley", shares.shapley), ("alone", shares.alone), ("share", shares.shares)):
+                for n, name in enumerate(shares.names):
+                    yield "modality", measure, head, name, "", None, None, float(values[h, n])
+            for names, values in shares.together.items():
+                yield "modality", "together", head, "+".join(names), "", None, None, float(values[h])
+            yield from self._windows(h, head)
+            for measure, values in (("shapley", self.groups.shapley), ("away", self.groups.away)) if self.groups else ():
+                for n, name in enumerate(self.groups.names if self.groups else ()):
+                    yield "sound", measure, head, "audio", name, None, None, float(values[h, n])
+            if self.face is not None:
+                for n, name in enumerate(self.face.names):
+                    yield "face", "away", head, "visual", name, None, None, float(self.face.away[h, n])
+                    if head in self.face.shares:
+                        yield "face", "share", head, "visual", name, None, None, float(self.face.shares[head][n])
+        if self.flip is not None:
+            for m, w in self.flip.windows:
+                yield "flip", "gone", "decision", m, "", *self._span(w), 1.0
+
+    def to_csv(self) -> str:
+        """``rows`` as a table; names cannot become formulas."""
+        lines = [",".join(COLUMNS)]
+        for row in self.rows():
+            cells = ["" if value is None else repr(value) if isinstance(value, float) else _cell(value) for value in row]
+            lines.append(",".join(cells))
+        return "\n".join(lines) + "\n"
+
+    def _windows(self, h: int, head: str) -> Iterator[tuple[str, str, str, str, str, float | None, float | None, float]]:
+        for measure, by_name in (("away", self.moments.away), ("alone", self.moments.alone)):
+            for name, values in by_name.items():
+                for w, value in enumerate(values[h]):
+                    yield "time", measure, head, name, "", *self._span(w), float(value)
+
+    def _span(self, window: int) -> tuple[float, float]:
+        return float(self.moments.edges[window]), float(self.moments.edges[window + 1])
+
+
+def explain(
+    question: Question,
+    view: View | None = None,
+    label: str = "",
+    quick: bool = False,
+    progress: Progress = lambda stage, share: None,
+    turn: AbstractContextManager[Any] | None = None,
+) -> Why:
+    """Answer why.
+
+    Args:
+        view: what there is to see of the clip; without it nothing is said of the face.
+        label: what the clip's corpus says that it is.
+        quick: modalities, moments and descriptor groups only, which take a tenth of the time of all.
+        turn: held while the model is asked, part by part: others who wait for it have theirs in between.
+
+    Raises:
+        UserError: as ``by_modality`` does, where what stands for absence cannot be had, and where the answer is not a number.
+    """
+    spec, turn = question.checkpoint.spec, turn or nullcontext()
+    progress("Why: the modalities", 0.0)
+    with turn:
+        modality = by_modality(question)
+    if not np.isfinite(modality.answers).all():
+        raise UserError("The model's answer to this clip is not a number: its features or weights are damaged.")
+    progress("Why: the moments", 0.1)
+    with turn:
+        moments = by_moment(question, modality)
+    progress("Why: the sound", 0.3)
+    spectrum, windows, face, flip = None, None, None, None
+    with turn:
+        groups = by_group(question)
+        if groups is None and not quick and (spectrum := by_frequency(question)) is not None:
+            windows = in_windows(question, spectrum.values)
+    if not quick:
+        progress("Why: the face, and what would change the answer", 0.5)
+        with turn:
+            face, flip = _long_ones(question, view)
+    progress("Why", 1.0)
+    return Why(
+        spec.system, spec.task, tuple(spec.labels), question.heads, question.explained, question.against,
+        question.imputation, label, question.duration, modality, moments, groups, spectrum, windows, face, flip,
+    )  # fmt: skip
+
+
+def _long_ones(question: Question, view: View | None) -> tuple[Face | None, Flip | None]:
+    """The two that take long: at once where the one asks an encoder and the other the model, which share nothing."""
+    if view is None or view.looks.encoder is None:
+        return by_region(question, view) if view is not None else None, smallest_flip(question)
+    with ThreadPoolExecutor(1) as pool:
+        face = pool.submit(by_region, question, view)
+        flip = smallest_flip(question)
+        return face.result(), flip
+
+
+def _modality(modality: Modality) -> dict[str, Any]:
+    return {
+        "names": list(modality.names), "present": list(modality.present),
+        "scores": modality.scores.tolist(), "answers": modality.answers.tolist(),
+        "shapley": modality.shapley.tolist(), "alone": modality.alone.tolist(),
+        "together": {"+".join(names): values.tolist() for names, values in modality.together.items()},
+        "shares": [[float(v) if np.isfinite(v) else None for v in row] for row in modality.shares],
+    }  # fmt: skip
+
+
+def _moments(moments: Moments) -> dict[str, Any]:
+    by_name = {"frames": moments.frames, "away": moments.away, "alone": moments.alone}
+    return {"edges": moments.edges.tolist()} | {k: {m: v.tolist() for m, v in found.items()} for k, found in by_name.items()}
+
+
+def _cell(text: str) -> str:
+    safe = spreadsheet_cell(text)
+    return '"' + safe.replace('"', '""') + '"' if any(c in safe for c in ',"\n\r') else safe

@@ -1,0 +1,256 @@
+"""The answer to why as one or two sentences. Each clause carries the numbers that it rests on, and where they stand.
+
+What words mean: "mostly" is half or more of all that speaks for the class, "most of all" the largest share below that; a span of
+time is the windows about the largest loss that lose half as much or more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from affectscope.core.text import percent, shown, signed
+from affectscope.core.why.moments import span
+
+if TYPE_CHECKING:
+    from affectscope.core.why.why import Why
+
+Path = tuple[str | int, ...]
+NOUNS = {"audio": "sound", "visual": "picture"}
+"""A modality -> what people call it."""
+_MOST = 0.5
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A part of the sentence.
+
+    Attributes:
+        kind: what is claimed; ``docs/why.md`` has a line for each.
+        lead: what stands before it: "", a comma, a semicolon, a colon, or the end of the sentence before.
+        text: as it is read.
+        rests: where the numbers that it rests on stand in ``Why.to_dict``, and what they are.
+    """
+
+    kind: str
+    lead: str
+    text: str
+    rests: tuple[tuple[Path, float | str], ...]
+
+
+def said(why: Why) -> str:
+    """The clauses as text."""
+    text = "".join(clause.lead + clause.text for clause in sentence(why))
+    return text[:1].upper() + text[1:] + "." if text else ""
+
+
+def sentence(why: Why) -> tuple[Clause, ...]:
+    """What the numbers say, clause by clause."""
+    return tuple(_attribute(why) if why.task == "regression" else _class(why))
+
+
+def noun(modality: str) -> str:
+    return NOUNS.get(modality, shown(modality))
+
+
+def the(modality: str) -> str:
+    """As a sentence has it: "the sound"."""
+    return f"the {noun(modality)}"
+
+
+def _class(why: Why) -> list[Clause]:
+    clauses = [_answer(why)]
+    if not any(why.modality.present):
+        return [*clauses, Clause("nothing", "; ", "nothing of the clip is there, and this is the prior", ())]
+    lead = _leader(why)
+    if lead is None:
+        clauses.append(Clause("nobody", ": ", f"no modality speaks for {shown(why.target)}", _shapley(why)))
+    else:
+        clauses += [_speaks(why, lead), *_details(why, lead)]
+        clauses += _without(why, lead)
+    clauses += _together(why)
+    return [*clauses, *_turns(why)]
+
+
+def _answer(why: Why) -> Clause:
+    """What the decision says, and whether it is right; of another class, how likely that is."""
+    place, own = why.labels.index(why.says), why.labels.index(why.target)
+    value, rests = why.answers[0, place], [_at(("answers", 0, place), why.answers[0, place]), (("says",), why.says)]
+    text = f"{shown(why.says)} ({percent(value)})"
+    if why.label:
+        rests.append((("label",), why.label))
+        text += " is right" if why.label == why.says else f" is wrong, the label is {shown(why.label)}"
+    elif why.says == why.target:
+        text = f"the answer is {text}"
+    if why.says != why.target:
+        rests.append(_at(("answers", 0, own), why.answers[0, own]))
+        text = text if why.label else f"the answer is {text}"
+        text += f", and {shown(why.target)} has {percent(why.answers[0, own])}"
+    if why.against:
+        other = why.labels.index(why.against)
+        rests.append(_at(("answers", 0, other), why.answers[0, other]))
+        text += f"; {shown(why.target)} against {shown(why.against)} ({percent(why.answers[0, other])})"
+    return Clause("answer", "", text, tuple(rests))
+
+
+def _leader(why: Why) -> int | None:
+    """The modality that speaks for the class most; None where none does."""
+    values = why.modality.shapley[0]
+    return int(values.argmax()) if values.max() > 0 else None
+
+
+def _speaks(why: Why, lead: int) -> Clause:
+    """What the leading modality says alone; where that is another class, its part in the score."""
+    modality = why.modality
+    only = modality.only(modality.names[lead])
+    alone = modality.answers[0, only]
+    own = why.labels.index(why.target)
+    if not why.against and int(alone.argmax()) == own:
+        rests = [_at(("modality", "answers", 0, only, i), v) for i, v in enumerate(alone)]
+        text = f"{the(modality.names[lead])} says {shown(why.target)} ({percent(alone[own])})"
+        return Clause("says", ": ", text, (*rests, *_shapley(why)))
+    total = float(modality.scores[0, -1] - modality.scores[0, 0])
+    rests = [_at(("modality", "scores", 0, -1), modality.scores[0, -1]), _at(("modality", "scores", 0, 0), modality.scores[0, 0])]
+    share = f"{signed(modality.shapley[0, lead])} of {signed(total)}"
+    text = f"{the(modality.names[lead])} speaks for {shown(why.target)} most ({share})"
+    best = int(alone.argmax())
+    if best != own and not why.against:
+        # Else it would read as if it had been wrong by itself.
+        rests += [_at(("modality", "answers", 0, only, i), v) for i, v in enumerate(alone)]
+        text += f", though alone it says {shown(why.labels[best])} ({percent(alone[best])})"
+        if why.label == why.labels[best]:
+            rests.append((("label",), why.label))
+            text += ", which is right"
+    return Clause("speaks", ": ", text, (*_shapley(why), *rests))
+
+
+def _details(why: Why, lead: int) -> list[Clause]:
+    """Which descriptors or region, and when, of the modality that leads."""
+    name, clauses = why.modality.names[lead], []
+    if name == "audio" and why.groups is not None:
+        clauses += _being(why, lead) or _largest("group", why.groups.names, why.groups.shapley[0], ("groups", "shapley", 0))
+    if name == "visual" and why.face is not None:
+        names = tuple(f"the {region}" for region in why.face.names)
+        clauses += _largest("region", names, why.face.away[0], ("face", "away", 0))
+    values = why.moments.away[name][0]
+    found = span(why.moments.edges, values)
+    if found is not None:
+        start, end = (float(why.moments.edges[i]) for i in found)
+        rests = [_at(("moments", "away", name, 0, w), v) for w, v in enumerate(values)]
+        edges = [_at(("moments", "edges", i), why.moments.edges[i]) for i in found]
+        clauses.append(Clause("when", ", ", f"most at {seconds(start)}–{seconds(end)} s", (*rests, *edges)))
+    return clauses
+
+
+def _being(why: Why, lead: int) -> list[Clause]:
+    """That there is a sound counts for more than how it sounds: all groups of descriptors together add less than half of what it
+    speaks, and which of them adds most of that would mislead."""
+    assert why.groups is not None
+    how, total = float(why.groups.total[0]), float(why.modality.shapley[0, lead])
+    if how >= _MOST * total:
+        return []
+    text = f"more by being there than by how it sounds ({signed(how)} of {signed(total)})"
+    return [Clause("being", ", ", text, (_at(("groups", "total", 0), how), _at(("modality", "shapley", 0, lead), total)))]
+
+
+def _largest(kind: str, names: tuple[str, ...], values: np.ndarray, path: Path) -> list[Clause]:
+    """The part that adds most; nothing where none adds."""
+    if not values.max() > 0:
+        return []
+    best = int(values.argmax())
+    share = values[best] / values[values > 0].sum()
+    how = "mostly" if share >= _MOST else "most of all"
+    rests = tuple(_at((*path, i), v) for i, v in enumerate(values))
+    return [Clause(kind, ", ", f"{how} {names[best]}", rests)]
+
+
+def _without(why: Why, lead: int) -> list[Clause]:
+    """What the decision is without the modality that leads, and whether that is right."""
+    modality = why.modality
+    rest = modality.without(modality.names[lead])
+    # Without it nothing would be left, and the prior says nothing of this clip.
+    if not any(there for name, there in zip(modality.names, modality.present, strict=True) if name != modality.names[lead]):
+        return []
+    answer = modality.answers[0, rest]
+    best = int(answer.argmax())
+    label = why.labels[best]
+    rests = [_at(("modality", "answers", 0, rest, i), v) for i, v in enumerate(answer)]
+    still = "still " if label == why.says else ""
+    text = f"without {the(modality.names[lead])} the answer is {still}{shown(label)} ({percent(answer[best])})"
+    if why.label and label != why.says:
+        rests.append((("label",), why.label))
+        right = "right" if label == why.label else "wrong too" if why.label != why.says else "wrong"
+        text += f", which is {right}"
+    return [Clause("without", "; ", text, tuple(rests))]
+
+
+def _together(why: Why) -> list[Clause]:
+    """What comes only of all modalities together, where that is more than any adds alone."""
+    modality = why.modality
+    if sum(modality.present) < 2 or not modality.together:
+        return []
+    names, values = max(modality.together.items(), key=lambda item: abs(item[1][0]))
+    value = float(values[0])
+    if abs(value) <= np.abs(modality.alone[0]).max():
+        return []
+    way = "for" if value > 0 else "against"
+    who = " and ".join(the(name) for name in names)
+    rests = [_at(("modality", "together", "+".join(names), 0), value)]
+    rests += [_at(("modality", "alone", 0, i), v) for i, v in enumerate(modality.alone[0])]
+    text = f"most that speaks {way} {shown(why.target)} comes only of {who} together ({signed(value)})"
+    return [Clause("together", "; ", text, tuple(rests))]
+
+
+def _turns(why: Why) -> list[Clause]:
+    """The smallest change that turns the answer."""
+    flip = why.flip
+    if flip is None or not flip.found:
+        return []
+    best = int(flip.after.argmax())
+    parts, rests = [], [_at(("flip", "after", i), v) for i, v in enumerate(flip.after)]
+    for name in dict.fromkeys(m for m, _ in flip.windows):
+        places = sorted(w for m, w in flip.windows if m == name)
+        runs = np.split(np.array(places), np.flatnonzero(np.diff(places) > 1) + 1)
+        spans = [(why.moments.edges[run[0]], why.moments.edges[run[-1] + 1]) for run in runs]
+        parts.append(f"{the(name)} at {_and([f'{seconds(a)}–{seconds(b)}' for a, b in spans])} s")
+        rests += [_at(("moments", "edges", int(i)), why.moments.edges[i]) for run in runs for i in (run[0], run[-1] + 1)]
+    rests += [(("flip", "windows", i, 0), m) for i, (m, _) in enumerate(flip.windows)]
+    rests += [_at(("flip", "windows", i, 1), w) for i, (_, w) in enumerate(flip.windows)]
+    text = f"without {' and '.join(parts)} it would be {shown(why.labels[best])} ({percent(flip.after[best])})"
+    return [Clause("turns", ". ", text[:1].upper() + text[1:], tuple(rests))]
+
+
+def _attribute(why: Why) -> list[Clause]:
+    """Of a model that answers with attributes."""
+    modality, own = why.modality, why.labels.index(why.target)
+    value = why.answers[0, own]
+    clauses = [Clause("answer", "", f"{shown(why.target)} is {signed(value)}", (_at(("answers", 0, own), value),))]
+    sizes = np.abs(modality.shapley[0])
+    if not any(modality.present) or not sizes.max() > 0:
+        return clauses
+    lead = int(sizes.argmax())
+    name, rest = modality.names[lead], modality.without(modality.names[lead])
+    clauses.append(Clause("moves", ": ", f"{the(name)} moves it most ({signed(modality.shapley[0, lead])})", _shapley(why)))
+    without = modality.answers[0, rest, own]
+    text = f"without {the(name)} it is {signed(without)}"
+    clauses.append(Clause("without", "; ", text, (_at(("modality", "answers", 0, rest, own), without),)))
+    return clauses
+
+
+def seconds(value: float) -> str:
+    """A moment as sentences write it: 1, 0.5, 1.25."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _and(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _shapley(why: Why) -> tuple[tuple[Path, float | str], ...]:
+    return tuple(_at(("modality", "shapley", 0, i), v) for i, v in enumerate(why.modality.shapley[0]))
+
+
+def _at(path: Path, value: float) -> tuple[Path, float | str]:
+    return path, float(value)

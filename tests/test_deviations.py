@@ -1,0 +1,37 @@
+"""The table of deviations is what the docstrings say."""
+
+from pathlib import Path
+
+import pytest
+
+from affectscope.core.models import catalogue  # noqa: F401
+from affectscope.core.models.base import MODELS
+from docs import deviations
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("system", list(MODELS))
+def test_every_system_says_where_it_departs_from_its_paper(system):
+    found = list(deviations.of_file(ROOT / "core" / "models" / f"{system.replace('-', '_')}.py"))
+    assert found
+    assert {deviation.paper for deviation in found} <= set(deviations.PAPERS)
+    assert all(deviation.text for deviation in found)
+
+
+def test_an_item_names_its_paper_its_place_and_what_differs(tmp_path):
+    (tmp_path / "one.py").write_text(
+        '"""A thing.\n\nSource: mocanu2023multimodal.\n\n'
+        "Deviations:\n\n- goncalves2022robust (4.3, Eq. 2): this is\n  so. ``x | y``\n"
+        '- (4.1) no key, a place.\n- neither.\n\nSomething else:\n\n- not this.\n"""\n'
+    )
+    found = [(deviation.paper, deviation.where, deviation.text) for deviation in deviations.of_file(tmp_path / "one.py")]
+    assert found == [
+        ("goncalves2022robust", "4.3, Eq. 2", "This is so. ``x | y``"),
+        ("mocanu2023multimodal", "4.1", "No key, a place."),
+        ("mocanu2023multimodal", "", "Neither."),
+    ]
+
+
+def test_the_page_is_up_to_date():
+    assert (ROOT / "docs" / "deviations.md").read_text(encoding="utf-8") == deviations.page(), "run `make docs`"
