@@ -48,6 +48,7 @@ def table(clip: services.Clip, model: str) -> None:
                 st.rerun()
             result = masked(clip, model, change) if url else None
             if result:
+                remarks(result)
                 note(clip, model, change, result)
         with right:
             watch(clip, model, change, result)
@@ -74,7 +75,13 @@ def watch(clip: services.Clip, model: str, change: Perturbation, result: service
     else:
         st.session_state[SHOWN] = (about, choose.explained(model), None if change.whole else change, *choose.methods())
     if result is not None:
-        play(clip, result, "masking_player")
+        play(clip, result, "masking_player", notices=False)
+
+
+def remarks(result: services.Result) -> None:
+    """What is to be known of the answer: under the board, for the picture stays where it is while the hand moves."""
+    for notice in services.timeline(result).notices:
+        say.info(notice)
 
 
 def note(clip: services.Clip, model: str, change: Perturbation, result: services.Result) -> None:

@@ -79,12 +79,13 @@ def answered(
     return result
 
 
-def play(clip: services.Clip, result: services.Result, key: str, reasons_url: str = "") -> None:
+def play(clip: services.Clip, result: services.Result, key: str, reasons_url: str = "", notices: bool = True) -> None:
     """The player; the page runs again when a person has another class explained.
 
     Args:
         key: Streamlit's element key.
         reasons_url: of lanes that join the timeline's.
+        notices: whether the player says what is to be known of the answer; else the page does.
     """
     if session.moved_on():
         st.rerun()
@@ -100,6 +101,7 @@ def play(clip: services.Clip, result: services.Result, key: str, reasons_url: st
         truth=clip.label,
         explained=result.explained,
         reasons_url=reasons_url,
+        notices=notices,
     )
     if session.keep_view(seen, url) and (session.current().explain, session.option(session.FACE)) != asked:
         st.rerun()

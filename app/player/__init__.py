@@ -27,6 +27,7 @@ def player(
     truth: str | None = None,
     explained: Mapping[str, str] | None = None,
     reasons_url: str = "",
+    notices: bool = True,
 ) -> dict[str, Any] | None:
     """Mount the player and return the view that a person left it in, or None while nobody has touched it.
 
@@ -40,12 +41,13 @@ def player(
         reasons_url: where it finds the bytes of a timeline with lanes that join it; "" while there are none.
         truth: the class to mark as the true one.
         explained: heatmap id -> the class that it explains.
+        notices: whether it says what is to be known of the answer; else the page says it, where nothing moves for it.
 
     Returns:
         The same fields, with ``timeline``: the URL of the timeline that they belong to, and ``stamp``: the player's own
         mark, by which it knows its words when they come back in ``view``.
     """
-    options = {"title": title, "truth": truth, "explained": dict(explained or {})}
+    options = {"title": title, "truth": truth, "explained": dict(explained or {}), "notices": notices}
     result = _PLAYER(
         key=key,
         data={

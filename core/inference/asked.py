@@ -71,11 +71,13 @@ class Answered:
             {m: int(v[row]) for m, v in near.levels.items()},
             [m for m, gone in near.left_out.items() if bool(gone[row])],
             guesses_of(checkpoint),
-            [head for head, quiet in self.fits_none.items() if bool(quiet[row]) and (head == DECISION or self._seen(head, row))],
+            [head for head, quiet in self.fits_none.items() if bool(quiet[row]) and self._seen(head, row)],
         )
 
     def _seen(self, head: str, row: int) -> bool:
-        return bool(self.output.evidence[head][row])
+        """Whether a head had something to answer from; the decision has it where any head has."""
+        heads = self.output.evidence if head == DECISION else [head]
+        return any(bool(self.output.evidence[h][row]) for h in heads)
 
 
 def nearness(checkpoint: Checkpoint, batch: Batch) -> Nearness:

@@ -107,7 +107,7 @@ async function openTimeline(p, url, bytes) {
     p.view.time = Math.min(p.view.time, timeline.duration)
     fillControls(p)
     buildRows(p)
-    notify(p, timeline.notices)
+    notify(p, p.options.notices === false ? [] : timeline.notices)
     redraw(p)
     Object.assign(p.root.dataset, { duration: timeline.duration, timeline: url })
     p.el.tracks.setAttribute("aria-valuemax", timeline.duration)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -109,6 +110,20 @@ def test_the_board_gets_every_share_at_once_and_the_exact_answer(page) -> None:
     assert {pattern["title"] for pattern in data["options"]["patterns"]} >= {"random frames", "most attended first"}
     assert all(imputation["title"] and imputation["meaning"] for imputation in data["options"]["imputations"])
     assert element(page, "timeline_url")["timeline_url"] == "/timelines/first-predicted"
+
+
+def test_what_is_to_be_known_of_an_answer_stands_under_the_board_and_moves_no_picture(page, monkeypatch) -> None:
+    from tests.app.conftest import FakeAnalyzer
+
+    def remarked(*args, **how):
+        analysis = FakeAnalyzer.analyze(*args, **how)
+        return replace(analysis, timeline=replace(analysis.timeline, notices=("The sound is *unlike* any.",)))
+
+    monkeypatch.setattr(RealGrid, "analyze", remarked)
+    page.query_params["o.masking.keep"] = "audio:40,visual:0"
+    settle(page)
+    assert [info.value for info in page.info] == ["The sound is \\*unlike\\* any."]
+    assert element(page, "timeline_url")["options"]["notices"] is False
 
 
 def test_a_link_takes_the_same_frames_away(page) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as TookTooLong
 
 READY = 60_000
+
+# How often a list is opened: each time something above it grew just then.
+OPENED = 6
 
 # A second frame callback beside the player's own: does the map that it says it drew belong to the frame on the screen?
 WATCH = """
@@ -102,3 +107,26 @@ def settled(root: Locator, seconds: float, within: float) -> None:
         arg=[root.element_handle(), seconds, within],
         timeout=5_000,
     )
+
+
+def take(page: Page, box: str, option: str | re.Pattern[str]) -> None:
+    """Choose from one of Streamlit's select boxes by keys. It shuts its list whenever the page scrolls under it, as it does while
+    it is brought into view or when what stands above grows: as a person would, open it again.
+
+    Raises:
+        playwright's TimeoutError: when the list never stayed open, or has no such option.
+    """
+    asked, offered = page.get_by_role("combobox", name=box, exact=True), page.get_by_role("option", name=option, exact=True)
+    expect(asked).to_be_visible(timeout=READY)
+    for tries in range(1, OPENED + 1):
+        asked.scroll_into_view_if_needed()
+        asked.focus()
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        if asked.get_attribute("aria-expanded") != "true":
+            # Let go within the same instant, the list shuts as it opens.
+            asked.press("ArrowDown", delay=80)
+        try:
+            return offered.click(timeout=READY // OPENED)
+        except TookTooLong:
+            if tries == OPENED:
+                raise

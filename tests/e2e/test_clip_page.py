@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from affectscope.app.common.navigation import PAGES
 from tests.app import fake
-from tests.e2e.drive import READY, click_lane, data, open_player, play_undisturbed, ready, settled
+from tests.e2e.drive import READY, click_lane, data, open_player, play_undisturbed, ready, settled, take
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +86,7 @@ def test_how_heatmaps_are_made_is_chosen_while_the_clip_stays(page: Page, app_ur
     # What the lane's press made the player report has been taken: the box opens on a page that stands.
     expect(page).to_have_url(re.compile(r"[?&]t="), timeout=10_000)
     expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
-    # As a hand presses: pressed and let go within the same instant, Streamlit's list shuts as it opens.
-    page.get_by_role("combobox", name="Heatmap by").press("ArrowDown", delay=80)
-    page.get_by_role("option", name="LayerCAM", exact=True).click()
+    take(page, "Heatmap by", "LayerCAM")
     expect(page).to_have_url(re.compile("o.clip.explanation=layer-cam"), timeout=10_000)
     expect(player.locator("[data-ref=mapTitle]")).to_contain_text("LayerCAM", timeout=60_000)
     assert data(player)["time"] == time

@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.drive import READY, ready
+from tests.e2e.drive import READY, ready, take
 
 
 def open_map(page: Page, url: str, **options: str) -> Locator:
@@ -59,8 +59,7 @@ def test_lasso_counts_judges_and_goes_by_link(page: Page, app_url: str) -> None:
     expect(page.get_by_text(f"{count} of {count} clips")).to_be_visible()
     expect(root.locator(".legend .count").first).to_have_text(re.compile(r"^\d+ / \d+$"))
     # The same clips on another map, and by link.
-    page.get_by_role("combobox", name="Vectors").click()
-    page.get_by_role("option", name="audio", exact=True).click()
+    take(page, "Vectors", "audio")
     expect(root).to_have_attribute("data-map", re.compile("/audio/PCA"), timeout=20_000)
     expect(root).to_have_attribute("data-selected", count)
     page.goto(f"{app_url}/?{page.url.partition('?')[2]}")
@@ -113,8 +112,7 @@ def test_tsne_replaces_pca_and_keeps_the_page_alive(page: Page, app_url: str) ->
     expect(root).to_have_attribute("data-map", re.compile("/fused/t-SNE"), timeout=READY)
     expect(root).to_have_attribute("data-points", "48")
     expect(page).to_have_url(re.compile("embeddings.map=t-SNE"))
-    page.get_by_role("combobox", name="Beside it").click()
-    page.get_by_role("option", name="auxformer", exact=True).click()
+    take(page, "Beside it", "auxformer")
     second = shown(page, 1)
     root.locator(".legend button[data-value=anger]").click()
     expect(second).to_have_attribute("data-selected", "8", timeout=20_000)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from affectscope.core import cli
 from tests.app import fake
-from tests.e2e.drive import click_lane, data, ready
+from tests.e2e.drive import click_lane, data, ready, take
 
 SOON = 60_000
 LONG = 300_000
@@ -57,8 +57,7 @@ def test_imported_models_are_next_to_the_others(
     # The page that is open shows them without a new start.
     page.get_by_test_id("stTopNav").get_by_role("link", name="Failures").click()
     expect(page.locator(".heading h2")).to_have_text("Failures", timeout=LONG)
-    page.locator("[data-testid=stSelectbox]", has=page.locator("input[aria-label*=Model]")).first.click()
-    page.get_by_role("option", name="guest", exact=True).click()
+    take(page, "Model", "guest")
     expect(page.locator(".heading")).to_contain_text("39 clips of answers", timeout=SOON)
     worst = page.locator(".cards li").first
     expect(worst).to_contain_text("c00", timeout=SOON)

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from affectscope.core.checkpoints import saved as checkpoints
 from tests import public_states as public
-from tests.e2e.drive import ready
+from tests.e2e.drive import ready, take
 
 # A process of its own begins in seconds; on a machine that trains models meanwhile, in minutes.
 LONG = 300_000
@@ -75,8 +75,7 @@ def test_a_public_checkpoint_is_asked_about_and_its_card_says_the_answers(page: 
     asked = page.get_by_role("textbox", name="Names of its 3 classes, in order")
     expect(asked).to_have_value("class 0, class 1, class 2", timeout=LONG)
     # Eight wide: the repository's five heads do not divide it, so nothing is filled in.
-    page.get_by_role("combobox", name="Attention heads").click()
-    page.get_by_role("option", name="4", exact=True).click()
+    take(page, "Attention heads", "4")
     asked.fill("sad, glad, odd")
     page.get_by_role("button", name="Read", exact=True).last.click()
     card = page.get_by_role("region", name="my mult", exact=True)

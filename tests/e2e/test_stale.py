@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, TimeoutError, expect
 
+from tests.e2e.drive import take
 from tests.e2e.harness.slow import class_of, films
 from tests.e2e.serve import serving
 
@@ -109,8 +110,7 @@ def choose(page: Page, clip: str) -> None:
 
 
 def choose_model(page: Page, model: str) -> None:
-    page.get_by_role("combobox", name="Model").click()
-    page.get_by_role("option", name=model, exact=True).click()
+    take(page, "Model", model)
 
 
 def upload(page: Page, file: Path) -> None:

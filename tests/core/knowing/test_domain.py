@@ -101,6 +101,14 @@ def test_the_only_modality_is_never_left_out_and_the_answer_is_called_a_guess():
     assert "hardly more than a guess" in familiar.sentences[0]
 
 
+def test_of_a_clip_with_nothing_left_no_class_is_said_to_be_missing():
+    quiet = checkpoint()
+    quiet = replace(quiet, known=replace(quiet.known, energies={"decision": -100.0}))
+    heard, nothing = batch(0.1), batch(0.1).without("audio").without("visual")
+    assert asked.ask(quiet, heard).familiar(quiet).fits_none == ("decision",)
+    assert asked.ask(quiet, nothing).familiar(quiet).fits_none == ()
+
+
 def test_confidence_falls_with_distance_and_the_answer_stays():
     known = checkpoint()
     for loud, divided in ((0.1, 1.0), (1.2, 2.0), (9.0, 5.0)):
