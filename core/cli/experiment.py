@@ -22,7 +22,7 @@ from affectscope.core.cli.plugins import WithPlugins
 from affectscope.core.errors import UserError
 
 if TYPE_CHECKING:
-    from affectscope.core.experiments.plan import Setting
+    from affectscope.core.experiments.plan import Experiment, Setting
     from affectscope.core.experiments.report import Filled
     from affectscope.core.experiments.where import Where
     from affectscope.core.features.bulk.spreading import Cluster
@@ -180,12 +180,17 @@ def _gathered(
     corpus: str, seeds: int, preset: str, protocol: str | None, training: dict[str, Any], where: Where
 ) -> dict[str, Filled]:
     """What is measured at a size, under a protocol and with settings, each as `run` was told."""
-    from affectscope.core.experiments import gathered, plan
+    from affectscope.core.experiments import gathered
     from affectscope.core.training.splits import SEEDS
 
+    return gathered.gather(_loaded(corpus, preset, protocol, training), corpus, SEEDS[:seeds], where)
+
+
+def _loaded(corpus: str, preset: str, protocol: str | None, training: dict[str, Any]) -> list[Experiment]:
+    from affectscope.core.experiments import plan
+
     setting = _setting(corpus, preset, protocol, training)
-    loaded = [plan.load(name, setting) for name in plan.experiments()]
-    return gathered.gather(loaded, corpus, SEEDS[:seeds], where)
+    return [plan.load(name, setting) for name in plan.experiments()]
 
 
 @experiment_app.command("report")
@@ -256,3 +261,41 @@ def experiment_claims(
         remarks.print(f"Not measured: {', '.join(missing)}.", markup=False)
     if open_ones := results.undecided([results.examine(claim, measured) for claim in wanted]):
         remarks.print(f"Too few seeds to decide: {', '.join(open_ones)}.", markup=False)
+
+
+@experiment_app.command("export")
+def experiment_export(
+    file: Annotated[Path, typer.Argument(help="The file to write, JSON.")],
+    corpus: ExperimentCorpus = "demo",
+    seeds: MeasuredSeeds = 20,
+    preset: SizeOption = "demo",
+    protocol: ProtocolOption = None,
+    epochs: EpochsOption = None,
+    batch_size: BatchOption = None,
+    store: StoreOption = None,
+    features: FeaturesOption = None,
+    split: SplitOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Write what is measured, of every experiment as these options say, to one file: numbers, not models. `import` reads it on
+    another machine that has the same corpus."""
+    from affectscope.core.experiments import carried
+    from affectscope.core.training.splits import SEEDS
+
+    training = _training(epochs, batch_size, split, precision, device)
+    experiments = _loaded(corpus, preset, protocol, training)
+    cells = carried.measured_cells(experiments, corpus, SEEDS[:seeds], _where(store, features, device))
+    if not cells:
+        raise UserError("Nothing is measured yet, as these options say: `affectscope experiment run` does it.")
+    carried.write(file, cells)
+    remarks.print(f"Cells written: {len(cells)}.", markup=False)
+
+
+@experiment_app.command("import")
+def experiment_import(file: Annotated[Path, typer.Argument(help="A file that `export` wrote.", exists=True)]) -> None:
+    """Take what another machine measured: those cells are not measured again. What is known here already stays."""
+    from affectscope.core.experiments import carried
+
+    news, count = carried.take(file)
+    remarks.print(f"Cells read: {count}; with something new: {news}.", markup=False)
