@@ -10,6 +10,7 @@ from affectscope.app.training import outlook
 from affectscope.core.errors import UserError
 from affectscope.core.models.base import MODELS
 from affectscope.core.text import markdown
+from affectscope.core.training import beside
 from affectscope.core.training.background import devices, start, strategies
 from affectscope.core.training.recipes import recipe
 from affectscope.core.training.runs import Order
@@ -50,19 +51,23 @@ def _order() -> Order:
     )  # fmt: skip
     own = f"{system}_{preset}"
     defaults = recipe(system, preset)
-    strategy = third.selectbox(
-        "Strategy",
-        strategies(system, preset),
-        key=f"train_strategy_{own}",
-        help="What a step sees and minimises.",
-    )
     corpus = _corpus()
     also = _also(corpus)
+    offered = strategies(system, preset, corpus, also)
+    strategy = third.selectbox(
+        "Strategy", offered, key=f"train_strategy_{own}_{offered[0]}",
+        help="What a step sees and minimises. Roads beside the heads of the shipped model are fitted at once, without epochs: of "
+        "some hundred recordings that teaches more than training (docs/real-people.md)." if beside.NAME in offered
+        else "What a step sees and minimises.",
+    )  # fmt: skip
+    trains = strategy != beside.NAME
     fourth, fifth, sixth, seventh, eighth = st.columns(5)
-    epochs = fourth.number_input("Epochs, at most", 1, 10_000, defaults.config.epochs, key=f"train_epochs_{own}")
+    epochs = fourth.number_input(
+        "Epochs, at most", 1, 10_000, defaults.config.epochs, key=f"train_epochs_{own}", disabled=not trains
+    )
     rate = fifth.number_input(
         "Learning rate", 1e-8, 10.0, defaults.config.learning_rate, step=defaults.config.learning_rate / 10, format="%.2e",
-        key=f"train_rate_{own}",
+        key=f"train_rate_{own}", disabled=not trains,
     )  # fmt: skip
     seed = sixth.number_input(
         "Seed", 0, 2**31 - 1, 0, key="train_seed", help="Decides which speakers are held out, first weights, and order."
@@ -76,7 +81,7 @@ def _order() -> Order:
         "Device", list(places), index=len(places) - 1 if len(places) > 1 else 0, format_func=lambda name: places[name],
         key="train_device",
     )  # fmt: skip
-    return Order(system, preset, corpus, strategy, int(epochs), float(rate), int(seed), device, split, also)
+    return Order(system, preset, corpus, strategy, int(epochs) if trains else 0, float(rate), int(seed), device, split, also)
 
 
 def _also(corpus: str) -> str:

@@ -28,6 +28,9 @@ def show(order: Order) -> None:
         for remark in remarks:
             # Classes have a corpus's names: text, never markup.
             st.text(remark)
+    if not order.epochs:
+        st.caption("Expected: as long as reading the clips takes; the roads themselves are fitted in seconds.")
+        return
     if expected(order) is None and not finished(_ask(order)):
         return
     say.caption(words(order, forecast.counts(split)))

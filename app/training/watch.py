@@ -30,7 +30,7 @@ def overview(known: dict[str, Run]) -> None:
         {
             "run": run.id,
             "state": run.state,
-            "epochs": f"{len(run.history)} of {run.order.epochs}",
+            "epochs": f"{len(run.history)} of {run.order.epochs}" if run.order.epochs else "none needed",
             "development loss": run.history[run.best]["dev_loss"] if run.history else None,
             "accuracy": run.history[run.best].get("dev_accuracy") if run.history else None,
             "corpus": run.order.corpus + (f" + {run.order.also}" if run.order.also else ""),
@@ -85,14 +85,26 @@ def _standing(run: Run) -> None:
         say.info(run.why)
     elif run.state == "running":
         share = min(1.0, max(0.0, run.share if run.history else 0.0))
-        say.progress(share, doing(run, None if run.history else outlook.expected(run.order)))
+        say.progress(share, doing(run, _expected(run)))
     elif run.state == "stopped":
-        st.info(f"Stopped after {outlook.count(len(run.history), 'epoch')}. What these brought is kept: it can go on from there.")
+        kept = f" after {outlook.count(len(run.history), 'epoch')}. What these brought is kept: it can go on from there."
+        st.info(f"Stopped{kept if run.order.epochs else '. It can be done again.'}")
     elif run.state == "failed":
         say.error(run.why)
     else:
-        early = "" if len(run.history) >= run.order.epochs else ", then nothing better came"
-        say.success(f"Done: {outlook.count(len(run.history), 'epoch')}{early}. It is among the models of all pages as {run.id}.")
+        say.success(f"Done: {_how(run)}. It is among the models of all pages as {run.id}.")
+
+
+def _expected(run: Run) -> float | None:
+    return outlook.expected(run.order) if run.order.epochs and not run.history else None
+
+
+def _how(run: Run) -> str:
+    """What a finished run did, in a few words."""
+    if not run.order.epochs:
+        return "roads were fitted beside the heads of the shipped model"
+    early = "" if len(run.history) >= run.order.epochs else ", then nothing better came"
+    return f"{outlook.count(len(run.history), 'epoch')}{early}"
 
 
 def doing(run: Run, expected: float | None = None) -> str:
@@ -103,6 +115,8 @@ def doing(run: Run, expected: float | None = None) -> str:
     """
     if not run.history:
         share = f", {percent(run.share)}" if run.share else ""
+        if not run.order.epochs:
+            return f"{run.stage or 'Starting'}{share}"
         left = "the time that it takes can be told after the first epoch"
         if expected is not None:
             left = f"about {outlook.duration(expected)} in all, by the estimate; the first epoch will tell better"

@@ -180,6 +180,8 @@ def train(
         report = noting(progress, report) if progress else report
         chosen = Recipe(strategy or own.strategy, config)
         start = (pretrained, named.checkpoint(pretrained)) if pretrained else None
+        if scratch and strategy == beside.NAME:
+            raise UserError(f"--scratch trains a network, --strategy {beside.NAME!r} does not: leave one of them out.")
         # Whoever says how to train wants to train.
         onto = bool(also) and not (
             scratch or resume or strategy or any(given[name] is not None for name in given if name != "split")

@@ -43,17 +43,37 @@ def devices() -> dict[str, str]:
     return {"cpu": "CPU"} | {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
 
 
-def strategies(system: str, preset: str) -> tuple[str, ...]:
-    """The strategies that a system can be trained by, its own first: others ask for parts that it does not have."""
+def strategies(system: str, preset: str, corpus: str = "", also: str = "") -> tuple[str, ...]:
+    """The strategies that a system can be trained by, its own first: others ask for parts that it does not have.
+
+    Where a corpus joins one that a shipped checkpoint was trained on, to join that checkpoint comes before all.
+    """
     import torch
 
     from affectscope.core.models.base import MODELS
+    from affectscope.core.training import beside
     from affectscope.core.training.recipes import DEMO, PAPER, recipe
 
     own = [recipe(system, preset).strategy] + [known[system].strategy for known in (DEMO, PAPER) if system in known]
     with torch.device("meta"):
         both = len(MODELS[system].preset(preset).spec.inputs) > 1
-    return tuple(dict.fromkeys([*own, *(_FOR_BOTH if both else ()), "standard"]))
+    onto = [beside.NAME] if _joins_shipped(system, preset, corpus, also) else []
+    return tuple(dict.fromkeys([*onto, *own, *(_FOR_BOTH if both else ()), "standard"]))
+
+
+def _joins_shipped(system: str, preset: str, corpus: str, also: str) -> bool:
+    """Whether ``core.training.beside`` can do it; not with corpora that cannot be read, which is said where a run is started."""
+    from affectscope.core.corpora import open_corpus
+    from affectscope.core.training import beside
+    from affectscope.core.training.presets import adapt_preset
+
+    if not corpus.strip() or not also.strip():
+        return False
+    try:
+        corpora = [open_corpus(corpus), open_corpus(also)]
+        return bool(beside.beginning(system, preset, corpora, *adapt_preset(system, preset, corpora[0])))
+    except (UserError, OSError, ValueError):
+        return False
 
 
 def check(order: Order) -> Order:
@@ -66,17 +86,19 @@ def check(order: Order) -> Order:
 
     from affectscope.core.corpora import is_named, open_corpus
     from affectscope.core.models.base import MODELS, choose_preset
+    from affectscope.core.training import beside
     from affectscope.core.training.joined import opened
     from affectscope.core.training.presets import adapt_preset
     from affectscope.core.training.splits import split_speakers
     from affectscope.core.training.strategies import STRATEGIES
 
     choose_preset(MODELS[order.system].presets(), order.preset)
-    if not STRATEGIES[order.strategy]:
+    onto = order.strategy == beside.NAME
+    if not onto and not STRATEGIES[order.strategy]:
         raise UserError(f"There is no training strategy {order.strategy!r}.")
     if order.device not in devices():
         raise UserError(f"There is no device {order.device!r} on this machine; choose one of {', '.join(devices())}.")
-    if not 1 <= order.epochs <= _MOST_EPOCHS:
+    if onto != (order.epochs == 0) or not 0 <= order.epochs <= _MOST_EPOCHS:
         raise UserError(f"{order.epochs} epochs make no run: choose 1 to {_MOST_EPOCHS:,}.")
     if not 0 < order.learning_rate <= _LARGEST_RATE:
         raise UserError(f"A learning rate of {order.learning_rate:g} teaches nothing: choose one above 0, such as 0.001.")
@@ -95,6 +117,8 @@ def check(order: Order) -> Order:
         with torch.device("meta"):
             spec = MODELS[order.system].preset(order.preset, **changes).spec
         opened(corpus, [open_corpus(order.also)], spec, {})
+    if onto and not _joins_shipped(order.system, order.preset, order.corpus, order.also):
+        raise UserError("Nothing shipped can be joined by this corpus: choose another strategy.")
     return order
 
 

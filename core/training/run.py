@@ -65,26 +65,26 @@ def train_checkpoint(
         store: a packed store with the corpus's features, which then are what the model is trained on.
         features: modality -> feature set, where it is to be another than the system, or the corpus, has by itself.
         pretrained: name and checkpoint whose weights it begins with.
-        onto_shipped: corpora join a shipped checkpoint by ``core.training.beside``, where one fits them; else, it is trained.
+        onto_shipped: corpora join a shipped checkpoint by ``core.training.beside``, where one fits them; else, it is trained. The
+            strategy of that name asks for it whatever this says.
 
     Returns:
         The card; None in a process that only helped the first one to train, and has written nothing.
 
     Raises:
-        UserError: when the corpus cannot be split or read, a name is unknown, or there is no room to write.
+        UserError: when the corpus cannot be split or read, a name is unknown, no shipped checkpoint fits where one is asked for,
+            or there is no room to write.
     """
     if out.suffix != ".safetensors":
         raise UserError(f"{out.name} should end in .safetensors, the only format in which checkpoints are written.")
-    kind = STRATEGIES[recipe.strategy]
+    kind = None if recipe.strategy == beside.NAME else STRATEGIES[recipe.strategy]
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     corpora = [open_corpus(name) for name in (corpus_name, *also)]
-    onto_shipped = onto_shipped and pretrained is None and store is None
-    prepared = _prepare(
-        system, preset, corpora, aliases, recipe.config, workers, report, store, features, pretrained, onto_shipped
-    )
+    onto_shipped = (onto_shipped or kind is None) and pretrained is None and store is None
+    prepared = _prepare(system, preset, corpora, aliases, recipe, workers, report, store, features, pretrained, onto_shipped)
     roads = prepared.onto_shipped
-    history = _join(prepared, report) if roads else _fit(prepared, kind, recipe.config, out, report, resume)
+    history = _join(prepared, report) if roads or kind is None else _fit(prepared, kind, recipe.config, out, report, resume)
     if not is_first():
         return None
     report("Measuring", 1.0)
@@ -141,7 +141,7 @@ def _prepare(
     preset: str,
     corpora: Sequence[Corpus],
     aliases: Mapping[str, str],
-    config: TrainConfig,
+    recipe: Recipe,
     workers: int | None,
     report: Report,
     store: Path | None,
@@ -150,7 +150,7 @@ def _prepare(
     onto_shipped: bool = False,
 ) -> _Prepared:
     """Read and split the corpora, and make the model, as random as the seed has it, or as far as it was trained before."""
-    corpus = corpora[0]
+    corpus, config = corpora[0], recipe.config
     packed = stored_sets(system, preset, store, features) if store else {}
     changes, sets = adapt_preset(system, preset, corpus, {m: (kept.name, kept.dim) for m, kept in packed.items()}, features)
     if config.soft_votes and not all(f"share {label}" in corpus.table for label in changes.get("labels", [""])):
@@ -158,6 +158,10 @@ def _prepare(
             f"{corpus.name} has no shares of votes for {system}: add it with --option votes=soft, or go without them."
         )
     fits = beside.beginning(system, preset, corpora, changes, sets) if onto_shipped else ""
+    if recipe.strategy == beside.NAME and not fits:
+        raise UserError(
+            f"Nothing shipped can be joined by these corpora as {system} in size {preset}: choose another training strategy."
+        )
     if fits:
         pretrained = beside.started(fits)
     with torch.device("meta"):

@@ -38,6 +38,7 @@ class Order:
         corpus: a folder, or ``demo`` for the bundled clips.
         device: ``cpu``, or ``cuda:0`` and so on; runs on one device take turns.
         split: ``speaker`` or ``official``, see ``core.training.splits.split_speakers``.
+        epochs: at most; 0 of a strategy that has none.
         also: a corpus that joins, see ``core.training.joined``; none where it is empty.
     """
 
@@ -65,11 +66,11 @@ class Order:
 
     def arguments(self, out: Path) -> list[str]:
         """For `affectscope`. Values are tied to their names, so that none can be taken for an option."""
+        passes = [f"--epochs={self.epochs}", f"--learning-rate={self.learning_rate!r}"] if self.epochs else []
         return [
             "train", self.system, f"--out={out}", f"--corpus={self.corpus}", f"--preset={self.preset}",
-            f"--strategy={self.strategy}", f"--epochs={self.epochs}", f"--learning-rate={self.learning_rate!r}",
-            f"--seed={self.seed}", f"--accelerator={self.device.split(':')[0]}", f"--split={self.split}",
-            *([f"--also={self.also}"] if self.also else []),
+            f"--strategy={self.strategy}", *passes, f"--seed={self.seed}", f"--accelerator={self.device.split(':')[0]}",
+            f"--split={self.split}", *([f"--also={self.also}"] if self.also else []),
         ]  # fmt: skip
 
 

@@ -208,3 +208,29 @@ def test_a_run_says_what_it_does_and_how_long_it_will_take() -> None:
     run = Run("a", Path("a"), ORDER, "running", history=HISTORY, pace=100.0)
     assert watch.doing(run) == "Epoch 3 of 4, at most 2 min to go"
     assert [outlook.duration(s) for s in (0.2, 89, 90, 6000, 7500)] == ["1 s", "89 s", "2 min", "1 h 40 min", "2 h 5 min"]
+
+
+def test_corpora_that_join_offer_the_roads_first_and_then_there_are_no_epochs(train, monkeypatch) -> None:
+    monkeypatch.setattr(background, "_joins_shipped", lambda system, preset, corpus, also: (system, also) == ("vavl", "demo"))
+    monkeypatch.setattr(background, "check", lambda order: order)
+    train.run()
+    of(train, "selectbox", "System").select("vavl").run()
+    assert of(train, "selectbox", "Strategy").value == "vavl"
+    assert not of(train, "number_input", "Epochs, at most").disabled
+    train.radio[0].set_value("A folder").run()
+    of(train, "text_input", "Folder on the machine that runs the app").set_value("/people").run()
+    of(train, "radio", "Joined by").set_value("The bundled clips").run()
+    assert of(train, "selectbox", "Strategy").value == "roads beside"
+    assert of(train, "number_input", "Epochs, at most").disabled
+    of(train, "button", "Start training").click().run()
+    assert not train.exception
+    (run,) = runs.all_runs().values()
+    assert (run.order.strategy, run.order.epochs, run.order.also) == ("roads beside", 0, "demo")
+    assert not [told for told in run.order.arguments(Path("x.safetensors")) if "epochs" in told or "learning" in told]
+    (run.folder / "end.json").write_text('{"code": 0}')
+    (run.folder / f"{run.id}.safetensors").touch()
+    finished = runs.read(run.folder)
+    assert finished
+    assert watch._how(finished) == "roads were fitted beside the heads of the shipped model"
+    of(train, "selectbox", "Strategy").select("standard").run()
+    assert not of(train, "number_input", "Epochs, at most").disabled

@@ -9,13 +9,15 @@ import torch
 from affectscope.core.checkpoints import saved
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.corpora import Corpus
+from affectscope.core.errors import UserError
 from affectscope.core.models.base import MODELS
 from affectscope.core.models.blocks.beside import Beside, statistics
 from affectscope.core.models.labels import EMOTIONS
 from affectscope.core.models.vavl import VAVL, VAVLConfig
-from affectscope.core.training import beside
+from affectscope.core.training import background, beside
 from affectscope.core.training import run as training_run
 from affectscope.core.training.batches import Batches, fit_normaliser
+from affectscope.core.training.loop import TrainConfig
 from affectscope.core.training.recipes import Recipe
 from tests.core.training.test_joined import LABELS, clip
 from tests.small_corpus import affectscope
@@ -181,3 +183,15 @@ def test_who_says_how_to_train_trains(options, joins, tmp_path, monkeypatch, cap
         "train", "vavl", f"--out={tmp_path / 'm.safetensors'}", *options, monkeypatch=monkeypatch, capsys=capsys
     )
     assert (code, err.count("Error"), told) == (0, 0, [joins])
+
+
+def test_the_strategy_of_that_name_is_offered_where_a_shipped_model_fits_and_refused_where_none_does(tmp_path, monkeypatch):
+    both = {corpus.name: corpus for corpus in corpora(tmp_path)}
+    monkeypatch.setattr("affectscope.core.corpora.open_corpus", both.__getitem__)
+    assert background.strategies("vavl", "demo", "demo", "voices")[0] == beside.NAME
+    for asked_for in (("vavl", "demo"), ("vavl", "demo", "voices", "demo"), ("auxformer", "demo", "demo", "voices")):
+        assert beside.NAME not in background.strategies(*asked_for)
+    monkeypatch.setattr(training_run, "open_corpus", both.__getitem__)
+    recipe = Recipe(beside.NAME, TrainConfig())
+    with pytest.raises(UserError, match="Nothing shipped can be joined by these corpora as auxformer in size demo"):
+        training_run.train_checkpoint("auxformer", "demo", "demo", recipe, tmp_path / "x.safetensors", also=["voices"])
