@@ -151,7 +151,7 @@ def differing(a: str, b: str, at: services.Clip) -> None:
     clips = [str(clip) for clip in rows.index]
     of = a if services.unasked(a) else b
     shown = [
-        differ.Differing(clip, picture, *_said(row, first))
+        differ.Differing(clip, picture, *_answers(row, first))
         for clip, picture, (_, row) in zip(clips, services.pictures(of, clips), rows.iterrows(), strict=True)
     ]
     found = second.better(a, b)
@@ -162,7 +162,7 @@ def differing(a: str, b: str, at: services.Clip) -> None:
     )  # fmt: skip
 
 
-def _said(row: pd.Series, survey: PredictionTable) -> tuple[str, str, bool | None, bool | None]:
+def _answers(row: pd.Series, survey: PredictionTable) -> tuple[str, str, bool | None, bool | None]:
     if survey.task != "classification":
         first, other = (", ".join(f"{name} {row[f'{side}: {name}']:+.2f}" for name in survey.outputs) for side in "AB")
         return first, other, None, None

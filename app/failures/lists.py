@@ -89,18 +89,18 @@ def show(title: str, table: pd.DataFrame, looked: Looked, card: Callable[[str, p
 def class_card(clip: str, row: pd.Series, looked: Looked) -> Card:
     """A clip of a model that names classes: its answer against the true label first, and below it what the other heads say."""
     truth = None if pd.isna(row["truth"]) else str(row["truth"])
-    lead = [_said(clip, looked, looked.head, truth, percent(row["confidence"]))]
+    lead = [_answer(clip, looked, looked.head, truth, percent(row["confidence"]))]
     if truth is not None:
         share = "" if pd.isna(row["truth_share"]) else f"given {percent(row['truth_share'])}"
         lead.append(Answer("true label", truth, note=share))
-    others = tuple(_said(clip, looked, head, truth) for head in (DECISION, *looked.survey.heads) if head != looked.head)
+    others = tuple(_answer(clip, looked, head, truth) for head in (DECISION, *looked.survey.heads) if head != looked.head)
     facts = () if row["evidence"] else ("nothing to answer from: it says what was most common in training",)
     return Card(
         clip, clip, services.picture_url(looked.model, clip), tuple(lead), others, (*facts, *_of_order(row, looked.order))
     )
 
 
-def _said(clip: str, looked: Looked, head: str, truth: str | None, note: str = "") -> Answer:
+def _answer(clip: str, looked: Looked, head: str, truth: str | None, note: str = "") -> Answer:
     title = head_title(head).lower()
     if not evidence(looked.survey, head, services.heads(looked.model))[looked.survey.table.index.get_loc(clip)]:
         return Answer(title, "nothing to answer from")
