@@ -126,9 +126,10 @@ def markdown(filled: Filled) -> str:
     if any(filled.test(column, row) for row in experiment.rows for column in row.columns):
         worse = "Worse than" if experiment.test == "matched" else "Different from"
         tested = "; ".join(dict.fromkeys(row.against for row in experiment.rows))
+        below = 0.01 if experiment.test == "fisher-z" else 0.05
         lines += [
             "",
-            f"\\* {worse} {tested} ({TESTS[experiment.test]}, p < {0.01 if experiment.test == 'fisher-z' else 0.05:g}). p-values:",
+            f"\\* {worse} {tested} ({TESTS[experiment.test]}, p < {below:g}). p-values:",
             _OVERLAP
             if experiment.test != "fisher-z"
             else f"Samples counted: {min(filled.clips, default=0)} clips, those of one split.",

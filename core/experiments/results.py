@@ -138,7 +138,8 @@ def _summary(examined: Sequence[Examined], before: str) -> list[str]:
         counts = " | ".join(str(found[verdict]) if tried.parts else "" for verdict in VERDICTS)
         claim = tried.claim
         lines.append(
-            f"| {number} | {claim.text} | {claim.source} | **{overall(tried.verdicts)}** | {counts} | {_measured_on(tried, before)} |"
+            f"| {number} | {claim.text} | {claim.source} | **{overall(tried.verdicts)}** | {counts} "
+            f"| {_measured_on(tried, before)} |"
         )
     return lines
 
@@ -250,7 +251,6 @@ def _listed(tables: Mapping[str, Filled], folder: str) -> list[str]:
             f"[{what}]({folder}/{name}.{kind})" for what, kind in (("table", "md"), ("CSV", "csv"), ("JSON", "figure.json"))
         )
         rows = f"{len({row for row, _ in table.values})} of {len(experiment.rows)}"
-        lines.append(
-            f"| {experiment.paper}, {experiment.item}: {experiment.title} | {rows} | {', '.join(map(str, table.seeds))} | {files} |"
-        )
+        title = f"{experiment.paper}, {experiment.item}: {experiment.title}"
+        lines.append(f"| {title} | {rows} | {', '.join(map(str, table.seeds))} | {files} |")
     return lines

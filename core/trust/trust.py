@@ -236,7 +236,8 @@ def _entry(measured: Measured) -> dict[str, Any]:
     found, rated = measured.curves, verdict(measured)
     low, high = interval(found.areas, found.seed)
     return {
-        "explanation": measured.explanation, "title": measured.title, "modality": measured.modality, "head": measured.head, "class": measured.target,
+        "explanation": measured.explanation, "title": measured.title, "modality": measured.modality,
+        "head": measured.head, "class": measured.target,
         "level": rated.level, "reasons": rated.reasons, "grades": rated.grades,
         "p": found.p, "learnt": _mean(found.learnt), "beaten": found.beaten, "controls": len(found.areas),
         "area": _mean(found.areas), "area_low": low, "area_high": high, "shares": found.shares.tolist(),
@@ -247,7 +248,8 @@ def _entry(measured: Measured) -> dict[str, Any]:
         "random_model": measured.headless, "layers": [asdict(layer) for layer in measured.layers],
         "other_classes": measured.any_class, "classes": [asdict(other) for other in measured.classes],
         "stable": measured.stable, "max_sensitivity": measured.max_sensitivity, "lipschitz": measured.max_lipschitz,
-        "changes": [asdict(change) for change in measured.changes], "pointed": asdict(measured.pointed) if measured.pointed else None,
+        "changes": [asdict(change) for change in measured.changes],
+        "pointed": asdict(measured.pointed) if measured.pointed else None,
     }  # fmt: skip
 
 

@@ -13,5 +13,6 @@ from affectscope.core.why.why import WHY_VERSION, Why, explain
 from affectscope.core.why.words import in_words
 
 __all__ = [
-    "WHY_VERSION", "Question", "Table", "View", "Why", "beside", "explain", "in_words", "joining", "lanes", "tables", "with_reasons",
+    "WHY_VERSION", "Question", "Table", "View", "Why", "beside", "explain", "in_words", "joining", "lanes", "tables",
+    "with_reasons",
 ]  # fmt: skip

@@ -97,7 +97,7 @@ def packed(folder):
 
 
 @kind
-def survey(folder):
+def prediction_table(folder):
     table = pd.DataFrame({"label": ["a", "b"], "duration": [1.5, 2.5]}, index=pd.Index(["c1", "c2"], name="clip"))
     predictions = PredictionTable(
         "s", "classification", ("a", "b"), ("av",), (), table, {"decision": np.eye(2)}, {"e": np.ones((2, 3))}, {}
@@ -332,10 +332,15 @@ def test_a_damaged_import_is_said_and_never_something_else(tmp_path):
 
     truth = outcome(read)
     assert truth != MISS
-    files = [entry.survey, entry.folder / "attention.h5", entry.folder / "facts.json", entry.folder.parent / "clips.json"]
+    files = [
+        entry.prediction_table,
+        entry.folder / "attention.h5",
+        entry.folder / "facts.json",
+        entry.folder.parent / "clips.json",
+    ]
     assert [where for where, value in outcomes(files, read) if value not in (MISS, truth)] == []
     assert stored.remarks() == []
-    entry.survey.write_bytes(b"PK")
+    entry.prediction_table.write_bytes(b"PK")
     assert stored.remarks() == ["The predictions of m are damaged on the disk: import their table again."]
 
 
