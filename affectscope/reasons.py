@@ -21,7 +21,7 @@ from affectscope.core.trust.trust import COLUMNS, Request
 from affectscope.core.trust.trust import Trust as CoreTrust
 from affectscope.core.trust.verdict import verdict
 from affectscope.core.why import Why as CoreWhy
-from affectscope.core.why import said
+from affectscope.core.why import in_words
 from affectscope.core.why.words import sentence
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Why:
     @property
     def sentence(self) -> str:
         """The answer in words; every clause stands for numbers of the tables."""
-        return said(self._core)
+        return in_words(self._core)
 
     @property
     def clauses(self) -> Mapping[str, Mapping[str, float | str]]:

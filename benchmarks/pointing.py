@@ -30,9 +30,9 @@ def main(models: tuple[str, ...] = SHIPPED, every: int = 1) -> None:
     corpus = bundled()
     for model in models:
         for (head, method), found in played(model, corpus, METHODS, every).items():
-            frames = np.array([one.frames for one in found])
-            hits = np.array([one.place * one.frames for one in found])
-            chance = np.array([one.place_chance * one.frames for one in found])
+            frames = np.array([pointed.frames for pointed in found])
+            hits = np.array([pointed.place * pointed.frames for pointed in found])
+            chance = np.array([pointed.place_chance * pointed.frames for pointed in found])
             rows = np.random.default_rng(0).integers(len(found), size=(DRAWS, len(found)))
             low, high = np.percentile(hits[rows].sum(1) / frames[rows].sum(1), (2.5, 97.5))
             print(

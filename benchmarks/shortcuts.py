@@ -40,9 +40,9 @@ def learnt_from(corpus: Corpus, most: int, seed: int, each: int = 4) -> list[Cli
         if kind == "mark":
             truth = Truth.load(corpus.root / "truth" / f"{name}.npz")
             pictures = list(media.read_frames(path))
-            changed = ({"visual": one} for one in _marked(pictures, truth, read.faces, rng, each))
+            changed = ({"visual": marked} for marked in _marked(pictures, truth, read.faces, rng, each))
         elif kind == "beep" and (heard := media.read_sound(path)) is not None:
-            changed = ({"audio": one} for one in _beeping(heard, rng, each))
+            changed = ({"audio": marked} for marked in _beeping(heard, rng, each))
         else:
             changed = iter([{}])
         for version, other in enumerate(changed):

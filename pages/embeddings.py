@@ -38,7 +38,7 @@ def explore(model: str) -> None:
     clips = asked(model)
     if clips is None:
         return
-    if not clips.survey.embeddings:
+    if not clips.predictions.embeddings:
         st.info("This model declares no vectors that a map could show: choose another in the sidebar.")
         return
     second = choices.beside()
@@ -46,7 +46,7 @@ def explore(model: str) -> None:
     choices.controls(clips, other)
     drawing, picked = choices.drawing(), choices.pick()
     sides = [(Side(clips, choices.embedding(clips)), "map")]
-    if other is not None and other.survey.embeddings:
+    if other is not None and other.predictions.embeddings:
         sides.append((Side(other, choices.embedding(other, "beside_of")), "map_beside"))
     slot, side_by_side, near, below = (st.container() for _ in range(4))
     main, mask = sides[0][0], choices.chosen(picked, clips)
@@ -70,7 +70,7 @@ def explore(model: str) -> None:
     with slot:
         parts.wait_for_better(shown)
         parts.place_own_clips(main, drawing)
-    maps.lend_thumbs(model, services.survey_id(model), clips.ids)
+    maps.lend_thumbs(model, services.prediction_table_id(model), clips.ids)
 
 
 model = choose.model()

@@ -35,13 +35,13 @@ try:
                 heading("Trust", [f"model {model}"], choose.caution(model))
             trust.view(model)
         else:
-            survey = services.survey(model)
-            if survey is None and finished(services.ask_all(model)):
-                survey = services.survey(model)
+            prediction_table = services.prediction_table(model)
+            if prediction_table is None and finished(services.ask_all(model)):
+                prediction_table = services.prediction_table(model)
             with top:
-                heading("Failures", views.summary(model, survey), choose.caution(model, "failures"))
-            if survey is not None:
-                views.show(view, model, survey, row)
+                heading("Failures", views.summary(model, prediction_table), choose.caution(model, "failures"))
+            if prediction_table is not None:
+                views.show(view, model, prediction_table, row)
         notebook.dialogs()
         why.dialogs()
 except UserError as error:

@@ -30,7 +30,7 @@ try:
                     st.text(f"{model} has no layers that sound and picture share: {chosen[0]}, which has, is shown instead.")
             tables = {}
             for name in chosen:
-                if services.survey_on_disk(name) is None and not finished(services.ask_all(name)):
+                if services.prediction_table_on_disk(name) is None and not finished(services.ask_all(name)):
                     continue
                 tables[name] = shared_space.table(name, shared_space.digest(name))
             if tables:

@@ -51,12 +51,12 @@ def outcomes(files: Sequence[Path], read: Read, seed: int = 0) -> list[tuple[str
         for case, content in enumerate(damaged):
             if content != whole:
                 path.write_bytes(content)
-                found.append((f"{path.name}, damage {case}", said(read)))
+                found.append((f"{path.name}, damage {case}", outcome(read)))
                 path.write_bytes(whole)
     return found
 
 
-def said(read: Read) -> Any:
+def outcome(read: Read) -> Any:
     try:
         value = read()
     except UserError:

@@ -13,7 +13,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def survey(name: str) -> PredictionTable:
-    found = PredictionTable.load(stored.entries()[name].survey)
+def prediction_table(name: str) -> PredictionTable:
+    found = PredictionTable.load(stored.entries()[name].prediction_table)
     assert found is not None
     return found

@@ -30,27 +30,32 @@ def url(model: str | None) -> tuple[str, str]:
     if services.clips_of(model).empty:
         return "", ""
     source = services.corpus_of(model) if model else services.corpus()
-    survey = services.survey(model) if model else None
-    which = (source.name, len(source.table), id(source), services.survey_id(model) if model and survey else "")
-    file = _written(which, source, survey)
+    prediction_table = services.prediction_table(model) if model else None
+    which = (
+        source.name,
+        len(source.table),
+        id(source),
+        services.prediction_table_id(model) if model and prediction_table else "",
+    )
+    file = _written(which, source, prediction_table)
     if not sealed.good(file):
         # Damaged, or swept away with what nobody had opened for a while.
-        _written.clear(which, source, survey)
-        file = _written(which, source, survey)
+        _written.clear(which, source, prediction_table)
+        file = _written(which, source, prediction_table)
     return source.name, lending.lend("lists", file.stem, file)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _written(which: tuple[str, int, int, str], _source: Corpus, _survey: PredictionTable | None) -> Path:
+def _written(which: tuple[str, int, int, str], _source: Corpus, _prediction_table: PredictionTable | None) -> Path:
     """``which`` names the corpus, and what the model said of it: nothing yet, where its last is empty."""
-    content = json.dumps(columns(_source.table, _survey), separators=(",", ":")).encode()
+    content = json.dumps(columns(_source.table, _prediction_table), separators=(",", ":")).encode()
     path = cache_root() / "lists" / f"{sha256(content).hexdigest()[:24]}.json"
     sealed.keep(path, content)
     _lend(_source, [str(clip) for clip in _source.table.index])
     return path
 
 
-def columns(table: pd.DataFrame, survey: PredictionTable | None = None) -> dict[str, Any]:
+def columns(table: pd.DataFrame, prediction_table: PredictionTable | None = None) -> dict[str, Any]:
     """A corpus's clips as the list takes them.
 
     Returns:
@@ -62,9 +67,9 @@ def columns(table: pd.DataFrame, survey: PredictionTable | None = None) -> dict[
     if "path" in table and (unseen := np.flatnonzero((table["path"] == "").to_numpy()).tolist()):
         made["unseen"] = unseen
     made |= {name: _coded(table[name]) for name in _NAMED if name in table and table[name].notna().any()}
-    if survey is None:
+    if prediction_table is None:
         return made
-    answers = survey.table.reindex(table.index)
+    answers = prediction_table.table.reindex(table.index)
     if "predicted" in answers:
         made["predicted"] = _coded(answers["predicted"])
         if "confidence" in answers:

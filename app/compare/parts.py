@@ -131,7 +131,7 @@ def sentence(a: services.Result, b: services.Result, truth: str | None) -> str:
 def differing(a: str, b: str, at: services.Clip) -> None:
     """The clips on which the two differ, furthest apart first, in a row of fixed height: one press looks at one."""
     corpus = services.corpus_of(a if services.unasked(a) else b)
-    first, other = services.survey(a), services.survey(b)
+    first, other = services.prediction_table(a), services.prediction_table(b)
     if first is None or other is None:
         if len(corpus.table) <= second.QUICK or st.session_state.get(_ASKED) == (a, b, corpus.name):
             asking = [services.ask_all(name) for name, known in ((a, first), (b, other)) if known is None]
@@ -151,7 +151,7 @@ def differing(a: str, b: str, at: services.Clip) -> None:
     clips = [str(clip) for clip in rows.index]
     of = a if services.unasked(a) else b
     shown = [
-        differ.Differing(clip, picture, *_said(row, first))
+        differ.Differing(clip, picture, *_answers(row, first))
         for clip, picture, (_, row) in zip(clips, services.pictures(of, clips), rows.iterrows(), strict=True)
     ]
     found = second.better(a, b)
@@ -162,9 +162,9 @@ def differing(a: str, b: str, at: services.Clip) -> None:
     )  # fmt: skip
 
 
-def _said(row: pd.Series, survey: PredictionTable) -> tuple[str, str, bool | None, bool | None]:
-    if survey.task != "classification":
-        first, other = (", ".join(f"{name} {row[f'{side}: {name}']:+.2f}" for name in survey.outputs) for side in "AB")
+def _answers(row: pd.Series, prediction_table: PredictionTable) -> tuple[str, str, bool | None, bool | None]:
+    if prediction_table.task != "classification":
+        first, other = (", ".join(f"{name} {row[f'{side}: {name}']:+.2f}" for name in prediction_table.outputs) for side in "AB")
         return first, other, None, None
     right = [bool(row[side] == row["label"]) if pd.notna(row["label"]) else None for side in "AB"]
     return str(row["A"]), str(row["B"]), right[0], right[1]
@@ -192,7 +192,7 @@ def _look(corpus: str, clip: str) -> None:
 
 def elsewhere(a: str, b: str) -> None:
     """As a table, all clips on which the two differ; a click opens one here."""
-    first, other = services.survey(a), services.survey(b)
+    first, other = services.prediction_table(a), services.prediction_table(b)
     table = disagreements(first, other) if first and other else None
     if table is None or table.empty:
         return

@@ -83,7 +83,7 @@ def _ranked(model: str) -> list[str]:
 
 
 def _apart(a: str, b: str) -> float | None:
-    """How far two models' answers to the corpus at hand are apart, of surveys on disk; None where one has none."""
+    """How far two models' answers to the corpus at hand are apart, of prediction tables on disk; None where one has none."""
     try:
         first, second = services.path_on_disk(a), services.path_on_disk(b)
         return _measured(str(first), sealed.mark(first), str(second), sealed.mark(second))

@@ -110,7 +110,7 @@ def lassoed(picked: Pick) -> Side | None:
     if picked.kind != "lasso" or picked.model not in services.models():
         return None
     of = maps.clips(picked.model)
-    return Side(of, picked.embedding) if of and picked.embedding in of.survey.embeddings else None
+    return Side(of, picked.embedding) if of and picked.embedding in of.predictions.embeddings else None
 
 
 def drawing() -> Drawing:
@@ -121,7 +121,7 @@ def drawing() -> Drawing:
 
 
 def embedding(of: maps.Clips, name: str = "of") -> str:
-    return _option(name, tuple(of.survey.embeddings))
+    return _option(name, tuple(of.predictions.embeddings))
 
 
 def beside() -> str:
@@ -141,7 +141,7 @@ def controls(of: maps.Clips, other: maps.Clips | None) -> None:
     """The row over the map."""
     titles = {name: column.title for name, column in of.columns.items()}
     with st.container(horizontal=True, vertical_alignment="bottom", key="embedding_controls"):
-        _select("Vectors", "of", tuple(of.survey.embeddings), help="Where in the model the map looks.")
+        _select("Vectors", "of", tuple(of.predictions.embeddings), help="Where in the model the map looks.")
         _method()
         _select("Colour", "colour", (*of.columns, ONE_COLOUR), lambda name: titles.get(name, "one colour"))
         _select("Shape", "shape", (ONE_SHAPE, *_shapes(of)), lambda name: titles.get(name, "one shape"))
@@ -153,7 +153,7 @@ def controls(of: maps.Clips, other: maps.Clips | None) -> None:
             help="A second map, with the same clips chosen.",
         )
         if other is not None:
-            _select("Its vectors", "beside_of", tuple(other.survey.embeddings))
+            _select("Its vectors", "beside_of", tuple(other.predictions.embeddings))
 
 
 def _method() -> None:

@@ -1,4 +1,4 @@
-"""Cached access to maps, and the jobs that draw them. The survey's own cache is in app/services.py."""
+"""Cached access to maps, and the jobs that draw them. The prediction table's own cache is in app/services.py."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ class Clips:
     """What a model says of its clips, made ready for maps: a row a clip, in one order everywhere.
 
     Attributes:
-        table: the survey's, with ``modality``.
+        table: the prediction table's, with ``modality``.
         packed: the columns on disk, for the browser.
-        judged: how the model does on all of them.
+        scores: how the model does on all of them.
     """
 
     model: str
-    survey: PredictionTable
+    predictions: PredictionTable
     ids: tuple[str, ...]
     table: pd.DataFrame
     columns: dict[str, columns.Column]
     packed: Path
-    judged: picking.Judgement
+    scores: picking.Scores
     digests: dict[str, str] = field(default_factory=dict)
 
     def path(self, embedding: str, drawing: Drawing) -> Path:
         """Where the map of an embedding is, or will be."""
         if embedding not in self.digests:
-            self.digests[embedding] = atlas.digest(self.survey.embeddings[embedding])
+            self.digests[embedding] = atlas.digest(self.predictions.embeddings[embedding])
         return atlas.place_of(self.digests[embedding], drawing)
 
 
@@ -64,28 +64,32 @@ class Measures:
 
 def clips(model: str) -> Clips | None:
     """None while nobody has asked the model about every clip (``services.ask_all``)."""
-    survey = services.survey(model)
-    if survey is None:
+    prediction_table = services.prediction_table(model)
+    if prediction_table is None:
         return None
-    made = _clips(model, survey)
+    made = _clips(model, prediction_table)
     if not sealed.good(made.packed):
         # Damaged, or swept away with what nobody had opened for a while.
-        _clips.clear(model, survey)
-        made = _clips(model, survey)
+        _clips.clear(model, prediction_table)
+        made = _clips(model, prediction_table)
     return made
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={PredictionTable: id})
-def _clips(model: str, survey: PredictionTable) -> Clips:
+def _clips(model: str, prediction_table: PredictionTable) -> Clips:
     # An import does not say which modalities its clips have.
-    table = survey.table.assign(modality=columns.modalities(survey.present)) if survey.present else survey.table
-    made = {column.name: column for column in columns.columns(table, survey.outputs)}
+    table = (
+        prediction_table.table.assign(modality=columns.modalities(prediction_table.present))
+        if prediction_table.present
+        else prediction_table.table
+    )
+    made = {column.name: column for column in columns.columns(table, prediction_table.outputs)}
     ids = tuple(str(clip) for clip in table.index)
     data = columns.pack(ids, list(made.values()))
     path = cache_root() / "maps" / f"{key_of(data.hex())}.columns"
     if not sealed.good(path):
         sealed.keep(path, data)
-    return Clips(model, survey, ids, table, made, path, picking.judge(table))
+    return Clips(model, prediction_table, ids, table, made, path, picking.score(table))
 
 
 def points(of: Clips, embedding: str, drawing: Drawing) -> np.ndarray | None:
@@ -96,7 +100,7 @@ def points(of: Clips, embedding: str, drawing: Drawing) -> np.ndarray | None:
     """
     path = of.path(embedding, drawing)
     if drawing.method == "PCA" and not sealed.good(path):
-        atlas.draw(of.survey.embeddings[embedding], drawing, path)
+        atlas.draw(of.predictions.embeddings[embedding], drawing, path)
     changed = sealed.mark(path)
     return _points(str(path), len(of.ids), changed) if changed else None
 
@@ -113,7 +117,7 @@ def url(path: Path) -> str:
 def draw(of: Clips, embedding: str, drawing: Drawing) -> jobs.Job:
     """Draw the map, or join the drawing that is under way."""
     path = of.path(embedding, drawing)
-    return jobs.ensure(f"map-{path.stem}", partial(_draw, of.survey.embeddings[embedding], drawing, path), "maps")
+    return jobs.ensure(f"map-{path.stem}", partial(_draw, of.predictions.embeddings[embedding], drawing, path), "maps")
 
 
 def _draw(vectors: np.ndarray, drawing: Drawing, path: Path, progress: jobs.Progress) -> None:
@@ -129,14 +133,14 @@ def measures(map_name: str, by: str, _of: Clips, _embedding: str, _points: np.nd
     column = _of.columns[by]
     known = np.array([name != "unknown" for name in column.names])[column.values]
     labels = column.values[known].tolist()
-    pair = [_of.survey.embeddings[_embedding][known], _points[known]]
+    pair = [_of.predictions.embeddings[_embedding][known], _points[known]]
     first, second = ((neighbours.silhouette(vectors, labels), neighbours.knn_accuracy(vectors, labels)) for vectors in pair)
     return Measures((first[0], second[0]), (first[1], second[1]))
 
 
 def nearest(of: Clips, embedding: str, row: int, vector: np.ndarray | None, count: int) -> list[tuple[int, float]]:
     """The clips nearest to that of a row, or to a vector of somebody's own clip, in the model's space."""
-    vectors = of.survey.embeddings[embedding]
+    vectors = of.predictions.embeddings[embedding]
     if vector is not None:
         return neighbours.nearest_to(vectors, vector, count)
     return neighbours.nearest(vectors, row, count)
@@ -147,7 +151,7 @@ def pack_bits(chosen: np.ndarray) -> str:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def lend_thumbs(model: str, survey: str, ids: Sequence[str]) -> jobs.Job:
+def lend_thumbs(model: str, prediction_table: str, ids: Sequence[str]) -> jobs.Job:
     """Let the map show any clip's picture: a file looked at for each takes a while, so it is done aside, once."""
 
     source = services.corpus_of(model)
@@ -155,13 +159,13 @@ def lend_thumbs(model: str, survey: str, ids: Sequence[str]) -> jobs.Job:
     def work(progress: jobs.Progress) -> None:
         services.pictures(model, ids, source)
 
-    return jobs.ensure(f"thumbs-{key_of(survey, len(ids))}", work, "export")
+    return jobs.ensure(f"thumbs-{key_of(prediction_table, len(ids))}", work, "export")
 
 
 # A person's own clips: asked about one by one, and placed on maps that were drawn without them.
 
 
-def own_survey(model: str, clip: str) -> PredictionTable | None:
+def own_table(model: str, clip: str) -> PredictionTable | None:
     if services.unasked(model):
         return None
     path = _own_path(model, clip)
@@ -205,7 +209,7 @@ def place_own(of: Clips, embedding: str, drawing: Drawing, clip: str, drawn: np.
         def report(share: float) -> None:
             progress("Placing your clip on the map", 0.5)
 
-        x, y = _ASIDE.place(of.survey.embeddings[embedding], drawing, drawn, vector[None], report)[0].tolist()
+        x, y = _ASIDE.place(of.predictions.embeddings[embedding], drawing, drawn, vector[None], report)[0].tolist()
         sealed.keep_json(spot, {"x": x, "y": y})
 
     return jobs.ensure(f"place-{spot.stem}", work, "maps")

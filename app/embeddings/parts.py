@@ -51,7 +51,7 @@ def own_vectors(of: maps.Clips, embedding: str) -> dict[str, np.ndarray]:
     """Those of a person's own clips that the model was asked about; the others are asked about now, in the background."""
     vectors = {}
     for clip in own_clips():
-        asked = maps.own_survey(of.model, clip)
+        asked = maps.own_table(of.model, clip)
         if asked is not None and embedding in asked.embeddings:
             vectors[clip] = asked.embeddings[embedding][0]
     return vectors
@@ -223,10 +223,10 @@ def selection(side: Side, picked: Pick, mask: np.ndarray | None, drawing: Drawin
     """Counts, metrics and a table of the chosen clips."""
     of = side.clips
     rows = of.table if mask is None else of.table[mask]
-    overall = of.judged
-    judged = overall if mask is None else picking.judge(rows)
-    made = [Figure("Clips", f"{judged.clips:,}", f"of {overall.clips:,}" if mask is not None else "")]
-    for name, here in judged.scores.items():
+    overall = of.scores
+    scored = overall if mask is None else picking.score(rows)
+    made = [Figure("Clips", f"{scored.clips:,}", f"of {overall.clips:,}" if mask is not None else "")]
+    for name, here in scored.scores.items():
         metric, everywhere = METRICS[name], overall.scores.get(name)
         style = "%" if metric.percent else metric.format
         if everywhere is not None:
@@ -253,7 +253,7 @@ def _table(of: maps.Clips, rows: pd.DataFrame) -> None:
     shown = picking.worst_first(rows).head(_ROWS)
     ids = [str(clip) for clip in shown.index]
     source = services.corpus_of(of.model).name
-    names = [name for name in (*_FACTS, *(f"{output}_predicted" for output in of.survey.outputs)) if name in shown]
+    names = [name for name in (*_FACTS, *(f"{output}_predicted" for output in of.predictions.outputs)) if name in shown]
     table = shown[names].reset_index(names="clip")
     if "confidence" in table:
         table["confidence"] *= 100

@@ -30,11 +30,11 @@ ABOUT = {
 
 def show(looked: Looked, modalities: dict[str, tuple[str, ...]]) -> None:
     """The curve of one head, its sentence, and its table to save; a word where there is none."""
-    if looked.survey.task == "regression":
+    if looked.predictions.task == "regression":
         st.info("This model predicts values, not classes with a probability: it is not more or less sure of one.")
         return
-    table = breakdown.cases(breakdown.key(looked.model), looked.head, modalities, looked.survey)
-    known = table[table["truth"].isin(looked.survey.outputs) & table["evidence"].astype(bool)]
+    table = breakdown.cases(breakdown.key(looked.model), looked.head, modalities, looked.predictions)
+    known = table[table["truth"].isin(looked.predictions.outputs) & table["evidence"].astype(bool)]
     if known.empty:
         st.info("No clip has a label that the model knows: there is no answer to count as right or wrong.")
         return

@@ -1,4 +1,4 @@
-"""What the Failures page computes of a survey, kept for the next look."""
+"""What the Failures page computes of a prediction table, kept for the next look."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ LABEL = "emotion"
 
 
 def key(model: str) -> str:
-    """Names a survey: what is computed of it is kept under this."""
-    return services.survey_id(model)
+    """Names a prediction table: what is computed of it is kept under this."""
+    return services.prediction_table_id(model)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def cases(key: str, head: str, modalities: dict[str, tuple[str, ...]], _survey: PredictionTable) -> pd.DataFrame:
-    return failures.cases(_survey, head, modalities)
+def cases(key: str, head: str, modalities: dict[str, tuple[str, ...]], _prediction_table: PredictionTable) -> pd.DataFrame:
+    return failures.cases(_prediction_table, head, modalities)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def groups(
-    key: str, head: str, modalities: dict[str, tuple[str, ...]], _survey: PredictionTable
+    key: str, head: str, modalities: dict[str, tuple[str, ...]], _prediction_table: PredictionTable
 ) -> dict[str, tuple[str, np.ndarray]]:
-    return failures.groups(_survey, head, modalities)
+    return failures.groups(_prediction_table, head, modalities)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def parts(key: str, known: tuple[str, ...], _survey: PredictionTable) -> pd.DataFrame:
+def parts(key: str, known: tuple[str, ...], _prediction_table: PredictionTable) -> pd.DataFrame:
     """The corpus's columns (``columns``) that part it, the true label and the duration among them."""
-    own = {"path", *_survey.outputs} if _survey.task == "regression" else {"path"}
+    own = {"path", *_prediction_table.outputs} if _prediction_table.task == "regression" else {"path"}
     columns = [name for name in known if name not in own]
-    table = _survey.table.rename(columns={"label": LABEL})
+    table = _prediction_table.table.rename(columns={"label": LABEL})
     columns = [LABEL if name == "label" else name for name in columns]
     return slices.parts(table, list(dict.fromkeys([*columns, "duration"])))
 
@@ -49,24 +49,29 @@ def columns(model: str) -> tuple[str, ...]:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def by_part(
-    key: str, known: tuple[str, ...], head: str, attribute: str, modalities: dict[str, tuple[str, ...]], _survey: PredictionTable
+    key: str,
+    known: tuple[str, ...],
+    head: str,
+    attribute: str,
+    modalities: dict[str, tuple[str, ...]],
+    _prediction_table: PredictionTable,
 ) -> pd.DataFrame:
     """Accuracy, or CCC and MAE of an attribute, in every part."""
-    part = parts(key, known, _survey)
+    part = parts(key, known, _prediction_table)
     if attribute:
-        found = failures.errors(_survey, head, attribute)
+        found = failures.errors(_prediction_table, head, attribute)
         return slices.agreement(part.loc[found.index], found["truth"], found["predicted"])
-    judged = cases(key, head, modalities, _survey)
-    judged = judged[judged["truth"].notna()]
-    return slices.accuracy(part.loc[judged.index], judged["correct"])
+    scored = cases(key, head, modalities, _prediction_table)
+    scored = scored[scored["truth"].notna()]
+    return slices.accuracy(part.loc[scored.index], scored["correct"])
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def bins(key: str, head: str, _survey: PredictionTable) -> tuple[pd.DataFrame, float]:
+def bins(key: str, head: str, _prediction_table: PredictionTable) -> tuple[pd.DataFrame, float]:
     """The reliability diagram's bins with Wilson's intervals, and the ECE."""
-    truth = _survey.table["label"].map({name: i for i, name in enumerate(_survey.outputs)})
+    truth = _prediction_table.table["label"].map({name: i for i, name in enumerate(_prediction_table.outputs)})
     known = truth.notna().to_numpy()
-    logits = torch.from_numpy(_survey.answers[head][known]).log()
+    logits = torch.from_numpy(_prediction_table.answers[head][known]).log()
     target = torch.tensor(truth[known].tolist()).long()
     table = reliability(logits, target)
     right = (table["accuracy"] * table["count"]).round().astype(int)

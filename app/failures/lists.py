@@ -50,7 +50,7 @@ class Looked:
     """What the list needs beside its rows."""
 
     model: str
-    survey: PredictionTable
+    predictions: PredictionTable
     head: str
     order: str = "worst"
 
@@ -89,22 +89,22 @@ def show(title: str, table: pd.DataFrame, looked: Looked, card: Callable[[str, p
 def class_card(clip: str, row: pd.Series, looked: Looked) -> Card:
     """A clip of a model that names classes: its answer against the true label first, and below it what the other heads say."""
     truth = None if pd.isna(row["truth"]) else str(row["truth"])
-    lead = [_said(clip, looked, looked.head, truth, percent(row["confidence"]))]
+    lead = [_answer(clip, looked, looked.head, truth, percent(row["confidence"]))]
     if truth is not None:
         share = "" if pd.isna(row["truth_share"]) else f"given {percent(row['truth_share'])}"
         lead.append(Answer("true label", truth, note=share))
-    others = tuple(_said(clip, looked, head, truth) for head in (DECISION, *looked.survey.heads) if head != looked.head)
+    others = tuple(_answer(clip, looked, head, truth) for head in (DECISION, *looked.predictions.heads) if head != looked.head)
     facts = () if row["evidence"] else ("nothing to answer from: it says what was most common in training",)
     return Card(
         clip, clip, services.picture_url(looked.model, clip), tuple(lead), others, (*facts, *_of_order(row, looked.order))
     )
 
 
-def _said(clip: str, looked: Looked, head: str, truth: str | None, note: str = "") -> Answer:
+def _answer(clip: str, looked: Looked, head: str, truth: str | None, note: str = "") -> Answer:
     title = head_title(head).lower()
-    if not evidence(looked.survey, head, services.heads(looked.model))[looked.survey.table.index.get_loc(clip)]:
+    if not evidence(looked.predictions, head, services.heads(looked.model))[looked.predictions.table.index.get_loc(clip)]:
         return Answer(title, "nothing to answer from")
-    predicted = str(looked.survey.table.at[clip, "predicted" if head == DECISION else f"predicted_{head}"])
+    predicted = str(looked.predictions.table.at[clip, "predicted" if head == DECISION else f"predicted_{head}"])
     return Answer(title, predicted, None if truth is None else predicted == truth, note)
 
 
@@ -112,17 +112,17 @@ def value_card(attribute: str) -> Callable[[str, pd.Series, Looked], Card]:
     """A clip of a model of attributes."""
 
     def card(clip: str, row: pd.Series, looked: Looked) -> Card:
-        place = looked.survey.outputs.index(attribute)
-        at = looked.survey.table.index.get_loc(clip)
+        place = looked.predictions.outputs.index(attribute)
+        at = looked.predictions.table.index.get_loc(clip)
 
         def answer(head: str) -> Answer:
-            return Answer(head_title(head).lower(), f"{looked.survey.answers[head][at, place]:+.2f}")
+            return Answer(head_title(head).lower(), f"{looked.predictions.answers[head][at, place]:+.2f}")
 
         lead = (
             Answer(f"true {attribute}", f"{row['truth']:+.2f}"),
             replace(answer(looked.head), note=f"error {row['error']:.2f}"),
         )
-        others = tuple(answer(head) for head in (DECISION, *looked.survey.heads) if head != looked.head)
+        others = tuple(answer(head) for head in (DECISION, *looked.predictions.heads) if head != looked.head)
         return Card(clip, clip, services.picture_url(looked.model, clip), lead, others, _of_order(row, looked.order))
 
     return card

@@ -1,4 +1,4 @@
-"""The Failures page's four views of one survey: cases, slices, reliability, and abstention."""
+"""The Failures page's four views of one prediction table: cases, slices, reliability, and abstention."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from affectscope.core.timeline.lanes import head_title
 _HEADS = "Decision is the system's overall answer over its heads. A head answers from sound, from the picture, or from both."
 
 
-def summary(model: str, survey: PredictionTable | None) -> list[str]:
+def summary(model: str, prediction_table: PredictionTable | None) -> list[str]:
     """What a person should know before any list."""
-    if survey is None:
+    if prediction_table is None:
         return [f"model {model}"]
-    facts = [f"model {model}", f"{len(survey.table)} clips of {services.corpus_of(model).name}"]
-    if survey.task == "classification" and {"correct", "label"} <= set(survey.table):
+    facts = [f"model {model}", f"{len(prediction_table.table)} clips of {services.corpus_of(model).name}"]
+    if prediction_table.task == "classification" and {"correct", "label"} <= set(prediction_table.table):
         head = session.option("failures.head", DECISION)
-        head = head if head in survey.heads else DECISION
-        table = breakdown.cases(breakdown.key(model), head, _modalities(model), survey)
+        head = head if head in prediction_table.heads else DECISION
+        table = breakdown.cases(breakdown.key(model), head, _modalities(model), prediction_table)
         known = table[table["truth"].notna()]
         right = int(known["correct"].astype(bool).sum())
         low, high = wilson(right, len(known))
@@ -46,51 +46,51 @@ def summary(model: str, survey: PredictionTable | None) -> list[str]:
         facts.append(
             f"{whose}accuracy {percent(right / max(1, len(known)))} ({percent(0.95)} interval: {percent(low)} to {percent(high)})"
         )
-    if count := strange(survey):
+    if count := strange(prediction_table):
         facts.append(f"{count} with labels that it does not know, counted as wrong")
-    if survey.broken:
-        facts.append(f"{len(survey.broken)} clips could not be read")
+    if prediction_table.broken:
+        facts.append(f"{len(prediction_table.broken)} clips could not be read")
     return facts
 
 
-def show(view: str, model: str, survey: PredictionTable, row: DeltaGenerator) -> None:
+def show(view: str, model: str, prediction_table: PredictionTable, row: DeltaGenerator) -> None:
     """One view; ``row`` is where its choices go, beside those of the page."""
     attribute = ""
     with row:
-        heads = {h: head_title(h) for h in (DECISION, *survey.heads)}
+        heads = {h: head_title(h) for h in (DECISION, *prediction_table.heads)}
         head = pick("Predictions of", "failures.head", heads, DECISION, width=190, help=_HEADS)
-        if survey.task == "regression":
-            attribute = pick("Attribute", "failures.attribute", {name: name for name in survey.outputs}, width=190)
-    if survey.task == "regression":
-        table = errors(survey, head, attribute, _modalities(model))
+        if prediction_table.task == "regression":
+            attribute = pick("Attribute", "failures.attribute", {name: name for name in prediction_table.outputs}, width=190)
+    if prediction_table.task == "regression":
+        table = errors(prediction_table, head, attribute, _modalities(model))
         if table.empty:
             st.info("The corpus has no true values of this attribute: there is nothing to compare the model's answers with.")
             return
-    elif "label" not in survey.table:
+    elif "label" not in prediction_table.table:
         st.info("The corpus has no labels: nobody can say which answers are wrong.")
         return
-    looked = Looked(model, survey, head)
+    looked = Looked(model, prediction_table, head)
     if view == "slices":
         _slices(looked, attribute, row)
     elif view == "reliability":
         _reliability(looked)
     elif view == "abstention":
         abstention.show(looked, _modalities(model))
-    elif survey.task == "regression":
+    elif prediction_table.task == "regression":
         _errors(looked, attribute, table)
     else:
         _cases(looked)
 
 
 def _cases(looked: Looked) -> None:
-    table = breakdown.cases(breakdown.key(looked.model), looked.head, _modalities(looked.model), looked.survey)
+    table = breakdown.cases(breakdown.key(looked.model), looked.head, _modalities(looked.model), looked.predictions)
     left, right = st.columns([5, 7], gap="medium")
     cell = _pair("failures.cell")
     with left:
         st.caption("How often each true class got each answer. Press a cell for its clips; press it again for all.")
-        matrix(confusion(table, looked.survey.outputs), cell, key="confusion", choose=_choose_cell)
+        matrix(confusion(table, looked.predictions.outputs), cell, key="confusion", choose=_choose_cell)
     with right:
-        groups = breakdown.groups(breakdown.key(looked.model), looked.head, _modalities(looked.model), looked.survey)
+        groups = breakdown.groups(breakdown.key(looked.model), looked.head, _modalities(looked.model), looked.predictions)
         with st.container(horizontal=True, vertical_alignment="bottom"):
             names = {name: f"{title} ({int(chosen.sum())})" for name, (title, chosen) in groups.items()}
             group = pick("Show", "failures.show", names, "wrong", turn=looked.head) if cell is None else "all"
@@ -117,7 +117,7 @@ def _errors(looked: Looked, attribute: str, table: pd.DataFrame) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             order = pick("Order", "failures.order", lists.ERROR_ORDERS)
             _clear(None)
-        shown = table[_in_slice(looked)[looked.survey.table.index.get_indexer(table.index)]]
+        shown = table[_in_slice(looked)[looked.predictions.table.index.get_indexer(table.index)]]
         title = "All clips"
         if clips:
             shown, title = shown[shown.index.isin(clips)], "The chosen point"
@@ -136,7 +136,7 @@ def _list(title: str, table: pd.DataFrame, looked: Looked, card: object) -> None
 def _slices(looked: Looked, attribute: str, row: DeltaGenerator) -> None:
     measure = METRICS["ccc" if attribute else "accuracy"]
     key, known = breakdown.key(looked.model), breakdown.columns(looked.model)
-    table = breakdown.by_part(key, known, looked.head, attribute, _modalities(looked.model), looked.survey)
+    table = breakdown.by_part(key, known, looked.head, attribute, _modalities(looked.model), looked.predictions)
     columns = {"": "All columns"} | {name: name for name in dict.fromkeys(table["column"]) if name != "all"}
     with row:
         column = pick("Column", "failures.column", columns, width=230)
@@ -161,13 +161,13 @@ def _slices(looked: Looked, attribute: str, row: DeltaGenerator) -> None:
 
 
 def _reliability(looked: Looked) -> None:
-    if looked.survey.task == "regression":
+    if looked.predictions.task == "regression":
         st.info("This model predicts values, not classes with a probability: it has no reliability diagram.")
         return
-    if not looked.survey.table["label"].isin(looked.survey.outputs).any():
+    if not looked.predictions.table["label"].isin(looked.predictions.outputs).any():
         st.info("No clip has a label that the model knows: there is no answer to count as right or wrong.")
         return
-    table, error = breakdown.bins(breakdown.key(looked.model), looked.head, looked.survey)
+    table, error = breakdown.bins(breakdown.key(looked.model), looked.head, looked.predictions)
     sure = float((table["confidence"] * table["count"]).sum() / table["count"].sum())
     right = float((table["accuracy"] * table["count"]).sum() / table["count"].sum())
     word = "less" if sure < right else "more"
@@ -186,7 +186,7 @@ def _reliability(looked: Looked) -> None:
 def _in_slice(looked: Looked) -> np.ndarray:
     """[N] bool: the clips of the chosen part; all of them where none is chosen."""
     part = _pair("failures.slice")
-    table = breakdown.parts(breakdown.key(looked.model), breakdown.columns(looked.model), looked.survey)
+    table = breakdown.parts(breakdown.key(looked.model), breakdown.columns(looked.model), looked.predictions)
     if part is None or part[0] not in table:
         return np.ones(len(table), bool)
     return (table[part[0]].astype(str) == part[1]).to_numpy()

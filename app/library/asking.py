@@ -9,8 +9,8 @@ import streamlit as st
 
 from affectscope.app.common import press
 from affectscope.app.library import Sheet, inventory, sheets
-from affectscope.core.checkpoints.admit import Report
 from affectscope.core.checkpoints.choices import KINDS, Question, answered
+from affectscope.core.checkpoints.untrusted import Report
 from affectscope.core.errors import UserError
 from affectscope.core.text import markdown
 

@@ -20,8 +20,8 @@ from affectscope.core.cache import sealed
 from affectscope.core.cache.store import content_hash, key_of
 from affectscope.core.checkpoints import plugged
 from affectscope.core.checkpoints import saved as checkpoints
-from affectscope.core.checkpoints.admit import Report
 from affectscope.core.checkpoints.choices import Choices
+from affectscope.core.checkpoints.untrusted import Report
 from affectscope.core.corpora import Corpus, open_corpus
 from affectscope.core.corpora.known import Known, known, remember
 from affectscope.core.corpora.readers import read, recognise
@@ -30,7 +30,7 @@ from affectscope.core.features.taken import fitting, lacking, needs
 from affectscope.core.files.kinds import TABLES
 from affectscope.core.imports import stored as imports
 from affectscope.core.imports.card import imported_card
-from affectscope.core.imports.guarded import take_in_guarded
+from affectscope.core.imports.sandboxed import take_in_sandboxed
 from affectscope.core.inference.table import PredictionTable
 from affectscope.core.library import cards
 from affectscope.core.library import dropped as library
@@ -64,7 +64,7 @@ class Arriving:
 
     @property
     def id(self) -> str:
-        return f"admit-{key_of(str(self.source), self.layout, asdict(self.choices) if self.choices else None)}"
+        return f"untrusted-{key_of(str(self.source), self.layout, asdict(self.choices) if self.choices else None)}"
 
 
 # Job -> what became of it: the entry's name, and the report.
@@ -131,7 +131,7 @@ def _admit(arriving: Arriving, progress: jobs.Progress) -> None:
 def _import(arriving: Arriving, progress: jobs.Progress) -> None:
     """A table of predictions: the same road as `affectscope import-predictions`."""
     imports.sweep()
-    imported = take_in_guarded(arriving.source, arriving.called, lambda: progress("Reading", 0.5), arriving.corpus)
+    imported = take_in_sandboxed(arriving.source, arriving.called, lambda: progress("Reading", 0.5), arriving.corpus)
     _OUTCOMES[arriving.id] = (imported.models[0] if imported.models else "", Report(imported.error))
 
 
@@ -197,13 +197,13 @@ def news(name: str) -> str:
 
 def measured(name: str) -> dict[str, dict[str, float]] | None:
     """Metrics by head on the corpus at hand, or None where the model has not been asked about it."""
-    judged = _judged(name)
-    return judged[0] if judged else None
+    scored = _scored(name)
+    return scored[0] if scored else None
 
 
 def unmeasured(names: Sequence[str]) -> list[str]:
     """Of some models those that can be asked about the corpus at hand, and were not."""
-    return [name for name in names if not services.unasked(name) and not incompatible_features(name) and _judged(name) is None]
+    return [name for name in names if not services.unasked(name) and not incompatible_features(name) and _scored(name) is None]
 
 
 def measure_all(names: Sequence[str]) -> jobs.Job:
@@ -219,25 +219,25 @@ def measuring() -> jobs.Job | None:
 
 def strange(name: str) -> int:
     """Clips whose label the model does not know: its metrics leave them out."""
-    judged = _judged(name)
-    return judged[1] if judged else 0
+    scored = _scored(name)
+    return scored[1] if scored else 0
 
 
-def _judged(name: str) -> tuple[dict[str, dict[str, float]], int] | None:
+def _scored(name: str) -> tuple[dict[str, dict[str, float]], int] | None:
     if incompatible_features(name) and not services.unasked(name):
         return None
     try:
         path = services.path_on_disk(name)
-        return _judgement(str(path), sealed.mark(path))
+        return _scored_once(str(path), sealed.mark(path))
     except UserError:
         return None
 
 
 # A table of all models asks for all of them at every run of the page, each a file to unpack and count.
 @st.cache_data(max_entries=256, show_spinner=False)
-def _judgement(path: str, changed: Hashable) -> tuple[dict[str, dict[str, float]], int] | None:
-    survey = PredictionTable.load(Path(path))
-    return (cards.measured(survey), cards.strange(survey)) if survey else None
+def _scored_once(path: str, changed: Hashable) -> tuple[dict[str, dict[str, float]], int] | None:
+    prediction_table = PredictionTable.load(Path(path))
+    return (cards.measured(prediction_table), cards.strange(prediction_table)) if prediction_table else None
 
 
 def removable(name: str) -> Removable | None:
@@ -308,6 +308,6 @@ def add_corpus(folder: str, columns: Mapping[str, str]) -> str:
 
 def classes(of: Corpus, model: str | None) -> pd.DataFrame:
     """A corpus by label; with durations where a model was asked about its clips."""
-    survey = services.survey_on_disk(model) if model and of is services.corpus() else None
-    known = survey is not None and "duration" in survey.table
-    return cards.classes(of, survey.table["duration"].to_dict() if survey and known else None)
+    prediction_table = services.prediction_table_on_disk(model) if model and of is services.corpus() else None
+    known = prediction_table is not None and "duration" in prediction_table.table
+    return cards.classes(of, prediction_table.table["duration"].to_dict() if prediction_table and known else None)

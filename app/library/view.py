@@ -9,7 +9,7 @@ import pandas as pd
 
 from affectscope.app.common.choose import CAUTION
 from affectscope.app.library import Section, Sheet, checking, inventory
-from affectscope.core.checkpoints.admit import Report
+from affectscope.core.checkpoints.untrusted import Report
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
 from affectscope.core.knowing.domain import Measured

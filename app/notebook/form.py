@@ -77,7 +77,7 @@ def _answer(verdict: Verdict) -> str:
 def _dialog(corpus: str, clip_id: str, model: str) -> None:
     known = notes.find(notes.note_id(corpus, clip_id, model))
     try:
-        case = known or _from_survey(services.clip(corpus, clip_id), model)
+        case = known or _from_table(services.clip(corpus, clip_id), model)
     except UserError as error:
         say.error(error)
         return
@@ -86,16 +86,16 @@ def _dialog(corpus: str, clip_id: str, model: str) -> None:
         st.rerun()
 
 
-def _from_survey(clip: services.Clip, model: str) -> Note:
+def _from_table(clip: services.Clip, model: str) -> Note:
     answers: dict[str, str] = {}
-    survey = services.survey(model)
-    if survey is not None and clip.id in survey.table.index:
-        row = survey.table.loc[clip.id]
-        for head in ("", *(f"_{h}" for h in survey.heads)):
+    prediction_table = services.prediction_table(model)
+    if prediction_table is not None and clip.id in prediction_table.table.index:
+        row = prediction_table.table.loc[clip.id]
+        for head in ("", *(f"_{h}" for h in prediction_table.heads)):
             if f"predicted{head}" in row:
                 name = head_title(head.removeprefix("_") or "decision")
                 answers[name] = f"{row[f'predicted{head}']} {percent(row[f'confidence{head}'])}"
-        for name in survey.outputs:
+        for name in prediction_table.outputs:
             if f"{name}_predicted" in row:
                 answers[f"Decision, {name}"] = f"{row[f'{name}_predicted']:+.2f}"
     link = _link(clip.corpus, clip.id, model)

@@ -50,7 +50,7 @@ def choose(clip: services.Clip) -> None:
         jobs.forget(job.id)
         st.session_state.pop(_CHOSEN, None)
     if not sealed.good(_peaks_path(own)):
-        if finished(jobs.ensure(f"afar-{own.id}", partial(_survey, own), "export")):
+        if finished(jobs.ensure(f"afar-{own.id}", partial(_look_over, own), "export")):
             st.rerun()
         return
     tracks.menu(own.id, own.original)
@@ -113,7 +113,7 @@ def _cut(own: store.OwnClip, chosen: tuple[float, float], track: int | None, pro
     store.keep_stretch(own.id, chosen, track, remarks)
 
 
-def _survey(own: store.OwnClip, progress: jobs.Progress) -> None:
+def _look_over(own: store.OwnClip, progress: jobs.Progress) -> None:
     picture = stretch.strip(own.original, own.seconds, _tiles(own), _SIDE, lambda done: progress("Looking through it", done / 2))
     if picture is not None:
         data = media.frame_jpeg(picture, max(picture.shape[:2]))

@@ -55,17 +55,17 @@ from affectscope.app.services.known import (
     unasked,
     unload,
 )
-from affectscope.app.services.promises import broken_promises, check_promises, checkable, promises
-from affectscope.app.services.surveys import (
+from affectscope.app.services.prediction_tables import (
     ask_all,
     ask_each,
     path_on_disk,
     predicted,
+    prediction_table,
+    prediction_table_id,
+    prediction_table_on_disk,
     queue_id,
-    survey,
-    survey_id,
-    survey_on_disk,
 )
+from affectscope.app.services.promises import broken_promises, check_promises, checkable, promises
 from affectscope.app.serving import starting
 from affectscope.app.serving.tidy import tidy
 from affectscope.core.errors import UserError
@@ -114,15 +114,15 @@ __all__ = [
     "picture_url",
     "pictures",
     "predicted",
+    "prediction_table",
+    "prediction_table_id",
+    "prediction_table_on_disk",
     "prepare",
     "promises",
     "queue_id",
     "result",
     "seen",
     "spec",
-    "survey",
-    "survey_id",
-    "survey_on_disk",
     "take",
     "taken",
     "taken_marks",
@@ -155,7 +155,7 @@ def warm_up() -> None:
         tidy()
         starting.load_later()
         for name in first:
-            if survey(name, source) is None:
+            if prediction_table(name, source) is None:
                 ask_all(name, source).wait(600)
     gc.collect()
     gc.freeze()

@@ -154,7 +154,7 @@ def covers(model: str, item: Clip) -> bool:
     known = imported(model)
     if known is None:
         return item.file is not None
-    if item.id not in known.survey.table.index:
+    if item.id not in known.prediction_table.table.index:
         return False
     own = corpus_of_table(known.entry)
     return item.corpus == own.name or (item.file is not None and str(own.table.at[item.id, "path"]) == str(item.file))

@@ -34,7 +34,7 @@ _LOADED: weakref.WeakValueDictionary[str, Analyzer] = weakref.WeakValueDictionar
 def imported(model: str) -> Imported | None:
     """The model as an import, or None for one whose weights are here."""
     entry = imports.entries().get(model)
-    return _imported(entry, entry.added) if entry and models().get(model) == entry.survey else None
+    return _imported(entry, entry.added) if entry and models().get(model) == entry.prediction_table else None
 
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={imports.Entry: lambda entry: entry.id})
@@ -63,7 +63,7 @@ def models() -> dict[str, Path]:
     here, those that people dropped in, and last the answers of models that were imported."""
     known = {name: Path(network.file) for name, network in plugged.known().items()} | checkpoints.shipped()
     dropped = {name: entry.path for name, entry in library.entries().items()}
-    for more in (runs.finished(), dropped, {name: entry.survey for name, entry in imports.entries().items()}):
+    for more in (runs.finished(), dropped, {name: entry.prediction_table for name, entry in imports.entries().items()}):
         known |= {name: path for name, path in more.items() if name not in known}
     return known
 

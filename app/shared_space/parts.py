@@ -66,11 +66,11 @@ def digest(model: str) -> str:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def table(model: str, digest: str) -> pd.DataFrame:
-    """Every clip's distances; the digest stands for the survey that they come from."""
-    survey = services.survey_on_disk(model)
-    if survey is None:
+    """Every clip's distances; the digest stands for the prediction table that they come from."""
+    prediction_table = services.prediction_table_on_disk(model)
+    if prediction_table is None:
         raise UserError(f"The answers of {model} are no longer stored: open the page again.")
-    return distances(survey)
+    return distances(prediction_table)
 
 
 def show(model: str, clips: pd.DataFrame, by: str, stage: str, top: float) -> None:

@@ -19,10 +19,10 @@ from affectscope.core.training.runs import Order
 def show(order: Order) -> None:
     """A warning where the corpus is small, and the time that the run will take; nothing of a corpus that cannot be read or
     split: that is said where the run is started."""
-    parted = _parted(order)
-    if parted is None:
+    split_parts = _split_of(order)
+    if split_parts is None:
         return
-    corpus, split = parted
+    corpus, split = split_parts
     if remarks := forecast.remarks(corpus, split):
         st.warning("This corpus is small for a run.", icon=":material/data_alert:")
         for remark in remarks:
@@ -38,8 +38,8 @@ def show(order: Order) -> None:
 
 def expected(order: Order) -> float | None:
     """Seconds that a run takes if it does not stop early; None where nobody knows."""
-    parted, pace = _parted(order), forecast.pace(order, splits.split_speakers)
-    return None if parted is None or pace is None else pace.seconds(order.epochs, forecast.counts(parted[1]))
+    split_parts, pace = _split_of(order), forecast.pace(order, splits.split_speakers)
+    return None if split_parts is None or pace is None else pace.seconds(order.epochs, forecast.counts(split_parts[1]))
 
 
 def words(order: Order, clips: dict[str, int]) -> str:
@@ -68,7 +68,7 @@ def count(number: int, of: str) -> str:
     return f"{number} {of}" if number == 1 else f"{number} {of}s"
 
 
-def _parted(order: Order) -> tuple[Corpus, pd.Series] | None:
+def _split_of(order: Order) -> tuple[Corpus, pd.Series] | None:
     try:
         if not is_named(order.corpus) and not order.corpus.strip():
             return None

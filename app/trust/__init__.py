@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import jobs, press, session
+from affectscope.app.common import follow, press, session
 from affectscope.app.common.save import save
 from affectscope.app.trust import asking
 from affectscope.core import browser
@@ -82,23 +82,13 @@ def _wanted(asked: asking.Asked) -> bool:
 
 
 def _start(asked: asking.Asked) -> None:
-    before = st.session_state.get(_JOB)
-    if before and before != asked.job and (old := jobs.find(before)) and not old.done:
-        # Nobody here reads it any more.
-        jobs.cancel(old)
-    st.session_state[_JOB] = asked.job
+    follow.instead(_JOB, asked.job)
 
 
 @st.fragment(run_every=_EVERY)
 def _watch(asked: asking.Asked) -> None:
     """How far it is; the page runs again when it is there."""
-    job = jobs.find(asked.job)
-    if job is not None and job.done and job.cancelled:
-        # Somebody else had asked, and went on.
-        jobs.forget(job.id)
-        job = None
-    if job is None or (job.done and job.error is None):
-        st.rerun()
+    job = follow.watched(asked.job)
     _draw(asked, {"stage": job.error or job.stage, "share": job.fraction, "failed": bool(job.error)})
 
 

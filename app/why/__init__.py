@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import jobs, pick, say, session
+from affectscope.app.common import follow, pick, say, session
 from affectscope.app.common.save import save
 from affectscope.app.why import asking
 from affectscope.core import browser
@@ -127,24 +127,13 @@ def _dialog(corpus: str, clip: str, model: str, target: str) -> None:
 
 
 def _start(asked: asking.Asked, key: str) -> None:
-    slot = f"{key}.job"
-    before = st.session_state.get(slot)
-    if before and before != asked.job and (old := jobs.find(before)) and not old.done:
-        # Nobody here reads it any more.
-        jobs.cancel(old)
-    st.session_state[slot] = asked.job
+    follow.instead(f"{key}.job", asked.job)
 
 
 @st.fragment(run_every=_EVERY)
 def _watch(asked: asking.Asked, key: str, name: str) -> None:
     """What there is so far; the page runs again when there is all."""
-    job = jobs.find(asked.job)
-    if job is not None and job.done and job.cancelled:
-        # Somebody else had asked, and went on.
-        jobs.forget(job.id)
-        job = None
-    if job is None or (job.done and job.error is None):
-        st.rerun()
+    job = follow.watched(asked.job)
     if job.done:
         say.caption(job.error or "")
         return

@@ -35,22 +35,29 @@ function detailsOf(root, why) {
 // Whose score the numbers below are of.
 function headline(root, why) {
   const line = section(why.name ? `Why, ${why.name}` : "Why", "")
-  const choice = make("span", "choice heads")
+  const now = why.heads.includes(OPEN.head) ? OPEN.head : why.heads[0]
+  const choice = choiceOf(root, why, "head", Object.fromEntries(why.heads.map((head) => [head, why.titles[head]])), now)
   choice.setAttribute("role", "group")
   choice.setAttribute("aria-label", "Head")
-  for (const head of why.heads) {
-    const button = make("button", "", why.titles[head])
+  line.firstChild.append(choice)
+  return line
+}
+
+// Buttons for one of `OPEN`, of which one is pressed; the focus stays when all is drawn again.
+function choiceOf(root, why, what, titles, now) {
+  const choice = make("span", `choice ${what}s`)
+  for (const [name, title] of Object.entries(titles)) {
+    const button = make("button", "", title)
     button.type = "button"
-    button.setAttribute("aria-pressed", String(head === (why.heads.includes(OPEN.head) ? OPEN.head : why.heads[0])))
+    button.setAttribute("aria-pressed", String(name === now))
     button.onclick = () => {
-      OPEN.head = head
+      OPEN[what] = name
       drawWhy(root, why)
-      root.querySelector(".heads [aria-pressed=true]")?.focus()
+      root.querySelector(`.${what}s [aria-pressed=true]`)?.focus()
     }
     choice.append(button)
   }
-  line.firstChild.append(choice)
-  return line
+  return choice
 }
 
 function sentenceOf(why) {
@@ -186,19 +193,7 @@ function section(title, what) {
 function when(root, why, h) {
   const box = section("When", "")
   box.className = "when"
-  const choice = make("span", "choice")
-  for (const [measure, title] of Object.entries(MEASURES)) {
-    const button = make("button", "", title)
-    button.type = "button"
-    button.setAttribute("aria-pressed", String(OPEN.measure === measure))
-    button.onclick = () => {
-      OPEN.measure = measure
-      drawWhy(root, why)
-      root.querySelector(".choice [aria-pressed=true]")?.focus()
-    }
-    choice.append(button)
-  }
-  box.firstChild.append(choice)
+  box.firstChild.append(choiceOf(root, why, "measure", MEASURES, OPEN.measure))
   box.firstChild.append(make("small", "", headOf(why, h)))
   const values = why.moments[OPEN.measure]
   const most = Math.max(...Object.values(values).flatMap((rows) => rows[h].map(Math.abs)), 1e-9)

@@ -1,4 +1,4 @@
-"""What a map can be coloured by: the columns of a survey's table, as classes or as a scale, packed for a browser."""
+"""What a map can be coloured by: the columns of a prediction table, as classes or as a scale, packed for a browser."""
 
 from __future__ import annotations
 

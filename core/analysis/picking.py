@@ -37,15 +37,15 @@ def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Scores:
     """How the model does on some clips: metric of ``core.metrics`` -> value, those that can be said."""
 
     clips: int
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
-def judge(table: pd.DataFrame) -> Judgement:
-    """Judge the rows of a survey's table: accuracy and macro-F1 of its answers, or the mean absolute error of its values.
+def score(table: pd.DataFrame) -> Scores:
+    """Score the rows of a prediction table: accuracy and macro-F1 of its answers, or the mean absolute error of its values.
 
     Macro-F1 is the mean over the classes that occur among labels or answers.
     """
@@ -56,10 +56,10 @@ def judge(table: pd.DataFrame) -> Judgement:
             codes = pd.factorize(pd.concat([known["label"], known["predicted"]]).astype(str))[0]
             true, predicted = np.split(codes, 2)
             f1 = float(f1_score(true, predicted, average="macro", zero_division=0))
-            return Judgement(len(table), {"accuracy": float(accuracy_score(true, predicted)), "macro_f1": f1})
+            return Scores(len(table), {"accuracy": float(accuracy_score(true, predicted)), "macro_f1": f1})
     if "error" in table and table["error"].notna().any():
-        return Judgement(len(table), {"mae": float(table["error"].mean())})
-    return Judgement(len(table))
+        return Scores(len(table), {"mae": float(table["error"].mean())})
+    return Scores(len(table))
 
 
 def worst_first(table: pd.DataFrame) -> pd.DataFrame:

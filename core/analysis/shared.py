@@ -12,7 +12,7 @@ from affectscope.core.analysis.distance import by_stage
 from affectscope.core.inference.table import PredictionTable
 
 
-def distances(survey: PredictionTable, seed: int = 0) -> pd.DataFrame:
+def distances(predictions: PredictionTable, seed: int = 0) -> pd.DataFrame:
     """A row for each stage and clip that has both sound and picture.
 
     Returns:
@@ -23,10 +23,10 @@ def distances(survey: PredictionTable, seed: int = 0) -> pd.DataFrame:
     Raises:
         UserError: when the model has no shared layers.
     """
-    both = np.all(list(survey.present.values()), axis=0) if survey.present else np.ones(len(survey.table), bool)
-    vectors = {name: values[both] for name, values in survey.embeddings.items()}
-    table = by_stage(vectors, survey.shared, seed)
-    own = survey.table[both]
+    both = np.all(list(predictions.present.values()), axis=0) if predictions.present else np.ones(len(predictions.table), bool)
+    vectors = {name: values[both] for name, values in predictions.embeddings.items()}
+    table = by_stage(vectors, predictions.shared, seed)
+    own = predictions.table[both]
     place = table["clip"].to_numpy()
     table["clip"] = own.index.to_numpy()[place]
     for name in ("label", "predicted"):

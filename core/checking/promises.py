@@ -151,7 +151,7 @@ def order(subject: Subject) -> Found:
     """The same clips, of one length, in another order."""
     batch, places = subject.draw([subject.alike(20)] * 5), [3, 0, 4, 2, 1]
     straight, shuffled = subject.ask(batch), subject.ask(rows(batch, places))
-    worst = max(moved(straight, _one(shuffled, row), place) for row, place in enumerate(places))
+    worst = max(moved(straight, _row(shuffled, row), place) for row, place in enumerate(places))
     return within(worst, TOLERANCE, "Another order of five clips moves their answers by {}")
 
 
@@ -253,7 +253,7 @@ def _replaced(batch: Batch, modality: str, keep: torch.Tensor, value: float) -> 
     return Batch({**batch.values, modality: torch.where(keep[..., None], held, torch.full_like(held, value))}, batch.present)
 
 
-def _one(output: ModelOutput, row: int) -> ModelOutput:
+def _row(output: ModelOutput, row: int) -> ModelOutput:
     cut = slice(row, row + 1)
     return ModelOutput(
         {k: v[cut] for k, v in output.predictions.items()},

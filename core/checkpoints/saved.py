@@ -77,7 +77,7 @@ class Checkpoint:
     @property
     def sets(self) -> dict[str, str]:
         """Modality -> feature set, of what is read from a clip for this model."""
-        # Decoders with it, which the guarded process that looks at strangers' files has no use for.
+        # Decoders with it, which the sandboxed process that looks at strangers' files has no use for.
         from affectscope.core.features.taken import sets_of
 
         return sets_of(self.spec, self.card, self.digest, self.features)

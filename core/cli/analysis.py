@@ -50,7 +50,7 @@ class Asked:
         return " and ".join(str(path) for path in (self.out, self.html) if path)
 
 
-def one(loaded: Checkpoint, file: Path, asked: Asked, as_json: bool) -> None:
+def analyse_clip(loaded: Checkpoint, file: Path, asked: Asked, as_json: bool) -> None:
     """Analyse a clip and print what each head says.
 
     Raises:

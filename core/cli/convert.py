@@ -29,9 +29,9 @@ def convert(
 
     What no state_dict says is taken from the repository, and stands on the checkpoint's card.
     """
-    from affectscope.core.checkpoints.admit import admit
     from affectscope.core.checkpoints.choices import Choices, names
     from affectscope.core.checkpoints.layouts import LAYOUTS
+    from affectscope.core.checkpoints.untrusted import load_untrusted
 
     if out.suffix != ".safetensors":
         raise UserError(f"{out.name} does not end in .safetensors: name the file so.")
@@ -45,7 +45,7 @@ def convert(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         part.touch()
-        report = admit(source, part, layout, choices=Choices(names(labels), heads, causal, task, weights))
+        report = load_untrusted(source, part, layout, choices=Choices(names(labels), heads, causal, task, weights))
         if report.error:
             raise UserError(f"{report.error} {report.guess}".strip())
         part.replace(out)

@@ -39,9 +39,11 @@ def experiment_list(as_json: AsJson = False) -> None:
 
     rows: list[dict[str, Any]] = []
     for name in plan.experiments():
-        one = plan.load(name)
-        systems = ", ".join(dict.fromkeys(row.run.system for row in one.rows))
-        rows.append({"name": name, "paper": one.paper, "item": one.item, "title": one.title, "systems": systems})
+        experiment = plan.load(name)
+        systems = ", ".join(dict.fromkeys(row.run.system for row in experiment.rows))
+        rows.append(
+            {"name": name, "paper": experiment.paper, "item": experiment.item, "title": experiment.title, "systems": systems}
+        )
     show(rows, as_json, "Experiments")
 
 
@@ -115,15 +117,15 @@ def experiment_run(
     where = _where(store, features, device, Cluster(engine, count, address, 1.0 if device == "cuda" else 0.0))
     written: list[dict[str, Any]] = []
     for name in list(plan.experiments()) if names == ["all"] else names:
-        one = plan.load(name, setting)
+        experiment = plan.load(name, setting)
         if rows:
-            one = plan.only(one, rows)
+            experiment = plan.only(experiment, rows)
         if dry_run:
-            _forecast(one, corpus, SEEDS[:seeds], where, device or "cpu", as_json)
+            _forecast(experiment, corpus, SEEDS[:seeds], where, device or "cpu", as_json)
             continue
         try:
             with progress_bar() as bar:
-                filled, failed = run.run(one, corpus, SEEDS[:seeds], count, bar, where)
+                filled, failed = run.run(experiment, corpus, SEEDS[:seeds], count, bar, where)
         except UserError as error:
             if names != ["all"]:
                 raise
@@ -164,11 +166,11 @@ def _where(store: Path | None, features: list[str] | None, device: str | None, c
     return Where(place, pairs(features), "cuda" if device == "cuda" else "", cluster or USUAL.cluster)
 
 
-def _forecast(one: Any, corpus: str, seeds: tuple[int, ...], where: Any, device: str, as_json: bool) -> None:
+def _forecast(experiment: Any, corpus: str, seeds: tuple[int, ...], where: Any, device: str, as_json: bool) -> None:
     from affectscope.core.experiments import dry
 
-    rows, hours = dry.forecast(one, corpus, seeds, where, device)
-    show([row.line() for row in rows], as_json, dry.heading(rows, hours, one.name))
+    rows, hours = dry.forecast(experiment, corpus, seeds, where, device)
+    show([row.line() for row in rows], as_json, dry.heading(rows, hours, experiment.name))
 
 
 MeasuredSeeds = Annotated[

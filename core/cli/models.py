@@ -86,7 +86,7 @@ def analyze(
     if len(files) > 1 or files[0].is_dir():
         analysis.each(loaded, files, asked, as_json)
     else:
-        analysis.one(loaded, files[0], asked, as_json)
+        analysis.analyse_clip(loaded, files[0], asked, as_json)
 
 
 @app.command()

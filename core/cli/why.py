@@ -98,9 +98,9 @@ def why(
 
 
 def _print(found: Why) -> None:
-    from affectscope.core.why import said, tables
+    from affectscope.core.why import in_words, tables
 
-    output.print(printable(said(found)), markup=False, soft_wrap=True)
+    output.print(printable(in_words(found)), markup=False, soft_wrap=True)
     for table in tables(found):
         show([dict(zip(table.columns, row, strict=True)) for row in table.rows], False, table.title)
 

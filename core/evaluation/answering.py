@@ -35,7 +35,7 @@ class Answer:
 
     Attributes:
         cue, modality: the cue's kind, and its modality.
-        said: the modality's, region's or group's name; seconds; a cell of the heatmap; None where nothing is said.
+        given: the modality's, region's or group's name; seconds; a cell of the heatmap; None where nothing is said.
         true: the name; start and end in seconds; [SIDE, SIDE] bool, the cells of the cue.
     """
 
@@ -43,7 +43,7 @@ class Answer:
     method: str
     cue: str
     modality: str
-    said: Any
+    given: Any
     true: Any
 
 

@@ -1,4 +1,4 @@
-"""Where a model goes wrong: each clip judged by one head, and the clips on which heads part ways."""
+"""Where a model goes wrong: each clip scored by one head, and the clips on which heads part ways."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from affectscope.core.timeline.lanes import head_title
 Modalities = Mapping[str, Sequence[str]]
 
 
-def cases(survey: PredictionTable, head: str = DECISION, modalities: Modalities | None = None) -> pd.DataFrame:
+def cases(predictions: PredictionTable, head: str = DECISION, modalities: Modalities | None = None) -> pd.DataFrame:
     """Every clip as one head sees it.
 
     Args:
-        survey: of a model that names classes.
+        predictions: of a model that names classes.
         head: a head, or "decision".
         modalities: head -> what it draws on; a clip that has none of it says nothing about the head.
 
@@ -28,10 +28,10 @@ def cases(survey: PredictionTable, head: str = DECISION, modalities: Modalities 
         and ``steadiness`` as in ``PredictionTable.table``, and ``evidence``: False where the head has only answered with the
         prior.
     """
-    shares, names = survey.answers[head], np.array(survey.outputs)
+    shares, names = predictions.answers[head], np.array(predictions.outputs)
     ordered = np.sort(shares, 1)
-    table = pd.DataFrame(index=survey.table.index)
-    truth = survey.table.get("label", pd.Series(None, survey.table.index, dtype=object))
+    table = pd.DataFrame(index=predictions.table.index)
+    truth = predictions.table.get("label", pd.Series(None, predictions.table.index, dtype=object))
     table["truth"] = truth
     table["predicted"] = names[shares.argmax(1)]
     table["correct"] = table["predicted"] == table["truth"]
@@ -42,36 +42,36 @@ def cases(survey: PredictionTable, head: str = DECISION, modalities: Modalities 
     table["truth_share"] = np.nan
     table.loc[known, "truth_share"] = shares[known, place[known].astype(int)]
     for name in ("disagreement", "attention_entropy"):
-        table[name] = survey.table[name].to_numpy() if name in survey.table else np.nan
+        table[name] = predictions.table[name].to_numpy() if name in predictions.table else np.nan
     own = "steadiness" if head == DECISION else f"steadiness_{head}"
-    table["steadiness"] = survey.table[own].to_numpy() if own in survey.table else np.nan
-    table["evidence"] = evidence(survey, head, modalities or {})
+    table["steadiness"] = predictions.table[own].to_numpy() if own in predictions.table else np.nan
+    table["evidence"] = evidence(predictions, head, modalities or {})
     return table
 
 
-def evidence(survey: PredictionTable, head: str, modalities: Modalities) -> np.ndarray:
+def evidence(predictions: PredictionTable, head: str, modalities: Modalities) -> np.ndarray:
     """[N] bool: whether a clip has anything that the head draws on; the decision draws on everything."""
-    there = [survey.present[m] for m in modalities.get(head, tuple(survey.present)) if m in survey.present]
-    return np.any(there, axis=0) if there else np.ones(len(survey.table), bool)
+    there = [predictions.present[m] for m in modalities.get(head, tuple(predictions.present)) if m in predictions.present]
+    return np.any(there, axis=0) if there else np.ones(len(predictions.table), bool)
 
 
-def groups(survey: PredictionTable, head: str, modalities: Modalities) -> dict[str, tuple[str, np.ndarray]]:
+def groups(predictions: PredictionTable, head: str, modalities: Modalities) -> dict[str, tuple[str, np.ndarray]]:
     """Sets of clips worth looking at: id -> what a person reads, and [N] bool.
 
     Beside the head's wrong and right answers: where another head is right and this one wrong, and where of the heads that draw
     on a single modality only one is right. A head without evidence is never right.
     """
-    judged = {h: cases(survey, h, modalities) for h in (*survey.heads, DECISION)}
-    right = {h: (table["correct"] & table["evidence"]).to_numpy(bool) for h, table in judged.items()}
-    correct = judged[head]["correct"].to_numpy(bool)
+    scored = {h: cases(predictions, h, modalities) for h in (*predictions.heads, DECISION)}
+    right = {h: (table["correct"] & table["evidence"]).to_numpy(bool) for h, table in scored.items()}
+    correct = scored[head]["correct"].to_numpy(bool)
     # Without a label an answer is neither.
-    wrong = ~correct & judged[head]["truth"].notna().to_numpy()
+    wrong = ~correct & scored[head]["truth"].notna().to_numpy()
     name = head_title(head).lower()
     found = {"wrong": ("Wrong", wrong), "right": ("Right", correct), "all": ("All", np.ones(len(wrong), bool))}
     for other in right:
         if other != head:
             found[f"rescued:{other}"] = (f"{head_title(other)} right, {name} wrong", right[other] & wrong)
-    single = [h for h in survey.heads if len(modalities.get(h, ())) == 1]
+    single = [h for h in predictions.heads if len(modalities.get(h, ())) == 1]
     for alone in single if len(single) > 1 else ():
         others = np.any([right[h] for h in single if h != alone], axis=0)
         found[f"alone:{alone}"] = (f"{head_title(alone)} alone right", right[alone] & ~others)
@@ -87,19 +87,19 @@ def confusion(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
 
 
 def errors(
-    survey: PredictionTable, head: str = DECISION, attribute: str = "", modalities: Modalities | None = None
+    predictions: PredictionTable, head: str = DECISION, attribute: str = "", modalities: Modalities | None = None
 ) -> pd.DataFrame:
     """Every clip of a model of attributes: ``truth`` and ``predicted`` of one attribute, and ``error``, its absolute distance.
 
     Clips that nobody labelled are left out.
     """
-    attribute = attribute or survey.outputs[0]
-    table = pd.DataFrame(index=survey.table.index)
-    table["truth"] = survey.table[attribute].astype(float) if attribute in survey.table else np.nan
-    table["predicted"] = survey.answers[head][:, survey.outputs.index(attribute)].astype(float)
+    attribute = attribute or predictions.outputs[0]
+    table = pd.DataFrame(index=predictions.table.index)
+    table["truth"] = predictions.table[attribute].astype(float) if attribute in predictions.table else np.nan
+    table["predicted"] = predictions.answers[head][:, predictions.outputs.index(attribute)].astype(float)
     table["error"] = (table["predicted"] - table["truth"]).abs()
-    table["attention_entropy"] = survey.table["attention_entropy"].to_numpy()
-    spread = np.stack([survey.answers[h][:, survey.outputs.index(attribute)] for h in survey.heads])
+    table["attention_entropy"] = predictions.table["attention_entropy"].to_numpy()
+    spread = np.stack([predictions.answers[h][:, predictions.outputs.index(attribute)] for h in predictions.heads])
     table["disagreement"] = spread.max(0) - spread.min(0)
-    table["evidence"] = evidence(survey, head, modalities or {})
+    table["evidence"] = evidence(predictions, head, modalities or {})
     return table[table["truth"].notna()]

@@ -96,7 +96,7 @@ def examine(
         most: of the clips with a cue that are asked about, at most this many.
         slow: methods that are slow (``Method.slow``) are asked about at most this many.
     """
-    answers, said, count = [], [], 0
+    answers, named_cues, count = [], [], 0
     clips = [str(clip) for clip in corpus.table.index]
     without = _without(corpus)
 
@@ -109,7 +109,7 @@ def examine(
         progress("Examining", done / len(clips))
         truth = corpus.truth(clip)
         cue = truth.cue if truth is not None else None
-        said.append((cue, named(clip)))
+        named_cues.append((cue, named(clip)))
         if cue is None or truth is None or (most is not None and count >= most):
             continue
         # What is said without the cue too may rest on something else: on who speaks, say.
@@ -123,8 +123,8 @@ def examine(
         if slow is not None and count > slow:
             chosen = [name for name in (methods or METHODS) if not METHODS[name].slow]
         answers += [(clip, answer) for answer in answers_to(question, view, truth, cue, chosen)]
-    every_clip = sum(cue is not None for cue, _ in said)
-    return Exam(tuple(table(answers)), tuple(uses(said)), count, every_clip)
+    every_clip = sum(cue is not None for cue, _ in named_cues)
+    return Exam(tuple(table(answers)), tuple(uses(named_cues)), count, every_clip)
 
 
 def _without(corpus: Corpus) -> dict[str, list[str]]:
@@ -147,51 +147,51 @@ def table(answers: Sequence[tuple[str, Answer]]) -> Iterator[Row]:
             groups[answer.question, answer.method, answer.modality].append(answer)
         groups[answer.question, answer.method, "all"].append(answer)
     for (question, method, cues), own in groups.items():
-        right = sum(hit(question, one.said, one.true) for one in own)
+        right = sum(hit(question, answer.given, answer.true) for answer in own)
         yield Row(question, method, cues, len(own), right / len(own), *wilson(right, len(own)), chance(own))
 
 
-def hit(question: str, said: Any, true: Any) -> bool:
+def hit(question: str, given: Any, true: Any) -> bool:
     """Whether an answer is right; None, which says nothing, is not."""
-    if said is None:
+    if given is None:
         return False
     if question == "time":
-        return bool(abs(said - sum(true) / 2) <= NEAR + 1e-9)
+        return bool(abs(given - sum(true) / 2) <= NEAR + 1e-9)
     if question == "place":
-        return bool(true.flat[said])
+        return bool(true.flat[given])
     if question == "shortcut":
-        return all(hit(part, one, of) for part, one, of in zip(("modality", true[2]), said, true[:2], strict=True))
-    return bool(said == true)
+        return all(hit(part, answer, of) for part, answer, of in zip(("modality", true[2]), given, true[:2], strict=True))
+    return bool(given == true)
 
 
 def chance(answers: Sequence[Answer]) -> float:
     """How often each answer would be right of each other clip's truth; NaN of a single one."""
     pairs = [
-        hit(one.question, one.said, other.true)
-        for i, one in enumerate(answers)
+        hit(answer.question, answer.given, other.true)
+        for i, answer in enumerate(answers)
         for j, other in enumerate(answers)
-        if i != j and (one.question != "shortcut" or one.true[2] == other.true[2])
+        if i != j and (answer.question != "shortcut" or answer.true[2] == other.true[2])
     ]
     return float(np.mean(pairs)) if pairs else float("nan")
 
 
-def uses(said: Iterable[tuple[Cue | None, str]]) -> Iterator[Use]:
+def uses(found: Iterable[tuple[Cue | None, str]]) -> Iterator[Use]:
     """For each kind of cue, how often its class is named with it, and without any cue of that class."""
-    said = list(said)
-    for kind in dict.fromkeys(cue.kind for cue, _ in said if cue is not None):
-        own = [(cue, name) for cue, name in said if cue is not None and cue.kind == kind]
+    found = list(found)
+    for kind in dict.fromkeys(cue.kind for cue, _ in found if cue is not None):
+        own = [(cue, name) for cue, name in found if cue is not None and cue.kind == kind]
         label = own[0][0].label
-        rest = [name for cue, name in said if cue is None or cue.label != label]
+        rest = [name for cue, name in found if cue is None or cue.label != label]
         share = float(np.mean([name == label for name in rest])) if rest else float("nan")
         yield Use(kind, len(own), float(np.mean([name == cue.label for cue, name in own])), len(rest), share)
 
 
 def _shortcuts(answers: Sequence[tuple[str, Answer]]) -> Iterator[tuple[str, Answer]]:
     """A shortcut is found where the modality is right (Shapley value) and, of a mark, its place, of a beep, its time."""
-    modality = {clip: one for clip, one in answers if one.question == "modality" and one.method == "Shapley value"}
-    for clip, one in answers:
-        wanted = {"mark": "place", "beep": "time"}.get(one.cue)
-        if one.question == wanted and clip in modality:
+    modality = {clip: answer for clip, answer in answers if answer.question == "modality" and answer.method == "Shapley value"}
+    for clip, answer in answers:
+        wanted = {"mark": "place", "beep": "time"}.get(answer.cue)
+        if answer.question == wanted and clip in modality:
             whose = modality[clip]
-            true = (whose.true, one.true, wanted)
-            yield clip, Answer("shortcut", one.method, one.cue, one.modality, (whose.said, one.said), true)
+            true = (whose.true, answer.true, wanted)
+            yield clip, Answer("shortcut", answer.method, answer.cue, answer.modality, (whose.given, answer.given), true)

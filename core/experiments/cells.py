@@ -121,7 +121,7 @@ class Cell:
         # A row may take sound alone of a system of both.
         only = () if is_demo(run.preset) else tuple(spec_of(run.system, run.preset, **run.changes).inputs)
         stored = stored_sets(run.system, run.preset, Path(self.store), self.features, run.features, only) if self.store else {}
-        packed = {m: (one.name, one.dim) for m, one in stored.items()}
+        packed = {m: (packed_set.name, packed_set.dim) for m, packed_set in stored.items()}
         changes, sets = adapt_preset(run.system, run.preset, corpus, packed, self.features, run.features, only)
         if not stored and not is_demo(run.preset):
             check_sets(sets, corpus)
@@ -151,10 +151,14 @@ class Cell:
             return taken
         _, sets, stored = self.adapted(corpus)
         for modality, name in sets.items():
-            one = FEATURE_SETS.get(name)
+            feature_set = FEATURE_SETS.get(name)
             given = modality in corpus.given and corpus.given[modality].name == name
             made = (
-                stored[modality].digest if modality in stored else one.settings(one.check(None)) if one and not given else "given"
+                stored[modality].digest
+                if modality in stored
+                else feature_set.settings(feature_set.check(None))
+                if feature_set and not given
+                else "given"
             )
             taken.append([modality, name, made])
         return taken
@@ -327,7 +331,7 @@ def broken(clips: list[Clip], data: Data, seed: int) -> list[Clip]:
     def without(clip: Clip, number: int) -> Clip:
         gone = ("audio", "visual")[number % 2]
         if isinstance(clip.streams, PackedStreams):
-            left = {m: one for m, one in clip.streams.sets.items() if m != gone}
+            left = {m: kept for m, kept in clip.streams.sets.items() if m != gone}
             return replace(clip, streams=PackedStreams(left, clip.streams.clip))
         return replace(clip, streams={**clip.streams, gone: Stream.absent(clip.streams[gone].values.shape[1])})
 

@@ -79,12 +79,12 @@ def load(path: Path = CLAIMS) -> list[Claim]:
         margin = float(content.get("margin", 0))
         return [
             Claim(
-                one["text"],
-                one["source"],
-                tuple(made for part in one["parts"] for made in _parts(part, margin)),
-                int(one.get("earlier", 0)),
+                claim["text"],
+                claim["source"],
+                tuple(made for part in claim["parts"] for made in _parts(part, margin)),
+                int(claim.get("earlier", 0)),
             )
-            for one in content["claims"]
+            for claim in content["claims"]
         ]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path.name} cannot be read as claims: {error}.") from error

@@ -135,20 +135,20 @@ def _frames(name: str, packed: PackedSet | None, corpus: Corpus, step: float, pr
     if packed is not None and len(packed):
         some = np.unique(np.linspace(0, len(packed) - 1, 64).astype(int))
         return max(1, int(np.mean([packed.place(int(i)).frames for i in some])))
-    one: FeatureSet | None = FEATURE_SETS.get(name)
+    feature_set: FeatureSet | None = FEATURE_SETS.get(name)
     if name.startswith("snippets"):
         return SNIPPETS * SNIPPET_FRAMES
     lengths = corpus.table["duration"].astype(float) if "duration" in corpus.table else None
     known = lengths is not None and lengths.notna().any()
     seconds = float(lengths.mean()) if known and lengths is not None else CLIP_SECONDS
-    rate = (one.rate if one else 0) or USUAL_RATE
-    rate = min(rate, 1 / step) if step and not (one and one.pixels) else rate
+    rate = (feature_set.rate if feature_set else 0) or USUAL_RATE
+    rate = min(rate, 1 / step) if step and not (feature_set and feature_set.pixels) else rate
     return max(1, round(seconds * rate))
 
 
 def _stored_gigabytes(name: str, dim: int, frames: int, clips: int) -> float:
-    one = FEATURE_SETS.get(name)
-    return clips * frames * dim * (1 if one and one.pixels else 4) / 2**30
+    feature_set = FEATURE_SETS.get(name)
+    return clips * frames * dim * (1 if feature_set and feature_set.pixels else 4) / 2**30
 
 
 def _measured(cell: Cell, changes: Mapping[str, Any], spec: ModelSpec, frames: Mapping[str, int], device: str) -> _Step:

@@ -203,16 +203,16 @@ def load(name: str | Path, setting: Setting = DEMO_SIZE) -> Experiment:
         raise UserError(f"{path.name} cannot be read as an experiment: {error}.") from error
 
 
-def only(one: Experiment, rows: Sequence[str]) -> Experiment:
+def only(experiment: Experiment, rows: Sequence[str]) -> Experiment:
     """An experiment with some of its rows, and what they are tested against where it is among them.
 
     Raises:
         UserError: when there is no such row.
     """
-    names = [row.name for row in one.rows]
+    names = [row.name for row in experiment.rows]
     if unknown := [name for name in rows if name not in names]:
-        raise UserError(f"{one.name} has no row {unknown[0]!r}; it has {'; '.join(names)}.")
-    return replace(one, rows=tuple(row for row in one.rows if row.name in rows))
+        raise UserError(f"{experiment.name} has no row {unknown[0]!r}; it has {'; '.join(names)}.")
+    return replace(experiment, rows=tuple(row for row in experiment.rows if row.name in rows))
 
 
 def _experiment(name: str, content: dict[str, Any], setting: Setting) -> Experiment:
@@ -227,18 +227,18 @@ def _experiment(name: str, content: dict[str, Any], setting: Setting) -> Experim
         _row(_sized({**usual, **row}, at_size, setting, protocol), defaults, columns, protocol, setting)
         for row in content.pop("rows") + (added if setting.published else [])
     )
-    printed = tuple(Printed(**{**one, "value": float(one["value"])}) for one in content.pop("paper_values", []))
+    printed = tuple(Printed(**{**values, "value": float(values["value"])}) for values in content.pop("paper_values", []))
     made = Experiment(name=name, rows=rows, columns=columns, printed=printed, **{k: _frozen(v) for k, v in content.items()})
     names = {row.name for row in rows} | {row["name"] for row in added}
     known = {column.name for column in (*columns, *more)}
-    for one in printed:
-        if one.row not in names | set(made.published) or one.column not in known:
-            raise ValueError(f"the paper's figure for {one.row}, {one.column} has no place in the table")
+    for figure in printed:
+        if figure.row not in names | set(made.published) or figure.column not in known:
+            raise ValueError(f"the paper's figure for {figure.row}, {figure.column} has no place in the table")
     shown = {column.name for column in columns}
     there = {row.name for row in rows} | set(made.published)
     made = replace(
         made,
-        printed=tuple(one for one in printed if one.column in shown and one.row in there),
+        printed=tuple(figure for figure in printed if figure.column in shown and figure.row in there),
         note=_note(made, setting, protocol),
     )
     if made.test != "none" and (missing := {row.against for row in rows} - names):
@@ -250,14 +250,14 @@ def _note(made: Experiment, setting: Setting, protocol: Protocol) -> str:
     """The file's note, and what is otherwise than in the paper because of the protocol."""
     papers = PROTOCOLS.get(made.paper, OWN)
     takes = {c.condition.split()[0] for row in made.rows for c in row.columns} & {"without", "random", "burst", "tail"}
-    said = []
+    sentences = []
     if any(papers.put(kind) != protocol.put(kind) for kind in takes):
-        said.append("What is missing is absent here, where the paper puts zeros.")
+        sentences.append("What is missing is absent here, where the paper puts zeros.")
     if takes & {"random", "burst"} and papers.draws != protocol.draws:
-        said.append(f"Each point is the mean of {protocol.draws} draws, the paper's of {papers.draws}.")
+        sentences.append(f"Each point is the mean of {protocol.draws} draws, the paper's of {papers.draws}.")
     if setting.published and protocol.trials > 1:
-        said.append(f"The paper's figures are means over {protocol.trials} trials.")
-    return " ".join([made.note, *said]).strip()
+        sentences.append(f"The paper's figures are means over {protocol.trials} trials.")
+    return " ".join([made.note, *sentences]).strip()
 
 
 def _sized(row: dict[str, Any], at_size: dict[str, Any], setting: Setting, protocol: Protocol) -> dict[str, Any]:

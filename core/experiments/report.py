@@ -63,17 +63,17 @@ class Filled:
 
     def test(self, column: Column, other: Row) -> Significance | None:
         """The tested row against another, by the paper's test; None where there is nothing to test."""
-        one = self.experiment
+        experiment = self.experiment
         ours, theirs = self.values.get((other.against, column.name)), self.values.get((other.name, column.name))
-        if one.test == "none" or other.name == other.against or ours is None or theirs is None:
+        if experiment.test == "none" or other.name == other.against or ours is None or theirs is None:
             return None
         known = METRICS.get(column.metric)
-        sign = -1 if (known.better if known else one.better) == "lower" else 1
+        sign = -1 if (known.better if known else experiment.better) == "lower" else 1
         ours, theirs = both(ours, theirs)
         try:
-            if one.test == "matched":
+            if experiment.test == "matched":
                 return matched_pairs([sign * v for v in ours], [sign * v for v in theirs])
-            if one.test == "two-tailed":
+            if experiment.test == "two-tailed":
                 return two_tailed(ours, theirs)
             count = min(self.clips, default=0)
             return fisher_z(float(np.mean(ours)), count, float(np.mean(theirs)), count)
@@ -110,34 +110,37 @@ def frame(filled: Filled) -> pd.DataFrame:
 
 def markdown(filled: Filled) -> str:
     """The table as measured, what the test says, and the paper's table."""
-    one = filled.experiment
+    experiment = filled.experiment
     seeds = ", ".join(map(str, filled.seeds))
-    lines = [f"## {one.paper}, {one.item}: {one.title}", ""]
+    lines = [f"## {experiment.paper}, {experiment.item}: {experiment.title}", ""]
     lines += [f"Measured on the corpus {filled.corpus}, seeds {seeds}: mean ± standard deviation over seeds.", ""]
-    lines += _table(one, lambda row, column: _measured(filled, row, column))
+    lines += _table(experiment, lambda row, column: _measured(filled, row, column))
     if absent := filled.missing():
         lines += ["", "Without a result: " + "; ".join(f"{row}, {_seeds(seeds)}" for row, seeds in absent.items()) + "."]
-    if unmeasured := [row.name for row in one.rows if row.name not in {name for name, _ in filled.values}]:
+    if unmeasured := [row.name for row in experiment.rows if row.name not in {name for name, _ in filled.values}]:
         lines += ["", f"Not measured: {'; '.join(unmeasured)}."]
     lines += ["", *(f"Failed: {sentence}" for sentence in filled.failed)] if filled.failed else []
-    if epochs := _uneven(one):
+    if epochs := _uneven(experiment):
         lines += ["", f"Not all rows were given the same epochs: {epochs}."]
     # Of some rows alone there may be none to test against.
-    if any(filled.test(column, row) for row in one.rows for column in row.columns):
-        worse = "Worse than" if one.test == "matched" else "Different from"
-        tested = "; ".join(dict.fromkeys(row.against for row in one.rows))
+    if any(filled.test(column, row) for row in experiment.rows for column in row.columns):
+        worse = "Worse than" if experiment.test == "matched" else "Different from"
+        tested = "; ".join(dict.fromkeys(row.against for row in experiment.rows))
+        below = 0.01 if experiment.test == "fisher-z" else 0.05
         lines += [
             "",
-            f"\\* {worse} {tested} ({TESTS[one.test]}, p < {0.01 if one.test == 'fisher-z' else 0.05:g}). p-values:",
-            _OVERLAP if one.test != "fisher-z" else f"Samples counted: {min(filled.clips, default=0)} clips, those of one split.",
+            f"\\* {worse} {tested} ({TESTS[experiment.test]}, p < {below:g}). p-values:",
+            _OVERLAP
+            if experiment.test != "fisher-z"
+            else f"Samples counted: {min(filled.clips, default=0)} clips, those of one split.",
             "",
         ]
-        lines += _table(one, lambda row, column: _p(filled.test(column, row)))
-    for on in dict.fromkeys(p.on for p in one.printed):
+        lines += _table(experiment, lambda row, column: _p(filled.test(column, row)))
+    for on in dict.fromkeys(p.on for p in experiment.printed):
         lines += ["", f"### The paper's own figures, on {on}", ""]
-        lines += _printed(one, [p for p in one.printed if p.on == on])
-    if one.note:
-        lines += ["", one.note]
+        lines += _printed(experiment, [p for p in experiment.printed if p.on == on])
+    if experiment.note:
+        lines += ["", experiment.note]
     return "\n".join(lines) + "\n"
 
 
@@ -145,21 +148,21 @@ def _seeds(seeds: Sequence[int]) -> str:
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
-def _uneven(one: Experiment) -> str:
+def _uneven(experiment: Experiment) -> str:
     """The rows by their epochs, where these differ."""
     rows: dict[int, list[str]] = {}
-    for row in one.rows:
+    for row in experiment.rows:
         rows.setdefault(row.run.training.epochs, []).append(row.name)
     return "; ".join(f"{count} for {', '.join(names)}" for count, names in rows.items()) if len(rows) > 1 else ""
 
 
-def _table(one: Experiment, cell: Callable[[Row, Column], str]) -> list[str]:
-    return _lines(one, {row.name: [cell(row, column) for column in one.columns] for row in one.rows})
+def _table(experiment: Experiment, cell: Callable[[Row, Column], str]) -> list[str]:
+    return _lines(experiment, {row.name: [cell(row, column) for column in experiment.columns] for row in experiment.rows})
 
 
-def _lines(one: Experiment, rows: Mapping[str, Sequence[str]]) -> list[str]:
-    head = "| | " + " | ".join(c.name for c in one.columns) + " |"
-    rule = "|---|" + "---:|" * len(one.columns)
+def _lines(experiment: Experiment, rows: Mapping[str, Sequence[str]]) -> list[str]:
+    head = "| | " + " | ".join(c.name for c in experiment.columns) + " |"
+    rule = "|---|" + "---:|" * len(experiment.columns)
     return [head, rule, *(f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows.items())]
 
 
@@ -172,11 +175,11 @@ def _measured(filled: Filled, row: Row, column: Column) -> str:
     return f"{mean:,.{digits}f}" + (f" ± {sd:,.{digits}f}" if not np.isnan(sd) else "") + star
 
 
-def _printed(one: Experiment, values: Sequence[Printed]) -> list[str]:
+def _printed(experiment: Experiment, values: Sequence[Printed]) -> list[str]:
     """The paper's rows in its order; those that it has no figure for are left out."""
     texts = {(p.row, p.column): f"{p.value:,.0f}" if abs(p.value) >= 1000 else f"{p.value:g}" for p in values}
     rows = dict.fromkeys(p.row for p in values)
-    return _lines(one, {name: [texts.get((name, c.name), "") for c in one.columns] for name in rows})
+    return _lines(experiment, {name: [texts.get((name, c.name), "") for c in experiment.columns] for name in rows})
 
 
 def _p(found: Significance | None) -> str:
@@ -185,29 +188,29 @@ def _p(found: Significance | None) -> str:
 
 def figure(filled: Filled) -> go.Figure:
     """The experiment as a picture of its kind; error bars are one standard deviation over seeds."""
-    one = filled.experiment
-    if one.kind in ("confusion", "points"):
-        drawn = _confusions(filled) if one.kind == "confusion" else _maps(filled)
-        return drawn.update_layout(title=f"{one.paper}, {one.item}: {one.title}")
+    experiment = filled.experiment
+    if experiment.kind in ("confusion", "points"):
+        drawn = _confusions(filled) if experiment.kind == "confusion" else _maps(filled)
+        return drawn.update_layout(title=f"{experiment.paper}, {experiment.item}: {experiment.title}")
     drawn = go.Figure()
-    for row in one.rows:
+    for row in experiment.rows:
         # Parameters beside shares would leave bars that nobody sees: the table has them.
         columns = [c for c in row.columns if c.condition != "cost"] or row.columns
         names = [c.name for c in columns]
         means, sds = [filled.mean(row, c) for c in columns], [filled.sd(row, c) for c in columns]
         error = {"type": "data", "array": sds, "visible": len(filled.seeds) > 1}
-        if one.kind == "curves":
+        if experiment.kind == "curves":
             places = [level(c) for c in columns]
             drawn.add_scatter(x=places, y=means, error_y=error, name=row.name, mode="lines+markers")
-        elif one.kind == "spread":
+        elif experiment.kind == "spread":
             points = [(c.name, v) for c in columns for v in filled.values.get((row.name, c.name), ())]
             drawn.add_box(x=[n for n, _ in points], y=[v for _, v in points], name=row.name, boxmean=True, boxpoints="all")
         else:
             drawn.add_bar(x=names, y=means, error_y=error, name=row.name)
-    drawn.update_layout(title=f"{one.paper}, {one.item}: {one.title}", boxmode="group", barmode="group")
-    if one.kind == "curves":
+    drawn.update_layout(title=f"{experiment.paper}, {experiment.item}: {experiment.title}", boxmode="group", barmode="group")
+    if experiment.kind == "curves":
         drawn.update_xaxes(title="share of the frames that are there", range=[0, 1.02])
-    metrics = {c.metric for row in one.rows for c in row.columns if c.condition != "cost"}
+    metrics = {c.metric for row in experiment.rows for c in row.columns if c.condition != "cost"}
     drawn.update_yaxes(title=", ".join(sorted(metrics)))
     return drawn
 
@@ -218,7 +221,7 @@ def _confusions(filled: Filled) -> go.Figure:
     drawn = make_subplots(1, max(1, len(rows)), subplot_titles=[row.name for row in rows])
     for place, row in enumerate(rows, 1):
         results = filled.raw[row.name]
-        counts = np.sum([one["whole"]["decision"]["confusion"] for one in results], 0)
+        counts = np.sum([result["whole"]["decision"]["confusion"] for result in results], 0)
         labels = results[0]["cost"]["decision"]["labels"]
         shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
         drawn.add_heatmap(

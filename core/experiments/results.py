@@ -133,36 +133,37 @@ def _summary(examined: Sequence[Examined], before: str) -> list[str]:
         "| | Claim | Source | Verdict | " + " | ".join(VERDICTS) + " | Measured on |",
         "|---|---|---|---|" + "---:|" * 4 + "---|",
     ]
-    for number, one in enumerate(examined, 1):
-        found = Counter(one.verdicts)
-        counts = " | ".join(str(found[verdict]) if one.parts else "" for verdict in VERDICTS)
-        claim = one.claim
+    for number, tried in enumerate(examined, 1):
+        found = Counter(tried.verdicts)
+        counts = " | ".join(str(found[verdict]) if tried.parts else "" for verdict in VERDICTS)
+        claim = tried.claim
         lines.append(
-            f"| {number} | {claim.text} | {claim.source} | **{overall(one.verdicts)}** | {counts} | {_measured_on(one, before)} |"
+            f"| {number} | {claim.text} | {claim.source} | **{overall(tried.verdicts)}** | {counts} "
+            f"| {_measured_on(tried, before)} |"
         )
     return lines
 
 
-def _measured_on(one: Examined, before: str) -> str:
-    there = any(one.judged) or any("not measured" not in line for line in one.curves)
+def _measured_on(tried: Examined, before: str) -> str:
+    there = any(tried.judged) or any("not measured" not in line for line in tried.curves)
     if there:
         return "this corpus"
-    number = one.claim.earlier if before else 0
+    number = tried.claim.earlier if before else 0
     return f"the corpus of before ([claim {number} there]({before}))" if number else "nothing yet"
 
 
-def _told(one: Examined, before: str) -> list[str]:
-    lines = [f"Source: {one.claim.source}. On this corpus: **{overall(one.verdicts)}**."]
-    if before and one.claim.earlier:
-        lines[0] += f" On the corpus of before: [claim {one.claim.earlier} there]({before})."
-    if one.parts:
+def _told(tried: Examined, before: str) -> list[str]:
+    lines = [f"Source: {tried.claim.source}. On this corpus: **{overall(tried.verdicts)}**."]
+    if before and tried.claim.earlier:
+        lines[0] += f" On the corpus of before: [claim {tried.claim.earlier} there]({before})."
+    if tried.parts:
         lines += ["", "| | first | second | difference | seeds | p | |", "|---|---:|---:|---:|---|---:|---|"]
-    for part, found in zip(one.parts, one.judged, strict=True):
+    for part, found in zip(tried.parts, tried.judged, strict=True):
         assert part.first
         assert part.second
         words = "better than" if part.kind == "better" else f"no worse, by {part.margin:g}, than"
         lines.append(f"| {_name(part.first)} {words} {_name(part.second, part.first)} | {_numbers(found)} |")
-    return [*lines, *([""] if one.curves else []), *one.curves]
+    return [*lines, *([""] if tried.curves else []), *tried.curves]
 
 
 def _numbers(found: Judged | None) -> str:
@@ -245,10 +246,11 @@ def _listed(tables: Mapping[str, Filled], folder: str) -> list[str]:
         return ["None yet."]
     lines = ["| | rows measured | seeds | as it stands | one line a seed | figure (Plotly) |", "|---|---:|---|---|---|---|"]
     for name, table in sorted(tables.items()):
-        one = table.experiment
+        experiment = table.experiment
         files = " | ".join(
             f"[{what}]({folder}/{name}.{kind})" for what, kind in (("table", "md"), ("CSV", "csv"), ("JSON", "figure.json"))
         )
-        rows = f"{len({row for row, _ in table.values})} of {len(one.rows)}"
-        lines.append(f"| {one.paper}, {one.item}: {one.title} | {rows} | {', '.join(map(str, table.seeds))} | {files} |")
+        rows = f"{len({row for row, _ in table.values})} of {len(experiment.rows)}"
+        title = f"{experiment.paper}, {experiment.item}: {experiment.title}"
+        lines.append(f"| {title} | {rows} | {', '.join(map(str, table.seeds))} | {files} |")
     return lines

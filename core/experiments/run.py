@@ -101,9 +101,10 @@ def _fill_all(
     for timed in (False, True):
         known = dict(done) if timed else {key: cell.measured() for key, (cell, _) in jobs.items()}
         missing = {
-            key: sorted(c for c in jobs[key][1] - one.keys() if timed or c.split()[0] not in TIMED) for key, one in known.items()
+            key: sorted(c for c in jobs[key][1] - answers.keys() if timed or c.split()[0] not in TIMED)
+            for key, answers in known.items()
         }
-        done = {key: one for key, one in known.items() if not missing[key]}
+        done = {key: answers for key, answers in known.items() if not missing[key]}
         left = {key: (jobs[key][0], conditions, 1, device) for key, conditions in missing.items() if conditions}
         if not left:
             continue

@@ -1,4 +1,4 @@
-"""Predictions of models that are not ours: a table becomes surveys and lanes. docs/import-predictions.md says what it holds.
+"""Predictions of models that are not ours: a file becomes tables and lanes. docs/import-predictions.md says what it holds.
 
 read.py     a file's columns, within limits
 layout.py   which columns are whose: models, heads, classes, attention, embeddings, facts

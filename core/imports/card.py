@@ -23,7 +23,7 @@ def imported_card(model: Imported) -> Card:
     return Card(
         model.spec,
         0,
-        own.survey.stat().st_size,
+        own.prediction_table.stat().st_size,
         {},
         {},
         {},

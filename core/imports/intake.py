@@ -155,8 +155,8 @@ def _keep(
         rank = np.cumsum(clips.usable) - 1
         for number, (model, predictions) in enumerate(models.items()):
             (part / str(number)).mkdir()
-            survey = _survey(clips.table.iloc[rank[predictions.at]], predictions)
-            survey.save(part / str(number) / "survey.npz")
+            prediction_table = _prediction_table(clips.table.iloc[rank[predictions.at]], predictions)
+            prediction_table.save(part / str(number) / "survey.npz")
             sealed.fill(part / str(number) / "attention.h5", partial(_write_attention, lanes=predictions.attention))
             own = unlike(_plain(model), known)
             known.add(own)
@@ -166,7 +166,7 @@ def _keep(
                 corpus_name,
                 shown(file),
                 now,
-                survey,
+                prediction_table,
                 predictions,
                 [*(p for p in shared if p.model in ("", shown(model))), *predictions.problems],
             )
@@ -186,23 +186,23 @@ def _entry(
     corpus_name: str,
     file: str,
     now: str,
-    survey: PredictionTable,
+    made: PredictionTable,
     predictions: ModelPredictions,
     problems: list[Problem],
 ) -> Entry:
     known = "error" if predictions.task == "regression" else LABEL
-    labelled = survey.table[known].notna() if known in survey.table else pd.Series(False, survey.table.index)
-    right = survey.table.loc[labelled, "correct"].astype(bool).mean() if "correct" in survey.table and labelled.any() else None
+    labelled = made.table[known].notna() if known in made.table else pd.Series(False, made.table.index)
+    right = made.table.loc[labelled, "correct"].astype(bool).mean() if "correct" in made.table and labelled.any() else None
     lanes = tuple((lane.modality, lane.name) for lane in predictions.attention)
     sentences = tuple(map(str, sorted(problems, key=lambda problem: problem.row)[:MOST_PROBLEMS]))
     return Entry(
-        mark, name, corpus_name, file, now, survey.outputs, {head: _modalities(head) for head in survey.heads},
-        predictions.decision, dict(predictions.scale), len(survey.table), int(labelled.sum()),
-        None if right is None else float(right), lanes, tuple(survey.embeddings), sentences, len(problems), predictions.task,
+        mark, name, corpus_name, file, now, made.outputs, {head: _modalities(head) for head in made.heads},
+        predictions.decision, dict(predictions.scale), len(made.table), int(labelled.sum()),
+        None if right is None else float(right), lanes, tuple(made.embeddings), sentences, len(problems), predictions.task,
     )  # fmt: skip
 
 
-def _survey(facts: pd.DataFrame, predictions: ModelPredictions) -> PredictionTable:
+def _prediction_table(facts: pd.DataFrame, predictions: ModelPredictions) -> PredictionTable:
     heads = tuple(shown(head, _LONGEST_NAME) for head in predictions.heads)
     outputs = tuple(shown(name) for name in predictions.classes)
     answers = {DECISION: predictions.answers[DECISION]}

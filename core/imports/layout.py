@@ -17,7 +17,7 @@ CLIP, LABEL, PATH = "clip", "label", "path"
 MOST_MODELS = 50
 MOST_CLASSES = 200
 MOST_FACTS = 50
-# Columns that a survey has of its own.
+# Columns that a prediction table has of its own.
 _OWN: tuple[str, ...] = ("predicted", "correct", "confidence", "margin", "disagreement", "attention_entropy", "error")
 _OWN += ("truth", "evidence", "truth_share", "outcome", "wrong", "chosen", "picture", "map_x", "map_y", "seconds")
 _ALIASES = {"clip_id": CLIP, "file": CLIP, "filename": CLIP, "id": CLIP, "true_label": LABEL, "media": PATH}

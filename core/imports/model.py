@@ -39,11 +39,11 @@ class Imported:
         )
 
     @cached_property
-    def survey(self) -> PredictionTable:
+    def prediction_table(self) -> PredictionTable:
         """Raises:
         UserError: when it cannot be read.
         """
-        table = PredictionTable.load(self.entry.survey)
+        table = PredictionTable.load(self.entry.prediction_table)
         if table is None:
             raise UserError("The predictions of this model are no longer stored: import its table again.")
         return table
@@ -67,11 +67,12 @@ class Imported:
         Raises:
             UserError: when the table says nothing of the clip.
         """
-        if clip not in self.survey.table.index:
+        if clip not in self.prediction_table.table.index:
             raise UserError("The table that this model came from says nothing of this clip: choose one of its own.")
-        place = self.survey.table.index.get_loc(clip)
+        place = self.prediction_table.table.index.get_loc(clip)
         answers = {
-            h: dict(zip(self.spec.labels, map(float, rows[place]), strict=True)) for h, rows in self.survey.answers.items()
+            h: dict(zip(self.spec.labels, map(float, rows[place]), strict=True))
+            for h, rows in self.prediction_table.answers.items()
         }
         return answers, dict.fromkeys(self.spec.heads, True) or {"decision": True}
 
@@ -88,7 +89,7 @@ class Imported:
             UserError: when it says nothing of it, or the file cannot be played.
         """
         answers, evidence = self.answers(clip)
-        place = int(self.survey.table.index.get_loc(clip))
+        place = int(self.prediction_table.table.index.get_loc(clip))
         duration = media.probe(file, track=track).duration
         progress("Reading the picture", 0.2)
         times = np.array([time for time, _ in media.read_frames(file, _SMALL)])

@@ -75,7 +75,7 @@ class Entry:
         return root() / self.id
 
     @property
-    def survey(self) -> Path:
+    def prediction_table(self) -> Path:
         return self.folder / "survey.npz"
 
 
@@ -93,7 +93,7 @@ def entries() -> dict[str, Entry]:
 def remarks() -> list[str]:
     """What a person should know of imports that the disk has damaged, a sentence each."""
     lost = sum(_entry_at(facts) is None for facts in root().glob("[!.]*/[0-9]*/facts.json"))
-    hurt = [entry.name for entry in entries().values() if not _good(entry.survey)]
+    hurt = [entry.name for entry in entries().values() if not _good(entry.prediction_table)]
     told = [f"The predictions of {name} are damaged on the disk: import their table again." for name in hurt]
     return told + ([f"{lost} imported models are damaged on the disk: import their tables again."] if lost else [])
 
@@ -113,7 +113,7 @@ def corpus_of(entry: Entry) -> ImportedCorpus:
 
 
 def attention_of(entry: Entry, place: int) -> list[tuple[str, str, np.ndarray, float]]:
-    """Of the clip in that row of the survey: modality, name, weights [T] (NaN where a frame is not there), rate (or NaN).
+    """Of the clip in that row of the table: modality, name, weights [T] (NaN where a frame is not there), rate (or NaN).
 
     Raises:
         UserError: when the file is damaged.
@@ -199,7 +199,7 @@ def _read(facts: Path, changed: int) -> Entry | None:
         entry = Entry(**plain)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    return entry if entry.folder == facts.parent and entry.survey.is_file() else None
+    return entry if entry.folder == facts.parent and entry.prediction_table.is_file() else None
 
 
 __all__ = ["IMPORT_VERSION", "Entry", "attention_of", "corpus_of", "entries", "remarks", "remove", "restore", "root", "sweep"]

@@ -29,7 +29,7 @@ from affectscope.core.streams import Batch, Stream
 __all__ = ["DECISION", "PredictionTable", "entropy", "infer", "inference_key", "inference_key_of"]
 
 # Part of every key: raise it whenever a table of predictions changes.
-SURVEY_VERSION = 4
+INFERENCE_VERSION = 4
 
 
 def inference_key(checkpoint: Checkpoint, corpus: Corpus) -> str:
@@ -39,7 +39,7 @@ def inference_key(checkpoint: Checkpoint, corpus: Corpus) -> str:
 
 def inference_key_of(digest: str, corpus: Corpus, taken: Sequence[Any] = ()) -> str:
     """As ``inference_key``, by the hash of the checkpoint's file and the ``marks`` of the features that it takes."""
-    return key_of(SURVEY_VERSION, EXTRACTION_VERSION, digest, corpus.name, corpus.table.to_csv(), *taken)
+    return key_of(INFERENCE_VERSION, EXTRACTION_VERSION, digest, corpus.name, corpus.table.to_csv(), *taken)
 
 
 @torch.inference_mode()

@@ -71,7 +71,7 @@ class PredictionTable:
 
     @classmethod
     def load(cls, path: Path) -> PredictionTable | None:
-        """A saved survey, or None where there is none, or it is damaged."""
+        """A saved prediction table, or None where there is none, or it is damaged."""
         # Imports from before there were seals have the checksums of a zip.
         arrays = read_arrays(path, old=True)
         if arrays is None:

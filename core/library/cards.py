@@ -139,34 +139,39 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size
 
 
-def measured(survey: PredictionTable) -> dict[str, dict[str, float]]:
-    """Head -> metric -> value over the clips of a survey whose label the model knows; empty where there is none."""
-    if survey.task == "regression":
-        known = [name for name in survey.outputs if name in survey.table]
-        target = torch.full((len(survey.table), len(survey.outputs)), math.nan)
-        for i, name in enumerate(survey.outputs):
+def measured(prediction_table: PredictionTable) -> dict[str, dict[str, float]]:
+    """Head -> metric -> value over the clips of a prediction table whose label the model knows; empty where there is none."""
+    if prediction_table.task == "regression":
+        known = [name for name in prediction_table.outputs if name in prediction_table.table]
+        target = torch.full((len(prediction_table.table), len(prediction_table.outputs)), math.nan)
+        for i, name in enumerate(prediction_table.outputs):
             if name in known:
-                target[:, i] = torch.from_numpy(survey.table[name].astype(float).to_numpy(np.float32, copy=True))
+                target[:, i] = torch.from_numpy(prediction_table.table[name].astype(float).to_numpy(np.float32, copy=True))
         if not bool(target.isfinite().any()):
             return {}
-        return {h: _known(regression_metrics(torch.from_numpy(v), target, survey.outputs)) for h, v in survey.answers.items()}
-    if "label" not in survey.table:
+        return {
+            h: _known(regression_metrics(torch.from_numpy(v), target, prediction_table.outputs))
+            for h, v in prediction_table.answers.items()
+        }
+    if "label" not in prediction_table.table:
         return {}
-    classes = {name: i for i, name in enumerate(survey.outputs)}
-    index = survey.table["label"].map(classes).to_numpy(float)
+    classes = {name: i for i, name in enumerate(prediction_table.outputs)}
+    index = prediction_table.table["label"].map(classes).to_numpy(float)
     there = np.isfinite(index)
     if not there.any():
         return {}
     target = torch.from_numpy(index[there].astype(np.int64))
-    return {h: _known(classification_metrics(torch.from_numpy(v[there]).log(), target)) for h, v in survey.answers.items()}
+    return {
+        h: _known(classification_metrics(torch.from_numpy(v[there]).log(), target)) for h, v in prediction_table.answers.items()
+    }
 
 
-def strange(survey: PredictionTable) -> int:
+def strange(prediction_table: PredictionTable) -> int:
     """How many clips have a label that the model does not know, and can never be right about."""
-    if survey.task != "classification" or "label" not in survey.table:
+    if prediction_table.task != "classification" or "label" not in prediction_table.table:
         return 0
-    labels = survey.table["label"].dropna()
-    return int((~labels.isin(survey.outputs)).sum())
+    labels = prediction_table.table["label"].dropna()
+    return int((~labels.isin(prediction_table.outputs)).sum())
 
 
 def classes(corpus: Corpus, durations: Mapping[str, float] | None = None) -> pd.DataFrame:

@@ -16,8 +16,8 @@ from affectscope.core.cache.disk import abandoned, locked, owned
 from affectscope.core.cache.refusals import sentence_of
 from affectscope.core.cache.stamps import stamp
 from affectscope.core.cache.store import cache_root, content_hash, key_of
-from affectscope.core.checkpoints.admit import Report, admit
 from affectscope.core.checkpoints.choices import NO_CHOICES, Choices
+from affectscope.core.checkpoints.untrusted import Report, load_untrusted
 from affectscope.core.errors import UserError
 from affectscope.core.text import shown, unlike
 
@@ -89,7 +89,7 @@ def take_in(
         source: a file, or a folder of one layout's files.
         called: what its owner calls it.
         taken: the names of other models.
-        layout: see ``admit``.
+        layout: see ``load_untrusted``.
         check: called a few times a second; what it raises ends the work.
         choices: what a public layout's file does not say; None to be asked first.
 
@@ -106,7 +106,7 @@ def take_in(
     part = root() / f".part-{owned()}"
     try:
         part.mkdir(parents=True)
-        report = admit(source, part / "model.safetensors", layout, check, choices=choices)
+        report = load_untrusted(source, part / "model.safetensors", layout, check, choices=choices)
         if report.error or report.asked:
             return None, report
         size = sum(file.stat().st_size for file in _files(source))

@@ -25,7 +25,7 @@ from affectscope.core.library.cards import Card
 from affectscope.core.metrics.metrics import tabled
 from affectscope.core.perturbation import IMPUTATION_MEANINGS, IMPUTATION_TITLES, PATTERN_TITLES, Perturbation, meaning
 from affectscope.core.timeline.lanes import head_title
-from affectscope.core.why import Why, said, tables
+from affectscope.core.why import Why, in_words, tables
 from affectscope.core.why.tables import Table
 
 _HERE = Path(__file__).parent
@@ -54,7 +54,7 @@ class Model:
     @property
     def reasons(self) -> tuple[str, tuple[Table, ...]]:
         """The sentence, and the tables that it rests on."""
-        return (said(self.why), tables(self.why, every=True)) if self.why else ("", ())
+        return (in_words(self.why), tables(self.why, every=True)) if self.why else ("", ())
 
     @property
     def facts(self) -> list[tuple[str, str]]:

@@ -97,10 +97,10 @@ def disagreements(a: PredictionTable, b: PredictionTable) -> pd.DataFrame | None
     if (a.task, set(a.outputs)) != (b.task, set(b.outputs)):
         return None
     common = [clip for clip in a.table.index if clip in b.table.index]
-    rows_a, rows_b = (survey.table.index.get_indexer(common) for survey in (a, b))
+    rows_a, rows_b = (prediction_table.table.index.get_indexer(common) for prediction_table in (a, b))
     order = [b.outputs.index(name) for name in a.outputs]
     gaps = np.abs(a.answers[DECISION][rows_a] - b.answers[DECISION][rows_b][:, order])
-    facts = {side: survey.table.loc[common] for side, survey in ((A, a), (B, b))}
+    facts = {side: prediction_table.table.loc[common] for side, prediction_table in ((A, a), (B, b))}
     table = pd.DataFrame({"label": facts[A].get("label")}, index=common)
     if a.task == "classification":
         table = table.assign(**{side: rows["predicted"] for side, rows in facts.items()}, apart=gaps.sum(1) / 2)

@@ -107,10 +107,10 @@ def _seen(model: AVModel, normaliser: Normaliser, clips: Sequence[Clip]) -> dict
     rows: dict[str, list[tuple[Tensor, ...]]] = {head: [] for head in model.spec.heads}
     for batch, target in Batches(clips, model.spec, normaliser):
         batch = batch.completed(model.spec.inputs)
-        said = model(batch).predictions
+        predictions = model(batch).predictions
         for head, modalities in model.spec.modalities.items():
             there = torch.stack([batch.present[m].any(1) for m in modalities]).all(0)
-            rows[head].append((statistics_of(batch, modalities).double(), said[head].double(), target, there))
+            rows[head].append((statistics_of(batch, modalities).double(), predictions[head].double(), target, there))
     return {head: tuple(map(torch.cat, zip(*found, strict=True))) for head, found in rows.items()}  # type: ignore[misc]
 
 

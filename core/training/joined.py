@@ -65,8 +65,8 @@ def opened(first: Corpus, others: Sequence[Corpus], spec: ModelSpec, aliases: Ma
         kept, remarks = labelled_for(other, spec, given)
         name = unlike(other.name, taken)
         taken.add(name)
-        said = tuple(f"{shown(name)}: {sentence}" for sentence in remarks)
-        found.append(Joined(replace(kept, name=name), said, left_out(other, spec, given)))
+        sentences = tuple(f"{shown(name)}: {sentence}" for sentence in remarks)
+        found.append(Joined(replace(kept, name=name), sentences, left_out(other, spec, given)))
     return found
 
 
@@ -119,17 +119,17 @@ def with_evidence(clips: Sequence[Clip], spec: ModelSpec) -> tuple[list[Clip], i
     return kept, len(clips) - len(kept)
 
 
-def facts(one: Joined, parts: Mapping[str, Sequence[Clip]], spec: ModelSpec) -> dict[str, Any]:
+def facts(joined: Joined, parts: Mapping[str, Sequence[Clip]], spec: ModelSpec) -> dict[str, Any]:
     """What the card says of a corpus: how many of its clips and speakers are in each part, of what label and modality."""
     clips = [clip for part in parts.values() for clip in part]
     learnt = parts.get("train", ())
     return {
-        "name": one.corpus.name,
-        "kind": one.corpus.kind,
-        "synthetic": one.corpus.synthetic,
+        "name": joined.corpus.name,
+        "kind": joined.corpus.kind,
+        "synthetic": joined.corpus.synthetic,
         "clips": {name: len(part) for name, part in parts.items()},
         "speakers": {name: len({str(c.labels.get("speaker", "")) for c in part} - {""}) for name, part in parts.items()},
         "labels": dict(Counter(str(c.labels.get("label", "")) for c in learnt)) if spec.task == "classification" else {},
         "modalities": {m: sum(bool(m in c.streams and c.streams[m].any) for c in clips) for m in spec.inputs},
-        "left_out": dict(one.left_out or {}),
+        "left_out": dict(joined.left_out or {}),
     }

@@ -37,11 +37,11 @@ _KEPT = ("clips", "accuracy", "accuracy_interval", "uar", "uar_interval", "chanc
 def answers(checkpoint: Checkpoint) -> Ask:
     """For ``collect``: a checkpoint's answers to a batch, confidence calibrated, the decision without what it guesses from."""
 
-    def said(batch: Batch) -> tuple[ModelOutput, Mapping[str, Tensor]]:
-        answered = ask(checkpoint, batch)
-        return answered.output, answered.logits
+    def answered(batch: Batch) -> tuple[ModelOutput, Mapping[str, Tensor]]:
+        found = ask(checkpoint, batch)
+        return found.output, found.logits
 
-    return said
+    return answered
 
 
 def evaluate_clips(checkpoint: Checkpoint, clips: Sequence[Clip], without: str | None = None) -> dict[str, Metrics]:

@@ -105,10 +105,10 @@ def _write(name: str, source: Source, out: Path, seed: int) -> None:
         media.encode(out, frames, sound, fps, _POOR, _BITS)
     elif name == "shifted":
         later = sound and replace(sound, samples=_later(sound.samples))
-        media.encode(out, ((time, _aside(one, faces)) for time, one in frames), later or None, fps, _GOOD)
+        media.encode(out, ((time, _aside(picture, faces)) for time, picture in frames), later or None, fps, _GOOD)
     else:
         noisy = sound and replace(sound, samples=_hiss(sound, chance))
-        media.encode(out, ((time, _grain(one, chance)) for time, one in frames), noisy or None, fps, _GOOD)
+        media.encode(out, ((time, _grain(picture, chance)) for time, picture in frames), noisy or None, fps, _GOOD)
 
 
 def _aside(picture: np.ndarray, faces: FaceTrack) -> np.ndarray:
@@ -136,15 +136,15 @@ def _hiss(sound: Sound, chance: np.random.Generator) -> np.ndarray:
 
 def _read(name: str, file: Path, source: Source) -> Stream:
     """A modality of a changed file, as ``features.extract`` reads it, and kept nowhere."""
-    one, faces = FEATURE_SETS[name], source.faces
-    weights, found = one.check(None), {}
-    if one.needs == "sound":
+    feature_set, faces = FEATURE_SETS[name], source.faces
+    weights, found = feature_set.check(None), {}
+    if feature_set.needs == "sound":
         sound = media.read_sound(file)
         found = {"sound": sound.samples, "sound_start": np.array(sound.start)} if sound is not None else {}
-    elif one.needs not in NO_CROPS:
-        found = {"times": faces.times, "boxes": faces.boxes, one.needs: cut(one.needs, file, faces)}
-    stream = one.make(ClipFile(file, source.clip, faces), found, one.load(weights))
-    return one.as_stream({"values": stream.values, "times": stream.times, "present": stream.present})
+    elif feature_set.needs not in NO_CROPS:
+        found = {"times": faces.times, "boxes": faces.boxes, feature_set.needs: cut(feature_set.needs, file, faces)}
+    stream = feature_set.make(ClipFile(file, source.clip, faces), found, feature_set.load(weights))
+    return feature_set.as_stream({"values": stream.values, "times": stream.times, "present": stream.present})
 
 
 def _seen(view: View | None, file: Path, faces: FaceTrack, read: Mapping[str, Stream]) -> View | None:

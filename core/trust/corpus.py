@@ -147,26 +147,26 @@ def _kept(asker: Asker, media: Path, asked: Request) -> list[dict[str, Any]]:
     if (known := sealed.read_json(path)) is not None:
         return [{name: float("nan") if value is None else value for name, value in row.items()} for row in known["rows"]]
     found = asker.trust(media, asked)
-    rows = [_row(asked.clip, found, one) for one in found.measured]
+    rows = [_row(asked.clip, found, measured) for measured in found.measured]
     plain = [{n: None if isinstance(v, float) and not np.isfinite(v) else v for n, v in row.items()} for row in rows]
     sealed.keep_json(path, {"rows": plain})
     return rows
 
 
-def _row(clip: str, found: Trust, one: Measured) -> dict[str, Any]:
-    drawn, said, nan = one.curves, verdict(one), float("nan")
+def _row(clip: str, found: Trust, measured: Measured) -> dict[str, Any]:
+    drawn, rated, nan = measured.curves, verdict(measured), float("nan")
     row: dict[str, Any] = {
-        "model": "", "clip": clip, "class": one.target, "explanation": one.explanation, "title": one.title,
-        "modality": one.modality, "head": one.head, "level": said.level, "reasons": said.reasons,
+        "model": "", "clip": clip, "class": measured.target, "explanation": measured.explanation, "title": measured.title,
+        "modality": measured.modality, "head": measured.head, "level": rated.level, "reasons": rated.reasons,
         "p": drawn.p, "learnt": _mean(drawn.learnt), "beaten": drawn.beaten, "controls": len(drawn.areas),
         "area": _mean(drawn.areas), "deletion_area": _mean(drawn.deletion_areas), "insertion_area": _mean(drawn.insertion_areas),
-        "random_model": one.headless, "random_weights": one.random_weights, "random_chance": one.untrained_chance,
-        "random_ssim": one.layers[-1].ssim if one.layers else nan,
-        "other_classes": one.any_class, "stable": one.stable, "max_sensitivity": one.max_sensitivity,
-        "lipschitz": one.max_lipschitz, "place": nan, "place_chance": nan, "time": nan, "time_chance": nan,
+        "random_model": measured.headless, "random_weights": measured.random_weights, "random_chance": measured.untrained_chance,
+        "random_ssim": measured.layers[-1].ssim if measured.layers else nan,
+        "other_classes": measured.any_class, "stable": measured.stable, "max_sensitivity": measured.max_sensitivity,
+        "lipschitz": measured.max_lipschitz, "place": nan, "place_chance": nan, "time": nan, "time_chance": nan,
         "carrier": nan if found.carrier is None else float(found.carrier), "seed": found.seed,
     }  # fmt: skip
-    if (truth := one.pointed) is not None:
+    if (truth := measured.pointed) is not None:
         row |= {"place": truth.place, "place_chance": truth.place_chance}
         if truth.time is not None:
             row |= {"time": float(truth.time), "time_chance": truth.time_chance}

@@ -145,7 +145,7 @@ def moves(shape: tuple[int, ...], count: int, chance: np.random.Generator) -> li
     sides = shape[1:] if len(shape) > 1 else shape
     every = int(np.prod(sides)) * 2
     drawn = chance.permutation(np.arange(1, every))[:count]
-    return [(tuple(int(i) for i in np.unravel_index(one // 2, sides)), bool(one % 2)) for one in drawn]
+    return [(tuple(int(i) for i in np.unravel_index(number // 2, sides)), bool(number % 2)) for number in drawn]
 
 
 def moved(rank: np.ndarray, move: Move) -> np.ndarray:

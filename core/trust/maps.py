@@ -141,8 +141,8 @@ class Heatmap:
         # Where there is no encoder, features are pictures, and many clips of them are too many at once.
         size = len(states) if self.seen.encoder else 1
         parts = [states[start : start + size] for start in range(0, len(states), size)]
-        said = [_said(question, network, [self._with(one) for one in part], self.head) for part in parts]
-        return np.concatenate(said)[:, place]
+        answers = [_answered(question, network, [self._with(kept) for kept in part], self.head) for part in parts]
+        return np.concatenate(answers)[:, place]
 
     def randomised(self) -> Iterator[tuple[Stage, np.ndarray]]:
         road = self.seen.road
@@ -162,10 +162,10 @@ class Heatmap:
             yield name, self._of(self._way(replace(self._subject.question, target=name), view).road)
 
     def changed(self) -> Iterator[tuple[Changed, np.ndarray, np.ndarray]]:
-        for one in self._subject.altered:
-            if one.view is not None:
-                road = self._way(replace(one.question, target=self.target), one.view).road
-                yield one, self._of(road), road.pixels.numpy()
+        for alteration in self._subject.altered:
+            if alteration.view is not None:
+                road = self._way(replace(alteration.question, target=self.target), alteration.view).road
+                yield alteration, self._of(road), road.pixels.numpy()
 
     def _way(self, question: Question, view: View, most: int | None = None) -> Seen:
         # Regions of the face are not asked about: any points do.
@@ -191,7 +191,7 @@ class Heatmap:
     @cached_property
     def _soft(self) -> np.ndarray:
         left, _, right, _ = self.seen.road.part
-        return np.stack([blurred(one, BLUR / (right - left)) for one in self.seen.pictures])
+        return np.stack([blurred(picture, BLUR / (right - left)) for picture in self.seen.pictures])
 
     def _with(self, stay: np.ndarray) -> torch.Tensor:
         """The pictures as the network takes them, all blurred but the cells [P, SIDE, SIDE] that stay."""
@@ -256,8 +256,8 @@ class Lane:
             yield name, self._of(found)
 
     def changed(self) -> Iterator[tuple[Changed, np.ndarray, np.ndarray]]:
-        for one, found in self._lanes.changed:
-            yield one, self._of(found), one.question.batch.values[self.modality][0].numpy()
+        for alteration, found in self._lanes.changed:
+            yield alteration, self._of(found), alteration.question.batch.values[self.modality][0].numpy()
 
     def _of(self, found: Found) -> np.ndarray:
         return found[self.name, self.modality][self._there]
@@ -339,7 +339,7 @@ class Lanes:
     @cached_property
     def changed(self) -> list[tuple[Changed, Found]]:
         explained = self.subject.question.explained
-        return [(one, self._of(replace(one.question, target=explained))) for one in self.subject.altered]
+        return [(alteration, self._of(replace(alteration.question, target=explained))) for alteration in self.subject.altered]
 
     def all(self) -> list[Lane]:
         """Those that the model and the clip have, sound before picture."""
@@ -377,7 +377,7 @@ def _heard(question: Question, head: str, methods: Sequence[str]) -> dict[tuple[
 
 
 @torch.inference_mode()
-def _said(question: Question, network: nn.Module, versions: Sequence[torch.Tensor], head: str) -> np.ndarray:
+def _answered(question: Question, network: nn.Module, versions: Sequence[torch.Tensor], head: str) -> np.ndarray:
     """[G, outputs] of one head, of versions of the pictures as the network takes them."""
     way: Any = network
     output, batch = way.output(torch.stack([way.features(pictures) for pictures in versions]))

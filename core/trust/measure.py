@@ -115,23 +115,23 @@ class Measured:
     @property
     def any_class(self) -> float:
         """Mean rank correlation with the maps of other classes."""
-        return float(np.mean([one.spearman for one in self.classes])) if self.classes else _NONE
+        return float(np.mean([other.spearman for other in self.classes])) if self.classes else _NONE
 
     @property
     def stable(self) -> float:
         """Mean rank correlation with the maps of changed clips whose decision stayed; NaN where none did."""
-        kept = [one.spearman for one in self.changes if one.same]
+        kept = [change.spearman for change in self.changes if change.same]
         return float(np.mean(kept)) if kept else _NONE
 
     @property
     def max_sensitivity(self) -> float:
         """Max-Sensitivity (Yeh et al. 2019) over the changes."""
-        return max((one.sensitivity for one in self.changes), default=_NONE)
+        return max((change.sensitivity for change in self.changes), default=_NONE)
 
     @property
     def max_lipschitz(self) -> float:
         """Local Lipschitz estimate (Alvarez-Melis and Jaakkola 2018) over the changes."""
-        found = [one.lipschitz for one in self.changes if np.isfinite(one.lipschitz)]
+        found = [change.lipschitz for change in self.changes if np.isfinite(change.lipschitz)]
         return max(found, default=_NONE)
 
 
@@ -186,7 +186,7 @@ def measure(
         classes = [Other(name, spearman(shown, other), _alike(shown, other)) for name, other in found.classes()]
     report("Trust: changed clips", 0.9)
     with turn:
-        changes = [_change(found, *one, before) for one in found.changed()] if before else []
+        changes = [_change(found, *altered, before) for altered in found.changed()] if before else []
     report("Trust", 1.0)
     return Measured(
         found.name,
@@ -210,13 +210,13 @@ def decision(question: Any) -> tuple[float, str]:
     return float(question.score(answers)), "" if spec.task == "regression" else spec.labels[int(answers.argmax())]
 
 
-def _change(found: Map, one: Any, values: np.ndarray, given: np.ndarray, before: tuple[float, str]) -> Change:
+def _change(found: Map, alteration: Any, values: np.ndarray, given: np.ndarray, before: tuple[float, str]) -> Change:
     shown = found.values
-    score, said = decision(one.question)
+    score, named = decision(alteration.question)
     apart = lipschitz(shown, values, found.given, given) if given.shape == found.given.shape else _NONE
     return Change(
-        one.name, spearman(shown, values), _alike(shown, values), sensitivity(shown, values), apart,
-        abs(score - before[0]), said == before[1],
+        alteration.name, spearman(shown, values), _alike(shown, values), sensitivity(shown, values), apart,
+        abs(score - before[0]), named == before[1],
     )  # fmt: skip
 
 
@@ -225,5 +225,5 @@ def _each_other(maps: Sequence[np.ndarray]) -> float:
     return float(np.mean([spearman(a, b) for a, b in pairwise(maps)])) if len(maps) > 1 else _NONE
 
 
-def _alike(one: np.ndarray, other: np.ndarray) -> float:
-    return ssim(by_largest(one), by_largest(other)) if one.ndim == 3 else _NONE
+def _alike(first: np.ndarray, second: np.ndarray) -> float:
+    return ssim(by_largest(first), by_largest(second)) if first.ndim == 3 else _NONE

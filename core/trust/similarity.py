@@ -12,22 +12,22 @@ _K1, _K2, _WINDOW = 0.01, 0.03, 7
 _LITTLE = 1e-10
 
 
-def spearman(one: np.ndarray, other: np.ndarray) -> float:
+def spearman(shown: np.ndarray, other: np.ndarray) -> float:
     """Rank correlation of two maps: the mean over pictures [P, ...], or of lanes [W]; -1 to 1.
 
     A map that is the same everywhere says nothing: its correlation counts as 0.
     """
-    first, second = (_rows(values) for values in (one, other))
+    first, second = (_rows(values) for values in (shown, other))
     return float(np.mean([_rank_correlation(a, b) for a, b in zip(first, second, strict=True)])) if len(first) else 0.0
 
 
-def ssim(one: np.ndarray, other: np.ndarray) -> float:
+def ssim(shown: np.ndarray, other: np.ndarray) -> float:
     """Structural similarity (Wang et al. 2004) of maps [P, h, w], the mean over pictures; -1 to 1.
 
     Each pair's range is from its smallest to its largest value; covariances are those of samples, in windows of 7 by 7 cells
     that lie wholly inside, as scikit-image has it.
     """
-    return float(np.mean([_ssim(a, b) for a, b in zip(one, other, strict=True)])) if len(one) else 0.0
+    return float(np.mean([_ssim(a, b) for a, b in zip(shown, other, strict=True)])) if len(shown) else 0.0
 
 
 def by_largest(values: np.ndarray) -> np.ndarray:
@@ -36,35 +36,35 @@ def by_largest(values: np.ndarray) -> np.ndarray:
     return values / largest if largest > 0 else values
 
 
-def sensitivity(one: np.ndarray, other: np.ndarray) -> float:
-    """‖other - one‖ / ‖one‖ of two maps, whose maximum over changes of the clip is Max-Sensitivity (Yeh et al. 2019).
+def sensitivity(shown: np.ndarray, other: np.ndarray) -> float:
+    """‖other - shown‖ / ‖shown‖ of two maps, whose maximum over changes of the clip is Max-Sensitivity (Yeh et al. 2019).
 
-    Both are divided by their largest value first. NaN where ``one`` is nothing but zeros.
+    Both are divided by their largest value first. NaN where ``shown`` is nothing but zeros.
     """
-    a, b = by_largest(one), by_largest(other)
+    a, b = by_largest(shown), by_largest(other)
     size = np.linalg.norm(a)
     return float(np.linalg.norm(b - a) / size) if size > 0 else float("nan")
 
 
-def lipschitz(one: np.ndarray, other: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
-    """‖other - one‖ / ‖after - before‖ of maps and of what they are maps of, whose maximum is the local Lipschitz estimate
+def lipschitz(shown: np.ndarray, other: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
+    """‖other - shown‖ / ‖after - before‖ of maps and of what they are maps of, whose maximum is the local Lipschitz estimate
     (Alvarez-Melis and Jaakkola 2018). Maps are divided by their largest value first."""
     apart = np.linalg.norm((after - before).ravel())
-    return float(np.linalg.norm((by_largest(other) - by_largest(one)).ravel()) / (apart + _LITTLE))
+    return float(np.linalg.norm((by_largest(other) - by_largest(shown)).ravel()) / (apart + _LITTLE))
 
 
 def _rows(values: np.ndarray) -> np.ndarray:
     return values[None] if values.ndim == 1 else values.reshape(len(values), -1)
 
 
-def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    first, second = (rankdata(values) - (len(values) + 1) / 2 for values in (one, other))
+def _rank_correlation(shown: np.ndarray, other: np.ndarray) -> float:
+    first, second = (rankdata(values) - (len(values) + 1) / 2 for values in (shown, other))
     size = np.sqrt((first**2).sum() * (second**2).sum())
     return float((first * second).sum() / size) if size > 0 else 0.0
 
 
-def _ssim(one: np.ndarray, other: np.ndarray) -> float:
-    a, b = one.astype(float), other.astype(float)
+def _ssim(shown: np.ndarray, other: np.ndarray) -> float:
+    a, b = shown.astype(float), other.astype(float)
     span = max(a.max(), b.max()) - min(a.min(), b.min())
     if not span > 0:
         return 1.0

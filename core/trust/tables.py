@@ -18,9 +18,13 @@ _NOUNS = {"audio": "sound", "visual": "picture"}
 _SHARES = ("place", "time")
 
 
-def name_of(one: Measured) -> str:
+def name_of(measured: Measured) -> str:
     """What people call a map."""
-    return f"{_NOUNS.get(one.modality, one.modality)}, {one.title}" if one.is_lane else f"Heatmap, {one.title}"
+    return (
+        f"{_NOUNS.get(measured.modality, measured.modality)}, {measured.title}"
+        if measured.is_lane
+        else f"Heatmap, {measured.title}"
+    )
 
 
 def title_of(row: Mapping[str, Any]) -> str:
@@ -31,18 +35,18 @@ def title_of(row: Mapping[str, Any]) -> str:
 
 def rows(found: Trust) -> list[dict[str, Any]]:
     """A row a map of one clip: texts."""
-    return [_row(one) for one in found.measured]
+    return [_row(measured) for measured in found.measured]
 
 
-def _row(one: Measured) -> dict[str, Any]:
-    said, drawn = verdict(one), one.curves
+def _row(measured: Measured) -> dict[str, Any]:
+    rated, drawn = verdict(measured), measured.curves
     return {
-        "explanation": name_of(one), "class": one.target, "trust": said.level, "reasons": said.reasons,
+        "explanation": name_of(measured), "class": measured.target, "trust": rated.level, "reasons": rated.reasons,
         "p": f"{drawn.p:.2f}", "other places": f"{drawn.beaten} of {len(drawn.areas)}",
         "deletion": _signed(drawn.deletion_areas), "insertion": _signed(drawn.insertion_areas),
-        "model random": _plain(one.headless), "all random": _plain(one.random_weights),
-        "other classes": _plain(one.any_class), "stable": _plain(one.stable),
-        "max-sensitivity": _plain(one.max_sensitivity),
+        "model random": _plain(measured.headless), "all random": _plain(measured.random_weights),
+        "other classes": _plain(measured.any_class), "stable": _plain(measured.stable),
+        "max-sensitivity": _plain(measured.max_sensitivity),
     }  # fmt: skip
 
 

@@ -60,16 +60,16 @@ class Trust:
     def to_dict(self) -> dict[str, Any]:
         """All numbers, as JSON has them; None for what could not be measured."""
         found = {"system": self.system, "duration": round(self.duration, 4), "seed": self.seed, "skipped": dict(self.skipped)}
-        return found | {"carrier": self.carrier, "measured": [_plain(_one(measured)) for measured in self.measured]}
+        return found | {"carrier": self.carrier, "measured": [_plain(_entry(measured)) for measured in self.measured]}
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), allow_nan=False, indent=1)
 
     def rows(self) -> Iterator[Row]:
         """A row a number, in the order of ``COLUMNS``."""
-        for one in self.measured:
-            about = one.explanation, one.modality, one.head, one.target
-            for measure_name, name, value in _numbers(one):
+        for measured in self.measured:
+            about = measured.explanation, measured.modality, measured.head, measured.target
+            for measure_name, name, value in _numbers(measured):
                 if np.isfinite(value):
                     yield (*about, measure_name, name, value)
 
@@ -161,9 +161,9 @@ def find_trust(
 
     for number, (kind, name) in enumerate(shown):
         try:
-            one = kind(own, sees, name)
-            made = measure(one, controls, UNTRAINED, seed, part(number, 1), turn, before)
-            measured.append(replace(made, pointed=_points(own, one, truth, turn)) if truth is not None else made)
+            heatmap = kind(own, sees, name)
+            made = measure(heatmap, controls, UNTRAINED, seed, part(number, 1), turn, before)
+            measured.append(replace(made, pointed=_points(own, heatmap, truth, turn)) if truth is not None else made)
         except NoWay as error:
             skipped[name] = str(error)
     for number, lane in enumerate(found):
@@ -192,8 +192,8 @@ def _of_head(question: Question, head: str) -> Question:
     """The question of what a head itself says, where no class was named."""
     if question.target:
         return question
-    spec, said = question.checkpoint.spec, question.whole[question.heads.index(head)]
-    own = np.abs(said) if spec.task == "regression" else said
+    spec, answer = question.checkpoint.spec, question.whole[question.heads.index(head)]
+    own = np.abs(answer) if spec.task == "regression" else answer
     return replace(question, target=spec.labels[int(own.argmax())])
 
 
@@ -201,7 +201,7 @@ def _sounds(subject: Subject, methods: Sequence[str] | None) -> tuple[str, ...]:
     """The methods that explain the sound, of those that were named."""
     question = subject.question
     spec = question.checkpoint.spec
-    head = next((one for one in spec.heads if SOUND in spec.modalities[one]), "")
+    head = next((name for name in spec.heads if SOUND in spec.modalities[name]), "")
     if not head or not question.present(SOUND).any():
         return ()
     road = sound_road(question.checkpoint, question.batch, {head: spec.labels.index(question.explained)})
@@ -232,32 +232,34 @@ def _points(subject: Subject, shown: Heatmap, truth: Truth, turn: AbstractContex
     return pointed(maps, frames, view.faces, truth)
 
 
-def _one(one: Measured) -> dict[str, Any]:
-    found, said = one.curves, verdict(one)
+def _entry(measured: Measured) -> dict[str, Any]:
+    found, rated = measured.curves, verdict(measured)
     low, high = interval(found.areas, found.seed)
     return {
-        "explanation": one.explanation, "title": one.title, "modality": one.modality, "head": one.head, "class": one.target,
-        "level": said.level, "reasons": said.reasons, "grades": said.grades,
+        "explanation": measured.explanation, "title": measured.title, "modality": measured.modality,
+        "head": measured.head, "class": measured.target,
+        "level": rated.level, "reasons": rated.reasons, "grades": rated.grades,
         "p": found.p, "learnt": _mean(found.learnt), "beaten": found.beaten, "controls": len(found.areas),
         "area": _mean(found.areas), "area_low": low, "area_high": high, "shares": found.shares.tolist(),
         "deletion": found.deletion.tolist(), "insertion": found.insertion.tolist(),
         "random_deletion": found.random_deletion.tolist(), "random_insertion": found.random_insertion.tolist(),
         "untrained_deletion": found.untrained_deletion.tolist(), "untrained_insertion": found.untrained_insertion.tolist(),
-        "random_weights": one.random_weights, "random_weights_chance": one.untrained_chance,
-        "random_model": one.headless, "layers": [asdict(layer) for layer in one.layers],
-        "other_classes": one.any_class, "classes": [asdict(other) for other in one.classes],
-        "stable": one.stable, "max_sensitivity": one.max_sensitivity, "lipschitz": one.max_lipschitz,
-        "changes": [asdict(change) for change in one.changes], "pointed": asdict(one.pointed) if one.pointed else None,
+        "random_weights": measured.random_weights, "random_weights_chance": measured.untrained_chance,
+        "random_model": measured.headless, "layers": [asdict(layer) for layer in measured.layers],
+        "other_classes": measured.any_class, "classes": [asdict(other) for other in measured.classes],
+        "stable": measured.stable, "max_sensitivity": measured.max_sensitivity, "lipschitz": measured.max_lipschitz,
+        "changes": [asdict(change) for change in measured.changes],
+        "pointed": asdict(measured.pointed) if measured.pointed else None,
     }  # fmt: skip
 
 
-def _numbers(one: Measured) -> Iterator[tuple[str, str, float]]:
-    found, said = one.curves, verdict(one)
-    yield "level", said.level, float({"low": 0, "medium": 1, "high": 2}[said.level])
+def _numbers(measured: Measured) -> Iterator[tuple[str, str, float]]:
+    found, rated = measured.curves, verdict(measured)
+    yield "level", rated.level, float({"low": 0, "medium": 1, "high": 2}[rated.level])
     yield "p", "", found.p
     yield "area between curves", "both, against random weights", _mean(found.learnt)
-    yield "random weights, rank correlation", "", one.random_weights
-    yield "random weights, rank correlation", "of two with each other", one.untrained_chance
+    yield "random weights, rank correlation", "", measured.random_weights
+    yield "random weights, rank correlation", "of two with each other", measured.untrained_chance
     yield "better than random marks", f"of {len(found.areas)}", float(found.beaten)
     for name, areas in (("deletion", found.deletion_areas), ("insertion", found.insertion_areas), ("both", found.areas)):
         low, high = interval(areas, found.seed)
@@ -270,21 +272,21 @@ def _numbers(one: Measured) -> Iterator[tuple[str, str, float]]:
             yield name, f"{share:.3f}", float(own[place])
             yield f"{name}, random marks", f"{share:.3f}", _mean(random[:, place])
             yield f"{name}, random weights", f"{share:.3f}", _mean(untaught[:, place])
-    for layer in one.layers:
+    for layer in measured.layers:
         yield f"{layer.random} of {layer.layers} layers random, rank correlation", layer.name, layer.spearman
         yield f"{layer.random} of {layer.layers} layers random, SSIM", layer.name, layer.ssim
-    for other in one.classes:
+    for other in measured.classes:
         yield "other class, rank correlation", other.name, other.spearman
         yield "other class, SSIM", other.name, other.ssim
-    for change in one.changes:
+    for change in measured.changes:
         for measure_name in ("spearman", "ssim", "sensitivity", "lipschitz", "moved", "same"):
             yield f"changed clip, {measure_name}", change.name, float(getattr(change, measure_name))
-    if one.pointed is not None:
-        yield "pointing", "place", one.pointed.place
-        yield "pointing", "place by chance", one.pointed.place_chance
-        if one.pointed.time is not None:
-            yield "pointing", "time", float(one.pointed.time)
-            yield "pointing", "time by chance", one.pointed.time_chance
+    if measured.pointed is not None:
+        yield "pointing", "place", measured.pointed.place
+        yield "pointing", "place by chance", measured.pointed.place_chance
+        if measured.pointed.time is not None:
+            yield "pointing", "time", float(measured.pointed.time)
+            yield "pointing", "time by chance", measured.pointed.time_chance
 
 
 def _mean(values: np.ndarray) -> float:
@@ -294,9 +296,9 @@ def _mean(values: np.ndarray) -> float:
 def _plain(value: Any) -> Any:
     """Numbers that JSON has no way to write as None."""
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
+        return {name: _plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(part) for part in value]
     if isinstance(value, np.generic):
         return _plain(value.item())
     return None if isinstance(value, float) and not np.isfinite(value) else value

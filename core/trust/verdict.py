@@ -76,8 +76,8 @@ def _grade(value: float, good: float, bad: float) -> str:
 def _reasons(measured: Measured, grades: dict[str, str]) -> str:
     others = [_others(measured, name, grade) for name, grade in grades.items() if name != "matters"]
     worst = next((g for g in ("bad", "fair", "good") if g in {grade for _, grade in others}), "good")
-    said = [text for text, grade in others if grade == worst]
-    second = _and(said)
+    texts = [text for text, grade in others if grade == worst]
+    second = _and(texts)
     return f"{_matters(measured)} {second[:1].upper()}{second[1:]}." if second else _matters(measured)
 
 

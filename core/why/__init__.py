@@ -10,8 +10,9 @@ from affectscope.core.why.face import View
 from affectscope.core.why.lanes import beside, joining, lanes, with_reasons
 from affectscope.core.why.tables import Table, tables
 from affectscope.core.why.why import WHY_VERSION, Why, explain
-from affectscope.core.why.words import said
+from affectscope.core.why.words import in_words
 
 __all__ = [
-    "WHY_VERSION", "Question", "Table", "View", "Why", "beside", "explain", "joining", "lanes", "said", "tables", "with_reasons",
+    "WHY_VERSION", "Question", "Table", "View", "Why", "beside", "explain", "in_words", "joining", "lanes", "tables",
+    "with_reasons",
 ]  # fmt: skip

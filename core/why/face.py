@@ -193,13 +193,13 @@ def _answers(question: Question, seen: Seen) -> Iterator[np.ndarray]:
     states = (plain, *(np.where(mask, soft, plain) for mask in gone))
     encoded: Iterator[Tensor] = (network.features(seen.prepared(state)) for state in states)  # type: ignore[operator]
     if seen.encoder:
-        yield _said(question, seen, torch.stack(list(encoded)))
+        yield _answered(question, seen, torch.stack(list(encoded)))
         return
     for features in encoded:
-        yield _said(question, seen, features[None])
+        yield _answered(question, seen, features[None])
 
 
-def _said(question: Question, seen: Seen, features: Tensor) -> np.ndarray:
+def _answered(question: Question, seen: Seen, features: Tensor) -> np.ndarray:
     network: Any = seen.road.network
     output, batch = network.output(features)
     return np.stack([answer.cpu().numpy() for answer in question.readable(output, batch).values()])

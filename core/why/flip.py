@@ -104,13 +104,13 @@ class _Search:
     def margins(self, sets: Sequence[tuple[int, ...]]) -> np.ndarray:
         """[G]: how far the answer is from being turned; below 0 it is."""
         self.asked += len(sets)
-        parts = [self._margin(self._said(sets[i : i + _CHUNK])) for i in range(0, len(sets), _CHUNK)]
+        parts = [self._margin(self._answered(sets[i : i + _CHUNK])) for i in range(0, len(sets), _CHUNK)]
         return self.sign * np.concatenate(parts)
 
     def answer(self, gone: tuple[int, ...]) -> np.ndarray:
-        return self._said([gone])[0]
+        return self._answered([gone])[0]
 
-    def _said(self, sets: Sequence[tuple[int, ...]]) -> np.ndarray:
+    def _answered(self, sets: Sequence[tuple[int, ...]]) -> np.ndarray:
         """[G, outputs]: the decision without each set of windows."""
         found = np.zeros((len(sets), len(self.question.checkpoint.spec.labels)))
         touched = [tuple(sorted({self.windows[i][0] for i in gone})) for gone in sets]

@@ -40,7 +40,7 @@ class Clause:
     rests: tuple[tuple[Path, float | str], ...]
 
 
-def said(why: Why) -> str:
+def in_words(why: Why) -> str:
     """The clauses as text."""
     text = "".join(clause.lead + clause.text for clause in sentence(why))
     return text[:1].upper() + text[1:] + "." if text else ""

@@ -114,7 +114,7 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clips: Path):
     monkeypatch.setattr(checkpoints, "shipped", lambda: {"demo": clips / "first.mp4"})
     monkeypatch.setattr(checkpoints, "load", lambda path: None)
     monkeypatch.setattr(known, "Analyzer", FakeAnalyzer)
-    # What another test's made-up survey came to is kept under the same key.
+    # What another test's made-up prediction table came to is kept under the same key.
     st.cache_data.clear()
     st.cache_resource.clear()
     yield AppTest.from_file(MAIN, default_timeout=30)

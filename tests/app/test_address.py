@@ -25,7 +25,7 @@ from affectscope.app.services import known
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.training import forecast
 from tests.app.conftest import FakeAnalyzer
-from tests.app.test_embeddings import survey
+from tests.app.test_embeddings import prediction_table
 from tests.app.test_failures import made as answered
 from tests.app.test_masking import RealGrid, made
 from tests.app.test_train_page import told
@@ -109,7 +109,7 @@ def test_the_watch_sees_what_is_outside(tmp_path: Path) -> None:
 @pytest.fixture
 def every(app, monkeypatch: pytest.MonkeyPatch):
     """Called with a page's file and an address: the app there, with something to show."""
-    surveys = {"embeddings": survey()}
+    prediction_tables = {"embeddings": prediction_table()}
     monkeypatch.setattr(RealGrid, "asked", [], raising=False)
     monkeypatch.setattr(RealGrid, "analyze", FakeAnalyzer.analyze)
     monkeypatch.setattr(checkpoints, "load", lambda *_, **__: made("auxformer"))
@@ -118,9 +118,9 @@ def every(app, monkeypatch: pytest.MonkeyPatch):
     app.default_timeout = 120
 
     def open_page(page: str, **query: str):
-        asked = surveys.get(page) or answered()
-        monkeypatch.setattr(services, "survey", lambda *_: asked)
-        monkeypatch.setattr(services, "survey_on_disk", lambda *_: asked)
+        asked = prediction_tables.get(page) or answered()
+        monkeypatch.setattr(services, "prediction_table", lambda *_: asked)
+        monkeypatch.setattr(services, "prediction_table_on_disk", lambda *_: asked)
         app.run()
         for name, value in query.items():
             app.query_params[name.replace("__", ".")] = value

@@ -44,7 +44,7 @@ class TwoMinds(FakeAnalyzer):
         return found
 
 
-SURVEYS = {
+TABLES = {
     "first": made(),
     "second": made(
         answers=made().answers | {"decision": answers(3, 0)}, table=made().table.assign(predicted=["happiness", "anger"])
@@ -53,7 +53,7 @@ SURVEYS = {
     "values": made(task="regression", outputs=("arousal",)),
 }
 DECLARED = (SimpleNamespace(task="classification", labels=fake.CLASSES), SimpleNamespace(task="regression", labels=("arousal",)))
-# How far two are apart, as surveys on disk would say; and who was asked in the background.
+# How far two are apart, as prediction tables on disk would say; and who was asked in the background.
 APART: dict[frozenset[str], float] = {}
 ASKED: list[tuple] = []
 
@@ -66,7 +66,7 @@ def two(app, clips, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(checkpoints, "shipped", lambda: {name: clips / file for name, file in names.items()})
     monkeypatch.setattr(checkpoints, "load", lambda path: path.stem)
     monkeypatch.setattr(known, "Analyzer", TwoMinds)
-    monkeypatch.setattr(services, "survey", lambda model, of=None: SURVEYS[model])
+    monkeypatch.setattr(services, "prediction_table", lambda model, of=None: TABLES[model])
     monkeypatch.setattr(services, "ask_each", lambda *asked: ASKED.append(asked[:2]))
     monkeypatch.setattr(second, "_apart", lambda a, b: APART.get(frozenset((a, b))))
     monkeypatch.setattr(services, "declared", lambda model: DECLARED[model == "values"])

@@ -24,7 +24,7 @@ CLIPS = ("first", "second", "third", "fourth")
 VECTORS = np.array([[-3.0, 0], [3, 0], [0, 1], [0, -1]], np.float32)
 
 
-def survey(embeddings: dict[str, np.ndarray] | None = None) -> PredictionTable:
+def prediction_table(embeddings: dict[str, np.ndarray] | None = None) -> PredictionTable:
     table = pd.DataFrame(
         {
             "label": ["happiness", "*fear*", "*fear*", "happiness"],
@@ -41,8 +41,8 @@ def survey(embeddings: dict[str, np.ndarray] | None = None) -> PredictionTable:
 
 @pytest.fixture
 def page(app, monkeypatch: pytest.MonkeyPatch):
-    made = survey()
-    monkeypatch.setattr(services, "survey", lambda model: made)
+    made = prediction_table()
+    monkeypatch.setattr(services, "prediction_table", lambda model: made)
     return app.switch_page("../pages/embeddings.py")
 
 
@@ -132,16 +132,16 @@ def test_neighbours_of_the_selected_clip(page) -> None:
 
 
 def test_a_model_without_vectors_is_one_sentence(app, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = survey({})
-    monkeypatch.setattr(services, "survey", lambda model: made)
+    made = prediction_table({})
+    monkeypatch.setattr(services, "prediction_table", lambda model: made)
     app.switch_page("../pages/embeddings.py").run()
     assert not app.exception
     assert "no vectors" in app.info[0].value
 
 
 def test_vectors_that_are_no_numbers_are_one_sentence(app, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = survey({"fused": np.full((4, 2), np.nan, np.float32)})
-    monkeypatch.setattr(services, "survey", lambda model: made)
+    made = prediction_table({"fused": np.full((4, 2), np.nan, np.float32)})
+    monkeypatch.setattr(services, "prediction_table", lambda model: made)
     app.switch_page("../pages/embeddings.py").run()
     assert not app.exception
     assert "not numbers" in app.error[0].value
@@ -164,8 +164,8 @@ def test_own_clip_is_placed_and_not_refitted(page, tmp_path: Path, monkeypatch: 
     file = fake.clip(tmp_path / "mine.mp4", seconds=1.0)
     with file.open("rb") as opened:
         clip = store.save("my *own*.mp4", opened)
-    own = survey({"fused": np.array([[3.0, 0.2]], np.float32)})
-    monkeypatch.setattr(maps, "own_survey", lambda model, clip: own)
+    own = prediction_table({"fused": np.array([[3.0, 0.2]], np.float32)})
+    monkeypatch.setattr(maps, "own_table", lambda model, clip: own)
     page.query_params["corpus"] = "uploads"
     page.query_params["clip"] = clip
     monkeypatch.setattr(maps, "_ASIDE", SimpleNamespace(place=lambda v, d, p, others, progress: others + np.array([0, 0.5])))

@@ -1,4 +1,4 @@
-"""The Failures and Shared space pages' scripts over a made-up survey, without a browser."""
+"""The Failures and Shared space pages' scripts over a made-up prediction table, without a browser."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from affectscope.app import services
-from affectscope.app.services import surveys
+from affectscope.app.services import prediction_tables
 from affectscope.core.cache.store import cache_root, content_hash
 from affectscope.core.inference.corpus import PredictionTable, inference_key_of
 from affectscope.core.library import cards
@@ -53,14 +53,14 @@ def made(**changes) -> PredictionTable:
 
 @pytest.fixture
 def page(app, monkeypatch: pytest.MonkeyPatch):
-    """The app with its clips surveyed; called with a page's file and the URL's options."""
+    """The app with its clips asked about; called with a page's file and the URL's options."""
 
-    def open_page(file: str, survey: PredictionTable | None = None, **options: str):
+    def open_page(file: str, prediction_table: PredictionTable | None = None, **options: str):
         app.run()
-        survey = survey or made()
-        survey.save(surveys.survey_path("demo", services.opened("demo")))
+        prediction_table = prediction_table or made()
+        prediction_table.save(prediction_tables.prediction_table_path("demo", services.opened("demo")))
         disk = inference_key_of(content_hash(services.models()["demo"]), services.opened("demo"))
-        survey.save(cache_root() / "surveys" / f"{disk}.npz")
+        prediction_table.save(cache_root() / "surveys" / f"{disk}.npz")
         app.switch_page(f"../pages/{file}.py")
         for name, value in options.items():
             app.query_params[name.replace("__", ".")] = value
@@ -98,9 +98,9 @@ def test_a_case_shows_the_number_that_it_is_ordered_by(page) -> None:
 
 
 def test_a_corpus_whose_labels_the_model_does_not_know_is_one_sentence(page) -> None:
-    survey = made()
-    survey = made(table=survey.table.assign(label="*fear*", correct=False))
-    app = page("failures", survey, o__failures__view="reliability")
+    prediction_table = made()
+    prediction_table = made(table=prediction_table.table.assign(label="*fear*", correct=False))
+    app = page("failures", prediction_table, o__failures__view="reliability")
     assert not app.exception
     assert "label that the model knows" in app.info[0].value
 
@@ -146,9 +146,9 @@ def test_every_view_opens_by_link(page, view: str) -> None:
 
 
 def test_a_corpus_without_labels_is_one_sentence(page) -> None:
-    survey = made()
-    survey = made(table=survey.table.drop(columns="label"))
-    app = page("failures", survey)
+    prediction_table = made()
+    prediction_table = made(table=prediction_table.table.drop(columns="label"))
+    app = page("failures", prediction_table)
     assert not app.exception
     assert "no labels" in app.info[0].value
 
@@ -159,8 +159,8 @@ def test_attributes_are_sorted_by_error(page, known: bool) -> None:
     if known:
         table["arousal"] = [0.1, -0.9]
     answered = dict.fromkeys(("decision", *HEADS), np.array([[0.0, 0.0], [0.5, 0.0]]))
-    survey = made(task="regression", outputs=("arousal", "valence"), table=table, answers=answered)
-    app = page("failures", survey)
+    prediction_table = made(task="regression", outputs=("arousal", "valence"), table=table, answers=answered)
+    app = page("failures", prediction_table)
     assert not app.exception
     if known:
         assert [card["id"] for card in shown(app, "cards")["cards"]] == ["second", "first"]

@@ -9,7 +9,7 @@ import pytest
 
 from affectscope.app import services
 from affectscope.app.library import drops, inventory, view
-from affectscope.core.imports import guarded, stored
+from affectscope.core.imports import sandboxed, stored
 from affectscope.core.imports.intake import Options, take_in
 from affectscope.core.imports.model import NO_HEATMAPS, UNASKED
 from affectscope.core.notebook import notes
@@ -178,11 +178,11 @@ def test_a_dropped_table_takes_the_same_road(page, tmp_path: Path, monkeypatch: 
     assert status == 200
     (arriving,) = inventory.sorted_out(drops.take([ticket], [told]), "cpu", "demo")
 
-    def at_once(path: Path, called: str, check: object, beside: str) -> guarded.Outcome:
+    def at_once(path: Path, called: str, check: object, beside: str) -> sandboxed.Outcome:
         made = take_in(path, Options(beside=beside), (), called)
-        return guarded.Outcome(tuple(model.name for model in made.models), len(made.problems))
+        return sandboxed.Outcome(tuple(model.name for model in made.models), len(made.problems))
 
-    monkeypatch.setattr(inventory, "take_in_guarded", at_once)
+    monkeypatch.setattr(inventory, "take_in_sandboxed", at_once)
     assert inventory.begin(arriving).wait(60)
     name, report = inventory.outcome(arriving) or ("", None)
     assert (name, report.error) == ("m", "")
@@ -207,7 +207,7 @@ def test_a_table_is_read_in_a_process_with_limits(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("AFFECTSCOPE_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "dropped.csv"
     path.write_text("clip,m.a,m.b\n" + "c,1,0\n" * 300_000, encoding="utf-8")
-    monkeypatch.setattr(guarded, "_MEMORY", 1 << 20)
-    monkeypatch.setattr(guarded, "_COPIES", 1)
-    assert "more memory or time" in guarded.take_in_guarded(path, "mine.csv").error
+    monkeypatch.setattr(sandboxed, "_MEMORY", 1 << 20)
+    monkeypatch.setattr(sandboxed, "_COPIES", 1)
+    assert "more memory or time" in sandboxed.take_in_sandboxed(path, "mine.csv").error
     assert stored.entries() == {}

@@ -17,11 +17,11 @@ from affectscope.app import services
 from affectscope.app.common import jobs
 from affectscope.app.library import drops, inventory, view
 from affectscope.app.masking import curves
-from affectscope.app.services import surveys
+from affectscope.app.services import prediction_tables
 from affectscope.core import corpora, devices
 from affectscope.core.cache.store import write_atomically
 from affectscope.core.checkpoints import saved as checkpoints
-from affectscope.core.checkpoints.admit import Report, examine
+from affectscope.core.checkpoints.untrusted import Report, examine
 from affectscope.core.corpora.known import known
 from affectscope.core.library import dropped as library
 from affectscope.core.metrics.metrics import METRICS, Metric
@@ -49,7 +49,9 @@ def page(app, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     own = write(tmp_path / "own.safetensors", CARD)
     monkeypatch.setattr(checkpoints, "load", LOAD)
     monkeypatch.setattr(checkpoints, "shipped", lambda: {"own": own})
-    monkeypatch.setattr(library, "admit", lambda source, out, layout, check, choices: examine(source, out, layout, choices))
+    monkeypatch.setattr(
+        library, "load_untrusted", lambda source, out, layout, check, choices: examine(source, out, layout, choices)
+    )
     app.run()
     return app.switch_page(PAGE).run()
 
@@ -93,11 +95,11 @@ def test_all_are_measured_in_turn_and_the_button_goes(page, tmp_path: Path, monk
 
     def ask_all(model: str, of: object) -> jobs.Job:
         asked.append(model)
-        return jobs.ensure(f"survey-test-{model}", lambda progress: write_atomically(
-            surveys.path_on_disk(model, of), made().save
+        return jobs.ensure(f"ask-test-{model}", lambda progress: write_atomically(
+            prediction_tables.path_on_disk(model, of), made().save
         ))  # fmt: skip
 
-    monkeypatch.setattr(surveys, "ask_all", ask_all)
+    monkeypatch.setattr(prediction_tables, "ask_all", ask_all)
     read(page, write(tmp_path / "*new*.safetensors", {}, layers=2))
     read(page, write(tmp_path / "wide.safetensors", {}, audio_dim=1024))
     next(b for b in page.button if b.label == "Measure all (2)").click().run()
@@ -116,7 +118,7 @@ def test_who_could_not_be_measured_is_said_and_measuring_can_be_stopped(page, mo
     def refuse(model: str, of: object) -> jobs.Job:
         raise corpora.base.UserError("No clip of demo can be read.")
 
-    monkeypatch.setattr(surveys, "ask_all", refuse)
+    monkeypatch.setattr(prediction_tables, "ask_all", refuse)
     next(b for b in page.button if b.label == "Measure all (1)").click().run()
     job = jobs.find(services.queue_id("library", services.opened("demo")))
     assert job.wait(30)

@@ -73,7 +73,7 @@ def test_what_a_person_chooses_holds_for_the_terminal_too(public, tmp_path: Path
     assert choice(public, "Audio").value == "mine"
 
 
-def test_other_features_are_another_survey(public, tmp_path: Path) -> None:
+def test_other_features_are_another_prediction_table(public, tmp_path: Path) -> None:
     for name, dim in (("wav2vec2", 1024), ("efficientnet-b2", 1408)):
         settings.tell_arrays(name, described(name, arrays(tmp_path / name, dim)))
     corpus = services.opened("demo")

@@ -10,7 +10,7 @@ import torch
 import affectscope as afs
 from affectscope.app import services
 from affectscope.core.checkpoints import saved as checkpoints
-from affectscope.core.checkpoints.admit import examine
+from affectscope.core.checkpoints.untrusted import examine
 from affectscope.core.library import dropped as library
 from affectscope.core.plugins import loading
 from affectscope.core.plugins.loading import Trouble
@@ -24,7 +24,9 @@ def page(app, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     own = write(tmp_path / "own.safetensors")
     monkeypatch.setattr(checkpoints, "load", LOAD)
     monkeypatch.setattr(checkpoints, "shipped", lambda: {"own": own})
-    monkeypatch.setattr(library, "admit", lambda source, out, layout, check, choices: examine(source, out, layout, choices))
+    monkeypatch.setattr(
+        library, "load_untrusted", lambda source, out, layout, check, choices: examine(source, out, layout, choices)
+    )
     monkeypatch.setattr(WRAPPED, "_entries", {})
     sentence = (
         "The plugin <b>x</b>.py was left out: NameError: name 'y' is not defined (<b>x</b>.py, line 3); mend it, and start again."

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from affectscope.app.common import jobs
-from affectscope.app.services import surveys
+from affectscope.app.services import prediction_tables
 from affectscope.core.errors import UserError
 
 CORPUS = SimpleNamespace(name="made", table=range(3))
@@ -29,18 +29,18 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             while model == "slow" and not go.wait(0.01):
                 progress("Asking about clip 2 of 3", 1 / 3)
 
-        return jobs.ensure(f"survey-{model}", work, "corpus")
+        return jobs.ensure(f"ask-{model}", work, "corpus")
 
-    monkeypatch.setattr(surveys, "ask_all", ask)
-    monkeypatch.setattr(surveys, "survey_path", lambda model, of: Path(model))
-    monkeypatch.setattr(surveys, "survey_on_disk", lambda model, of: "known" if model == "known" else None)
-    monkeypatch.setattr(surveys, "_LOOK_EVERY", 0.01)
+    monkeypatch.setattr(prediction_tables, "ask_all", ask)
+    monkeypatch.setattr(prediction_tables, "prediction_table_path", lambda model, of: Path(model))
+    monkeypatch.setattr(prediction_tables, "prediction_table_on_disk", lambda model, of: "known" if model == "known" else None)
+    monkeypatch.setattr(prediction_tables, "_LOOK_EVERY", 0.01)
     yield seen
     go.set()
 
 
 def test_each_is_asked_once_in_turn_and_a_refusal_keeps_the_rest(asked: list[str]) -> None:
-    job = surveys.ask_each("test", ["known", "bad", "good"], CORPUS)
+    job = prediction_tables.ask_each("test", ["known", "bad", "good"], CORPUS)
     assert job.wait(10)
     assert asked == ["bad", "good"]
     assert job.error == "1 of 3 models could not be asked. bad: It reads no clip."
@@ -48,11 +48,11 @@ def test_each_is_asked_once_in_turn_and_a_refusal_keeps_the_rest(asked: list[str
 
 
 def test_cancelling_ends_the_one_that_is_asked_and_asks_no_more(asked: list[str]) -> None:
-    job = surveys.ask_each("test", ["slow", "good"], CORPUS)
+    job = prediction_tables.ask_each("test", ["slow", "good"], CORPUS)
     while job.stage != "slow, model 1 of 2: asking about clip 2 of 3":
         assert not job.wait(0.01)
     assert job.fraction == pytest.approx(1 / 6)
-    single = jobs.find("survey-slow")
+    single = jobs.find("ask-slow")
     assert single is not None
     jobs.cancel(job)
     assert job.wait(10)
@@ -63,8 +63,8 @@ def test_cancelling_ends_the_one_that_is_asked_and_asks_no_more(asked: list[str]
 
 
 def test_what_somebody_else_waits_for_goes_on(asked: list[str]) -> None:
-    single = surveys.ask_all("slow", CORPUS)
-    job = surveys.ask_each("test", ["slow"], CORPUS)
+    single = prediction_tables.ask_all("slow", CORPUS)
+    job = prediction_tables.ask_each("test", ["slow"], CORPUS)
     while job.fraction == 0:
         assert not job.wait(0.01)
     jobs.cancel(job)

@@ -6,15 +6,12 @@ import ast
 import gc
 import http.client
 import json
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
@@ -23,6 +20,7 @@ from affectscope.app.gate.terms import Terms
 from affectscope.app.server import ROUTES
 from affectscope.app.serving import saves
 from affectscope.core.errors import UserError
+from tests.app.listening import listening
 from tests.app.test_own_owner import ON, ask, named
 
 ROOT = Path(__file__).parents[2]
@@ -55,14 +53,8 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> Sessions:
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
     """The routes on a real server behind the gate of a machine that only its own come to."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        app = Starlette(routes=list(ROUTES), middleware=[Middleware(Gate, of=lambda: Terms())])
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        yield listener.getsockname()
-        server.should_exit = True
-        thread.join(10)
+    with listening(Starlette(routes=list(ROUTES), middleware=[Middleware(Gate, of=lambda: Terms())])) as found:
+        yield found
 
 
 @pytest.fixture

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 
 from affectscope.app.library import drops
@@ -20,6 +17,7 @@ from affectscope.app.server import ROUTES
 from affectscope.app.serving import lending
 from affectscope.core import media
 from affectscope.core.cache import sealed
+from tests.app.listening import listening
 from tests.media_files import tone
 
 
@@ -36,13 +34,8 @@ Get = Callable[..., Reply]
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
     """The routes on a real server: a client library would tidy the paths that an attacker does not."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(Starlette(routes=list(ROUTES)), log_level="error"))
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        yield listener.getsockname()
-        server.should_exit = True
-        thread.join(10)
+    with listening(Starlette(routes=list(ROUTES))) as found:
+        yield found
 
 
 @pytest.fixture

@@ -162,14 +162,14 @@ def test_where_nobody_can_listen_it_is_one_sentence(words, message):
 
 
 def test_make_app_takes_a_host_and_a_port_and_no_host_out_of_the_environment():
-    def said(*words: str) -> str:
+    def command(*words: str) -> str:
         environment = os.environ | {"HOST": "x86_64-conda-linux-gnu"}
         return subprocess.run(
             ["make", "-n", "app", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
         ).stdout
 
-    assert "app --host 127.0.0.1 --port 8501" in said()
-    assert "app --host 0.0.0.0 --port 9000" in said("HOST=0.0.0.0", "PORT=9000")
+    assert "app --host 127.0.0.1 --port 8501" in command()
+    assert "app --host 0.0.0.0 --port 9000" in command("HOST=0.0.0.0", "PORT=9000")
 
 
 def loaded(code: str, *modules: str) -> list[str]:

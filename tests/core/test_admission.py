@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from affectscope.core import house
 from affectscope.core.checkpoints import saved as checkpoints
-from affectscope.core.checkpoints.admit import examine
+from affectscope.core.checkpoints.untrusted import examine
 from affectscope.core.cli import app
 from affectscope.core.errors import UserError
 from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
@@ -62,8 +62,8 @@ def test_the_case_of_a_config_that_cannot_run(tmp_path: Path) -> None:
 def test_what_is_tried_in_the_process_that_reads_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     code = (
-        "import os, sys, socket\nfrom pathlib import Path\nfrom affectscope.core.files import guard\n"
-        f"guard.confine([Path({str(tmp_path / 'in')!r})], [Path({str(tmp_path / 'out')!r})])\n"
+        "import os, sys, socket\nfrom pathlib import Path\nfrom affectscope.core.files import sandbox\n"
+        f"sandbox.confine([Path({str(tmp_path / 'in')!r})], [Path({str(tmp_path / 'out')!r})])\n"
         "def refused(call):\n    try:\n        call()\n    except PermissionError:\n        return True\n"
         f"os.makedirs({str(tmp_path / 'out')!r})\n"
         f"open({str(tmp_path / 'out' / 'mine')!r}, 'w').close()\n"

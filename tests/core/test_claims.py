@@ -102,7 +102,7 @@ def test_one_word_for_all_parts(found, word):
 def test_every_place_in_the_shipped_claims_exists():
     wanted = claims.load()
     plans = {name: plan.load(name) for name in claims.needed(wanted)}
-    rows = {(name, row.name): row for name, one in plans.items() for row in one.rows}
+    rows = {(name, row.name): row for name, experiment in plans.items() for row in experiment.rows}
     for part in (part for claim in wanted for part in claim.parts):
         for place in filter(None, (part.first, part.second)):
             assert place.column in {c.name for c in rows[place.experiment, place.row].columns}, place
@@ -206,28 +206,32 @@ def test_what_more_seeds_could_decide():
 
 
 def test_a_curve_bends_where_it_stays_below():
-    one = plan.load("goncalves2022robust-figure-5-visual")
-    row = one.rows[0].name
+    experiment = plan.load("goncalves2022robust-figure-5-visual")
+    row = experiment.rows[0].name
     whole, near, far = (0.8, 0.82, 0.81), (0.81, 0.81, 0.81), (0.6, 0.61, 0.58)
-    values = {(row, c.name): far if report.level(c) <= 0.4 else near for c in one.columns}
-    values |= {(row, c.name): whole for c in one.columns if report.level(c) == 1}
-    drawn = Filled(one, "made up", (0, 1, 2), values)
-    text = results.page([Claim("It bends", "goncalves2022robust", (Part("bend", curve=(one.name, row)),))], {one.name: drawn})
+    values = {(row, c.name): far if report.level(c) <= 0.4 else near for c in experiment.columns}
+    values |= {(row, c.name): whole for c in experiment.columns if report.level(c) == 1}
+    drawn = Filled(experiment, "made up", (0, 1, 2), values)
+    text = results.page(
+        [Claim("It bends", "goncalves2022robust", (Part("bend", curve=(experiment.name, row)),))], {experiment.name: drawn}
+    )
     assert "from 60% missing on it is worse for good" in text
     # One unlucky point above the bend is none.
-    values |= {(row, c.name): far for c in one.columns if report.level(c) == 0.8}
-    text = results.page([Claim("It bends", "goncalves2022robust", (Part("bend", curve=(one.name, row)),))], {one.name: drawn})
+    values |= {(row, c.name): far for c in experiment.columns if report.level(c) == 0.8}
+    text = results.page(
+        [Claim("It bends", "goncalves2022robust", (Part("bend", curve=(experiment.name, row)),))], {experiment.name: drawn}
+    )
     assert "from 60% missing on it is worse for good" in text
 
 
 def test_a_curve_of_some_points_alone_is_said_to_bend_nowhere():
     """Measured whole and with 90 % missing: somewhere between the two it bends."""
-    one = plan.load("goncalves2022robust-figure-5-visual")
-    row = one.rows[0].name
+    experiment = plan.load("goncalves2022robust-figure-5-visual")
+    row = experiment.rows[0].name
     measured = {1.0: (0.8, 0.82, 0.81), 0.1: (0.6, 0.61, 0.59)}
-    values = {(row, c.name): measured.get(round(report.level(c), 6), (math.nan,) * 3) for c in one.columns}
-    curve = Claim("It bends", "goncalves2022robust", (Part("bend", curve=(one.name, row)),))
-    text = results.page([curve], {one.name: Filled(one, "made up", (0, 1, 2), values)})
+    values = {(row, c.name): measured.get(round(report.level(c), 6), (math.nan,) * 3) for c in experiment.columns}
+    curve = Claim("It bends", "goncalves2022robust", (Part("bend", curve=(experiment.name, row)),))
+    text = results.page([curve], {experiment.name: Filled(experiment, "made up", (0, 1, 2), values)})
     assert "worse for good" not in text
     assert "where it bends is not measured, for want of 10%, 20%, 30%, 40%, 50%, 60%, 70%, 80% missing" in text
     assert "0%: 0.810, 90%: 0.600" in text
@@ -236,27 +240,27 @@ def test_a_curve_of_some_points_alone_is_said_to_bend_nowhere():
 
 def test_a_table_of_cells_has_what_is_there():
     """One cell failed, another was measured under one condition of two."""
-    one = plan.load("parthasarathy2020detecting-table-1")
-    row, other = one.rows[0], one.rows[1]
+    experiment = plan.load("parthasarathy2020detecting-table-1")
+    row, other = experiment.rows[0], experiment.rows[1]
     measured = {"whole": {"decision": {"ccc_valence": 0.4, "ccc_arousal": 0.5, "clips": 99}}}
-    none = {r.name: [None, None] for r in one.rows}
+    none = {r.name: [None, None] for r in experiment.rows}
     found = table(
-        one, "made up", (0, 4), none | {row.name: [measured, None], other.name: [{"cost": {}}, measured]}, ["it failed"]
+        experiment, "made up", (0, 4), none | {row.name: [measured, None], other.name: [{"cost": {}}, measured]}, ["it failed"]
     )
     assert found.values[row.name, "valence"][0] == 0.4
     assert math.isnan(found.values[row.name, "valence"][1])
     assert math.isnan(found.values[other.name, "arousal"][0])
-    assert (one.rows[2].name, "valence") not in found.values
+    assert (experiment.rows[2].name, "valence") not in found.values
     assert (found.clips, found.failed) == ((99, 99), ("it failed",))
     assert found.missing() == {row.name: (4,), other.name: (0,)}
 
 
 def test_fishers_n_is_the_clips_of_one_split():
-    one = plan.load("parthasarathy2020detecting-table-1")
+    experiment = plan.load("parthasarathy2020detecting-table-1")
     ours, theirs = "Transformer (A + V)", "VGGFace-RNN (A + V)"
     values = {(ours, "valence"): (0.6, 0.6, 0.6), (theirs, "valence"): (0.5, 0.5, 0.5)}
-    row = next(r for r in one.rows if r.name == theirs)
-    found = Filled(one, "made up", (0, 1, 2), values, (103, 110, 120)).test(one.columns[0], row)
+    row = next(r for r in experiment.rows if r.name == theirs)
+    found = Filled(experiment, "made up", (0, 1, 2), values, (103, 110, 120)).test(experiment.columns[0], row)
     # atanh 0.6 - atanh 0.5 = 0.143841, over sqrt(2 / 100): z = 1.01711. Of all 333 clips it would be 1.85.
     assert found.statistic == pytest.approx(1.01711, abs=1e-5)
     assert found.p == pytest.approx(2 * stats.norm.sf(1.01711), abs=1e-5)
@@ -270,9 +274,11 @@ def test_all_rows_of_a_table_are_given_the_same_epochs():
         if len(epochs) > 1:
             uneven[name] = epochs
     assert uneven == {}
-    one = plan.load("goncalves2025versatile-table-1")
-    first = replace(one.rows[0], run=replace(one.rows[0].run, training=replace(one.rows[0].run.training, epochs=8)))
-    odd = Filled(replace(one, rows=(first, *one.rows[1:])), "made up", (0,), {})
+    experiment = plan.load("goncalves2025versatile-table-1")
+    first = replace(
+        experiment.rows[0], run=replace(experiment.rows[0].run, training=replace(experiment.rows[0].run.training, epochs=8))
+    )
+    odd = Filled(replace(experiment, rows=(first, *experiment.rows[1:])), "made up", (0,), {})
     assert "Not all rows were given the same epochs: 8 for VAVL; 20 for UAVM" in report.markdown(odd)
 
 
@@ -316,8 +322,8 @@ def test_the_command_writes_the_page_with_its_tables_and_trains_nothing(tmp_path
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "generator-3.md").write_text("before")
     page = tmp_path / "page.md"
-    said = CliRunner().invoke(app, ["experiment", "claims", "--seeds", "3", "--out", str(page), "--note", "Eight clips."])
-    assert said.exit_code == 0, said.output
+    ran = CliRunner().invoke(app, ["experiment", "claims", "--seeds", "3", "--out", str(page), "--note", "Eight clips."])
+    assert ran.exit_code == 0, ran.output
     text = page.read_text()
     # AuxFormer is better by 0.1 with every seed: a difference that never varies.
     assert "| Proposed method (accuracy) better than Goncalves et al., 2022 (AuxFormer) | 0.590 ± 0.010 | 0.690 ± 0.010 |" in text
@@ -325,7 +331,7 @@ def test_the_command_writes_the_page_with_its_tables_and_trains_nothing(tmp_path
     assert "**Eight clips.**" in text
     assert "[claim 9 there](results/generator-3.md)" in text
     name = "mocanu2023multimodal-table-5"
-    assert {f"{name}.{kind}" for kind in ("md", "csv", "figure.json")} <= {one.name for one in (tmp_path / "results").iterdir()}
+    assert {f"{name}.{kind}" for kind in ("md", "csv", "figure.json")} <= {file.name for file in (tmp_path / "results").iterdir()}
     table = (tmp_path / "results" / f"{name}.md").read_text()
     assert "### The paper's own figures, on CREMA-D" in table
     assert 'AuxFormer)",accuracy,0,0.7\n' in (tmp_path / "results" / f"{name}.csv").read_text()

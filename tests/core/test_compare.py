@@ -160,7 +160,7 @@ def test_a_pair_is_exported_side_by_side(tmp_path) -> None:
     assert sizes == {"": (2 * width, height), "AB.av": (2 * width, height), "A.av": (width, height), "A-B.av": (width, height)}
 
 
-def survey(
+def prediction_table(
     answers: list[list[float]], clips: str, task: str = "classification", outputs: tuple[str, ...] = ("fear", "joy")
 ) -> PredictionTable:
     table = pd.DataFrame({"label": ["fear"] * len(clips)}, index=list(clips))
@@ -173,9 +173,9 @@ def survey(
 
 
 def test_clips_on_which_two_models_differ_come_by_how_far_apart_they_are() -> None:
-    a = survey([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.7, 0.3]], "abcd")
+    a = prediction_table([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.7, 0.3]], "abcd")
     # The other way round, and without the last clip.
-    b = survey([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]], "acb", outputs=("joy", "fear"))
+    b = prediction_table([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]], "acb", outputs=("joy", "fear"))
     found = disagreements(a, b)
     assert found.index.tolist() == ["a", "c"]
     assert found["A"].tolist() == ["fear", "fear"]
@@ -188,16 +188,16 @@ def test_clips_on_which_two_models_differ_come_by_how_far_apart_they_are() -> No
 
 def test_attributes_differ_by_a_distance_and_never_from_classes() -> None:
     names = ("arousal", "valence")
-    a = survey([[0.1, 0.2], [0.5, 0.5]], "ab", "regression", names)
-    b = survey([[0.1, 0.4], [0.1, 0.1]], "ab", "regression", names)
+    a = prediction_table([[0.1, 0.2], [0.5, 0.5]], "ab", "regression", names)
+    b = prediction_table([[0.1, 0.4], [0.1, 0.1]], "ab", "regression", names)
     found = disagreements(a, b)
     assert found.index.tolist() == ["b", "a"]
     np.testing.assert_allclose(found["apart"], [0.4, 0.1])
     np.testing.assert_allclose(found["B: valence"], [0.1, 0.4])
     assert apart(a, b) == pytest.approx(0.25)
-    assert disagreements(a, survey([[1.0, 0.0]], "a")) is None
-    assert apart(a, survey([[1.0, 0.0]], "a")) is None
-    assert apart(a, survey([[0.1, 0.2]], "z", "regression", names)) is None
+    assert disagreements(a, prediction_table([[1.0, 0.0]], "a")) is None
+    assert apart(a, prediction_table([[1.0, 0.0]], "a")) is None
+    assert apart(a, prediction_table([[0.1, 0.2]], "z", "regression", names)) is None
 
 
 def test_faces_are_those_of_whoever_looked_for_them() -> None:

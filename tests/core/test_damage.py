@@ -40,7 +40,7 @@ from affectscope.core.notebook import notes
 from affectscope.core.training import background, forecast, loop, robustness, runs
 from affectscope.core.training.loop import Progress, TrainConfig
 from affectscope.core.training.runs import Order
-from tests.damage import MISS, Read, outcomes, said
+from tests.damage import MISS, Read, outcome, outcomes
 
 KINDS: dict[str, Callable[[Path], tuple[list[Path], Read]]] = {}
 ORDER = Order("auxformer", "demo", "demo", "optimised", 5, 1e-3, 0)
@@ -97,7 +97,7 @@ def packed(folder):
 
 
 @kind
-def survey(folder):
+def prediction_table(folder):
     table = pd.DataFrame({"label": ["a", "b"], "duration": [1.5, 2.5]}, index=pd.Index(["c1", "c2"], name="clip"))
     predictions = PredictionTable(
         "s", "classification", ("a", "b"), ("av",), (), table, {"decision": np.eye(2)}, {"e": np.ones((2, 3))}, {}
@@ -201,19 +201,19 @@ def checkpoint_kept_here(folder):
 @pytest.mark.parametrize("name", KINDS)
 def test_damage_is_a_miss(name, tmp_path):
     files, read = KINDS[name](tmp_path)
-    truth = said(read)
+    truth = outcome(read)
     assert truth != MISS
     found = outcomes(files, read)
     assert len(found) >= 200
     assert [where for where, value in found if value not in (MISS, truth)] == []
-    assert said(read) == truth
+    assert outcome(read) == truth
     # Not a reader that never finds anything wrong.
     assert sum(value == MISS for _, value in found) > 0.9 * len(found)
 
 
 def test_a_zip_that_comes_with_the_app_has_sums_enough(tmp_path):
     np.savez_compressed(tmp_path / "a.npz", values=np.arange(40), times=np.arange(4.0))
-    truth = said(lambda: read_arrays(tmp_path / "a.npz", old=True))
+    truth = outcome(lambda: read_arrays(tmp_path / "a.npz", old=True))
     found = outcomes([tmp_path / "a.npz"], lambda: read_arrays(tmp_path / "a.npz", old=True))
     assert [where for where, value in found if value not in (MISS, truth)] == []
 
@@ -236,7 +236,7 @@ def test_a_damaged_note_is_read_as_before_and_says_so():
     second = notes.save(replace(first, text="second"))
     path = notes._folder() / f"{NOTE.id}.json"
     found = outcomes([path], lambda: notes.find(NOTE.id))
-    fine = [said(lambda: second), said(lambda: replace(first, recovered=True))]
+    fine = [outcome(lambda: second), outcome(lambda: replace(first, recovered=True))]
     assert [where for where, value in found if value not in fine] == []
     assert sum(value == fine[1] for _, value in found) > 0.9 * len(found)
     assert notes.find_all() == ([second], [])
@@ -308,7 +308,7 @@ KEPT = {
 def test_what_cannot_be_made_again_survives_a_fault(name):
     make, read = KEPT[name]
     path = make()
-    truth = said(read)
+    truth = outcome(read)
     assert [where for where, value in outcomes([path], read) if value != truth] == []
 
 
@@ -330,12 +330,17 @@ def test_a_damaged_import_is_said_and_never_something_else(tmp_path):
         lanes = stored.attention_of(found, 1)
         return found, Imported(found).answers("c2"), lanes, stored.corpus_of(found).table.to_dict()
 
-    truth = said(read)
+    truth = outcome(read)
     assert truth != MISS
-    files = [entry.survey, entry.folder / "attention.h5", entry.folder / "facts.json", entry.folder.parent / "clips.json"]
+    files = [
+        entry.prediction_table,
+        entry.folder / "attention.h5",
+        entry.folder / "facts.json",
+        entry.folder.parent / "clips.json",
+    ]
     assert [where for where, value in outcomes(files, read) if value not in (MISS, truth)] == []
     assert stored.remarks() == []
-    entry.survey.write_bytes(b"PK")
+    entry.prediction_table.write_bytes(b"PK")
     assert stored.remarks() == ["The predictions of m are damaged on the disk: import their table again."]
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from affectscope.core.checkpoints import foreign
 from affectscope.core.checkpoints import saved as checkpoints
-from affectscope.core.checkpoints.admit import examine
 from affectscope.core.checkpoints.choices import Choices, answered
+from affectscope.core.checkpoints.untrusted import examine
 from affectscope.core.library.cards import read_card
 from affectscope.core.streams import Batch
 from tests import public_states as public

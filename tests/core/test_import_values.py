@@ -11,7 +11,7 @@ from affectscope.core.errors import UserError
 from affectscope.core.imports import read
 from affectscope.core.imports.intake import Options, take_in
 from affectscope.core.imports.model import Imported
-from tests.tables import survey, write
+from tests.tables import prediction_table, write
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def answers_of(tmp_path: Path, text: str | bytes, **options: object) -> tuple[di
     path = tmp_path / "own.csv"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     made = take_in(path, Options(name="own", replace=True, **options), ())  # type: ignore[arg-type]
-    return dict(survey(made.models[0].name).answers), made.notes
+    return dict(prediction_table(made.models[0].name).answers), made.notes
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_points_and_thousands_beside_each_other(tmp_path: Path) -> None:
 def test_attributes_are_values_and_no_classes(tmp_path: Path) -> None:
     path = write(tmp_path / "r.csv", "clip,m.valence,m.arousal,true_valence,label.Arousal\nx,3.2,4.1,3,4\ny,2.4,3.9,2,4\n")
     made = take_in(path, Options(), ())
-    own = survey("m")
+    own = prediction_table("m")
     assert (own.task, own.outputs, made.models[0].task) == ("regression", ("valence", "arousal"), "regression")
     np.testing.assert_allclose(own.answers["decision"], [[3.2, 4.1], [2.4, 3.9]], atol=1e-6)
     # |3.2-3| and |4.1-4|; |2.4-2| and |3.9-4|: their means.
@@ -131,11 +131,11 @@ def test_letter_case_tells_nothing_apart(tmp_path: Path) -> None:
     made = take_in(write(tmp_path / "c.csv", "clip,label,m.av.anger,m.av.joy,m.audio.Joy,m.audio.ANGER\nx, Anger,.8,.2,.3,.7\n"),
                    Options(), ())  # fmt: skip
     assert (made.models[0].accuracy, made.models[0].labelled) == (1.0, 1)
-    np.testing.assert_allclose(survey("m").answers["audio"], [[0.7, 0.3]], atol=1e-6)
+    np.testing.assert_allclose(prediction_table("m").answers["audio"], [[0.7, 0.3]], atol=1e-6)
     assert "True labels are read as the classes that they spell: Anger as anger." in made.notes
     # Where classes differ in nothing else, letter case is all there is.
     two = take_in(write(tmp_path / "d.csv", "clip,label,n.Sad,n.sad,n.joy\nx,SAD,.8,.1,.1\n"), Options(), ())
-    assert survey("n").table.loc["x", "label"] == "SAD"
+    assert prediction_table("n").table.loc["x", "label"] == "SAD"
     assert any("No true label is a class of n" in note for note in two.notes)
 
 

@@ -21,7 +21,7 @@ from affectscope.core.imports.intake import Options, take_in
 from affectscope.core.imports.model import NO_HEATMAPS, Imported
 from tests.app import fake
 from tests.media_files import clip as film
-from tests.tables import survey, write
+from tests.tables import prediction_table, write
 
 run = CliRunner()
 
@@ -56,13 +56,13 @@ def test_bad_rows_are_reported_by_number_and_the_rest_is_kept(tmp_path: Path) ->
         "Row 7: 3 cells under 8 columns.",
     )
     assert (made.rows, made.clips) == (8, 5)
-    assert list(survey("mine").table.index) == ["c1", "c6", "c8"]
-    assert list(survey("other").table.index) == ["c1", "c3", "c4", "c8"]
+    assert list(prediction_table("mine").table.index) == ["c1", "c6", "c8"]
+    assert list(prediction_table("other").table.index) == ["c1", "c3", "c4", "c8"]
 
 
-def test_what_the_survey_says_by_hand(tmp_path: Path) -> None:
+def test_what_the_table_says_by_hand(tmp_path: Path) -> None:
     take_in(write(tmp_path / "bad.csv", BAD), Options(), ())
-    mine, other = survey("mine"), survey("other")
+    mine, other = prediction_table("mine"), prediction_table("other")
     np.testing.assert_allclose(mine.answers["decision"], [[0.9, 0.1], [0.25, 0.75], [0.5, 0.5]], atol=1e-6)
     # A logit of 2 against 0: e^2 / (e^2 + 1).
     np.testing.assert_allclose(other.answers["decision"][0], [0.880797, 0.119203], atol=1e-6)
@@ -80,11 +80,11 @@ def test_what_the_survey_says_by_hand(tmp_path: Path) -> None:
 def test_heads_in_another_order_of_classes_are_put_in_order(tmp_path: Path) -> None:
     text = "clip,m.av.a,m.av.b,m.audio.b,m.audio.a,m.odd.x,m.odd.y\nc1,1,0,0.75,0.25,1,0\nc2,0.5,0.5,1,0,1,0\n"
     made = take_in(write(tmp_path / "t.csv", text), Options(), ())
-    np.testing.assert_allclose(survey("m").answers["audio"], [[0.25, 0.75], [0, 1]])
+    np.testing.assert_allclose(prediction_table("m").answers["audio"], [[0.25, 0.75], [0, 1]])
     assert made.notes[0] == "Head odd of m names other classes than its first and was left out."
-    np.testing.assert_allclose(survey("m").answers["decision"], [[1, 0], [0.5, 0.5]])
+    np.testing.assert_allclose(prediction_table("m").answers["decision"], [[1, 0], [0.5, 0.5]])
     take_in(tmp_path / "t.csv", Options(decision="audio", replace=True), ())
-    np.testing.assert_allclose(survey("m").answers["decision"], [[0.25, 0.75], [0, 1]])
+    np.testing.assert_allclose(prediction_table("m").answers["decision"], [[0.25, 0.75], [0, 1]])
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
@@ -99,7 +99,7 @@ def test_lists_in_cells_and_a_wrong_class_count(tmp_path: Path, ending: str) -> 
     assert made.problems == (
         "Row 2, m: av: 2 values for 3 classes.", "Row 4, m: av: 3 of 3 classes are missing or NaN.",
     )  # fmt: skip
-    found = survey("m")
+    found = prediction_table("m")
     assert list(found.table.index) == ["1", "3"]
     np.testing.assert_allclose(found.answers["av"], [[0.2, 0.3, 0.5], [0, 1, 0]], atol=1e-6)
     np.testing.assert_allclose(found.embeddings["fused"], [[1, 2], [5, 6]])
@@ -118,10 +118,10 @@ c1,n,av,a,-inf,b,s1
 ,n,av,a,1,b,s1
 """
     made = take_in(write(tmp_path / "long.csv", text), Options(), ())
-    np.testing.assert_allclose(survey("m").answers["decision"], [[0.5, 0.5]])
-    np.testing.assert_allclose(survey("n").answers["decision"], [[1, 0]])
-    assert survey("n").outputs == ("b", "a")
-    assert survey("m").table.loc["c1", "speaker"] == "s1"
+    np.testing.assert_allclose(prediction_table("m").answers["decision"], [[0.5, 0.5]])
+    np.testing.assert_allclose(prediction_table("n").answers["decision"], [[1, 0]])
+    assert prediction_table("n").outputs == ("b", "a")
+    assert prediction_table("m").table.loc["c1", "speaker"] == "s1"
     assert made.problems == (
         "Row 3, m: av: 1 of 2 classes are missing or NaN.", "Row 3, n: av: 2 of 2 classes are missing or NaN.",
         "Row 4, m: its value is missing or no number.", "Row 6, n: b comes twice for clip c1.", "Row 8: no clip is named.",
@@ -133,7 +133,7 @@ def test_what_lies_between_is_asked_about(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"m\.decision lie between 0 and 1 but do not sum to one.*--scale logits"):
         take_in(path, Options(), ())
     take_in(path, Options(scale="logits"), ())
-    np.testing.assert_allclose(survey("m").answers["decision"][0], [0.5, 0.5])
+    np.testing.assert_allclose(prediction_table("m").answers["decision"][0], [0.5, 0.5])
     with pytest.raises(UserError, match=r"No row of t\.csv can be used; the first problem: Row 1, m: its prob"):
         take_in(path, Options(scale="probabilities"), ())
 
@@ -238,7 +238,7 @@ def test_a_corpus_gives_labels_facts_and_media(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("affectscope.core.corpora.open_corpus", lambda name: Corpus("own", tmp_path, table, ("x", "y")))
     made = take_in(write(tmp_path / "t.csv", "clip,m.x,m.y\na,1,0\nb,1,0\nc,1,0\n"), Options(corpus="own"), ())
     assert made.problems == ("Row 3: The corpus own has no clip c: choose one from its table.",)
-    assert survey("m").table[["label", "sex", "correct"]].to_dict("list") == {
+    assert prediction_table("m").table[["label", "sex", "correct"]].to_dict("list") == {
         "label": ["x", "y"], "sex": ["f", "m"], "correct": [True, False]
     }  # fmt: skip
     assert (made.corpus, made.media) == ("own", 1)
@@ -252,7 +252,7 @@ def test_the_corpus_beside_is_joined_where_it_lists_every_clip(tmp_path: Path, m
     text = "clip,m.x,m.y\na,1,0\nb,1,0\n"
     joined = take_in(write(tmp_path / "t.csv", text), Options(beside="own"), ())
     assert joined.notes[0] == "Its clips are those of the corpus own."
-    assert (joined.media, survey("m").table["label"].tolist()) == (1, ["x", "y"])
+    assert (joined.media, prediction_table("m").table["label"].tolist()) == (1, ["x", "y"])
     # One clip more, or files of its own, and the table stands for itself.
     stranger = take_in(write(tmp_path / "u.csv", text + "c,1,0\n"), Options(beside="own"), ())
     assert (stranger.clips, stranger.media, stranger.problems) == (3, 0, ())
@@ -263,7 +263,7 @@ def test_the_corpus_beside_is_joined_where_it_lists_every_clip(tmp_path: Path, m
 def test_facts_keep_their_kind_and_the_dashboards_own_columns_are_left_out(tmp_path: Path) -> None:
     text = "clip,label,age,speaker,predicted,m.a,m.b\nc1,a,30,1001,z,1,0\nc2,a,,x,z,1,0\nc3,zz,31,y,z,1,0\n"
     made = take_in(write(tmp_path / "t.csv", text), Options(), ())
-    found = survey("m").table
+    found = prediction_table("m").table
     assert found["age"].tolist()[::2] == [30.0, 31.0]
     assert np.isnan(found["age"].iloc[1])
     assert found["speaker"].tolist() == ["1001", "x", "y"]

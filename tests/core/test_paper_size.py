@@ -47,14 +47,14 @@ def test_a_row_at_paper_size_from_the_store_to_the_table(made, monkeypatch):
     monkeypatch.setattr(run, "spread", inline)
     labels, packed = made
     setting = plan.Setting("paper", training={"epochs": 2})
-    one = plan.only(plan.load("goncalves2022robust-table-2", setting), ["Baseline 4 (sound alone)"])
-    filled, failed = run.run(one, str(labels), (0,), 1, where=run.Where(str(packed)))
+    experiment = plan.only(plan.load("goncalves2022robust-table-2", setting), ["Baseline 4 (sound alone)"])
+    filled, failed = run.run(experiment, str(labels), (0,), 1, where=run.Where(str(packed)))
     assert failed == []
-    cell = Cell(one.rows[0].run, str(labels), 0, str(packed))
+    cell = Cell(experiment.rows[0].run, str(labels), 0, str(packed))
     assert set(cell.measured()) == {"without visual zeros", "cost"}
     assert cell.measured()["cost"]["decision"]["parameters"] == 2_314_947
     assert cell.measured()["cost"]["decision"]["epochs"] == 2
-    assert 0 <= filled.mean(one.rows[0], one.rows[0].columns[0]) <= 1
+    assert 0 <= filled.mean(experiment.rows[0], experiment.rows[0].columns[0]) <= 1
 
 
 def test_a_cell_is_keyed_by_its_features(made, tmp_path):
@@ -82,8 +82,10 @@ def test_only_the_sound_is_normalised_at_goncalves2022robusts_size(made, tmp_pat
 
 def test_a_dry_run_counts_cells_and_measures_a_step(made):
     labels, packed = made
-    one = plan.only(plan.load("goncalves2022robust-table-1", plan.Setting("paper")), ["Baseline 3 (cross-modal), standard"])
-    rows, hours = dry.forecast(one, str(labels), (0, 1, 2), run.Where(str(packed)))
+    experiment = plan.only(
+        plan.load("goncalves2022robust-table-1", plan.Setting("paper")), ["Baseline 3 (cross-modal), standard"]
+    )
+    rows, hours = dry.forecast(experiment, str(labels), (0, 1, 2), run.Where(str(packed)))
     assert (rows[0].cells, rows[0].left, sum(rows[0].clips)) == (3, 3, CLIPS)
     assert rows[0].parameters == 2_305_948
     assert rows[0].features == "llds-32-16, vgg-face-unit"
@@ -213,9 +215,9 @@ def test_seconds_an_epoch_are_measured_alone_and_after_all_else(made, monkeypatc
 
     monkeypatch.setattr(run, "spread", noting)
     labels, packed = made
-    one = plan.only(plan.load("goncalves2022robust-table-5", plan.Setting("paper")), ["AuxFormer"])
+    experiment = plan.only(plan.load("goncalves2022robust-table-5", plan.Setting("paper")), ["AuxFormer"])
     where = run.Where(str(packed), cluster=run.Cluster("ray", 4))
-    run.run(one, str(labels), (0, 1), 4, where=where)
+    run.run(experiment, str(labels), (0, 1), 4, where=where)
     assert asked == [(4, "ray", [["cost"], ["cost"]]), (1, "processes", [["speed"], ["speed"]])]
 
 
@@ -271,8 +273,8 @@ def test_what_is_gathered_is_of_the_size_that_was_asked_for(made):
     assert found[name].values[paper.rows[0].name, "macro-F1"] == (0.5, 0.75)
     # Neither the demo's cells nor those on other features are taken for them.
     assert gathered.gather([demo], str(labels), (0, 1, 2)) == {}
-    said = results._setting(found, recorded=True)
-    assert said.startswith("5 to 5 clips are held out in each split. Published sizes (paper), the papers' features. The papers'")
+    text = results._setting(found, recorded=True)
+    assert text.startswith("5 to 5 clips are held out in each split. Published sizes (paper), the papers' features. The papers'")
 
 
 def test_rows_whose_features_cannot_be_had_are_left_out(made):

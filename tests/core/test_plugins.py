@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import affectscope as afs
 from affectscope.core import cli
 from affectscope.core.checkpoints import foreign, layouts, saved
-from affectscope.core.checkpoints.admit import Report, admit
+from affectscope.core.checkpoints.untrusted import Report, load_untrusted
 from affectscope.core.corpora import readers
 from affectscope.core.errors import UserError
 from affectscope.core.library import named
@@ -207,7 +207,7 @@ def test_dropped_weights_are_read_in_the_guarded_process_by_the_plugin_that_has_
     state = {"weight": torch.zeros(2, 130), "bias": torch.tensor([1.0, 2.0])}
     torch.save(state, tmp_path / "w.pt")
     out = tmp_path / "kept.safetensors"
-    report = admit(tmp_path / "w.pt", out)
+    report = load_untrusted(tmp_path / "w.pt", out)
     assert report.error == ""
     assert report.remarks == ("It was read by net-a, a model of the plugin helper_a_plugin.py.",)
     loading.load()
@@ -223,7 +223,7 @@ def test_dropped_weights_are_read_in_the_guarded_process_by_the_plugin_that_has_
 def test_dropped_weights_are_never_handed_on_as_a_path(tmp_path: Path) -> None:
     loading.name(str(write(tmp_path, takes="path")))
     torch.save({"weight": torch.zeros(2, 130), "bias": torch.zeros(2)}, tmp_path / "w.pt")
-    report: Report = admit(tmp_path / "w.pt", tmp_path / "kept.safetensors")
+    report: Report = load_untrusted(tmp_path / "w.pt", tmp_path / "kept.safetensors")
     assert report.unknown
     assert "affectscope app --plugin my_net.py" in report.guess
     assert not (tmp_path / "kept.safetensors").exists()

@@ -13,7 +13,7 @@ from torchvision.models import efficientnet_b2
 
 from affectscope.core.analyzer import Analyzer
 from affectscope.core.checkpoints import saved as checkpoints
-from affectscope.core.checkpoints.admit import examine
+from affectscope.core.checkpoints.untrusted import examine
 from affectscope.core.corpora import bundled
 from affectscope.core.errors import UserError
 from affectscope.core.features import settings

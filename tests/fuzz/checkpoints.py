@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from affectscope.core.checkpoints import saved as checkpoints
-from affectscope.core.checkpoints.admit import _warm, examine
+from affectscope.core.checkpoints.untrusted import _warm, examine
 from affectscope.core.models.base import MODELS
 from tests import public_states as public
 
@@ -68,7 +68,7 @@ def make(random: Random, folder: Path) -> tuple[str, Path]:
 
 
 def door(source: Path, out: Path) -> str:
-    """What `admit` does in its process; and what was let in is read again, as every page does."""
+    """What `load_untrusted` does in its process; and what was let in is read again, as every page does."""
     report = examine(source, out)
     if report.error:
         return report.error

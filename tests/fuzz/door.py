@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from affectscope.core.files import guard
+from affectscope.core.files import sandbox
 
 SECONDS = 10
 # What the door grants a small file.
@@ -84,8 +84,8 @@ def _in_child(door: Callable[[Path, Path], str], source: Path, target: Path, tol
     try:
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-        guard.limit(MEMORY, _GRANTED)
-        guard.confine([source], [target], found.tried.append)
+        sandbox.limit(MEMORY, _GRANTED)
+        sandbox.confine([source], [target], found.tried.append)
         found.sentence = door(source, target / "out")
         found.verdict = "refused" if found.sentence else "loaded"
     except MemoryError:

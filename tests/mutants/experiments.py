@@ -67,7 +67,7 @@ FAULTS = (
     _fault("two tails are matched", "report.py", "return two_tailed(ours, theirs)", "return matched_pairs(ours, theirs)", _REPORT),
     _fault("no stars", "report.py", '(found := filled.test(column, row)) and found.significant', "False", _REPORT),
     _fault("a curve from the wrong end", "report.py", "1 - float(words[-1]) if len(words) > 2", "float(words[-1]) if len(words) > 2", _REPORT),
-    _fault("confusions of the first seed", "report.py", "for one in results], 0)", "for one in results[:1]], 0)", _REPORT),
+    _fault("confusions of the first seed", "report.py", "for result in results], 0)", "for result in results[:1]], 0)", _REPORT),
     _fault("confusions shared out by the answer", "report.py", "np.maximum(counts.sum(1, keepdims=True), 1)", "np.maximum(counts.sum(0, keepdims=True), 1)", _REPORT),
     _fault("every head is the decision", "gathered.py", "metrics = measured.get(condition, {}).get(head, {})",
            'metrics = measured.get(condition, {}).get("decision", {})', _REPORT),

@@ -42,7 +42,7 @@ function item(clip, current, look) {
   button.onclick = look
   button.setAttribute("aria-current", String(clip.id === current))
   button.setAttribute("aria-label", `${clip.id}: A says ${clip.a}, B says ${clip.b}`)
-  words.append(said("A", clip.a, clip.a_right), said("B", clip.b, clip.b_right))
+  words.append(predictedBy("A", clip.a, clip.a_right), predictedBy("B", clip.b, clip.b_right))
   button.append(picture(clip.picture), words)
   box.append(button)
   return box
@@ -58,7 +58,7 @@ function picture(url) {
   return image
 }
 
-function said(who, text, right) {
+function predictedBy(who, text, right) {
   const line = make("span", "said")
   line.append(make("span", "who", `${who} `), text)
   if (right !== null) line.append(" ", make("span", right ? "right" : "wrong", right ? "✓" : "✕"))

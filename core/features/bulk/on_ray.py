@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from affectscope.core.cache.store import Arrays
 from affectscope.core.errors import UserError
@@ -13,6 +13,8 @@ from affectscope.core.features.bulk import stages
 from affectscope.core.features.bulk.engines import Made, attempt
 from affectscope.core.features.bulk.stages import Task
 from affectscope.core.plugins import loading
+
+K = TypeVar("K")
 
 
 def check() -> None:
@@ -82,15 +84,26 @@ def _run(tasks: Iterable[Task]) -> Iterator[tuple[Task, Made]]:
             under_way[last.remote(task, detect.remote(task, decode.remote(task)))] = task
         if not under_way:
             return
-        for reference in ray.wait(list(under_way), num_returns=1)[0]:
-            task = under_way.pop(reference)
-            try:
-                yield task, ray.get(reference)
-            except ray.exceptions.RayTaskError as error:
-                # What the stages let pass is no clip's fault.
-                raise error.as_instanceof_cause() from error
-            except ray.exceptions.RayError as error:
-                yield task, f"Ray gave it up: {type(error).__name__}."
+        for task, made, lost in next_done(under_way):
+            yield task, f"Ray gave it up: {lost}." if lost else made
+
+
+def next_done(under_way: dict[Any, K]) -> Iterator[tuple[K, Any, str]]:
+    """What is done next, taken out of ``under_way``: its key, its value, and what became of it where Ray lost it.
+
+    Raises:
+        Exception: what the work itself raised: it was let pass there, so it is no clip's fault.
+    """
+    import ray
+
+    for reference in ray.wait(list(under_way), num_returns=1)[0]:
+        key = under_way.pop(reference)
+        try:
+            yield key, ray.get(reference), ""
+        except ray.exceptions.RayTaskError as error:
+            raise error.as_instanceof_cause() from error
+        except ray.exceptions.RayError as error:
+            yield key, None, type(error).__name__
 
 
 def _remote(stage: Callable[..., Any]) -> Any:

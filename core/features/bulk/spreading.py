@@ -90,17 +90,8 @@ def _on_ray(function: Callable[..., Any], jobs: Mapping[K, tuple[Any, ...]], clu
             for key, arguments in jobs.items()
         }
         while under_way:
-            for reference in ray.wait(list(under_way), num_returns=1)[0]:
-                key = under_way.pop(reference)
-                try:
-                    yield key, ray.get(reference)
-                except ray.exceptions.RayTaskError as error:
-                    raise error.as_instanceof_cause() from error
-                except ray.exceptions.RayError as error:
-                    yield (
-                        key,
-                        UserError(f"Ray gave it up ({type(error).__name__}): see to the cluster's memory, and start again."),
-                    )
+            for key, made, lost in on_ray.next_done(under_way):
+                yield key, UserError(f"Ray gave it up ({lost}): see to the cluster's memory, and start again.") if lost else made
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 ComParE_2016 and the Interspeech 2013 set (Schuller et al. 2013; Weninger et al. 2013, Table 2) have the same 65, in the same
 order, and their deltas in a second half. Weninger et al. sort them into energy (4), spectral (55) and voicing (6). Here voicing
-is parted into pitch and voice quality, MFCC from the rest of the spectrum; the zero-crossing rate, which they count among
+is split into pitch and voice quality, MFCC from the rest of the spectrum; the zero-crossing rate, which they count among
 energy, says how high the spectrum lies and stands with it.
 """
 

@@ -27,14 +27,14 @@ def test_a_horseshoe_leaves_out_what_is_between_its_arms():
     assert picking.inside(np.array([[1.0, 5], [3, 5], [5, 5], [3, 1]]), shoe).tolist() == [True, False, True, True]
 
 
-def test_judgement_by_hand():
+def test_scores_by_hand():
     # fear: 1 of 2 found, none told wrongly: precision 1, recall 0.5, F1 2/3. joy: precision 1/2, recall 1: F1 2/3.
     table = pd.DataFrame({"label": ["fear", "fear", "joy", None], "predicted": ["fear", "joy", "joy", "joy"]})
-    found = picking.judge(table)
+    found = picking.score(table)
     assert (found.clips, found.scores) == (4, pytest.approx({"accuracy": 2 / 3, "macro_f1": 2 / 3}))
-    assert picking.judge(pd.DataFrame({"error": [0.1, 0.3]})).scores == pytest.approx({"mae": 0.2})
-    assert picking.judge(table.iloc[:0]) == picking.Judgement(0)
-    assert picking.judge(pd.DataFrame({"predicted": ["joy"]})) == picking.Judgement(1)
+    assert picking.score(pd.DataFrame({"error": [0.1, 0.3]})).scores == pytest.approx({"mae": 0.2})
+    assert picking.score(table.iloc[:0]) == picking.Scores(0)
+    assert picking.score(pd.DataFrame({"predicted": ["joy"]})) == picking.Scores(1)
 
 
 def test_the_most_confident_error_comes_first():

@@ -13,7 +13,7 @@ from affectscope.core.inference.table import PredictionTable
 SHARED = (("layer 1 audio", "layer 1 visual"), ("layer 2 audio", "layer 2 visual"))
 
 
-def survey(shared=SHARED) -> PredictionTable:
+def prediction_table(shared=SHARED) -> PredictionTable:
     table = pd.DataFrame(
         {"label": ["a", "b", "a"], "predicted": ["a", "a", "a"], "correct": [True, False, True]}, index=list("xyz")
     )
@@ -24,7 +24,7 @@ def survey(shared=SHARED) -> PredictionTable:
 
 
 def test_every_stage_and_clip_with_both():
-    found = distances(survey())
+    found = distances(prediction_table())
     assert found["clip"].tolist() == ["x", "y", "x", "y"]
     assert found["stage"].tolist() == ["layer 1"] * 2 + ["layer 2"] * 2
     assert found["distance"].tolist() == pytest.approx([0, 0, 2, 2])
@@ -34,10 +34,10 @@ def test_every_stage_and_clip_with_both():
 
 
 def test_summary_by_hand():
-    whole = summary(distances(survey()))
+    whole = summary(distances(prediction_table()))
     assert whole["mean"].tolist() == pytest.approx([0, 2])
     assert whole["nearer"].tolist() == [1, 0]
-    by = summary(distances(survey()), "outcome")
+    by = summary(distances(prediction_table()), "outcome")
     assert list(zip(by["stage"], by["group"], by["clips"], strict=True)) == [
         ("layer 1", "right", 1), ("layer 1", "wrong", 1), ("layer 2", "right", 1), ("layer 2", "wrong", 1),
     ]  # fmt: skip
@@ -82,4 +82,4 @@ def test_outliers_are_both_ends():
 
 def test_no_shared_layers_is_one_sentence():
     with pytest.raises(UserError, match="no layers that sound and picture share"):
-        distances(survey(()))
+        distances(prediction_table(()))

@@ -99,7 +99,7 @@ def test_a_clip_is_asked_about_only_where_the_cue_made_the_answer():
     """Two clips with the cue, both answered with its class; one of them is without the cue as well."""
     streams, cue = clip(0)
     plain, _ = clip(1)
-    without = {m: Stream(np.zeros_like(one.values), one.times, one.present) for m, one in plain.items()}
+    without = {m: Stream(np.zeros_like(stream.values), stream.times, stream.present) for m, stream in plain.items()}
     known = {"a": streams, "a0": without, "b": streams, "b0": streams}
     cues = {"a": cue, "b": cue}
     rows = [("a", "mark", "first"), ("a0", "none", "first"), ("b", "mark", "second"), ("b0", "none", "second")]
@@ -141,11 +141,11 @@ def test_answers_are_marked_by_hand():
 
 
 def test_chance_is_the_share_over_all_other_clips():
-    def one(said, true):
-        return Answer("region", "map", "brow", "visual", said, true)
+    def answer(given, true):
+        return Answer("region", "map", "brow", "visual", given, true)
 
     # Always "brows", of two brows and one mouth: held against the others it is right in 1 + 1 + 2 of 6.
-    answers = [one("brows", "brows"), one("brows", "brows"), one("brows", "mouth")]
+    answers = [answer("brows", "brows"), answer("brows", "brows"), answer("brows", "mouth")]
     assert planted.chance(answers) == pytest.approx(4 / 6)
     assert np.isnan(planted.chance(answers[:1]))
 

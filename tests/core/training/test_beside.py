@@ -82,8 +82,8 @@ def test_joined_clips_are_read_and_what_the_model_did_before_stays():
     before, _ = asked(model, normaliser, FIRST)
     origins = ["first"] * 24 + ["voices"] * 24
     assert beside.fit_roads(model, normaliser, FIRST[:24] + VOICES[:24], origins, "first") == ["audio"]
-    said, target = asked(model, normaliser, VOICES[24:])
-    assert (said["audio"].argmax(1) == target).float().mean() > 0.9
+    answers, target = asked(model, normaliser, VOICES[24:])
+    assert (answers["audio"].argmax(1) == target).float().mean() > 0.9
     after, _ = asked(model, normaliser, FIRST)
     # Nobody joined with a picture: its head, and that of both, say to the last bit what they said.
     assert torch.equal(after["visual"], before["visual"])
@@ -91,7 +91,7 @@ def test_joined_clips_are_read_and_what_the_model_did_before_stays():
     # Nor does the gate open for the first corpus, which would be read wrongly by the joined one's rule.
     first, _ = asked(model, normaliser, FIRST[24:])
     torch.testing.assert_close(first["audio"].softmax(1), before["audio"][24:].softmax(1), atol=0.2, rtol=0)
-    assert (said["audio"] - before["audio"].mean(0)).abs().max() > 1
+    assert (answers["audio"] - before["audio"].mean(0)).abs().max() > 1
     # Fitted again it begins anew.
     once = {key: value.clone() for key, value in model.state_dict().items()}
     beside.fit_roads(model, normaliser, FIRST[:24] + VOICES[:24], origins, "first")
@@ -103,8 +103,8 @@ def test_without_a_first_corpus_of_that_kind_the_gate_is_open():
     model, normaliser = beside.with_roads(network()), fit_normaliser(FIRST)
     beside.fit_roads(model, normaliser, VOICES, ["voices"] * 36, "first")
     assert model.beside["audio"].gate.bias.sigmoid().item() == pytest.approx(1)
-    said, target = asked(model, normaliser, VOICES)
-    assert (said["audio"].argmax(1) == target).float().mean() > 0.9
+    answers, target = asked(model, normaliser, VOICES)
+    assert (answers["audio"].argmax(1) == target).float().mean() > 0.9
 
 
 def corpora(tmp_path, synthetic: bool = True) -> list[Corpus]:
@@ -161,8 +161,8 @@ def test_a_corpus_joins_and_the_checkpoint_keeps_it(tmp_path, monkeypatch):
     kept = saved.load(out)
     assert kept.model.config.beside
     assert kept.known is not None
-    said, target = asked(kept.model, kept.normaliser, VOICES)
-    assert (said["audio"].argmax(1) == target).float().mean() > 0.9
+    answers, target = asked(kept.model, kept.normaliser, VOICES)
+    assert (answers["audio"].argmax(1) == target).float().mean() > 0.9
     # Without the word it is trained as any other.
     card = training_run.train_checkpoint("vavl", "demo", "demo", Recipe("vavl", FEW), out, also=["voices"])
     assert ("pretrained" in card, card["strategy"], card["epochs_run"]) == (False, "vavl", 1)

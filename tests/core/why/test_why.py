@@ -13,7 +13,7 @@ from affectscope.core.corpora import bundled
 from affectscope.core.errors import UserError
 from affectscope.core.library import named
 from affectscope.core.perturbation import Perturbation
-from affectscope.core.why import said
+from affectscope.core.why import in_words
 from affectscope.core.why.why import COLUMNS, Why
 from tests.core.why.small import LABELS, question
 
@@ -72,7 +72,7 @@ def test_json_has_all_of_it(why):
     assert found["unit"] == "log-odds of anger"
     assert np.array(found["modality"]["shapley"]).shape == (4, 2)
     assert np.array(found["moments"]["away"]["audio"]).shape == (4, len(found["moments"]["edges"]) - 1)
-    assert found["sentence"][0]["text"] in said(why)[0].lower() + said(why)[1:]
+    assert found["sentence"][0]["text"] in in_words(why)[0].lower() + in_words(why)[1:]
 
 
 def test_csv_has_all_of_it(why):
@@ -92,7 +92,7 @@ def test_quick_leaves_out_what_takes_long(analyzer, media, why):
     assert quick.groups is not None
     assert quick.face is None
     assert quick.flip is None
-    assert said(quick).startswith("The answer is anger")
+    assert in_words(quick).startswith("The answer is anger")
 
 
 def test_another_class_against_another(analyzer, media):

@@ -13,7 +13,7 @@ from affectscope.core.why.modality import Modality
 from affectscope.core.why.moments import Moments
 from affectscope.core.why.sound import Groups
 from affectscope.core.why.why import Why
-from affectscope.core.why.words import NOUNS, said, sentence
+from affectscope.core.why.words import NOUNS, in_words, sentence
 from tests.core.why.small import LABELS
 
 GROUPS = ("loudness", "pitch", "voice quality", "spectral shape", "MFCC")
@@ -251,12 +251,12 @@ def by_hand(label: str) -> Why:
     ],
 )
 def test_the_sentence_as_people_read_it(label, expected):
-    assert said(by_hand(label)).replace(SPACE, " ") == expected
+    assert in_words(by_hand(label)).replace(SPACE, " ") == expected
 
 
 def test_a_clip_of_which_nothing_is_there():
     why = made(1, present=(False, False))
-    assert said(why).endswith("nothing of the clip is there, and this is the prior.")
+    assert in_words(why).endswith("nothing of the clip is there, and this is the prior.")
 
 
 def test_an_attribute():
@@ -267,7 +267,7 @@ def test_an_attribute():
         Modality(modality.names, modality.present, values, values[..., 0]), by_hand("").moments,
     )  # fmt: skip
     # Half of 0.3 and of 0.35.
-    assert said(why) == "Arousal is +0.45: the sound moves it most (+0.33); without the sound it is +0.10."
+    assert in_words(why) == "Arousal is +0.45: the sound moves it most (+0.33); without the sound it is +0.10."
 
 
 def test_names_out_of_files_cannot_break_the_sentence():
@@ -278,6 +278,6 @@ def test_names_out_of_files_cannot_break_the_sentence():
         Modality(("audio", "visual"), (True, True), answers, scores),
         Moments(EDGES, {}, {"audio": np.zeros((1, 4)), "visual": np.zeros((1, 4))}, {}),
     )  # fmt: skip
-    assert "\n" not in said(why)
+    assert "\n" not in in_words(why)
     assert "answer =1" in why.to_csv()
     assert not re.search(r"(^|,)=1", why.to_csv(), re.M)

@@ -202,7 +202,7 @@ def test_each_is_wrapped_in_twenty_lines_at_most() -> None:
 def test_of_attributes_the_terminal_names_no_largest(models: dict[str, afs.Model], tmp_path: Path, capsys) -> None:
     media = afs.corpus("demo").media(CLIPS[0])
     asked = analysis.Asked(tmp_path, None, video=False)
-    analysis.one(models["affect-net"].checkpoint, media, asked, as_json=True)
+    analysis.analyse_clip(models["affect-net"].checkpoint, media, asked, as_json=True)
     assert all(row.keys() == {"head", "evidence", "arousal", "valence"} for row in json.loads(capsys.readouterr().out))
     analysis.each(models["affect-net"].checkpoint, [media, media], asked, as_json=True)
     (row, _) = json.loads(capsys.readouterr().out)

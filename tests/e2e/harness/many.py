@@ -20,7 +20,7 @@ PAGE = Path(__file__).parents[3] / "pages" / "embeddings.py"
 
 # The script runs anew for every page: what a plain cache keeps would be gone each time, as it is not in the app.
 @st.cache_resource(show_spinner=False)
-def survey(model: str) -> PredictionTable:
+def prediction_table(model: str) -> PredictionTable:
     count, random = SIZES[model], np.random.default_rng(0)
     label, predicted = random.integers(0, 6, count), random.integers(0, 6, count)
     right = random.random(count) < 0.7
@@ -53,14 +53,14 @@ def corpus(model: str) -> Corpus:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "clip.mp4").exists():
         fake.clip(folder / "clip.mp4")
-    table = survey(model).table[["label", "speaker", "intensity"]]
-    return Corpus("made-up", folder, table.assign(path="clip.mp4"), survey(model).outputs, True)
+    table = prediction_table(model).table[["label", "speaker", "intensity"]]
+    return Corpus("made-up", folder, table.assign(path="clip.mp4"), prediction_table(model).outputs, True)
 
 
 st.set_page_config(layout="wide")
-survey("made-up 7442")
+prediction_table("made-up 7442")
 services.models = lambda: dict.fromkeys(SIZES, Path("none"))
-services.survey = survey
+services.prediction_table = prediction_table
 services.corpus = lambda: corpus(choose.model())
 services.clips_of = lambda model: corpus(model).table
 services.corpus_of = lambda model: corpus(model)

@@ -24,27 +24,31 @@ _LOOK_EVERY = 0.3
 _MOST_REFUSED = 3
 
 
-def survey(model: str, of: Corpus | None = None) -> PredictionTable | None:
+def prediction_table(model: str, of: Corpus | None = None) -> PredictionTable | None:
     """What the model says of every clip of a corpus, the session's if left out, or None while nobody has asked (``ask_all``)."""
-    return _loaded(survey_path(model, of))
+    return _loaded(prediction_table_path(model, of))
 
 
-def survey_on_disk(model: str, of: Corpus | None = None) -> PredictionTable | None:
-    """As ``survey``, for those who look at many models: none is loaded to know what its survey is called."""
+def prediction_table_on_disk(model: str, of: Corpus | None = None) -> PredictionTable | None:
+    """As ``prediction_table``, for those who look at many models: none is loaded to know what its prediction table is called."""
     return _loaded(path_on_disk(model, of))
 
 
 def path_on_disk(model: str, of: Corpus | None = None) -> Path:
-    """Where a model's survey is, or will be; its weights are not read."""
+    """Where a model's prediction table is, or will be; its weights are not read."""
     known = imported(model)
-    return known.entry.survey if known else _surveys() / f"{_key(digest(model), of or corpus(), taken_marks(model))}.npz"
+    return (
+        known.entry.prediction_table
+        if known
+        else _prediction_tables() / f"{_key(digest(model), of or corpus(), taken_marks(model))}.npz"
+    )
 
 
 def ask_all(model: str, of: Corpus | None = None) -> jobs.Job:
     """Ask the model about every clip of a corpus, the session's if left out, or join the asking that is under way."""
     source = of or corpus()
-    path = survey_path(model, source)
-    return jobs.ensure(f"survey-{path.stem}", partial(_ask_all, model, source, path), "corpus")
+    path = prediction_table_path(model, source)
+    return jobs.ensure(f"ask-{path.stem}", partial(_ask_all, model, source, path), "corpus")
 
 
 def _ask_all(model: str, source: Corpus, path: Path, progress: jobs.Progress) -> None:
@@ -58,7 +62,7 @@ def _ask_all(model: str, source: Corpus, path: Path, progress: jobs.Progress) ->
 
 def queue_id(called: str, of: Corpus) -> str:
     """Names the asking of several models, one after the other (``ask_each``)."""
-    return f"surveys-{called}-{key_of(of.name, len(of.table))}"
+    return f"ask-{called}-{key_of(of.name, len(of.table))}"
 
 
 def ask_each(called: str, names: Sequence[str], of: Corpus) -> jobs.Job:
@@ -74,7 +78,7 @@ def _ask_each(names: Sequence[str], of: Corpus, progress: jobs.Progress) -> None
     refused = []
     for done, name in enumerate(names):
         try:
-            if survey_on_disk(name, of) is None:
+            if prediction_table_on_disk(name, of) is None:
                 _follow(name, of, partial(_told, progress, name, done, len(names)))
         except UserError as error:
             refused.append(f"{name}: {error}")
@@ -88,7 +92,7 @@ def _told(progress: jobs.Progress, name: str, done: int, count: int, stage: str,
 
 def _follow(name: str, of: Corpus, progress: jobs.Progress) -> None:
     """Ask a model and wait. Cancelled, it takes along what it began, but not what somebody else waits for too."""
-    before = jobs.find(f"survey-{survey_path(name, of).stem}")
+    before = jobs.find(f"ask-{prediction_table_path(name, of).stem}")
     job = ask_all(name, of)
     try:
         while not job.wait(_LOOK_EVERY):
@@ -103,18 +107,18 @@ def _follow(name: str, of: Corpus, progress: jobs.Progress) -> None:
         raise UserError(job.error)
 
 
-def survey_id(model: str) -> str:
-    """Names what the model says of every clip: another survey, another id."""
+def prediction_table_id(model: str) -> str:
+    """Names what the model says of every clip: another prediction table, another id."""
     known = imported(model)
-    return f"{known.entry.id} {known.entry.added}" if known else survey_path(model).stem
+    return f"{known.entry.id} {known.entry.added}" if known else prediction_table_path(model).stem
 
 
-def survey_path(model: str, of: Corpus | None = None) -> Path:
+def prediction_table_path(model: str, of: Corpus | None = None) -> Path:
     known = imported(model)
     return (
-        known.entry.survey
+        known.entry.prediction_table
         if known
-        else _surveys() / f"{_key(analyzer(model).checkpoint.digest, of or corpus(), taken_marks(model))}.npz"
+        else _prediction_tables() / f"{_key(analyzer(model).checkpoint.digest, of or corpus(), taken_marks(model))}.npz"
     )
 
 
@@ -124,23 +128,23 @@ def _key(digest: str, of: Corpus, taken: Sequence[Any]) -> str:
     return inference_key_of(digest, of, taken)
 
 
-def _surveys() -> Path:
+def _prediction_tables() -> Path:
     return cache_root() / "surveys"
 
 
 def _loaded(path: Path) -> PredictionTable | None:
     changed = sealed.mark(path)
-    return _survey(str(path), changed) if changed else None
+    return _prediction_table(str(path), changed) if changed else None
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _survey(path: str, changed: Hashable) -> PredictionTable | None:
+def _prediction_table(path: str, changed: Hashable) -> PredictionTable | None:
     return PredictionTable.load(Path(path))
 
 
 def predicted(model: str) -> Mapping[str, str]:
     """The system's answer by clip id, once it was asked about all of them."""
-    answers = survey(model)
+    answers = prediction_table(model)
     if answers is None:
         return {}
     if "predicted" in answers.table:

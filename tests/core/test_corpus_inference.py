@@ -112,7 +112,7 @@ def test_the_table_says_what_the_model_says(few):
     np.testing.assert_allclose(found.embeddings["fused"][0], output.embeddings["fused"][0], rtol=1e-4, atol=1e-5)
 
 
-def test_a_saved_survey_comes_back(few, tmp_path):
+def test_a_saved_prediction_table_comes_back(few, tmp_path):
     found = infer(checkpoint(labels=LABELS), few)
     found.save(tmp_path / "s.npz")
     back = PredictionTable.load(tmp_path / "s.npz")
@@ -124,7 +124,7 @@ def test_a_saved_survey_comes_back(few, tmp_path):
     assert PredictionTable.load(tmp_path / "s.npz") is None
 
 
-def test_another_checkpoint_or_table_is_another_survey(few):
+def test_another_checkpoint_or_table_is_another_prediction_table(few):
     ready = checkpoint(labels=LABELS)
     other = Corpus("few", few.root, few.table.assign(label="anger"), LABELS)
     assert inference_key(ready, few) != inference_key(ready, other)

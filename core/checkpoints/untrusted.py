@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from affectscope.core.checkpoints.choices import NO_CHOICES, Choices, Question
 from affectscope.core.errors import UserError
-from affectscope.core.files import guard
+from affectscope.core.files import sandbox
 from affectscope.core.plugins import loading
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Report:
     remarks: tuple[str, ...] = ()
 
 
-def admit(
+def load_untrusted(
     source: Path,
     out: Path,
     layout: str = "",
@@ -91,7 +91,7 @@ def admit(
     told = json.dumps(asdict(choices) if choices else None)
     try:
         arguments = [*map(os.path.abspath, (source, out, report)), layout, told]
-        if not guard.run("affectscope.core.checkpoints.admit", arguments, _MEMORY + _COPIES * size, seconds, check):
+        if not sandbox.run("affectscope.core.checkpoints.untrusted", arguments, _MEMORY + _COPIES * size, seconds, check):
             return Report(_TOO_SLOW)
         return report_of(json.loads(report.read_text(encoding="utf-8")))
     except (OSError, ValueError):
@@ -101,7 +101,7 @@ def admit(
 
 
 def examine(source: Path, out: Path, layout: str = "", choices: Choices | None = NO_CHOICES) -> Report:
-    """What ``admit`` does, in this process and without limits."""
+    """What ``load_untrusted`` does, in this process and without limits."""
     from affectscope.core.checkpoints import foreign, plugged
     from affectscope.core.checkpoints import saved as checkpoints
     from affectscope.core.checkpoints.fit import Mismatch
@@ -217,8 +217,8 @@ def _main() -> None:
     loading.load()
     answers = json.loads(told)
     choices = Choices(**{**answers, "labels": tuple(answers["labels"])}) if answers else None
-    guard.limit(int(memory), int(seconds))
-    guard.confine([Path(source)], [Path(out).parent])
+    sandbox.limit(int(memory), int(seconds))
+    sandbox.confine([Path(source)], [Path(out).parent])
     try:
         outcome = examine(Path(source), Path(out), layout, choices)
     except MemoryError:

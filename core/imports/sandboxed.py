@@ -12,7 +12,7 @@ from typing import Any
 from affectscope.core.cache.disk import owned
 from affectscope.core.cache.store import cache_root
 from affectscope.core.errors import UserError
-from affectscope.core.files import guard
+from affectscope.core.files import sandbox
 
 MOST_TOLD = 20
 _MEMORY = 3 << 30
@@ -37,7 +37,7 @@ class Outcome:
     error: str = ""
 
 
-def take_in_guarded(path: Path, called: str, check: Callable[[], object] = lambda: None, beside: str = "") -> Outcome:
+def take_in_sandboxed(path: Path, called: str, check: Callable[[], object] = lambda: None, beside: str = "") -> Outcome:
     """As ``intake.take_in``.
 
     Args:
@@ -50,8 +50,8 @@ def take_in_guarded(path: Path, called: str, check: Callable[[], object] = lambd
     report.parent.mkdir(parents=True, exist_ok=True)
     try:
         arguments = [str(path), called, beside, str(report)]
-        guard.run(
-            "affectscope.core.imports.guarded", arguments, _MEMORY + _COPIES * size, _SECONDS + size / _BYTES_PER_SECOND, check
+        sandbox.run(
+            "affectscope.core.imports.sandboxed", arguments, _MEMORY + _COPIES * size, _SECONDS + size / _BYTES_PER_SECOND, check
         )
         outcome = json.loads(report.read_text(encoding="utf-8"))
         models, problems, notes = (tuple(map(str, outcome[name])) for name in ("models", "problems", "notes"))
@@ -67,7 +67,7 @@ def _main() -> None:
     from affectscope.core.imports.intake import Options, take_in
     from affectscope.core.imports.names import taken
 
-    guard.limit(int(memory), int(seconds))
+    sandbox.limit(int(memory), int(seconds))
     outcome: dict[str, Any] = {"models": [], "problems": [], "count": 0, "notes": [], "error": ""}
     try:
         made = take_in(Path(path), Options(beside=beside), taken(), called)
