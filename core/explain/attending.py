@@ -24,6 +24,9 @@ _AT_ONCE = 8
 # What a transformer keeps for a gradient, in parts of its attention weights: a ViT-B seven.
 _KEPT = 8
 _CONVOLVING = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm2d, nn.BatchNorm3d, nn.MaxPool2d, nn.AvgPool2d)
+# Functions of torch's are put aside, which are one for all threads: of two at once, the first to end would bring back what the
+# second put in their place.
+_ONE = threading.RLock()
 
 
 @contextmanager
@@ -36,6 +39,11 @@ def weighing(most: float = math.inf) -> Iterator[list[Tensor]]:
     Raises:
         NoWay: from inside the network, when there are more.
     """
+    with _ONE:
+        yield from _weighing(most)
+
+
+def _weighing(most: float) -> Iterator[list[Tensor]]:
     attention, softmax, thread = F.scaled_dot_product_attention, F.softmax, threading.get_ident()
     short_cuts = torch.backends.mha.get_fastpath_enabled()
     found: list[Tensor] = []

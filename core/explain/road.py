@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -103,11 +104,18 @@ def read(road: VisualRoad, gradients: bool = True) -> tuple[Reading, ...]:
 
 @contextmanager
 def listening(layers: Layers, gradients: bool) -> Iterator[list[list[Tensor]]]:
-    """What each of ``layers`` returns while this holds, call by call. Before the first of them nothing needs a gradient."""
+    """What each of ``layers`` returns to this thread while this holds, call by call. Before the first of them nothing needs a
+    gradient.
+
+    Another thread may go through the same network meanwhile: the encoder of faces is one for all models and all clips.
+    """
     heard: list[list[Tensor]] = [[] for _ in layers]
+    thread = threading.get_ident()
 
     def hook(place: int) -> Callable[..., Any]:
         def keep(module: nn.Module, given: Any, output: Any) -> Any:
+            if threading.get_ident() != thread:
+                return None
             value = output if isinstance(output, Tensor) else output[0]
             if gradients and not value.requires_grad:
                 value = value.detach().requires_grad_(True)

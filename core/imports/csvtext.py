@@ -39,7 +39,8 @@ def parse(path: Path, name: str) -> Text:
         UserError: when it is no text.
     """
     notes: list[str] = []
-    text = decoded(path.read_bytes(), name, notes, "save it as CSV in UTF-8")
+    # Blank lines before the header are none of it.
+    text = decoded(path.read_bytes(), name, notes, "save it as CSV in UTF-8").lstrip("\r\n")
     first, _, rest = text.partition("\n")
     if named := _EXCEL.match(first):
         return Text(_cells(rest, named[1]), tuple(notes))
@@ -76,12 +77,23 @@ def number(text: str, comma: bool = False) -> float:
 
 
 def decimal_comma(cells: Iterable[str]) -> bool:
-    """Whether a column writes 0,5 for a half: some cells do, and no other writes 0.5, unless as 1.000."""
+    """Whether a column writes 0,5 for a half: some cells do, and no other writes 0.5, unless as 1.000.
+
+    Cells may be lists, with blanks between their numbers.
+    """
     commas = False
-    for cell in cells:
-        text = cell.translate(_PLAIN).strip().removesuffix("%").rstrip()
+    for text in (part for cell in cells for part in _numbers_of(cell)):
         if "," in text and _COMMA.fullmatch(text):
             commas = True
         elif _POINT.fullmatch(text) and not _THOUSANDS.fullmatch(text):
             return False
     return commas
+
+
+def _numbers_of(cell: str) -> list[str]:
+    cell = cell.translate(_PLAIN).strip()
+    parts = cell.strip("[]()").split()
+    # Of [1,0] and [1,0, 0,5] the commas part numbers.
+    if cell.startswith(("[", "(")) and (len(parts) < 2 or any(part.endswith((",", ";")) for part in parts)):
+        return []
+    return [part.removesuffix("%") for part in parts]

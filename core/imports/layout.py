@@ -154,7 +154,7 @@ def _parted(name: str) -> list[str]:
 
 
 def _dotted(groups: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> list[str]:
-    """How names with more dots than two, or with a version's, were split_speakers: nobody else can know which was meant."""
+    """How names with more dots than two, or with a version's, were parted: nobody else can know which was meant."""
     dotted = dict.fromkeys(model for model, _ in groups if "." in model)
     notes = [f"{shown(model)} is taken for a model's name, its dot for a version's." for model in dotted]
     for (model, head), columns in groups.items():

@@ -232,7 +232,9 @@ def _is_list(kind: pa.DataType) -> bool:
 def _as_array(values: pa.Array) -> np.ndarray:
     if not _is_number(values.type):
         return np.zeros(0, np.float32)
-    return values.to_numpy(zero_copy_only=False).astype(np.float32)
+    # What is beyond float32 becomes infinite, which is told by row.
+    with np.errstate(over="ignore"):
+        return values.to_numpy(zero_copy_only=False).astype(np.float32)
 
 
 def _looks_like_list(text: str, decimal_comma: bool) -> bool:

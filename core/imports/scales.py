@@ -49,6 +49,16 @@ def find(values: np.ndarray, column: str) -> Scale:
                 f"The numbers of {shown(column)} lie between 0 and 1 but do not sum to one: "
                 "divide each row by its sum, or say --scale logits."
             )
+        if _base(-whole, slack, _MOSTLY) is not None:
+            raise UserError(
+                f"The numbers of {shown(column)} are logarithms of probabilities without their minus sign: "
+                "write them with it, or say --scale logits."
+            )
+        if len(whole) > 1 and np.abs(sums - sums[0]).max() <= slack * sums[0]:
+            raise UserError(
+                f"The numbers of {shown(column)} are counts or shares that sum to {sums[0]:.3g} in each row: "
+                "divide each row by its sum, or say --scale logits."
+            )
         if whole.max() > _NO_LOGIT:
             raise UserError(
                 f"The numbers of {shown(column)} lie between 0 and {whole.max():.3g} and sum neither to 1 nor to 100: "
@@ -96,11 +106,11 @@ def _shares(values: np.ndarray, whole: float, called: str) -> tuple[np.ndarray, 
         return values / sums[:, None], faults
 
 
-def _base(values: np.ndarray, slack: float) -> str | None:
-    """The base of logarithms of probabilities; None where they are none."""
+def _base(values: np.ndarray, slack: float, least: float = 0.5) -> str | None:
+    """The base of logarithms of probabilities; None where they are none, in fewer rows than ``least`` of all."""
     if not _most(values <= 1e-6):
         return None
-    return next((name for name, base in _BASES.items() if _half(np.abs((base**values).sum(1) - 1) <= slack)), None)
+    return next((name for name, base in _BASES.items() if (np.abs((base**values).sum(1) - 1) <= slack).mean() >= least), None)
 
 
 def _most(cells: np.ndarray) -> bool:

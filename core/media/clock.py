@@ -25,21 +25,8 @@ from affectscope.core.text import shown
 
 # Formats that do not say how long they are: FFmpeg guesses from the bit rate of the beginning, or of a few packets.
 GUESSED = {
-    "aac",
-    "ac3",
-    "eac3",
-    "mp3",
-    "amr",
-    "amrnb",
-    "amrwb",
-    "mpegts",
-    "mpeg",
-    "mpegvideo",
-    "h264",
-    "hevc",
-    "m4v",
-    "mjpeg",
-    "obu",
+    *("aac", "ac3", "eac3", "mp3", "amr", "amrnb", "amrwb", "dts", "truehd", "loas"),
+    *("mpegts", "mpeg", "mpegvideo", "h264", "hevc", "m4v", "mjpeg", "obu"),
 }
 # A header may differ from the packets by this much, in seconds, and be right: codecs fill up their last frame.
 _AGREES = 0.3
@@ -47,6 +34,10 @@ _USUAL_RATE, _MOST_RATE = 25.0, 240.0
 # Key frames are looked at for their size, these seconds apart; with every so many the steps double.
 _STEP, _LOOKS = 0.2, 8
 _SAME = 1e-6
+# Streams without a container have no times: FFmpeg counts when they are decoded, and guesses the rest.
+_BARE = {"mpegvideo", "m4v", "h264", "hevc", "mjpeg", "obu"}
+# MPEG-4 in AVI may have two frames in one packet, and one without a picture after it, this small.
+_PLACEHOLDER = 8
 # Formats whose clocks may jump, by FFmpeg.
 _PIECES = int(av.format.Flags.ts_discont.value)
 
@@ -134,8 +125,8 @@ class _Look:
         self.sizes: dict[tuple[int, int], None] = {}
         self.turn = AS_IT_IS
         self.seen, self.step, self.last = 0, _STEP, -np.inf
-        # The byte at which the last packet ends.
-        self.end = 0
+        # The byte at which the last packet ends, and how many of the picture's are too small to hold one.
+        self.end, self.placeholders = 0, 0
 
     def at(self, packet: av.Packet, moment: float) -> None:
         """Args:
@@ -178,13 +169,14 @@ def _packets(container: av.container.InputContainer, streams: list[Any], look: _
             continue
         # Fragments of an MP4 that follow its end are read, and thrown away.
         if not packet.is_discard:
-            look.end = max(look.end, (packet.pos or 0) + packet.size)
+            look.end = max(look.end, packet.pos + packet.size) if packet.pos is not None else look.end + packet.size
         index = packet.stream_index
         base = bases[index]
         time = packet.pts * base if packet.pts is not None else np.nan
         decoding = packet.dts * base if packet.dts is not None else np.nan
         if look.video is not None and index == look.video.index:
             look.at(packet, decoding if np.isnan(time) else time)
+            look.placeholders += packet.size < _PLACEHOLDER
             if hidden(packet):
                 time = decoding = np.inf
         if packet.is_discard:
@@ -195,10 +187,12 @@ def _packets(container: av.container.InputContainer, streams: list[Any], look: _
 
 
 def _hidden(video: av.video.stream.VideoStream | None) -> Any:
-    """Tells the packets that are decoded and never shown: VP8 has them by themselves, and gives them times all the same."""
-    if video is None or video.codec_context.name != "vp8":
-        return lambda packet: False
-    return lambda packet: not memoryview(packet)[0] & 0x10
+    """Tells the packets that are never shown: VP8 has pictures that are only decoded, and gives them times all the same."""
+    codec = video.codec_context.name if video is not None else ""
+    if codec == "vp8":
+        return lambda packet: not memoryview(packet)[0] & 0x10
+    # Where Ogg files were joined, the second one's headers come as packets.
+    return (lambda packet: memoryview(packet)[0] & 0x80) if codec == "theora" else lambda packet: False
 
 
 def _judged(
@@ -212,10 +206,12 @@ def _judged(
     rate, times, ranked = 0.0, None, False
     if video is not None:
         rate = _rate(video, shown_only[video.index], moved.get(video.index))
-        times, ranked = _times(video, tracks[video.index], moved.get(video.index), start, rate, formats)
+        packed = "avi" in formats and video.codec_context.name == "mpeg4" and look.placeholders > 0
+        times, ranked = _times(video, tracks[video.index], moved.get(video.index), start, rate, formats, packed)
     ends = {index: _end(track, moved.get(index)) - start for index, track in shown_only.items()}
     if times is not None:
-        ends[video.index] = max(ends[video.index], float(times[np.isfinite(times)].max(initial=0)) + 1 / rate)
+        last = float(times[np.isfinite(times)].max(initial=0)) + 1 / rate
+        ends[video.index] = last if formats & _BARE else max(ends[video.index], last)
     measured = max((end for end in ends.values() if np.isfinite(end)), default=0.0)
     believed = header is not None and not moved and (not measured or abs(header - measured) < _AGREES)
     size = max(look.sizes, key=lambda size: size[0] * size[1], default=(0, 0))
@@ -263,16 +259,23 @@ def _rate(video: Any, track: Track, moved: Shifts | None) -> float:
         # FFmpeg gives out 25 for streams without times, whatever their own headers say.
         told = float(video.guessed_rate or told)
     times = np.sort((track.times + moved.of(len(track.times)) if moved else track.times)[np.isfinite(track.times)])
-    measured = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 2 and times[-1] > times[0] else 0.0
-    if told and (not measured or 0.8 < measured / told < 1.25):
+    span = float(times[-1] - times[0]) if len(times) > 2 else 0.0
+    measured = (len(times) - 1) / span if span > 0 else 0.0
+    # A clock that stands still where files were joined has several frames at one time.
+    apart = int((np.diff(times) > _SAME).sum()) / span if span > 0 else 0.0
+    if told and (not measured or any(0.8 < rate / told < 1.25 for rate in (measured, apart))):
         return min(told, _MOST_RATE)
     return min(measured or told or _USUAL_RATE, _MOST_RATE)
 
 
 def _times(
-    video: Any, track: Track, moved: Shifts | None, start: float, rate: float, formats: set[str]
+    video: Any, track: Track, moved: Shifts | None, start: float, rate: float, formats: set[str], packed: bool
 ) -> tuple[np.ndarray | None, bool]:
-    """The times of the picture's packets, where frames do not tell them, and whether they are to be given out in order."""
+    """The times of the picture's packets, where frames do not tell them, and whether they are to be given out in order.
+
+    Args:
+        packed: whether a packet may hold two frames, and the one after it none.
+    """
     seen = ~np.isinf(track.times)
     count = int(seen.sum())
     if not count:
@@ -281,6 +284,8 @@ def _times(
     if np.isnan(times).all() and np.isnan(decoding).all():
         return np.arange(count) / rate, True
     depth = video.codec_context.reorder_depth
+    if (formats & _BARE or (packed and depth > 0)) and np.isfinite(decoding).all():
+        times = decoding
     ranked = bool(np.isnan(times).any()) or (depth > 0 and "mp4" not in formats and _in_decoding_order(times, decoding))
     if ranked:
         times = _filled(np.where(np.isnan(times), decoding, times), rate)

@@ -26,7 +26,7 @@ ROUNDING = 1e-3
 RUN_UP = 1.0
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpeg,mpegts,mpegvideo,asf,ogg,wav,w64,aiff,au,caf,mp3,flac,aac,ac3,eac3,amr,"
-    "amrnb,amrwb,mxf,nut,h264,hevc,ivf,obu,m4v,mjpeg,dv"
+    "amrnb,amrwb,mxf,nut,h264,hevc,ivf,obu,m4v,mjpeg,dv,tta,wv,dts,truehd,loas,voc,yuv4mpegpipe,gif,apng"
 )
 # Formats with an index of their key frames: others are read from their beginning.
 _INDEXED = {"mp4", "matroska"}

@@ -32,6 +32,12 @@ _BEGINNINGS = {
     "aiff": re.compile(rb"FORM.{4}AIF[FC]", re.DOTALL),
     "caf": re.compile(rb"caff\0[\1\2]\0\0desc"),
     "ivf": re.compile(rb"DKIF\0\0\x20\0"),
+    "tta": re.compile(rb"TTA1[\1\3]\0"),
+    # Each block begins so; the first of a file counts from 0.
+    "wv": re.compile(rb"wvpk.{12}\0{4}", re.DOTALL),
+    "voc": re.compile(rb"Creative Voice File\x1a"),
+    "yuv4mpegpipe": re.compile(rb"YUV4MPEG2 "),
+    "apng": re.compile(rb"\x89PNG\r\n\x1a\n"),
 }
 
 

@@ -3,6 +3,7 @@
 import struct
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -97,6 +98,30 @@ def test_a_raw_stream_has_the_rate_of_its_own_header(tmp_path):
     np.testing.assert_allclose(times_of(path), np.arange(50) / 50, atol=1e-6)
 
 
+@pytest.mark.parametrize(("kind", "codec"), [("m1v", "mpeg1video"), ("m2v", "mpeg2video"), ("mjpeg", "mjpeg")])
+@pytest.mark.parametrize("between", [0, 2])
+def test_bare_streams_count_their_frames(tmp_path, kind, codec, between):
+    path = tmp_path / f"a.{kind}"
+    many = ("-bf", between) if between and codec != "mjpeg" else ()
+    ffmpeg("-i", clip(tmp_path / "a.mp4", 50, 25), "-pix_fmt", "yuvj420p" if codec == "mjpeg" else "yuv420p",
+           "-c:v", codec, *many, path)  # fmt: skip
+    np.testing.assert_allclose(times_of(path), np.arange(50) / 25, atol=1e-6)
+    assert media.probe(path).duration == pytest.approx(2, abs=1e-3)
+
+
+def test_two_frames_in_one_packet_of_avi(tmp_path):
+    """DivX packs a frame with the one that is shown before it, and puts a packet without a picture where that one would lie."""
+    path = tmp_path / "packed.avi"
+    ffmpeg("-i", clip(tmp_path / "a.mp4", 60, 25), "-c:v", "libxvid", "-bf", 2, path)
+    with av.open(str(path)) as container:
+        sizes = [packet.size for packet in container.demux(video=0) if packet.size]
+    assert min(sizes) < 8
+    times = times_of(path)
+    assert len(times) == len(sizes)
+    # The encoder leaves a pause behind the first frame.
+    np.testing.assert_allclose(np.diff(times[1:]), 0.04, atol=1e-3)
+
+
 def test_frames_at_one_time_are_spread(tmp_path):
     path = raw_container(tmp_path / "a.mkv", "ffv1", [0, 0.04, 0.04, 0.08, 0.08, 0.08, 0.2], "bgr0")
     np.testing.assert_allclose(times_of(path), [0, 0.04, 0.06, 0.08, 0.12, 0.16, 0.2], atol=1e-6)
@@ -118,14 +143,15 @@ def test_a_recording_without_a_duration_is_measured(tmp_path):
     assert len(times_of(path)) == 20
 
 
-@pytest.mark.parametrize("kind", ["aac", "mp3"])
+@pytest.mark.parametrize("kind", ["aac", "mp3", "latm", "thd"])
 def test_lengths_that_formats_guess_are_measured(tmp_path, kind):
     # Silence takes few bits, noise many: by the beginning's rate this would be minutes.
     noise = (0.3 * np.random.default_rng(0).standard_normal(8 * media.SAMPLE_RATE)).astype(np.float32)
     sound = media.Sound(np.concatenate([np.zeros(2 * media.SAMPLE_RATE, np.float32), noise]), 0.0)
     plain, path = tmp_path / "a.mp4", tmp_path / f"a.{kind}"
     media.encode(plain, [], sound)
-    ffmpeg("-i", plain, *(["-c", "copy"] if kind == "aac" else ["-c:a", "libmp3lame", "-q:a", 2, "-write_xing", 0]), path)
+    how = {"mp3": ("-c:a", "libmp3lame", "-q:a", 2, "-write_xing", 0), "thd": ("-c:a", "truehd", "-ar", 48000, "-strict", -2)}
+    ffmpeg("-i", plain, *how.get(kind, ("-c", "copy")), path)
     assert media.probe(path).duration == pytest.approx(10, abs=0.15)
 
 

@@ -80,6 +80,9 @@ KINDS = {
     ".mpg": "-c:v mpeg2video -c:a mp2 -r 25", ".vob": "-c:v mpeg2video -c:a mp2 -r 25", ".mov": "-c copy",
     ".f4v": "-c copy", ".mka": "-vn -c copy",
     ".wma": "-vn -c:a wmav2", ".opus": "-vn -c:a libopus", ".oga": "-vn -c:a libvorbis", ".aiff": "-vn",
+    ".tta": "-vn", ".wv": "-vn", ".voc": "-vn -c:a pcm_s16le", ".dts": "-vn -c:a dca -strict -2 -ar 48000",
+    ".thd": "-vn -c:a truehd -strict -2 -ar 48000", ".latm": "-vn -c copy", ".mp2": "-vn", ".m4b": "-vn -c copy",
+    ".y4m": "-an -pix_fmt yuv420p",
     ".amr": "",
 }  # fmt: skip
 
@@ -105,6 +108,7 @@ def _format(ending):
     named = {
         ".wmv": "asf", ".asf": "asf", ".m2ts": "mpegts", ".mts": "mpegts", ".ts": "mpegts", ".ogv": "ogg", ".m4v": "mp4",
         ".f4v": "mp4", ".mpg": "mpeg", ".mka": "matroska", ".wma": "asf", ".opus": "ogg", ".oga": "ogg",
+        ".thd": "truehd", ".m4b": "mp4", ".y4m": "yuv4mpegpipe",
     }  # fmt: skip
     return (named.get(ending, ending[1:]),)
 

@@ -1,10 +1,13 @@
 """Vision transformers: attention rollout, its gradient-weighted form, and CAMs on the grid of their tokens."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from affectscope.core.explain import attending
@@ -148,6 +151,23 @@ def test_picture_after_picture_gives_what_the_whole_clip_gives(name: str) -> Non
     assert together.any()
     torch.testing.assert_close(METHODS[name].maps(road(network, 19, Clip, whole=False)), together)
     assert fitting(road(network, 19, Clip, whole=False))[0] == "gradient-attention"
+
+
+def test_two_threads_that_listen_at_once_leave_torch_as_it_was() -> None:
+    attention, softmax = F.scaled_dot_product_attention, F.softmax
+    begun = threading.Barrier(2, timeout=60)
+
+    def listen(count: int) -> int:
+        begun.wait()
+        with weighing() as found:
+            for _ in range(count):
+                F.scaled_dot_product_attention(*torch.randn(3, 1, 1, 4, 2))
+        return len(found)
+
+    for _ in range(20):
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(listen, (3, 30))) == [3, 30]
+    assert (F.scaled_dot_product_attention, F.softmax) == (attention, softmax)
 
 
 @pytest.mark.parametrize("mask", [None, "bool", "float"])

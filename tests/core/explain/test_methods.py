@@ -1,5 +1,7 @@
 """Methods by name, against pytorch-grad-cam on networks that are not ours, and against numbers worked by hand."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import pytorch_grad_cam
@@ -69,6 +71,34 @@ def test_methods_are_pytorch_grad_cams(cnn, name, count):
         ours = scale_cam_image(scale_cam_image(found[place].numpy(), (24, 24)))
         assert expected.any()
         np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+def in_another_thread(work) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
+
+
+def test_what_another_thread_sends_through_the_network_meanwhile_is_not_read(cnn):
+    """The encoder of faces is one for all models: while one clip is explained, the features of the next are read with it."""
+    network, layer = cnn
+    pictures, others = torch.randn(2, 3, 24, 24), torch.randn(4, 3, 24, 24)
+
+    class Interrupted(Mean):
+        def forward(self, pixels: Tensor) -> Tensor:
+            def pass_through() -> None:
+                with torch.inference_mode():
+                    assert not network(others).requires_grad
+
+            in_another_thread(pass_through)
+            scores = super().forward(pixels)
+            in_another_thread(pass_through)
+            return scores
+
+    alone = road(network, layer, pictures, 1, 2)
+    disturbed = VisualRoad(pictures, Interrupted(network, (1, 2)), (layer,), np.arange(2), 2)
+    for (before,), (after,) in [(read(alone, g), read(disturbed, g)) for g in (True, False)]:
+        torch.testing.assert_close(after.values, before.values, rtol=0, atol=0)
+        torch.testing.assert_close(after.slopes, before.slopes, rtol=0, atol=0)
 
 
 def test_what_follows_a_layer_may_write_into_it():
