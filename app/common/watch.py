@@ -72,10 +72,13 @@ def answered(
     """The analysis, once there is one. While another class is explained, or otherwise, the clip plays on with the explanation
     before."""
     result = services.result(clip, model, explain, change, explanation, sound)
-    slot = st.container()
+    # As empty after the wait as where there was none: nothing below moves.
+    slot = st.empty()
     if result is None:
-        with slot:
+        with slot.container():
             done = finished(services.analyse(clip, model, explain, change, explanation, sound))
+        if done:
+            slot.empty()
         result = services.result(clip, model, *((explain, change, explanation, sound) if done else (None, change)))
     return result
 

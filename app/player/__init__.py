@@ -49,7 +49,8 @@ def player(
         The same fields, with ``timeline``: the URL of the timeline that they belong to, and ``stamp``: the player's own
         mark, by which it knows its words when they come back in ``view``.
     """
-    options = {"title": title, "truth": truth, "explained": dict(explained or {}), "notices": notices, "awaited": dict(awaited or {})}
+    named = {"explained": dict(explained or {}), "awaited": dict(awaited or {})}
+    options = {"title": title, "truth": truth, "notices": notices, **named}
     result = _PLAYER(
         key=key,
         data={

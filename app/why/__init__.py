@@ -108,13 +108,12 @@ def awaited(*asked: asking.Asked | None) -> dict[str, str]:
     known = [question for question in asked if question is not None]
     if any(asking.refused(question) for question in known):
         return {}
-    sides = ("A", "B") if len(asked) > 1 else ("",)
-    return {
-        f"{side}.{modality}" if side else modality: f"{side}: " * bool(side) + f"{noun(modality).capitalize()} contribution"
-        for side, question in zip(sides, asked, strict=True)
-        if question is not None
-        for modality in services.spec(question.model).inputs
-    }
+    titles: dict[str, str] = {}
+    for side, question in zip("AB", asked, strict=False):
+        for modality in services.spec(question.model).inputs if question else ():
+            group, title = modality, f"{noun(modality).capitalize()} contribution"
+            titles |= {f"{side}.{group}": f"{side}: {title}"} if len(asked) > 1 else {group: title}
+    return titles
 
 
 def dialog(corpus: str, clip: str, model: str, target: str) -> None:
@@ -180,7 +179,8 @@ def _draw(asked: asking.Asked, content: dict[str, Any], whole: bool, key: str, p
     # Pictures of gradients are for files.
     data = {field: value for field, value in content.items() if field != "spectrum"}
     titles = {head: head_title(head) for head in content.get("heads", ())}
-    about = {"whole": whole, "part": part, "name": name, "nouns": NOUNS, "titles": titles, "subject": asked.key, "folds": not key.startswith(_DIALOG)}
+    about = {"whole": whole, "part": part, "name": name, "nouns": NOUNS, "titles": titles, "subject": asked.key}
+    about["folds"] = not key.startswith(_DIALOG)
     _WHY(key=key, data={**data, **about})
 
 
