@@ -16,9 +16,9 @@ from affectscope.core.errors import UserError
 
 
 @st.fragment
-def microscope(clip: services.Clip, model: str, result: services.Result, lanes: str) -> None:
+def microscope(clip: services.Clip, model: str, result: services.Result, lanes: str, awaited: dict[str, str]) -> None:
     """What follows the player: only this part runs again when a person seeks or moves a slider."""
-    play(clip, result, "player", lanes)
+    play(clip, result, "player", lanes, awaited=awaited)
     with st.container(horizontal=True):
         notebook.popover(clip, model, notebook.answers_of(services.verdicts(result, model)))
         target = choose.explained(model)
@@ -53,17 +53,17 @@ try:
                 verdict(services.verdicts(result, model), clip.label, look=partial(show_head, result))
                 reasons = why.ask(clip, model, choose.explained(model), choose.explanation())
                 with st.container(key="clip_look", gap="small"):
-                    with st.container(key="why_sentence_row"):
-                        why.sentence(reasons)
+                    why.sentence(reasons)
                     with st.container(key="clip_player"):
-                        microscope(clip, model, result, why.lanes(reasons))
+                        microscope(clip, model, result, why.lanes(reasons), why.awaited(reasons))
+                        # Over all that grows: a list that is open shuts where what stands before it comes, goes or moves.
+                        with st.container(key="explanations_row", horizontal=True):
+                            why.against(reasons)
+                            choose.explanations(result)
                         head = trust.head_of(result)
                         trust.chip(clip, model, choose.explained(model), head, choose.methods(), why.complete(reasons))
-                # Each in a place of its own: a list that is open shuts where what stands before it comes or goes.
                 with st.container(key="why_details_row"):
                     why.details(reasons)
-                with st.container(key="explanations_row"):
-                    choose.explanations(result)
         settle("clip", *about(clip, model))
 except UserError as error:
     say.error(error)

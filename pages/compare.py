@@ -14,9 +14,11 @@ from affectscope.core.errors import UserError
 
 
 @st.fragment
-def microscope(clip: services.Clip, both: services.Result, models: dict[str, services.Result], lanes: str) -> None:
+def microscope(
+    clip: services.Clip, both: services.Result, models: dict[str, services.Result], lanes: str, awaited: dict[str, str]
+) -> None:
     """What follows the player: only this part runs again when a person seeks or moves a slider."""
-    play(clip, both, "compare_player", lanes)
+    play(clip, both, "compare_player", lanes, awaited=awaited)
     with st.container(horizontal=True):
         export.popover(clip, both, models, choose.explained(next(iter(models))) or "")
         export.copy_link(clip, next(iter(models)))
@@ -49,11 +51,14 @@ try:
                             why.sentence(asked, f"why_{side}", side)
                     with st.container(key="compare_player_row"):
                         models = dict(zip((a, b), found, strict=True))
-                        microscope(clip, compare.together(*found), models, why.lanes(*reasons.values()))
+                        microscope(
+                            clip, compare.together(*found), models, why.lanes(*reasons.values()), why.awaited(*reasons.values())
+                        )
+                        with st.container(key="explanations_row", horizontal=True):
+                            choose.explanations(*found)
                 for side, asked in zip("AB", reasons.values(), strict=True):
-                    why.details(asked, f"why_{side}", side, against=False)
-                with st.container(key="explanations_row"):
-                    choose.explanations(*found)
+                    with st.container(key=f"why_details_row_{side}"):
+                        why.details(asked, f"why_{side}", side)
                 with row:
                     compare.differing(a, b, clip)
                 compare.elsewhere(a, b)

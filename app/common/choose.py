@@ -170,9 +170,8 @@ def _method(option: str) -> str | None:
 def explanations(*results: services.Result) -> None:
     """Select boxes of the methods for the heatmaps of these models, and for their sound: those that all of them have; nothing
     where there is none."""
-    with st.container(horizontal=True):
-        _methods("Heatmap by", session.EXPLANATION, [result.explanations for result in results])
-        _methods("Sound evidence by", session.SOUND_EXPLANATION, [result.sound_explanations for result in results])
+    _methods("Heatmap by", session.EXPLANATION, [result.explanations for result in results])
+    _methods("Sound evidence by", session.SOUND_EXPLANATION, [result.sound_explanations for result in results])
 
 
 def _methods(title: str, option: str, offered: Sequence[Sequence[str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -71,21 +72,32 @@ def answered(
     """The analysis, once there is one. While another class is explained, or otherwise, the clip plays on with the explanation
     before."""
     result = services.result(clip, model, explain, change, explanation, sound)
-    slot = st.container()
+    # As empty after the wait as where there was none: nothing below moves.
+    slot = st.empty()
     if result is None:
-        with slot:
+        with slot.container():
             done = finished(services.analyse(clip, model, explain, change, explanation, sound))
+        if done:
+            slot.empty()
         result = services.result(clip, model, *((explain, change, explanation, sound) if done else (None, change)))
     return result
 
 
-def play(clip: services.Clip, result: services.Result, key: str, reasons_url: str = "", notices: bool = True) -> None:
+def play(
+    clip: services.Clip,
+    result: services.Result,
+    key: str,
+    reasons_url: str = "",
+    notices: bool = True,
+    awaited: Mapping[str, str] | None = None,
+) -> None:
     """The player; the page runs again when a person has another class explained.
 
     Args:
         key: Streamlit's element key.
         reasons_url: of lanes that join the timeline's.
         notices: whether the player says what is to be known of the answer; else the page does.
+        awaited: group -> title of those lanes, which have their room before they come.
     """
     if session.moved_on():
         st.rerun()
@@ -102,6 +114,7 @@ def play(clip: services.Clip, result: services.Result, key: str, reasons_url: st
         explained=result.explained,
         reasons_url=reasons_url,
         notices=notices,
+        awaited=awaited,
     )
     if session.keep_view(seen, url) and (session.current().explain, session.option(session.FACE)) != asked:
         st.rerun()

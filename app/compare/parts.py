@@ -82,10 +82,14 @@ def _both(
     wanted = [(name, choose.explained(name), None, *methods) for name in (a, b)]
     found = [services.result(clip, *asked) for asked in wanted]
     open_jobs = [services.analyse(clip, *asked) for asked, known in zip(wanted, found, strict=True) if known is None]
-    slot = st.container()
-    with slot:
-        done = all(finished(job) for job in open_jobs)
-    if not done:
+    # As empty after the wait as where there was none: nothing below moves.
+    slot = st.empty()
+    if open_jobs:
+        with slot.container():
+            done = all(finished(job) for job in open_jobs)
+        if done:
+            slot.empty()
+    if open_jobs and not done:
         wanted = [(name, None, None, None, None) for name in (a, b)]
     first, second = (services.result(clip, *asked) for asked in wanted)
     return (first, second) if first and second else None

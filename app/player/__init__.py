@@ -28,6 +28,7 @@ def player(
     explained: Mapping[str, str] | None = None,
     reasons_url: str = "",
     notices: bool = True,
+    awaited: Mapping[str, str] | None = None,
 ) -> dict[str, Any] | None:
     """Mount the player and return the view that a person left it in, or None while nobody has touched it.
 
@@ -42,12 +43,14 @@ def player(
         truth: the class to mark as the true one.
         explained: heatmap id -> the class that it explains.
         notices: whether it says what is to be known of the answer; else the page says it, where nothing moves for it.
+        awaited: group -> title of the lanes that ``reasons_url`` will have: they have their room before they come.
 
     Returns:
         The same fields, with ``timeline``: the URL of the timeline that they belong to, and ``stamp``: the player's own
         mark, by which it knows its words when they come back in ``view``.
     """
-    options = {"title": title, "truth": truth, "explained": dict(explained or {}), "notices": notices}
+    named = {"explained": dict(explained or {}), "awaited": dict(awaited or {})}
+    options = {"title": title, "truth": truth, "notices": notices, **named}
     result = _PLAYER(
         key=key,
         data={

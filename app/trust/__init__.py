@@ -50,7 +50,10 @@ def chip(
     if content is not None:
         _draw(asked, content)
         _downloads(asked)
-    elif ready and _wanted(asked):
+    elif _wanted(asked):
+        if not ready:
+            _draw(asked, {"stage": "Waiting for why", "share": 0.0, "failed": False})
+            return
         _start(asked)
         asking.ask(asked)
         _watch(asked)

@@ -16,12 +16,13 @@ from affectscope.core import browser
 from affectscope.core.errors import UserError
 from affectscope.core.text import shown
 from affectscope.core.timeline.lanes import head_title
-from affectscope.core.why.words import NOUNS
+from affectscope.core.why.words import NOUNS, noun
 
 AGAINST = "clip.against"
 _HERE = Path(__file__).parent
 _Asked = asking.Asked | None
 _ASKING = "why.asking"
+_DIALOG = "why_dialog"
 _EVERY = 0.5
 # A short work needs no second drawing.
 _PATIENCE = 0.3
@@ -58,32 +59,37 @@ def sentence(asked: asking.Asked | None, key: str = "why", name: str = "") -> No
     """
     if asked is None:
         return
-    content, whole = asking.found(asked)
-    if not whole:
-        _start(asked, key)
-        job = asking.ask(asked)
-        if not job.wait(_PATIENCE) or job.error:
-            _watch(asked, key, name)
-            return
+    # As high as two lines, whatever stands there: nothing below moves.
+    with st.container(key=f"{key}_sentence_row"):
         content, whole = asking.found(asked)
-    _draw(asked, content or {}, whole, f"{key}_sentence", "sentence", name)
+        if not whole:
+            _start(asked, key)
+            job = asking.ask(asked)
+            if not job.wait(_PATIENCE) or job.error:
+                _watch(asked, key, name)
+                return
+            content, whole = asking.found(asked)
+        _draw(asked, content or {}, whole, f"{key}_sentence", "sentence", name)
 
 
-def details(asked: asking.Asked | None, key: str = "why", name: str = "", against: bool = True) -> None:
-    """What the sentence rests on, under the player, once there is all of it; and against which class, where ``against``."""
+def details(asked: asking.Asked | None, key: str = "why", name: str = "") -> None:
+    """What the sentence rests on, once there is all of it: below all that a person may be about to press, for it grows."""
     if asked is None:
         return
     content, whole = asking.found(asked)
-    with st.container():
-        if whole:
-            _draw(asked, content or {}, True, key, "details", name)
-    spec = services.spec(asked.model)
-    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        if against and spec.task == "classification":
-            options = {"": "any other class"} | {label: shown(label) for label in spec.labels if label != asked.target}
-            pick.pick("Why this class, and not", AGAINST, options, width=260)
-        if whole:
-            _downloads(asked, key)
+    if not whole:
+        return
+    _draw(asked, content or {}, True, key, "details", name)
+    with st.container(horizontal=True, gap="small"):
+        _downloads(asked, key)
+
+
+def against(asked: asking.Asked | None) -> None:
+    """Against which class the answer is explained: a select box."""
+    if asked is None or (spec := services.spec(asked.model)).task != "classification":
+        return
+    options = {"": "any other class"} | {label: shown(label) for label in spec.labels if label != asked.target}
+    pick.pick("Why this class, and not", AGAINST, options, width=260)
 
 
 def complete(asked: asking.Asked | None) -> bool:
@@ -95,6 +101,19 @@ def lanes(*asked: asking.Asked | None) -> str:
     """Where the browser finds the lanes of contributions, once there are some; of two models those of A and of B."""
     known = [question for question in asked if question is not None]
     return asking.lanes_url(known, sided=len(asked) > 1)
+
+
+def awaited(*asked: asking.Asked | None) -> dict[str, str]:
+    """Group -> title of those lanes, for which the player keeps room; nothing where they will not come."""
+    known = [question for question in asked if question is not None]
+    if any(asking.refused(question) for question in known):
+        return {}
+    titles: dict[str, str] = {}
+    for side, question in zip("AB", asked, strict=False):
+        for modality in services.spec(question.model).inputs if question else ():
+            group, title = modality, f"{noun(modality).capitalize()} contribution"
+            titles |= {f"{side}.{group}": f"{side}: {title}"} if len(asked) > 1 else {group: title}
+    return titles
 
 
 def dialog(corpus: str, clip: str, model: str, target: str) -> None:
@@ -120,8 +139,8 @@ def _dialog(corpus: str, clip: str, model: str, target: str) -> None:
         if asked is None:
             say.info("This clip cannot be played, so nothing can be taken away from it.")
             return
-        sentence(asked, "why_dialog", item.title)
-        details(asked, "why_dialog", against=False)
+        sentence(asked, _DIALOG, item.title)
+        details(asked, _DIALOG)
     except UserError as error:
         say.error(error)
 
@@ -135,6 +154,10 @@ def _watch(asked: asking.Asked, key: str, name: str) -> None:
     """What there is so far; the page runs again when there is all."""
     job = follow.watched(asked.job)
     if job.done:
+        if st.session_state.get(f"{key}.refused") != asked.job:
+            # The player keeps no room any more for what will not come.
+            st.session_state[f"{key}.refused"] = asked.job
+            st.rerun()
         say.caption(job.error or "")
         return
     content, _ = asking.found(asked)
@@ -146,6 +169,7 @@ def _draw(asked: asking.Asked, content: dict[str, Any], whole: bool, key: str, p
     data = {field: value for field, value in content.items() if field != "spectrum"}
     titles = {head: head_title(head) for head in content.get("heads", ())}
     about = {"whole": whole, "part": part, "name": name, "nouns": NOUNS, "titles": titles, "subject": asked.key}
+    about["folds"] = not key.startswith(_DIALOG)
     _WHY(key=key, data={**data, **about})
 
 

@@ -53,6 +53,12 @@ def ask(asked: Asked) -> jobs.Job:
     return jobs.ensure(asked.job, partial(_write, asked), "why")
 
 
+def refused(asked: Asked) -> bool:
+    """Whether nothing will come of it."""
+    job = jobs.find(asked.job)
+    return bool(job and job.done and job.error and not job.cancelled)
+
+
 def lanes_url(asked: Sequence[Asked], sided: bool) -> str:
     """Where the browser finds the lanes of contributions; "" while there are none.
 

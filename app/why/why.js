@@ -64,10 +64,10 @@ function sentenceOf(why) {
   const text = why.sentence.map((clause) => clause.lead + clause.text).join("")
   const line = make("p", "sentence", (why.name ? `${why.name}: ` : "") + (text ? `${text[0].toUpperCase()}${text.slice(1)}.` : ""))
   if (!why.whole) line.append(make("span", "waits", " More is being asked …"))
-  return foldable(line)
+  return why.folds ? foldable(line) : line
 }
 
-// On a low screen two lines of it stand over the player, and the rest behind a button.
+// Two lines of it stand over the player, which stays where it is, and the rest behind a button.
 function foldable(line) {
   const box = make("div", "fold")
   const more = make("button", "more", "… more")

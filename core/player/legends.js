@@ -37,7 +37,7 @@ export function fillLegend(row, lane, unnamed) {
 function contributionItems(lane) {
   const turns = lane.values.subarray(lane.times.length).some(Boolean)
   const both = [legendItem(FOR_COLOUR, "for"), legendItem(AGAINST_COLOUR, "against")]
-  return turns ? [...both, legendItem("", "without it the answer turns", "swatch framed")] : lane.group.endsWith("audio") ? both : []
+  return turns ? [...both, legendItem("", "without it the answer turns", "swatch framed")] : both
 }
 
 // Beside a lane's name, where the lane has one colour.

@@ -9,7 +9,8 @@ import { tellHeat } from "./legends.js"
 import { currentMaps, drawOverlay, FINE } from "./overlay.js"
 import { buildClasses, moveCrosshair, paintMatrix, readClasses } from "./panels.js"
 import { countOf } from "./people.js"
-import { withReasons } from "./reasons.js"
+import { awaited, withReasons } from "./reasons.js"
+import { pageAround, spaceAbove } from "./room.js"
 import { decodeTimeline, frameStep, loadTimeline, nearest, strongestTime } from "./timeline.js"
 import DEFAULT_VIEW from "./view.json" with { type: "json" }
 
@@ -64,6 +65,7 @@ export function follow(p, data) {
   const clipChanged = data.clip_url !== p.clipUrl
   const stays = Boolean(data.view?.stay) && !clipChanged
   const time = stays ? p.view.time : (data.view?.time ?? STRONGEST)
+  const awaits = JSON.stringify(data.options?.awaited ?? {}) !== JSON.stringify(p.options.awaited ?? {})
   p.options = data.options ?? {}
   if (fresh || clipChanged) p.view = { ...structuredClone(DEFAULT_VIEW), ...p.view, ...(data.view ?? {}), time }
   p.el.video.setAttribute("aria-label", p.options.title || "The clip")
@@ -77,6 +79,10 @@ export function follow(p, data) {
   if (data.timeline_url !== p.timelineUrl) openTimeline(p, data.timeline_url, data.timeline)
   else if (p.timeline) {
     goToStrongest(p)
+    if (awaits) {
+      joinReasons(p)
+      buildRows(p)
+    }
     redraw(p)
   }
 }
@@ -101,7 +107,7 @@ async function openTimeline(p, url, bytes) {
     const timeline = bytes ? decodeTimeline(bytes) : await loadTimeline(url, p.loading.signal)
     if (url !== p.timelineUrl) return
     p.own = timeline
-    p.timeline = withReasons(timeline, p.reasons)
+    joinReasons(p)
     p.view.face = countOf(timeline) > 1 ? timeline.face : 0
     goToStrongest(p)
     p.view.time = Math.min(p.view.time, timeline.duration)
@@ -120,20 +126,20 @@ async function openTimeline(p, url, bytes) {
 
 // Lanes that are reckoned after the answer, and join it when they come.
 async function openReasons(p, url) {
-  p.reasonsUrl = url ?? ""
+  const asked = (p.reasonsUrl = url ?? "")
   p.reasons = null
-  try {
-    const found = url ? await loadTimeline(url, new AbortController().signal) : null
-    if (p.reasonsUrl !== (url ?? "")) return
-    p.reasons = found
-  } catch {
-    // The panel says what went wrong; the lanes that are there stay.
-    return
-  }
+  // The panel says what went wrong; then nothing is waited for.
+  const found = asked ? await loadTimeline(asked, new AbortController().signal).catch(() => ({ lanes: [] })) : null
+  if (p.reasonsUrl !== asked) return
+  p.reasons = found
   if (!p.own || !p.timeline) return
-  p.timeline = withReasons(p.own, p.reasons)
+  joinReasons(p)
   buildRows(p)
   redraw(p)
+}
+
+function joinReasons(p) {
+  p.timeline = withReasons(p.own, p.reasons ?? awaited(p.own, p.options.awaited))
 }
 
 function notify(p, notices) {
@@ -364,21 +370,6 @@ function resize(p) {
   if (!p.timeline) return
   paintRows(p)
   drawAt(p, p.shownTime ?? p.el.video.currentTime)
-}
-
-// What grows when anything on the player's page does: Streamlit's body never changes its size.
-function pageAround(root) {
-  let host = root
-  while (host.getRootNode() instanceof ShadowRoot) host = host.getRootNode().host
-  return host.closest("[data-testid=stMainBlockContainer]") ?? document.body
-}
-
-// What stands over the player on its page, scrolled away or not. Far down a page, the window is the player's alone.
-function spaceAbove(root) {
-  let scrolled = window.scrollY
-  for (let node = root.parentNode; node; node = node.parentNode ?? node.host) scrolled += node === document.documentElement ? 0 : node.scrollTop || 0
-  const above = (root.getBoundingClientRect().top + scrolled) / (root.currentCSSZoom ?? 1)
-  return above > innerHeight / 2 ? 60 : Math.round(above)
 }
 
 // The player and what it explains, large, for a room; ``p.shell``, where there is one, clears the page around it and enlarges it.

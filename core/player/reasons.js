@@ -11,6 +11,11 @@ const [FOR, AGAINST] = [[0x43, 0x93, 0xc3], [0xd9, 0x5f, 0x02]]
 
 // What is lost without each window, as bars up and down from zero; what turns the answer is framed.
 export function paintContribution(p, context, lane, width, height, toX) {
+  if (!lane.times.length) {
+    context.fillStyle = p.theme.faint
+    context.fillText("The model is being asked …", 4, height / 2 + 3.5)
+    return
+  }
   const [away, gone] = [seriesOf(lane, 0), seriesOf(lane, 1)]
   const [low, high] = reachOf(away)
   const y = (value) => height - 3 - ((value - low) / (high - low || 1)) * (height - 6)
@@ -83,6 +88,17 @@ export function reasonAt(lane, i) {
   const best = values.reduce((a, value, k) => (Math.abs(value) > Math.abs(values[a]) ? k : a), 0)
   if (values[best] === 0) return "–"
   return lane.series.length > 1 ? lane.series[best] : values[best] < 0 ? "against" : "for"
+}
+
+// What stands where contributions will, so that nothing below them moves when they come: a row for each group, as high as theirs.
+export function awaited(timeline, titles) {
+  const absent = (group) => {
+    const own = timeline.lanes.filter((lane) => lane.group === group && lane.kind === "weights")
+    return own.length > 0 && own.every((lane) => lane.values.every(Number.isNaN))
+  }
+  const groups = Object.entries(titles ?? {}).filter(([group]) => !absent(group))
+  const nothing = { kind: "contribution", series: ["taken away", "turns the answer"], times: new Float32Array(), values: new Float32Array() }
+  return { lanes: groups.map(([group, title]) => ({ ...nothing, id: `awaited.${group}`, group, title, note: "The model is being asked." })) }
 }
 
 // With lanes and events that came later: contributions beside the attention of their modality, where there is any.

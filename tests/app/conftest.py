@@ -28,7 +28,10 @@ class FakeAnalyzer:
 
     def __init__(self, checkpoint: object, store: object = None) -> None:
         modalities = {"av": ("audio", "visual"), "audio": ("audio",), "visual": ("visual",)}
-        spec = SimpleNamespace(labels=fake.CLASSES, heads=tuple(modalities), modalities=modalities, task="classification")
+        inputs = {"audio": 1, "visual": 1}
+        spec = SimpleNamespace(
+            labels=fake.CLASSES, heads=tuple(modalities), modalities=modalities, task="classification", inputs=inputs
+        )
         self.checkpoint = SimpleNamespace(card={"synthetic_training": True}, spec=spec, digest="made-up")
 
     def key(

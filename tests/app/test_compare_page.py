@@ -28,7 +28,11 @@ class TwoMinds(FakeAnalyzer):
         self.name = str(checkpoint)
         if self.name == "values":
             self.checkpoint.spec = SimpleNamespace(
-                labels=("arousal",), heads=("av",), modalities={"av": ("audio", "visual")}, task="regression"
+                labels=("arousal",),
+                heads=("av",),
+                modalities={"av": ("audio", "visual")},
+                task="regression",
+                inputs={"audio": 1, "visual": 1},
             )
 
     def key(self, media, *rest, **more) -> str:

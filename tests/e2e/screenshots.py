@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -16,6 +17,8 @@ from tests.e2e.serve import APP, FLAGS, chromium, serving
 
 SIZES = {1440: 1100, 1280: 720, 1920: 1080, 400: 860}
 PATIENCE = 180_000
+# What a page shows while it is being made: bars of progress, the server at work, answers to why that are not all there.
+UNDER_WAY = "[data-testid=stProgress], [data-testid=stSkeleton], [data-testid=stStatusWidget], .why[data-whole=false], .why:empty"
 # Each page: its address, and what stands on it when it is there.
 PAGES = {
     "clip": ("/", ".player[data-ready=true]"),
@@ -52,16 +55,23 @@ def _show(page: Page, url: str, name: str) -> None:
     address, there = PAGES[name]
     page.goto(url + address, timeout=PATIENCE)
     page.locator(there).first.wait_for(timeout=PATIENCE)
-    page.wait_for_timeout(4000)
+    _quiet(page)
     close = page.locator(".st-key-tour_close button")
     if close.count():
         close.click()
-        page.wait_for_timeout(1500)
     if name == "clip":
         ready(page)
     page.mouse.move(0, 0)
-    page.wait_for_timeout(1500)
+    _quiet(page)
     page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")
+
+
+def _quiet(page: Page) -> None:
+    """Wait until nothing has been under way for a second."""
+    still, until = 0, time.monotonic() + PATIENCE / 1000
+    while still < 5 and time.monotonic() < until:
+        page.wait_for_timeout(200)
+        still = 0 if page.locator(UNDER_WAY).count() else still + 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { namesOf, reasonAt, withReasons } from "../../core/player/reasons.js"
+import { awaited, namesOf, reasonAt, withReasons } from "../../core/player/reasons.js"
 
 const weights = (id, group) => ({ id, kind: "weights", group })
 const contribution = (id, group) => ({ id, kind: "contribution", group })
@@ -12,6 +12,16 @@ test("contributions join beside the attention of their modality", () => {
   assert.deepEqual(ids, ["wave", "av", "c.v", "aa", "a2", "c.a.1", "c.a.2"])
   assert.equal(timeline.lanes.length, 4)
   assert.equal(withReasons(timeline, null), timeline)
+})
+
+test("what will come has its room, and what is not in the clip has none", () => {
+  const there = { ...weights("av", "visual"), values: [0.5, NaN] }
+  const absent = { ...weights("aa", "audio"), values: [NaN, NaN] }
+  const timeline = { lanes: [there, absent] }
+  const waiting = awaited(timeline, { audio: "Sound contribution", visual: "Picture contribution" })
+  assert.deepEqual(withReasons(timeline, waiting).lanes.map((lane) => lane.id), ["av", "awaited.visual", "aa"])
+  assert.equal(waiting.lanes[0].kind, "contribution")
+  assert.deepEqual(awaited(timeline, undefined).lanes, [])
 })
 
 test("without attention they come after the wave", () => {
