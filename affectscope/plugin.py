@@ -19,6 +19,7 @@ from affectscope.core.corpora import Corpus, readers
 from affectscope.core.explain import methods
 from affectscope.core.features.own import arrays, feature_set
 from affectscope.core.models.base import MODELS, Task
+from affectscope.core.plugins.places import beside
 from affectscope.core.plugins.sources import digest
 from affectscope.core.wrapping.declared import Declared, Outputs, declare, spread
 from affectscope.core.wrapping.making import read_state
@@ -106,6 +107,7 @@ def huggingface(
     which take the waveform, and image classifiers, which take faces. Files here alone; code that a folder brings is never run.
 
     Args:
+        folder: looked for from the plugin's own folder on.
         modality: ``audio`` for waveforms, ``visual`` for faces.
         labels: names of its outputs in order; as its ``config.json`` has them if left out.
         features: another feature set than the waveform (``waveform-20ms``), or than faces of its size (``faces-224-rgb``).
@@ -119,8 +121,9 @@ def huggingface(
     """
     from affectscope.core.wrapping.huggingface import declared
 
-    declaration = declared(name, folder, modality, labels, features, reference)
-    declaration.source = sys._getframe(1).f_code.co_filename
+    file = sys._getframe(1).f_code.co_filename
+    declaration = declared(name, beside(folder, file), modality, labels, features, reference)
+    declaration.source = file
     return declare(declaration, {*MODELS, *saved.shipped()})
 
 

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import math
 import re
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from affectscope.core.features.clipfile import ClipFile
 from affectscope.core.features.frames import checked
 from affectscope.core.features.settings import Told
 from affectscope.core.features.stored import arrays as stored
+from affectscope.core.plugins.places import beside
 from affectscope.core.streams import Stream
 from affectscope.core.text import shown
 
@@ -96,7 +98,8 @@ def arrays(
     before extraction. Of any other name it becomes a set of its own. See ``core.features.stored.arrays`` for the formats.
 
     Args:
-        folder: of ``CLIP.npy``, ``CLIP.npz``, ``CLIP.pt``; or an HDF5 file, or a packed store.
+        folder: of ``CLIP.npy``, ``CLIP.npz``, ``CLIP.pt``; or an HDF5 file, or a packed store. Looked for from the plugin's own
+            folder on.
         modality: of a set of its own.
         dim: features a frame, of a set of its own; found in the first array if left out.
         shape: of one frame, where it is no plain vector.
@@ -106,6 +109,7 @@ def arrays(
     Raises:
         UserError: when there is no such folder, or nothing in it that can be read.
     """
+    folder = beside(folder, sys._getframe(1).f_code.co_filename)
     stored.BOUND[name] = described(name, folder, modality, dim, shape, rate, key)
     told = stored.BOUND[name]
     if told.dim:

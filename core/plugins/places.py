@@ -23,6 +23,15 @@ def is_own(file: str) -> bool:
     return not file.startswith(("<", *_ELSEWHERE))
 
 
+def beside(path: str | Path, file: str) -> Path:
+    """What a person's file means by a path: from its own folder on, wherever a process was started; else from there."""
+    given = Path(path).expanduser()
+    if given.is_absolute() or not is_own(file) or not Path(file).is_file():
+        return given.absolute()
+    own = Path(file).absolute().parent / given
+    return own if own.exists() or not given.exists() else given.absolute()
+
+
 def place_of(error: BaseException) -> str:
     """`` (my_net.py, line 12)``: the innermost line of somebody's own code that an error passed; empty where there is none."""
     if isinstance(error, SyntaxError) and error.filename:

@@ -61,8 +61,12 @@ def module_at(declared: Declared, network: nn.Module, path: str) -> nn.Module:
     return _modules(declared, network, path)[0]
 
 
-def ask(declared: Declared, network: nn.Module, inputs: Inputs, attention: bool) -> NetworkOutput:
+def ask(declared: Declared, network: nn.Module, inputs: Inputs, attention: bool, first: bool = False) -> NetworkOutput:
     """
+    Args:
+        first: whether this call tells what the network answers with: a long clip, so that no other tensor has as many frames as
+            there are labels.
+
     Raises:
         UserError: when the network fails, or answers with what is no answer; with the line of the person's file.
     """
@@ -75,8 +79,8 @@ def ask(declared: Declared, network: nn.Module, inputs: Inputs, attention: bool)
     except Exception as error:
         raise UserError(f"{declared.name} could not answer: {told(error)}.") from error
     clips = len(inputs)
-    named, rest = _named(declared, answer)
-    predictions = {head: _logits(declared, head, value, clips) for head, value in named.items()}
+    named, rest = _named(declared, answer, first)
+    predictions = {head: _logits(declared, head, value, clips, len(named) > 1) for head, value in named.items()}
     vectors = {vector.name: _vector(declared, vector.name, vector.call, tape, rest, clips) for vector in declared.vectors}
     weights = {spec.name: _weights(declared, spec, tape, rest, inputs) for spec in declared.attentions} if attention else {}
     return NetworkOutput(predictions, vectors, weights)
@@ -95,7 +99,7 @@ def _modules(declared: Declared, network: nn.Module, path: str) -> list[nn.Modul
     return modules
 
 
-def _named(declared: Declared, answer: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _named(declared: Declared, answer: Any, first: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Predictions by head, and what else was returned, by name."""
     heads = list(declared.heads) or [_only_head(declared)]
     if getattr(answer, "logits", None) is not None:
@@ -106,7 +110,7 @@ def _named(declared: Declared, answer: Any) -> tuple[dict[str, Tensor], dict[str
         return {str(name): value for name, value in answer.items() if name not in rest}, rest
     if isinstance(answer, tuple | list) and len(heads) > 1:
         return dict(zip(heads, answer, strict=False)), {}
-    if isinstance(answer, tuple | list) and sum(_is_answer(declared, value) for value in answer) > 1:
+    if first and isinstance(answer, tuple | list) and sum(_is_answer(declared, value) for value in answer) > 1:
         raise UserError(f"{declared.name}{declared.place} gives several answers without names: return a dict by head, or name "
                         "the heads in their order with heads=.")  # fmt: skip
     return {heads[0]: answer[0] if isinstance(answer, tuple | list) and answer else answer}, {}
@@ -120,11 +124,12 @@ def _only_head(declared: Declared) -> str:
     return "av" if len(declared.inputs) > 1 else next(iter(declared.inputs))
 
 
-def _logits(declared: Declared, head: str, value: Any, clips: int) -> Tensor:
+def _logits(declared: Declared, head: str, value: Any, clips: int, several: bool) -> Tensor:
     count, name = len(declared.labels), declared.name
+    no_head = "; what is no head is declared with embedding() or attention(), or left out in forward()" if several else ""
     if not isinstance(value, Tensor):
         kind = type(value).__name__
-        raise UserError(f"{name} answers with {kind} as its head {shown(head)}: return a tensor, or a dict of them.")
+        raise UserError(f"{name} answers with {kind} as its head {shown(head)}: return a tensor, or a dict of them{no_head}.")
     wanted = f"[{clips}, {'frames, ' if declared.reference else ''}{count}]"
     full = 3 if declared.reference else 2
     if count == 1 and value.shape[-1:] != (1,):
@@ -135,7 +140,7 @@ def _logits(declared: Declared, head: str, value: Any, clips: int) -> Tensor:
     if value.ndim not in (2, full) or len(value) != clips or value.shape[-1] != count:
         hint = "" if declared.reference or value.ndim != 3 else ', and reference="visual" where it answers by frame'
         raise UserError(f"{name}{declared.place} answers with {list(value.shape)} as its head {shown(head)}, where {wanted} is "
-                        f"wanted: {count} labels were named{hint}.")  # fmt: skip
+                        f"wanted: {count} labels were named{hint}{no_head}.")  # fmt: skip
     return value.float() if declared.outputs == "logits" else value.float().clamp(min=_LEAST).log()
 
 

@@ -53,7 +53,7 @@ def make(declared: Declared, path: Path | None = None, state: Mapping[str, Tenso
     watch(declared, network)
     inputs = _first_clip(takes, declared.reference)
     with torch.inference_mode():
-        output = ask(declared, network, inputs, attention=True)
+        output = ask(declared, network, inputs, attention=True, first=True)
     spec = _spec(declared, takes, output)
     widths = {name: value.shape[1] for name, value in output.vectors.items()}
     return Made(WrappedModel(declared, network, spec, takes, widths).eval(), tuple(_remarks(declared, inputs, output)))

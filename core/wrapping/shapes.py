@@ -45,7 +45,8 @@ def frames_of(answers: Tensor, count: int) -> Tensor:
 
 
 def vector_of(output: object, clips: int) -> Tensor:
-    """What a module gave as one vector a clip [B, D]: the mean over frames, and over places of a picture.
+    """What a module gave as one vector a clip [B, D]: the mean over frames or tokens, over places of a picture [N, D, H, W], and
+    over places and time of a 3-D convolution [B, D, T, H, W]; N may be clips times frames.
 
     Raises:
         ValueError: when it is no tensor.
@@ -53,12 +54,12 @@ def vector_of(output: object, clips: int) -> Tensor:
     tensor = output[0] if isinstance(output, tuple | list) and output else output
     if not isinstance(tensor, Tensor) or not tensor.ndim:
         raise ValueError("it gives no vector")
-    if tensor.ndim == 4:
-        tensor = tensor.mean((2, 3))
+    if tensor.ndim in (4, 5):
+        tensor = tensor.flatten(2).mean(2)
     if tensor.ndim == 1:
         return tensor[None]
-    if tensor.ndim == 2 and len(tensor) != clips:
-        # Frames in place of clips: [B * T, D].
+    if len(tensor) != clips:
+        # Frames in place of clips: [B * T, D], or [B * T, tokens, D].
         tensor = tensor.unflatten(0, (clips, -1)) if len(tensor) % clips == 0 else tensor.mean(0, keepdim=True)
     return tensor.flatten(1, -2).mean(1) if tensor.ndim > 2 else tensor
 

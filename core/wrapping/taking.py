@@ -32,7 +32,8 @@ class Tape:
         attention: whether weights are wanted.
         weights: attention's name -> the weights of each call, in order.
         outputs: embedding's name -> what its module gave, at each call.
-        inside: names of the attentions whose modules are running, the innermost last, and how many weights each has had.
+        inside: names of the attentions whose modules are running, and how many weights each has had. One module may be that of
+            several: of tokens of two modalities each pair is an attention.
     """
 
     attention: bool
@@ -74,7 +75,9 @@ class _Watch(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention and self.tape.inside:
-            self.tape.weights[self.tape.inside[-1][0]].append(_sdpa_weights(*args, **kwargs))
+            weights = _sdpa_weights(*args, **kwargs)
+            for name in dict.fromkeys(name for name, _ in self.tape.inside):
+                self.tape.weights[name].append(weights)
         return func(*args, **kwargs)
 
 
@@ -142,7 +145,9 @@ class _Leave:
         tape = _tape()
         if tape is None or not tape.attention:
             return
-        _, before = tape.inside.pop()
+        # Of several attentions in one module the first is also left first.
+        last = max(place for place, (name, _) in enumerate(tape.inside) if name == self.name)
+        _, before = tape.inside.pop(last)
         if self.take is not None:
             # What its inner parts did is not what was asked for.
             tape.weights[self.name][before:] = [self.take(output)]

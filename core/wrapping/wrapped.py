@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from affectscope.core.errors import UserError
 from affectscope.core.models.base import AttentionMap, AVModel, ModelOutput, ModelSpec
 from affectscope.core.streams import Batch
+from affectscope.core.text import shown
 from affectscope.core.wrapping.asking import NetworkOutput, ask, module_at
 from affectscope.core.wrapping.declared import Declared
 from affectscope.core.wrapping.given import Inputs, Modality, lengths_of, stand_in
@@ -76,6 +78,7 @@ class WrappedModel(AVModel):
         if not bool(there.any()):
             return self._nothing(batch, whole, attention)
         output = ask(self.declared, self.network, self._inputs(batch, lengths, attention), attention)
+        self._check_widths(output.vectors)
         return NetworkOutput(
             {head: self._answers(value, lengths, whole) for head, value in output.predictions.items()},
             {name: torch.where(there[:, None], value, 0) for name, value in output.vectors.items()},
@@ -85,6 +88,18 @@ class WrappedModel(AVModel):
                 if spec.name in output.weights
             },
         )
+
+    def _check_widths(self, vectors: Mapping[str, Tensor]) -> None:
+        """
+        Raises:
+            UserError: when an embedding is as wide as a clip is long, as of a module that has time in its last dimension.
+        """
+        for name, vector in vectors.items():
+            if vector.shape[1] != self.widths[name]:
+                raise UserError(
+                    f"The embedding {shown(name)} of {self.declared.name}{self.declared.place} has {vector.shape[1]} numbers of "
+                    f"this clip and {self.widths[name]} of another: name a module whose last dimension stays the same."
+                )
 
     def _lengths(self, present: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Modality -> [B] frames that the network is handed. One that is absent lasts as long as the others do."""

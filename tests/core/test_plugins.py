@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -20,6 +21,8 @@ from affectscope.core.checkpoints import foreign, layouts, saved
 from affectscope.core.checkpoints.untrusted import Report, load_untrusted
 from affectscope.core.corpora import readers
 from affectscope.core.errors import UserError
+from affectscope.core.features.sets import FEATURE_SETS
+from affectscope.core.features.stored import arrays as stored
 from affectscope.core.library import named
 from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 from affectscope.core.models.base import AVModel
@@ -139,6 +142,18 @@ def test_weights_come_from_the_plugin_or_from_whoever_names_them(tmp_path: Path)
     WRAPPED["net-a"].weights = tmp_path / "gone.pt"
     with pytest.raises(UserError, match="weights of net-a cannot be read"):
         named.checkpoint("net-a")
+
+
+def test_a_plugins_paths_begin_in_its_own_folder_whatever_folder_a_process_was_started_in(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(stored, "BOUND", {})
+    monkeypatch.setattr(FEATURE_SETS, "_entries", dict(FEATURE_SETS._entries))
+    home = tmp_path / "theirs"
+    (home / "arrays").mkdir(parents=True)
+    np.save(home / "arrays" / "clip.npy", np.zeros((4, 7), np.float32))
+    (home / "helper_named.py").write_text('import affectscope as afs\nafs.arrays("theirs", "arrays", modality="text")\n')
+    loading.name(str(home / "helper_named.py"))
+    assert loading.load() == ()
+    assert (stored.BOUND["theirs"].path, FEATURE_SETS["theirs"].dim) == (str(home / "arrays"), 7)
 
 
 def test_the_digest_follows_what_it_imports_and_its_weights(tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ def test_they_stand_after_the_attention_of_their_modality() -> None:
     given = Timeline(1.0, np.zeros(0), np.zeros((0, 4)), lanes=(*own, lane("p", "probability", "prediction")))
     ids = [placed.id.replace("contribution.", "") for placed in with_reasons(given, made()).lanes]
     assert ids == ["wave", "v", "visual.decision", "a", "audio.decision", "audio.av", "p"]
-    assert with_reasons(given, None) == given
+    # Arrays have no single truth: the lanes themselves are the same.
+    assert all(a is b for a, b in zip(with_reasons(given, None).lanes, given.lanes, strict=True))
     of_b = with_reasons(given, made(), "B").lanes
     assert [drawn.group for drawn in of_b if drawn.kind == "contribution"] == ["B.visual", "B.audio", "B.audio"]
 

@@ -60,6 +60,14 @@ def test_vectors_of_frames_and_places_are_their_mean(shape) -> None:
     assert vector_of(torch.ones(shape), 2).tolist() == [[1, 1, 1], [1, 1, 1]]
 
 
+def test_a_vector_is_the_mean_over_tokens_of_frames_and_over_places_and_time() -> None:
+    # Two clips of three frames, each of four tokens; and a 3-D convolution's five channels.
+    tokens, maps = torch.randn(6, 4, 5), torch.randn(2, 5, 3, 4, 4)
+    torch.testing.assert_close(vector_of(tokens, 2), tokens.view(2, 12, 5).mean(1))
+    torch.testing.assert_close(vector_of(tokens[:3], 1), tokens[:3].reshape(1, 12, 5).mean(1))
+    torch.testing.assert_close(vector_of(maps, 2), maps.mean((2, 3, 4)))
+
+
 def test_a_vector_of_nothing_is_said() -> None:
     with pytest.raises(ValueError, match="no vector"):
         vector_of("text", 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import affectscope as afs
@@ -107,6 +108,88 @@ def test_several_answers_without_names_are_not_cut_to_the_first() -> None:
     with pytest.raises(UserError, match="several answers without names: return a dict by head, or name the heads"):
         make(declare(Two))
     assert make(declare(Two, heads={"both": ("audio", "visual"), "voice": ("audio",)})).model.spec.heads == ("both", "voice")
+
+
+class Called(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(x[:, None], x[:, None], x[:, None])[:, 0]
+
+
+class Returned(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        weights = by_hand(x)
+        return weights @ x, weights
+
+
+def by_hand(x: Tensor) -> Tensor:
+    return (x @ x.transpose(1, 2) / x.shape[-1] ** 0.5).softmax(-1)
+
+
+@pytest.mark.parametrize("block", [Called, Returned])
+@torch.inference_mode()
+def test_one_module_may_be_the_attention_of_every_pair_whatever_computes_it(block: type[nn.Module]) -> None:
+    class Own(Joint):
+        def __init__(self) -> None:
+            super().__init__()
+            self.block = block()
+
+        def forward(self, a, v):
+            x = self.block(self.tokens(a, v))
+            return self.head((x[0] if isinstance(x, tuple) else x)[:, 0])
+
+    net = declare(Own)
+    for query, key in (("visual", "audio"), ("audio", "visual"), ("audio", "audio")):
+        net.attention(f"{query} {key}", query=query, key=key, module="block", skip=1, among=("visual", "audio"))
+    model = make(net).model.eval()
+    a, v = torch.randn(1, AUDIO, 130), torch.randn(1, VISUAL, 135)
+    whole = by_hand(model.network.tokens(a, v))[0]
+    places = {"visual": slice(1, 1 + VISUAL), "audio": slice(1 + VISUAL, 1 + VISUAL + AUDIO)}
+    maps = model(Batch.of(audio=a, visual=v), attention=True).attention
+    assert len(maps) == 3
+    for found in maps:
+        part = whole[places[found.query], places[found.key]]
+        torch.testing.assert_close(found.weights[0, 0], part / part.sum(-1, keepdim=True))
+
+
+def test_weights_beside_the_answer_are_no_second_answer_where_a_clip_has_as_many_frames_as_there_are_labels() -> None:
+    class Weighed(Joint):
+        def forward(self, a, v):
+            weights = self.a(a).mean(-1).softmax(-1)
+            return super().forward(a, v), weights
+
+    model = make(declare(Weighed)).model
+    with torch.inference_mode():
+        batch = Batch.of(audio=torch.rand(1, len(LABELS), 130), visual=torch.rand(1, len(LABELS), 135))
+        assert model(batch).predictions["av"].shape == (1, len(LABELS))
+
+
+def test_an_embedding_as_wide_as_a_clip_is_long_is_said() -> None:
+    class Convolved(Joint):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv1d(8, 4, 3, padding=1)
+
+        def forward(self, a, v):
+            return self.head(self.conv(self.a(a).transpose(1, 2)).mean(2).repeat(1, 2))
+
+    net = declare(Convolved)
+    net.embedding("heard", module="conv")
+    model = make(net).model
+    batch = Batch.of(audio=torch.rand(1, AUDIO, 130), visual=torch.rand(1, VISUAL, 135))
+    with pytest.raises(UserError, match=f"The embedding heard of net .* has {AUDIO} numbers of this clip and .* of another"):
+        model(batch)
+
+
+def test_what_is_no_head_in_a_dict_is_said_with_what_to_do() -> None:
+    class Beside(Joint):
+        def forward(self, a, v):
+            return {"logits": super().forward(a, v), "features": self.a(a).mean(1)}
+
+    net = declare(Beside)
+    with pytest.raises(UserError, match=r"as its head features, .* what is no head is declared with embedding"):
+        make(net)
+    net.embedding("features")
+    assert make(net).model.spec.heads == ("logits",)
 
 
 def test_returned_weights_may_hold_all_layers_and_must_sum_to_one() -> None:
