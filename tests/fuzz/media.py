@@ -46,6 +46,9 @@ _KINDS = {
     "a.wmv": "-c:v wmv2 -c:a wmav2", "a.wav": "-vn", "a.mp3": "-vn", "a.ogg": "-vn -c:a libvorbis", "a.opus": "-vn -c:a libopus",
     "a.flac": "-vn", "a.aac": "-vn -c copy", "a.aiff": "-vn", "a.h264": "-an -c copy", "b.h264": "-an -c:v libx264 -bf 2",
     "a.m4v": "-an -c:v mpeg4 -f m4v", "a.mjpeg": "-an -c:v mjpeg", "a.ivf": "-an -c:v libvpx", "a.nut": "-c:v mpeg4 -c:a mp2",
+    "a.mxf": "-c:v mpeg2video -r 25 -c:a pcm_s16le -ar 48000", "a.m1v": "-an -c:v mpeg1video -r 25", "a.y4m": "-an -pix_fmt yuv420p",
+    "a.gif": "-an", "a.apng": "-an", "a.tta": "-vn", "a.wv": "-vn", "a.dts": "-vn -c:a dca -strict -2 -ar 48000",
+    "a.thd": "-vn -c:a truehd -strict -2 -ar 48000", "a.latm": "-vn -c copy", "a.voc": "-vn -c:a pcm_s16le",
 }  # fmt: skip
 
 
