@@ -121,15 +121,15 @@ def _nothing() -> Response:
 ROUTES = (
     # A clip's name may hold slashes; it is looked up, never a path.
     Route("/clips/{name:path}", clip),
-    Route("/timelines/{name}", timeline),
-    Route("/grids/{name}", grid),
-    Route("/maps/{name}", points),
-    Route("/lists/{name}", listed),
+    Route("/timelines/{name:path}", timeline),
+    Route("/grids/{name:path}", grid),
+    Route("/maps/{name:path}", points),
+    Route("/lists/{name:path}", listed),
     Route("/thumbs/{name:path}", thumb),
-    Route("/strips/{name}", strip),
+    Route("/strips/{name:path}", strip),
     Route("/drops/{ticket}", drop, methods=["PUT"]),
     Route("/own/{ticket}", own, methods=["PUT"]),
-    Route("/saves/{ticket}", saves.hand_over),
+    Route("/saves/{ticket:path}", saves.hand_over),
 )
 # Not among what the tests' servers share: those have pages of their own.
 _DOCUMENTS = tuple(Route("/" if name == FIRST else f"/{name}", page) for name in PAGES)

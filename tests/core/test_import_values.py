@@ -63,7 +63,49 @@ def test_the_sums_of_rows_tell_the_scale(tmp_path: Path, rows: tuple, right: tup
 
 def test_per_cents_that_sum_to_less_are_asked_about(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"between 0 and 60 and sum neither to 1 nor to 100"):
-        answers_of(tmp_path, "clip,m.a,m.b\nx,60,10\ny,20,50\n")
+        answers_of(tmp_path, "clip,m.a,m.b\nx,60,10\ny,20,30\n")
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        # -log of .6/.3/.1, .45/.5/.05 and .2/.2/.6: taken for logits, the least likely would be the answer.
+        ("x,.511,1.204,2.303\ny,.799,.693,2.996\nz,1.609,1.609,.511\n", "logarithms of probabilities without their minus sign"),
+        # Votes of ten people.
+        ("x,6,3,1\ny,4,5,1\nz,2,2,6\n", "sum to 10 in each row"),
+        ("x,3,1.5,.5\ny,1,2,2\nz,0,0,5\n", "sum to 5 in each row"),
+    ],
+)
+def test_what_is_neither_is_asked_about(tmp_path: Path, table: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        answers_of(tmp_path, f"clip,m.a,m.b,m.c\n{table}")
+    answers, _ = answers_of(tmp_path, f"clip,m.a,m.b,m.c\n{table}", scale="logits")
+    assert answers["decision"].shape == (3, 3)
+
+
+def test_positive_logits_are_logits(tmp_path: Path) -> None:
+    answers, notes = answers_of(tmp_path, "clip,m.a,m.b,m.c\nx,1.2,3.3,.4\ny,2.2,.1,.3\n")
+    assert answers["decision"].argmax(1).tolist() == [1, 0]
+    assert any("read as logits" in note for note in notes)
+
+
+@pytest.mark.parametrize("cells", [("0,8 0,2", "0,3 0,7"), ("[0,8 0,2]", "[0,3 0,7]")])
+def test_lists_with_decimal_commas(tmp_path: Path, cells: tuple[str, str]) -> None:
+    table = "clip;m.av\na;{}\nb;{}\n".format(*cells)
+    answers, notes = answers_of(tmp_path, table, classes=("anger", "joy"))
+    np.testing.assert_allclose(answers["av"], [[0.8, 0.2], [0.3, 0.7]], atol=1e-6)
+    assert any("decimal signs" in note for note in notes)
+
+
+def test_commas_that_part_a_list_are_no_decimal_signs(tmp_path: Path) -> None:
+    answers, notes = answers_of(tmp_path, "clip;m.av\na;[0,1]\nb;[1,0]\n", classes=("anger", "joy"))
+    assert answers["av"].tolist() == [[0, 1], [1, 0]]
+    assert not any("decimal signs" in note for note in notes)
+
+
+def test_blank_lines_before_the_header(tmp_path: Path) -> None:
+    answers, _ = answers_of(tmp_path, "\n\r\n" + GERMAN)
+    np.testing.assert_allclose(answers["av"], [[0.8, 0.2], [0.3, 0.7]], atol=1e-6)
 
 
 def test_one_bad_row_of_per_cents_is_reported(tmp_path: Path) -> None:

@@ -87,6 +87,15 @@ def test_a_path_leads_to_no_file(app_url: str, path: str) -> None:
     assert b"root:" not in reply
 
 
+@pytest.mark.parametrize("route", ["clips", "timelines", "grids", "maps", "lists", "thumbs", "strips", "saves"])
+@pytest.mark.parametrize("name", ["/etc/passwd", "....//....//etc/passwd", "file:///etc/passwd", "~/x", "a/b"])
+def test_an_id_that_looks_like_a_path_is_not_found(app_url: str, route: str, name: str) -> None:
+    """Not even by Streamlit, which answers to any path that is nobody's with the page that it starts with."""
+    status, reply = spoken(app_url, asked(f"/{route}/{name}", "localhost"))
+    assert status == 404
+    assert b"<html" not in reply.lower()
+
+
 def test_every_answer_has_its_policy(app_url: str) -> None:
     for path in PATHS:
         head = spoken(app_url, asked(path, "localhost"))[1].partition(b"\r\n\r\n")[0].lower()

@@ -8,6 +8,7 @@ import shutil
 import struct
 import tempfile
 from collections.abc import Callable
+from importlib import import_module
 from math import isfinite
 from pathlib import Path
 from random import Random
@@ -26,6 +27,8 @@ def prepare() -> None:
     """A second of picture and sound in every container, and a watch on what lies outside."""
     from tests.media_files import clip, ffmpeg, tone
 
+    # Streamlit asks at its import on which system it runs; that is no doing of the file's.
+    import_module("affectscope.app.own.store")
     with tempfile.TemporaryDirectory() as inside:
         folder = Path(inside)
         plain = clip(folder / "a.mp4", 20, 20, tone(1))
@@ -46,6 +49,10 @@ _KINDS = {
     "a.wmv": "-c:v wmv2 -c:a wmav2", "a.wav": "-vn", "a.mp3": "-vn", "a.ogg": "-vn -c:a libvorbis", "a.opus": "-vn -c:a libopus",
     "a.flac": "-vn", "a.aac": "-vn -c copy", "a.aiff": "-vn", "a.h264": "-an -c copy", "b.h264": "-an -c:v libx264 -bf 2",
     "a.m4v": "-an -c:v mpeg4 -f m4v", "a.mjpeg": "-an -c:v mjpeg", "a.ivf": "-an -c:v libvpx", "a.nut": "-c:v mpeg4 -c:a mp2",
+    "a.mxf": "-c:v mpeg2video -r 25 -c:a pcm_s16le -ar 48000", "a.m1v": "-an -c:v mpeg1video -r 25",
+    "a.y4m": "-an -pix_fmt yuv420p",
+    "a.gif": "-an", "a.apng": "-an", "a.tta": "-vn", "a.wv": "-vn", "a.dts": "-vn -c:a dca -strict -2 -ar 48000",
+    "a.thd": "-vn -c:a truehd -strict -2 -ar 48000", "a.latm": "-vn -c copy", "a.voc": "-vn -c:a pcm_s16le",
 }  # fmt: skip
 
 
