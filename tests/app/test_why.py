@@ -85,6 +85,34 @@ def test_a_refusal_is_one_quiet_sentence(app) -> None:
     assert any("choose another than happiness" in caption.value for caption in app.caption)
 
 
+def test_the_player_keeps_room_for_the_lanes_until_they_are_refused(app) -> None:
+    app.run()
+    assert options(app)["awaited"] == {"audio": "Sound contribution", "visual": "Picture contribution"}
+    app.query_params["o.clip.against"] = "happiness"
+    app.run()
+    for job in list(jobs._JOBS.values()):
+        assert job.wait(20)
+    app.run()
+    assert options(app)["awaited"] == {}
+
+
+def test_what_is_chosen_stands_over_what_grows(app) -> None:
+    panel(app)
+    order = [
+        element.proto.id for element in app.main if getattr(element, "proto", None) is not None and hasattr(element.proto, "id")
+    ]
+    boxes = [order.index(box.proto.id) for box in app.main.get("selectbox")]
+    (details,) = [e for e in app.get("bidi_component") if '"part": "details"' in e.proto.json]
+    assert boxes
+    assert max(boxes) < order.index(details.proto.id)
+
+
+def options(app) -> dict:
+    """What the player was told."""
+    (player,) = [json.loads(e.proto.json) for e in app.get("bidi_component") if '"reasons_url"' in e.proto.json]
+    return player["options"]
+
+
 def test_work_that_somebody_else_cancelled_is_asked_for_again(app) -> None:
     app.run()
     job = [known_job for known_job in jobs._JOBS.values() if known_job.id.startswith("why-")][-1]
