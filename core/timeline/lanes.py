@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Part of every analysis's key: raise it whenever a lane is added or drawn otherwise.
 LANES_VERSION = 4
 MATRIX_SIDE = 600
-_HEAD_TITLES = {"av": "Audio-visual", "decision": "Decision"}
+_HEAD_TITLES = {"av": "Audio-visual", "all": "All modalities", "decision": "Decision"}
 ATTENTION_TITLES = {
     "cross": "cross-modal",
     "fused": "self (fused)",

@@ -121,7 +121,10 @@ def _is_answer(declared: Declared, value: Any) -> bool:
 
 
 def _only_head(declared: Declared) -> str:
-    return "av" if len(declared.inputs) > 1 else next(iter(declared.inputs))
+    if len(declared.inputs) == 1:
+        return next(iter(declared.inputs))
+    # People read "audio-visual" for av.
+    return "av" if set(declared.inputs) == {"audio", "visual"} else "all"
 
 
 def _logits(declared: Declared, head: str, value: Any, clips: int, several: bool) -> Tensor:

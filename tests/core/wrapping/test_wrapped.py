@@ -14,6 +14,7 @@ import affectscope as afs
 from affectscope.core.errors import UserError
 from affectscope.core.registry import Registry
 from affectscope.core.streams import Batch
+from affectscope.core.wrapping import asking
 from affectscope.core.wrapping import declared as declarations
 from affectscope.core.wrapping.making import make
 
@@ -104,6 +105,14 @@ def test_the_spec_tells_what_came() -> None:
     assert spec.inputs == {"audio": 130, "visual": 135}
     assert spec.heads == spec.decision == ("av",)
     assert spec.modalities == {"av": ("audio", "visual")}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "head"),
+    [({"audio": "llds"}, "audio"), ({"visual": "face-maps", "audio": "llds"}, "av"), ({"audio": "llds", "text": "glove"}, "all")],
+)
+def test_the_only_head_is_called_by_what_it_draws_on(inputs: dict[str, str], head: str) -> None:
+    assert asking._only_head(declarations.Declared("net", nn.Module, ("a",), inputs)) == head
 
 
 def test_without_any_frame_the_answer_is_the_prior_and_the_network_is_not_asked() -> None:
