@@ -16,6 +16,7 @@ import pandas as pd
 from affectscope.core import media
 from affectscope.core.errors import UserError
 from affectscope.core.media.kinds import MEDIA, SOUND
+from affectscope.core.text import shown
 
 # How some corpora call emotions that others, and the models here, call by their nouns.
 NOUNS = {
@@ -275,6 +276,6 @@ def expect(count: int, should: int, what: str, remarks: list[str]) -> None:
 
 
 def _some(names: Iterable[str], what: str) -> str:
-    listed = [str(name) for name in names]
-    shown = ", ".join(listed[:_NAMED]) + (", …" if len(listed) > _NAMED else "")
-    return f"{len(listed):,} {what}{'s' if len(listed) != 1 else ''} ({shown})"
+    listed = [shown(str(name)) for name in names]
+    first = ", ".join(listed[:_NAMED]) + (", …" if len(listed) > _NAMED else "")
+    return f"{len(listed):,} {what}{'s' if len(listed) != 1 else ''} ({first})"
