@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isqrt
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -103,11 +104,17 @@ def read(road: VisualRoad, gradients: bool = True) -> tuple[Reading, ...]:
 
 @contextmanager
 def listening(layers: Layers, gradients: bool) -> Iterator[list[list[Tensor]]]:
-    """What each of ``layers`` returns while this holds, call by call. Before the first of them nothing needs a gradient."""
+    """What each of ``layers`` returns while this holds, call by call. Before the first of them nothing needs a gradient.
+
+    Only calls of this thread are heard: encoders are shared, and what another sends through one meanwhile is another clip.
+    """
     heard: list[list[Tensor]] = [[] for _ in layers]
+    listener = get_ident()
 
     def hook(place: int) -> Callable[..., Any]:
         def keep(module: nn.Module, given: Any, output: Any) -> Any:
+            if get_ident() != listener:
+                return None
             value = output if isinstance(output, Tensor) else output[0]
             if gradients and not value.requires_grad:
                 value = value.detach().requires_grad_(True)
