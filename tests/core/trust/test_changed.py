@@ -8,7 +8,7 @@ from affectscope.core import media
 
 
 def test_x264_does_without_what_hangs_on_memory(tmp_path: Path):
-    """With trees of macroblocks, files of a clip differed in one process of several; x264 writes into each what it was asked for."""
+    """With trees of macroblocks, files of a clip differed within one process; x264 writes what it was asked for into each."""
     frames = [(i / 25, np.full((64, 64, 3), i, np.uint8)) for i in range(5)]
     files = {}
     for same in (False, True):
