@@ -55,7 +55,7 @@ class Ahead:
 
     def soon(self, make: Callable[[], T]) -> Soon[T]:
         """Make it when there is time; first come, first made."""
-        return Soon(make, self._pool and self._pool.submit(self._in_turn, make))
+        return Soon(make, None if self._pool is None else self._pool.submit(self._in_turn, make))
 
     def resting(self, report: Report) -> Report:
         """A report during which nothing new is begun: it may wait while others need the machine."""
