@@ -28,6 +28,7 @@ def encode(
     fps: float = 25,
     crf: int = 20,
     bits: int = 0,
+    same: bool = False,
 ) -> None:
     """Write H.264 (yuv420p) with AAC into an MP4 that browsers play; frames are (time, RGB) and keep their times.
 
@@ -35,6 +36,7 @@ def encode(
 
     Args:
         bits: of the sound, a second; as FFmpeg thinks fit, if 0.
+        same: byte by byte the same each time, and somewhat larger.
     """
     frames = iter(frames)
     first = next(frames, None)
@@ -46,6 +48,9 @@ def encode(
         if first is not None:
             height, width = (side - side % 2 for side in first[1].shape[:2])
             options = {"crf": str(crf), "preset": "veryfast"}
+            if same:
+                # x264's trees of macroblocks hang on what memory held before (version 165, in assembly).
+                options["x264-params"] = "mbtree=0"
             video = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
             video.width, video.height, video.pix_fmt = width, height, "yuv420p"
             video.codec_context.time_base = _TIME_BASE

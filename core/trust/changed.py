@@ -102,13 +102,13 @@ def _write(name: str, source: Source, out: Path, seed: int) -> None:
     fps = media.probe(path, track=track).fps or 25
     chance = np.random.default_rng(seed)
     if name == "re-encoded":
-        media.encode(out, frames, sound, fps, _POOR, _BITS)
+        media.encode(out, frames, sound, fps, _POOR, _BITS, same=True)
     elif name == "shifted":
         later = sound and replace(sound, samples=_later(sound.samples))
-        media.encode(out, ((time, _aside(picture, faces)) for time, picture in frames), later or None, fps, _GOOD)
+        media.encode(out, ((time, _aside(picture, faces)) for time, picture in frames), later or None, fps, _GOOD, same=True)
     else:
         noisy = sound and replace(sound, samples=_hiss(sound, chance))
-        media.encode(out, ((time, _grain(picture, chance)) for time, picture in frames), noisy or None, fps, _GOOD)
+        media.encode(out, ((time, _grain(picture, chance)) for time, picture in frames), noisy or None, fps, _GOOD, same=True)
 
 
 def _aside(picture: np.ndarray, faces: FaceTrack) -> np.ndarray:

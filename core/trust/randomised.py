@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -118,10 +119,23 @@ def _used(layers: Mapping[str, nn.Module], network: nn.Module, run: Callable[[nn
 
 def untrained(network: nn.Module, seed: int) -> nn.Module:
     """A copy with random weights throughout, other ones in every layer."""
-    changed = copy.deepcopy(network)
-    for number, module in enumerate(changed.modules()):
-        randomise(module, seed * _FAR + number)
-    return changed
+    return Untaught(network).drawn(seed)
+
+
+class Untaught:
+    """One network after the other without a trained weight, in a copy that each thread has for itself."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network, self._own = network, threading.local()
+
+    def drawn(self, seed: int) -> nn.Module:
+        """The copy, with fresh weights throughout, other ones in every layer; they stay until the next are drawn."""
+        if not hasattr(self._own, "network"):
+            self._own.network = copy.deepcopy(self._network)
+        changed: nn.Module = self._own.network
+        for number, module in enumerate(changed.modules()):
+            randomise(module, seed * _FAR + number)
+        return changed
 
 
 @torch.no_grad()

@@ -19,9 +19,11 @@ from affectscope.core.explain.road import NoWay
 from affectscope.core.explain.sight import faces_behind
 from affectscope.core.explain.sound import SOUND, sound_road
 from affectscope.core.text import spreadsheet_cell
-from affectscope.core.trust.changed import TITLES, Source, changes
+from affectscope.core.trust.ahead import Ahead
+from affectscope.core.trust.changed import TITLES, Changed, Source, changes
 from affectscope.core.trust.curves import interval
-from affectscope.core.trust.maps import Heatmap, Lanes, Subject, Untrained
+from affectscope.core.trust.lanes import Lanes
+from affectscope.core.trust.maps import Faces, Heatmap, Subject, Untrained
 from affectscope.core.trust.measure import CONTROLS, UNTRAINED, Measured, decision, measure
 from affectscope.core.trust.pointing import Pointed, carried, pointed, pointed_lane
 from affectscope.core.trust.verdict import verdict
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from affectscope.core.corpora import Truth
 
 # Part of every key: raise it whenever a number changes.
-TRUST_VERSION = 2
+TRUST_VERSION = 3
 COLUMNS = ("explanation", "modality", "head", "class", "measure", "name", "value")
 Progress = Callable[[str, float], None]
 Row = tuple[str, str, str, str, str, str, float]
@@ -134,43 +136,52 @@ def find_trust(
     """
     controls, seed, truth = request.controls, request.seed, request.truth
     turn = turn or nullcontext()
-    with turn:
-        before = decision(question)
     measured: list[Measured] = []
     skipped: dict[str, str] = {}
-    subject = Subject(question, view, seed=seed)
-    with turn:
-        sees = _first_head(question, request.head) if view is not None else ""
-        names = _methods(subject, sees, request.methods, skipped) if sees else ()
-        sounds = _sounds(subject, request.sounds) if request.lanes else ()
-    done = iter(range(len(TITLES)))
+    altered: list[Changed] = []
+    subject = Subject(question, view, altered, seed)
+    # Of somebody's own network nobody knows whether it bears two threads.
+    with Ahead(alone="plugin" in question.checkpoint.card) as ahead:
+        report = ahead.resting(progress)
+        with turn:
+            before = decision(question)
+            sees = _first_head(question, request.head) if view is not None else ""
+            own = replace(subject, question=_of_head(question, sees)) if sees else subject
+            faces = Faces(own, sees, ahead)
+            names = _methods(faces, request.methods, skipped) if sees else ()
+            lanes = Lanes(subject, _sounds(subject, request.sounds) if request.lanes else (), ahead)
+            found = lanes.all() if request.lanes else []
+        for name in names:
+            faces.begin(name, UNTRAINED)
+        if found:
+            lanes.begin(UNTRAINED)
+        done = iter(range(len(TITLES)))
 
-    def told(name: str) -> None:
-        progress("Trust: changing the clip", 0.2 * next(done) / len(TITLES))
+        def told(name: str) -> None:
+            report("Trust: changing the clip", 0.2 * next(done) / len(TITLES))
 
-    subject = replace(subject, altered=list(changes(question, view, source, seed, told)))
-    with turn:
-        own = replace(subject, question=_of_head(question, sees)) if sees else subject
-        found = Lanes(subject, sounds).all() if request.lanes else []
-    kinds = (Heatmap, Untrained) if request.untrained else (Heatmap,)
-    shown = [(kind, name) for name in names for kind in kinds]
-    count = len(shown) + len(found) / 4
+        altered.extend(changes(question, view, source, seed, told))
+        if found:
+            lanes.begin_rest()
+        kinds = (Heatmap, Untrained) if request.untrained else (Heatmap,)
+        shown = [(kind, name) for name in names for kind in kinds]
+        count = len(shown) + len(found) / 4
 
-    def part(begin: float, size: float) -> Progress:
-        return lambda stage, share: progress(stage, 0.2 + 0.8 * (begin + size * share) / max(count, 1))
+        def part(begin: float, size: float) -> Progress:
+            return lambda stage, share: report(stage, 0.2 + 0.8 * (begin + size * share) / max(count, 1))
 
-    for number, (kind, name) in enumerate(shown):
-        try:
-            heatmap = kind(own, sees, name)
-            made = measure(heatmap, controls, UNTRAINED, seed, part(number, 1), turn, before)
-            measured.append(replace(made, pointed=_points(own, heatmap, truth, turn)) if truth is not None else made)
-        except NoWay as error:
-            skipped[name] = str(error)
-    for number, lane in enumerate(found):
-        made = measure(lane, controls, UNTRAINED, seed, part(len(shown) + number / 4, 0.25), turn, before)
-        if truth is not None and lane.modality == PICTURE:
-            made = replace(made, pointed=pointed_lane(lane.values, lane.middles, truth))
-        measured.append(made)
+        for number, (kind, name) in enumerate(shown):
+            try:
+                drawn = kind(faces, name)
+                made = measure(drawn, controls, UNTRAINED, seed, part(number, 1), turn, before)
+                measured.append(replace(made, pointed=_points(own, drawn, truth, turn)) if truth is not None else made)
+            except NoWay as error:
+                skipped[name] = str(error)
+        for number, lane in enumerate(found):
+            made = measure(lane, controls, UNTRAINED, seed, part(len(shown) + number / 4, 0.25), turn, before)
+            if truth is not None and lane.modality == PICTURE:
+                made = replace(made, pointed=pointed_lane(lane.values, lane.middles, truth))
+            measured.append(made)
     carrier = None
     if truth is not None and len(question.modalities) > 1:
         with turn:
@@ -209,8 +220,8 @@ def _sounds(subject: Subject, methods: Sequence[str] | None) -> tuple[str, ...]:
     return offered[:1] if methods is None else tuple(name for name in methods if name in offered)
 
 
-def _methods(subject: Subject, head: str, methods: Sequence[str] | None, skipped: dict[str, str]) -> tuple[str, ...]:
-    road = Heatmap(subject, head, "layer-cam").seen.road
+def _methods(faces: Faces, methods: Sequence[str] | None, skipped: dict[str, str]) -> tuple[str, ...]:
+    road = faces.seen.road
     if methods is None:
         return fitting(road)[:1]
     methods = [name for name in methods if METHODS[name].maps is not None]
@@ -236,8 +247,7 @@ def _entry(measured: Measured) -> dict[str, Any]:
     found, rated = measured.curves, verdict(measured)
     low, high = interval(found.areas, found.seed)
     return {
-        "explanation": measured.explanation, "title": measured.title, "modality": measured.modality,
-        "head": measured.head, "class": measured.target,
+        "explanation": measured.explanation, "title": measured.title, "modality": measured.modality, "head": measured.head, "class": measured.target,
         "level": rated.level, "reasons": rated.reasons, "grades": rated.grades,
         "p": found.p, "learnt": _mean(found.learnt), "beaten": found.beaten, "controls": len(found.areas),
         "area": _mean(found.areas), "area_low": low, "area_high": high, "shares": found.shares.tolist(),
@@ -296,9 +306,9 @@ def _mean(values: np.ndarray) -> float:
 def _plain(value: Any) -> Any:
     """Numbers that JSON has no way to write as None."""
     if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
+        return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [_plain(inner) for inner in value]
     if isinstance(value, np.generic):
         return _plain(value.item())
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -35,23 +35,50 @@ class Moments:
     alone: Mapping[str, np.ndarray]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the heads say without each window that has a frame, and of it alone, whichever class is explained.
+
+    Attributes:
+        away, alone: modality -> [H, V, outputs] of its V windows with a frame; a modality that has none is not there.
+    """
+
+    away: Mapping[str, np.ndarray]
+    alone: Mapping[str, np.ndarray]
+
+
 def by_moment(question: Question, modality: Modality, reach: float = REACH) -> Moments:
     """Ask about every window, taken away and alone: one batch each for a modality.
 
     Args:
         reach: what goes with a window on either side, in windows.
     """
-    windows = {m: question.windows(m) for m in question.modalities}
-    whole, nothing = modality.scores[:, -1:], modality.scores[:, :1]
+    return scored(question, modality, asked(question, reach))
+
+
+def asked(question: Question, reach: float = REACH) -> Asked:
+    """The answers that ``by_moment`` rests on; see there."""
     away, alone = {}, {}
-    for m, inside in windows.items():
-        there, about = inside.any(1), question.windows(m, reach)
-        away[m], alone[m] = (np.zeros((len(question.heads), len(inside))) for _ in range(2))
+    for m in question.modalities:
+        there, about = question.windows(m).any(1), question.windows(m, reach)
         if not there.any():
             continue
-        away[m][:, there] = whole - question.scores({m: question.present(m) & ~about[there]})
-        none = {o: np.zeros((int(there.sum()), question.batch.present[o].shape[1]), bool) for o in windows if o != m}
-        alone[m][:, there] = question.scores({**none, m: about[there]}) - nothing
+        away[m] = question.asked({m: question.present(m) & ~about[there]})
+        others = {o: question.batch.present[o].shape[1] for o in question.modalities if o != m}
+        none = {o: np.zeros((int(there.sum()), length), bool) for o, length in others.items()}
+        alone[m] = question.asked({**none, m: about[there]})
+    return Asked(away, alone)
+
+
+def scored(question: Question, modality: Modality, answers: Asked) -> Moments:
+    """What each window contributes to the question's class, of answers that do not depend on it."""
+    windows = {m: question.windows(m) for m in question.modalities}
+    whole, nothing = modality.scores[:, -1:], modality.scores[:, :1]
+    away, alone = ({m: np.zeros((len(question.heads), len(inside))) for m, inside in windows.items()} for _ in range(2))
+    for m in answers.away:
+        there = windows[m].any(1)
+        away[m][:, there] = whole - question.score(answers.away[m])
+        alone[m][:, there] = question.score(answers.alone[m]) - nothing
     return Moments(question.edges, {m: w.sum(1) for m, w in windows.items()}, away, alone)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from affectscope.core.features.extractors.landmarks import REGIONS, regions
-from affectscope.core.trust.maps import Heatmap, Subject, Untrained
+from affectscope.core.trust.maps import Faces, Heatmap, Subject, Untrained
 from affectscope.core.trust.measure import Measured, decision, measure
 from affectscope.core.trust.pointing import pointed
 from affectscope.core.trust.verdict import verdict
@@ -17,7 +17,7 @@ SEEDS = 24
 
 
 def measured(kind: type[Heatmap], subject: Subject, seed: int = 0) -> Measured:
-    heatmap = kind(subject, "visual", "layer-cam")
+    heatmap = kind(Faces(subject, "visual"), "layer-cam")
     found = measure(heatmap, seed=seed, before=decision(subject.question))
     assert subject.view is not None
     return replace(found, pointed=pointed(heatmap.on_box(), np.arange(FRAMES), subject.view.faces, truth()))

@@ -78,10 +78,13 @@ def test_what_made_a_saturated_answer_is_found():
     """Three tenths of what lies between a quarter and three quarters of the second are as good as all: no quarter is missed."""
 
     class Enough(Question):
-        def scores(self, stay):
+        def asked(self, stay):
             middle = np.abs(self.streams["audio"].times - 0.5) < 0.25
             left = stay.get("audio", middle[None].repeat(len(stay.get("visual", ())), 0))
-            return ((left & middle).sum(1) >= 0.3 * middle.sum()).astype(float)[None].repeat(len(self.heads), 0)
+            return ((left & middle).sum(1) >= 0.3 * middle.sum()).astype(float)[None, :, None].repeat(len(self.heads), 0)
+
+        def score(self, answers):
+            return answers[..., 0]
 
     plain = question(frames={"audio": 40, "visual": 8})
     subject = Enough(plain.checkpoint, plain.streams, 1.0, plain.explained)
