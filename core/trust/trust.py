@@ -247,7 +247,8 @@ def _entry(measured: Measured) -> dict[str, Any]:
     found, rated = measured.curves, verdict(measured)
     low, high = interval(found.areas, found.seed)
     return {
-        "explanation": measured.explanation, "title": measured.title, "modality": measured.modality, "head": measured.head, "class": measured.target,
+        "explanation": measured.explanation, "title": measured.title, "modality": measured.modality,
+        "head": measured.head, "class": measured.target,
         "level": rated.level, "reasons": rated.reasons, "grades": rated.grades,
         "p": found.p, "learnt": _mean(found.learnt), "beaten": found.beaten, "controls": len(found.areas),
         "area": _mean(found.areas), "area_low": low, "area_high": high, "shares": found.shares.tolist(),
