@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from affectscope.core.trust.trust import Request, Trust
 
 # Part of every key: raise it whenever an analysis changes.
-ANALYSIS_VERSION = 12
+ANALYSIS_VERSION = 13
 PREFIXES = 24
 # So many rows of attention are computed at once; a minute's frames in all prefixes would not fit.
 _CHUNK_FRAMES = 60_000
