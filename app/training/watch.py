@@ -87,8 +87,8 @@ def _standing(run: Run) -> None:
         share = min(1.0, max(0.0, run.share if run.history else 0.0))
         say.progress(share, doing(run, _expected(run)))
     elif run.state == "stopped":
-        kept = f" after {outlook.count(len(run.history), 'epoch')}. What these brought is kept: it can go on from there."
-        st.info(f"Stopped{kept if run.order.epochs else '. It can be done again.'}")
+        kept = f"Stopped after {outlook.count(len(run.history), 'epoch')}. What these brought is kept: it can go on from there."
+        say.info(kept if run.order.epochs else "Stopped: it can be done again.")
     elif run.state == "failed":
         say.error(run.why)
     else:

@@ -20,7 +20,7 @@ from affectscope.core.cache import sealed
 from affectscope.core.errors import UserError
 from affectscope.core.timeline.timeline import Lane, Timeline
 from tests.app import fake
-from tests.damage import MISS, Read, outcomes, said
+from tests.damage import MISS, Read, outcome, outcomes
 
 KINDS: dict[str, Callable[[Path, Path], tuple[list[Path], Read]]] = {}
 
@@ -84,11 +84,11 @@ def what_was_noted_to_play(folder, clips):
 @pytest.mark.parametrize("name", KINDS)
 def test_damage_is_a_miss(name: str, tmp_path: Path, clips: Path) -> None:
     files, read = KINDS[name](tmp_path, clips)
-    truth = said(read)
+    truth = outcome(read)
     assert truth != MISS
     found = outcomes(files, read)
     assert [where for where, value in found if value not in (MISS, truth)] == []
-    assert said(read) == truth
+    assert outcome(read) == truth
     assert sum(value == MISS for _, value in found) > 0.9 * len(found)
 
 
@@ -110,7 +110,7 @@ def test_a_label_survives_a_fault_and_the_fault_is_said(tmp_path: Path, clips: P
     before, now = (replace(store.find(clip_id), label=label) for label in ("fear", "anger"))
     path = tmp_path / "uploads" / f"{clip_id}.json"
     found = outcomes([path], lambda: store.find(clip_id))
-    fine = [said(lambda: before), said(lambda: now)]
+    fine = [outcome(lambda: before), outcome(lambda: now)]
     assert [where for where, value in found if value not in fine] == []
     assert store.remarks() == []
     path.write_bytes(path.read_bytes()[:-3])

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from affectscope.core.analysis.picking import judge, worst_first
+from affectscope.core.analysis.picking import score, worst_first
 from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
@@ -65,7 +65,7 @@ def test_a_clip_without_a_label_is_neither_right_nor_wrong(few, tmp_path):
         wrong = table.index[table["predicted"] != table["label"]].drop("b")
         assert set(worst_first(table).index[: len(wrong)]) == set(wrong)
         rest = table.drop("b")
-        assert judge(table).scores["accuracy"] == pytest.approx((rest["predicted"] == rest["label"]).mean())
+        assert score(table).scores["accuracy"] == pytest.approx((rest["predicted"] == rest["label"]).mean())
 
 
 def test_clips_are_read_from_the_corpus_s_store_where_it_has_them(few, tmp_path, monkeypatch):
