@@ -46,10 +46,9 @@ def click_at(player: Locator, x: float) -> None:
 
 
 def reads(page: Page, face: int) -> Locator:
-    """The player, once it reads this face."""
-    expect(page.locator(".player [data-ref=notices]")).to_contain_text(
-        "the larger one is read" if face == 1 else f"face {face} is read", timeout=READ
-    )
+    """The player, once it reads this face: it is said over the picture, on Masking under the board."""
+    remarks = page.locator(".player [data-ref=notices], [data-testid=stAlert]")
+    expect(remarks.filter(has_text="the larger one is read" if face == 1 else f"face {face} is read")).to_be_visible(timeout=READ)
     player = ready(page)
     expect(player.locator("[data-ref=face]")).to_have_value(str(face))
     return player
