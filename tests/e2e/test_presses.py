@@ -109,14 +109,16 @@ def test_a_press_on_a_page_that_has_just_come_is_heard(browser: Browser, app_url
 def test_what_is_drawn_anew_while_it_is_pressed_is_pressed_all_the_same(wide: Page, app_url: str) -> None:
     wide.goto(f"{app_url}/failures")
     wide.wait_for_function(NOTE)
-    wide.locator(".clips .row").nth(3).wait_for()
+    # Of this corpus: a press that begins on a case of one corpus and ends on a case of another is none.
+    rows = wide.locator(".clips .row[data-clip^=held_]")
+    rows.nth(3).wait_for()
     idle(wide)
     for i in range(3):
         # Another clip is chosen between the two ends of the press: the page runs again, and all its cards are made anew.
         wide.mouse.move(*wide.evaluate(NOTE))
         wide.mouse.down()
-        clip = wide.locator(".clips .row").nth(i + 1).get_attribute("data-clip")
-        wide.locator(".clips .row").nth(i + 1).evaluate("row => row.click()")
+        clip = rows.nth(i + 1).get_attribute("data-clip")
+        rows.nth(i + 1).evaluate("row => row.click()")
         wide.wait_for_url(f"**clip={clip}*")
         idle(wide)
         # Where it has come to stand: what the page shows above it may be longer.
