@@ -29,6 +29,7 @@ function head({ title, offer }, take) {
   if (!label) return box
   const button = make("button", "take", label)
   button.type = "button"
+  button.title = why
   button.onclick = take
   box.append(make("span", "who", why), button)
   return box
