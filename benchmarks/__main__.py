@@ -2,54 +2,36 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import sys
 
 import torch
 
-from benchmarks import (
-    browser,
-    browser_embeddings,
-    browser_imports,
-    browser_masking,
-    browser_pages,
-    browser_start,
-    features,
-    gpu,
-    heatmaps,
-    models,
-    planted,
-    soak,
-    sweep,
-    terminal,
-    training,
-    trust,
-    why,
-    yardstick,
-)
-
 PARTS = {
-    "models": models.main,
-    "yardstick": yardstick.main,
-    "training": training.main,
-    "sweep": sweep.main,
-    "features": features.main,
-    "heatmaps": heatmaps.main,
-    "terminal": terminal.main,
-    "why": why.main,
-    "trust": trust.main,
-    "planted": planted.main,
-    "start": browser_start.main,
-    "browser": browser.main,
-    "embeddings": browser_embeddings.main,
-    "masking": browser_masking.main,
-    "pages": browser_pages.main,
-    "imports": browser_imports.main,
-    "soak": soak.main,
+    "models": "models",
+    "yardstick": "yardstick",
+    "training": "training",
+    "sweep": "sweep",
+    "features": "features",
+    "heatmaps": "heatmaps",
+    "terminal": "terminal",
+    "why": "why",
+    "trust": "trust",
+    "planted": "planted",
+    "start": "browser_start",
+    "browser": "browser",
+    "embeddings": "browser_embeddings",
+    "masking": "browser_masking",
+    "pages": "browser_pages",
+    "imports": "browser_imports",
+    "soak": "soak",
 }
+"""The module behind each name, imported only where its part runs: some need what `make corpus-tools` installs."""
+
 # What a machine must have first; ran by its name alone.
-ALONE = {"gpu": gpu.main}
+ALONE = {"gpu": "gpu"}
 
 LONG = ("planted",)
 """Run where they are named alone: they render and train for an hour."""
@@ -64,7 +46,7 @@ def main() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, {gpu}, {platform.platform()}; load {os.getloadavg()[0]:.1f}")
     for name in names:
         print(f"\n{name}\n")
-        known[name]()
+        importlib.import_module(f"benchmarks.{known[name]}").main()
 
 
 if __name__ == "__main__":
