@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 # uv installs in seconds what pip installs in minutes; where it cannot (an index that only pip is told of), pip does.
-INSTALL = install() { $(PY) -m uv pip install --quiet --python $(PY) -c constraints.txt "$$@" 2>/dev/null || $(PY) -m pip install --quiet -c constraints.txt "$$@"; }; install
+# Compiled here, as pip does by itself: otherwise every start is slow where PYTHONDONTWRITEBYTECODE is set.
+INSTALL = install() { $(PY) -m uv pip install --quiet --compile-bytecode --python $(PY) -c constraints.txt "$$@" 2>/dev/null || $(PY) -m pip install --quiet -c constraints.txt "$$@"; }; install
 # Not from the environment, where other tools put a HOST of their own.
 HOST := 127.0.0.1
 PORT ?= 8501
@@ -116,6 +117,7 @@ $(VENV)/.app: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Setting up (a few minutes, some gigabytes for PyTorch). This includes openSMILE, whose licence allows research use only."
 	@$(INSTALL) -e '.[opensmile]'
 	@$(INSTALL) --no-deps fer
+	@$(PY) -m compileall -q core app pages affectscope
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.app
