@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from affectscope.core.knowing.words import UNKNOWN
 from affectscope.core.media import stretch
 from affectscope.core.text import shown, unlike
 
+_NOTHING = {"written": "", "seconds": None, "says": "", "probability": None}
 _COLUMNS = ("file", "seconds", "says", "probability")
 _LONGEST_TITLE = 200
 # File systems allow 255 bytes; an ending is added.
@@ -57,7 +59,9 @@ def analyse_clip(loaded: Checkpoint, file: Path, asked: Asked, as_json: bool) ->
         UserError: when the file cannot be played, or what is made of it cannot be written.
     """
     with progress_bar() as report:
-        file, analysis, notices = _analysed(Analyzer(loaded), file, asked, report)
+        media, analysis, notices = _analysed(Analyzer(loaded), file, asked, report)
+        # A cut holds the one track that was asked for.
+        _write(loaded, media, analysis, asked, asked.track if media == file else None, report)
     for notice in notices:
         remarks.print(f"Note: {printable(notice)}", markup=False)
     _caution(loaded)
@@ -69,7 +73,7 @@ def analyse_clip(loaded: Checkpoint, file: Path, asked: Asked, as_json: bool) ->
         best = {"says": max(scores, key=scores.__getitem__)} if _chooses(loaded) else {}
         near = analysis.familiar.of_decision if head == "decision" else analysis.familiar.of(loaded.spec.modalities.get(head, ()))
         rows.append({"head": head, **best, "evidence": evidence, **({"near": near} if analysis.familiar.known else {}), **scores})
-    show(rows, as_json, f"{file.name}, as {loaded.name} has it: written to {asked.places}")
+    show(rows, as_json, f"{media.name}, as {loaded.name} has it: written to {asked.places}")
 
 
 def each(loaded: Checkpoint, places: Sequence[Path], asked: Asked, as_json: bool) -> None:
@@ -85,7 +89,9 @@ def each(loaded: Checkpoint, places: Sequence[Path], asked: Asked, as_json: bool
     if not files:
         raise UserError(f"There are no media in {', '.join(map(str, places))}: name files, or a folder with some in it.")
     analyzer, rows, taken = Analyzer(loaded), list[dict[str, Any]](), set[str]()
-    with progress_bar() as report:
+    # One clip's files are written while the next is analysed; never more than one waits, whose arrays would fill the memory.
+    with progress_bar() as report, ThreadPoolExecutor(1) as writer:
+        writing: Future[None] | None = None
         for number, file in enumerate(files, 1):
             name = unlike(_name(file), taken)
             taken.add(name)
@@ -93,7 +99,14 @@ def each(loaded: Checkpoint, places: Sequence[Path], asked: Asked, as_json: bool
             def told(stage: str, share: float, before: str = f"{number} of {len(files)}: ") -> None:
                 report(before + stage, share)
 
-            rows.append(_row(analyzer, file, name, asked, told))
+            row, write = _row(analyzer, file, name, asked, told)
+            rows.append(row)
+            if writing is not None:
+                writing.result()
+            writing = writer.submit(_noted, row, write)
+        report("Writing the last one's files", 1.0)
+        if writing is not None:
+            writing.result()
     _caution(loaded)
     # A terminal has room for one sentence.
     table = [{name: row[name] for name in _COLUMNS} | {"remarks": row["error"] or row["notes"]} for row in rows]
@@ -102,21 +115,29 @@ def each(loaded: Checkpoint, places: Sequence[Path], asked: Asked, as_json: bool
         raise typer.Exit(1)
 
 
-def _row(analyzer: Analyzer, file: Path, name: str, asked: Asked, report: Progress) -> dict[str, Any]:
+def _row(analyzer: Analyzer, file: Path, name: str, asked: Asked, report: Progress) -> tuple[dict[str, Any], Callable[[], None]]:
+    """A file's row of the table, and what writes its files."""
     own = replace(asked, out=asked.out and asked.out / name, html=asked.html and asked.html / f"{name}.html")
-    row: dict[str, Any] = {"file": printable(str(file)), "written": "", "seconds": None, "says": "", "probability": None}
+    row: dict[str, Any] = {"file": printable(str(file)), **_NOTHING, "notes": "", "error": ""}
     try:
-        _, analysis, notices = _analysed(analyzer, file, own, report)
+        media, analysis, notices = _analysed(analyzer, file, own, report)
     except UserError as error:
-        return {**row, "notes": "", "error": printable(str(error))}
+        return row | {"error": printable(str(error))}, lambda: None
     scores = analysis.predictions["decision"]
-    row |= {"written": printable(name), "seconds": round(analysis.timeline.duration, 3)}
+    row |= {"written": printable(name), "seconds": round(analysis.timeline.duration, 3), "notes": printable(" ".join(notices))}
     if _chooses(analyzer.checkpoint):
         best = max(scores, key=scores.__getitem__)
         row |= {"says": best, "probability": scores[best]}
     else:
         row |= {"says": ", ".join(f"{attribute} {value:+.2f}" for attribute, value in scores.items())}
-    return {**row, "notes": printable(" ".join(notices)), "error": ""}
+    return row, lambda: _write(analyzer.checkpoint, media, analysis, own, own.track, lambda stage, share: None)
+
+
+def _noted(row: dict[str, Any], write: Callable[[], None]) -> None:
+    try:
+        write()
+    except UserError as error:
+        row |= {**_NOTHING, "notes": "", "error": printable(str(error))}
 
 
 def _chooses(loaded: Checkpoint) -> bool:
@@ -166,17 +187,21 @@ def _analysed(analyzer: Analyzer, file: Path, asked: Asked, report: Progress) ->
         attention=matrices,
         progress=report,
     )
-    try:
-        if asked.out is not None:
-            write_files(analyzer, file, analysis, asked.out, asked.video, report, track)
-    except OSError as error:
-        raise UserError(f"{asked.out} cannot be written ({error.strerror or error}): choose another folder.") from error
     if asked.html is not None:
         # A second of imports that nothing else needs.
         from affectscope.core.takehome.write import write_page
 
         write_page(analyzer, file, analysis, asked.html, report, track)
     return file, analysis, (*origin, *analysis.notices, *_no_heatmap(analysis))
+
+
+def _write(loaded: Checkpoint, media: Path, analysis: Analysis, asked: Asked, track: int | None, report: Progress) -> None:
+    if asked.out is None:
+        return
+    try:
+        write_files(loaded, media, analysis, asked.out, asked.video, report, track)
+    except OSError as error:
+        raise UserError(f"{asked.out} cannot be written ({error.strerror or error}): choose another folder.") from error
 
 
 def _no_heatmap(analysis: Analysis) -> tuple[str, ...]:
@@ -187,7 +212,7 @@ def _no_heatmap(analysis: Analysis) -> tuple[str, ...]:
 
 
 def write_files(
-    analyzer: Analyzer, media: Path, analysis: Analysis, out: Path, video: bool, report: Progress, track: int | None = None
+    loaded: Checkpoint, media: Path, analysis: Analysis, out: Path, video: bool, report: Progress, track: int | None = None
 ) -> None:
     """analysis.json, heatmaps.npz and, where they were asked for, attention.npz and overlay.mp4 in the folder ``out``.
 
@@ -202,7 +227,7 @@ def write_files(
     if analysis.attention:
         np.savez_compressed(out / "attention.npz", **analysis.attention)  # type: ignore[arg-type]
     if video:
-        answers = answers_of(analyzer.checkpoint, analysis.predictions, analysis.evidence, analysis.familiar)
+        answers = answers_of(loaded, analysis.predictions, analysis.evidence, analysis.familiar)
         read = f", face {analysis.timeline.face}" if analysis.timeline.face > 1 else ""
         facts = Facts(shown(media.stem, _LONGEST_TITLE) + read, (answers,))
         export.overlay(

@@ -171,7 +171,7 @@ media.encode(out / "a.mp4", [(i / 10, np.zeros((64, 64, 3), np.uint8)) for i in 
 asked = types.SimpleNamespace(checkpoint=saved.load(saved.shipped()["auxformer"]))
 timeline = Timeline(0.5, np.arange(5) / 10, np.full((5, 4), np.nan, np.float32))
 made = analyzer.Analysis({{"decision": {{"anger": 1.0}}}}, {{}}, {{}}, timeline, (), "key")
-analysis.write_files(asked, out / "a.mp4", made, out, True, lambda stage, share: None)
+analysis.write_files(asked.checkpoint, out / "a.mp4", made, out, True, lambda stage, share: None)
 heavy = {{"pandas", "scipy", "sklearn", "umap", "plotly", "torchmetrics", "lightning", "jinja2", "streamlit"}}
 sys.exit(repr(heavy & set(sys.modules)))
 """
