@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from affectscope.core.models.inputs import model_streams
 from affectscope.core.perturbation import Perturbation, perturb
 from affectscope.core.streams import Batch, Stream
 from affectscope.core.text import shown
+from affectscope.core.threads import Turns
 from affectscope.core.timeline import explained
 from affectscope.core.timeline.lanes import LANES_VERSION, build_lanes, build_matrices, evidence_lanes, truth_events
 from affectscope.core.timeline.places import place_heatmaps, place_lanes
@@ -122,7 +122,7 @@ class Analyzer:
             raise UserError(sentence)
         self.checkpoint = checkpoint
         self.store = store or FeatureStore()
-        self._turn = threading.Lock()
+        self._turn = Turns()
         self._last_crops: tuple[str, np.ndarray] | None = None
 
     @property

@@ -18,6 +18,7 @@ Work = Callable[[Progress], None]
 
 _LOG = logging.getLogger(__name__)
 _KEPT = 200
+_PAUSE = 0.1
 _CANCELLED = "The work was cancelled."
 
 
@@ -87,6 +88,18 @@ def about(mark: str) -> list[Job]:
 def busy() -> bool:
     """Whether somebody waits for a single clip: what takes long should stand back."""
     return any(not job.done and job.pool == "analysis" for job in list(_JOBS.values()))
+
+
+def standing_back(progress: Progress) -> Progress:
+    """The same, which waits at each sign of progress while somebody waits for a single clip; a cancel is heard meanwhile."""
+
+    def told(stage: str, fraction: float) -> None:
+        progress(stage, fraction)
+        while busy():
+            time.sleep(_PAUSE)
+            progress(stage, fraction)
+
+    return told
 
 
 def cancel(job: Job) -> None:

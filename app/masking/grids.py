@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -132,16 +131,4 @@ def _curves_path(model: str, asked: Curves) -> Path:
 
 def _write_curves(model: str, corpus: Corpus, asked: Curves, path: Path, progress: jobs.Progress) -> None:
     analyzer = services.analyzer(model)
-    robustness.save(measure(analyzer.checkpoint, corpus, asked, analyzer.store, patient(progress)), path)
-
-
-def patient(progress: jobs.Progress) -> jobs.Progress:
-    """Progress that stands back while somebody waits for a single clip."""
-
-    def report(stage: str, share: float) -> None:
-        while jobs.busy():
-            progress(stage, share)
-            time.sleep(0.1)
-        progress(stage, share)
-
-    return report
+    robustness.save(measure(analyzer.checkpoint, corpus, asked, analyzer.store, jobs.standing_back(progress)), path)

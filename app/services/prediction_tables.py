@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -52,12 +51,8 @@ def ask_all(model: str, of: Corpus | None = None) -> jobs.Job:
 
 
 def _ask_all(model: str, source: Corpus, path: Path, progress: jobs.Progress) -> None:
-    def patient(stage: str, share: float) -> None:
-        while jobs.busy():
-            time.sleep(0.1)
-        progress(stage, share)
-
-    ask_every_clip(analyzer(model).checkpoint, source, analyzer(model).store, patient).keep(path)
+    told = jobs.standing_back(progress)
+    ask_every_clip(analyzer(model).checkpoint, source, analyzer(model).store, told).keep(path)
 
 
 def queue_id(called: str, of: Corpus) -> str:

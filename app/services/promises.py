@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -14,8 +13,6 @@ from affectscope.core.checkpoints import plugged
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.errors import UserError
-
-_LOOK_EVERY = 0.3
 
 
 def promises(model: str) -> list[Promise] | None:
@@ -45,14 +42,9 @@ def check_promises(model: str) -> jobs.Job:
 
 
 def _check(model: str, progress: jobs.Progress) -> None:
-    def patient(stage: str, share: float) -> None:
-        while jobs.busy():
-            time.sleep(_LOOK_EVERY)
-        progress(stage, share)
-
     # Its own copy of the weights: those that pages ask may lie on a GPU, and be asked meanwhile.
     checkpoint = _checkpoint(model)
-    kept.keep(checkpoint.digest, checking.check(checkpoint, patient))
+    kept.keep(checkpoint.digest, checking.check(checkpoint, jobs.standing_back(progress)))
 
 
 def _checkpoint(model: str) -> Checkpoint:

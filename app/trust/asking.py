@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, key_of, of_clip
 from affectscope.core.trust.tables import rows
 from affectscope.core.trust.trust import TRUST_VERSION, Request
-
-_PAUSE = 0.1
 
 
 class Asked:
@@ -67,21 +64,8 @@ def text(asked: Asked) -> bytes:
     return json.dumps(found(asked) or {}, indent=1).encode()
 
 
-def standing_back(progress: jobs.Progress) -> jobs.Progress:
-    """The same, which waits at each sign of progress while somebody waits for a clip."""
-
-    def told(stage: str, share: float) -> None:
-        progress(stage, share)
-        while jobs.busy():
-            time.sleep(_PAUSE)
-            # Whoever cancels meanwhile is heard.
-            progress(stage, share)
-
-    return told
-
-
 def _write(asked: Asked, progress: jobs.Progress) -> None:
-    told = standing_back(progress)
+    told = jobs.standing_back(progress)
     services.prepare(asked.item, told)
     whole = services.analyzer(asked.model).trust(asked.item.media, asked.request, told)
     sealed.keep(asked.path("csv"), whole.to_csv().encode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +29,6 @@ from affectscope.core.trust.trust import TRUST_VERSION, Request
 _CLIPS = {"8": "8 clips", "24": "24 clips", "0": "all clips"}
 _METHODS = {"usual": "the usual methods", "fast": "all fast methods", "all": "all methods"}
 _SEED = 0
-_PAUSE = 0.1
 
 
 def view(model: str) -> None:
@@ -84,15 +82,10 @@ def _show(model: str, source: Corpus, table: pd.DataFrame) -> None:
 
 
 def _measure(model: str, source: Corpus, clips: int, which: str, path: Path, progress: jobs.Progress) -> None:
-    def patient(stage: str, share: float) -> None:
-        while jobs.busy():
-            time.sleep(_PAUSE)
-        progress(stage, share)
-
     asker = services.analyzer(model)
     labelled, _ = labelled_for(source, asker.checkpoint.spec)
     names = None if which == "usual" else tuple(name for name in METHODS if which == "all" or not METHODS[name].slow)
-    table, _ = over_corpus(asker, labelled, Request(methods=names, sounds=names, seed=_SEED), clips, patient)
+    table, _ = over_corpus(asker, labelled, Request(methods=names, sounds=names, seed=_SEED), clips, jobs.standing_back(progress))
     sealed.keep(path, table.to_csv(index=False).encode())
 
 

@@ -101,10 +101,11 @@ def text(asked: Asked) -> bytes:
 
 def _write(asked: Asked, progress: jobs.Progress) -> None:
     item = asked.item
-    services.prepare(item, progress)
+    told = jobs.standing_back(progress)
+    services.prepare(item, told)
     ask_why = partial(
         services.analyzer(asked.model).why, item.media, target=asked.target, against=asked.against, label=asked.label,
-        track=item.track, clip=item.called, explanation=asked.explanation, face=item.face, progress=progress,
+        track=item.track, clip=item.called, explanation=asked.explanation, face=item.face, progress=told,
     )  # fmt: skip
     if sealed.read_json(asked.path("quick.json")) is None:
         sealed.keep_json(asked.path("quick.json"), ask_why(quick=True).to_dict())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +19,7 @@ BUDGET, _FEW = 400, 60
 _PIXELS = 1000
 # An answer that turns only when more than this part of the clip has gone is steady.
 _PART = 0.5
-_CHUNK = 512
+_CHUNK = 64
 Window = tuple[str, int]
 
 
@@ -43,7 +45,7 @@ class Flip:
         return bool(self.windows)
 
 
-def smallest_flip(question: Question, budget: int | None = None) -> Flip | None:
+def smallest_flip(question: Question, budget: int | None = None, turn: AbstractContextManager[Any] | None = None) -> Flip | None:
     """Search the windows for the fewest that turn the decision; None for attributes, which have no other answer.
 
     Turned is: the explained class no longer wins, or no longer beats ``against``; where it does not win from the start, it does.
@@ -52,10 +54,11 @@ def smallest_flip(question: Question, budget: int | None = None) -> Flip | None:
 
     Args:
         budget: states to be asked about in the second search.
+        turn: held while the model is asked, once for each handful of states: others who wait for it have theirs in between.
     """
     if question.checkpoint.spec.task == "regression":
         return None
-    search = _Search(question)
+    search = _Search(question, turn or nullcontext())
     greedy = search.greedy()
     largest = len(greedy) if greedy else search.most + 1
     if budget is None:
@@ -75,8 +78,8 @@ def smallest_flip(question: Question, budget: int | None = None) -> Flip | None:
 class _Search:
     """Sets of windows that go, asked about in batches."""
 
-    def __init__(self, question: Question) -> None:
-        self.question = question
+    def __init__(self, question: Question, turn: AbstractContextManager[Any]) -> None:
+        self.question, self._turn = question, turn
         self.inside = {m: question.windows(m) for m in question.modalities}
         self.windows: list[Window] = [(m, w) for m, rows in self.inside.items() for w in np.flatnonzero(rows.any(1)).tolist()]
         self.sign = 1.0 if self._margin(question.whole[:1])[0] > 0 else -1.0
@@ -121,7 +124,8 @@ class _Search:
             for place, row in enumerate(rows):
                 for m, w in (self.windows[i] for i in sets[row]):
                     stay[m][place] &= ~self.inside[m][w]
-            found[rows] = self.question.asked(stay)[0]
+            with self._turn:
+                found[rows] = self.question.asked(stay)[0]
         return found
 
     def _margin(self, answers: np.ndarray) -> np.ndarray:

@@ -204,8 +204,7 @@ def explain(
             windows = in_windows(question, spectrum.values)
     if not quick:
         progress("Why: the face, and what would change the answer", 0.5)
-        with turn:
-            face, flip = _long_ones(question, view)
+        face, flip = _long_ones(question, view, turn)
     progress("Why", 1.0)
     return Why(
         spec.system, spec.task, tuple(spec.labels), question.heads, question.explained, question.against,
@@ -213,14 +212,16 @@ def explain(
     )  # fmt: skip
 
 
-def _long_ones(question: Question, view: View | None) -> tuple[Face | None, Flip | None]:
+def _long_ones(question: Question, view: View | None, turn: AbstractContextManager[Any]) -> tuple[Face | None, Flip | None]:
     """The two that take long: at once where the one asks an encoder and the other the model, which share nothing."""
     if view is None or view.looks.encoder is None:
-        return by_region(question, view) if view is not None else None, smallest_flip(question)
+        with turn:
+            face = by_region(question, view) if view is not None else None
+        return face, smallest_flip(question, turn=turn)
     with ThreadPoolExecutor(1) as pool:
-        face = pool.submit(by_region, question, view)
-        flip = smallest_flip(question)
-        return face.result(), flip
+        regions = pool.submit(by_region, question, view)
+        flip = smallest_flip(question, turn=turn)
+        return regions.result(), flip
 
 
 def _modality(modality: Modality) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def test_it_stands_back_while_somebody_waits_for_a_clip(monkeypatch: pytest.Monk
     heard: list[float] = []
     monkeypatch.setattr(asking.jobs, "busy", lambda: next(busy))
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    asking.standing_back(lambda stage, share: heard.append(share))("Trust", 0.5)
+    jobs.standing_back(lambda stage, share: heard.append(share))("Trust", 0.5)
     assert heard == [0.5, 0.5, 0.5]
 
 

@@ -1,6 +1,8 @@
 """The smallest change that turns the answer, against trying everything."""
 
 from itertools import combinations
+from types import TracebackType
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -112,3 +114,34 @@ def test_two_windows_that_greedy_passes_by():
     assert found.windows == (("audio", 1), ("audio", 2))
     assert found.smallest
     assert found.after[0] == pytest.approx(1 / (1 + np.exp(1) + np.exp(-4)), abs=1e-6)
+
+
+def test_the_turn_is_given_back_between_the_questions():
+    subject, turn, asked = question(seed=4), Turn(), Question.asked
+
+    def counted(self, stay):
+        turn.states[-1] += len(next(iter(stay.values())))
+        return asked(self, stay)
+
+    with mock.patch.object(Question, "asked", counted):
+        found = smallest_flip(subject, budget=10_000, turn=turn)
+    assert found is not None
+    assert found.asked > 64
+    assert max(turn.states) <= 64
+    assert not turn.held
+
+
+class Turn:
+    """How many states were asked about in each turn."""
+
+    def __init__(self) -> None:
+        self.states: list[int] = []
+        self.held = False
+
+    def __enter__(self) -> None:
+        assert not self.held
+        self.held = True
+        self.states.append(0)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.held = False
