@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 # Progress and remarks go to stderr: what --json prints stays clean.
 remarks = Console(stderr=True)
 output = Console()
+_PART_OF_A_WORD = 8
+# Blanks and a line between columns.
+_BORDER = 3
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 CheckpointOption = Annotated[
@@ -119,20 +123,59 @@ def regret(broken: list[str]) -> None:
 
 
 def show(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
+    """Print rows as a table, or one below the other where the terminal is too narrow for a table's words."""
     if as_json:
         print(json.dumps(rows, indent=1))
         return
     # Names out of files may hold what rich would take for markup.
-    table = Table(title=escape(printable(title)))
-    for column in rows[0] if rows else ():
-        table.add_column(escape(column), justify="left" if isinstance(rows[0][column], str) else "right")
-    for row in rows:
-        cells = (
-            "" if v is None else f"{v:.3f}" if isinstance(v, float) else f"{v:,}" if type(v) is int else str(v)
-            for v in row.values()
+    title = escape(printable(title))
+    if not rows:
+        output.print(f"{title}: none.")
+        return
+    names = tuple(rows[0])
+    widths = [_width(name, rows, whole=number == 0) for number, name in enumerate(names)]
+    fits = sum(widths) + _BORDER * len(widths) < output.width
+    output.print(_table(rows, title, widths) if fits else _blocks(rows, title))
+
+
+def _width(column: str, rows: list[dict[str, Any]], whole: bool) -> int:
+    """The fewest cells of a column: what a row is called is never broken, long words of the others are, and nothing is cut."""
+    cells = [column, *(_cell(row.get(column)) for row in rows)]
+    return (
+        max(map(cell_len, cells))
+        if whole
+        else min(_PART_OF_A_WORD, max(cell_len(word) for cell in cells for word in cell.split()))
+    )
+
+
+def _table(rows: list[dict[str, Any]], title: str, widths: Sequence[int]) -> Table:
+    table = Table(title=title)
+    for number, (column, width) in enumerate(zip(rows[0], widths, strict=True)):
+        left = isinstance(rows[0][column], str)
+        table.add_column(
+            escape(column), justify="left" if left else "right", overflow="fold", no_wrap=number == 0, min_width=width
         )
-        table.add_row(*(escape(printable(cell)) for cell in cells))
-    output.print(table)
+    for row in rows:
+        table.add_row(*map(_cell, row.values()))
+    return table
+
+
+def _blocks(rows: list[dict[str, Any]], title: str) -> Group:
+    blocks: list[RenderableType] = [f"[italic]{title}[/italic]"]
+    for row in rows:
+        block = Table.grid(padding=(0, 2))
+        block.add_column(no_wrap=True)
+        block.add_column(overflow="fold")
+        for number, (column, value) in enumerate(row.items()):
+            block.add_row(escape(column), f"[bold]{_cell(value)}[/bold]" if number == 0 else _cell(value))
+        blocks += ["", block]
+    return Group(*blocks)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return f"{value:,}" if type(value) is int else escape(printable("" if value is None else str(value)))
 
 
 def pairs(given: list[str] | None) -> dict[str, str]:
