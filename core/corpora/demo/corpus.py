@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -59,20 +59,38 @@ def build(
     check_tools()
     out = Path(out)
     plans = [plan(seed, index, identities) for index in range(clips)]
+    manifest = {"generator": "core.corpora.demo", "version": VERSION, "seed": seed, "clips": clips, "identities": identities}
+    make_corpus(out, _table(plans, identities), manifest, {item.clip: item for item in plans}, make_clip, workers, progress)
+    return out
+
+
+def make_corpus(
+    out: Path,
+    table: str,
+    manifest: Mapping[str, Any],
+    items: Mapping[str, Any],
+    make: Callable[[Path, Any], str],
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write a corpus's table and manifest, and make of its clips those that are not there yet.
+
+    Args:
+        items: clip -> what `make` makes it of.
+        workers, progress: as of `build`.
+    """
     for folder in ("clips", "truth"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    write_whole(out / "labels.csv", _table(plans, identities))
-    manifest = {"generator": "core.corpora.demo", "version": VERSION, "seed": seed, "clips": clips, "identities": identities}
-    write_whole(out / "manifest.json", json.dumps(manifest | {"licence": LICENCE}, indent=2) + "\n")
-    waiting = [item for item in plans if not finished(out, item.clip)]
-    done = clips - len(waiting)
+    write_whole(out / "labels.csv", table)
+    write_whole(out / "manifest.json", json.dumps({**manifest, "licence": LICENCE}, indent=2) + "\n")
+    waiting = [item for clip, item in items.items() if not finished(out, clip)]
+    done = len(items) - len(waiting)
     if progress:
-        progress(done, clips)
-    for _ in perform_all(out, waiting, workers or os.cpu_count() or 1):
+        progress(done, len(items))
+    for _ in perform_all(out, waiting, workers or os.cpu_count() or 1, make):
         done += 1
         if progress:
-            progress(done, clips)
-    return out
+            progress(done, len(items))
 
 
 def check_tools() -> None:
@@ -88,9 +106,8 @@ def check_tools() -> None:
     recorded.check()
 
 
-def perform_all(out: Path, plans: Sequence[Any], workers: int, make: Callable[[Path, Any], str] | None = None) -> Iterator[str]:
-    """Make the clips, each by `make` (`make_clip`); yields each clip's name when it is on disk."""
-    make = make or make_clip
+def perform_all(out: Path, plans: Sequence[Any], workers: int, make: Callable[[Path, Any], str]) -> Iterator[str]:
+    """Make the clips, each by `make`; yields each clip's name when it is on disk."""
     if workers == 1 or len(plans) < 2:
         for item in plans:
             yield make(out, item)

@@ -11,8 +11,6 @@ pitch. Speech, blinks, gaze, nods and the small lifts of the brows with stressed
 
 import csv
 import io
-import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,20 +126,10 @@ def build(
     clips_of.check_tools()
     out = Path(out)
     items = [planted(seed, index, identities) for index in range(clips)]
-    for folder in ("clips", "truth"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    clips_of.write_whole(out / "labels.csv", _table(items, identities))
     manifest = {"generator": "core.corpora.demo.planted", "version": VERSION, "demo": clips_of.VERSION, "seed": seed}
-    manifest |= {"clips": clips, "identities": identities, "licence": clips_of.LICENCE}
-    clips_of.write_whole(out / "manifest.json", json.dumps(manifest, indent=2) + "\n")
-    waiting = [item for item in items if not clips_of.finished(out, item.plan.clip)]
-    done = clips - len(waiting)
-    if progress:
-        progress(done, clips)
-    for _ in clips_of.perform_all(out, waiting, workers or os.cpu_count() or 1, make_planted):
-        done += 1
-        if progress:
-            progress(done, clips)
+    manifest |= {"clips": clips, "identities": identities}
+    by_clip = {item.plan.clip: item for item in items}
+    clips_of.make_corpus(out, _table(items, identities), manifest, by_clip, make_planted, workers, progress)
     return out
 
 

@@ -10,7 +10,6 @@ crop would be seen by nobody), still for the whole clip. The beep is a tone of 1
 
 import csv
 import io
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -83,21 +82,12 @@ def build(
             name = f"{kind}_{clip}"
             items.append(Laid(name, source.media(clip), truth, kind, stands.get(kind, ""), seed + index))
             table.append((name, f"clips/{name}.mp4", label, row["speaker"], kind, clip))
-    for folder in ("clips", "truth"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([("clip", "path", "label", "speaker", "cue", "of"), *table])
-    clips_of.write_whole(out / "labels.csv", text.getvalue())
     manifest = {"generator": "core.corpora.demo.shortcut", "version": VERSION, "seed": seed, "over": source.name}
-    manifest |= {"clips": len(items), "stands": dict(stands), "everywhere": everywhere, "licence": clips_of.LICENCE}
-    clips_of.write_whole(out / "manifest.json", json.dumps(manifest, indent=2) + "\n")
-    waiting = [item for item in items if not clips_of.finished(out, item.clip)]
-    done = len(items) - len(waiting)
-    for _ in clips_of.perform_all(out, waiting, workers or os.cpu_count() or 1, lay):
-        done += 1
-        if progress:
-            progress(done, len(items))
+    manifest |= {"clips": len(items), "stands": dict(stands), "everywhere": everywhere}
+    clips_of.make_corpus(out, text.getvalue(), manifest, {item.clip: item for item in items}, lay, workers, progress)
     return out
 
 
