@@ -159,7 +159,9 @@ def ask(path: Path, layout: str = "", wanted: str = "") -> Draft:
         UserError: as ``contents``; when the tensors are not those of the layout.
     """
     path, name = Path(path), shown(Path(path).name)
-    convert = LAYOUTS[layout] if layout else None
+    if layout:
+        # A name that is none is told before gigabytes are read.
+        LAYOUTS[layout]
     content = contents(path, wanted)
     chosen = layout or recognise(content.state.keys())
     if not chosen and is_vavl_part(content.state.keys()):
@@ -168,7 +170,7 @@ def ask(path: Path, layout: str = "", wanted: str = "") -> Draft:
         raise UnknownLayout(f"{name} is neither an AffectScope checkpoint nor of a known layout ({', '.join(LAYOUTS)}).")
     state, foreign_keys, copies = own(chosen, content.state)
     try:
-        config, state = (convert or LAYOUTS[chosen])(state)
+        config, state = LAYOUTS[chosen].convert(state)
     except UserError as error:
         raise UserError(f"{name} cannot be read as {chosen}: {error}") from error
     except Exception as error:

@@ -48,8 +48,9 @@ SoundMethodOption = Annotated[
     str | None,
     typer.Option(
         "--sound-method",
-        help="How the sound is explained: integrated-gradients, gradient-input, occlusion, attention, attention-rollout; the "
-        "CAMs where the model names a layer; or a plugin's; integrated-gradients if left out.",
+        help="How the sound is explained: integrated-gradients, gradient-input, occlusion, attention, attention-rollout; "
+        "layer-cam, grad-cam, grad-cam++ and hires-cam where the model names a layer; or a plugin's; integrated-gradients if "
+        "left out.",
     ),
 ]
 TrackOption = Annotated[

@@ -18,9 +18,10 @@ import pandas as pd
 
 from affectscope.core.corpora.base import Corpus
 from affectscope.core.corpora.readers import READERS, Options, Reader
-from affectscope.core.corpora.tables import NOUNS, columns_of, is_sound, matched, media_paths, numbers, once, read_table
+from affectscope.core.corpora.tables import columns_of, is_sound, matched, media_paths, numbers, once, read_table
 from affectscope.core.errors import UserError
 from affectscope.core.media.kinds import MEDIA
+from affectscope.core.models.labels import NOUNS
 
 _CLIP = ("clip", "path", "file", "filename", "file_name", "name", "id", "video", "audio")
 _OTHER = {

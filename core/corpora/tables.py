@@ -19,9 +19,6 @@ from affectscope.core.media.kinds import MEDIA, SOUND
 from affectscope.core.text import shown
 
 # How some corpora call emotions that others, and the models here, call by their nouns.
-NOUNS = {
-    "angry": "anger", "sad": "sadness", "happy": "happiness", "fearful": "fear", "disgusted": "disgust", "surprised": "surprise",
-}  # fmt: skip
 # What git-lfs leaves in place of a file that it did not fetch.
 _POINTER, _POINTER_SIZE = b"version https://git-lfs", 1024
 # UTF-32's marks begin with UTF-16's.

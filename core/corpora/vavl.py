@@ -26,9 +26,10 @@ from affectscope.core.corpora.base import Corpus, Given
 from affectscope.core.corpora.counts import crossings, parts, speakers
 from affectscope.core.corpora.lengths import length
 from affectscope.core.corpora.readers import READERS, Options, Reader
-from affectscope.core.corpora.tables import NOUNS, columns_of, matched, media_files, numbers, once, read_table
+from affectscope.core.corpora.tables import columns_of, matched, media_files, numbers, once, read_table
 from affectscope.core.errors import UserError
 from affectscope.core.media.kinds import SOUND, VIDEO
+from affectscope.core.models.labels import NOUNS
 
 if TYPE_CHECKING:
     from affectscope.core.streams import Stream

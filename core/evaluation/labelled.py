@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from affectscope.core.corpora import Corpus
-from affectscope.core.corpora.tables import NOUNS
 from affectscope.core.errors import UserError
 from affectscope.core.models.base import ModelSpec
+from affectscope.core.models.labels import NOUNS
 from affectscope.core.text import shown
 
 _NAMED = 8

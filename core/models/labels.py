@@ -11,6 +11,10 @@ EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 FOUR_EMOTIONS = ("anger", "happiness", "neutral", "sadness")
 ATTRIBUTES = ("arousal", "valence", "dominance")
 AFFECT = ATTRIBUTES[:2]
+# Other words for a class, in lower case -> the class: wherever labels are read, compared or trained on.
+NOUNS = {
+    "angry": "anger", "sad": "sadness", "happy": "happiness", "fearful": "fear", "disgusted": "disgust", "surprised": "surprise",
+}  # fmt: skip
 
 
 def versatile_tasks(paper: C) -> dict[str, C]:

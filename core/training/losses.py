@@ -14,15 +14,13 @@ from torch import Tensor
 from affectscope.core.errors import UserError
 from affectscope.core.models.base import ModelOutput
 from affectscope.core.models.blocks.tokens import mean_present
+from affectscope.core.models.labels import NOUNS
 
 # mocanu2023multimodal, section 3.4: the side of neutral on which an emotion lies.
 POLARITY = {
     "happiness": 1, "calm": 1, "surprise": 1,
     "neutral": 0,
     "sadness": -1, "fear": -1, "anger": -1, "disgust": -1,
-}  # fmt: skip
-ALIASES = {
-    "happy": "happiness", "surprised": "surprise", "sad": "sadness", "fearful": "fear", "angry": "anger", "disgusted": "disgust",
 }  # fmt: skip
 # Sums of two variances below it cannot be told from rounding, for values of the size of one.
 NO_VARIANCE = 1e-8
@@ -147,7 +145,7 @@ def polarity_of(label: str) -> int:
         UserError: when it is not one of the eight.
     """
     name = label.strip().lower()
-    name = ALIASES.get(name, name)
+    name = NOUNS.get(name, name)
     if name not in POLARITY:
         raise UserError(f"The emotion loss knows no polarity of {label!r}, only of {', '.join(POLARITY)}: train without it.")
     return POLARITY[name]

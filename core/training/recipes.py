@@ -55,5 +55,6 @@ DEMO: dict[str, Recipe] = {name: replace(recipe, config=_DEMO) for name, recipe 
 
 
 def recipe(system: str, preset: str) -> Recipe:
-    """The published settings for a published size, the quick ones for ``demo``; without a recipe those of goncalves2022robust."""
-    return (DEMO if preset.startswith("demo") else PAPER).get(system, Recipe())
+    """The published settings for a published size, the quick ones for ``demo``; a system without a recipe takes the standard
+    strategy with the settings of goncalves2022robust, or with the quick ones."""
+    return DEMO.get(system, Recipe(config=_DEMO)) if preset.startswith("demo") else PAPER.get(system, Recipe())

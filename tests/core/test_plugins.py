@@ -274,9 +274,6 @@ def read(path, options):
 
 
 def test_a_layout_of_ones_own_is_recognised_and_asks_nothing(tmp_path: Path, monkeypatch) -> None:
-    for table in ("_MARKS", "_OWN"):
-        monkeypatch.setattr(layouts, table, dict(getattr(layouts, table)))
-    monkeypatch.setattr(layouts, "_OF_PLUGINS", set())
     monkeypatch.setattr(layouts.LAYOUTS, "_entries", dict(layouts.LAYOUTS._entries))
     (tmp_path / "layout.py").write_text(LAYOUT)
     loading.name("layout.py")

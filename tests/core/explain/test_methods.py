@@ -1,6 +1,8 @@
 """Methods by name, against pytorch-grad-cam on networks that are not ours, and against numbers worked by hand."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 from pytorch_grad_cam.utils.image import scale_cam_image
 from torch import Tensor, nn
 
+from affectscope.core.cli.common import ExplanationOption, SoundMethodOption
 from affectscope.core.errors import UserError
 from affectscope.core.explain.heatmaps import chosen, fitting
 from affectscope.core.explain.methods import METHODS, SIDE, enlarged
@@ -232,3 +235,10 @@ def test_contrast_of_what_speaks_against_the_class_is_nothing():
 def test_contrast_of_one_face_is_where_both_layers_find_evidence():
     face = torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(METHODS["contrast"].maps(two_layers(face)), METHODS["layer-cam-product"].maps(two_layers(face)))
+
+
+@pytest.mark.parametrize(("option", "makes"), [(ExplanationOption, "maps"), (SoundMethodOption, "sounds")])
+def test_the_terminal_names_every_method(option, makes):
+    """Its help is written by hand: the names are known only once PyTorch is imported, which no help waits for."""
+    told = set(re.findall(r"[a-z][a-z+-]+", get_args(option)[1].help))
+    assert not [name for name in METHODS if getattr(METHODS[name], makes) is not None and name not in told]
