@@ -97,6 +97,9 @@ def test_labels_in_two_spellings_are_one_and_nan_is_none(tmp_path: Path) -> None
         (("audiowav/1001_IEO_ANG_HI.wav",), "crema-d", ["anger"]),
         (("AudioMP3/1001_IEO_ANG_HI.mp3",), "crema-d", ["anger"]),
         (("wav/03a01wa.wav",), "emo-db", ["anger"]),
+        (("AudioData/DC/su01.wav", "AudioData/JE/su01.wav"), "savee", ["surprise", "surprise"]),
+        (("ALL/DC_sa01.wav", "ALL/KL_f03.wav"), "savee", ["fear", "sadness"]),
+        (("OAF_Pleasant_surprise/OAF_back_ps.wav", "YAF_fear/YAF_bar_fear.wav"), "tess", ["fear", "surprise"]),
         (("a/b/c/d.wav", "a/b/e/f.wav"), "folder", ["c", "e"]),
     ],
 )
@@ -104,3 +107,11 @@ def test_corpora_are_known_whatever_case_and_depth_a_disk_gave_them(tmp_path: Pa
     put(tmp_path, *files)
     assert recognise(tmp_path) == kind
     assert sorted(read(tmp_path).table["label"]) == labels
+
+
+def test_of_a_clips_video_and_its_sound_the_video_is_read(tmp_path: Path) -> None:
+    put(tmp_path, "AudioData/DC/a01.wav")
+    put(tmp_path, "AudioVisualClip/DC/a01.avi")
+    film(tmp_path / "a.mp4", frames=3).replace(tmp_path / "AudioVisualClip" / "DC" / "a01.avi")
+    corpus = read(tmp_path)
+    assert corpus.table["path"].to_dict() == {"DC_a01": "AudioVisualClip/DC/a01.avi"}
