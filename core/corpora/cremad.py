@@ -59,7 +59,10 @@ def recognises(path: Path) -> bool:
         return True
     folders = [folder for name in _FOLDERS if (folder := _folder(path, name)) is not None]
     return any(
-        _CLIP.fullmatch(file.stem) for folder in [path, *folders] for file in folder.iterdir() if file.suffix.lower() in MEDIA
+        _CLIP.fullmatch(file.stem.upper())
+        for folder in [path, *folders]
+        for file in folder.iterdir()
+        if file.suffix.lower() in MEDIA
     )
 
 
@@ -197,7 +200,7 @@ def _media(path: Path, remarks: list[str]) -> dict[str, str]:
             media |= {name: file for name, file in named.items() if file not in hollow}
         else:
             remarks.append(f"The folder {name} is missing.")
-    return media or {_whole(name): file for name, file in media_files(path, remarks).items() if _CLIP.fullmatch(name)}
+    return media or {_whole(name): file for name, file in media_files(path, remarks).items() if _CLIP.fullmatch(name.upper())}
 
 
 def _folder(path: Path, name: str) -> Path | None:
@@ -207,6 +210,7 @@ def _folder(path: Path, name: str) -> Path | None:
 
 
 def _whole(name: str) -> str:
+    name = name.upper() if _CLIP.fullmatch(name.upper()) else name
     # One file of the repository, 1040_ITH_SAD_X.wav, lacks a letter that the tables have.
     return name + "X" if _CLIP.fullmatch(name) and name.endswith("_X") else name
 

@@ -253,6 +253,7 @@ def _of_table(file: Path, files: list[str], remarks: list[str], mapped: Mapping[
         raise UserError(f"{file.name} has no column that names the clips: {_offer('clip', raw)}.")
     if "label" not in own and mapped.get("label") != NONE and _is_unclear(raw, own, key):
         raise UserError(f"{file.name} has no column called label, emotion or class: {_offer('label', raw)}.")
+    _check_classes(file, raw, own.get("label", ""), mapped)
     raw = once(raw, key, file, remarks)
     places = raw[lower["path"]] if "path" in lower and lower["path"] != key else pd.Series(raw.index, raw.index)
     table = pd.DataFrame(index=pd.Index(_ids(list(raw.index)), name="clip"))
@@ -280,6 +281,22 @@ def _of_table(file: Path, files: list[str], remarks: list[str], mapped: Mapping[
         if column not in own.values() and name not in table and name not in {w for words in _OTHER.values() for w in words}:
             table[name] = raw[column].to_numpy()
     return table
+
+
+def _check_classes(file: Path, raw: pd.DataFrame, column: str, mapped: Mapping[str, str]) -> None:
+    """Raises:
+    UserError: when what is called a label is measured, as a sentiment is, and nobody said that it is a class.
+    """
+    if column not in raw or "label" in mapped:
+        return
+    values = pd.to_numeric(raw[column], errors="coerce").dropna()
+    if len(values) > len(raw) / 2 and (values % 1 != 0).any():
+        example = values[values % 1 != 0].iloc[0]
+        raise UserError(
+            f"Column {column} of {file.name} holds numbers such as {example:g}, which are no classes: say "
+            f"what is measured (--map label={NONE} --map sentiment={column}, or valence, arousal, dominance), or "
+            f"--map label={column}."
+        )
 
 
 def _columns(file: Path, raw: pd.DataFrame, lower: Mapping[str, str], mapped: Mapping[str, str]) -> dict[str, str]:

@@ -276,6 +276,14 @@ def _is_there(place: str) -> bool:
 def matched(ids: Iterable[str], files: dict[str, str], remarks: list[str]) -> pd.Series:
     """Each clip's media, "" where there is none; says how many there are, and which files are nobody's."""
     index = pd.Index(list(ids))
+    alike: dict[str, list[str]] = {}
+    for name in set(files) - set(index):
+        alike.setdefault(folded(name), []).append(name)
+    # Letter case and Unicode's form tell clips apart where nothing else does.
+    respelled = {clip: found[0] for clip in set(index) - set(files) if len(found := alike.get(folded(str(clip)), [])) == 1}
+    files = {name: place for name, place in files.items() if name not in respelled.values()} | {
+        clip: files[name] for clip, name in respelled.items()
+    }
     paths = pd.Series(index.map(lambda clip: files.get(clip, "")), index, dtype=object)
     without = index[(paths == "").to_numpy()]
     if len(without) == len(index):

@@ -96,6 +96,7 @@ def test_labels_in_two_spellings_are_one_and_nan_is_none(tmp_path: Path) -> None
         (("RAVDESS/data/speech/Actor_01/01-01-05-01-01-01-01.mp4",), "ravdess", ["anger"]),
         (("audiowav/1001_IEO_ANG_HI.wav",), "crema-d", ["anger"]),
         (("AudioMP3/1001_IEO_ANG_HI.mp3",), "crema-d", ["anger"]),
+        (("AudioWAV/1001_ieo_ang_hi.wav",), "crema-d", ["anger"]),
         (("wav/03a01wa.wav",), "emo-db", ["anger"]),
         (("AudioData/DC/su01.wav", "AudioData/JE/su01.wav"), "savee", ["surprise", "surprise"]),
         (("ALL/DC_sa01.wav", "ALL/KL_f03.wav"), "savee", ["fear", "sadness"]),
@@ -115,3 +116,25 @@ def test_of_a_clips_video_and_its_sound_the_video_is_read(tmp_path: Path) -> Non
     film(tmp_path / "a.mp4", frames=3).replace(tmp_path / "AudioVisualClip" / "DC" / "a01.avi")
     corpus = read(tmp_path)
     assert corpus.table["path"].to_dict() == {"DC_a01": "AudioVisualClip/DC/a01.avi"}
+
+
+def test_a_label_that_is_measured_is_asked_about(tmp_path: Path) -> None:
+    put(tmp_path, "a.wav", "b.wav")
+    table = "clip,label\na,1.0\nb,-0.5\n"
+    with pytest.raises(UserError, match=r"numbers such as -0\.5, which are no classes"):
+        tabled(tmp_path, table)
+    measured = read(tmp_path, "", {"label": "none", "sentiment": "label"})
+    assert measured.table["sentiment"].tolist() == [1.0, -0.5]
+    assert set(measured.table["label"]) == {""}
+    assert tabled(tmp_path, table, label="label").labels == ("-0.5", "1.0")
+    assert tabled(tmp_path, "clip,label\na,1\nb,0\n").labels == ("0", "1")
+
+
+def test_a_video_in_other_letters_is_its_annotations(tmp_path: Path) -> None:
+    put(tmp_path, "batch1/V1.wav")
+    (tmp_path / "Train_Set").mkdir()
+    (tmp_path / "Train_Set" / "v1.txt").write_text("valence,arousal\n0.1,0.2\n")
+    film(tmp_path / "batch1" / "V1.mp4", frames=3)
+    corpus = read(tmp_path)
+    assert corpus.table["path"].to_dict() == {"v1": "batch1/V1.mp4"}
+    assert not any("belong to no clip" in remark for remark in corpus.missing)
