@@ -18,12 +18,12 @@ _NOBODY_KNOWS = frozenset(("nan", "none", "null", "na", "n/a", "#n/a", "<na>", "
 
 
 def spelled(
-    table: pd.DataFrame, models: Mapping[str, ModelPredictions], ordered: Sequence[str] = ()
+    table: pd.DataFrame, models: Mapping[str, ModelPredictions], numbered: Mapping[str, str] | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
     """Labels in the spelling of the models' classes, where they differ in nothing but letter case, blanks or a number's zeros.
 
     Args:
-        ordered: the classes in the order in which a person named them, which labels that are numbers count in.
+        numbered: a class's number -> its name, where a person named them in order.
     """
     if LABEL not in table:
         return table, []
@@ -35,9 +35,9 @@ def spelled(
     unknown = sorted(label for label in written if _plain(label) in _NOBODY_KNOWS and _plain(label) not in meant)
     written -= set(unknown)
     changed = {label: next(iter(meant[_plain(label)])) for label in written if len(meant.get(_plain(label), ())) == 1}
-    numbers = {label: _plain(label) for label in written}
-    if not changed and written and set(numbers.values()) <= set(map(str, range(len(ordered)))):
-        changed = {label: ordered[int(number)] for label, number in numbers.items()}
+    names = {_plain(number): name for number, name in (numbered or {}).items()}
+    if not changed and written and {_plain(label) for label in written} <= set(names):
+        changed = {label: names[_plain(label)] for label in written}
     notes = []
     if unknown:
         notes.append(f"True labels that read {', '.join(map(shown, unknown))} are taken as unknown.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -70,6 +71,7 @@ class Layout:
     Attributes:
         at: which of the table's rows a clip's facts, attention and embeddings are in.
         facts: names of columns that say something of the clip.
+        numbered: a class's number, as labels have it -> its name, where a person named them in order.
     """
 
     clips: list[str]
@@ -79,6 +81,7 @@ class Layout:
     facts: list[str]
     problems: list[Problem]
     notes: list[str]
+    numbered: dict[str, str] = field(default_factory=dict)
 
 
 def understand(table: Table, called: str, classes: Sequence[str] = ()) -> Layout:
@@ -150,12 +153,13 @@ def _wide(table: Table, classes: Sequence[str]) -> Layout:
                 numbers.setdefault(model, []).append((".".join(rest[1:]), name))
         elif table.has_lists(name):
             own.heads[".".join(rest)] = _listed(table, name, classes)
+            made.numbered = {str(i): label for i, label in enumerate(classes)}
         elif table.is_numeric(name):
             head, output = (DECISION, rest[0]) if len(rest) == 1 else (rest[0], ".".join(rest[1:]))
             groups.setdefault((model, head), []).append((output, name))
         else:
             made.notes.append(f"Column {shown(name)} holds no numbers and was left out.")
-    groups = _without_truth(table, groups, made.notes)
+    groups = _without_truth(table, groups, made)
     for model, columns in numbers.items():
         made.models[model].embeddings |= gathered(columns)
     made.notes += _dotted(groups)
@@ -164,7 +168,7 @@ def _wide(table: Table, classes: Sequence[str]) -> Layout:
         if len(columns) == 1 and columns[0][0].casefold() not in ATTRIBUTES:
             made.notes.append(f"Column {shown(columns[0][1])} is one class alone and was left out.")
             continue
-        made.models.setdefault(model, Columns()).heads.setdefault(head, _answers(table, columns, classes))
+        made.models.setdefault(model, Columns()).heads.setdefault(head, _answers(table, columns, classes, made))
     made.models = {model: _alike(model, own, made.notes) for model, own in made.models.items() if own.heads}
     return made
 
@@ -192,13 +196,16 @@ def _dotted(groups: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> list
 
 
 def _without_truth(
-    table: Table, groups: Mapping[tuple[str, str], list[tuple[str, str]]], notes: list[str]
+    table: Table, groups: Mapping[tuple[str, str], list[tuple[str, str]]], layout: Layout
 ) -> dict[tuple[str, str], list[tuple[str, str]]]:
     """True classes as ones and zeros, a column each, are the label and no model's answers."""
-    made = {}
+    made: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for (model, head), columns in groups.items():
         if model.casefold() not in TRUTH or len(columns) < 2:
             made[model, head] = columns
+            continue
+        if ATTRIBUTES.issuperset(spelled_out([output for output, _ in columns])):
+            layout.facts += [name for _, name in columns]
             continue
         values = np.stack([table.numbers(name) for _, name in columns], 1)
         told = np.nansum(values, 1) == np.nanmax(np.nan_to_num(values), 1)
@@ -208,9 +215,9 @@ def _without_truth(
                 outputs[int(np.nanargmax(row))] if good and np.nansum(row) else "" for row, good in zip(values, told, strict=True)
             ]
             table.columns[LABEL] = rows
-            notes.append(f"The true label is the one among {shown(columns[0][1])} … {shown(columns[-1][1])} that is 1.")
+            layout.notes.append(f"The true label is the one among {shown(columns[0][1])} … {shown(columns[-1][1])} that is 1.")
         else:
-            notes.append(f"Columns of {shown(model)}, which says what is true, are no model's and were left out.")
+            layout.notes.append(f"Columns of {shown(model)}, which says what is true, are no model's and were left out.")
     return made
 
 
@@ -231,13 +238,14 @@ def _without_mixtures(
     return made
 
 
-def _answers(table: Table, columns: Sequence[tuple[str, str]], classes: Sequence[str]) -> Predictions:
+def _answers(table: Table, columns: Sequence[tuple[str, str]], classes: Sequence[str], layout: Layout) -> Predictions:
     names = tuple(output for output, _ in columns)
     values = np.stack([table.numbers(column) for _, column in columns], 1)
     attributes = spelled_out(names)
     if ATTRIBUTES.issuperset(attributes):
         return Predictions(attributes, values, "attributes")
     if classes and (named := named_by(names, classes, columns[0][1].rpartition(".")[0])):
+        layout.numbered |= {re.sub(r"\D", "", old): new for old, new in zip(names, named, strict=True)}
         names = named
     return Predictions(names, values, "percent" if any(table.in_per_cent(column) for _, column in columns) else "auto")
 

@@ -59,6 +59,11 @@ def test_values_on_another_scale_than_what_is_true(tmp_path: Path) -> None:
     assert "one scale" not in " ".join(alike.notes)
 
 
+def test_true_values_by_letter_under_a_truths_name(tmp_path: Path) -> None:
+    taken(tmp_path, "clip,gt.V,gt.A,m.V,m.A\na,.1,.2,.15,.25\nb,-.3,.5,-.2,.4\n")
+    assert prediction_table("m").table["arousal"].tolist() == [0.2, 0.5]
+
+
 @pytest.mark.parametrize(("base", "words"), [(np.e, "log odds."), (2, "log odds to the base 2"), (10, "to the base 10")])
 def test_log_odds(tmp_path: Path, base: float, words: str) -> None:
     right = np.array([[0.6, 0.3, 0.1], [0.2, 0.2, 0.6], [0.45, 0.5, 0.05]])
@@ -91,6 +96,13 @@ def test_numbered_classes_are_named_and_their_labels_too(tmp_path: Path) -> None
     assert made.models[0].accuracy == 1
     with pytest.raises(UserError, match="2 classes, and --classes names 3"):
         taken(tmp_path, table, classes=("anger", "joy", "sadness"))
+
+
+def test_labels_count_as_the_columns_do(tmp_path: Path) -> None:
+    made = taken(tmp_path, "clip,label,m.1,m.2,m.3\na,1,.8,.1,.1\nb,3,.1,.1,.8\nc,2,.1,.1,.8\n", classes=("x", "y", "z"))
+    assert prediction_table("m").table["label"].tolist() == ["x", "z", "y"]
+    lists = taken(tmp_path, 'clip,label,m.av\na,0,"[.8,.2]"\nb,1,"[.1,.9]"\n', classes=("x", "y"))
+    assert (lists.models[0].accuracy, made.models[0].accuracy) == (1, 2 / 3)
 
 
 def test_a_numbers_zeros_tell_no_labels_apart(tmp_path: Path) -> None:
