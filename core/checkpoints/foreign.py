@@ -23,6 +23,7 @@ from affectscope.core.checkpoints.layouts import (
     recognise,
     vavl_part,
 )
+from affectscope.core.checkpoints.parts import whole
 from affectscope.core.checkpoints.state import check_labels, check_sizes, fill, try_out
 from affectscope.core.errors import UserError
 from affectscope.core.files.kinds import HEAD, fault_of
@@ -168,7 +169,7 @@ def ask(path: Path, layout: str = "", wanted: str = "") -> Draft:
         raise UserError(f"{name} is one of the files of a VAVL model: name the folder that all of them lie in.")
     if not chosen:
         raise UnknownLayout(f"{name} is neither an AffectScope checkpoint nor of a known layout ({', '.join(LAYOUTS)}).")
-    state, foreign_keys, copies = own(chosen, content.state)
+    state, foreign_keys, copies = own(chosen, whole(content.state, name))
     try:
         config, state = LAYOUTS[chosen].convert(state)
     except UserError as error:

@@ -21,7 +21,7 @@ def import_predictions(
     classes: Annotated[str, typer.Option(help="Class names, comma between, in the order of lists in cells.")] = "",
     scale: Annotated[
         str,
-        typer.Option(help="auto, probabilities, percent, log-probabilities, logits or attributes; auto finds out."),
+        typer.Option(help="auto, probabilities, percent, log-probabilities, log-odds, logits or attributes; auto finds out."),
     ] = "auto",
     decision: Annotated[str, typer.Option(help="The head that speaks for the system; found if left out.")] = "",
     name: Annotated[str, typer.Option(help="What to call the import; the table's own name if left out.")] = "",

@@ -46,6 +46,7 @@ _INTENSITY = {"LO": "low", "MD": "medium", "HI": "high"}
 _MODALITIES = {"audio-visual": "MultiModalVote", "voice": "VoiceVote", "face": "FaceVote"}
 _CODES = {1: "voice", 2: "face", 3: "audio-visual"}
 _CLIPS, _ACTORS = 7442, 91
+_FOLDERS = ("AudioWAV", "VideoFlash")
 _PARTS = {"train": "train", "dev": "development", "test": "test"}
 _TABLES = ("SentenceFilenames.csv", "VideoDemographics.csv", "summaryTable.csv", "tabulatedVotes.csv")
 
@@ -56,9 +57,12 @@ def recognises(path: Path) -> bool:
         return False
     if any(_find(path, name) for name in _TABLES[1:]):
         return True
-    folders = [path / name for name in ("AudioWAV", "VideoFlash") if (path / name).is_dir()]
+    folders = [folder for name in _FOLDERS if (folder := _folder(path, name)) is not None]
     return any(
-        _CLIP.fullmatch(file.stem) for folder in [path, *folders] for file in folder.iterdir() if file.suffix.lower() in MEDIA
+        _CLIP.fullmatch(file.stem.upper())
+        for folder in [path, *folders]
+        for file in folder.iterdir()
+        if file.suffix.lower() in MEDIA
     )
 
 
@@ -186,19 +190,27 @@ def _known(table: pd.DataFrame, file: Path, remarks: list[str]) -> pd.DataFrame:
 def _media(path: Path, remarks: list[str]) -> dict[str, str]:
     """Clip -> its video where there is one, else its sound."""
     media: dict[str, str] = {}
-    for folder in ("AudioWAV", "VideoFlash"):
-        if (path / folder).is_dir():
-            inside = media_files(path / folder, remarks)
-            expect(len(inside), _CLIPS, f"files in {folder}", remarks)
-            named = {_whole(name): f"{folder}/{file}" for name, file in inside.items()}
+    for name in _FOLDERS:
+        folder = _folder(path, name)
+        if folder is not None:
+            inside = media_files(folder, remarks)
+            expect(len(inside), _CLIPS, f"files in {folder.name}", remarks)
+            named = {_whole(name): f"{folder.name}/{file}" for name, file in inside.items()}
             hollow = hollow_videos([file for name, file in named.items() if name in media and not is_sound(file)], path, remarks)
             media |= {name: file for name, file in named.items() if file not in hollow}
         else:
-            remarks.append(f"The folder {folder} is missing.")
-    return media or {_whole(name): file for name, file in media_files(path, remarks).items() if _CLIP.fullmatch(name)}
+            remarks.append(f"The folder {name} is missing.")
+    return media or {_whole(name): file for name, file in media_files(path, remarks).items() if _CLIP.fullmatch(name.upper())}
+
+
+def _folder(path: Path, name: str) -> Path | None:
+    """The folder of that name, whatever its letters' case; sound as MP3 in place of WAV."""
+    folders = {folder.name.lower(): folder for folder in sorted(path.iterdir()) if folder.is_dir()}
+    return folders.get(name.lower()) or (folders.get("audiomp3") if name == "AudioWAV" else None)
 
 
 def _whole(name: str) -> str:
+    name = name.upper() if _CLIP.fullmatch(name.upper()) else name
     # One file of the repository, 1040_ITH_SAD_X.wav, lacks a letter that the tables have.
     return name + "X" if _CLIP.fullmatch(name) and name.endswith("_X") else name
 

@@ -40,7 +40,7 @@ _SENTENCES = {
     "b09": "Ich will das eben wegbringen und dann mit Karl was trinken gehen.",
     "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen.",
 }
-_CLIP = re.compile(rf"({'|'.join(_SPEAKERS)})({'|'.join(_SENTENCES)})([{''.join(_LETTERS)}])([a-z])")
+_CLIP = re.compile(rf"({'|'.join(_SPEAKERS)})({'|'.join(_SENTENCES)})([{''.join(_LETTERS)}])([a-z])", re.IGNORECASE)
 _CLIPS = 535
 
 
@@ -76,7 +76,8 @@ def read(path: Path, options: Options) -> Corpus:
 
 
 def _row(file: str, match: re.Match[str]) -> dict[str, Any]:
-    speaker, sentence, letter, take = match.groups()
+    # A disk that knows no capitals leaves none.
+    speaker, sentence, letter, take = match[1], match[2].lower(), match[3].upper(), match[4].lower()
     sex, age = _SPEAKERS[speaker]
     return {
         "path": file, "label": _LETTERS[letter], "speaker": speaker, "sex": sex, "age": age,

@@ -18,7 +18,16 @@ import pandas as pd
 
 from affectscope.core.corpora.base import Corpus
 from affectscope.core.corpora.readers import READERS, Options, Reader
-from affectscope.core.corpora.tables import columns_of, is_sound, matched, media_paths, numbers, once, read_table
+from affectscope.core.corpora.tables import (
+    columns_of,
+    folded,
+    is_sound,
+    matched,
+    media_paths,
+    numbers,
+    once,
+    read_table,
+)
 from affectscope.core.errors import UserError
 from affectscope.core.media.kinds import MEDIA
 from affectscope.core.models.labels import NOUNS
@@ -34,14 +43,18 @@ _MAPPED = ("clip", *_OTHER, *_ATTRIBUTES)
 NONE = "none"
 _LISTED = 20
 _SUFFIXES = (".csv", ".tsv", ".txt")
+_SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
+# What programs write where there is no label.
+_NOBODY_KNOWS = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "null", "nat"))
 
 
 def recognises(path: Path) -> bool:
-    """A table of clips, or a folder with one or with media."""
+    """A table, or a folder with one of clips or with media."""
     if path.is_file():
-        return _is_table(path)
+        return path.suffix.lower() in _SUFFIXES and len(columns_of(path)) > 1
     return path.is_dir() and (
-        clip_tables(path) != [] or any(file.suffix.lower() in MEDIA for near in ("*", "*/*") for file in path.glob(near))
+        clip_tables(path) != []
+        or any(file.suffix.lower() in MEDIA for near in ("*", "*/*", "*/*/*", "*/*/*/*") for file in path.glob(near))
     )
 
 
@@ -55,13 +68,17 @@ def read(path: Path, options: Options) -> Corpus:
     root = path if path.is_dir() else path.parent
     file = _wanted(path, options["table"])
     files = media_paths(root, remarks)
+    mapped = {name: options[name] for name in _MAPPED if options[name]}
+    if file is None and options["table"] != NONE:
+        file = _unlike_ours(root, files, mapped, remarks)
     if file is None:
         table = _by_folder(files)
         remarks.append(
             "No table: the labels are the names of the folders." if table["label"].any() else "No table: nothing is labelled."
         )
     else:
-        table = _of_table(file, files, remarks, {name: options[name] for name in _MAPPED if options[name]})
+        table = _of_table(file, files, remarks, mapped)
+    _unite(table, remarks)
     if options["names"] == "nouns":
         _say_nouns(table, remarks)
     if table.empty:
@@ -93,6 +110,8 @@ def headings(place: str) -> list[str]:
 def _wanted(path: Path, named: str) -> Path | None:
     if path.is_file():
         return path
+    if named == NONE:
+        return None
     if named:
         if not (path / named).is_file():
             raise UserError(f"{path} has no table {named}: check the option table.")
@@ -105,6 +124,64 @@ def _wanted(path: Path, named: str) -> Path | None:
     return tables[0] if tables else None
 
 
+def _unlike_ours(root: Path, files: list[str], mapped: Mapping[str, str], remarks: list[str]) -> Path | None:
+    """The table of a folder whose column of clips has another name; None where its tables are of something else.
+
+    Raises:
+        UserError: when there is a table, nothing in it names the clips, and nothing else says what they are.
+    """
+    beside = [file for file in sorted(root.iterdir()) if file.is_file() and not file.name.startswith(".")]
+    tables = [file for file in beside if file.suffix.lower() in (".csv", ".tsv")]
+    if not files and not tables:
+        return None
+    read = {file: read_table(file, [], [], None, ",;\t") for file in tables}
+    fitting = [
+        file for file, raw in read.items() if (mapped["clip"] in raw if "clip" in mapped else _naming(raw, files))
+    ]  # fmt: skip
+    if len(fitting) == 1:
+        return fitting[0]
+    odd = next((file for file in beside if file.suffix.lower() in _SPREADSHEETS), None)
+    if tables:
+        first = (fitting or tables)[0]
+        which = "is one of several tables" if len(fitting) > 1 else "has no column that names the clips"
+        how = f"choose one by --option table=FILE ({len(fitting)})" if len(fitting) > 1 else _offer("clip", read[first])
+        sentence = f"{first.name} {which}: {how}, or --option table={NONE} where it is of something else."
+    elif odd is not None:
+        sentence = f"{odd.name} is a spreadsheet, which is not read: save it as CSV, or say --option table={NONE}."
+    else:
+        return None
+    if len({os.path.dirname(place) for place in files}) < 2:
+        raise UserError(sentence)
+    remarks.append(sentence)
+    return None
+
+
+def _naming(raw: pd.DataFrame, files: list[str]) -> str:
+    """The column most of whose cells name media that are there."""
+    for column in map(str, raw.columns):
+        places = _places(raw[column], files)
+        if len(places) and sum(map(bool, places)) > len(places) / 2 and raw[column].nunique() > len(raw) / 2:
+            return column
+    return ""
+
+
+def _unite(table: pd.DataFrame, remarks: list[str]) -> None:
+    """Labels that differ in letter case alone are one, and what stands where there is no label is none."""
+    unknown = sorted(label for label in table["label"].unique() if label.strip().casefold() in _NOBODY_KNOWS)
+    if unknown:
+        table["label"] = table["label"].where(~table["label"].isin(unknown), "")
+        remarks.append(f"Labels that read {', '.join(unknown)} are taken as unknown.")
+    counts = table["label"].value_counts()
+    spelled: dict[str, str] = {}
+    for label in counts.index:
+        spelled.setdefault(label.casefold(), label)
+    changed = {label: spelled[label.casefold()] for label in counts.index if spelled[label.casefold()] != label}
+    if changed:
+        table["label"] = table["label"].replace(changed)
+        united = ", ".join(f"{old} as {new}" for old, new in sorted(changed.items()))
+        remarks.append(f"Labels that differ in letter case alone are one: {united}.")
+
+
 def _by_folder(files: list[str]) -> pd.DataFrame:
     folders = [Path(place).parent.name for place in files]
     labels = folders if len(set(folders)) > 1 else [""] * len(folders)
@@ -113,30 +190,53 @@ def _by_folder(files: list[str]) -> pd.DataFrame:
 
 def _ids(places: Sequence[str]) -> list[str]:
     """Names without suffix; where two would be the same, with the folders before them."""
+    places = [place.replace("\\", "/") for place in places]
     names = [Path(place).stem if Path(place).suffix.lower() in MEDIA else place for place in places]
     if len(set(names)) == len(names):
         return names
     return ["_".join(part for part in Path(place).with_suffix("").parts if part not in ("/", "..")) for place in places]
 
 
-def _places(cells: Iterable[str], files: list[str]) -> list[str]:
-    """The file that each cell means, "" where there is none: a path by its end, a name wherever it lies, videos first."""
-    whole, ends, names, stems = set(files), dict[str, list[str]](), dict[str, str](), dict[str, str]()
+def _places(cells: Iterable[str], files: list[str], unclear: list[str] | None = None) -> list[str]:
+    """The file that each cell means, "" where there is none: a path by its end, a name wherever it lies, videos first.
+
+    Letter case and Unicode's form tell files apart where nothing else does.
+
+    Args:
+        unclear: takes the cells that several files may be meant by.
+    """
+    keys: dict[str, list[str]] = {}
     for place in sorted(files, key=is_sound):
-        ends.setdefault(os.path.basename(place), []).append(place)
-        names.setdefault(os.path.basename(place), place)
-        stems.setdefault(Path(place).stem, place)
+        parts = place.split("/")
+        # A path's ends, each with and without the file's own ending.
+        for end in ("/".join(parts[at:]) for at in range(len(parts))):
+            stem = end[: -len(Path(end).suffix)]
+            for key in {end, stem, folded(end), folded(stem)}:
+                keys.setdefault(key, []).append(place)
+    whole = set(files)
 
     def meant(cell: str) -> str:
         cell = cell.replace("\\", "/").removeprefix("./")
         if cell in whole:
             return cell
-        if "/" in cell:
-            near = [p for p in ends.get(os.path.basename(cell), ()) if cell.endswith(f"/{p}") or p.endswith(f"/{cell}")]
-            return near[0] if len(near) == 1 else ""
-        return (
-            names.get(cell) or stems.get(cell) or (stems.get(Path(cell).stem, "") if Path(cell).suffix.lower() in MEDIA else "")
-        )
+        bare = cell[: -len(Path(cell).suffix)] if Path(cell).suffix.lower() in MEDIA else cell
+        for name in (cell, bare, folded(cell), folded(bare)):
+            # A path from elsewhere begins with folders that are not here.
+            parts = name.split("/")
+            for at in range(max(1, len(parts) - 1)):
+                if found := keys.get("/".join(parts[at:])):
+                    return _one(found, cell)
+            if len(parts) > 1 and len(found := keys.get(parts[-1], [])) == 1 and "/" not in found[0]:
+                return found[0]
+        return ""
+
+    def _one(found: list[str], cell: str) -> str:
+        kind = [place for place in found if is_sound(place) == is_sound(found[0])]
+        if len({os.path.dirname(place) for place in kind}) == 1:
+            return found[0]
+        if unclear is not None:
+            unclear.append(cell)
+        return ""
 
     return [meant(cell) for cell in cells]
 
@@ -146,16 +246,24 @@ def _of_table(file: Path, files: list[str], remarks: list[str], mapped: Mapping[
     lower = {str(name).lower(): str(name) for name in raw.columns}
     own = _columns(file, raw, lower, mapped)
     key = own.pop("clip", "")
+    if not key and (key := _naming(raw, files)):
+        remarks.append(f"The clips are those that column {key} names.")
+    own = {name: column for name, column in own.items() if column != key}
     if not key:
         raise UserError(f"{file.name} has no column that names the clips: {_offer('clip', raw)}.")
     if "label" not in own and mapped.get("label") != NONE and _is_unclear(raw, own, key):
         raise UserError(f"{file.name} has no column called label, emotion or class: {_offer('label', raw)}.")
+    _check_classes(file, raw, own.get("label", ""), mapped)
     raw = once(raw, key, file, remarks)
     places = raw[lower["path"]] if "path" in lower and lower["path"] != key else pd.Series(raw.index, raw.index)
     table = pd.DataFrame(index=pd.Index(_ids(list(raw.index)), name="clip"))
     if table.index.has_duplicates:
         raise UserError(f"{file.name} names {table.index[table.index.duplicated()][0]} twice: give each clip a name of its own.")
-    named = _places(places, files)
+    unclear: list[str] = []
+    named = _places(places, files, unclear)
+    if unclear:
+        more = f", and so may {len(unclear) - 1:,} more" if len(unclear) > 1 else ""
+        remarks.append(f"{unclear[0]} may be several files{more}: write paths, as they lie beside {file.name}.")
     media = {clip: place for clip, place in zip(table.index, named, strict=True) if place}
     others = {f"{name} ": name for name in sorted(set(files) - set(named))}
     table["path"] = matched(table.index, media | others, remarks)
@@ -173,6 +281,22 @@ def _of_table(file: Path, files: list[str], remarks: list[str], mapped: Mapping[
         if column not in own.values() and name not in table and name not in {w for words in _OTHER.values() for w in words}:
             table[name] = raw[column].to_numpy()
     return table
+
+
+def _check_classes(file: Path, raw: pd.DataFrame, column: str, mapped: Mapping[str, str]) -> None:
+    """Raises:
+    UserError: when what is called a label is measured, as a sentiment is, and nobody said that it is a class.
+    """
+    if column not in raw or "label" in mapped:
+        return
+    values = pd.to_numeric(raw[column], errors="coerce").dropna()
+    if len(values) > len(raw) / 2 and (values % 1 != 0).any():
+        example = values[values % 1 != 0].iloc[0]
+        raise UserError(
+            f"Column {column} of {file.name} holds numbers such as {example:g}, which are no classes: say "
+            f"what is measured (--map label={NONE} --map sentiment={column}, or valence, arousal, dominance), or "
+            f"--map label={column}."
+        )
 
 
 def _columns(file: Path, raw: pd.DataFrame, lower: Mapping[str, str], mapped: Mapping[str, str]) -> dict[str, str]:

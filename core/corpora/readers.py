@@ -38,7 +38,20 @@ class Reader:
 READERS: Registry[Reader] = Registry("kind of corpus")
 
 # In the order in which they are asked: the last takes any folder with media or a table.
-KINDS = ("demo", "crema-d", "ravdess", "emo-db", "msp-improv", "vavl", "auxformer-v1", "cmu-mosei", "aff-wild2", "folder")
+KINDS = (
+    "demo",
+    "crema-d",
+    "ravdess",
+    "emo-db",
+    "savee",
+    "tess",
+    "msp-improv",
+    "vavl",
+    "auxformer-v1",
+    "cmu-mosei",
+    "aff-wild2",
+    "folder",
+)
 
 # Kinds whose reader lies in a room of its own.
 _ROOMS = {"cmumosei": "mosei.labels"}

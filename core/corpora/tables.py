@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
+import unicodedata
 from collections.abc import Collection, Iterable
 from io import StringIO
 from pathlib import Path
@@ -18,7 +20,6 @@ from affectscope.core.errors import UserError
 from affectscope.core.media.kinds import MEDIA, SOUND
 from affectscope.core.text import shown
 
-# How some corpora call emotions that others, and the models here, call by their nouns.
 # What git-lfs leaves in place of a file that it did not fetch.
 _POINTER, _POINTER_SIZE = b"version https://git-lfs", 1024
 # UTF-32's marks begin with UTF-16's.
@@ -28,6 +29,7 @@ _BOMS = {
 }  # fmt: skip
 _TITLES = {"cp1252": "Windows-1252", "utf-32": "UTF-32"} | dict.fromkeys(("utf-16", "utf-16-le", "utf-16-be"), "UTF-16")
 _HEADING = 4096
+_SEPARATOR = re.compile(r'\A\s*"?sep=."?[ \t]*\n', re.IGNORECASE)
 _NAMED = 3
 # How files begin that are what their names say: (place, bytes). Whatever begins otherwise, or is as small, is looked into.
 _BEGINNINGS: dict[str, tuple[tuple[int, bytes], ...]] = {
@@ -97,7 +99,7 @@ def read_table(
     Raises:
         UserError: when it cannot be read, or a needed column is not there.
     """
-    text = read_text(path, remarks)
+    text = _unmarked(read_text(path, remarks))
     heading = text.lstrip("\n").split("\n", 1)[0]
     separator = max(separators, key=heading.count)
     try:
@@ -124,8 +126,19 @@ def columns_of(path: Path) -> list[str]:
             raw = file.read(65536)
     except OSError:
         return []
-    heading = raw.decode(_encoding(raw), errors="replace").replace("\r", "\n").lstrip("\n").split("\n", 1)[0]
+    text = _unmarked(raw.decode(_encoding(raw), errors="replace").replace("\r\n", "\n").replace("\r", "\n"))
+    heading = text.lstrip("\n").split("\n", 1)[0]
     return [cell.strip().strip('"').strip() for cell in heading.split(max(",;\t", key=heading.count))]
+
+
+def _unmarked(text: str) -> str:
+    """A table without the line that tells Excel which separator it has."""
+    return _SEPARATOR.sub("", text, count=1)
+
+
+def folded(name: str) -> str:
+    """A name, letter case and Unicode's form aside."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
@@ -134,7 +147,11 @@ def numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
     Raises:
         UserError: naming the first line that holds no number.
     """
-    values = pd.to_numeric(table[column].where(table[column] != ""), errors="coerce").astype(float)
+    cells = table[column]
+    # 0,5 is a half where no cell has a point.
+    if cells.str.contains(r"\d*,\d+$").any() and not cells.str.contains(".", regex=False).any():
+        cells = cells.str.replace(",", ".", regex=False)
+    values = pd.to_numeric(cells.where(cells != ""), errors="coerce").astype(float)
     wrong = values.isna() & ~table[column].str.lower().isin(["", "nan", "na"])
     if wrong.any():
         place = int(wrong.to_numpy().argmax())
@@ -254,6 +271,14 @@ def _is_there(place: str) -> bool:
 def matched(ids: Iterable[str], files: dict[str, str], remarks: list[str]) -> pd.Series:
     """Each clip's media, "" where there is none; says how many there are, and which files are nobody's."""
     index = pd.Index(list(ids))
+    alike: dict[str, list[str]] = {}
+    for name in set(files) - set(index):
+        alike.setdefault(folded(name), []).append(name)
+    # Letter case and Unicode's form tell clips apart where nothing else does.
+    respelled = {clip: found[0] for clip in set(index) - set(files) if len(found := alike.get(folded(str(clip)), [])) == 1}
+    files = {name: place for name, place in files.items() if name not in respelled.values()} | {
+        clip: files[name] for clip, name in respelled.items()
+    }
     paths = pd.Series(index.map(lambda clip: files.get(clip, "")), index, dtype=object)
     without = index[(paths == "").to_numpy()]
     if len(without) == len(index):

@@ -84,7 +84,7 @@ def check(
         task = "regression" if kind == "attributes" else task
         for i, why in faults.items():
             bad.setdefault(i, why if len(own.heads) == 1 and head == DECISION else f"{head}: {why}")
-    vectors = {name: list(table.lists(column)) for name, column in own.embeddings.items()}
+    vectors = {name: table.vectors(columns) for name, columns in own.embeddings.items()}
     for name, rows in vectors.items():
         for i, why in _vector_faults([rows[at] for at in layout.at], usable).items():
             bad.setdefault(i, f"embedding {name}: {why}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,8 @@ import pandas as pd
 from affectscope.core import media
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
-from affectscope.core.imports.layout import CLIP, LABEL, PATH, Layout
+from affectscope.core.imports.columns import CLIP, LABEL, PATH
+from affectscope.core.imports.layout import Layout
 from affectscope.core.imports.read import Problem, Table
 from affectscope.core.media.kinds import MEDIA, SOUND
 from affectscope.core.text import shown
@@ -74,11 +76,12 @@ def gather(table: Table, layout: Layout, source: Source) -> Clips:
     """Find the clips.
 
     Raises:
-        UserError: when the folder of media cannot be searched.
+        UserError: when the folder of media cannot be searched, or the rows are frames rather than clips.
     """
     layout.clips = [shown(clip, LONGEST_FACT) for clip in layout.clips]
-    usable, problems = _known(layout)
-    made = Clips(usable, pd.DataFrame(), problems)
+    notes = _corpus_ids(layout, source.corpus) if source.corpus is not None else []
+    usable, problems = _known(layout, table.file)
+    made = Clips(usable, pd.DataFrame(), problems, notes)
     paths = _paths(table, layout, source, made)
     keep = usable.nonzero()[0]
     rows = [layout.at[i] for i in keep]
@@ -99,7 +102,37 @@ def gather(table: Table, layout: Layout, source: Source) -> Clips:
     return made
 
 
-def _known(layout: Layout) -> tuple[np.ndarray, list[Problem]]:
+def _corpus_ids(layout: Layout, corpus: Corpus) -> list[str]:
+    """Give clips the corpus's own ids where theirs differ in folder, ending, letter case or Unicode's form; what to say of it."""
+    own = set(map(str, corpus.table.index))
+    by_name: dict[str, set[str]] = {}
+    for clip in own:
+        for key in {_folded(clip), _folded(_stem(clip))}:
+            by_name.setdefault(key, set()).add(clip)
+    changed = {}
+    for clip in {*layout.clips} - own - {""}:
+        found = by_name.get(_folded(clip)) or by_name.get(_folded(_stem(clip)), set())
+        if len(found) == 1:
+            changed[clip] = next(iter(found))
+    layout.clips = [changed.get(clip, clip) for clip in layout.clips]
+    if not changed:
+        return []
+    old, new = min(changed.items())
+    count = f"{len(changed)} clips are" if len(changed) > 1 else "1 clip is"
+    return [f"{count} found under another spelling, {shown(old)} as {shown(new)} for one."]
+
+
+def _stem(clip: str) -> str:
+    """A clip's name without the folders, of any system, and the ending of a file of media."""
+    name = clip.replace("\\", "/").rpartition("/")[2]
+    return Path(name).stem if Path(name).suffix.lower() in MEDIA else name
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name.replace("\\", "/").removeprefix("./")).casefold()
+
+
+def _known(layout: Layout, file: str) -> tuple[np.ndarray, list[Problem]]:
     """Which rows name a clip, each once."""
     usable, problems, seen = np.ones(len(layout.clips), bool), [], dict[str, int]()
     for i, clip in enumerate(layout.clips):
@@ -111,6 +144,12 @@ def _known(layout: Layout) -> tuple[np.ndarray, list[Problem]]:
             problems.append(Problem(layout.rows[i], f"clip {shown(clip)} comes again, after row {seen[clip]}"))
         else:
             seen[clip] = layout.rows[i]
+    again = len(layout.clips) - len(seen) - layout.clips.count("")
+    if again > 1 and again >= len(seen):
+        raise UserError(
+            f"{shown(file)} has {len(seen) + again} rows for {len(seen)} {'clips' if len(seen) > 1 else 'clip'}, "
+            'as a row a frame has: average them by clip first, with pandas\' groupby("clip").'
+        )
     return usable, problems
 
 
@@ -124,7 +163,7 @@ def _fact(table: Table, name: str, rows: list[int]) -> list[object]:
 def _paths(table: Table, layout: Layout, source: Source, made: Clips) -> list[str]:
     """A whole path by row, empty where there are no media. A row whose clip is not where a person said is no longer usable."""
     named = table.texts(PATH) if PATH in table.columns else []
-    files = _index(source.media) if source.media is not None else {}
+    files = _index(source.media) if source.media is not None else Files({}, {}, {})
     paths = [""] * len(layout.clips)
     for i in map(int, made.usable.nonzero()[0]):
         clip = layout.clips[i]
@@ -137,8 +176,11 @@ def _paths(table: Table, layout: Layout, source: Source, made: Clips) -> list[st
                 if clip not in source.corpus.table.index:
                     _refuse(made, layout, i, str(error).rstrip("."))
         elif source.media is not None:
-            paths[i] = _whole(source.media, text) or files.get(clip, "") or files.get(Path(clip).stem, "")
-            if not paths[i]:
+            paths[i] = _whole(source.media, text) or files.find(clip)
+            if twins := [] if paths[i] else files.twins(clip):
+                named_twins = " and ".join(shown(str(twin.relative_to(source.media.absolute()))) for twin in twins[:2])
+                _refuse(made, layout, i, f"clip {shown(clip)} may be {named_twins}: write its folder too")
+            elif not paths[i]:
                 _refuse(made, layout, i, f"clip {shown(clip)} is not in {shown(str(source.media), 200)}")
         else:
             paths[i] = _whole(source.folder, text)
@@ -165,22 +207,69 @@ def _whole(folder: Path, text: str) -> str:
         return ""
 
 
-def _index(folder: Path) -> dict[str, str]:
+@dataclass(frozen=True)
+class Files:
+    """Files of media under all names that a clip may have.
+
+    Attributes:
+        exact: the path in the folder, with or without its ending -> file.
+        names: a file's name, with or without its ending -> files, videos before sounds.
+        folded: the same names, letter case and Unicode's form aside -> files.
+    """
+
+    exact: dict[str, Path]
+    names: dict[str, list[Path]]
+    folded: dict[str, list[Path]]
+
+    def find(self, clip: str) -> str:
+        """The clip's file, whole; empty where there is none, or more than one that it may be."""
+        if clip in self.exact:
+            return str(self.exact[clip])
+        found = self._candidates(clip)
+        return str(found[0]) if found and not _apart(found) else ""
+
+    def twins(self, clip: str) -> list[Path]:
+        """Files of different clips that the name may mean."""
+        return _apart(self._candidates(clip))
+
+    def _candidates(self, clip: str) -> list[Path]:
+        stem = Path(clip).stem
+        for files, name in (
+            (self.names, clip), (self.names, stem), (self.folded, _folded(clip)), (self.folded, _folded(_stem(clip))),
+        ):  # fmt: skip
+            if name in files:
+                return files[name]
+        return []
+
+
+def _apart(files: list[Path]) -> list[Path]:
+    """Files that are no copies of one clip: of one kind, in several folders, of one ending."""
+    sounds = [path.suffix.lower() in SOUND for path in files]
+    alike = [path for path, sound in zip(files, sounds, strict=True) if sound == sounds[0]]
+    several = len({path.parent for path in alike}) > 1 and len({path.suffix.lower() for path in alike}) < len(alike)
+    return alike if several else []
+
+
+def _index(folder: Path) -> Files:
     """Every name that a file of media may be called by: its path in the folder, its name, either without its ending."""
     if not folder.is_dir():
         raise UserError(f"There is no folder {shown(str(folder), 200)}: check --media.")
     files: list[Path] = []
     for root, _, names in os.walk(folder):
-        files += [Path(root, name) for name in names if Path(name).suffix.lower() in MEDIA]
+        files += [Path(root, name) for name in names if Path(name).suffix.lower() in MEDIA and not name.startswith("._")]
         if len(files) > _MOST_FILES:
             raise UserError(f"{shown(str(folder), 200)} holds more than {_MOST_FILES:,} files: name a folder inside it.")
-    paths: dict[str, str] = {}
+    made = Files({}, {}, {})
     # Of a clip's video and its sound alone, the video is the clip.
     for path in sorted(files, key=lambda path: (path.suffix.lower() in SOUND, path)):
-        inside = path.relative_to(folder)
-        for alias in (path.stem, path.name, str(inside.with_suffix("")), str(inside)):
-            paths.setdefault(alias, str(path.absolute()))
-    return paths
+        inside, whole = path.relative_to(folder), path.absolute()
+        for alias in (str(inside), str(inside.with_suffix(""))):
+            made.exact.setdefault(alias, whole)
+        for alias in (path.name, path.stem):
+            made.names.setdefault(alias, []).append(whole)
+        for alias in {_folded(name) for name in (path.name, path.stem, str(inside), str(inside.with_suffix("")))}:
+            made.folded.setdefault(alias, []).append(whole)
+    return made
 
 
 def corpus(name: str, table: pd.DataFrame, labels: tuple[str, ...]) -> ImportedCorpus:

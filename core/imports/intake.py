@@ -22,8 +22,9 @@ from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
 from affectscope.core.imports.check import Attention, ModelPredictions, check
 from affectscope.core.imports.clips import Clips, Source, gather
+from affectscope.core.imports.columns import LABEL, PATH
 from affectscope.core.imports.labels import spelled, truths
-from affectscope.core.imports.layout import LABEL, PATH, understand
+from affectscope.core.imports.layout import understand
 from affectscope.core.imports.read import Problem, read
 from affectscope.core.imports.scales import Scale
 from affectscope.core.imports.stored import IMPORT_VERSION, Entry, entries, root
@@ -116,7 +117,7 @@ def take_in(path: Path, options: Options, taken: Collection[str], called: str = 
     notes = [f"Its clips are those of the corpus {shown(joined)}."] if joined else []
     notes += [*table.notes, *layout.notes, *clips.notes]
     notes += [note for model, predictions in usable.items() for note in _read_as(model, predictions, options.scale)]
-    clips.table, respelled = spelled(clips.table, usable)
+    clips.table, respelled = spelled(clips.table, usable, layout.numbered)
     notes += [*respelled, *_doubts(clips, usable)]
     notes += [f"{shown(model)} has no row that can be used, and was left out." for model in checked if model not in usable]
     mark = key_of(IMPORT_VERSION, content_hash(path), called, asdict(options), clips.table.to_csv())[:24]
@@ -250,7 +251,7 @@ def _doubts(clips: Clips, models: Mapping[str, ModelPredictions]) -> list[str]:
     doubts = [sentence for model, predictions in models.items() if (sentence := _untrue(model, predictions, clips))]
     classed = {model: predictions for model, predictions in models.items() if predictions.task == "classification"}
     if classed and not labels:
-        return [*doubts, "The table has no true labels: nobody can say which answers are wrong."]
+        return [*doubts, f"The table has no true labels{_looks_true(clips, classed)}: nobody can say which answers are wrong."]
     for model, predictions in classed.items():
         unknown = sorted(labels - set(predictions.classes))
         if len(unknown) == len(labels):
@@ -261,12 +262,39 @@ def _doubts(clips: Clips, models: Mapping[str, ModelPredictions]) -> list[str]:
     return doubts
 
 
+def _looks_true(clips: Clips, models: Mapping[str, ModelPredictions]) -> str:
+    """The column that a person may have meant, whose cells are classes."""
+    classes = {_folded(name) for predictions in models.values() for name in predictions.classes}
+    for name in clips.table:
+        cells = clips.table[name].dropna()
+        if name != PATH and len(cells) and cells.map(lambda cell: _folded(str(cell)) in classes).mean() > 0.5:
+            return f" (if {shown(str(name))} holds them, call it label)"
+    return ""
+
+
+def _folded(text: str) -> str:
+    return text.strip().casefold()
+
+
 def _untrue(model: str, predictions: ModelPredictions, clips: Clips) -> str:
-    """One sentence where a model of attributes has no true values to be compared with."""
-    if predictions.task != "regression" or set(predictions.classes) & set(truths(clips.table, predictions.classes)):
+    """One sentence where a model of attributes has no true values to be compared with, or some on another scale."""
+    if predictions.task != "regression":
         return ""
-    example = predictions.classes[0]
-    return f"The table has no true values for {shown(model)}: name them in columns such as {shown(example)}."
+    table = truths(clips.table, predictions.classes)
+    known = [name for name in predictions.classes if name in table]
+    if not known:
+        return f"The table has no true values for {shown(model)}: name them in columns such as {shown(predictions.classes[0])}."
+    answers = predictions.answers[DECISION]
+    for name in known:
+        own, true = answers[:, predictions.classes.index(name)], pd.to_numeric(table[name], errors="coerce").dropna()
+        least, most = true.min(), true.max()
+        slack = 0.1 * (most - least) + 1e-6
+        if len(true) and len(own) and ((own >= least - slack) & (own <= most + slack)).mean() < 0.5:
+            return (
+                f"{shown(name)} of {shown(model)} lies between {np.nanmin(own):.3g} and {np.nanmax(own):.3g}, "
+                f"what is true between {least:.3g} and {most:.3g}: write both on one scale, or errors mean nothing."
+            )
+    return ""
 
 
 def _corpus(name: str) -> Corpus | None:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from affectscope.core.imports.check import ModelPredictions
-from affectscope.core.imports.layout import LABEL, TRUTH
+from affectscope.core.imports.columns import LABEL, TRUTH, forms
 from affectscope.core.text import shown
 
 _NAMED = 3
+_WHOLE = re.compile(r"(\d{1,9})(?:\.0+)?")
+# What programs write where there is no label.
+_NOBODY_KNOWS = frozenset(("nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "-", "?", "xxx"))
 
 
-def spelled(table: pd.DataFrame, models: Mapping[str, ModelPredictions]) -> tuple[pd.DataFrame, list[str]]:
-    """Labels in the spelling of the models' classes, where they differ in nothing but letter case and blanks."""
+def spelled(
+    table: pd.DataFrame, models: Mapping[str, ModelPredictions], numbered: Mapping[str, str] | None = None
+) -> tuple[pd.DataFrame, list[str]]:
+    """Labels in the spelling of the models' classes, where they differ in nothing but letter case, blanks or a number's zeros.
+
+    Args:
+        numbered: a class's number -> its name, where a person named them in order.
+    """
     if LABEL not in table:
         return table, []
     classes = {name for predictions in models.values() for name in predictions.classes}
@@ -22,23 +32,36 @@ def spelled(table: pd.DataFrame, models: Mapping[str, ModelPredictions]) -> tupl
     for name in classes:
         meant.setdefault(_plain(name), set()).add(name)
     written = {str(label) for label in table[LABEL].dropna().unique()} - classes
+    unknown = sorted(label for label in written if _plain(label) in _NOBODY_KNOWS and _plain(label) not in meant)
+    written -= set(unknown)
     changed = {label: next(iter(meant[_plain(label)])) for label in written if len(meant.get(_plain(label), ())) == 1}
-    if not changed:
-        return table, []
-    named = ", ".join(f"{shown(old)} as {shown(new)}" for old, new in sorted(changed.items())[:_NAMED])
-    more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
-    return table.assign(**{LABEL: table[LABEL].replace(changed)}), [
-        f"True labels are read as the classes that they spell: {named}{more}."
-    ]
+    names = {_plain(number): name for number, name in (numbered or {}).items()}
+    if not changed and written and {_plain(label) for label in written} <= set(names):
+        changed = {label: names[_plain(label)] for label in written}
+    notes = []
+    if unknown:
+        notes.append(f"True labels that read {', '.join(map(shown, unknown))} are taken as unknown.")
+        table = table.assign(**{LABEL: table[LABEL].where(~table[LABEL].isin(unknown), None)})
+    if changed:
+        named = ", ".join(f"{shown(old)} as {shown(new)}" for old, new in sorted(changed.items())[:_NAMED])
+        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+        notes.append(f"True labels are read as the classes that they spell: {named}{more}.")
+        table = table.assign(**{LABEL: table[LABEL].replace(changed)})
+    return table, notes
 
 
 def truths(table: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
     """The table with the true values of attributes in columns of their names, whatever a person called them."""
     attribute_of: dict[str, str] = {}
-    for column in map(str, table.columns):
-        for attribute in attributes:
-            if column != attribute and _is_truth(column.casefold(), attribute) and attribute not in table:
-                attribute_of.setdefault(column, attribute)
+    for attribute in attributes:
+        if attribute in table:
+            continue
+        free = [column for column in map(str, table.columns) if column not in attribute_of]
+        for form in forms(attribute):
+            found = next((column for column in free if _is_truth(column.casefold(), form)), None)
+            if found is not None:
+                attribute_of[found] = attribute
+                break
     return table.rename(columns=attribute_of)
 
 
@@ -56,4 +79,7 @@ def _rest(parts: list[str], taken: list[str]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
+    plain = " ".join(text.casefold().split())
+    # 1, 01 and 1.0 are one number.
+    number = _WHOLE.fullmatch(plain)
+    return str(int(number[1])) if number else plain

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from affectscope.core.errors import UserError
+from affectscope.core.imports.columns import (
+    CLIP,
+    LABEL,
+    PATH,
+    TRUTH,
+    gathered,
+    meant,
+    named_by,
+    spelled_out,
+    without_worked_out,
+)
 from affectscope.core.imports.read import Problem, Table
 from affectscope.core.imports.scales import ATTRIBUTES, DIMENSIONS, Scale
 from affectscope.core.inference.table import DECISION
 from affectscope.core.text import shown
 
-CLIP, LABEL, PATH = "clip", "label", "path"
 MOST_MODELS = 50
 MOST_CLASSES = 200
 MOST_FACTS = 50
+_NAMED = 6
 # Columns that a prediction table has of its own.
 _OWN: tuple[str, ...] = ("predicted", "correct", "confidence", "margin", "disagreement", "attention_entropy", "error")
 _OWN += ("truth", "evidence", "truth_share", "outcome", "wrong", "chosen", "picture", "map_x", "map_y", "seconds")
-_ALIASES = {"clip_id": CLIP, "file": CLIP, "filename": CLIP, "id": CLIP, "true_label": LABEL, "media": PATH}
 _VALUES: dict[str, Scale] = {
     "probability": "probabilities", "percent": "percent", "logit": "logits", "log_probability": "log-probabilities",
     "value": "auto",
 }  # fmt: skip
-# Models of these names are no models: their columns say what is true.
-TRUTH = frozenset(("true", "truth", "label", "labels", "target", "targets", "gt", "gold", "ground_truth", "reference"))
 _ATTENTION, _EMBEDDING, _RATE = "attention", "embedding", "rate"
 
 
@@ -47,12 +56,12 @@ class Columns:
     Attributes:
         heads: name -> answers, "decision" where the table says what the system as a whole answers.
         attention: (modality, name) -> the columns of weights and of their rate in Hz (empty where there is none).
-        embeddings: name -> column.
+        embeddings: name -> the column of its lists, or the columns of its numbers.
     """
 
     heads: dict[str, Predictions] = field(default_factory=dict)
     attention: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
-    embeddings: dict[str, str] = field(default_factory=dict)
+    embeddings: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass
@@ -62,6 +71,7 @@ class Layout:
     Attributes:
         at: which of the table's rows a clip's facts, attention and embeddings are in.
         facts: names of columns that say something of the clip.
+        numbered: a class's number, as labels have it -> its name, where a person named them in order.
     """
 
     clips: list[str]
@@ -71,6 +81,7 @@ class Layout:
     facts: list[str]
     problems: list[Problem]
     notes: list[str]
+    numbered: dict[str, str] = field(default_factory=dict)
 
 
 def understand(table: Table, called: str, classes: Sequence[str] = ()) -> Layout:
@@ -83,18 +94,17 @@ def understand(table: Table, called: str, classes: Sequence[str] = ()) -> Layout
     Raises:
         UserError: when it names no clip, or no model's answers.
     """
-    table.columns = {
-        _ALIASES[name] if name in _ALIASES and _ALIASES[name] not in table.columns else name: cells
-        for name, cells in table.columns.items()
-    }
+    renamed = meant(table)
     if CLIP not in table.columns:
-        raise UserError(f"{shown(table.file)} has no column {CLIP}: name each row's clip in one.")
+        raise UserError(f"{shown(table.file)} has no column {CLIP}, but {_listed_names(table)}: name each row's clip in one.")
     long = "class" in table.columns and any(name in table.columns for name in _VALUES)
     made = _long(table, called) if long else _wide(table, classes)
     if not made.models:
+        why = made.notes[0].rstrip(".") if made.notes else f"its columns are {_listed_names(table)}"
         raise UserError(
-            f"{shown(table.file)} has no predictions: name columns MODEL.HEAD.CLASS, or see docs/import-predictions.md."
+            f"{shown(table.file)} has no predictions ({why}): name columns MODEL.HEAD.CLASS, or see docs/import-predictions.md."
         )
+    made.notes[:0] = renamed
     if len(made.models) > MOST_MODELS:
         raise UserError(f"{shown(table.file)} names {len(made.models)} models, of at most {MOST_MODELS}: split it.")
     taken = [name for name in made.facts if name in _OWN or name.startswith(tuple(f"{own}_" for own in _OWN[:3]))]
@@ -107,10 +117,16 @@ def understand(table: Table, called: str, classes: Sequence[str] = ()) -> Layout
     return made
 
 
+def _listed_names(table: Table) -> str:
+    names = list(table.columns)
+    return ", ".join(map(shown, names[:_NAMED])) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
 def _wide(table: Table, classes: Sequence[str]) -> Layout:
     clips = table.texts(CLIP)
     made = Layout(clips, table.rows, list(range(len(clips))), {}, [], list(table.problems), [])
     groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    numbers: dict[str, list[tuple[str, str]]] = {}
     for name in table.columns:
         parts = _parted(name)
         if len(parts) < 2 or not all(parts):
@@ -121,26 +137,38 @@ def _wide(table: Table, classes: Sequence[str]) -> Layout:
             made.facts.append(name)
             continue
         own = made.models.setdefault(model, Columns())
-        if rest[0] == _ATTENTION:
+        if table.cut_short(name):
+            made.notes.append(
+                f"Column {shown(name)} was left out: its lists are cut short by dots, as NumPy prints them; use tolist()."
+            )
+        elif rest[0] == _ATTENTION:
             if rest[-1] != _RATE and table.has_lists(name):
                 rate = f"{name}.{_RATE}"
                 key = rest[1] if len(rest) > 1 else "audio", ".".join(rest[2:])
                 own.attention[key] = name, rate if rate in table.columns else ""
         elif rest[0] == _EMBEDDING:
-            own.embeddings[".".join(rest[1:]) or _EMBEDDING] = name
+            if table.has_lists(name) or not table.is_numeric(name):
+                own.embeddings[".".join(rest[1:]) or _EMBEDDING] = (name,)
+            else:
+                numbers.setdefault(model, []).append((".".join(rest[1:]), name))
         elif table.has_lists(name):
             own.heads[".".join(rest)] = _listed(table, name, classes)
+            made.numbered = {str(i): label for i, label in enumerate(classes)}
         elif table.is_numeric(name):
             head, output = (DECISION, rest[0]) if len(rest) == 1 else (rest[0], ".".join(rest[1:]))
             groups.setdefault((model, head), []).append((output, name))
         else:
             made.notes.append(f"Column {shown(name)} holds no numbers and was left out.")
+    groups = _without_truth(table, groups, made)
+    for model, columns in numbers.items():
+        made.models[model].embeddings |= gathered(columns)
     made.notes += _dotted(groups)
-    for (model, head), columns in _without_mixtures(groups, made.notes).items():
+    groups = _without_mixtures(without_worked_out(groups, made.notes), made.notes)
+    for (model, head), columns in groups.items():
         if len(columns) == 1 and columns[0][0].casefold() not in ATTRIBUTES:
             made.notes.append(f"Column {shown(columns[0][1])} is one class alone and was left out.")
             continue
-        made.models.setdefault(model, Columns()).heads.setdefault(head, _answers(table, columns))
+        made.models.setdefault(model, Columns()).heads.setdefault(head, _answers(table, columns, classes, made))
     made.models = {model: _alike(model, own, made.notes) for model, own in made.models.items() if own.heads}
     return made
 
@@ -167,6 +195,32 @@ def _dotted(groups: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> list
     return notes
 
 
+def _without_truth(
+    table: Table, groups: Mapping[tuple[str, str], list[tuple[str, str]]], layout: Layout
+) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """True classes as ones and zeros, a column each, are the label and no model's answers."""
+    made: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for (model, head), columns in groups.items():
+        if model.casefold() not in TRUTH or len(columns) < 2:
+            made[model, head] = columns
+            continue
+        if ATTRIBUTES.issuperset(spelled_out([output for output, _ in columns])):
+            layout.facts += [name for _, name in columns]
+            continue
+        values = np.stack([table.numbers(name) for _, name in columns], 1)
+        told = np.nansum(values, 1) == np.nanmax(np.nan_to_num(values), 1)
+        if LABEL not in table.columns and np.isin(values[~np.isnan(values)], (0, 1)).all():
+            outputs = [output for output, _ in columns]
+            rows = [
+                outputs[int(np.nanargmax(row))] if good and np.nansum(row) else "" for row, good in zip(values, told, strict=True)
+            ]
+            table.columns[LABEL] = rows
+            layout.notes.append(f"The true label is the one among {shown(columns[0][1])} … {shown(columns[-1][1])} that is 1.")
+        else:
+            layout.notes.append(f"Columns of {shown(model)}, which says what is true, are no model's and were left out.")
+    return made
+
+
 def _without_mixtures(
     groups: Mapping[tuple[str, str], list[tuple[str, str]]], notes: list[str]
 ) -> dict[tuple[str, str], list[tuple[str, str]]]:
@@ -184,11 +238,15 @@ def _without_mixtures(
     return made
 
 
-def _answers(table: Table, columns: Sequence[tuple[str, str]]) -> Predictions:
+def _answers(table: Table, columns: Sequence[tuple[str, str]], classes: Sequence[str], layout: Layout) -> Predictions:
     names = tuple(output for output, _ in columns)
     values = np.stack([table.numbers(column) for _, column in columns], 1)
-    if all(name.casefold() in ATTRIBUTES for name in names):
-        return Predictions(tuple(name.lower() for name in names), values, "attributes")
+    attributes = spelled_out(names)
+    if ATTRIBUTES.issuperset(attributes):
+        return Predictions(attributes, values, "attributes")
+    if classes and (named := named_by(names, classes, columns[0][1].rpartition(".")[0])):
+        layout.numbered |= {re.sub(r"\D", "", old): new for old, new in zip(names, named, strict=True)}
+        names = named
     return Predictions(names, values, "percent" if any(table.in_per_cent(column) for _, column in columns) else "auto")
 
 
@@ -198,7 +256,10 @@ def _listed(table: Table, name: str, classes: Sequence[str]) -> Predictions:
         raise UserError(
             f"Column {shown(name)} holds lists: name their classes in order with --classes, or give each class a column."
         )
-    made = Predictions(tuple(classes), np.full((len(table.rows), len(classes)), np.nan))
+    attributes = spelled_out(classes)
+    measured = ATTRIBUTES.issuperset(attributes)
+    made = Predictions(attributes if measured else tuple(classes), np.full((len(table.rows), len(classes)), np.nan))
+    made.scale = "attributes" if measured else "auto"
     for i, values in enumerate(table.lists(name)):
         if values is not None and len(values) == len(classes):
             made.values[i] = values
@@ -271,6 +332,9 @@ def _long(table: Table, called: str) -> Layout:
             problems.append(Problem(table.rows[i], "its value is missing or no number", model))
         else:
             cell[order[class_names[i]]] = values[i]
+    again = len(problems) - len(table.problems)
+    if again > 1 and 2 * again >= sum(bool(clip) for clip in clips) and "frame" in " ".join(table.columns).casefold():
+        raise UserError(f"{shown(table.file)} has a row a frame: average them by clip first, with pandas' groupby.")
     for answers in (head for own in made.values() for head in own.heads.values()):
         if all(name.casefold() in ATTRIBUTES for name in answers.classes):
             answers.classes, answers.scale = tuple(name.lower() for name in answers.classes), "attributes"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ MOST_COLUMNS = 5_000
 MOST_VALUES = 100_000_000
 _LONGEST_CELL = 4 << 20
 _LOOKED_AT = 20
+_CUT_SHORT = re.compile(r"[\d.][\s,]+\.\.\.[\s,]")
+# A list as Python's own print of an array has it.
+_WRAPPED = re.compile(r"(?:torch\.|np\.|numpy\.)?(?:tensor|array)\((\[.*?\])", re.DOTALL)
 # What people and their programs write where there is no number.
 _NO_NUMBER = frozenset(("nan", "inf", "-inf", "+inf", "na", "n/a", "#n/a", "null", "none", "-"))
 
@@ -91,6 +95,20 @@ class Table:
         else:
             for text in self.texts(name):
                 yield _parsed(text)
+
+    def vectors(self, names: Sequence[str]) -> list[np.ndarray | None]:
+        """A vector a row, float32: a column's lists, or a number of each of several columns; None where all are missing."""
+        if len(names) == 1 and (self.has_lists(names[0]) or not self.is_numeric(names[0])):
+            return list(self.lists(names[0]))
+        with np.errstate(over="ignore"):
+            rows = np.stack([self.numbers(name) for name in names], 1).astype(np.float32)
+        return [None if np.isnan(row).all() else row for row in rows]
+
+    def cut_short(self, name: str) -> bool:
+        """Whether its lists leave numbers out, as NumPy and PyTorch print long ones."""
+        cells = self.columns[name]
+        looked = [text for text in (cells if isinstance(cells, list) else []) if text.strip()][:_LOOKED_AT]
+        return bool(looked) and all(_CUT_SHORT.search(text) for text in looked)
 
     def has_lists(self, name: str) -> bool:
         """Whether its cells are lists of numbers rather than single values, by the first of them."""
@@ -240,12 +258,15 @@ def _as_array(values: pa.Array) -> np.ndarray:
 def _looks_like_list(text: str, decimal_comma: bool) -> bool:
     text = text.strip()
     parts = text.split()[:3]
-    return text.startswith("[") or (len(parts) > 1 and all(np.isfinite(csvtext.number(part, decimal_comma)) for part in parts))
+    if text.startswith("[") or _WRAPPED.match(text) or (text.startswith("(") and "," in text):
+        return True
+    return len(parts) > 1 and all(np.isfinite(csvtext.number(part, decimal_comma)) for part in parts)
 
 
 def _parsed(text: str, decimal_comma: bool = False) -> np.ndarray | None:
-    """A list as JSON or as NumPy prints it."""
+    """A list as JSON, or as Python, NumPy and PyTorch print it."""
     text = text.strip()
+    text = wrapped[1] if (wrapped := _WRAPPED.match(text)) else text
     if not text:
         return None
     try:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from affectscope.core.errors import UserError
 from affectscope.core.text import shown
 
-Scale = Literal["auto", "probabilities", "percent", "log-probabilities", "logits", "attributes"]
+Scale = Literal["auto", "probabilities", "percent", "log-probabilities", "log-odds", "logits", "attributes"]
 Task = Literal["classification", "regression"]
-SCALES: tuple[Scale, ...] = ("auto", "probabilities", "percent", "log-probabilities", "logits", "attributes")
-TITLES = {"percent": "per cents", "attributes": "attributes, as they are written"}
+SCALES: tuple[Scale, ...] = (
+    "auto", "probabilities", "percent", "log-probabilities", "log-odds", "logits", "attributes",
+)  # fmt: skip
+TITLES = {"log-odds": "log odds", "percent": "per cents", "attributes": "attributes, as they are written"}
 # What is measured rather than chosen: the dimensions of affect as the field's corpora name them.
 DIMENSIONS = frozenset(("valence", "arousal", "dominance"))
 ATTRIBUTES = DIMENSIONS | {"activation", "pleasure", "sentiment", "expectancy", "potency", "val", "aro", "dom", "act"}
@@ -21,6 +23,8 @@ _BASES = {"": np.e, " to the base 10": 10.0, " to the base 2": 2.0}
 _MOSTLY = 0.9
 # Softmax makes certainties of numbers that were none: positive numbers as large are no logits that anybody trained.
 _NO_LOGIT = 20.0
+# What float32 leaves below 0 of a probability that is none.
+_SLIP = 1e-5
 
 
 def tolerance(classes: int) -> float:
@@ -39,12 +43,12 @@ def find(values: np.ndarray, column: str) -> Scale:
         return "logits"
     slack = tolerance(values.shape[1])
     sums = whole.sum(1)
-    if _most(whole >= 0):
+    if _most(whole >= -_SLIP):
         if _half(np.abs(sums - 1) <= slack):
             return "probabilities"
         if _half(np.abs(sums - 100) <= 100 * slack):
             return "percent"
-        if _most(whole <= 1):
+        if _most(whole <= 1 + _SLIP):
             raise UserError(
                 f"The numbers of {shown(column)} lie between 0 and 1 but do not sum to one: "
                 "divide each row by its sum, or say --scale logits."
@@ -64,7 +68,14 @@ def find(values: np.ndarray, column: str) -> Scale:
                 f"The numbers of {shown(column)} lie between 0 and {whole.max():.3g} and sum neither to 1 nor to 100: "
                 "divide each row by its sum, or say --scale logits."
             )
-    return "log-probabilities" if _base(whole, slack) is not None else "logits"
+    if _base(whole, slack) is not None:
+        return "log-probabilities"
+    if values.shape[1] == 2 and len(whole) > 1 and (np.abs(whole.sum(1)) <= _SLIP * (1 + np.abs(whole[:, 0]))).all():
+        raise UserError(
+            f"The numbers of {shown(column)} are each other's negatives, which log odds and logits may be: "
+            "say --scale log-odds or --scale logits."
+        )
+    return "log-odds" if _odds_base(whole) is not None else "logits"
 
 
 def posteriors(values: np.ndarray, scale: str) -> tuple[np.ndarray, dict[int, str]]:
@@ -75,6 +86,9 @@ def posteriors(values: np.ndarray, scale: str) -> tuple[np.ndarray, dict[int, st
     if scale == "attributes":
         faults = dict.fromkeys(map(int, np.flatnonzero(np.isinf(values).any(1))), "a value that is infinite")
         return values, faults
+    if scale == "log-odds":
+        whole = values[~np.isnan(values).any(1)]
+        return _shares(_expit(values, _odds_base(whole) or ""), 1.0, "probabilities")
     # A logit of minus infinity is a probability of zero; plus infinity, or nothing else, is no answer.
     for i in np.flatnonzero((values == np.inf).any(1) | (values == -np.inf).all(1)):
         faults[int(i)] = "a logit that is infinite"
@@ -88,9 +102,11 @@ def posteriors(values: np.ndarray, scale: str) -> tuple[np.ndarray, dict[int, st
 
 def title(scale: str, values: np.ndarray) -> str:
     """What a person reads."""
+    whole = values[~np.isnan(values).any(1)]
+    if scale == "log-odds":
+        return TITLES[scale] + (_odds_base(whole) or "")
     if scale != "log-probabilities":
         return TITLES.get(scale, scale)
-    whole = values[~np.isnan(values).any(1)]
     return scale + ((_base(whole, tolerance(values.shape[1])) or "") if len(whole) else "")
 
 
@@ -98,6 +114,8 @@ def _shares(values: np.ndarray, whole: float, called: str) -> tuple[np.ndarray, 
     slack, sums = whole * tolerance(values.shape[1]), values.sum(1)
     faults: dict[int, str] = {}
     singular = called.removesuffix("s").replace("probabilitie", "probability")
+    slipped = (values < 0) & (values >= -_SLIP * whole)
+    values = np.where(slipped, 0.0, values)
     for i in np.flatnonzero(((values < 0) | (values > whole + slack)).any(1)):
         faults[int(i)] = f"a {singular} outside 0 to {whole:g}"
     for i in np.flatnonzero(np.abs(sums - whole) > slack):
@@ -111,6 +129,19 @@ def _base(values: np.ndarray, slack: float, least: float = 0.5) -> str | None:
     if not _most(values <= 1e-6):
         return None
     return next((name for name, base in _BASES.items() if (np.abs((base**values).sum(1) - 1) <= slack).mean() >= least), None)
+
+
+def _odds_base(values: np.ndarray) -> str | None:
+    """The base of logarithms of odds, by three classes or more and two rows; None where they are none."""
+    if values.shape[1] < 3 or len(values) < 2:
+        return None
+    slack = max(0.002, 0.00125 * values.shape[1])
+    return next((name for name in _BASES if (np.abs(_expit(values, name).sum(1) - 1) <= slack).mean() >= _MOSTLY), None)
+
+
+def _expit(values: np.ndarray, base: str) -> np.ndarray:
+    made: np.ndarray = expit(values * np.log(_BASES[base]))
+    return made
 
 
 def _most(cells: np.ndarray) -> bool:

@@ -28,7 +28,7 @@ from affectscope.core.cache.disk import abandoned
 from affectscope.core.cache.store import cache_root
 from affectscope.core.errors import UserError
 from affectscope.core.imports.clips import ImportedCorpus, corpus
-from affectscope.core.imports.layout import CLIP
+from affectscope.core.imports.columns import CLIP
 from affectscope.core.imports.scales import Task
 
 # Part of every key: raise it whenever an import is read in another way.

@@ -10,7 +10,7 @@ import numpy as np
 
 from affectscope.core.media.clock import clock_of
 from affectscope.core.media.files import MAX_SECONDS, opened, sound_tracks
-from affectscope.core.media.sounds import decoded, finite, heard_track
+from affectscope.core.media.sounds import INTERLEAVED, decoded, finite, heard_track
 
 # Rounding and codec delay leave gaps of so many seconds that are none.
 _HOLE = 0.02
@@ -74,5 +74,5 @@ class _Keeper:
         if self._same is None:
             if frame is None:
                 return []
-            self._same = av.AudioResampler(format="fltp", layout=frame.layout, rate=frame.sample_rate)
+            self._same = av.AudioResampler(format=INTERLEAVED, layout=frame.layout, rate=frame.sample_rate)
         return [finite(out) for out in self._same.resample(frame)]

@@ -14,7 +14,7 @@ import numpy as np
 from affectscope.core.errors import UserError
 from affectscope.core.media.clock import Clock, clock_of
 from affectscope.core.media.files import MAX_SECONDS, RUN_UP, SAMPLE_RATE, Failures, opened, packets, sound_tracks, wind
-from affectscope.core.text import shown
+from affectscope.core.text import percent, shown
 
 # Rounding and codec delay leave gaps of a few samples that are none.
 _HOLE = SAMPLE_RATE // 50
@@ -24,7 +24,12 @@ _AUDIBLE = 1e-3
 _LOST = 0.5
 # Channels of two microphones add up to 0.7 of one, those of opposite signs to nothing: 20 dB less than the louder one.
 _CANCELLED = 0.1
+# A lossy codec overshoots in single samples.
+_MANY = 1e-3
 _CHANNELS = ("left", "right")
+
+# One plane for all channels: of planes PyAV reads one too many where there are eight or more, which is memory of others.
+INTERLEAVED = "flt"
 
 
 @dataclass(frozen=True)
@@ -161,9 +166,13 @@ def _read(path: Path, number: int, longest: float, begin: float, channel: int | 
     sound = place.sound(begin)
     if sound is None:
         return None, ear
+    if ear.beyond > _MANY * ear.samples:
+        part = percent(ear.beyond / ear.samples, 1)
+        sound = replace(sound, notices=(f"{part} of the sound's samples are louder than full scale, and are cut off there.",))
     last = sound.start + len(sound.samples) / SAMPLE_RATE
     if end - last > _LOST:
-        sound = replace(sound, notices=(f"From {last:.1f} s on the sound cannot be decoded: nothing is heard there.",))
+        lost = f"From {last:.1f} s on the sound cannot be decoded: nothing is heard there."
+        sound = replace(sound, notices=(*sound.notices, lost))
     return sound, ear
 
 
@@ -218,6 +227,7 @@ class _Ear:
         self.mixing, self.apart = av.AudioResampler(), av.AudioResampler()
         self.energies: list[float] = []
         self.peaks: list[float] = []
+        self.samples = self.beyond = 0
 
     @property
     def count(self) -> int:
@@ -240,8 +250,8 @@ class _Ear:
         if form != self.format:
             ready = self.drained()
             self.format = form
-            self.mixing = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
-            self.apart = av.AudioResampler(format="fltp", layout=frame.layout, rate=SAMPLE_RATE)
+            self.mixing = av.AudioResampler(format=INTERLEAVED, layout="mono", rate=SAMPLE_RATE)
+            self.apart = av.AudioResampler(format=INTERLEAVED, layout=frame.layout, rate=SAMPLE_RATE)
         return ready + self._pulled(frame)
 
     def drained(self) -> list[np.ndarray]:
@@ -249,7 +259,10 @@ class _Ear:
         return self._pulled(None)
 
     def _pulled(self, frame: av.AudioFrame | None) -> list[np.ndarray]:
-        apart = [finite(out) for out in self.apart.resample(frame)]
+        written = [_as_written(out) for out in self.apart.resample(frame)]
+        self.samples += sum(samples.size for samples in written)
+        self.beyond += sum(int((np.abs(samples) > 1).sum()) for samples in written)
+        apart = [np.clip(samples, -1, 1) for samples in written]
         for samples in apart:
             self._weigh(samples)
         if self.channel is not None:
@@ -268,8 +281,13 @@ class _Ear:
 
 
 def finite(frame: av.AudioFrame) -> np.ndarray:
-    """[channels, N] float32."""
-    return np.clip(np.nan_to_num(frame.to_ndarray()), -1, 1).astype(np.float32)
+    """[channels, N] float32 in -1..1 of a frame in ``INTERLEAVED``."""
+    return np.clip(_as_written(frame), -1, 1)
+
+
+def _as_written(frame: av.AudioFrame) -> np.ndarray:
+    """[channels, N] float32, which files of floats let go beyond 1."""
+    return np.nan_to_num(frame.to_ndarray().reshape(frame.samples, frame.layout.nb_channels).T).astype(np.float32)
 
 
 class _Placed:

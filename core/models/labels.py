@@ -14,6 +14,7 @@ AFFECT = ATTRIBUTES[:2]
 # Other words for a class, in lower case -> the class: wherever labels are read, compared or trained on.
 NOUNS = {
     "angry": "anger", "sad": "sadness", "happy": "happiness", "fearful": "fear", "disgusted": "disgust", "surprised": "surprise",
+    "ang": "anger", "hap": "happiness", "fea": "fear", "dis": "disgust", "sur": "surprise", "neu": "neutral",
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ import pytest
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from affectscope.core.checkpoints import foreign
 from affectscope.core.checkpoints import saved as checkpoints
@@ -332,3 +333,45 @@ def test_a_download_that_was_cut_off(tmp_path: Path, zipped: bool, kept: float) 
     path = saved(tmp_path / "x.pth", V2, zipped)
     path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
     assert "download it again" in refused(path)
+
+
+def in_parts(change: object) -> dict[str, Tensor]:
+    """The weights with one layer's as a wrapper of PyTorch's keeps it."""
+    out = torch.nn.Linear(V2["out_layer.weight"].shape[1], len(V2["out_layer.weight"]))
+    out.load_state_dict({"weight": V2["out_layer.weight"], "bias": V2["out_layer.bias"]})
+    change(out)  # type: ignore[operator]
+    rest = {k: v for k, v in V2.items() if not k.startswith("out_layer.")}
+    return rest | {f"out_layer.{k}": v.detach() for k, v in out.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        torch.nn.utils.weight_norm,
+        torch.nn.utils.parametrizations.weight_norm,
+        lambda layer: prune.l1_unstructured(layer, "weight", amount=1),
+        lambda layer: torch.nn.utils.spectral_norm(layer, n_power_iterations=50).eval(),
+        lambda layer: torch.nn.utils.parametrizations.spectral_norm(layer, n_power_iterations=50).eval(),
+    ],
+)
+def test_weights_in_parts_are_joined(tmp_path: Path, change) -> None:
+    state = in_parts(change)
+    layer = torch.nn.Linear(V2["out_layer.weight"].shape[1], len(V2["out_layer.weight"]))
+    layer.load_state_dict({"weight": V2["out_layer.weight"], "bias": V2["out_layer.bias"]})
+    change(layer)
+    layer.load_state_dict({k.removeprefix("out_layer."): v for k, v in state.items() if k.startswith("out_layer.")})
+    layer(torch.ones(1, layer.in_features))
+    found = foreign.read(saved(tmp_path / "x.pth", {f"module.{k}": v for k, v in state.items()})).model
+    torch.testing.assert_close(found.main.out.weight, layer.weight, atol=1e-6, rtol=1e-5)
+
+
+def test_adapters_are_merged_by_who_knows_their_scale(tmp_path: Path) -> None:
+    state = {**V2, "out_layer.lora_A.default.weight": torch.ones(4, 100), "out_layer.lora_B.default.weight": torch.ones(6, 4)}
+    message = refused(saved(tmp_path / "x.pth", {"model": {f"base_model.model.{k}": v for k, v in state.items()}}))
+    assert "adapters (LoRA)" in message
+    assert "merge_and_unload" in message
+
+
+def test_parts_that_nobody_can_join_are_named(tmp_path: Path) -> None:
+    state = in_parts(torch.nn.utils.parametrizations.orthogonal)
+    assert "keeps out_layer in parts" in refused(saved(tmp_path / "x.pth", state))

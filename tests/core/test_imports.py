@@ -148,7 +148,7 @@ def refusals(tmp_path: Path) -> dict[Path, str]:
         tmp_path / "broken.parquet": "cannot be read as Parquet",
         write(tmp_path / "empty.csv", ""): "no row that can be read",
         write(tmp_path / "header.csv", "clip,m.a,m.b\n"): "no row that can be read",
-        write(tmp_path / "noclip.csv", "name,m.a,m.b\nx,1,0\n"): "has no column clip",
+        write(tmp_path / "noclip.csv", "row,m.a,m.b\nx,1,0\n"): "has no column clip",
         write(tmp_path / "nothing.csv", "clip,speaker\nx,1\n"): "has no predictions",
         write(tmp_path / "twice.csv", "clip,m.a,m.a\nx,1,0\n"): "two columns called m.a",
     }

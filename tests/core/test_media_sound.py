@@ -4,6 +4,7 @@ import wave
 
 import numpy as np
 import pytest
+from scipy.io import wavfile
 
 from affectscope.core import media
 from affectscope.core.cache.store import FeatureStore
@@ -141,3 +142,33 @@ def test_sound_that_stops_being_decodable_is_said(tmp_path):
     whole = media.read_sound(parts[0])
     assert whole is not None
     assert whole.notices == ()
+
+
+@pytest.mark.parametrize("channels", [6, 8, 16])
+def test_many_channels_are_heard(tmp_path, channels):
+    """PyAV reads one plane too many of a frame with eight or more: memory of others, and the end of the process."""
+    path = tmp_path / "many.wav"
+    samples = np.zeros((16000, channels), "<i2")
+    samples[:, -1] = (16000 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes(samples.tobytes())
+    recorded = media.read_recorded(path).samples
+    assert recorded.shape == (channels, 16000)
+    np.testing.assert_allclose(recorded[-1], samples[:, -1] / 32768, atol=1e-4)
+    assert np.abs(recorded[:-1]).max() == 0
+    heard = media.read_sound(path).samples
+    assert np.corrcoef(heard[:15000], samples[:15000, -1])[0, 1] > 0.99
+
+
+def test_samples_beyond_full_scale_are_told(tmp_path):
+    path = tmp_path / "loud.wav"
+    moments = np.arange(16000) / 16000
+    wavfile.write(path, 16000, (3 * np.sin(2 * np.pi * 220 * moments)).astype(np.float32))
+    sound = media.read_sound(path)
+    assert np.abs(sound.samples).max() == 1
+    assert sound.notices == ("78.2\N{NO-BREAK SPACE}% of the sound's samples are louder than full scale, and are cut off there.",)
+    wavfile.write(path, 16000, (0.9 * np.sin(2 * np.pi * 220 * moments)).astype(np.float32))
+    assert media.read_sound(path).notices == ()

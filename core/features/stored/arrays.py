@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -191,17 +192,43 @@ def _load(place: Place, key: str) -> _Loaded:
         return _chosen({str(name): part for name, part in parts.items()}, key, file.name)
     except UserError:
         raise
+    except (pickle.UnpicklingError, _Objects) as error:
+        raise UserError(
+            f"{shown(file.name)} cannot be read: it holds objects, which are never unpickled; save numbers alone, as an array "
+            "with np.save, or as a tensor with torch.save."
+        ) from error
     # Whatever a damaged file does to its reader, it is the file's fault.
     except Exception as error:
         raise UserError(f"{shown(file.name)} cannot be read as an array: {shown(str(error), 120) or 'it is damaged'}.") from error
 
 
+class _Objects(ValueError):
+    """What NumPy says of files that it would have to unpickle, without its advice to do so."""
+
+
 def _plain(file: Path) -> np.ndarray:
-    return np.asarray(np.load(file, allow_pickle=False))
+    try:
+        return np.asarray(np.load(file, allow_pickle=False))
+    except ValueError as error:
+        if "pickle" not in str(error):
+            raise
+        with file.open("rb") as held:
+            objects = held.read(6) == b"\x93NUMPY"
+        raise (_Objects() if objects else ValueError("it is damaged")) from error
+
+
+def _array(part: Any) -> np.ndarray:
+    """A tensor as it was saved, with its gradient, or in bfloat16, which NumPy does not know; or an array."""
+    if isinstance(part, list | tuple) and part and all(hasattr(item, "detach") for item in part):
+        return np.stack([_array(item) for item in part])
+    if hasattr(part, "detach"):
+        part = part.detach().cpu()
+        part = part.float() if part.is_floating_point() and part.element_size() < 4 else part
+    return np.asarray(part)
 
 
 def _chosen(parts: Mapping[str, Any], key: str, name: str) -> _Loaded:
-    arrays = {item: np.asarray(part) for item, part in parts.items() if hasattr(part, "shape") or isinstance(part, list | tuple)}
+    arrays = {item: _array(part) for item, part in parts.items() if hasattr(part, "shape") or isinstance(part, list | tuple)}
     rest = [item for item in arrays if item not in ("times", "intervals", "present")]
     known = [item for item in _VALUES if item in arrays]
     wanted = key or (known or rest or [""])[0]
@@ -248,6 +275,8 @@ def _first(path: Path) -> Place | None:
     if (packed := _packed(path)) is not None:
         return Place(path, next(iter(packed.content), ""))
     for file in sorted(path.iterdir()):
+        if file.name.startswith("."):
+            continue
         if (file.suffix in _SUFFIXES and not file.name.endswith(".times.npy")) or (file.is_dir() and _in_order(file)):
             return Place(file)
     return None
@@ -309,7 +338,7 @@ def _times(count: int, rate: float, duration: float, who: str, name: str) -> np.
 
 def _in_order(folder: Path) -> list[Path]:
     """The frames of a folder by the numbers in their names."""
-    frames = [file for file in folder.iterdir() if file.suffix == ".npy"]
+    frames = [file for file in folder.iterdir() if file.suffix == ".npy" and not file.name.startswith(".")]
     return sorted(frames, key=lambda file: ([int(digits) for digits in re.findall(r"\d+", file.stem)], file.stem))
 
 

@@ -72,6 +72,28 @@ def batch_of_one(folder):
     np.save(folder / "c1.npy", VALUES[None])
 
 
+def pt_gradient(folder):
+    torch.save(torch.nn.Parameter(torch.from_numpy(VALUES)), folder / "c1.pt")
+
+
+def pt_short(folder):
+    torch.save({"features": torch.from_numpy(VALUES).bfloat16().requires_grad_()}, folder / "c1.pt")
+
+
+def pt_frames(folder):
+    torch.save([torch.tensor(row, requires_grad=True) for row in VALUES], folder / "c1.pt")
+
+
+def beside_what_a_mac_leaves(folder):
+    npy(folder)
+    (folder / "._c1.npy").write_bytes(b"Mac OS X")
+
+
+def frames_beside_what_a_mac_leaves(folder):
+    frames(folder)
+    (folder / "c1" / "._frame_8.npy").write_bytes(b"Mac OS X")
+
+
 def h5(folder):
     with h5py.File(folder / "all.h5", "w") as held:
         held["c1"] = VALUES
@@ -84,7 +106,10 @@ def h5_group(folder):
     return folder / "all.hdf5"
 
 
-@pytest.mark.parametrize("write", [npy, npz, pt, pt_dict, frames, batch_of_one, h5, h5_group])
+@pytest.mark.parametrize("write", [
+    npy, npz, pt, pt_dict, pt_gradient, pt_short, pt_frames, frames, batch_of_one, h5, h5_group, beside_what_a_mac_leaves,
+    frames_beside_what_a_mac_leaves,
+])  # fmt: skip
 def test_arrays_of_every_kind_lie_evenly_over_the_clip(write, folder, file):
     arrays("mine", write(folder) or folder, modality="visual")
     stream = extract(file, sets={"visual": "mine"}).streams["visual"]
@@ -134,6 +159,10 @@ def test_what_cannot_be_used_is_one_sentence(folder, file):
     np.save(folder / "objects.npy", np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(UserError, match=r"objects\.npy cannot be read"):
         extract(file, sets={"visual": "mine"}, clip="objects")
+    torch.save(VALUES, folder / "array.pt")
+    with pytest.raises(UserError, match=r"array\.pt cannot be read: it holds objects, .* np\.save") as raised:
+        extract(file, sets={"visual": "mine"}, clip="array")
+    assert "load" not in str(raised.value)
     (folder / "c1.npy").unlink()
     with pytest.raises(UserError, match=r"There are no mine of the clip lost: put lost\.npy"):
         extract(file, sets={"visual": "mine"}, clip="lost")

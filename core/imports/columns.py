@@ -1,0 +1,124 @@
+"""What people call their columns: ids and true labels, what is worked out of answers, numbered classes, attributes by letter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from affectscope.core.errors import UserError
+from affectscope.core.imports.read import Table
+from affectscope.core.text import shown
+
+CLIP, LABEL, PATH = "clip", "label", "path"
+# In the order in which they are looked for. Those of the first line were always read; the others are told of.
+_CLIP_NAMES = ("clip_id", "file", "filename", "id")
+_OTHER_CLIP_NAMES = ("file_name", "video", "video_id", "utterance", "utterance_id", "utt_id", "segment", "segment_id", "name")
+_LABEL_NAMES = ("true_label",)
+# Models of these names are no models: their columns say what is true.
+TRUTH = frozenset(("true", "truth", "label", "labels", "target", "targets", "gt", "gold", "ground_truth", "reference"))
+_OTHER_LABEL_NAMES = (
+    "labels", "y_true", "label_true", "ground_truth", "gt", "gt_label", "truth", "target", "targets", "gold", "true_class",
+)  # fmt: skip
+# What scripts write beside a model's answers, none of it one of its classes.
+_WORKED_OUT = frozenset((
+    "pred", "preds", "prediction", "predicted", "predicted_label", "pred_label", "predicted_class", "y_pred", "argmax", "top1",
+    "correct", "is_correct", "acc", "accuracy", "loss", "nll", "cross_entropy", "confidence", "conf", "margin", "entropy",
+    "max_prob", "label", "true_label", "target", "truth", "y_true", "gt",
+))  # fmt: skip
+_LETTERS: Mapping[str, str] = {"v": "valence", "a": "arousal", "d": "dominance"}
+_FORMS: tuple[tuple[str, ...], ...] = (
+    ("valence", "val", "v"), ("arousal", "aro", "a"), ("dominance", "dom", "d"), ("activation", "act"),
+)  # fmt: skip
+_NUMBERED = re.compile(r"(label|class|c|cls|logit|prob|p|y|output|out)?[ _-]?(\d+)", re.IGNORECASE)
+
+
+def meant(table: Table) -> list[str]:
+    """Give a table's columns of ids, true labels and paths their names, whatever they are called; what to say of it."""
+    notes = []
+    for name, plain, told in (
+        (CLIP, _CLIP_NAMES, _OTHER_CLIP_NAMES), (LABEL, _LABEL_NAMES, _OTHER_LABEL_NAMES), (PATH, ("media",), ()),
+    ):  # fmt: skip
+        if name in table.columns:
+            continue
+        # A column of that name but for its letters' case comes first.
+        for alias in (name, *plain, *told):
+            column = next((column for column in table.columns if column.casefold() == alias), None)
+            if column is None or table.has_lists(column) or (name == LABEL and _measured(table, column)):
+                continue
+            table.columns = {name if old == column else old: cells for old, cells in table.columns.items()}
+            if alias in told:
+                notes.append(f"Column {shown(column)} is read as the {'true label' if name == LABEL else name}.")
+            break
+    return notes
+
+
+def _measured(table: Table, column: str) -> bool:
+    """Whether its numbers have fractions: values of an attribute rather than a class's number."""
+    values = table.numbers(column)
+    return bool((values % 1 > 0).any())
+
+
+def without_worked_out(
+    groups: Mapping[tuple[str, str], list[tuple[str, str]]], notes: list[str]
+) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Heads without the columns that are worked out of answers: a prediction's number is no probability of a class."""
+    made = {}
+    for (model, head), columns in groups.items():
+        rest = [column for column in columns if column[0].casefold() not in _WORKED_OUT]
+        worked_out = [name for output, name in columns if output.casefold() in _WORKED_OUT]
+        if worked_out and len(rest) > 1:
+            notes.append(f"What is worked out of answers is no class, and was left out: {', '.join(map(shown, worked_out))}.")
+            made[model, head] = rest
+        else:
+            made[model, head] = columns
+    return made
+
+
+def numbered(outputs: Sequence[str]) -> list[int] | None:
+    """[C] places of outputs that are called by number (0, 1, 2, LABEL_0, class1), counted from 0; None where they are not."""
+    found = [_NUMBERED.fullmatch(output) for output in outputs]
+    numbers = [int(match[2]) for match in found if match]
+    if len(numbers) < len(outputs) or len({(match[1] or "").casefold() for match in found if match}) > 1:
+        return None
+    least = min(numbers)
+    if least > 1 or sorted(numbers) != list(range(least, least + len(numbers))):
+        return None
+    return [number - least for number in numbers]
+
+
+def named_by(outputs: Sequence[str], classes: Sequence[str], head: str) -> tuple[str, ...] | None:
+    """The names that a person gave to outputs called by number; None where they have names of their own.
+
+    Raises:
+        UserError: when there are more or fewer of them.
+    """
+    places = numbered(outputs)
+    if places is None:
+        return None
+    if len(classes) != len(outputs):
+        raise UserError(
+            f"{shown(head)} has {len(outputs)} classes, and --classes names {len(classes)}: name each once, in their order."
+        )
+    return tuple(classes[place] for place in places)
+
+
+def spelled_out(outputs: Sequence[str]) -> tuple[str, ...]:
+    """Valence and arousal, and dominance, where a head's outputs are V and A, and D; others as they are, in small letters."""
+    small = tuple(output.casefold() for output in outputs)
+    return tuple(_LETTERS[letter] for letter in small) if {"v", "a"} <= set(small) <= set(_LETTERS) else small
+
+
+def forms(attribute: str) -> tuple[str, ...]:
+    """What an attribute's true values may be called, the plainest first."""
+    own = next((forms for forms in _FORMS if attribute in forms), ())
+    return (attribute, *(form for form in own if form != attribute))
+
+
+def gathered(columns: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Vectors of which each number has a column (``e0`` … ``e127``): by name, their columns in the order of their numbers."""
+    made: dict[str, list[tuple[int, str]]] = {}
+    for name, column in columns:
+        digits = re.search(r"(\d+)$", name)
+        stem = name[: digits.start()].rstrip("._- ") if digits else name
+        made.setdefault(stem or "embedding", []).append((int(digits[1]) if digits else 0, column))
+    return {stem: tuple(column for _, column in sorted(numbers)) for stem, numbers in made.items()}
