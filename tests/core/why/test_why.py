@@ -14,7 +14,10 @@ from affectscope.core.errors import UserError
 from affectscope.core.library import named
 from affectscope.core.perturbation import Perturbation
 from affectscope.core.why import in_words
-from affectscope.core.why.why import COLUMNS, Why
+from affectscope.core.why.rows import COLUMNS
+from affectscope.core.why.tables import tables
+from affectscope.core.why.why import Why
+from affectscope.core.why.words import sentence
 from tests.core.why.small import LABELS, question
 
 
@@ -84,6 +87,40 @@ def test_csv_has_all_of_it(why):
     assert float(by_measure["sound", "shapley", "decision", "audio", "pitch", ""]) == why.groups.shapley[0, 1]
     assert float(by_measure["face", "away", "visual", "visual", "mouth", ""]) == why.face.away[3, 4]
     assert len(by_measure) == len(rows)
+
+
+def test_the_numbers_of_a_label_that_lost_are_those_of_a_question_about_it(analyzer, media, why):
+    assert why.for_label is None
+    missed, asked = analyzer.why(media, label="neutral"), analyzer.why(media, target="neutral")
+    of = missed.for_label
+    for got, expected in (
+        (of.modality.shapley, asked.modality.shapley), (of.moments.away["audio"], asked.moments.away["audio"]),
+        (of.moments.alone["visual"], asked.moments.alone["visual"]), (of.groups.shapley, asked.groups.shapley),
+        (of.face.away, asked.face.away),
+    ):  # fmt: skip
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+    content = missed.to_dict()
+    assert content["for_label"]["modality"]["shapley"] == of.modality.shapley.tolist()
+    rows = {(r["part"], r["measure"], r["head"], r["name"]): r["value"] for r in csv.DictReader(io.StringIO(missed.to_csv()))}
+    assert float(rows["label face", "away", "decision", "mouth"]) == of.face.away[0, 4]
+    assert any(table.title.startswith("For the label neutral: which modality") for table in tables(missed))
+
+
+def test_nothing_is_said_for_a_label_that_nobody_asked_against(analyzer, media):
+    assert analyzer.why(media, target="disgust", label="neutral", quick=True).for_label is None
+    assert analyzer.why(media, against="neutral", label="neutral", quick=True).for_label is None
+    assert analyzer.why(media, label="awe", quick=True).for_label is None
+
+
+def test_every_number_of_the_sentence_is_in_the_table(analyzer, media):
+    """Of the JSON as of the CSV: places differ, values do not."""
+    found = analyzer.why(media, label="neutral")
+    values = {float(r["value"]) for r in csv.DictReader(io.StringIO(found.to_csv()))}
+    values |= {float(r[side]) for r in csv.DictReader(io.StringIO(found.to_csv())) for side in ("start", "end") if r[side]}
+    for clause in sentence(found):
+        for path, value in clause.rests:
+            # A window's number is its start and end there.
+            assert isinstance(value, str) or path[:2] == ("flip", "windows") or value in values, path
 
 
 def test_quick_leaves_out_what_takes_long(analyzer, media, why):
