@@ -157,7 +157,7 @@ function forLabel(why, h) {
     return `most lost without ${clock(moments.edges[best])} to ${clock(moments.edges[best + 1])} s, ${signed(values[best])}`
   })
   const names = modality.names.map((name) => nounOf(why, name))
-  return list("For the label", names, modality.shapley[h], `log-odds of ${why.label}, by Shapley value`, notes)
+  return list("For the label", names, modality.shapley[h], `${why.label} rather than ${why.says}, by Shapley value`, notes)
 }
 
 function list(title, names, values, what, notes = null) {

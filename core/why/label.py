@@ -1,4 +1,7 @@
-"""What speaks for the true label where the decision names another class: the same numbers of the label, from the same answers."""
+"""What speaks for the true label against the answer, where the decision is wrong: the same numbers, from the same answers.
+
+Against the answer, as what rules out a third class raises the log-odds of both.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from affectscope.core.why.sound import Groups
 
 @dataclass(frozen=True)
 class ForLabel:
-    """As of ``Why``, but of the label's log-odds; the face has no heatmaps, which are of the explained class."""
+    """As of ``Why``, of the label against the decision's class; the face has no heatmaps, which are of the explained class."""
 
     modality: Modality
     moments: Moments
@@ -39,14 +42,14 @@ def for_label(
     groups: sound.Asked | None,
     regions: face.Asked | None,
 ) -> ForLabel | None:
-    """What each part contributes to the label, of answers that were asked for; None where the decision is right.
+    """What each part contributes to the label against the decision, of what was asked already; None where the decision is right.
 
     Args:
         modality: of the explained class.
     """
     if not misses(question, label):
         return None
-    other = replace(question, target=label)
+    other = replace(question, target=label, against=question.explained)
     own = replace(modality, scores=other.score(modality.answers))
     blurred = face.scored(other, replace(regions, shares={}) if regions else None)
     return ForLabel(own, moments.scored(other, own, asked), sound.scored(other, groups), blurred)

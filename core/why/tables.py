@@ -40,7 +40,7 @@ def tables(why: Why, every: bool = False) -> tuple[Table, ...]:
 
 def _label(why: Why, of: ForLabel, every: bool) -> list[Table]:
     """The same of the label; of the decision alone which modality and when."""
-    unit, who = f"log-odds of {why.label}", f"For the label {shown(why.label)}"
+    unit, who = f"log-odds of {why.label} against {why.says}", f"For the label {shown(why.label)}"
     found = [_modality(of, why.heads, f"{who}: which modality", unit)]
     for h, head in enumerate(why.heads if every else why.heads[:1]):
         name = f"{who}, {head_title(head).lower()}: " if every else f"{who}: "

@@ -43,7 +43,7 @@ class Why:
         label: what the clip's corpus says that it is, or "".
         groups: descriptors of sound, of models that take LLDs.
         spectrum: gradients over time and frequency, of models that take a spectrum or samples, with their sums by window [W].
-        for_label: what speaks for the label, where the explained class is the decision's own and the label another.
+        for_label: what speaks for the label against the decision, where that is explained and the label is another.
     """
 
     system: str

@@ -217,8 +217,13 @@ def _for_label(why: Why) -> list[Clause]:
     if of is None:
         return []
     place, root = why.labels.index(why.label), ("for_label",)
-    rests = [_at(("answers", 0, place), why.answers[0, place]), (("label",), why.label), *_shapley(of, root)]
-    name = f"{shown(why.label)} ({percent(why.answers[0, place])})"
+    rests = [
+        _at(("answers", 0, place), why.answers[0, place]),
+        (("label",), why.label),
+        (("says",), why.says),
+        *_shapley(of, root),
+    ]
+    name = f"{shown(why.label)} ({percent(why.answers[0, place])}) rather than {shown(why.says)}"
     lead = _leader(of)
     if lead is None:
         return [Clause("unheard", ". ", f"No modality speaks for {name}", tuple(rests))]

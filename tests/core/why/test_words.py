@@ -42,9 +42,9 @@ def made(seed: int, names=("audio", "visual"), against: str = "", label: str = "
         flip = Flip(tuple(gone), answers[0, -1], chance.dirichlet(np.ones(3)), True, 9)
     of = None
     if label and not against and label != target == LABELS[int(answers[0, -1].argmax())]:
-        own = answers[..., LABELS.index(label)]
+        odds = np.log(answers[..., LABELS.index(label)] / answers[..., place])
         of = ForLabel(
-            Modality(names, present or tuple(True for _ in names), answers, np.log(own) - np.log1p(-own)),
+            Modality(names, present or tuple(True for _ in names), answers, odds),
             Moments(EDGES, {}, {m: chance.standard_normal((heads, 4)) - 0.3 for m in names}, {}),
             Groups(GROUPS, (1, 1, 1, 1, 1), chance.standard_normal((heads, 32)), "training mean"),
             Face(REGIONS, np.full(6, 0.1), chance.standard_normal((heads, 6)), {}, True),
@@ -225,16 +225,16 @@ def _label(why, text):
     gain = why.for_label.modality.shapley[0, why.for_label.modality.names.index(lead)]
     share = why.answers[0, _place(why, why.label)]
     most = " most" if len(why.for_label.modality.names) > 1 else ""
+    who = f"the {NOUNS.get(lead, lead)}"
     assert why.label != why.says == why.target
-    assert (
-        text.replace(SPACE, " ")
-        == f"For {why.label} ({100 * share:.0f} %) the {NOUNS.get(lead, lead)} speaks{most} ({gain:+.2f})"
-    )
+    expected = f"For {why.label} ({100 * share:.0f} %) rather than {why.says} {who} speaks{most} ({gain:+.2f})"
+    assert text.replace(SPACE, " ") == expected
 
 
 def _unheard(why, text):
     assert _lead(why.for_label) == ""
     assert text.startswith(f"No modality speaks for {why.label} (")
+    assert text.endswith(f" rather than {why.says}")
 
 
 DETAILS = ("group", "being", "region", "when")
@@ -260,9 +260,9 @@ def by_hand(label: str) -> Why:
     coalition = (np.arange(32)[:, None] >> np.arange(5) & 1) @ sizes
     of = None
     if label:
-        own = answers[..., LABELS.index(label)]
+        odds = np.log(answers[..., LABELS.index(label)] / answers[..., 0])
         of = ForLabel(
-            Modality(("audio", "visual"), (True, True), answers, np.log(own / (1 - own))),
+            Modality(("audio", "visual"), (True, True), answers, odds),
             Moments(EDGES, {}, {"audio": np.zeros((1, 4)), "visual": np.array([[0.0, -0.1, 0.3, 0.2]])}, {}),
         )
     return Why(
@@ -282,8 +282,8 @@ def by_hand(label: str) -> Why:
             "neutral",
             "Anger (70 %) is wrong, the label is neutral: the sound says anger (91 %), mostly spectral shape, most at "
             "0.25–0.75 s; without the sound the answer is neutral (50 %), which is right. "
-            # Half of ln(0.5 / 0.5) - ln(0.6 / 0.4) and of ln(0.2 / 0.8) - ln(0.05 / 0.95).
-            "For neutral (20 %) the picture speaks most (+0.58), most at 0.5–1 s. "
+            # Half of ln(0.5 / 0.3) - ln(0.6 / 0.2) and of ln(0.2 / 0.7) - ln(0.05 / 0.91).
+            "For neutral (20 %) rather than anger the picture speaks most (+0.53), most at 0.5–1 s. "
             "Without the sound at 0.25–0.5 and 0.75–1 s it would be neutral (60 %).",
         ),
         (
