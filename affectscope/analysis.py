@@ -67,6 +67,9 @@ class Analysis:
     model: Model
     media: Path
     _core: CoreAnalysis
+    _track: int | None = None
+    _explain: str = ""
+    _method: str | None = None
 
     @property
     def decision(self) -> str:
@@ -153,13 +156,16 @@ class Analysis:
         from affectscope.core.takehome.write import write_page
 
         out = Path(path)
-        write_page(self.model.analyzer, self.media, self._core, out)
+        write_page(
+            self.model.analyzer, self.media, self._core, out,
+            track=self._track, target=self._explain, explanation=self._method,
+        )  # fmt: skip
         return out
 
     def _repr_html_(self) -> str:
         from affectscope.core.takehome.write import page_of
 
-        page = page_of(self.model.analyzer, self.media, self._core, masking=False)
+        page = page_of(self.model.analyzer, self.media, self._core, masking=False, track=self._track)
         settings = _FRAME.format(height=_HEIGHT, title=escape(f"{self.media.name}, {self.model.name}", quote=True))
         return f'<iframe srcdoc="{escape(page, quote=True)}" {settings}></iframe>'
 

@@ -101,7 +101,7 @@ class Model:
         """
         self._check(explain)
         analysis = self.analyzer.analyze(Path(clip), explain=explain, track=track, explanation=method, face=face, sound=sound)
-        return Analysis(self, Path(clip), analysis)
+        return Analysis(self, Path(clip), analysis, track, explain or "", method)
 
     def _check(self, explain: str | None) -> None:
         if explain is not None and explain not in self.labels:

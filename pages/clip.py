@@ -23,7 +23,8 @@ def microscope(clip: services.Clip, model: str, result: services.Result, lanes: 
         notebook.popover(clip, model, notebook.answers_of(services.verdicts(result, model)))
         target = choose.explained(model)
         measured = partial(trust.measured, clip, model, target, trust.head_of(result), choose.methods())
-        export.popover(clip, result, {model: result}, target or "", measured)
+        against = session.option(why.AGAINST)
+        export.popover(clip, result, {model: result}, target or "", measured, choose.explanation(), against)
         export.copy_link(clip, model)
         if press.button("Mask", key="mask", icon=":material/tune:", help="Take frames away and see the answer change"):
             session.go("masking")
@@ -51,7 +52,7 @@ try:
                 say.info(clip.missing, icon=":material/videocam_off:")
             elif result := answered(clip, model, choose.explained(model), None, *choose.methods()):
                 verdict(services.verdicts(result, model), clip.label, look=partial(show_head, result))
-                reasons = why.ask(clip, model, choose.explained(model), choose.explanation())
+                reasons = why.ask(clip, model, choose.explained(model), choose.explanation(), session.option(why.AGAINST))
                 with st.container(key="clip_look", gap="small"):
                     why.sentence(reasons)
                     with st.container(key="clip_player"):

@@ -44,7 +44,7 @@ try:
             found = compare.answered(clip, a, b)
             if found:
                 compare.verdicts(*found, (a, b), clip.label)
-                reasons = {name: why.ask(clip, name, choose.explained(name), None, against=False) for name in (a, b)}
+                reasons = {name: why.ask(clip, name, choose.explained(name), None) for name in (a, b)}
                 with st.container(key="compare_look", gap="small"):
                     with st.container(key="why_sentences_row", gap="small"):
                         for side, asked in zip("AB", reasons.values(), strict=True):

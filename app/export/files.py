@@ -18,6 +18,7 @@ from affectscope.app.masking import grids, state
 from affectscope.core import takehome
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, key_of, of_clip
+from affectscope.core.evaluation.grid import DECISION
 from affectscope.core.export import files as export
 from affectscope.core.export.answers import Predictions, answers
 from affectscope.core.export.sheet import Facts
@@ -27,7 +28,7 @@ from affectscope.core.timeline.timeline import Timeline
 from affectscope.core.why import Why, with_reasons
 
 # Part of every key: raise it whenever a file comes out otherwise.
-_VERSION = 2
+_VERSION = 3
 _PLAYED = ("map", "heat", "scale", "opacity", "threshold", "layer", "head", "matrix", "sources")
 
 
@@ -38,6 +39,8 @@ class Case:
     Attributes:
         target: the class that is explained; "" for the model's own answer.
         trust: model -> what was measured of its explanations, as people read it, where somebody has asked.
+        explanation: how the heatmap is made; None for the usual way.
+        against: the class that the page explains it against, or "".
     """
 
     clip: services.Clip
@@ -46,6 +49,8 @@ class Case:
     view: Mapping[str, Any] = field(default_factory=dict)
     target: str = ""
     trust: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    explanation: str | None = None
+    against: str = ""
 
     @property
     def time(self) -> float:
@@ -123,18 +128,25 @@ def masking(case: Case) -> dict[str, Perturbation]:
 def page_path(case: Case, asked: Mapping[str, Perturbation]) -> Path:
     changes = {model: [change.pattern, change.imputation, change.seed, change.burst] for model, change in asked.items()}
     # The page tells the date that it was written on.
-    key = key_of(_VERSION, case.shown.key, _named(case), _view(case), changes, f"{date.today()}")
+    key = key_of(_VERSION, case.shown.key, _named(case), _view(case), changes, case.against, f"{date.today()}")
     return _folder() / f"{of_clip(case.shown.key, key)}.html"
 
 
-def _why(case: Case, model: str, progress: jobs.Progress) -> Why:
-    item = case.clip
+def reasons(case: Case, model: str, progress: jobs.Progress) -> Why:
+    """Why, as the page has it: the same face, heatmap, class and, where the model knows it, the one that it is set against."""
+    item, decision = case.clip, case.models[model].predictions.get(DECISION, {})
+    said = case.target or max(decision, key=decision.__getitem__, default="")
+    spec = services.spec(model)
+    possible = spec.task == "classification" and case.against in spec.labels and case.against != said
     return services.analyzer(model).why(
         services.media_file(item),
         target=case.target,
+        against=case.against if possible else "",
         label=case.truth or "",
         track=item.track,
         clip=item.called,
+        explanation=case.explanation,
+        face=item.face,
         progress=progress,
     )
 
@@ -145,7 +157,7 @@ def write_page(case: Case, asked: Mapping[str, Perturbation], out: Path, progres
     for model, result in case.models.items():
         change = asked.get(model)
         grid = grids.grid_text(case.clip, model, change, progress) if change else ""
-        why = _why(case, model, progress) if change else None
+        why = reasons(case, model, progress) if change else None
         card, trust = library.card(model), case.trust.get(model, ())
         models.append(takehome.Model(predictions(model, result), card, grid, change or Perturbation(), why, trust))
         timeline = with_reasons(timeline, why, "AB"[len(models) - 1] if len(case.models) > 1 else "")

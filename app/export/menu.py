@@ -29,6 +29,8 @@ def popover(
     models: Mapping[str, services.Result],
     target: str = "",
     trust: Callable[[], Mapping[str, Sequence[Mapping[str, str]]]] = dict,
+    explanation: str | None = None,
+    against: str = "",
 ) -> None:
     """The export menu; its content follows the player's time, heatmap and opacity.
 
@@ -37,13 +39,14 @@ def popover(
         models: whose analyses these are, one or two.
         target: the class that is explained; "" for the model's own answer.
         trust: comes back with what was measured of a model's explanations, by its name, where somebody has asked.
+        explanation, against: as of ``files.Case``.
     """
     menu = st.popover("Export", icon=":material/download:", on_change="rerun", key="export")
     # The browser places a menu when it opens: one that grew as its content arrives would have no room at the window's edge.
     box = menu.container(height=_HEIGHT, border=False)
     if not menu.open:
         return
-    case = files.Case(clip, shown, dict(models), {**session.current().view}, target, trust())
+    case = files.Case(clip, shown, dict(models), {**session.current().view}, target, trust(), explanation, against)
     stem = Path(clip.title).stem
     with box:
         asked = files.masking(case)

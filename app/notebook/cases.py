@@ -98,7 +98,8 @@ def _asked(note: Note) -> asking.Asked | None:
     """Why of the case; None where nobody can be asked, or frames were taken away, of which why says nothing."""
     if services.unasked(note.model) or _taken(note) is not None:
         return None
-    return why.ask(_clip(note), note.model, explain(note), _explanation(note), against=False)
+    against = session.from_query(dict(note.link)).options.get(why.AGAINST, "") if note.page == "clip" else ""
+    return why.ask(_clip(note), note.model, explain(note), _explanation(note), against)
 
 
 def _why(note: Note) -> tuple[str, tuple[tuple[str, Sequence[str], Sequence[Sequence[str]]], ...]]:

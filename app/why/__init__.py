@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import follow, pick, say, session
+from affectscope.app.common import follow, pick, say
 from affectscope.app.common.save import save
 from affectscope.app.why import asking
 from affectscope.core import browser
@@ -34,20 +34,19 @@ _WHY = st.components.v2.component(
 )
 
 
-def ask(
-    clip: services.Clip, model: str, target: str | None, explanation: str | None, against: bool = True
-) -> asking.Asked | None:
+def ask(clip: services.Clip, model: str, target: str | None, explanation: str | None, against: str = "") -> asking.Asked | None:
     """What is asked of a clip; None of a model whose answers came from elsewhere.
 
     Args:
         target: the class that is explained; None for the model's own answer.
-        against: whether the page lets a person choose against which class.
+        against: the class that it is set against, or "": ``session.option(AGAINST)`` where the page lets a person choose. One
+            that the model does not know, or that is explained itself, is passed over.
     """
     if services.imported(model) or clip.file is None:
         return None
-    other, spec = session.option(AGAINST) if against else "", services.spec(model)
-    possible = spec.task == "classification" and other in spec.labels and other != target
-    return asking.Asked(clip, model, target or "", other if possible else "", explanation)
+    spec = services.spec(model)
+    possible = spec.task == "classification" and against in spec.labels and against != target
+    return asking.Asked(clip, model, target or "", against if possible else "", explanation)
 
 
 def sentence(asked: asking.Asked | None, key: str = "why", name: str = "") -> None:
@@ -135,7 +134,7 @@ def dialogs() -> None:
 def _dialog(corpus: str, clip: str, model: str, target: str) -> None:
     try:
         item = services.clip(corpus, clip)
-        asked = ask(item, model, target or None, None, against=False)
+        asked = ask(item, model, target or None, None)
         if asked is None:
             say.info("This clip cannot be played, so nothing can be taken away from it.")
             return

@@ -28,6 +28,7 @@ function detailsOf(root, why) {
   const columns = make("div", "columns")
   if (why.groups) columns.append(list("What in the sound", why.groups.names, why.groups.shapley[h], "adds, by Shapley value"))
   if (why.face) columns.append(list("Where in the face", why.face.names, why.face.away[h], "lost when blurred", shares(why, h)))
+  if (why.for_label) columns.append(forLabel(why, h))
   columns.append(byHead(why))
   return [headline(root, why), adding(why, h), when(root, why, h), columns]
 }
@@ -145,6 +146,18 @@ function shares(why, h) {
   const head = why.heads[h] in face.shares ? why.heads[h] : Object.keys(face.shares)[0]
   if (!head) return null
   return face.shares[head].map((share, i) => `${percent(share)} of the ${why.titles[head].toLowerCase()} head's heatmap, ${percent(face.area[i])} of the box`)
+}
+
+// What speaks for the label where the answer is another class; each modality's strongest window in its tooltip.
+function forLabel(why, h) {
+  const { modality, moments } = why.for_label
+  const notes = modality.names.map((name) => {
+    const values = moments.away[name][h]
+    const best = values.indexOf(Math.max(...values))
+    return `most lost without ${clock(moments.edges[best])} to ${clock(moments.edges[best + 1])} s, ${signed(values[best])}`
+  })
+  const names = modality.names.map((name) => nounOf(why, name))
+  return list("For the label", names, modality.shapley[h], `${why.label} rather than ${why.says}, by Shapley value`, notes)
 }
 
 function list(title, names, values, what, notes = null) {

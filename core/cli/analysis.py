@@ -191,7 +191,7 @@ def _analysed(analyzer: Analyzer, file: Path, asked: Asked, report: Progress) ->
         # A second of imports that nothing else needs.
         from affectscope.core.takehome.write import write_page
 
-        write_page(analyzer, file, analysis, asked.html, report, track)
+        write_page(analyzer, file, analysis, asked.html, report, track, asked.explain or "", asked.explanation)
     return file, analysis, (*origin, *analysis.notices, *_no_heatmap(analysis))
 
 

@@ -146,7 +146,7 @@ def html(entries: Sequence[Entry], title: str, lead: str = "", local: bool = Fal
 
 
 def markdown(entries: Sequence[Entry], title: str, lead: str = "") -> str:
-    """CommonMark; picture number N is ``pictures/N.png``, counted from 1."""
+    """CommonMark; picture number N is ``pictures/N.png``, counted from 1, and ``numbers/N.md`` what its sentence rests on."""
     lines = [f"# {escaped(title)}", "", escaped(lead), ""]
     for number, entry in enumerate(entries, 1):
         note = entry.note
@@ -156,6 +156,7 @@ def markdown(entries: Sequence[Entry], title: str, lead: str = "") -> str:
         if entry.caption:
             lines += [escaped(entry.caption), ""]
         lines += [escaped(entry.why), ""] if entry.why else []
+        lines += [f"[The numbers that this rests on](numbers/{number}.md)", ""] if entry.reasons else []
         lines += [f"> {line}".rstrip() for line in _quoted(note.text)]
         lines += [""] if note.text else []
         lines += [f"Tags: {', '.join(map(escaped, note.tags))}", ""] if note.tags else []
@@ -167,14 +168,24 @@ def markdown(entries: Sequence[Entry], title: str, lead: str = "") -> str:
     return "\n".join(lines)
 
 
+def markdown_numbers(entry: Entry) -> str:
+    """The tables that a case's sentence rests on."""
+    lines = [f"# {escaped(entry.note.title or entry.note.clip)}", "", escaped(entry.why)]
+    for title, columns, rows in entry.reasons:
+        lines += ["", f"## {escaped(title)}", "", _row(columns), _row(["---"] * len(columns), plain=True), *map(_row, rows)]
+    return "\n".join([*lines, ""])
+
+
 def markdown_zip(entries: Sequence[Entry], title: str, lead: str = "") -> bytes:
-    """``report.md`` and its pictures."""
+    """``report.md``, its pictures and numbers."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as box:
         box.writestr("report.md", markdown(entries, title, lead))
         for number, entry in enumerate(entries, 1):
             if entry.picture:
                 box.writestr(f"pictures/{number}.png", entry.picture)
+            if entry.reasons:
+                box.writestr(f"numbers/{number}.md", markdown_numbers(entry))
     return buffer.getvalue()
 
 
@@ -197,6 +208,10 @@ def table_csv(entries: Sequence[Entry]) -> str:
 def escaped(text: str) -> str:
     """Text on one line of Markdown, none of it markup."""
     return _START.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", " ".join(text.split())))
+
+
+def _row(cells: Sequence[str], plain: bool = False) -> str:
+    return f"| {' | '.join(cells if plain else map(escaped, cells))} |"
 
 
 def _in_words(entry: Entry, state: State) -> str:

@@ -26,12 +26,20 @@ export function fillLegend(row, lane, unnamed) {
   const items = []
   if (lane?.kind === "probability") items.push(...lane.series.map((name, k) => legendItem(classColour(name, k), name)))
   else if (lane?.kind === "contribution") items.push(...contributionItems(lane))
-  else if (lane && !["wave", "map"].includes(lane.kind) && lane.kind !== "weights" && lane.series.length > 1) {
+  else if (lane?.kind === "map") items.push(...sidesOf(lane.values).map(([colour, text]) => legendItem(colour, text)))
+  else if (lane && lane.kind !== "wave" && lane.kind !== "weights" && lane.series.length > 1) {
     items.push(...lane.series.map((name, k) => legendItem(OTHER_COLOURS[k % OTHER_COLOURS.length], name, "swatch line")))
   }
   items.push(...[...unnamed].map((name) => legendItem("", name, "swatch hatched")))
   row.legend.replaceChildren(...items)
   row.legend.hidden = !items.length
+}
+
+// What a map's colours say: attention has one of them alone.
+/** @param {ArrayLike<number>} values */
+export function sidesOf(values) {
+  const against = Array.from(values).some((value) => value < 0)
+  return against ? [[FOR_COLOUR, "for"], [AGAINST_COLOUR, "against"]] : [[FOR_COLOUR, "for"]]
 }
 
 function contributionItems(lane) {

@@ -26,16 +26,23 @@ def page_of(
     masking: bool = True,
     report: Progress = lambda stage, share: None,
     track: int | None = None,
+    target: str = "",
+    explanation: str | None = None,
 ) -> str:
     """The page as text.
 
     Args:
         masking: whether it holds the masking sliders, for which the model is asked at every share of sound and picture, and why.
         track: the sound track that is heard; the first with sound if left out.
+        target, explanation: what the analysis was asked to explain, and how; why is asked of the same, and of the same face.
     """
     grid = clip_grid(analyzer, media, progress=report, track=track, face=analysis.timeline.face).to_json() if masking else ""
     predictions = answers_of(analyzer.checkpoint, analysis.predictions, analysis.evidence, analysis.familiar)
-    why = analyzer.why(media, track=track, progress=report) if masking else None
+    why = (
+        analyzer.why(media, target=target, track=track, explanation=explanation, face=analysis.timeline.face, progress=report)
+        if masking
+        else None
+    )
     model = Model(predictions, card_of(analyzer.checkpoint), grid, why=why)
     clip = compact(media, report, track)
     report("Writing the page", 0.9)
@@ -50,13 +57,15 @@ def write_page(
     out: Path,
     report: Progress = lambda stage, share: None,
     track: int | None = None,
+    target: str = "",
+    explanation: str | None = None,
 ) -> None:
     """As ``page_of``, in a file.
 
     Raises:
         UserError: where it cannot be written.
     """
-    text = page_of(analyzer, media, analysis, report=report, track=track)
+    text = page_of(analyzer, media, analysis, report=report, track=track, target=target, explanation=explanation)
     try:
         write_atomically(out, lambda part: part.write_text(text, encoding="utf-8"))
     except OSError as error:

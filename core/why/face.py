@@ -88,8 +88,36 @@ class Face:
     seen: bool
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the heads say with each region blurred, whichever class is explained.
+
+    Attributes:
+        answers: [H, 1 + R, outputs], of the face as it is and then without each region.
+        shares: of heatmaps of the class that was explained; the others as of ``Face``.
+    """
+
+    area: np.ndarray
+    answers: np.ndarray
+    shares: Mapping[str, np.ndarray]
+    seen: bool
+
+
 def by_region(question: Question, view: View) -> Face | None:
     """Blur each region in every frame, and ask again; None where no face is seen."""
+    return scored(question, asked(question, view))
+
+
+def scored(question: Question, answers: Asked | None) -> Face | None:
+    """What each region contributes to the question's class, of answers that do not depend on it."""
+    if answers is None:
+        return None
+    scores = question.score(answers.answers)
+    return Face(NAMES, answers.area, scores[:, :1] - scores[:, 1:], answers.shares, answers.seen)
+
+
+def asked(question: Question, view: View) -> Asked | None:
+    """The answers that ``by_region`` rests on; see there."""
     if PICTURE not in question.modalities or not question.present(PICTURE).any():
         return None
     there = view.faces.present
@@ -99,9 +127,9 @@ def by_region(question: Question, view: View) -> Face | None:
     seen = seen_by(question, view, points)
     shares = {head: shares_of(maps, seen.points) for head, maps in _maps(question, view, seen.road).items()}
     with torch.inference_mode():
-        scores = np.concatenate([question.score(rows) for rows in _answers(question, seen)], 1)
+        answers = np.concatenate(list(_answers(question, seen)), 1)
     area = whole_of(points[there], 64, 64).mean((0, 2, 3))
-    return Face(NAMES, area, scores[:, :1] - scores[:, 1:], shares, found(points))
+    return Asked(area, answers, shares, found(points))
 
 
 def shares_of(maps: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -72,8 +72,34 @@ class Spectrum:
     gap: float
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the heads say with every coalition of descriptor groups, whichever class is explained.
+
+    Attributes:
+        answers: [H, 2 ** N, outputs]; the others as of ``Groups``.
+    """
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    answers: np.ndarray
+    stands: str
+
+
 def by_group(question: Question) -> Groups | None:
     """Ask about every coalition of descriptor groups, 32 of five; None where the sound is absent or is no LLDs."""
+    return scored(question, asked(question))
+
+
+def scored(question: Question, answers: Asked | None) -> Groups | None:
+    """What each group contributes to the question's class, of answers that do not depend on it."""
+    if answers is None:
+        return None
+    return Groups(answers.names, answers.sizes, question.score(answers.answers), answers.stands)
+
+
+def asked(question: Question) -> Asked | None:
+    """The answers that ``by_group`` rests on; see there."""
     own = _own(question)
     if own is None:
         return None
@@ -91,8 +117,8 @@ def by_group(question: Question) -> Groups | None:
         keep[:, columns_of] = torch.from_numpy(members[:, number, None])
     size = question.batch.copies_at_once(_CHUNK_FRAMES)
     parts = [with_sound(question.batch, torch.where(part[:, None], values, blank)) for part in keep.split(size)]
-    scores = question.score(np.concatenate([question.answers(part) for part in parts], 1))
-    return Groups(tuple(places), tuple(len(columns_of) for columns_of in places.values()), scores, stands)
+    answers = np.concatenate([question.answers(part) for part in parts], 1)
+    return Asked(tuple(places), tuple(len(columns_of) for columns_of in places.values()), answers, stands)
 
 
 def by_frequency(question: Question, steps: int = 32) -> Spectrum | None:

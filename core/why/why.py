@@ -12,19 +12,21 @@ from typing import Any
 import numpy as np
 
 from affectscope.core.errors import UserError
-from affectscope.core.text import spreadsheet_cell
+from affectscope.core.why import face as faces
+from affectscope.core.why import moments as times
+from affectscope.core.why import sound as sounds
 from affectscope.core.why.asking import Question
-from affectscope.core.why.face import Face, View, by_region
+from affectscope.core.why.face import Face, View
 from affectscope.core.why.flip import Flip, smallest_flip
+from affectscope.core.why.label import ForLabel, for_label
 from affectscope.core.why.modality import Modality, by_modality
-from affectscope.core.why.moments import Moments, by_moment
-from affectscope.core.why.shapley import coalitions
-from affectscope.core.why.sound import Groups, Spectrum, by_frequency, by_group, in_windows
+from affectscope.core.why.moments import Moments
+from affectscope.core.why.rows import Row, csv_of, rows
+from affectscope.core.why.sound import Groups, Spectrum, by_frequency, in_windows
 from affectscope.core.why.words import sentence
 
 # Part of every key: raise it whenever a number changes.
-WHY_VERSION = 4
-COLUMNS = ("part", "measure", "head", "modality", "name", "start", "end", "value")
+WHY_VERSION = 5
 Progress = Callable[[str, float], None]
 
 
@@ -41,6 +43,7 @@ class Why:
         label: what the clip's corpus says that it is, or "".
         groups: descriptors of sound, of models that take LLDs.
         spectrum: gradients over time and frequency, of models that take a spectrum or samples, with their sums by window [W].
+        for_label: what speaks for the label against the decision, where that is explained and the label is another.
     """
 
     system: str
@@ -59,6 +62,7 @@ class Why:
     spectrum_windows: np.ndarray | None = None
     face: Face | None = None
     flip: Flip | None = None
+    for_label: ForLabel | None = None
 
     @property
     def answers(self) -> np.ndarray:
@@ -83,25 +87,12 @@ class Why:
             "system": self.system, "task": self.task, "labels": list(self.labels), "heads": list(self.heads),
             "target": self.target, "against": self.against, "unit": self.unit, "imputation": self.imputation,
             "label": self.label, "duration": round(self.duration, 4), "answers": self.answers.tolist(), "says": self.says,
-            "modality": _modality(self.modality), "moments": _moments(self.moments),
+            **_parts(self.modality, self.moments, self.groups, self.face),
         }  # fmt: skip
-        if self.groups is not None:
-            groups = self.groups
-            found["groups"] = {
-                "names": list(groups.names), "sizes": list(groups.sizes), "stands": groups.stands,
-                "shapley": groups.shapley.tolist(), "away": groups.away.tolist(), "scores": groups.scores.tolist(),
-                "total": groups.total.tolist(),
-            }  # fmt: skip
         if self.spectrum is not None and self.spectrum_windows is not None:
             found["spectrum"] = {
                 "times": self.spectrum.times.tolist(), "frequencies": self.spectrum.frequencies.tolist(),
                 "windows": self.spectrum_windows.tolist(), "gap": self.spectrum.gap, "values": self.spectrum.values.tolist(),
-            }  # fmt: skip
-        if self.face is not None:
-            face = self.face
-            found["face"] = {
-                "names": list(face.names), "area": face.area.tolist(), "away": face.away.tolist(),
-                "shares": {head: values.tolist() for head, values in face.shares.items()}, "seen": face.seen,
             }  # fmt: skip
         if self.flip is not None:
             flip = self.flip
@@ -109,6 +100,9 @@ class Why:
                 "windows": [[m, int(w)] for m, w in flip.windows], "before": flip.before.tolist(),
                 "after": flip.after.tolist(), "smallest": flip.smallest, "asked": flip.asked,
             }  # fmt: skip
+        if self.for_label is not None:
+            of = self.for_label
+            found["for_label"] = _parts(of.modality, of.moments, of.groups, of.face)
         found["sentence"] = [
             {
                 "kind": clause.kind,
@@ -123,49 +117,13 @@ class Why:
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), allow_nan=False, indent=1)
 
-    def rows(self) -> Iterator[tuple[str, str, str, str, str, float | None, float | None, float]]:
-        """A row a number, in the order of ``COLUMNS``; start and end in seconds where it is of a window."""
-        shares, members = self.modality, coalitions(len(self.modality.names))
-        for h, head in enumerate(self.heads):
-            for c, row in enumerate(members):
-                who = "+".join(n for n, there in zip(shares.names, row, strict=True) if there) or "nothing"
-                yield "modality", "score", head, "", who, None, None, float(shares.scores[h, c])
-                for label, value in zip(self.labels, shares.answers[h, c], strict=True):
-                    yield "modality", f"answer {label}", head, "", who, None, None, float(value)
-            for measure, values in (("shapley", shares.shapley), ("alone", shares.alone), ("share", shares.shares)):
-                for n, name in enumerate(shares.names):
-                    yield "modality", measure, head, name, "", None, None, float(values[h, n])
-            for names, values in shares.together.items():
-                yield "modality", "together", head, "+".join(names), "", None, None, float(values[h])
-            yield from self._windows(h, head)
-            for measure, values in (("shapley", self.groups.shapley), ("away", self.groups.away)) if self.groups else ():
-                for n, name in enumerate(self.groups.names if self.groups else ()):
-                    yield "sound", measure, head, "audio", name, None, None, float(values[h, n])
-            if self.face is not None:
-                for n, name in enumerate(self.face.names):
-                    yield "face", "away", head, "visual", name, None, None, float(self.face.away[h, n])
-                    if head in self.face.shares:
-                        yield "face", "share", head, "visual", name, None, None, float(self.face.shares[head][n])
-        if self.flip is not None:
-            for m, w in self.flip.windows:
-                yield "flip", "gone", "decision", m, "", *self._span(w), 1.0
+    def rows(self) -> Iterator[Row]:
+        """A row a number, in the order of ``COLUMNS``; see ``core.why.rows``."""
+        return rows(self)
 
     def to_csv(self) -> str:
         """``rows`` as a table; names cannot become formulas."""
-        lines = [",".join(COLUMNS)]
-        for row in self.rows():
-            cells = ["" if value is None else repr(value) if isinstance(value, float) else _cell(value) for value in row]
-            lines.append(",".join(cells))
-        return "\n".join(lines) + "\n"
-
-    def _windows(self, h: int, head: str) -> Iterator[tuple[str, str, str, str, str, float | None, float | None, float]]:
-        for measure, by_name in (("away", self.moments.away), ("alone", self.moments.alone)):
-            for name, values in by_name.items():
-                for w, value in enumerate(values[h]):
-                    yield "time", measure, head, name, "", *self._span(w), float(value)
-
-    def _span(self, window: int) -> tuple[float, float]:
-        return float(self.moments.edges[window]), float(self.moments.edges[window + 1])
+        return csv_of(self)
 
 
 def explain(
@@ -195,33 +153,54 @@ def explain(
         raise UserError("The model's answer to this clip is not a number: its features or weights are damaged.")
     progress("Why: the moments", 0.1)
     with turn:
-        moments = by_moment(question, modality)
+        moments = times.asked(question)
     progress("Why: the sound", 0.3)
-    spectrum, windows, face, flip = None, None, None, None
+    spectrum, windows, regions, flip = None, None, None, None
     with turn:
-        groups = by_group(question)
+        groups = sounds.asked(question)
         if groups is None and not quick and (spectrum := by_frequency(question)) is not None:
             windows = in_windows(question, spectrum.values)
     if not quick:
         progress("Why: the face, and what would change the answer", 0.5)
-        face, flip = _long_ones(question, view, turn)
+        regions, flip = _long_ones(question, view, turn)
     progress("Why", 1.0)
     return Why(
         spec.system, spec.task, tuple(spec.labels), question.heads, question.explained, question.against,
-        question.imputation, label, question.duration, modality, moments, groups, spectrum, windows, face, flip,
+        question.imputation, label, question.duration, modality, times.scored(question, modality, moments),
+        sounds.scored(question, groups), spectrum, windows, faces.scored(question, regions), flip,
+        for_label(question, label, modality, moments, groups, regions),
     )  # fmt: skip
 
 
-def _long_ones(question: Question, view: View | None, turn: AbstractContextManager[Any]) -> tuple[Face | None, Flip | None]:
+def _long_ones(
+    question: Question, view: View | None, turn: AbstractContextManager[Any]
+) -> tuple[faces.Asked | None, Flip | None]:
     """The two that take long: at once where the one asks an encoder and the other the model, which share nothing."""
     if view is None or view.looks.encoder is None:
         with turn:
-            face = by_region(question, view) if view is not None else None
-        return face, smallest_flip(question, turn=turn)
+            regions = faces.asked(question, view) if view is not None else None
+        return regions, smallest_flip(question, turn=turn)
     with ThreadPoolExecutor(1) as pool:
-        regions = pool.submit(by_region, question, view)
+        looked = pool.submit(faces.asked, question, view)
         flip = smallest_flip(question, turn=turn)
-        return regions.result(), flip
+        return looked.result(), flip
+
+
+def _parts(modality: Modality, moments: Moments, groups: Groups | None, face: Face | None) -> dict[str, Any]:
+    """The numbers of one class."""
+    found: dict[str, Any] = {"modality": _modality(modality), "moments": _moments(moments)}
+    if groups is not None:
+        found["groups"] = {
+            "names": list(groups.names), "sizes": list(groups.sizes), "stands": groups.stands,
+            "shapley": groups.shapley.tolist(), "away": groups.away.tolist(), "scores": groups.scores.tolist(),
+            "total": groups.total.tolist(),
+        }  # fmt: skip
+    if face is not None:
+        found["face"] = {
+            "names": list(face.names), "area": face.area.tolist(), "away": face.away.tolist(),
+            "shares": {head: values.tolist() for head, values in face.shares.items()}, "seen": face.seen,
+        }  # fmt: skip
+    return found
 
 
 def _modality(modality: Modality) -> dict[str, Any]:
@@ -237,8 +216,3 @@ def _modality(modality: Modality) -> dict[str, Any]:
 def _moments(moments: Moments) -> dict[str, Any]:
     by_name = {"frames": moments.frames, "away": moments.away, "alone": moments.alone}
     return {"edges": moments.edges.tolist()} | {k: {m: v.tolist() for m, v in found.items()} for k, found in by_name.items()}
-
-
-def _cell(text: str) -> str:
-    safe = spreadsheet_cell(text)
-    return '"' + safe.replace('"', '""') + '"' if any(c in safe for c in ',"\n\r') else safe

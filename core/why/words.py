@@ -15,6 +15,7 @@ from affectscope.core.text import percent, shown, signed
 from affectscope.core.why.moments import span
 
 if TYPE_CHECKING:
+    from affectscope.core.why.label import ForLabel
     from affectscope.core.why.why import Why
 
 Path = tuple[str | int, ...]
@@ -71,7 +72,7 @@ def _class(why: Why) -> list[Clause]:
         clauses += [_speaks(why, lead), *_details(why, lead)]
         clauses += _without(why, lead)
     clauses += _together(why)
-    return [*clauses, *_turns(why)]
+    return [*clauses, *_for_label(why), *_turns(why)]
 
 
 def _answer(why: Why) -> Clause:
@@ -95,9 +96,9 @@ def _answer(why: Why) -> Clause:
     return Clause("answer", "", text, tuple(rests))
 
 
-def _leader(why: Why) -> int | None:
+def _leader(of: Why | ForLabel) -> int | None:
     """The modality that speaks for the class most; None where none does."""
-    values = why.modality.shapley[0]
+    values = of.modality.shapley[0]
     return int(values.argmax()) if values.max() > 0 else None
 
 
@@ -126,33 +127,40 @@ def _speaks(why: Why, lead: int) -> Clause:
     return Clause("speaks", ": ", text, (*_shapley(why), *rests))
 
 
-def _details(why: Why, lead: int) -> list[Clause]:
-    """Which descriptors or region, and when, of the modality that leads."""
-    name, clauses = why.modality.names[lead], []
-    if name == "audio" and why.groups is not None:
-        clauses += _being(why, lead) or _largest("group", why.groups.names, why.groups.shapley[0], ("groups", "shapley", 0))
-    if name == "visual" and why.face is not None:
-        names = tuple(f"the {region}" for region in why.face.names)
-        clauses += _largest("region", names, why.face.away[0], ("face", "away", 0))
-    values = why.moments.away[name][0]
-    found = span(why.moments.edges, values)
+def _details(of: Why | ForLabel, lead: int, root: Path = ()) -> list[Clause]:
+    """Which descriptors or region, and when, of the modality that leads.
+
+    Args:
+        root: where these numbers stand in ``Why.to_dict``.
+    """
+    name, clauses = of.modality.names[lead], []
+    if name == "audio" and of.groups is not None:
+        clauses += _being(of, lead, root) or _largest(
+            "group", of.groups.names, of.groups.shapley[0], (*root, "groups", "shapley", 0)
+        )
+    if name == "visual" and of.face is not None:
+        names = tuple(f"the {region}" for region in of.face.names)
+        clauses += _largest("region", names, of.face.away[0], (*root, "face", "away", 0))
+    values = of.moments.away[name][0]
+    found = span(of.moments.edges, values)
     if found is not None:
-        start, end = (float(why.moments.edges[i]) for i in found)
-        rests = [_at(("moments", "away", name, 0, w), v) for w, v in enumerate(values)]
-        edges = [_at(("moments", "edges", i), why.moments.edges[i]) for i in found]
+        start, end = (float(of.moments.edges[i]) for i in found)
+        rests = [_at((*root, "moments", "away", name, 0, w), v) for w, v in enumerate(values)]
+        edges = [_at((*root, "moments", "edges", i), of.moments.edges[i]) for i in found]
         clauses.append(Clause("when", ", ", f"most at {seconds(start)}–{seconds(end)} s", (*rests, *edges)))
     return clauses
 
 
-def _being(why: Why, lead: int) -> list[Clause]:
+def _being(of: Why | ForLabel, lead: int, root: Path) -> list[Clause]:
     """That there is a sound counts for more than how it sounds: all groups of descriptors together add less than half of what it
     speaks, and which of them adds most of that would mislead."""
-    assert why.groups is not None
-    how, total = float(why.groups.total[0]), float(why.modality.shapley[0, lead])
+    assert of.groups is not None
+    how, total = float(of.groups.total[0]), float(of.modality.shapley[0, lead])
     if how >= _MOST * total:
         return []
     text = f"more by being there than by how it sounds ({signed(how)} of {signed(total)})"
-    return [Clause("being", ", ", text, (_at(("groups", "total", 0), how), _at(("modality", "shapley", 0, lead), total)))]
+    rests = (_at((*root, "groups", "total", 0), how), _at((*root, "modality", "shapley", 0, lead), total))
+    return [Clause("being", ", ", text, rests)]
 
 
 def _largest(kind: str, names: tuple[str, ...], values: np.ndarray, path: Path) -> list[Clause]:
@@ -203,6 +211,27 @@ def _together(why: Why) -> list[Clause]:
     return [Clause("together", "; ", text, tuple(rests))]
 
 
+def _for_label(why: Why) -> list[Clause]:
+    """What speaks for the label where the answer is another class, and when; or that nothing does."""
+    of = why.for_label
+    if of is None:
+        return []
+    place, root = why.labels.index(why.label), ("for_label",)
+    rests = [
+        _at(("answers", 0, place), why.answers[0, place]),
+        (("label",), why.label),
+        (("says",), why.says),
+        *_shapley(of, root),
+    ]
+    name = f"{shown(why.label)} ({percent(why.answers[0, place])}) rather than {shown(why.says)}"
+    lead = _leader(of)
+    if lead is None:
+        return [Clause("unheard", ". ", f"No modality speaks for {name}", tuple(rests))]
+    most = " most" if sum(of.modality.present) > 1 else ""
+    text = f"For {name} {the(of.modality.names[lead])} speaks{most} ({signed(of.modality.shapley[0, lead])})"
+    return [Clause("label", ". ", text, tuple(rests)), *_details(of, lead, root)]
+
+
 def _turns(why: Why) -> list[Clause]:
     """The smallest change that turns the answer."""
     flip = why.flip
@@ -248,8 +277,8 @@ def _and(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def _shapley(why: Why) -> tuple[tuple[Path, float | str], ...]:
-    return tuple(_at(("modality", "shapley", 0, i), v) for i, v in enumerate(why.modality.shapley[0]))
+def _shapley(of: Why | ForLabel, root: Path = ()) -> tuple[tuple[Path, float | str], ...]:
+    return tuple(_at((*root, "modality", "shapley", 0, i), v) for i, v in enumerate(of.modality.shapley[0]))
 
 
 def _at(path: Path, value: float) -> tuple[Path, float | str]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from affectscope.app import services
 from affectscope.app.common import jobs
+from affectscope.app.export import files as export
 from affectscope.app.serving import lending
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.errors import UserError
@@ -172,3 +176,18 @@ def test_both_models_are_explained_side_by_side(app, monkeypatch, clips) -> None
     (player,) = [json.loads(e.proto.json) for e in app.get("bidi_component") if '"reasons_url"' in e.proto.json]
     found = Timeline.from_bytes(lending.content("timelines", player["reasons_url"].rpartition("/")[2]))
     assert {lane.group for lane in found.lanes} == {"A.audio", "A.visual", "B.audio", "B.visual"}
+
+
+@pytest.mark.parametrize(("against", "expected"), [("neutral", "neutral"), ("fear", ""), ("awe", "")])
+def test_what_is_taken_home_is_asked_as_the_page_asks(app, against: str, expected: str) -> None:
+    """Of the same face, class and heatmap, against the same class; not against itself, or one that the model does not know."""
+    app.run()
+    clip = replace(services.clip("demo", "first"), face=2)
+    result = services.Result({"decision": {"fear": 0.4, "happiness": 0.6}}, {}, "key", {}, Path())
+    case = export.Case(clip, result, {"demo": result}, target="fear", explanation="grad-cam", against=against)
+    asked.clear()
+    export.reasons(case, "demo", lambda stage, share: None)
+    (request,) = asked
+    assert {name: request[name] for name in ("target", "against", "face", "explanation")} == {
+        "target": "fear", "against": expected, "face": 2, "explanation": "grad-cam",
+    }  # fmt: skip

@@ -143,6 +143,18 @@ def test_zip_has_the_pictures_that_the_text_names():
         assert box.read("pictures/2.png") == b"\x89PNG"
 
 
+def test_zip_has_the_numbers_that_a_sentence_rests_on():
+    entry = replace(ENTRY, why=EVIL, reasons=((EVIL, ("a|b", "c"), ((EVIL, "+0.50"), ("x", "-1.00"))),))
+    with zipfile.ZipFile(io.BytesIO(markdown_zip([Entry(NOTE, "u"), entry], "Notes"))) as box:
+        assert "numbers/1.md" not in box.namelist()
+        assert "(numbers/2.md)" in box.read("report.md").decode()
+        seen = Seen(MarkdownIt().enable("table").render(box.read("numbers/2.md").decode()))
+    assert (seen.tags.count("table"), seen.tags.count("tr"), seen.tags.count("td")) == (1, 3, 4)
+    assert not {"script", "b", "strong", "a", "img"} & set(seen.tags)
+    assert seen.text.count(EVIL) == 4
+    assert "+0.50" in seen.text
+
+
 def test_no_cell_of_the_table_is_a_formula():
     header, row = csv.reader(io.StringIO(table_csv([ENTRY])))
     cells = dict(zip(header, row, strict=True))

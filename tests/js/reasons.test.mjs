@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { sidesOf } from "../../core/player/legends.js"
 import { awaited, namesOf, reasonAt, withReasons } from "../../core/player/reasons.js"
 
 const weights = (id, group) => ({ id, kind: "weights", group })
@@ -40,4 +41,9 @@ test("a moment's reason in words", () => {
   assert.equal(reasonAt(map, 2), "–")
   assert.deepEqual(namesOf(map, 60).map((series) => series.name), ["loudness", "pitch"])
   assert.deepEqual(namesOf({ series: Array.from({ length: 64 }, (_, i) => `${i} Hz`) }, 60).map((series) => series.name), ["63 Hz", "0 Hz"])
+})
+
+test("a lane of sound says what its colours stand for, and no more than it has", () => {
+  assert.deepEqual(sidesOf([0.2, NaN, -0.1]).map(([, text]) => text), ["for", "against"])
+  assert.deepEqual(sidesOf([0.2, NaN, 0]).map(([, text]) => text), ["for"])
 })

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import subprocess
 
 import numpy as np
 import pytest
@@ -13,9 +14,12 @@ from affectscope.core.corpora import bundled
 from affectscope.core.errors import UserError
 from affectscope.core.library import named
 from affectscope.core.perturbation import Perturbation
+from affectscope.core.text import percent, signed
 from affectscope.core.why import in_words
-from affectscope.core.why.why import COLUMNS, Why
-from tests.core.why.small import LABELS, question
+from affectscope.core.why.rows import COLUMNS
+from affectscope.core.why.tables import tables
+from affectscope.core.why.why import Why, explain
+from tests.core.why.small import LABELS, Config, question
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +88,93 @@ def test_csv_has_all_of_it(why):
     assert float(by_measure["sound", "shapley", "decision", "audio", "pitch", ""]) == why.groups.shapley[0, 1]
     assert float(by_measure["face", "away", "visual", "visual", "mouth", ""]) == why.face.away[3, 4]
     assert len(by_measure) == len(rows)
+
+
+def test_the_numbers_of_a_label_that_lost_are_those_of_a_question_about_it(analyzer, media, why):
+    assert why.for_label is None
+    missed, asked = analyzer.why(media, label="neutral"), analyzer.why(media, target="neutral", against="anger")
+    of = missed.for_label
+    for got, expected in (
+        (of.modality.shapley, asked.modality.shapley), (of.moments.away["audio"], asked.moments.away["audio"]),
+        (of.moments.alone["visual"], asked.moments.alone["visual"]), (of.groups.shapley, asked.groups.shapley),
+        (of.face.away, asked.face.away),
+    ):  # fmt: skip
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+    content = missed.to_dict()
+    assert content["for_label"]["modality"]["shapley"] == of.modality.shapley.tolist()
+    rows = {(r["part"], r["measure"], r["head"], r["name"]): r["value"] for r in csv.DictReader(io.StringIO(missed.to_csv()))}
+    assert float(rows["label face", "away", "decision", "mouth"]) == of.face.away[0, 4]
+    assert any(table.title.startswith("For the label neutral: which modality") for table in tables(missed))
+
+
+def test_nothing_is_said_for_a_label_that_nobody_asked_against(analyzer, media):
+    assert analyzer.why(media, target="disgust", label="neutral", quick=True).for_label is None
+    assert analyzer.why(media, against="neutral", label="neutral", quick=True).for_label is None
+    assert analyzer.why(media, label="awe", quick=True).for_label is None
+
+
+def numbers(content, path=()):
+    """Every number of the JSON but those of pictures, and what is no finding (sizes, places that the sentence repeats)."""
+    if path[:1] in {("sentence",), ("duration",)} or path[-1:] in {("sizes",), ("present",), ("seen",), ("smallest",)}:
+        return
+    if path[:1] == ("spectrum",) and path[1:2] not in ((), ("windows",), ("gap",)):
+        return
+    # A window of what turns the answer is its start and end in a table.
+    if path[:2] == ("flip", "windows"):
+        return
+    if isinstance(content, dict | list):
+        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+            yield from numbers(value, (*path, key))
+    elif isinstance(content, float | int):
+        yield path, float(content)
+
+
+def everywhere(why: Why) -> None:
+    """Each number of the JSON is in the CSV, and each that the panel draws in the tables of the page that is taken home."""
+    rows = list(csv.DictReader(io.StringIO(why.to_csv())))
+    values = {float(cell) for row in rows for name in ("start", "end", "value") if (cell := row[name]) and cell != "nan"}
+    for path, value in numbers(json.loads(why.to_json())):
+        assert value in values, path
+    cells = {cell for table in tables(why, every=True) for row in table.rows for cell in row}
+    titles = " ".join(table.title for table in tables(why, every=True))
+    for of in filter(None, (why, why.for_label)):
+        parts = [of.modality.shapley, of.modality.alone, *of.modality.together.values(), of.modality.scores[:, [0, -1]]]
+        parts += [*of.moments.away.values(), *of.moments.alone.values()]
+        parts += [of.groups.shapley] if of.groups else []
+        parts += [of.face.away] if of.face else []
+        for value in np.concatenate([np.ravel(part) for part in parts]):
+            assert signed(value) in cells
+    if why.face is not None:
+        assert {percent(value) for value in why.face.area} <= cells
+        assert {percent(value) for shares in why.face.shares.values() for value in shares} <= cells
+    if why.flip is not None and why.flip.found:
+        assert all(percent(value) in titles for value in why.flip.after)
+
+
+def test_every_number_goes_out_of_a_clip_with_both(analyzer, media):
+    everywhere(analyzer.why(media, label="neutral"))
+
+
+@pytest.mark.parametrize("gone", ["sound", "picture"])
+def test_every_number_goes_out_of_a_file_with_one_modality(analyzer, media, tmp_path, gone):
+    """As of a file of one's own, which has no label: with one track, the other modality is never there."""
+    own = tmp_path / "own.mp4"
+    keep = {"sound": ["-an", "-c:v", "copy"], "picture": ["-vn", "-c:a", "copy"]}[gone]
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(media), *keep, str(own)], check=True)
+    found = analyzer.why(own)
+    assert found.modality.present == (gone != "sound", gone != "picture")
+    assert (found.groups is None, found.face is None) == (gone == "sound", gone == "picture")
+    everywhere(found)
+
+
+@pytest.mark.parametrize(
+    "config", [Config({"audio": 4}), Config(), Config(task="regression"), Config({"audio": 4, "visual": 3, "text": 2})]
+)
+def test_every_number_goes_out_of_a_model_that_is_not_ours(config):
+    subject = question(config)
+    labels = subject.checkpoint.spec.labels if config.task == "classification" else ("",)
+    for label in labels:
+        everywhere(explain(subject, label=label))
 
 
 def test_quick_leaves_out_what_takes_long(analyzer, media, why):

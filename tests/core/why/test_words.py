@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from affectscope.core.why.face import Face
 from affectscope.core.why.flip import Flip
+from affectscope.core.why.label import ForLabel
 from affectscope.core.why.modality import Modality
 from affectscope.core.why.moments import Moments
 from affectscope.core.why.sound import Groups
@@ -39,13 +40,22 @@ def made(seed: int, names=("audio", "visual"), against: str = "", label: str = "
             (m, int(w)) for m, w in {(names[chance.integers(len(names))], int(chance.integers(4))) for _ in range(flips)}
         )
         flip = Flip(tuple(gone), answers[0, -1], chance.dirichlet(np.ones(3)), True, 9)
+    of = None
+    if label and not against and label != target == LABELS[int(answers[0, -1].argmax())]:
+        odds = np.log(answers[..., LABELS.index(label)] / answers[..., place])
+        of = ForLabel(
+            Modality(names, present or tuple(True for _ in names), answers, odds),
+            Moments(EDGES, {}, {m: chance.standard_normal((heads, 4)) - 0.3 for m in names}, {}),
+            Groups(GROUPS, (1, 1, 1, 1, 1), chance.standard_normal((heads, 32)), "training mean"),
+            Face(REGIONS, np.full(6, 0.1), chance.standard_normal((heads, 6)), {}, True),
+        )  # fmt: skip
     return Why(
         "small", "classification", LABELS, ("decision", "av"), target, against, "absent", label, 1.0,
         Modality(names, present or tuple(True for _ in names), answers, scores),
         Moments(EDGES, {m: np.full(4, 2) for m in names}, windows, windows),
         groups=Groups(GROUPS, (1, 1, 1, 1, 1), chance.standard_normal((heads, 32)), "training mean"),
         face=Face(REGIONS, np.full(6, 0.1), chance.standard_normal((heads, 6)), {}, True),
-        flip=flip,
+        flip=flip, for_label=of,
     )  # fmt: skip
 
 
@@ -94,8 +104,11 @@ def test_every_number_is_one_of_those_that_a_clause_rests_on(why):
 @settings(max_examples=300, deadline=None)
 @given(WHYS)
 def test_every_claim_is_true(why):
+    of = why
     for clause in sentence(why):
-        CLAIMS[clause.kind](why, clause.text)
+        # What follows is said of the label, until the last sentence.
+        of = why.for_label if clause.kind == "label" else of
+        CLAIMS[clause.kind](of if clause.kind in DETAILS else why, clause.text)
 
 
 def _place(why, name: str) -> int:
@@ -207,29 +220,58 @@ def _turns(why, text):
     assert f"it would be {why.labels[int(why.flip.after.argmax())]}" in text
 
 
+def _label(why, text):
+    lead = _lead(why.for_label)
+    gain = why.for_label.modality.shapley[0, why.for_label.modality.names.index(lead)]
+    share = why.answers[0, _place(why, why.label)]
+    most = " most" if len(why.for_label.modality.names) > 1 else ""
+    who = f"the {NOUNS.get(lead, lead)}"
+    assert why.label != why.says == why.target
+    expected = f"For {why.label} ({100 * share:.0f} %) rather than {why.says} {who} speaks{most} ({gain:+.2f})"
+    assert text.replace(SPACE, " ") == expected
+
+
+def _unheard(why, text):
+    assert _lead(why.for_label) == ""
+    assert text.startswith(f"No modality speaks for {why.label} (")
+    assert text.endswith(f" rather than {why.says}")
+
+
+DETAILS = ("group", "being", "region", "when")
 CLAIMS = {
     "answer": _answer, "says": _says, "speaks": _speaks, "nobody": _nobody, "group": _group, "being": _being, "region": _region,
     "when": _when, "without": _without, "together": _together, "turns": _turns,
+    "label": _label, "unheard": _unheard,
 }  # fmt: skip
 
 
 def test_every_kind_of_clause_comes_up():
-    kinds = {c.kind for seed in range(300) for c in sentence(made(seed, against="neutral" * (seed % 2), flips=seed % 4))}
+    kinds = {
+        c.kind for seed in range(300) for c in sentence(made(seed, against="neutral" * (seed % 2), label="joy", flips=seed % 4))
+    }
     assert kinds == set(CLAIMS)
 
 
 def by_hand(label: str) -> Why:
-    """Sound alone is sure of anger, the picture of neutral; both together say anger."""
+    """Sound alone is sure of anger, the picture of neutral; both together say anger. The picture's third quarter says neutral."""
     answers = np.array([[[0.2, 0.2, 0.6], [0.91, 0.04, 0.05], [0.3, 0.2, 0.5], [0.7, 0.1, 0.2]]])
     scores = np.log(answers[..., 0] / (1 - answers[..., 0]))
     sizes = np.array([0.1, 0.0, 0.0, 2.0, 0.4])
     coalition = (np.arange(32)[:, None] >> np.arange(5) & 1) @ sizes
+    of = None
+    if label:
+        odds = np.log(answers[..., LABELS.index(label)] / answers[..., 0])
+        of = ForLabel(
+            Modality(("audio", "visual"), (True, True), answers, odds),
+            Moments(EDGES, {}, {"audio": np.zeros((1, 4)), "visual": np.array([[0.0, -0.1, 0.3, 0.2]])}, {}),
+        )
     return Why(
         "small", "classification", LABELS, ("decision",), "anger", "", "absent", label, 1.0,
         Modality(("audio", "visual"), (True, True), answers, scores),
         Moments(EDGES, {}, {"audio": np.array([[0.0, 0.3, 0.2, 0.1]]), "visual": np.zeros((1, 4))}, {}),
         groups=Groups(GROUPS, (1,) * 5, coalition[None], "training mean"),
         flip=Flip((("audio", 1), ("audio", 3)), answers[0, -1], np.array([0.3, 0.1, 0.6]), True, 5),
+        for_label=of,
     )  # fmt: skip
 
 
@@ -240,6 +282,8 @@ def by_hand(label: str) -> Why:
             "neutral",
             "Anger (70 %) is wrong, the label is neutral: the sound says anger (91 %), mostly spectral shape, most at "
             "0.25–0.75 s; without the sound the answer is neutral (50 %), which is right. "
+            # Half of ln(0.5 / 0.3) - ln(0.6 / 0.2) and of ln(0.2 / 0.7) - ln(0.05 / 0.91).
+            "For neutral (20 %) rather than anger the picture speaks most (+0.53), most at 0.5–1 s. "
             "Without the sound at 0.25–0.5 and 0.75–1 s it would be neutral (60 %).",
         ),
         (
