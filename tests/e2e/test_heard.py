@@ -48,7 +48,6 @@ PRESSED = {
         ".link [data-ref=copy]": ".link[data-copied]",
         ".player [data-ref=loop]": ".player [data-ref=loop][aria-pressed=true]",
         ".why .measures [aria-pressed=false]": ".why .measures button:last-child[aria-pressed=true]",
-        ".trust summary": ".trust details[open]",
         ".own [data-ref=files]": ".own .files .wrong",
     },
     "/embeddings": {
