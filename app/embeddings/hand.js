@@ -136,9 +136,10 @@ function key(m, event) {
   event.preventDefault()
 }
 
-function use(m, tool) {
+export function use(m, tool) {
   if (tool === "lasso" || tool === "move") setTool(m, tool)
-  else if (!m.at) return
+  // What is pressed before the points are there is done once they are.
+  else if (!m.at) m.early.push(tool)
   else if (tool === "in" || tool === "out") zoom(m, tool === "in" ? 1.4 : 1 / 1.4)
   else if (tool === "fit") fit(m)
   else if (tool === "clear" && m.chosen) {

@@ -4,7 +4,7 @@
 import { readTheme } from "../../core/browser/colours.js"
 import { make, refsIn } from "../../core/browser/elements.js"
 import { mounting } from "../common/mounting.js"
-import { fit, setTool, toScreen, wireHand } from "./hand.js"
+import { fit, setTool, toScreen, use, wireHand } from "./hand.js"
 import { colouring, drawLegend } from "./look.js"
 import { makeGrid, readBits, readColumns, readPoints } from "./points.js"
 import { radiusFor, raster, rgb, shapePath } from "./raster.js"
@@ -30,7 +30,7 @@ function unmount(m) {
 function mount(parent) {
   const root = parent.querySelector(".scatter")
   const el = refsIn(root)
-  const m = { root, el, view: { k: 1, x: 0, y: 0 }, size: { width: 1, height: 1 }, frames: 0, chosen: null, outline: null, turn: 0 }
+  const m = { root, el, view: { k: 1, x: 0, y: 0 }, size: { width: 1, height: 1 }, frames: 0, chosen: null, outline: null, turn: 0, early: [] }
   // For tests: where on the screen a clip is.
   root.where = (id) => {
     const row = m.table.ids.indexOf(id), box = el.over.getBoundingClientRect()
@@ -115,6 +115,7 @@ function dress(m) {
   m.root.dataset.map = data.map
   m.root.dataset.current = data.current >= 0 ? table.ids[data.current] : ""
   m.root.dataset.ready = "true"
+  for (const tool of m.early.splice(0)) use(m, tool)
 }
 
 // Of which points it speaks goes along: another map may be on its way.

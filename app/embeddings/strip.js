@@ -34,7 +34,9 @@ function item(clip, self, act) {
   play.type = "button"
   play.setAttribute("aria-label", `Play ${clip.title}`)
   play.onclick = () => act(true)
-  const name = make("span", "name", clip.title)
+  const name = make("span", "name")
+  // A long name breaks where its parts meet, so that those side by side break alike.
+  name.append(...clip.title.split(/(?<=[_.-])/).flatMap((part, i) => (i ? [make("wbr"), part] : [part])))
   name.title = clip.title
   box.append(picture, name, ...clip.lines.map((line, i) => make("span", i === 0 && clip.right === false ? "line wrong" : "line", line)), play)
   return box

@@ -84,7 +84,7 @@ def show(view: str, model: str, prediction_table: PredictionTable, row: DeltaGen
 
 def _cases(looked: Looked) -> None:
     table = breakdown.cases(breakdown.key(looked.model), looked.head, _modalities(looked.model), looked.predictions)
-    left, right = st.columns([5, 7], gap="medium")
+    left, right = st.columns([5, 9], gap="medium")
     cell = _pair("failures.cell")
     with left:
         st.caption("How often each true class got each answer. Press a cell for its clips; press it again for all.")
@@ -105,7 +105,7 @@ def _cases(looked: Looked) -> None:
 
 
 def _errors(looked: Looked, attribute: str, table: pd.DataFrame) -> None:
-    left, right = st.columns([5, 7], gap="medium")
+    left, right = st.columns([5, 9], gap="medium")
     with left:
         picked = st.plotly_chart(
             figures.errors_figure(table, attribute), key=f"errors-{looked.head}-{attribute}", on_select="rerun",

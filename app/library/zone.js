@@ -16,7 +16,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   root.component = { data, setTriggerValue }
   if (root.wired) return
   root.wired = true
-  target.removeAttribute("tabindex")
   takeFiles(input, target, (files) => send(root, ref("list"), files))
 }
 

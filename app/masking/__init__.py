@@ -9,7 +9,8 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from affectscope.core import browser, masking
+from affectscope.app.common.component import mounts
+from affectscope.core import masking
 from affectscope.core.perturbation import IMPUTATION_MEANINGS, IMPUTATION_TITLES, PATTERN_TITLES
 
 _HERE = Path(__file__).parent
@@ -19,12 +20,7 @@ def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-_BOARD = st.components.v2.component(
-    "affectscope_masking",
-    html=masking.html(),
-    css=masking.css(),
-    js=browser.script(_HERE / "component.js"),
-)
+_BOARD = mounts("masking", masking.html(), masking.css(), _HERE / "component.js")
 
 
 def bench() -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:

@@ -20,10 +20,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     for (const file of files) send(root, list, file)
   }
   takeFiles(input, target, take)
-  const record = ref("record")
-  record.onclick = () => root.component.setTriggerValue("record", { at: Date.now() })
-  // Until here nobody would have heard a press.
-  record.disabled = false
+  ref("record").onclick = () => root.component.setTriggerValue("record", { at: Date.now() })
   if (cutOff()) {
     const line = make("li")
     line.append(make("span", "wrong", "A recording was cut off: its tab was closed before it had been sent. Record it again."))

@@ -6,15 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
-from affectscope.core import browser
+from affectscope.app.common.component import mounts
 from affectscope.core import player as core_player
 
-_HERE = Path(__file__).parent
-_PLAYER = st.components.v2.component(
-    "affectscope_player", html=core_player.html(), css=core_player.css(), js=browser.script(_HERE / "mounting.js")
-)
+_PLAYER = mounts("player", core_player.html(), core_player.css(), Path(__file__).parent / "mounting.js")
 
 
 def player(

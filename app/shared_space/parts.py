@@ -110,7 +110,7 @@ def sentence(measured: Closeness, stage: str) -> str:
     stand = {1: "stand closer than chance", 0: "stand no closer than chance", -1: "stand farther apart than chance"}
     numbers = (
         f"mean cosine distance {measured.matched:.3f} within a clip, {measured.mismatched:.3f} between clips; "
-        f"{measured.nearer:+.3f} closer, {percent(0.95)} interval {measured.low:+.3f} to {measured.high:+.3f}, "
+        f"closer by {measured.nearer:+.3f}, {percent(0.95)} interval {measured.low:+.3f} to {measured.high:+.3f}, "
         f"n = {measured.clips} clips"
     ).replace("-", "\N{MINUS SIGN}")
     return f"after {stage}, sound and picture of a clip {stand[measured.verdict]} ({numbers})."

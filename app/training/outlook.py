@@ -24,10 +24,7 @@ def show(order: Order) -> None:
         return
     corpus, split = split_parts
     if remarks := forecast.remarks(corpus, split):
-        st.warning("This corpus is small for a run.", icon=":material/data_alert:")
-        for remark in remarks:
-            # Classes have a corpus's names: text, never markup.
-            st.text(remark)
+        say.warning(" ".join(["This corpus is small for a run.", *remarks]), icon=":material/data_alert:")
     if not order.epochs:
         st.caption("Expected: as long as reading the clips takes; the roads themselves are fitted in seconds.")
         return

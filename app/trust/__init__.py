@@ -10,21 +10,15 @@ import streamlit as st
 
 from affectscope.app import services
 from affectscope.app.common import follow, press, session
+from affectscope.app.common.component import component
 from affectscope.app.common.save import save
 from affectscope.app.trust import asking
-from affectscope.core import browser
 from affectscope.core.text import shown
 
-_HERE = Path(__file__).parent
 _EVERY = 0.5
 _JOB = "trust.job"
 _WANTED = "trust.wanted"
-_TRUST = st.components.v2.component(
-    "affectscope_trust",
-    html='<div class="trust"></div>',
-    css=(_HERE / "trust.css").read_text(encoding="utf-8"),
-    js=browser.script(_HERE / "trust.js"),
-)
+_TRUST = component(Path(__file__).parent, "trust", '<div class="trust"></div>')
 
 
 def head_of(result: services.Result) -> str:

@@ -9,29 +9,23 @@ from typing import Any
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import follow, pick, say
+from affectscope.app.common import follow, pick, say, session
+from affectscope.app.common.component import component
 from affectscope.app.common.save import save
 from affectscope.app.why import asking
-from affectscope.core import browser
 from affectscope.core.errors import UserError
 from affectscope.core.text import shown
 from affectscope.core.timeline.lanes import head_title
 from affectscope.core.why.words import NOUNS, noun
 
 AGAINST = "clip.against"
-_HERE = Path(__file__).parent
 _Asked = asking.Asked | None
 _ASKING = "why.asking"
 _DIALOG = "why_dialog"
 _EVERY = 0.5
 # A short work needs no second drawing.
 _PATIENCE = 0.3
-_WHY = st.components.v2.component(
-    "affectscope_why",
-    html='<div class="why"></div>',
-    css=(_HERE / "why.css").read_text(encoding="utf-8"),
-    js=browser.script(_HERE / "why.js"),
-)
+_WHY = component(Path(__file__).parent, "why", '<div class="why"></div>')
 
 
 def ask(clip: services.Clip, model: str, target: str | None, explanation: str | None, against: str = "") -> asking.Asked | None:

@@ -24,7 +24,7 @@ class Share:
 
     @property
     def text(self) -> str:
-        return f"{percent(self.value)} ({percent(self.low)} to {percent(self.high)})"
+        return f"{percent(self.value)} ({100 * self.low:.0f}\N{EN DASH}{percent(self.high)})"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import { make, refsIn } from "../browser/elements.js"
 import { percent } from "../browser/text.js"
 import { buildAnswer, showAnswer } from "./answer.js"
 import { framesLeft } from "./grid.js"
-import { buildPresets, presetKey, showPresets } from "./presets.js"
+import { buildPresets, presetKey, pressPreset, showPresets } from "./presets.js"
 import { buildStrips, paintStrips, takeOver } from "./strips.js"
 import { movePoint, paintSurface, wireSurface } from "./surface.js"
 
@@ -15,7 +15,7 @@ const SOON = 300 // milliseconds after the last key
 export function mountBoard(parent, { report: send }) {
   const root = parent.querySelector(".board")
   const el = refsIn(root)
-  const b = { root, el, send, stamp: Math.random().toString(36).slice(2), serial: 0, past: [], future: [], strips: [], sliders: [], lastPattern: "random" }
+  const b = { root, el, send, stamp: Math.random().toString(36).slice(2), serial: 0, past: [], future: [], strips: [], sliders: [], lastPattern: "random", early: [] }
   root.dataset.ready = "false"
   b.observer = new ResizeObserver(() => { if (b.grid) redrawBoard(b) })
   el.pattern.onchange = () => change(b, { pattern: el.pattern.value, ...(el.pattern.value === "drawn" ? { spans: takeOver(b) } : {}) }, true)
@@ -57,8 +57,10 @@ function followData(b, data) {
   b.options = data.options
   if (data.options.subject !== b.subject) {
     b.subject = data.options.subject
-    Object.assign(b, { past: [], future: [], grid: null, gridUrl: "", exact: null, lastAnswer: null, state: null, painted: "" })
+    Object.assign(b, { past: [], future: [], grid: null, gridUrl: "", exact: null, lastAnswer: null, state: null, painted: "", early: [] })
     b.loading?.abort()
+    // What stands there is another clip's, and there is no answer that could follow the hand.
+    b.el.panes.inert = true
     b.root.dataset.ready = "false"
     b.root.classList.add("stale")
   }
@@ -99,7 +101,9 @@ function takeGrid(b, grid, url, state) {
   buildStrips(b)
   fillBoard(b)
   redrawBoard(b)
+  b.el.panes.inert = false
   b.root.dataset.ready = "true"
+  for (const key of b.early.splice(0)) pressPreset(b, key)
 }
 
 function buildSliders(b) {

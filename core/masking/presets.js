@@ -40,13 +40,19 @@ export function showPresets(b, shares) {
 // As the player's keys: they count when the focus is on the board or, where it is the only one, nowhere in particular, but
 // never while somebody chooses or types.
 export function presetKey(b, event) {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !b.grid) return
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return
   const target = event.composedPath()[0]
   const idle = !b.options.alone && (target === document.body || target.matches?.("section[tabindex], [data-testid=stMain], [data-testid=stApp]"))
   if (!idle && !event.composedPath().includes(b.root)) return
   if (target.matches?.("select, input[type=number]")) return
-  const wanted = b.presets.find(({ key }) => key === event.key)
-  if (!wanted) return
-  event.preventDefault()
-  wanted.button.click()
+  // What is pressed before the answers are there is done once they are.
+  if (!b.grid) b.early.push(event.key)
+  else if (pressPreset(b, event.key)) event.preventDefault()
+}
+
+/** Whether there is such a preset. */
+export function pressPreset(b, pressed) {
+  const wanted = b.presets.find(({ key }) => key === pressed)
+  wanted?.button.click()
+  return Boolean(wanted)
 }

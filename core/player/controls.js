@@ -22,11 +22,11 @@ const SPEEDS = [0.25, 0.5, 1, 1.5, 2]
 
 export function wireControls(p) {
   const { el } = p
-  el.play.onclick = el.twin.onclick = () => togglePlay(p)
+  el.play.onclick = el.twin.onclick = () => withLanes(p, () => togglePlay(p))
   el.stage.onclick = (event) => {
     const face = faceUnder(p, event)
     if (face) changeView(p, { face })
-    else togglePlay(p)
+    else withLanes(p, () => togglePlay(p))
   }
   el.stage.onpointermove = (event) => {
     const face = faceUnder(p, event)
@@ -34,8 +34,8 @@ export function wireControls(p) {
     el.stage.classList.toggle("choosing", face > 0)
   }
   el.face.onchange = () => changeView(p, { face: Number(el.face.value) })
-  el.back.onclick = () => stepFrame(p, -1)
-  el.forward.onclick = () => stepFrame(p, 1)
+  el.back.onclick = () => withLanes(p, () => stepFrame(p, -1))
+  el.forward.onclick = () => withLanes(p, () => stepFrame(p, 1))
   el.loop.onclick = () => changeView(p, { loop: !p.view.loop })
   el.mute.onclick = () => changeView(p, { muted: !p.view.muted })
   el.speed.onchange = () => changeView(p, { speed: Number(el.speed.value) })
@@ -147,12 +147,15 @@ function handleKey(p, event) {
   const native = pressed && (["Space", "Enter"].includes(event.code) || (walks && !inside))
   const slides = target.matches?.("input[type=range]") && walks
   if (native || slides) return
-  const action = keyAction(p, event.key)
-  if (!action) return
+  if (!keyAction(p, event.key)) return
   event.preventDefault()
-  // What is pressed before the lanes are there is done once they are.
+  withLanes(p, () => keyAction(p, event.key)?.())
+}
+
+// What is pressed before the lanes are there is done once they are.
+function withLanes(p, action) {
   if (p.timeline) action()
-  else p.early.push(event.key)
+  else p.early.push(action)
 }
 
 export function keyAction(p, key) {

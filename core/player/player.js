@@ -3,7 +3,7 @@
 
 import { readTheme } from "../browser/colours.js"
 import { make, refsIn } from "../browser/elements.js"
-import { fillControls, keyAction, showControls, wireControls } from "./controls.js"
+import { fillControls, showControls, wireControls } from "./controls.js"
 import { buildRows, paintRows, readRows, toX } from "./lanes.js"
 import { tellHeat } from "./legends.js"
 import { currentMaps, drawOverlay, FINE } from "./overlay.js"
@@ -118,7 +118,7 @@ async function openTimeline(p, url, bytes) {
     Object.assign(p.root.dataset, { duration: timeline.duration, timeline: url })
     p.el.tracks.setAttribute("aria-valuemax", timeline.duration)
     markReady(p)
-    for (const key of p.early.splice(0)) keyAction(p, key)?.()
+    for (const action of p.early.splice(0)) action()
   } catch (error) {
     if (error.name !== "AbortError") notify(p, [error.message])
   }

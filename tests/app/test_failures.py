@@ -202,7 +202,7 @@ def test_shared_space_shows_both_ends(page, monkeypatch: pytest.MonkeyPatch) -> 
     # Own pairs point the same way, those of two clips at a right angle: the difference is 1 for both, without any spread.
     assert line.replace("\N{NO-BREAK SPACE}", " ") == (
         "demo: after layer 1, sound and picture of a clip stand closer than chance (mean cosine distance 0.000 within a clip, "
-        "1.000 between clips; +1.000 closer, 95 % interval +1.000 to +1.000, n = 2 clips)."
+        "1.000 between clips; closer by +1.000, 95 % interval +1.000 to +1.000, n = 2 clips)."
     )
 
 

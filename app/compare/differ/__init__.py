@@ -8,15 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from affectscope.core import browser
+from affectscope.app.common.component import component
 
-_HERE = Path(__file__).parent
-_ROW = st.components.v2.component(
-    "affectscope_differ",
-    html='<div class="differ"></div>',
-    css=(_HERE / "differ.css").read_text(encoding="utf-8"),
-    js=browser.script(_HERE / "differ.js"),
-)
+_ROW = component(Path(__file__).parent, "differ", '<div class="differ"></div>')
 HEIGHT = 98
 """Of the row in pixels, whatever is in it: what stands below must not move when it comes."""
 
