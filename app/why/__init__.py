@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from affectscope.app import services
-from affectscope.app.common import follow, pick, say, session
+from affectscope.app.common import follow, pick, say
 from affectscope.app.common.component import component
 from affectscope.app.common.save import save
 from affectscope.app.why import asking

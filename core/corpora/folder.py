@@ -226,8 +226,8 @@ def _places(cells: Iterable[str], files: list[str], unclear: list[str] | None = 
             for at in range(max(1, len(parts) - 1)):
                 if found := keys.get("/".join(parts[at:])):
                     return _one(found, cell)
-            if len(parts) > 1 and len(found := keys.get(parts[-1], [])) == 1 and "/" not in found[0]:
-                return found[0]
+            if len(parts) > 1 and len(alone := keys.get(parts[-1], [])) == 1 and "/" not in alone[0]:
+                return alone[0]
         return ""
 
     def _one(found: list[str], cell: str) -> str:
