@@ -9,6 +9,7 @@ import pandas as pd
 
 from affectscope.core.imports.check import ModelPredictions
 from affectscope.core.imports.columns import LABEL, TRUTH, forms
+from affectscope.core.models.labels import NOUNS
 from affectscope.core.text import shown
 
 _NAMED = 3
@@ -20,7 +21,8 @@ _NOBODY_KNOWS = frozenset(("nan", "none", "null", "na", "n/a", "#n/a", "<na>", "
 def spelled(
     table: pd.DataFrame, models: Mapping[str, ModelPredictions], numbered: Mapping[str, str] | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Labels in the spelling of the models' classes, where they differ in nothing but letter case, blanks or a number's zeros.
+    """Labels in the spelling of the models' classes, where they differ in nothing but letter case, blanks or a number's zeros, or
+    are another word for one class alone (``angry``, ``ang`` for ``anger``).
 
     Args:
         numbered: a class's number -> its name, where a person named them in order.
@@ -35,6 +37,11 @@ def spelled(
     unknown = sorted(label for label in written if _plain(label) in _NOBODY_KNOWS and _plain(label) not in meant)
     written -= set(unknown)
     changed = {label: next(iter(meant[_plain(label)])) for label in written if len(meant.get(_plain(label), ())) == 1}
+    nouns: dict[str, set[str]] = {}
+    for name in classes:
+        nouns.setdefault(_noun(name), set()).add(name)
+    left = written - set(changed)
+    changed |= {label: next(iter(nouns[_noun(label)])) for label in left if len(nouns.get(_noun(label), ())) == 1}
     names = {_plain(number): name for number, name in (numbered or {}).items()}
     if not changed and written and {_plain(label) for label in written} <= set(names):
         changed = {label: names[_plain(label)] for label in written}
@@ -76,6 +83,10 @@ def _is_truth(column: str, attribute: str) -> bool:
 
 def _rest(parts: list[str], taken: list[str]) -> list[str]:
     return parts[len(taken) :] if parts[: len(taken)] == taken else parts[: -len(taken)]
+
+
+def _noun(label: str) -> str:
+    return NOUNS.get(_plain(label), _plain(label))
 
 
 def _plain(text: str) -> str:

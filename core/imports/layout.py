@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from affectscope.core.errors import UserError
+from affectscope.core.imports.bare import name_models
 from affectscope.core.imports.columns import (
     CLIP,
     LABEL,
@@ -99,6 +100,9 @@ def understand(table: Table, called: str, classes: Sequence[str] = ()) -> Layout
         raise UserError(f"{shown(table.file)} has no column {CLIP}, but {_listed_names(table)}: name each row's clip in one.")
     long = "class" in table.columns and any(name in table.columns for name in _VALUES)
     made = _long(table, called) if long else _wide(table, classes)
+    if not made.models and not long and (bare := name_models(table, called, classes)):
+        made = _wide(table, classes)
+        made.notes[:0] = bare
     if not made.models:
         why = made.notes[0].rstrip(".") if made.notes else f"its columns are {_listed_names(table)}"
         raise UserError(

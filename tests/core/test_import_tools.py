@@ -161,8 +161,8 @@ def test_lists_that_are_cut_short_leave_the_answers(tmp_path: Path) -> None:
 
 
 def test_refusals_say_what_is_in_the_table(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="its columns are clip, anger, joy"):
-        taken(tmp_path, "clip,anger,joy\nx,.8,.2\n")
+    with pytest.raises(UserError, match="its columns are clip, height, weight"):
+        taken(tmp_path, "clip,height,weight\nx,.8,.2\n")
     with pytest.raises(UserError, match=r"m\.prob is one class alone"):
         taken(tmp_path, "clip,m.prob\nx,.8\n")
     with pytest.raises(UserError, match=r"no column clip, but row, m\.a, m\.b"):
