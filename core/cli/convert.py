@@ -10,6 +10,7 @@ import typer
 
 from affectscope.core.cli.common import AsJson, remarks, show
 from affectscope.core.errors import UserError
+from affectscope.core.text import shown
 
 
 def convert(
@@ -48,6 +49,9 @@ def convert(
         report = load_untrusted(source, part, layout, choices=Choices(names(labels), heads, causal, task, weights))
         if report.error:
             raise UserError(f"{report.error} {report.guess}".strip())
+        told = {"labels": labels, "heads": heads, "causal": causal is not None, "task": task, "weights": weights}
+        if not report.layout and (idle := ", ".join(f"--{name}" for name, value in told.items() if value)):
+            raise UserError(f"{shown(source.name)} is a checkpoint of ours, which says all of that itself: leave {idle} out.")
         part.replace(out)
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror or 'the disk refuses'}): choose another file.") from error

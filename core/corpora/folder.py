@@ -205,40 +205,43 @@ def _places(cells: Iterable[str], files: list[str], unclear: list[str] | None = 
     Args:
         unclear: takes the cells that several files may be meant by.
     """
+    whole, keys = set(files), _ends(files)
+    places = []
+    for cell in (cell.replace("\\", "/").removeprefix("./") for cell in cells):
+        found = [cell] if cell in whole else _meant(cell, keys)
+        kind = [place for place in found if is_sound(place) == is_sound(found[0])]
+        several = len({os.path.dirname(place) for place in kind}) > 1
+        if several and unclear is not None:
+            unclear.append(cell)
+        places.append(found[0] if found and not several else "")
+    return places
+
+
+def _ends(files: list[str]) -> dict[str, list[str]]:
+    """Whatever files may be called by: the ends of their paths, as written and folded, with and without the file's ending."""
     keys: dict[str, list[str]] = {}
     for place in sorted(files, key=is_sound):
         parts = place.split("/")
-        # A path's ends, each with and without the file's own ending.
         for end in ("/".join(parts[at:]) for at in range(len(parts))):
-            stem = end[: -len(Path(end).suffix)]
+            stem = end.removesuffix(Path(end).suffix)
             for key in {end, stem, folded(end), folded(stem)}:
                 keys.setdefault(key, []).append(place)
-    whole = set(files)
+    return keys
 
-    def meant(cell: str) -> str:
-        cell = cell.replace("\\", "/").removeprefix("./")
-        if cell in whole:
-            return cell
-        bare = cell[: -len(Path(cell).suffix)] if Path(cell).suffix.lower() in MEDIA else cell
-        for name in (cell, bare, folded(cell), folded(bare)):
-            # A path from elsewhere begins with folders that are not here.
-            parts = name.split("/")
-            for at in range(max(1, len(parts) - 1)):
-                if found := keys.get("/".join(parts[at:])):
-                    return _one(found, cell)
-            if len(parts) > 1 and len(alone := keys.get(parts[-1], [])) == 1 and "/" not in alone[0]:
-                return alone[0]
-        return ""
 
-    def _one(found: list[str], cell: str) -> str:
-        kind = [place for place in found if is_sound(place) == is_sound(found[0])]
-        if len({os.path.dirname(place) for place in kind}) == 1:
-            return found[0]
-        if unclear is not None:
-            unclear.append(cell)
-        return ""
-
-    return [meant(cell) for cell in cells]
+def _meant(cell: str, keys: Mapping[str, list[str]]) -> list[str]:
+    """The files that a name or path may mean, by the longest of its ends that any has."""
+    bare = cell.removesuffix(Path(cell).suffix) if Path(cell).suffix.lower() in MEDIA else cell
+    for name in (cell, bare, folded(cell), folded(bare)):
+        # A path from elsewhere begins with folders that are not here.
+        parts = name.split("/")
+        for at in range(max(1, len(parts) - 1)):
+            if found := keys.get("/".join(parts[at:])):
+                return found
+        alone = keys.get(parts[-1], [])
+        if len(alone) == 1 and "/" not in alone[0]:
+            return alone
+    return []
 
 
 def _of_table(file: Path, files: list[str], remarks: list[str], mapped: Mapping[str, str]) -> pd.DataFrame:

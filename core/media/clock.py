@@ -18,7 +18,17 @@ import numpy as np
 
 from affectscope.core.errors import UserError
 from affectscope.core.media.epochs import Shifts, Track, shifts
-from affectscope.core.media.files import Failures, check_size, names, opened, packets, picture_track, pictures_of, sound_tracks
+from affectscope.core.media.files import (
+    Failures,
+    check_size,
+    names,
+    opened,
+    packets,
+    picture_track,
+    picture_tracks,
+    pictures_of,
+    sound_tracks,
+)
 from affectscope.core.media.joined import unread
 from affectscope.core.media.shape import AS_IT_IS, Turn, turn_of, upright_size
 from affectscope.core.text import shown
@@ -59,6 +69,7 @@ class Clock:
         ends: stream index -> second at which its last packet ends.
         shown: [F] seconds on the clip's clock when the picture's packets are shown, rising.
         video, pixels, sounds, format: names of codecs, of how pixels lie, and of the format.
+        pictures, seen: how many tracks of moving pictures there are, and which is read, counted from 1.
         unread: the share of the file's bytes that lie behind all that is read, where there should be none.
     """
 
@@ -78,6 +89,8 @@ class Clock:
     pixels: str | None = None
     sounds: tuple[str, ...] = ()
     format: frozenset[str] = frozenset()
+    pictures: int = 1
+    seen: int = 1
     unread: float = 0.0
 
     @property
@@ -113,7 +126,13 @@ def _clock(name: str, inode: int, size: int, changed: int) -> Clock:
         tracks = _packets(container, streams, look)
         if video is not None and look.first is None and not sounds:
             raise UserError(f"{shown(path.name, 200)} holds no frame that can be decoded: the file is damaged.")
-        return replace(_judged(container, video, sounds, tracks, look), unread=unread(path, names(container), look.end))
+        every = picture_tracks(container)
+        return replace(
+            _judged(container, video, sounds, tracks, look),
+            unread=unread(path, names(container), look.end),
+            pictures=len(every),
+            seen=every.index(video) + 1 if video is not None else 0,
+        )
 
 
 class _Look:

@@ -81,6 +81,7 @@ def _plays(clock: Clock, sound: str | None, heard: int | None) -> bool:
         and abs(clock.start) < 1e-3
         and clock.plain
         and clock.sizes < 2
+        and clock.seen == 1
         and clock.turn.by_browsers
         and abs((clock.header or 0.0) - clock.duration) < _OFF
     )
@@ -147,6 +148,7 @@ def reading(path: Path) -> tuple[str, ...]:
             "sizes": clock.sizes > 1,
             "turned": not clock.turn.by_browsers,
             "unread": clock.unread > 0,
+            f"picture {clock.seen}": clock.seen > 1,
         }.items()
         if holds
     ]
@@ -175,6 +177,8 @@ def remarks(path: Path, track: int | None = None) -> tuple[str, ...]:
             f"Only the first {clock.duration:.1f} s were read: {percent(clock.unread)} of the file's bytes lie behind, as where "
             "several files were joined to one. Analyse these one by one, or join them with a video program."
         )
+    if clock.pictures > 1:
+        sentences.append(f"The file has {clock.pictures} tracks of pictures: number {clock.seen} is read.")
     if (count := len(clock.sounds)) > 1:
         heard = heard_track(path, track) or 1
         why = ", the first with sound" if track is None and heard > 1 else ""

@@ -66,10 +66,16 @@ def names(container: av.container.InputContainer) -> set[str]:
     return set(container.format.name.split(","))
 
 
-def picture_track(container: av.container.InputContainer) -> av.video.stream.VideoStream | None:
+def picture_tracks(container: av.container.InputContainer) -> list[av.video.stream.VideoStream]:
+    """Tracks of moving pictures; a cover is a track of one frame, and none of these."""
     streams = [s for s in container.streams if s.type == "video" and s.codec_context is not None]
-    # A cover picture is a video stream of one frame; it is no moving picture.
-    return next((s for s in streams if not s.disposition & av.stream.Disposition.attached_pic), None)
+    return [s for s in streams if not s.disposition & av.stream.Disposition.attached_pic]
+
+
+def picture_track(container: av.container.InputContainer) -> av.video.stream.VideoStream | None:
+    """The one that is read: the first, but for stills, as of a camera's thumbnail, where another one moves."""
+    tracks = picture_tracks(container)
+    return next((track for track in tracks if track.frames != 1), next(iter(tracks), None))
 
 
 def sound_tracks(container: av.container.InputContainer) -> list[av.audio.stream.AudioStream]:

@@ -134,3 +134,16 @@ def test_other_containers_that_change_their_size(tmp_path, kind):
     assert len(pictures) == 40
     assert {picture.shape for picture in pictures} == {(96, 128, 3)}
     assert off(pictures[0], pattern(0, 96, 128)) < 20
+
+
+def test_a_thumbnail_in_a_track_of_its_own_is_not_the_film(tmp_path):
+    thumb, film, both = tmp_path / "t.mp4", tmp_path / "f.mp4", tmp_path / "both.mov"
+    clip(thumb, 1)
+    clip(film, 20)
+    ffmpeg("-i", thumb, "-i", film, "-map", "0:v", "-map", "1:v", "-c", "copy", both)
+    assert len(list(media.read_frames(both))) == len(media.frame_times(both)) == 20
+    assert media.remarks(both) == ("The file has 2 tracks of pictures: number 2 is read.",)
+    assert not media.probe(both).browser_playable
+    assert media.reading(both) != media.reading(film)
+    assert media.remarks(thumb) == media.remarks(film) == ()
+    assert len(list(media.read_frames(thumb))) == 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -58,16 +59,23 @@ def look_of(picture: np.ndarray, x: float, y: float, half: float) -> np.ndarray:
 
 
 def link(samples: Sequence[Sequence[Detection]]) -> list[Track]:
-    """Tracks of the detections of each moment looked at; a cut ends them, and so does a gap above ``LONGEST_GAP``."""
+    """Tracks of the detections of each moment looked at; a cut ends them, and so does a gap above ``LONGEST_GAP``.
+
+    Where nobody looked in between, as in films of one picture a second, there is no gap.
+    """
     # SciPy takes a while to import, and those who only read what was stored do without.
     from scipy.optimize import linear_sum_assignment
 
     tracks: list[Track] = []
-    for moment in samples:
+    for before, moment in pairwise(((), *samples)):
         if not moment:
             continue
         now, shot = moment[0].time, moment[0].shot
-        free = [track for track in tracks if track[-1].shot == shot and now - track[-1].time <= LONGEST_GAP]
+        just_seen = set(map(id, before))
+        free = [
+            track for track in tracks
+            if track[-1].shot == shot and (now - track[-1].time <= LONGEST_GAP or id(track[-1]) in just_seen)
+        ]  # fmt: skip
         costs = np.array([[_cost(track, face) for face in moment] for track in free]).reshape(len(free), len(moment))
         taken = set()
         for row, column in zip(*linear_sum_assignment(costs), strict=True):

@@ -31,6 +31,19 @@ def test_a_short_gap_is_bridged_and_a_long_one_is_not():
     assert spans(main_tracks(long)) == [(0.0, 0.9, 100), (2.0, 3.9, 104)]
 
 
+def seen_at(*times: float) -> list[list[Detection]]:
+    return [[Detection(float(t), 100.0, 100.0, 50.0, 0.99)] for t in times]
+
+
+def test_a_film_of_one_picture_a_second_has_no_gaps():
+    """Nobody looked between two pictures: a screen recording that stands still, or a camera that takes one a second."""
+    assert spans(main_tracks(seen_at(0, 1, 2, 3))) == [(0.0, 3.0, 100)]
+    slower = seen_at(*np.arange(0, 1, 0.1), 2, 3, 4, 5)
+    assert spans(main_tracks(slower)) == [(0.0, 5.0, 100)]
+    looked_in_vain = [*seen_at(0, 0.1, 0.2), *([] for _ in range(8)), *seen_at(1.1, 1.2, 1.3)]
+    assert spans(main_tracks(looked_in_vain)) == [(0.0, 0.2, 100), (1.1, 1.3, 100)]
+
+
 def test_a_face_that_was_seen_beside_the_first_is_not_read_in_its_place():
     both = people(moments(walk(0, 2.5, 100, 50), walk(2.3, 4, 300, 30)))
     assert [spans(tracks) for tracks in both.tracks] == [[(0.0, 2.4, 100)], [(2.3, 3.9, 300)]]
