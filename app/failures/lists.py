@@ -47,12 +47,13 @@ ERROR_ORDERS = {"worst": "Largest error first", "best": "Smallest error first"} 
 
 @dataclass(frozen=True)
 class Looked:
-    """What the list needs beside its rows."""
+    """What the list needs beside its rows; ``attribute`` is the one that is looked at, of models that have them."""
 
     model: str
     predictions: PredictionTable
     head: str
     order: str = "worst"
+    attribute: str = ""
 
 
 def ordered(table: pd.DataFrame, order: str) -> pd.DataFrame:
@@ -164,10 +165,10 @@ def _act(clip: str, action: str, looked: Looked, table: pd.DataFrame) -> None:
         notebook.dialog(corpus, clip, model)
         return
     if action == "reasons":
-        why.dialog(corpus, clip, model, "")
+        why.dialog(corpus, clip, model, looked.attribute)
         return
     row = table.loc[clip]
-    explain = "" if "correct" not in row else str(row["truth"] if action == "true" else row["predicted"])
+    explain = looked.attribute if "correct" not in row else str(row["truth"] if action == "true" else row["predicted"])
     # The model's own classes can be explained; a label that only the corpus has cannot.
     explain = explain if explain in services.labels(model) and not services.unasked(model) else ""
     # Decided by several, an answer is explained by the head that is shown anyway.

@@ -121,7 +121,7 @@ def _errors(looked: Looked, attribute: str, table: pd.DataFrame) -> None:
         title = "All clips"
         if clips:
             shown, title = shown[shown.index.isin(clips)], "The chosen point"
-        _list(title, lists.ordered(shown, order), replace(looked, order=order), lists.value_card(attribute))
+        _list(title, lists.ordered(shown, order), replace(looked, order=order, attribute=attribute), lists.value_card(attribute))
 
 
 def _list(title: str, table: pd.DataFrame, looked: Looked, card: object) -> None:

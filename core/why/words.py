@@ -159,6 +159,9 @@ def _being(of: Why | ForLabel, lead: int, root: Path) -> list[Clause]:
     if how >= _MOST * total:
         return []
     text = f"more by being there than by how it sounds ({signed(how)} of {signed(total)})"
+    if how < 0:
+        # A negative part of a positive whole reads as a slip.
+        text = f"only by being there, as how it sounds speaks against it ({signed(how)})"
     rests = (_at((*root, "groups", "total", 0), how), _at((*root, "modality", "shapley", 0, lead), total))
     return [Clause("being", ", ", text, rests)]
 

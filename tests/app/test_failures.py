@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from affectscope.app import services
+from affectscope.app.failures import lists
 from affectscope.app.services import prediction_tables
 from affectscope.core.cache.store import cache_root, content_hash
 from affectscope.core.inference.corpus import PredictionTable, inference_key_of
@@ -167,6 +168,23 @@ def test_attributes_are_sorted_by_error(page, known: bool) -> None:
         assert [a["note"] for a in shown(app, "cards")["cards"][0]["lead"]] == ["", "error 1.40"]
     else:
         assert "no true values" in app.info[0].value
+
+
+@pytest.mark.parametrize("attribute", ["arousal", "valence"])
+def test_the_attribute_that_is_looked_at_is_explained(monkeypatch: pytest.MonkeyPatch, attribute: str) -> None:
+    asked, chosen = [], {}
+    monkeypatch.setattr(lists.why, "dialog", lambda *question: asked.append(question))
+    monkeypatch.setattr(lists.session, "update", lambda **selection: chosen.update(selection))
+    monkeypatch.setattr(lists.session, "go", lambda page: None)
+    monkeypatch.setattr(lists.services, "corpus_of", lambda model: SimpleNamespace(name="demo"))
+    monkeypatch.setattr(lists.services, "labels", lambda model: ("arousal", "valence"))
+    monkeypatch.setattr(lists.services, "unasked", lambda model: False)
+    table = pd.DataFrame({"truth": [0.1], "error": [0.3]}, index=["second"])
+    looked = lists.Looked("demo", made(), "decision", attribute=attribute)
+    for action in ("reasons", "said"):
+        lists._act("second", action, looked, table)
+    assert asked == [("demo", "second", "demo", attribute)]
+    assert chosen["explain"] == attribute
 
 
 def test_notes_are_listed_and_stay_text(page) -> None:

@@ -8,6 +8,7 @@ import html
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from affectscope.core.analyzer import Analyzer
 from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
 from affectscope.core.export.answers import answers
 from affectscope.core.models.auxformer import AuxFormer
-from affectscope.core.takehome import Home, Model, clip_grid, compact, light, page
+from affectscope.core.takehome import Home, Model, clip_grid, compact, light, page, write
 from affectscope.core.timeline.timeline import Matrix, Timeline
 from affectscope.core.trust import tables
 from tests.app import fake
@@ -107,3 +108,17 @@ def test_the_page_says_why_and_holds_the_numbers() -> None:
     assert f"<td>{why.modality.scores[0, -1]:+.2f}</td>" in text
     assert "<td>+0.40</td>" in text
     assert "Why" not in re.sub(r"<script.*?</script>", "", page(replace(home, models=(Model(predictions),))), flags=re.DOTALL)
+
+
+def test_the_page_asks_why_of_what_was_analysed(monkeypatch) -> None:
+    """The same class, the same map, the same track, and of several people the same face."""
+    asked: dict = {}
+    analyzer = SimpleNamespace(why=lambda media, **question: asked.update(question), checkpoint=None)
+    analysis = SimpleNamespace(timeline=replace(fake.timeline(), face=2), predictions={}, evidence={}, familiar={}, explained={})
+    for name, value in {"clip_grid": SimpleNamespace(to_json=str), "answers_of": None, "card_of": None, "compact": b""}.items():
+        monkeypatch.setattr(write, name, lambda *_, value=value, **__: value)
+    monkeypatch.setattr(write, "page", lambda home: home.title)
+    write.page_of(analyzer, Path("a.mp4"), analysis, track=3, target="fear", explanation="grad-cam")
+    assert {name: asked[name] for name in ("target", "track", "explanation", "face")} == {
+        "target": "fear", "track": 3, "explanation": "grad-cam", "face": 2,
+    }  # fmt: skip

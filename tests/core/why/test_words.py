@@ -160,7 +160,8 @@ def _being(why, text):
     how, total = why.groups.shapley[0].sum(), why.modality.shapley[0, why.modality.names.index("audio")]
     assert _lead(why) == "audio"
     assert how < total / 2
-    assert text == f"more by being there than by how it sounds ({how:+.2f} of {total:+.2f})"
+    against = f"only by being there, as how it sounds speaks against it ({how:+.2f})"
+    assert text == (against if how < 0 else f"more by being there than by how it sounds ({how:+.2f} of {total:+.2f})")
 
 
 def _nobody(why, text):
