@@ -114,7 +114,7 @@ def test_a_file_is_saved(hasty: Page, app_url: str) -> None:
 def test_the_board_hears_buttons_and_keys_before_its_answers_are_there(hasty: Page, app_url: str) -> None:
     presses(hasty, ".board [data-ref=dice]")
     hasty.goto(f"{app_url}/masking")
-    board = hasty.locator(".board")
+    board = hasty.locator(".board:not([data-unheard])")
     board.wait_for()
     hasty.keyboard.press("s")
     expect(board).to_have_attribute("data-keep", "audio:0,visual:100", timeout=PATIENCE)
