@@ -6,6 +6,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.drive import ready
@@ -127,3 +128,19 @@ def test_shared_space_shows_two_models_and_plays_an_end(page: Page, app_url: str
     far.get_by_role("button", name=re.compile("^Play")).click()
     expect(page.locator(".heading h2")).to_have_text(str(clip), timeout=SOON)
     ready(page)
+
+
+@pytest.mark.parametrize("width", [1280, 1440])
+def test_the_page_has_its_room(page: Page, app_url: str, width: int) -> None:
+    """The sidebar takes 22 % of a laptop's screen at most; at 1440 pixels the buttons of a case stand in one row."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{app_url}/failures")
+    actions = page.locator(".cards .actions")
+    actions.first.wait_for(timeout=ASKED)
+    side = page.get_by_test_id("stSidebar").bounding_box()
+    assert side
+    assert side["width"] <= 0.22 * width + 0.5
+    if width == 1440:
+        assert actions.first.locator("button").count() == 5
+        rows = "boxes => boxes.map((box) => new Set([...box.children].map((b) => b.offsetTop)).size)"
+        assert set(actions.evaluate_all(rows)) == {1}

@@ -114,11 +114,11 @@ def test_a_file_is_saved(hasty: Page, app_url: str) -> None:
 def test_the_board_hears_buttons_and_keys_before_its_answers_are_there(hasty: Page, app_url: str) -> None:
     presses(hasty, ".board [data-ref=dice]")
     hasty.goto(f"{app_url}/masking")
-    board = hasty.locator(".board")
+    board = hasty.locator(".board:not([data-unheard])")
     board.wait_for()
     hasty.keyboard.press("s")
     expect(board).to_have_attribute("data-keep", "audio:0,visual:100", timeout=PATIENCE)
-    expect(hasty).to_have_url(re.compile("o.masking.seed=1"))
+    expect(hasty).to_have_url(re.compile("o.masking.seed=1"), timeout=PATIENCE)
 
 
 def test_a_differing_clip_is_opened(hasty: Page, app_url: str) -> None:
