@@ -23,6 +23,7 @@ _LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 # What its tar archives begin with.
 _OLD_TAR = tuple(name + b"\0" for name in (b"sys_info", b"pickle", b"storages", b"tensors"))
 _BLANK = b"\xef\xbb\xbf \t\r\n\0"
+_TABLE = "is a table: drop tables of predictions on the Library page, or name them to `affectscope import-predictions`"
 _OTHERS: Mapping[bytes, str] = {
     b"\x1f\x8b": "is packed with gzip: unpack it, and choose the checkpoint inside",
     b"BZh": "is packed with bzip2: unpack it, and choose the checkpoint inside",
@@ -35,6 +36,7 @@ _OTHERS: Mapping[bytes, str] = {
     b"\x93NUMPY": "is a single NumPy array: choose a checkpoint with all weights of a model",
     b"\x89PNG": "is a picture: choose the checkpoint itself",
     b"\xff\xd8\xff": "is a picture: choose the checkpoint itself",
+    b"PAR1": _TABLE,
     b"%PDF": "is a PDF: choose the checkpoint itself",
 }
 
@@ -85,8 +87,16 @@ def fault_of(head: bytes) -> str:
     if begin.startswith(b"{") and b'"weight_map"' in head:
         return "is the index of a model in several files: name the folder that they lie in"
     if _is_text(head):
+        if _is_table(head):
+            return _TABLE
         return "is damaged or no checkpoint, for it holds text: download it again"
     return "is damaged or no checkpoint: download it again, or copy it again from where it was made"
+
+
+def _is_table(head: bytes) -> bool:
+    """Whether its first two lines have as many cells as each other, by one of the signs that part them."""
+    first, *rest = head.decode(errors="ignore").splitlines() or [""]
+    return bool(rest) and any(first.count(sign) == rest[0].count(sign) > 0 for sign in ",;\t|") and "{" not in first
 
 
 def _is_text(head: bytes) -> bool:

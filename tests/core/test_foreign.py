@@ -24,6 +24,7 @@ from affectscope.core.checkpoints import foreign
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.checkpoints.choices import Choices
 from affectscope.core.errors import UserError
+from affectscope.core.files.kinds import fault_of
 from affectscope.core.files.tensors import read_weights
 from tests import public_states as public
 from tests.foreign_files import AV, V2, answer, refused, saved
@@ -375,3 +376,12 @@ def test_adapters_are_merged_by_who_knows_their_scale(tmp_path: Path) -> None:
 def test_parts_that_nobody_can_join_are_named(tmp_path: Path) -> None:
     state = in_parts(torch.nn.utils.parametrizations.orthogonal)
     assert "keeps out_layer in parts" in refused(saved(tmp_path / "x.pth", state))
+
+
+@pytest.mark.parametrize(
+    "text", ["clip,label,anger\na,anger,0.5\n", "clip;anger;joy\na;0,5;0,5\n", "clip\tanger\nx\t0.1\n", "PAR1\x15\x04\x15"]
+)
+def test_a_table_is_sent_where_tables_are_read(text: str) -> None:
+    assert "import-predictions" in fault_of(text.encode())
+    assert "import-predictions" not in fault_of(b"Not found, sorry.\nTry again, later, please.\n")
+    assert "import-predictions" not in fault_of(b'{"a": 1, "b": 2}\n{"a": 1, "b": 2}\n')
