@@ -134,7 +134,7 @@ def _unlike_ours(root: Path, files: list[str], mapped: Mapping[str, str], remark
     tables = [file for file in beside if file.suffix.lower() in (".csv", ".tsv")]
     if not files and not tables:
         return None
-    read = {file: read_table(file, [], [], None, ",;\t") for file in tables}
+    read = {file: read_table(file, [], [], None) for file in tables}
     fitting = [
         file for file, raw in read.items() if (mapped["clip"] in raw if "clip" in mapped else _naming(raw, files))
     ]  # fmt: skip
@@ -245,7 +245,7 @@ def _meant(cell: str, keys: Mapping[str, list[str]]) -> list[str]:
 
 
 def _of_table(file: Path, files: list[str], remarks: list[str], mapped: Mapping[str, str]) -> pd.DataFrame:
-    raw = read_table(file, [], remarks, None, ",;\t")
+    raw = read_table(file, [], remarks, None)
     lower = {str(name).lower(): str(name) for name in raw.columns}
     own = _columns(file, raw, lower, mapped)
     key = own.pop("clip", "")

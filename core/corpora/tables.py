@@ -20,6 +20,7 @@ from affectscope.core.errors import UserError
 from affectscope.core.media.kinds import MEDIA, SOUND
 from affectscope.core.text import shown
 
+_SEPARATORS = ",;\t"
 # What git-lfs leaves in place of a file that it did not fetch.
 _POINTER, _POINTER_SIZE = b"version https://git-lfs", 1024
 # UTF-32's marks begin with UTF-16's.
@@ -86,22 +87,21 @@ def _encoding(raw: bytes) -> str:
     return "utf-8"
 
 
-def read_table(
-    path: Path, needed: Collection[str], remarks: list[str], also: Collection[str] | None = None, separators: str = ","
-) -> pd.DataFrame:
+def read_table(path: Path, needed: Collection[str], remarks: list[str], also: Collection[str] | None = None) -> pd.DataFrame:
     """A table with headings; every cell is text, as it stands there without the blanks around it.
+
+    Cells are parted by what the heading has most of: a spreadsheet that opened a corpus's table writes it with its own sign.
 
     Args:
         needed: columns that have to be there.
         also: columns to read where they are there; None reads all.
-        separators: the marks between cells that may be meant; the one that the heading has most of is.
 
     Raises:
         UserError: when it cannot be read, or a needed column is not there.
     """
     text = _unmarked(read_text(path, remarks))
     heading = text.lstrip("\n").split("\n", 1)[0]
-    separator = max(separators, key=heading.count)
+    separator = max(_SEPARATORS, key=heading.count)
     try:
         wanted = None if also is None else {*needed, *also}
         table = pd.read_csv(

@@ -101,7 +101,7 @@ def recognises(path: Path) -> bool:
     columns = set(columns_of(file))
     if (path / "manifest.json").is_file() or (path / "truth").is_dir() or columns <= {""}:
         return True
-    return columns >= _COLUMNS and set(read_table(file, ["label"], [], (), ",;\t")["label"]) <= {*EMOTIONS, ""}
+    return columns >= _COLUMNS and set(read_table(file, ["label"], [], ())["label"]) <= {*EMOTIONS, ""}
 
 
 def _read(path: Path, options: Options) -> base.Corpus:

@@ -194,3 +194,14 @@ def test_clips_without_votes_are_told_of(tmp_path):
     found = read(tmp_path)
     assert len(found.table) == 2
     assert "2 clips have no votes on audio-visual and were left out." in found.missing
+
+
+def test_tables_that_a_spreadsheet_saved_again(tmp_path):
+    (tmp_path / "plain").mkdir()
+    expected = labels(corpus(tmp_path / "plain"))
+    for name, sign in (("semicolons", ";"), ("tabs", "\t")):
+        (tmp_path / name).mkdir()
+        root = corpus(tmp_path / name)
+        for table in root.glob("*.csv"):
+            table.write_text(table.read_text().replace(",", sign))
+        assert labels(root) == expected
