@@ -104,10 +104,10 @@ def test_a_stretch_is_taken(hasty: Page, app_url: str, tmp_path: Path) -> None:
 
 
 def test_a_file_is_saved(hasty: Page, app_url: str) -> None:
-    presses(hasty, ".save a[href*=csv], .save a[href]")
-    hasty.goto(app_url)
-    ready(hasty)
+    presses(hasty, ".save a[href]")
     with hasty.expect_download(timeout=PATIENCE):
+        hasty.goto(app_url)
+        ready(hasty)
         hasty.get_by_role("button", name="Export").click()
 
 
