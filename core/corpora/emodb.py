@@ -15,8 +15,7 @@ import pandas as pd
 from affectscope.core.corpora.base import Corpus
 from affectscope.core.corpora.folder import clip_tables
 from affectscope.core.corpora.readers import READERS, Options, Reader
-from affectscope.core.corpora.tables import expect, media_files
-from affectscope.core.errors import UserError
+from affectscope.core.corpora.tables import expect, sounds_named
 from affectscope.core.media.kinds import SOUND
 
 EMOTIONS = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
@@ -60,14 +59,9 @@ def read(path: Path, options: Options) -> Corpus:
         UserError: when there is none.
     """
     remarks: list[str] = []
-    media = media_files(path, remarks, SOUND)
-    parsed = {name: match for name in sorted(media) if (match := _CLIP.fullmatch(name))}
-    stray = sorted(file for name, file in media.items() if name not in parsed)
-    if stray:
-        remarks.append(f"{len(stray):,} files have no name of EMO-DB's and were left out ({stray[0]}).")
-    if not parsed:
-        raise UserError(f"{path} holds no clip of EMO-DB: unpack its folder wav into it.")
-    table = pd.DataFrame([_row(media[name], match) for name, match in parsed.items()], pd.Index(parsed, name="clip"))
+    parsed = sounds_named(path, _CLIP, "EMO-DB", "its folder wav", remarks)
+    names = pd.Index([match[0] for match in parsed.values()], name="clip")
+    table = pd.DataFrame([_row(file, match) for file, match in parsed.items()], names)
     expect(len(table), _CLIPS, "clips", remarks)
     absent = sorted(set(_SPEAKERS) - set(table["speaker"]))
     if absent:

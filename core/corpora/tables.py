@@ -229,6 +229,24 @@ def media_files(root: Path, remarks: list[str], suffixes: Collection[str] = MEDI
     return files
 
 
+def sounds_named(path: Path, pattern: re.Pattern[str], corpus: str, unpack: str, remarks: list[str]) -> dict[str, re.Match[str]]:
+    """The sound files in a folder whose names say all there is to know of them: file -> its name, as the pattern has it.
+
+    Args:
+        corpus: what it is called, and ``unpack`` what of it is to be put into the folder where there is none.
+
+    Raises:
+        UserError: when there is none.
+    """
+    media = media_files(path, remarks, SOUND)
+    parsed = {media[name]: match for name in sorted(media) if (match := pattern.fullmatch(name))}
+    if stray := sorted(file for file in media.values() if file not in parsed):
+        remarks.append(f"{len(stray):,} files have no name of {corpus}'s and were left out ({stray[0]}).")
+    if not parsed:
+        raise UserError(f"{path} holds no clip of {corpus}: unpack {unpack} into it.")
+    return parsed
+
+
 def hollow_videos(places: Iterable[str], root: Path, remarks: list[str]) -> set[str]:
     """Those of some videos, each with a sound of its name beside it, that hold no picture; and says so."""
     hollow = {place for place in places if _is_hollow(root / place)}

@@ -14,8 +14,7 @@ import pandas as pd
 from affectscope.core.corpora.base import Corpus
 from affectscope.core.corpora.folder import clip_tables
 from affectscope.core.corpora.readers import READERS, Options, Reader
-from affectscope.core.corpora.tables import expect, media_files
-from affectscope.core.errors import UserError
+from affectscope.core.corpora.tables import expect, sounds_named
 from affectscope.core.media.kinds import SOUND
 
 _WORDS = {
@@ -44,21 +43,13 @@ def read(path: Path, options: Options) -> Corpus:
         UserError: when there is none.
     """
     remarks: list[str] = []
-    media = media_files(path, remarks, SOUND)
-    parsed = {name: match for name in sorted(media) if (match := _CLIP.fullmatch(name))}
-    stray = sorted(file for name, file in media.items() if name not in parsed)
-    if stray:
-        remarks.append(f"{len(stray):,} files have no name of TESS's and were left out ({stray[0]}).")
-    if not parsed:
-        raise UserError(f"{path} holds no clip of TESS: unpack its folders into it.")
+    parsed = sounds_named(path, _CLIP, "TESS", "its folders", remarks)
     rows = []
-    for name, match in parsed.items():
+    for file, match in parsed.items():
         speaker, age = _AGES[match[1].lower()]
         label = _WORDS[match[3].lower()]
-        rows.append(
-            {"path": media[name], "label": label, "speaker": speaker, "sex": "female", "age": age, "word": match[2].lower()}
-        )
-    table = pd.DataFrame(rows, pd.Index(parsed, name="clip"))
+        rows.append({"path": file, "label": label, "speaker": speaker, "sex": "female", "age": age, "word": match[2].lower()})
+    table = pd.DataFrame(rows, pd.Index([match[0] for match in parsed.values()], name="clip"))
     expect(len(table), _CLIPS, "clips", remarks)
     return Corpus(path.name, path, table, EMOTIONS, missing=tuple(remarks))
 
