@@ -169,6 +169,8 @@ def mask(
     imputation: Imputation = "absent",
     seed: int = 0,
     explain: str | None = None,
+    sound: float | None = None,
+    picture: float | None = None,
 ) -> Analysis:
     """What a model says of a clip when only a share of its frames is there.
 
@@ -179,9 +181,10 @@ def mask(
         imputation: what stands in their place: "absent" (nothing, and the model knows), "zeros", "mean", "noise", or
             "forward-fill" (the last frame that stayed).
         seed: of what is drawn at random.
+        sound, picture: other words for ``audio`` and ``visual``.
 
     Raises:
-        UserError: when the clip cannot be played, or a value is out of its range.
+        UserError: when the clip cannot be played, a value is out of its range, or a share is given by both words.
 
     >>> import affectscope as afs
     >>> clip = afs.corpus("demo").media("held_s2026_00000")
@@ -190,9 +193,15 @@ def mask(
     False
     """
     model._check(explain)
-    for name, share in (("audio", audio), ("visual", visual)):
-        if not 0 <= share <= 1:
-            raise UserError(f"The share of {name} frames that stays is 0 to 1, not {share}.")
-    keep = {"audio": round(WHOLE * audio), "visual": round(WHOLE * visual)}
+    keep = {"audio": _kept("audio", audio, "sound", sound), "visual": _kept("visual", visual, "picture", picture)}
     change = Perturbation(keep, pattern=pattern, imputation=imputation, seed=seed)
     return Analysis(model, Path(clip), model.analyzer.analyze(Path(clip), explain=explain, perturbation=change))
+
+
+def _kept(name: str, share: float, word: str, other: float | None) -> int:
+    if other is not None and share != 1:
+        raise UserError(f"{word} is another word for {name}: give one of the two.")
+    share = share if other is None else other
+    if not 0 <= share <= 1:
+        raise UserError(f"The share of {name} frames that stays is 0 to 1, not {share}.")
+    return round(WHOLE * share)
