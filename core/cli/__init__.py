@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
+import typer
+
+from affectscope.core import __version__
 from affectscope.core.cache.refusals import sentence_of
 from affectscope.core.cli.card import card
 from affectscope.core.cli.checking import check
@@ -27,7 +31,14 @@ __all__ = ["app", "import_predictions", "main", "open_app"]
 
 # What needs neither torch nor OpenCV answers seconds sooner without them.
 _LIGHT = ("import-predictions", "app", "corpus list", "corpus remove", "new-plugin")
-_HELP = frozenset(("--help", "--install-completion", "--show-completion"))
+_HELP = frozenset(("--help", "--version", "--install-completion", "--show-completion"))
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"affectscope {__version__}")
+        raise typer.Exit
+
 
 app.command()(card)
 app.command()(check)
@@ -41,6 +52,13 @@ app.command()(why)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(features_app, name="features")
+
+
+@app.callback()
+def about(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_tell_version)] = False,
+) -> None:
+    pass
 
 
 def main() -> None:

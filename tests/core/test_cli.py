@@ -10,6 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from affectscope import core
 from affectscope.core import cli
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.media import read_sound
@@ -178,3 +179,9 @@ sys.exit(repr(heavy & set(sys.modules)))
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.stderr.strip() == "set()"
     assert (tmp_path / "overlay.mp4").is_file()
+
+
+def test_the_version_is_told() -> None:
+    command = [sys.executable, "-m", "affectscope", "--version"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, f"affectscope {core.__version__}")
