@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from affectscope.core.imports.columns import CLIP, LABEL, PATH, TRUTH
+from affectscope.core.imports.columns import CLIP, LABEL, PATH, TRUTH, listed
 from affectscope.core.imports.read import Table
 from affectscope.core.imports.scales import ATTRIBUTES, DIMENSIONS
 from affectscope.core.inference.table import DECISION
@@ -26,7 +26,6 @@ _OF_A_MODEL = frozenset((
 ))  # fmt: skip
 _VECTORS = frozenset(("embedding", "embeddings", "emb", "feature", "features", "hidden", "hidden_state", "pooled"))
 _APART = re.compile(r"[\s_\-/:()\[\]]+")
-_NAMED = 6
 
 
 def name_models(table: Table, called: str, classes: Sequence[str] = ()) -> list[str]:
@@ -64,8 +63,8 @@ def name_models(table: Table, called: str, classes: Sequence[str] = ()) -> list[
     rest = [name for name in table.columns if name not in (*renamed, CLIP, LABEL, PATH) and table.is_numeric(name)]
     table.columns = {renamed.get(name, name): cells for name, cells in table.columns.items()}
     table.commas = frozenset(renamed.get(name, name) for name in table.commas)
-    notes = [f"Columns without a model's name are read as classes of {shown(model)}: {_listed(list(renamed))}."]
-    return notes + ([f"Not among its classes, but facts of the clips: {_listed(rest)}."] if rest else [])
+    notes = [f"Columns without a model's name are read as classes of {shown(model)}: {listed(list(renamed))}."]
+    return notes + ([f"Not among its classes, but facts of the clips: {listed(rest)}."] if rest else [])
 
 
 def _vocabulary(table: Table, classes: Sequence[str]) -> frozenset[str]:
@@ -96,7 +95,3 @@ def _owner(affix: Sequence[str], model: str, taken: set[str]) -> str:
     head = "-".join(word for word in affix if word not in _OF_A_MODEL)
     plain = f"{model}.{head or DECISION}"
     return plain if plain not in taken else f"{model}.{'-'.join(affix)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(shown, names[:_NAMED])) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

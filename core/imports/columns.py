@@ -29,7 +29,13 @@ _LETTERS: Mapping[str, str] = {"v": "valence", "a": "arousal", "d": "dominance"}
 _FORMS: tuple[tuple[str, ...], ...] = (
     ("valence", "val", "v"), ("arousal", "aro", "a"), ("dominance", "dom", "d"), ("activation", "act"),
 )  # fmt: skip
+_NAMED = 6
 _NUMBERED = re.compile(r"(label|class|c|cls|logit|prob|p|y|output|out)?[ _-]?(\d+)", re.IGNORECASE)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first of some columns' names, and how many more there are."""
+    return ", ".join(map(shown, names[:_NAMED])) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def meant(table: Table) -> list[str]:

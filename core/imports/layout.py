@@ -16,6 +16,7 @@ from affectscope.core.imports.columns import (
     PATH,
     TRUTH,
     gathered,
+    listed,
     meant,
     named_by,
     spelled_out,
@@ -29,7 +30,6 @@ from affectscope.core.text import shown
 MOST_MODELS = 50
 MOST_CLASSES = 200
 MOST_FACTS = 50
-_NAMED = 6
 # Columns that a prediction table has of its own.
 _OWN: tuple[str, ...] = ("predicted", "correct", "confidence", "margin", "disagreement", "attention_entropy", "error")
 _OWN += ("truth", "evidence", "truth_share", "outcome", "wrong", "chosen", "picture", "map_x", "map_y", "seconds")
@@ -97,14 +97,16 @@ def understand(table: Table, called: str, classes: Sequence[str] = ()) -> Layout
     """
     renamed = meant(table)
     if CLIP not in table.columns:
-        raise UserError(f"{shown(table.file)} has no column {CLIP}, but {_listed_names(table)}: name each row's clip in one.")
+        raise UserError(
+            f"{shown(table.file)} has no column {CLIP}, but {listed(list(table.columns))}: name each row's clip in one."
+        )
     long = "class" in table.columns and any(name in table.columns for name in _VALUES)
     made = _long(table, called) if long else _wide(table, classes)
     if not made.models and not long and (bare := name_models(table, called, classes)):
         made = _wide(table, classes)
         made.notes[:0] = bare
     if not made.models:
-        why = made.notes[0].rstrip(".") if made.notes else f"its columns are {_listed_names(table)}"
+        why = made.notes[0].rstrip(".") if made.notes else f"its columns are {listed(list(table.columns))}"
         raise UserError(
             f"{shown(table.file)} has no predictions ({why}): name columns MODEL.HEAD.CLASS, or see docs/import-predictions.md."
         )
@@ -119,11 +121,6 @@ def understand(table: Table, called: str, classes: Sequence[str] = ()) -> Layout
         made.notes.append(f"Only the first {MOST_FACTS} of {len(made.facts)} columns about clips were taken.")
         made.facts = made.facts[:MOST_FACTS]
     return made
-
-
-def _listed_names(table: Table) -> str:
-    names = list(table.columns)
-    return ", ".join(map(shown, names[:_NAMED])) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _wide(table: Table, classes: Sequence[str]) -> Layout:
