@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as TookTooLong
 
-READY = 60_000
+READY = 180_000
 
 # How often a list is opened: each time something above it grew just then.
 OPENED = 6
