@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.e2e.serve import APP, FLAGS, HARNESS, chromium, serving
 
 # Seconds after which a server is taken as it is.
 WARM = 180
+# What a test waits for is a state: a busy machine needs longer for it than the five seconds that Playwright gives.
+expect.set_options(timeout=60_000)
 # The player alone is looked at frame by frame, before the app's servers share its cores; runs that train come last.
 _ORDER = {"test_player.py": -1, "test_train_page.py": 1}
 

@@ -11,7 +11,7 @@ from playwright.sync_api import TimeoutError as TookTooLong
 READY = 180_000
 
 # How often a list is opened: each time something above it grew just then.
-OPENED = 6
+OPENED = 18
 
 # A second frame callback beside the player's own: does the map that it says it drew belong to the frame on the screen?
 WATCH = """
@@ -74,7 +74,7 @@ def play_to_end(page: Page, root: Locator, times: int = 3) -> dict[str, Any]:
     for _ in range(times):
         page.keyboard.press("Space")
         page.wait_for_function("root => !root.querySelector('video').ended", arg=root.element_handle())
-        page.wait_for_function("root => root.querySelector('video').ended", arg=root.element_handle(), timeout=60_000)
+        page.wait_for_function("root => root.querySelector('video').ended", arg=root.element_handle(), timeout=READY)
     after = data(root)
     return after | {name: after[name] - before.get(name, 0) for name in ("presented", "drawn")}
 
@@ -105,7 +105,7 @@ def settled(root: Locator, seconds: float, within: float) -> None:
     root.page.wait_for_function(
         "([root, t, d]) => Math.abs(Number(root.dataset.time) - t) <= d && !root.querySelector('video').seeking",
         arg=[root.element_handle(), seconds, within],
-        timeout=5_000,
+        timeout=READY,
     )
 
 

@@ -36,7 +36,7 @@ def test_reload_restores_the_view(page: Page, app_url: str) -> None:
     player.locator("[data-ref=opacity]").fill("40")
     click_lane(player, 0.5)
     settled(player, data(player)["duration"] / 2, 0.05)
-    expect(page).to_have_url(re.compile(r"speed=0\.5.*|.*[?&]t="), timeout=5000)
+    expect(page).to_have_url(re.compile(r"speed=0\.5.*|.*[?&]t="), timeout=READY)
     page.wait_for_timeout(800)
     before = data(player)
     page.reload()
@@ -55,15 +55,15 @@ def test_another_row_opens_another_clip(page: Page, app_url: str) -> None:
     open_player(page, app_url)
     heading = page.locator(".heading h2").inner_text()
     page.locator("[data-testid=stSidebar] [role=option]:not([aria-selected=true])").first.click()
-    expect(page.locator(".heading h2")).not_to_have_text(heading, timeout=20_000)
+    expect(page.locator(".heading h2")).not_to_have_text(heading, timeout=READY)
     other = data(ready(page))["clip"]
     # What the player reports as it opens is no step of its own: Back would come to it, and be undone at once.
-    expect(page).to_have_url(re.compile(f"clip={other}.*[?&]t="), timeout=20_000)
+    expect(page).to_have_url(re.compile(f"clip={other}.*[?&]t="), timeout=READY)
     page.go_back()
-    expect(page.locator(".heading h2")).to_have_text(heading, timeout=20_000)
+    expect(page.locator(".heading h2")).to_have_text(heading, timeout=READY)
     ready(page)
     page.go_forward()
-    expect(page.locator(".heading h2")).to_have_text(other, timeout=20_000)
+    expect(page.locator(".heading h2")).to_have_text(other, timeout=READY)
 
 
 def test_another_class_is_explained_while_the_clip_stays(page: Page, app_url: str) -> None:
@@ -73,8 +73,8 @@ def test_another_class_is_explained_while_the_clip_stays(page: Page, app_url: st
     time = data(player)["time"]
     options = player.get_by_label("Class to explain").locator("option").all_inner_texts()
     player.get_by_label("Class to explain").select_option(options[-1])
-    expect(page).to_have_url(re.compile(f"explain={options[-1]}"), timeout=5000)
-    expect(player.locator("[data-ref=mapTitle]")).to_contain_text(options[-1], timeout=30_000)
+    expect(page).to_have_url(re.compile(f"explain={options[-1]}"), timeout=READY)
+    expect(player.locator("[data-ref=mapTitle]")).to_contain_text(options[-1], timeout=READY)
     assert data(player)["time"] == time
 
 
@@ -84,11 +84,11 @@ def test_how_heatmaps_are_made_is_chosen_while_the_clip_stays(page: Page, app_ur
     settled(player, 0.4 * data(player)["duration"], 0.05)
     time = data(player)["time"]
     # What the lane's press made the player report has been taken: the box opens on a page that stands.
-    expect(page).to_have_url(re.compile(r"[?&]t="), timeout=10_000)
-    expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
+    expect(page).to_have_url(re.compile(r"[?&]t="), timeout=READY)
+    expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning", timeout=READY)
     take(page, "Heatmap by", "LayerCAM")
-    expect(page).to_have_url(re.compile("o.clip.explanation=layer-cam"), timeout=10_000)
-    expect(player.locator("[data-ref=mapTitle]")).to_contain_text("LayerCAM", timeout=60_000)
+    expect(page).to_have_url(re.compile("o.clip.explanation=layer-cam"), timeout=READY)
+    expect(player.locator("[data-ref=mapTitle]")).to_contain_text("LayerCAM", timeout=READY)
     assert data(player)["time"] == time
     page.reload()
     expect(ready(page).locator("[data-ref=mapTitle]")).to_contain_text("LayerCAM")
@@ -101,21 +101,21 @@ def test_a_heads_card_shows_what_it_looks_at_and_the_bench_is_a_press_away(page:
     settled(player, 0.4 * data(player)["duration"], 0.05)
     time = data(player)["time"]
     page.locator(".verdict").get_by_role("button", name="Visual", exact=True).click()
-    expect(player.locator("[data-ref=mapTitle]")).to_contain_text("Visual head", timeout=30_000)
+    expect(player.locator("[data-ref=mapTitle]")).to_contain_text("Visual head", timeout=READY)
     expect(player.get_by_label("Prediction of")).to_have_value("prediction.visual")
-    expect(page).to_have_url(re.compile("map=visual"), timeout=5000)
+    expect(page).to_have_url(re.compile("map=visual"), timeout=READY)
     assert data(player)["time"] == time
     page.get_by_role("button", name="Mask").click()
-    expect(page.locator(".board")).to_have_attribute("data-ready", "true", timeout=60_000)
+    expect(page.locator(".board")).to_have_attribute("data-ready", "true", timeout=READY)
     expect(page.locator(".heading h2")).to_have_text(heading)
 
 
 def test_upload_goes_through(page: Page, app_url: str, own_clip: Path) -> None:
     page.goto(app_url)
     page.locator("input[type=file]").set_input_files(own_clip)
-    expect(page.locator(".heading h2")).to_have_text("my *own* <b>clip.mp4", timeout=30_000)
+    expect(page.locator(".heading h2")).to_have_text("my *own* <b>clip.mp4", timeout=READY)
     player = ready(page)
-    expect(player.locator(".notices")).to_contain_text("No face", timeout=30_000)
+    expect(player.locator(".notices")).to_contain_text("No face", timeout=READY)
     page.reload()
     ready(page)
     expect(page.locator(".heading h2")).to_have_text("my *own* <b>clip.mp4")
@@ -127,13 +127,13 @@ def test_broken_upload_gets_one_sentence(page: Page, app_url: str, tmp_path: Pat
     page.goto(app_url)
     page.locator("input[type=file]").set_input_files(broken)
     alert = page.get_by_role("alert").first
-    expect(alert).to_contain_text("broken.mp4", timeout=30_000)
+    expect(alert).to_contain_text("broken.mp4", timeout=READY)
     expect(alert).not_to_contain_text("Traceback")
 
 
 def test_unknown_clip_gets_one_sentence(page: Page, app_url: str) -> None:
     page.goto(f"{app_url}/?corpus=uploads&clip=gone")
-    expect(page.get_by_role("alert")).to_contain_text("no longer stored", timeout=30_000)
+    expect(page.get_by_role("alert")).to_contain_text("no longer stored", timeout=READY)
 
 
 @pytest.mark.parametrize("width", [1280, 1440, 1920])

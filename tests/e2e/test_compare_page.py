@@ -68,17 +68,17 @@ def test_the_difference_is_signed_and_a_link_reopens_it(page: Page, app_url: str
     expect(player.locator("[data-ref=mapTitle]")).to_contain_text("A minus B")
     player.get_by_label("Heatmap of which head").select_option("B.visual")
     expect(player).to_have_attribute("data-heatmap", re.compile(r"^B\.visual:"))
-    expect(page).to_have_url(re.compile("map=B.visual"), timeout=5000)
+    expect(page).to_have_url(re.compile("map=B.visual"), timeout=READY)
 
 
 def test_swapping_turns_the_models_round_and_the_clips_that_differ_open_here(page: Page, app_url: str) -> None:
     opened(page, app_url)
     page.get_by_role("button", name="Swap").click()
-    expect(page.get_by_role("list", name="What A · other says")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("list", name="What A · other says")).to_be_visible(timeout=READY)
     expect(page).to_have_url(re.compile("model=other.*with=auxformer"))
     others = page.locator(".differ button[data-clip]:not([aria-current=true])")
-    expect(others.first).to_be_visible(timeout=60_000)
+    expect(others.first).to_be_visible(timeout=READY)
     wanted = others.first.get_attribute("data-clip") or ""
     others.first.click()
-    expect(page.locator(".heading h2")).to_have_text(wanted, timeout=20_000)
+    expect(page.locator(".heading h2")).to_have_text(wanted, timeout=READY)
     ready(page)

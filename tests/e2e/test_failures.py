@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.drive import ready
+from tests.e2e.drive import READY, ready
 
 ASKED = 400_000  # A busy machine needs minutes to ask about every clip.
-SOON = 40_000
+SOON = READY
 NOTE = "<script>alert(1)</script> **brow**, not mouth"
 
 

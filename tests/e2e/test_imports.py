@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from affectscope.core import cli
 from tests.app import fake
-from tests.e2e.drive import click_lane, data, ready, take
+from tests.e2e.drive import READY, click_lane, data, ready, take
 
-SOON = 60_000
+SOON = READY
 LONG = 300_000
 CLASSES = ("<b>calm</b>", "happy", "sad")
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from affectscope.core import player as browser_code
 from tests.app import fake
-from tests.e2e.drive import PLAY_TO_END, WATCH, click_lane, data, open_player, play_undisturbed, ready, settled
+from tests.e2e.drive import PLAY_TO_END, READY, WATCH, click_lane, data, open_player, play_undisturbed, ready, settled
 
 FRAME = 1 / 25
 STRONGEST = int(fake.timeline().heatmaps[0].peaks.argmax())
@@ -73,7 +73,7 @@ def stands_at(page: Page, player: Locator, frame: int) -> None:
     page.wait_for_function(
         "([root, frame]) => Number(root.dataset.frame) === frame && !root.querySelector('video').seeking",
         arg=[player.element_handle(), frame],
-        timeout=60_000,
+        timeout=READY,
     )
 
 
@@ -100,13 +100,13 @@ def test_a_key_pressed_before_the_lanes_are_there_is_done_once_they_are(page: Pa
     page.route("**/timelines/**", lambda route: held.append(route))
     page.goto(harness_url)
     player = page.locator(".player")
-    expect(player).to_be_visible(timeout=60_000)
+    expect(player).to_be_visible(timeout=READY)
     page.wait_for_function("root => root.querySelector('video').readyState >= 2", arg=player.element_handle())
     for key in ("Home", ".", ".", ".", "h"):
         page.keyboard.press(key)
     for route in held:
         route.continue_()
-    expect(player).to_have_attribute("data-ready", "true", timeout=60_000)
+    expect(player).to_have_attribute("data-ready", "true", timeout=READY)
     stands_at(page, player, 3)
     expect(player).to_have_attribute("data-heatmap", "")
 

@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 from affectscope.app.common.navigation import PAGES
 from tests.app import fake
-from tests.e2e.drive import open_player, ready
+from tests.e2e.drive import READY, open_player, ready
 from tests.e2e.serve import APP, serving
 
 TOKEN = "a-token-nobody-guesses"
@@ -125,11 +125,11 @@ def test_markup_in_the_address_is_text_on_every_page(page: Page, app_url: str, n
     path = "" if name == next(iter(PAGES)) else name
     query = {"corpus": "demo", "clip": MARKUP, "model": MARKUP, "o.compare.with": MARKUP, "map": MARKUP, "explain": MARKUP}
     page.goto(f"{app_url}/{path}?" + "&".join(f"{k}={quote(v)}" for k, v in query.items()))
-    expect(page.locator("#shell")).to_have_count(0, timeout=60_000)
+    expect(page.locator("#shell")).to_have_count(0, timeout=READY)
     if name not in ("train", "library"):
-        expect(page.get_by_text("The address names a model that is not here")).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("The address names a model that is not here")).to_be_visible(timeout=READY)
     page.wait_for_function(
-        "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'", timeout=60_000
+        "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'", timeout=READY
     )
     assert noted == []
     assert page.locator("img[src*=':9/']").count() == 0
@@ -142,19 +142,19 @@ def test_markup_in_names_labels_and_errors_is_read_letter_by_letter(
     player = open_player(page, app_url)
     name = "![here](http:__127.0.0.1:9_x)<b>*a*.mp4"
     page.locator(".own input[type=file]").set_input_files({"name": name, "mimeType": "video/mp4", "buffer": clip.read_bytes()})
-    expect(page.locator(".heading h2")).to_have_text(name, timeout=60_000)
+    expect(page.locator(".heading h2")).to_have_text(name, timeout=READY)
     player = ready(page)
     page.get_by_role("button", name="This clip").click()
     field = page.get_by_label("Name", exact=True)
     field.fill(MARKUP)
     field.press("Enter")
-    expect(page.locator(".heading h2")).to_have_text(MARKUP, timeout=60_000)
+    expect(page.locator(".heading h2")).to_have_text(MARKUP, timeout=READY)
     page.get_by_role("button", name="Note this case").click()
     page.locator("textarea").last.fill(MARKUP)
     page.get_by_role("button", name="Save note").click()
-    expect(page.get_by_text("Saved.", exact=True)).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible(timeout=READY)
     page.goto(f"{app_url}/failures?o.failures.view=notes")
-    expect(page.get_by_text(MARKUP).first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(MARKUP).first).to_be_visible(timeout=READY)
     assert noted == []
     assert player
 
@@ -186,7 +186,7 @@ def test_without_the_link_there_is_one_sentence_and_with_it_the_clip_plays(brows
     (cookie,) = [kept for kept in context.cookies() if kept["name"].startswith("affectscope-")]
     assert (cookie["httpOnly"], cookie["sameSite"], TOKEN in cookie["value"]) == (True, "Lax", False)
     pictures = page.locator("[data-testid=stSidebar] img")
-    expect(pictures.first).to_be_visible(timeout=30_000)
+    expect(pictures.first).to_be_visible(timeout=READY)
     assert pictures.first.get_attribute("src").startswith("/affect/thumbs/")
     page.wait_for_function("picture => picture.complete && picture.naturalWidth > 0", arg=pictures.first.element_handle())
     page.get_by_role("button", name="Copy link").click()

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, TimeoutError, expect
 
-from tests.e2e.drive import take
+from tests.e2e.drive import READY, take
 from tests.e2e.harness.slow import class_of, films
 from tests.e2e.serve import serving
 
 TRIES = int(os.environ.get("AFFECTSCOPE_STALE_TRIES", "20"))
 SERVER = os.environ.get("AFFECTSCOPE_STALE_SERVER", "tests/e2e/harness/slow_server.py")
-PATIENCE = 60_000
+PATIENCE = READY
 SLOWER = 6
 
 # What the page says of which clip, as it is drawn: a heading over another clip's answer or player is noted.

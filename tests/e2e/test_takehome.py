@@ -16,6 +16,7 @@ from affectscope.core.evaluation.grid import Grid, Strip
 from affectscope.core.export.answers import HeadPrediction, Predictions
 from affectscope.core.takehome import Home, Model, page
 from tests.app import fake
+from tests.e2e.drive import READY
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;"
 SHARES = (0, 50, 100)
@@ -56,7 +57,7 @@ def test_clip_heatmap_lanes_and_masking_work_from_disk(opened: Page, tmp_path: P
     assert inked(player.locator("[data-ref=overlay]"))
 
     player.get_by_role("button", name="Play", exact=True).click()
-    expect(player).to_have_attribute("data-frame", str(FRAMES - 1), timeout=20_000)
+    expect(player).to_have_attribute("data-frame", str(FRAMES - 1), timeout=READY)
     assert int(player.get_attribute("data-presented") or 0) > 5
     assert int(player.get_attribute("data-drawn") or 0) > 5
 
