@@ -99,4 +99,4 @@ def _lend(source: Corpus, ids: Sequence[str]) -> None:
     def work(progress: jobs.Progress) -> None:
         services.pictures("", ids, source)
 
-    jobs.ensure(f"thumbs-list-{source.name}-{id(source)}", work, "export")
+    jobs.ensure(f"thumbs-list-{source.name}-{id(source)}", work, "pictures")

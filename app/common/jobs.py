@@ -56,7 +56,7 @@ class Job:
 # One analysis at a time: the models keep every core busy, and two would only slow each other.
 _POOLS = {
     name: ThreadPoolExecutor(1, name, fit_thread_pools)
-    for name in ("analysis", "corpus", "export", "maps", "library", "queue", "trust", "why")
+    for name in ("analysis", "corpus", "export", "pictures", "maps", "library", "queue", "trust", "why")
 }
 _JOBS: dict[str, Job] = {}
 _LOCK = threading.Lock()

@@ -159,7 +159,7 @@ def lend_thumbs(model: str, prediction_table: str, ids: Sequence[str]) -> jobs.J
     def work(progress: jobs.Progress) -> None:
         services.pictures(model, ids, source)
 
-    return jobs.ensure(f"thumbs-{key_of(prediction_table, len(ids))}", work, "export")
+    return jobs.ensure(f"thumbs-{key_of(prediction_table, len(ids))}", work, "pictures")
 
 
 # A person's own clips: asked about one by one, and placed on maps that were drawn without them.

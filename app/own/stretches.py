@@ -40,7 +40,7 @@ def choose(clip: services.Clip) -> None:
         return
     if selection := _chosen(own):
         chosen, track = selection
-        job = jobs.ensure(f"cut-{store.cut_path(own.id, chosen, track).stem}", partial(_cut, own, chosen, track), "export")
+        job = jobs.ensure(f"cut-{store.cut_path(own.id, chosen, track).stem}", partial(_cut, own, chosen, track))
         if not (job.done and job.error):
             if finished(job):
                 _look(own)
@@ -50,7 +50,7 @@ def choose(clip: services.Clip) -> None:
         jobs.forget(job.id)
         st.session_state.pop(_CHOSEN, None)
     if not sealed.good(_peaks_path(own)):
-        if finished(jobs.ensure(f"afar-{own.id}", partial(_look_over, own), "export")):
+        if finished(jobs.ensure(f"afar-{own.id}", partial(_look_over, own))):
             st.rerun()
         return
     tracks.menu(own.id, own.original)

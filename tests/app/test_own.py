@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from affectscope.app import services
+from affectscope.app.common import jobs
 from affectscope.app.own import removal, store
 from affectscope.app.serving import thumbs
 from affectscope.core import media
@@ -206,6 +208,19 @@ def test_a_long_file_asks_for_a_stretch_on_every_page(app, cache: Path, tmp_path
     app.run()
     assert not app.exception
     assert not app.error
+
+
+def test_a_long_file_is_looked_over_while_somebody_exports(app, cache: Path, tmp_path: Path) -> None:
+    long = clip(tmp_path / "long.mp4", frames=70, fps=1)
+    clip_id = store.save("long.mp4", io.BytesIO(long.read_bytes()))
+    app.query_params["corpus"], app.query_params["clip"] = "uploads", clip_id
+    exported = threading.Event()
+    jobs.ensure("export-of-somebody", lambda progress: exported.wait() and None, "export")
+    try:
+        app.run()
+        assert jobs.find(f"afar-{clip_id}").wait(300)
+    finally:
+        exported.set()
 
 
 def test_the_label_that_its_owner_gives_is_the_true_one(app, send, tmp_path: Path) -> None:
