@@ -64,7 +64,7 @@ function choiceOf(root, why, what, titles, now) {
 function sentenceOf(why) {
   const text = why.sentence.map((clause) => clause.lead + clause.text).join("")
   const line = make("p", "sentence", (why.name ? `${why.name}: ` : "") + (text ? `${text[0].toUpperCase()}${text.slice(1)}.` : ""))
-  if (!why.whole) line.append(make("span", "waits", " More is being asked …"))
+  if (!why.whole) line.append(make("span", "waits", " Computing more …"))
   return why.folds ? foldable(line) : line
 }
 

@@ -26,7 +26,7 @@ from affectscope.core.why.sound import Groups, Spectrum, by_frequency, in_window
 from affectscope.core.why.words import sentence
 
 # Part of every key: raise it whenever a number changes.
-WHY_VERSION = 5
+WHY_VERSION = 6
 Progress = Callable[[str, float], None]
 
 

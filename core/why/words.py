@@ -1,7 +1,8 @@
 """The answer to why as one or two sentences. Each clause carries the numbers that it rests on, and where they stand.
 
-What words mean: "mostly" is half or more of all that speaks for the class, "most of all" the largest share below that; a span of
-time is the windows about the largest loss that lose half as much or more.
+What the words mean: "mostly" is half or more of all support for the class, "most of all" the largest share below that. "Slight" is
+less than 0.1 in log-odds, which moves a probability by 2.5 points at most. A span of time covers the windows around the largest loss
+that lose at least half as much.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ Path = tuple[str | int, ...]
 NOUNS = {"audio": "sound", "visual": "picture"}
 """A modality -> what people call it."""
 _MOST = 0.5
+_SLIGHT = 0.1
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,10 @@ def the(modality: str) -> str:
 def _class(why: Why) -> list[Clause]:
     clauses = [_answer(why)]
     if not any(why.modality.present):
-        return [*clauses, Clause("nothing", "; ", "nothing of the clip is there, and this is the prior", ())]
+        return [*clauses, Clause("nothing", "; ", "the clip has nothing that the model can use, so this is the model's prior", ())]
     lead = _leader(why)
     if lead is None:
-        clauses.append(Clause("nobody", ": ", f"no modality speaks for {shown(why.target)}", _shapley(why)))
+        clauses.append(Clause("nobody", ": ", f"no modality supports {shown(why.target)}", _shapley(why)))
     else:
         clauses += [_speaks(why, lead), *_details(why, lead)]
         clauses += _without(why, lead)
@@ -82,7 +84,7 @@ def _answer(why: Why) -> Clause:
     text = f"{shown(why.says)} ({percent(value)})"
     if why.label:
         rests.append((("label",), why.label))
-        text += " is right" if why.label == why.says else f" is wrong, the label is {shown(why.label)}"
+        text += " is right" if why.label == why.says else f" is wrong (the label is {shown(why.label)})"
     elif why.says == why.target:
         text = f"the answer is {text}"
     if why.says != why.target:
@@ -110,17 +112,18 @@ def _speaks(why: Why, lead: int) -> Clause:
     own = why.labels.index(why.target)
     if not why.against and int(alone.argmax()) == own:
         rests = [_at(("modality", "answers", 0, only, i), v) for i, v in enumerate(alone)]
-        text = f"{the(modality.names[lead])} says {shown(why.target)} ({percent(alone[own])})"
+        text = f"{the(modality.names[lead])} alone says {shown(why.target)} ({percent(alone[own])})"
         return Clause("says", ": ", text, (*rests, *_shapley(why)))
     total = float(modality.scores[0, -1] - modality.scores[0, 0])
     rests = [_at(("modality", "scores", 0, -1), modality.scores[0, -1]), _at(("modality", "scores", 0, 0), modality.scores[0, 0])]
-    share = f"{signed(modality.shapley[0, lead])} of {signed(total)}"
-    text = f"{the(modality.names[lead])} speaks for {shown(why.target)} most ({share})"
+    value = modality.shapley[0, lead]
+    text = f"{the(modality.names[lead])} supports {shown(why.target)} most"
+    text += f"{_but_slightly(value)} ({signed(value)} of {signed(total)})"
     best = int(alone.argmax())
     if best != own and not why.against:
         # Else it would read as if it had been wrong by itself.
         rests += [_at(("modality", "answers", 0, only, i), v) for i, v in enumerate(alone)]
-        text += f", though alone it says {shown(why.labels[best])} ({percent(alone[best])})"
+        text += f", though on its own it says {shown(why.labels[best])} ({percent(alone[best])})"
         if why.label == why.labels[best]:
             rests.append((("label",), why.label))
             text += ", which is right"
@@ -147,21 +150,21 @@ def _details(of: Why | ForLabel, lead: int, root: Path = ()) -> list[Clause]:
         start, end = (float(of.moments.edges[i]) for i in found)
         rests = [_at((*root, "moments", "away", name, 0, w), v) for w, v in enumerate(values)]
         edges = [_at((*root, "moments", "edges", i), of.moments.edges[i]) for i in found]
-        clauses.append(Clause("when", ", ", f"most at {seconds(start)}–{seconds(end)} s", (*rests, *edges)))
+        clauses.append(Clause("when", ", ", f"strongest at {seconds(start)}–{seconds(end)} s", (*rests, *edges)))
     return clauses
 
 
 def _being(of: Why | ForLabel, lead: int, root: Path) -> list[Clause]:
-    """That there is a sound counts for more than how it sounds: all groups of descriptors together add less than half of what it
-    speaks, and which of them adds most of that would mislead."""
+    """That there is sound counts for more than how it sounds: all groups of descriptors together add less than half of the sound's
+    contribution. Naming the largest group would mislead."""
     assert of.groups is not None
     how, total = float(of.groups.total[0]), float(of.modality.shapley[0, lead])
     if how >= _MOST * total:
         return []
-    text = f"more by being there than by how it sounds ({signed(how)} of {signed(total)})"
+    text = f"mostly because there is sound at all: how it sounds adds only {signed(how)} of {signed(total)}"
     if how < 0:
         # A negative part of a positive whole reads as a slip.
-        text = f"only by being there, as how it sounds speaks against it ({signed(how)})"
+        text = f"only because there is sound at all: how it sounds counts against it ({signed(how)})"
     rests = (_at((*root, "groups", "total", 0), how), _at((*root, "modality", "shapley", 0, lead), total))
     return [Clause("being", ", ", text, rests)]
 
@@ -210,7 +213,7 @@ def _together(why: Why) -> list[Clause]:
     who = " and ".join(the(name) for name in names)
     rests = [_at(("modality", "together", "+".join(names), 0), value)]
     rests += [_at(("modality", "alone", 0, i), v) for i, v in enumerate(modality.alone[0])]
-    text = f"most that speaks {way} {shown(why.target)} comes only of {who} together ({signed(value)})"
+    text = f"the strongest evidence {way} {shown(why.target)} comes only from {who} together ({signed(value)})"
     return [Clause("together", "; ", text, tuple(rests))]
 
 
@@ -226,12 +229,14 @@ def _for_label(why: Why) -> list[Clause]:
         (("says",), why.says),
         *_shapley(of, root),
     ]
-    name = f"{shown(why.label)} ({percent(why.answers[0, place])}) rather than {shown(why.says)}"
+    name = f"{shown(why.label)} ({percent(why.answers[0, place])}) over {shown(why.says)}"
     lead = _leader(of)
     if lead is None:
-        return [Clause("unheard", ". ", f"No modality speaks for {name}", tuple(rests))]
-    most = " most" if sum(of.modality.present) > 1 else ""
-    text = f"For {name} {the(of.modality.names[lead])} speaks{most} ({signed(of.modality.shapley[0, lead])})"
+        return [Clause("unheard", ". ", f"No modality supports {name}", tuple(rests))]
+    who, value = the(of.modality.names[lead]), of.modality.shapley[0, lead]
+    only = sum(of.modality.present) == 1
+    text = f"{who[:1].upper()}{who[1:]} supports {name}" if only else f"The main support for {name} is {who}"
+    text += f"{_but_slightly(value)} ({signed(value)})"
     return [Clause("label", ". ", text, tuple(rests)), *_details(of, lead, root)]
 
 
@@ -250,7 +255,7 @@ def _turns(why: Why) -> list[Clause]:
         rests += [_at(("moments", "edges", int(i)), why.moments.edges[i]) for run in runs for i in (run[0], run[-1] + 1)]
     rests += [(("flip", "windows", i, 0), m) for i, (m, _) in enumerate(flip.windows)]
     rests += [_at(("flip", "windows", i, 1), w) for i, (_, w) in enumerate(flip.windows)]
-    text = f"without {' and '.join(parts)} it would be {shown(why.labels[best])} ({percent(flip.after[best])})"
+    text = f"without {' and '.join(parts)} the answer would be {shown(why.labels[best])} ({percent(flip.after[best])})"
     return [Clause("turns", ". ", text[:1].upper() + text[1:], tuple(rests))]
 
 
@@ -269,6 +274,10 @@ def _attribute(why: Why) -> list[Clause]:
     text = f"without {the(name)} it is {signed(without)}"
     clauses.append(Clause("without", "; ", text, (_at(("modality", "answers", 0, rest, own), without),)))
     return clauses
+
+
+def _but_slightly(value: float) -> str:
+    return ", but only slightly" if value < _SLIGHT else ""
 
 
 def seconds(value: float) -> str:

@@ -51,7 +51,7 @@ def test_the_page_says_why(app) -> None:
     assert data["whole"]
     assert data["modality"]["names"] == ["audio", "visual"]
     text = "".join(clause["lead"] + clause["text"] for clause in data["sentence"])
-    assert "the sound says happiness (90\N{NO-BREAK SPACE}%)" in text
+    assert "the sound alone says happiness (90\N{NO-BREAK SPACE}%)" in text
     assert "spectrum" not in data
     # Quick first, then all of it; nobody asks twice.
     assert [request["quick"] for request in asked] == [True, False]

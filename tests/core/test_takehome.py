@@ -102,7 +102,7 @@ def test_the_page_says_why_and_holds_the_numbers() -> None:
     predictions = answers("<b>m</b>", spec, {"decision": dict.fromkeys(fake.CLASSES, 0.1)}, {})
     home = Home("x", b"clip", fake.timeline().to_bytes(), (Model(predictions, why=why),))
     text = html.unescape(page(home)).replace("\N{NO-BREAK SPACE}", " ")
-    assert "Happiness (90 %) is wrong, the label is fear: the sound says happiness (90 %), most at 0.5–1 s;" in text
+    assert "Happiness (90 %) is wrong (the label is fear): the sound alone says happiness (90 %), strongest at 0.5–1 s;" in text
     assert '<th scope="col">only together</th>' in text
     # ln(0.9 / 0.08), the odds of 0.9 against the other five classes at 0.02 less the one's own.
     assert f"<td>{why.modality.scores[0, -1]:+.2f}</td>" in text

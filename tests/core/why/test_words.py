@@ -141,18 +141,20 @@ def _lead(why) -> str:
 def _says(why, text):
     lead = _lead(why)
     alone = why.modality.answers[0, 1 << why.modality.names.index(lead)]
-    assert text.startswith(f"the {NOUNS.get(lead, lead)}")
+    assert text.startswith(f"the {NOUNS.get(lead, lead)} alone says {why.target} (")
     assert why.labels[int(alone.argmax())] == why.target
 
 
 def _speaks(why, text):
-    assert text.startswith(f"the {NOUNS.get(_lead(why), _lead(why))} speaks for {why.target} most")
+    assert text.startswith(f"the {NOUNS.get(_lead(why), _lead(why))} supports {why.target} most")
+    gain, slightly = float(why.modality.shapley[0].max()), "only slightly" in text
+    assert slightly == (gain < 0.1)
 
     alone = why.modality.answers[0, 1 << why.modality.names.index(_lead(why))]
     best = why.labels[int(alone.argmax())]
-    assert ("though alone it says" in text) == (best != why.target and not why.against)
+    assert ("though on its own it says" in text) == (best != why.target and not why.against)
     if "though" in text:
-        assert f"alone it says {best} (" in text
+        assert f"on its own it says {best} (" in text
         assert ("which is right" in text) == (best == why.label)
 
 
@@ -160,8 +162,9 @@ def _being(why, text):
     how, total = why.groups.shapley[0].sum(), why.modality.shapley[0, why.modality.names.index("audio")]
     assert _lead(why) == "audio"
     assert how < total / 2
-    against = f"only by being there, as how it sounds speaks against it ({how:+.2f})"
-    assert text == (against if how < 0 else f"more by being there than by how it sounds ({how:+.2f} of {total:+.2f})")
+    against = f"only because there is sound at all: how it sounds counts against it ({how:+.2f})"
+    little = f"mostly because there is sound at all: how it sounds adds only {how:+.2f} of {total:+.2f}"
+    assert text == (against if how < 0 else little)
 
 
 def _nobody(why, text):
@@ -218,24 +221,26 @@ def _turns(why, text):
         part = re.search(rf"{name} at ([^s]*) s", text)
         spans = re.findall(r"([\d.]+)–([\d.]+)", part[1]) if part else []
         assert gone == {w for a, b in spans for w in range(4) if float(a) <= EDGES[w] < float(b)}
-    assert f"it would be {why.labels[int(why.flip.after.argmax())]}" in text
+    assert f"the answer would be {why.labels[int(why.flip.after.argmax())]}" in text
 
 
 def _label(why, text):
     lead = _lead(why.for_label)
     gain = why.for_label.modality.shapley[0, why.for_label.modality.names.index(lead)]
     share = why.answers[0, _place(why, why.label)]
-    most = " most" if len(why.for_label.modality.names) > 1 else ""
-    who = f"the {NOUNS.get(lead, lead)}"
+    name = f"{why.label} ({100 * share:.0f} %) over {why.says}"
+    who, slightly = NOUNS.get(lead, lead), ", but only slightly" if gain < 0.1 else ""
     assert why.label != why.says == why.target
-    expected = f"For {why.label} ({100 * share:.0f} %) rather than {why.says} {who} speaks{most} ({gain:+.2f})"
+    several = len(why.for_label.modality.names) > 1
+    expected = f"The main support for {name} is the {who}" if several else f"The {who} supports {name}"
+    expected += f"{slightly} ({gain:+.2f})"
     assert text.replace(SPACE, " ") == expected
 
 
 def _unheard(why, text):
     assert _lead(why.for_label) == ""
-    assert text.startswith(f"No modality speaks for {why.label} (")
-    assert text.endswith(f" rather than {why.says}")
+    assert text.startswith(f"No modality supports {why.label} (")
+    assert text.endswith(f" over {why.says}")
 
 
 DETAILS = ("group", "being", "region", "when")
@@ -281,17 +286,17 @@ def by_hand(label: str) -> Why:
     [
         (
             "neutral",
-            "Anger (70 %) is wrong, the label is neutral: the sound says anger (91 %), mostly spectral shape, most at "
+            "Anger (70 %) is wrong (the label is neutral): the sound alone says anger (91 %), mostly spectral shape, strongest at "
             "0.25–0.75 s; without the sound the answer is neutral (50 %), which is right. "
             # Half of ln(0.5 / 0.3) - ln(0.6 / 0.2) and of ln(0.2 / 0.7) - ln(0.05 / 0.91).
-            "For neutral (20 %) rather than anger the picture speaks most (+0.53), most at 0.5–1 s. "
-            "Without the sound at 0.25–0.5 and 0.75–1 s it would be neutral (60 %).",
+            "The main support for neutral (20 %) over anger is the picture (+0.53), strongest at 0.5–1 s. "
+            "Without the sound at 0.25–0.5 and 0.75–1 s the answer would be neutral (60 %).",
         ),
         (
             "",
-            "The answer is anger (70 %): the sound says anger (91 %), mostly spectral shape, most at 0.25–0.75 s; "
+            "The answer is anger (70 %): the sound alone says anger (91 %), mostly spectral shape, strongest at 0.25–0.75 s; "
             "without the sound the answer is neutral (50 %). "
-            "Without the sound at 0.25–0.5 and 0.75–1 s it would be neutral (60 %).",
+            "Without the sound at 0.25–0.5 and 0.75–1 s the answer would be neutral (60 %).",
         ),
     ],
 )
@@ -301,7 +306,7 @@ def test_the_sentence_as_people_read_it(label, expected):
 
 def test_a_clip_of_which_nothing_is_there():
     why = made(1, present=(False, False))
-    assert in_words(why).endswith("nothing of the clip is there, and this is the prior.")
+    assert in_words(why).endswith("the clip has nothing that the model can use, so this is the model's prior.")
 
 
 def test_an_attribute():
