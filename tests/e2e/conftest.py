@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from tests.e2e.drive import READY
 from tests.e2e.serve import APP, FLAGS, HARNESS, chromium, serving
 
 # Seconds after which a server is taken as it is.
 WARM = 180
 # What a test waits for is a state: a busy machine needs longer for it than the five seconds that Playwright gives.
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=READY)
 # The player alone is looked at frame by frame, before the app's servers share its cores; runs that train come last.
 _ORDER = {"test_player.py": -1, "test_train_page.py": 1}
 
@@ -81,6 +82,7 @@ def harness_url(cache: Path) -> Iterator[str]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     opened = browser.new_page(viewport={"width": 1440, "height": 1000})
+    opened.set_default_timeout(READY)
     errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:

@@ -32,6 +32,7 @@ def test_one_page_and_the_video_come_out_of_the_menu(page: Page, browser: Browse
     assert (info.width, info.height) == (1280, 720)
     context = browser.new_context(offline=True)
     taken = context.new_page()
+    taken.set_default_timeout(READY)
     taken.goto(html.as_uri())
     player = ready(taken)
     expect(taken.locator("h1")).to_have_text(title)
@@ -50,6 +51,7 @@ def test_both_models_of_a_comparison_are_taken_home(page: Page, browser: Browser
     html = save(page, "One page (HTML)", tmp_path / "case.html")
     context = browser.new_context(offline=True)
     taken = context.new_page()
+    taken.set_default_timeout(READY)
     taken.goto(html.as_uri())
     expect(ready(taken).locator("[data-ref=twin]")).to_be_visible()
     expect(taken.locator(".board")).to_have_count(2)
@@ -61,6 +63,7 @@ def test_both_models_of_a_comparison_are_taken_home(page: Page, browser: Browser
 def test_the_link_opens_the_view_and_says_where_it_works(browser: Browser, app_url: str, allowed: bool) -> None:
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write"] if allowed else [])
     page = context.new_page()
+    page.set_default_timeout(READY)
     if not allowed:
         page.add_init_script("navigator.clipboard.writeText = () => Promise.reject(new Error('refused'))")
     open_player(page, f"{app_url}/?layer=1")

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from affectscope.core.checkpoints import saved as checkpoints
 from tests import public_states as public
-from tests.e2e.drive import ready, take
+from tests.e2e.drive import READY, ready, take
 
 # A process of its own begins in seconds; on a machine that trains models meanwhile, in minutes.
 LONG = 300_000
@@ -94,6 +94,7 @@ def test_a_hostile_checkpoint_is_refused_and_another_session_goes_on(
     open_library(page, app_url)
     page.locator(".zone input[type=file]").set_input_files(tmp_path / "bomb.pt")
     other = browser.new_page()
+    other.set_default_timeout(READY)
     other.goto(app_url, timeout=LONG)
     ready(other)
     expect(other.get_by_role("alert")).to_have_count(0)

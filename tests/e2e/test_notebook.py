@@ -33,6 +33,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_plays_with_its_heatmap(browser: Browser, exported: Path) -> None:
     context = browser.new_context(offline=True, viewport={"width": 1440, "height": 1200})
     page = context.new_page()
+    page.set_default_timeout(READY)
     page.goto(exported.as_uri(), wait_until="domcontentloaded")
     player = page.frame_locator("iframe").locator(".player")
     expect(player).to_have_attribute("data-ready", "true", timeout=READY)

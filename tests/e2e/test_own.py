@@ -52,7 +52,9 @@ def page_with(browser: Browser, *flags: str) -> Iterator[Page]:
     """A page in a browser of its own, started with these switches."""
     other = browser.browser_type.launch(executable_path=chromium(), args=[*FLAGS, *flags])
     try:
-        yield other.new_page(viewport={"width": 1440, "height": 1000})
+        page = other.new_page(viewport={"width": 1440, "height": 1000})
+        page.set_default_timeout(READY)
+        yield page
     finally:
         other.close()
 

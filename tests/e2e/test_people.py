@@ -87,6 +87,7 @@ def test_a_click_reads_another_face_and_the_link_and_the_page_keep_it(
     assert kept.people.shape[0] == 2
     context = browser.new_context(offline=True)
     taken = context.new_page()
+    taken.set_default_timeout(READY)
     taken.goto(html.as_uri())
     home = ready(taken)
     # Nobody is there to reckon: the choice is shown and cannot be changed.

@@ -170,6 +170,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_without_the_link_there_is_one_sentence_and_with_it_the_clip_plays(browser: Browser, guarded: str) -> None:
     context = browser.new_context()
     page = context.new_page()
+    page.set_default_timeout(READY)
     page.goto(f"{guarded}/")
     expect(page.locator("body")).to_contain_text("ask whoever started it for the address that ends in ?token=")
     port = urlsplit(guarded).port
@@ -196,6 +197,7 @@ def test_without_the_link_there_is_one_sentence_and_with_it_the_clip_plays(brows
     ready(page)
     assert [error for error in errors if "_stcore" not in error] == []
     other = browser.new_context().new_page()
+    other.set_default_timeout(READY)
     other.goto(page.url)
     expect(other.locator("body")).to_contain_text("ask whoever started it")
     context.close()

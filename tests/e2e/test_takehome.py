@@ -38,6 +38,7 @@ def opened(browser: Browser) -> Iterator[Page]:
 
     context.route("**/*", judge)
     tab = context.new_page()
+    tab.set_default_timeout(READY)
     tab.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
     tab.on("pageerror", lambda error: wrong.append(str(error)))
     tab.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))

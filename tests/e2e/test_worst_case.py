@@ -25,6 +25,7 @@ window.addEventListener("scroll", event => {
 
 def test_six_clicks_to_the_report_on_the_worst_case(browser: Browser, app_url: str, tmp_path: Path) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(READY)
     page.add_init_script(COUNT)
     page.goto(app_url)
     ready(page)
