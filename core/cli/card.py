@@ -12,29 +12,34 @@ from affectscope.core.errors import UserError
 
 
 def card(
-    checkpoint: Annotated[str, typer.Argument(help="A checkpoint's name, or a path.")],
+    checkpoint: Annotated[str, typer.Argument(help="Name or path of a checkpoint.")],
     measure: Annotated[
-        str, typer.Option(help="Measure it on this corpus (one that was added, a path, or `demo`) and write that down.")
+        str, typer.Option(help="Evaluate it on this corpus (an added one, a path, or `demo`) and record the result.")
     ] = "",
-    called: Annotated[str, typer.Option("--as", help="What the card calls it: 'EMO-DB (262 clips)'; the corpus's name.")] = "",
+    called: Annotated[
+        str,
+        typer.Option("--as", help="Name of the result on the card, such as 'EMO-DB (262 clips)'; by default, the corpus's name."),
+    ] = "",
     alias: Annotated[
         list[str] | None,
         typer.Option(
-            "--alias", metavar="LABEL=CLASS", help="A label of the corpus that is one of the model's classes; may be repeated."
+            "--alias", metavar="LABEL=CLASS", help="Map a label of the corpus to one of the model's classes; may be repeated."
         ),
     ] = None,
-    forget: Annotated[str, typer.Option(help="Take what is called so off the card.")] = "",
+    forget: Annotated[str, typer.Option(help="Remove the result with this name from the card.")] = "",
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Where the checkpoint with its new card goes; its own place if left out."),
+        typer.Option(
+            "--out", "-o", help="Output path of the checkpoint with its new card; by default, the checkpoint is overwritten."
+        ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of processes that extract features; by default, all cores.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """A checkpoint's domain card: what it was measured on, by head, with intervals of 95 %.
+    """Show a checkpoint's domain card: the corpora on which it was evaluated, per head, with 95 % intervals.
 
-    What is measured is written into the checkpoint's file. On clips that are unlike its training the decision then goes without
-    a modality from which it does no better than chance on recordings of people.
+    --measure writes a result into the checkpoint's file. On clips that are unlike the training data, the decision then ignores a
+    modality whose head is no better than chance on recordings of people.
     """
     from affectscope.core.checkpoints import saved
     from affectscope.core.knowing import domain

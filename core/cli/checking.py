@@ -23,14 +23,14 @@ def check(
     model: Annotated[
         str,
         typer.Argument(
-            help="A checkpoint's or a plugin's model's name (NAME=PATH with other weights), a checkpoint's path, or a plugin's "
-            "file, all of whose models are checked."
+            help="Name of a checkpoint or of a plugin's model (NAME=PATH for other weights), a checkpoint's path, or a plugin's "
+            "file, to check all of its models."
         ),
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Check what a model promises: any modalities, any length, absent frames, padding, attention, gradients. Ends with 1 where
-    a promise is broken."""
+    """Check that a model keeps its promises: any modalities, any length, absent frames, padding, attention, gradients. The exit
+    status is 1 if a promise is broken."""
     from affectscope.core import checking
     from affectscope.core.checking import kept
 

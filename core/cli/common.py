@@ -31,7 +31,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 CheckpointOption = Annotated[
     str,
     typer.Option(
-        "--checkpoint", "-c", help="A checkpoint's or a plugin's model's name (NAME=PATH with other weights), or a path."
+        "--checkpoint", "-c", help="Name of a checkpoint or of a plugin's model (NAME=PATH for other weights), or a path."
     ),
 ]
 ExplanationOption = Annotated[
@@ -39,30 +39,40 @@ ExplanationOption = Annotated[
     typer.Option(
         "--method",
         "--explanation",
-        help="How the heatmaps are made: contrast, layer-cam-product, layer-cam, grad-cam, grad-cam++, hires-cam, score-cam, "
-        "integrated-gradients, occlusion; for vision transformers gradient-attention, attention-rollout and attention too; or a "
-        "plugin's; what suits the model if left out.",
+        help="Explanation method for heatmaps: contrast, layer-cam-product, layer-cam, grad-cam, grad-cam++, "
+        "hires-cam, score-cam, integrated-gradients, occlusion; for vision transformers also "
+        "gradient-attention, attention-rollout and attention; or a plugin's method. By default, the "
+        "method that suits the model.",
     ),
 ]
 SoundMethodOption = Annotated[
     str | None,
     typer.Option(
         "--sound-method",
-        help="How the sound is explained: integrated-gradients, gradient-input, occlusion, attention, attention-rollout; "
-        "layer-cam, grad-cam, grad-cam++ and hires-cam where the model names a layer; or a plugin's; integrated-gradients if "
-        "left out.",
+        help="Explanation method for audio: integrated-gradients (default), gradient-input, occlusion, "
+        "attention, attention-rollout; layer-cam, grad-cam, grad-cam++ and hires-cam if the model names a "
+        "layer; or a plugin's method.",
     ),
 ]
 TrackOption = Annotated[
-    int | None, typer.Option("--audio-track", min=1, help="Which sound track is heard, from 1; the first with sound if left out.")
+    int | None,
+    typer.Option(
+        "--audio-track", min=1, help="Number of the audio track, from 1; by default, the first track that is not silent."
+    ),
 ]
 FaceOption = Annotated[
     int | None,
-    typer.Option("--face", min=1, help="Of several people, whose face is read; 1, the largest and longest seen, if left out."),
+    typer.Option(
+        "--face",
+        min=1,
+        help="Number of the face to analyse if there are several people; by default 1, the largest and longest visible.",
+    ),
 ]
-EngineOption = Annotated[Literal["processes", "ray"], typer.Option(help="Processes of this machine, or tasks of a Ray cluster.")]
-AddressOption = Annotated[str | None, typer.Option(help="Of a Ray cluster; one of this machine if left out.")]
-Workers = Annotated[int | None, typer.Option(help="Processes; all cores if left out.")]
+EngineOption = Annotated[
+    Literal["processes", "ray"], typer.Option(help="Run in processes on this machine, or as tasks on a Ray cluster.")
+]
+AddressOption = Annotated[str | None, typer.Option(help="Address of the Ray cluster; by default, Ray runs on this machine.")]
+Workers = Annotated[int | None, typer.Option(help="Number of processes; by default, all cores.")]
 
 
 def load(checkpoint: str) -> Any:
@@ -73,7 +83,9 @@ def load(checkpoint: str) -> Any:
 
 FeaturesOption = Annotated[
     list[str] | None,
-    typer.Option("--features", metavar="MODALITY=SET", help="Which feature set the model takes of a modality; may be repeated."),
+    typer.Option(
+        "--features", metavar="MODALITY=SET", help="The feature set that the model uses for a modality; may be repeated."
+    ),
 ]
 
 

@@ -14,21 +14,25 @@ from affectscope.core.text import shown
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="A public repository's checkpoint, or the folder of its files.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where our checkpoint goes, ending in .safetensors.")],
-    layout: Annotated[str, typer.Option(help="The public layout; told from the keys if left out.")] = "",
-    labels: Annotated[str, typer.Option(help="Names of its outputs in order: a,b,c. Numbers if left out.")] = "",
-    heads: Annotated[int, typer.Option(help="Attention heads; the public repository's if left out.", min=0)] = 0,
+    source: Annotated[Path, typer.Argument(help="A checkpoint of a public repository, or the folder of its files.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output path, ending in .safetensors.")],
+    layout: Annotated[str, typer.Option(help="The public layout; by default, detected from the keys.")] = "",
+    labels: Annotated[str, typer.Option(help="Names of the outputs, in order: a,b,c. By default, numbers.")] = "",
+    heads: Annotated[int, typer.Option(help="Number of attention heads; by default, that of the public repository.", min=0)] = 0,
     causal: Annotated[
-        bool | None, typer.Option("--causal/--no-causal", help="Whether frames see no later ones; the repository's if left out.")
+        bool | None,
+        typer.Option(
+            "--causal/--no-causal",
+            help="Whether attention is causal (frames don't attend to later ones); by default, as in the repository.",
+        ),
     ] = None,
-    task: Annotated[str, typer.Option(help="What its outputs are: classification, regression or binary.")] = "",
-    weights: Annotated[str, typer.Option(help="Which weights of a file that holds several, as `model_ema`.")] = "",
+    task: Annotated[str, typer.Option(help="Type of the outputs: classification, regression or binary.")] = "",
+    weights: Annotated[str, typer.Option(help="Which weights to use from a file with several, such as `model_ema`.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Turn a public repository's checkpoint (AuxFormer, MulT, VAVL, UAVM, SFAV) into one that every command takes.
+    """Convert a public repository's checkpoint (AuxFormer, MulT, VAVL, UAVM, SFAV) into one that every command accepts.
 
-    What no state_dict says is taken from the repository, and stands on the checkpoint's card.
+    Settings that the state_dict does not contain are those of the repository, and are recorded on the checkpoint's card.
     """
     from affectscope.core.checkpoints.choices import Choices, names
     from affectscope.core.checkpoints.layouts import LAYOUTS

@@ -12,26 +12,30 @@ from affectscope.core.cli.common import AsJson, Workers, output, pairs, progress
 from affectscope.core.cli.plugins import WithPlugins
 from affectscope.core.errors import UserError
 
-corpus_app = typer.Typer(cls=WithPlugins, help="Build a demo corpus, or look at the corpora at hand.", no_args_is_help=True)
+corpus_app = typer.Typer(cls=WithPlugins, help="Build, add and inspect corpora.", no_args_is_help=True)
 
 
 @corpus_app.command("build")
 def corpus_build(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for clips, truth and labels.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder for clips, ground truth and labels.")],
     name: Annotated[str, typer.Argument(help="What to build: `demo`, `planted` or `shortcut`.")] = "demo",
-    clips: Annotated[int, typer.Option(help="How many clips; of a shortcut, over how many it is laid.")] = 720,
-    seed: Annotated[int, typer.Option(help="Same seed, same corpus.")] = 1,
+    clips: Annotated[int, typer.Option(help="Number of clips; for a shortcut, the number of clips to which it is added.")] = 720,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same corpus.")] = 1,
     identities: Annotated[
-        Literal["train", "held-out"], typer.Option(help="`held-out` takes the speakers of the bundled clips.")
+        Literal["train", "held-out"], typer.Option(help="`held-out` uses the speakers of the bundled clips.")
     ] = "train",
-    over: Annotated[str, typer.Option(help="Of a shortcut: the demo corpus that it is laid over, by name or path.")] = "demo",
+    over: Annotated[str, typer.Option(help="For a shortcut: the demo corpus to which it is added, by name or path.")] = "demo",
     everywhere: Annotated[
         bool,
-        typer.Option("--everywhere", help="Of a shortcut: each clip with either and with none, for the exam; else by class."),
+        typer.Option(
+            "--everywhere",
+            help="For a shortcut: make each clip with either cue and with none, for `exam`; otherwise, the cue "
+            "depends on the class.",
+        ),
     ] = False,
     workers: Workers = None,
 ) -> None:
-    """Make clips whose truth is known: demo, planted (one cue), shortcut (a mark, a beep). Goes on where it was stopped."""
+    """Build a corpus with known ground truth: demo, planted (one cue), or shortcut (a mark, a beep). Resumes if interrupted."""
     with progress_bar() as report:
 
         def progress(done: int, total: int) -> None:
@@ -55,28 +59,30 @@ def corpus_build(
     remarks.print(f"The corpus is in {out}.", markup=False)
 
 
-CorpusName = Annotated[str, typer.Argument(help="A corpus that was added, the path of one, or `demo` for the bundled clips.")]
-Kind = Annotated[str, typer.Option(help="Its kind, where its files do not tell; docs/corpora.md names them.")]
+CorpusName = Annotated[
+    str, typer.Argument(help="An added corpus by name, the path of a corpus, or `demo` for the bundled clips.")
+]
+Kind = Annotated[str, typer.Option(help="The kind of corpus, if it can't be detected; docs/corpora.md lists the kinds.")]
 Choices = Annotated[
     list[str] | None,
-    typer.Option("--option", "-o", metavar="NAME=VALUE", help="What its kind leaves to choose; may be repeated."),
+    typer.Option("--option", "-o", metavar="NAME=VALUE", help="An option of the kind of corpus; may be repeated."),
 ]
 Columns = Annotated[
     list[str] | None,
-    typer.Option("--map", metavar="NAME=COLUMN", help="Which column of a table is the label, speaker, … ; may be repeated."),
+    typer.Option("--map", metavar="NAME=COLUMN", help="Which column of the table is the label, speaker, …; may be repeated."),
 ]
 
 
 @corpus_app.command("add")
 def corpus_add(
-    name: Annotated[str, typer.Argument(help="What to call it from now on.")],
+    name: Annotated[str, typer.Argument(help="Name of the corpus in other commands.")],
     path: Annotated[Path, typer.Argument(help="Its folder, or its table.")],
     kind: Kind = "",
     option: Choices = None,
     columns: Columns = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remember a corpus by name, and say what it holds and what is missing."""
+    """Add a corpus under a name, and report its contents and what is missing."""
     from affectscope.core.corpora.describe import described
     from affectscope.core.corpora.known import Known, check_name, remember
     from affectscope.core.corpora.readers import read, recognise
@@ -93,7 +99,7 @@ def corpus_add(
 
 @corpus_app.command("list")
 def corpus_list(as_json: AsJson = False) -> None:
-    """Name the corpora that were added."""
+    """List the added corpora."""
     from affectscope.core.corpora.known import known
 
     rows = [
@@ -109,8 +115,8 @@ def corpus_list(as_json: AsJson = False) -> None:
 
 
 @corpus_app.command("remove")
-def corpus_remove(name: Annotated[str, typer.Argument(help="A corpus that was added.")]) -> None:
-    """Forget a corpus. Its files stay."""
+def corpus_remove(name: Annotated[str, typer.Argument(help="Name of an added corpus.")]) -> None:
+    """Remove a corpus from the list. Its files are kept."""
     from affectscope.core.corpora.known import forget
 
     forget(name)
@@ -123,10 +129,10 @@ def corpus_describe(
     kind: Kind = "",
     option: Choices = None,
     columns: Columns = None,
-    durations: Annotated[bool, typer.Option(help="Ask the media how long they are, where no table says it.")] = True,
+    durations: Annotated[bool, typer.Option(help="Read durations from the media if no table gives them.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Count a corpus: clips, classes, speakers, splits, durations, what its kind adds, and what is missing."""
+    """Describe a corpus: clips, classes, speakers, splits, durations, details of its kind, and what is missing."""
     from affectscope.core.corpora.describe import describe
 
     options = pairs(option) | pairs(columns)
@@ -164,7 +170,7 @@ def corpus_check(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a corpus: pooled features with logistic regression, faces found, an independent reader of real faces."""
+    """Evaluate a corpus: logistic regression on pooled features, face detection, an independent classifier of real faces."""
     from affectscope.core.corpora import open_corpus
     from affectscope.core.evaluation.corpus_check import check
     from affectscope.core.features.clips import load_clips
@@ -181,7 +187,7 @@ def corpus_features(
     name: CorpusName = "demo",
     workers: Workers = None,
 ) -> None:
-    """Extract a corpus's features into its own folder, so that they travel with the clips."""
+    """Extract a corpus's features into its own folder, so that they stay with the clips."""
     from affectscope.core.cache.store import FeatureStore
     from affectscope.core.corpora import open_corpus
     from affectscope.core.features.clips import load_clips
@@ -199,11 +205,15 @@ def corpus_cut(
     name: CorpusName,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for the segments; inside the corpus, where they are found, if left out."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Output folder for the segments; by default, a folder in the corpus, where they are found automatically.",
+        ),
     ] = None,
     workers: Workers = None,
 ) -> None:
-    """Cut whole recordings into the segments that the corpus labels (CMU-MOSEI). Goes on where it was stopped."""
+    """Cut whole recordings into the labelled segments of a corpus (CMU-MOSEI). Resumes if interrupted."""
     from affectscope.core.corpora import open_corpus
     from affectscope.core.corpora.cut import cut, segments
     from affectscope.core.corpora.mosei.media import CUT

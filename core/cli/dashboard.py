@@ -32,27 +32,27 @@ _BASE_PATH = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*(/[A-Za-z0-9_~-][A-Za-z0
 @app.command(name="app")
 def open_app(
     host: Annotated[
-        str, typer.Option(help="Who may open it: this machine only, or 0.0.0.0 for everybody who reaches it.")
+        str, typer.Option(help="Address to listen on: by default only this machine, 0.0.0.0 for the network.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 8501,
-    browser: Annotated[bool, typer.Option(help="Open the browser, where there is a desktop.")] = True,
+    browser: Annotated[bool, typer.Option(help="Open the browser, if there is a desktop.")] = True,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(help="Another name that it is reached under, as that of a reverse proxy; several times for several."),
+        typer.Option(help="Another host name of the server, such as that of a reverse proxy; may be repeated."),
     ] = None,
     token_file: Annotated[
         Path | None,
-        typer.Option(help=f"A file with the link's token; ${_TOKEN} does the same. Without either, one is made."),
+        typer.Option(help=f"A file with the token of the link; ${_TOKEN} does the same. By default, a token is generated."),
     ] = None,
-    base_path: Annotated[str, typer.Option(help="What stands before every path, as in /affect behind a reverse proxy.")] = "",
+    base_path: Annotated[str, typer.Option(help="Prefix of every path, such as /affect behind a reverse proxy.")] = "",
     weights: Annotated[
         list[str] | None,
-        typer.Option(help="MODEL=PATH, other weights for a plugin's model; several times for several."),
+        typer.Option(help="MODEL=PATH, other weights for a plugin's model; may be repeated."),
     ] = None,
 ) -> None:
-    """Open the dashboard, on this machine only unless --host says otherwise.
+    """Open the dashboard, by default for this machine only.
 
-    Others need the link that is printed: with --host or --allow-host it holds a token.
+    With --host or --allow-host, others need the printed link, which contains a token.
     """
     _take(weights or [])
     _check_free(host, port)

@@ -19,16 +19,20 @@ def exam(
     ],
     checkpoint: CheckpointOption = DEFAULT,
     method: Annotated[
-        list[str] | None, typer.Option("--method", help="An explanation of pictures or sound; may be repeated; all, if left out.")
+        list[str] | None,
+        typer.Option("--method", help="An explanation method for images or audio; may be repeated; by default, all."),
     ] = None,
     random_weights: Annotated[
-        bool, typer.Option("--random-weights", help="Ask a model of the same shape that has learnt nothing: all falls to chance.")
+        bool,
+        typer.Option(
+            "--random-weights", help="Use an untrained model of the same architecture: all results fall to the chance level."
+        ),
     ] = False,
-    clips: Annotated[int | None, typer.Option(min=1, help="At most so many clips with a cue.")] = None,
-    seed: Annotated[int, typer.Option(help="Of random weights.")] = 0,
+    clips: Annotated[int | None, typer.Option(min=1, help="Maximum number of clips with a cue.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the weights.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Examine explanations on planted clips: which modality, when, where in the face; chance stands beside."""
+    """Test explanations on clips with a planted cue: which modality, when, where in the face, next to the chance level."""
     from affectscope.core.analyzer import Analyzer
     from affectscope.core.cache.store import FeatureStore
     from affectscope.core.corpora import open_corpus

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from affectscope.core.features.bulk.spreading import Cluster
 
 experiment_app = typer.Typer(
-    cls=WithPlugins, help="The tables and figures of the papers, on the corpus at hand.", no_args_is_help=True
+    cls=WithPlugins, help="Reproduce the tables and figures of the papers on a corpus.", no_args_is_help=True
 )
 
 
 @experiment_app.command("list")
 def experiment_list(as_json: AsJson = False) -> None:
-    """Name the experiments, with what they train."""
+    """List the experiments and what they train."""
     from affectscope.core.experiments import plan
 
     rows: list[dict[str, Any]] = []
@@ -47,45 +47,52 @@ def experiment_list(as_json: AsJson = False) -> None:
     show(rows, as_json, "Experiments")
 
 
-ExperimentCorpus = Annotated[str, typer.Option(help="A corpus that was added, the path of one, or `demo` for the bundled clips.")]
-ExperimentSeeds = Annotated[int, typer.Option(help="The first so many of the twenty seeds.", min=1, max=20)]
-ExperimentOut = Annotated[Path, typer.Option("--out", "-o", help="Folder for tables and figures.")]
+ExperimentCorpus = Annotated[
+    str, typer.Option(help="An added corpus by name, the path of a corpus, or `demo` for the bundled clips.")
+]
+ExperimentSeeds = Annotated[int, typer.Option(help="How many of the twenty seeds to use, from the first.", min=1, max=20)]
+ExperimentOut = Annotated[Path, typer.Option("--out", "-o", help="Output folder for tables and figures.")]
 
 
 SizeOption = Annotated[
     str,
     typer.Option(
-        "--preset", help="`demo`, or a published size, such as `paper`, `paper-18`: with the paper's features and training."
+        "--preset", help="`demo`, or a published size, such as `paper` or `paper-18`, with the paper's features and training."
     ),
 ]
 ProtocolOption = Annotated[
     Literal["own", "paper"] | None,
-    typer.Option(help="Train and measure as the paper does (zeros for what is missing, …), or our way; by size if left out."),
+    typer.Option(
+        help="Train and evaluate as the paper does (zeros for missing frames, …), or by our own protocol; the "
+        "default depends on --preset."
+    ),
 ]
 StoreOption = Annotated[
-    Path | None, typer.Option(help="A store that `affectscope features extract` filled: train on its features.")
+    Path | None, typer.Option(help="Train on the features of this store, the output of `affectscope features extract`.")
 ]
 SplitOption = Annotated[
     Literal["speaker", "official", "folds"] | None,
-    typer.Option(help="Draw speakers by the seed, take the corpus's own parts, or its ten folds by speaker, one a seed."),
+    typer.Option(
+        help="Split speakers at random by the seed, use the corpus's official split, or its ten folds by speaker, one per seed."
+    ),
 ]
-EpochsOption = Annotated[int | None, typer.Option(help="At most this many passes over the training set.")]
-BatchOption = Annotated[int | None, typer.Option(help="Clips a step.")]
-PrecisionOption = Annotated[str | None, typer.Option(help="Fabric's: 32-true, 16-mixed, bf16-mixed.")]
-DeviceOption = Annotated[Literal["cpu", "cuda"] | None, typer.Option(help="Where cells train and are measured.")]
+EpochsOption = Annotated[int | None, typer.Option(help="Maximum number of epochs.")]
+BatchOption = Annotated[int | None, typer.Option(help="Batch size in clips.")]
+PrecisionOption = Annotated[str | None, typer.Option(help="Fabric's precision: 32-true, 16-mixed, bf16-mixed.")]
+DeviceOption = Annotated[Literal["cpu", "cuda"] | None, typer.Option(help="Device for training and evaluation.")]
 
 
-ExperimentHtml = Annotated[bool, typer.Option(help="Also write each figure as a page of its own, 4 MB each.")]
+ExperimentHtml = Annotated[bool, typer.Option(help="Also write each figure as an HTML page, 4 MB each.")]
 
 
 @experiment_app.command("run")
 def experiment_run(
-    names: Annotated[list[str], typer.Argument(help="Experiments, or the paths of files; `all` for every one.")],
+    names: Annotated[list[str], typer.Argument(help="Names or files of experiments; `all` for all.")],
     corpus: ExperimentCorpus = "demo",
     seeds: ExperimentSeeds = 5,
     preset: SizeOption = "demo",
     protocol: ProtocolOption = None,
-    rows: Annotated[list[str] | None, typer.Option("--row", help="One of its rows alone, by name; may be repeated.")] = None,
+    rows: Annotated[list[str] | None, typer.Option("--row", help="Run only this row, by name; may be repeated.")] = None,
     epochs: EpochsOption = None,
     batch_size: BatchOption = None,
     store: StoreOption = None,
@@ -99,12 +106,12 @@ def experiment_run(
     address: AddressOption = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Train nothing: say cells, sizes, memory and hours, from a short step that is measured."),
+        typer.Option("--dry-run", help="Train nothing: estimate cells, sizes, memory and hours from one measured training step."),
     ] = False,
     html: ExperimentHtml = True,
     as_json: AsJson = False,
 ) -> None:
-    """Train and measure what is missing, and write table (Markdown, CSV) and figure (Plotly). Finished cells are kept."""
+    """Train and evaluate the missing cells, and write tables (Markdown, CSV) and figures (Plotly). Finished cells are reused."""
     import os
 
     from affectscope.core.experiments import plan, report, run
@@ -211,8 +218,8 @@ def experiment_report(
     out: ExperimentOut = Path("results"),
     html: ExperimentHtml = True,
 ) -> None:
-    """Write every experiment again, as far as it is measured as these options say, and list those of which nothing is. Nothing is
-    trained."""
+    """Rewrite the tables and figures of all experiments from the cells measured with these options, and list experiments without
+    any. Trains nothing."""
     from affectscope.core.experiments import plan, report
 
     training = _training(epochs, batch_size, split, precision, device)
@@ -236,14 +243,14 @@ def experiment_claims(
     split: SplitOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write, in Markdown.")] = Path("results/claims.md"),
-    note: Annotated[str, typer.Option(help="A sentence on the corpus, for the top of the page.")] = "",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output page, in Markdown.")] = Path("results/claims.md"),
+    note: Annotated[str, typer.Option(help="A sentence about the corpus for the top of the page.")] = "",
     tables: Annotated[
-        Path | None, typer.Option(help="Folder for tables and figures; `results` beside the page if left out.")
+        Path | None, typer.Option(help="Output folder for tables and figures; by default, `results` next to the page.")
     ] = None,
 ) -> None:
-    """Hold what the papers claim against what is measured as these options say, and write the results page with its tables.
-    Nothing is trained."""
+    """Compare the papers' claims with the cells measured with these options, and write the results page with its tables. Trains
+    nothing."""
     import os
 
     from affectscope.core.cache.store import write_atomically
@@ -267,7 +274,7 @@ def experiment_claims(
 
 @experiment_app.command("export")
 def experiment_export(
-    file: Annotated[Path, typer.Argument(help="The file to write, JSON.")],
+    file: Annotated[Path, typer.Argument(help="Output file, JSON.")],
     corpus: ExperimentCorpus = "demo",
     seeds: MeasuredSeeds = 20,
     preset: SizeOption = "demo",
@@ -280,8 +287,8 @@ def experiment_export(
     precision: PrecisionOption = None,
     device: DeviceOption = None,
 ) -> None:
-    """Write what is measured, of every experiment as these options say, to one file: numbers, not models. `import` reads it on
-    another machine that has the same corpus."""
+    """Write the results of all experiments measured with these options to one file: numbers, not models. `import` reads it on
+    another machine with the same corpus."""
     from affectscope.core.experiments import carried
     from affectscope.core.training.splits import SEEDS
 
@@ -296,7 +303,7 @@ def experiment_export(
 
 @experiment_app.command("import")
 def experiment_import(file: Annotated[Path, typer.Argument(help="A file that `export` wrote.", exists=True)]) -> None:
-    """Take what another machine measured: those cells are not measured again. What is known here already stays."""
+    """Import results from another machine, so that their cells are not measured again. Existing results are kept."""
     from affectscope.core.experiments import carried
 
     news, count = carried.take(file)

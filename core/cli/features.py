@@ -1,4 +1,4 @@
-"""`affectscope features`: what models take of a clip, where its weights and arrays are, and whole corpora extracted."""
+"""`affectscope features`: feature sets, their weights and arrays, and extraction of whole corpora."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from affectscope.core.features.base import FeatureSet
 
 features_app = typer.Typer(
-    cls=WithPlugins, help="What models take of a clip: feature sets, their weights, arrays of your own.", no_args_is_help=True
+    cls=WithPlugins, help="Feature sets of models: weights, your own arrays, extraction.", no_args_is_help=True
 )
 
 
 @features_app.command("list")
 def features_list(as_json: AsJson = False) -> None:
-    """Name the feature sets, with their sizes and sources, and where their weights or arrays are."""
+    """List the feature sets with their sizes and sources, and where their weights or arrays are."""
     from affectscope.core.features.sets import FEATURE_SETS
 
     rows: list[dict[str, Any]] = []
@@ -59,11 +59,11 @@ def _at_hand(features: FeatureSet) -> str:
 
 @features_app.command("weights")
 def features_weights(
-    name: Annotated[str, typer.Argument(help="A feature set that needs weights, as vgg-face.")],
-    path: Annotated[Path | None, typer.Argument(help="The file, or the folder that transformers saved.")] = None,
-    forget: Annotated[bool, typer.Option(help="Forget where they are.")] = False,
+    name: Annotated[str, typer.Argument(help="A feature set that needs weights, such as vgg-face.")],
+    path: Annotated[Path | None, typer.Argument(help="The file, or a folder saved by the transformers library.")] = None,
+    forget: Annotated[bool, typer.Option(help="Unregister the weights.")] = False,
 ) -> None:
-    """Say once where the weights of a feature set are: page, terminal and training use them from then on."""
+    """Register the weights of a feature set: the dashboard, the terminal and training use them from then on."""
     from affectscope.core.features import settings
     from affectscope.core.features.sets import FEATURE_SETS
 
@@ -89,20 +89,21 @@ def features_weights(
 
 @features_app.command("arrays")
 def features_arrays(
-    name: Annotated[str, typer.Argument(help="One of our feature sets, as emoca-50, or a name for one of your own.")],
+    name: Annotated[str, typer.Argument(help="A built-in feature set, such as emoca-50, or a new name for your own.")],
     folder: Annotated[
-        Path | None, typer.Argument(help="Of CLIP.npy, .npz or .pt by the clips' ids; or an HDF5 file, or a packed store.")
+        Path | None,
+        typer.Argument(help="Folder of CLIP.npy, .npz or .pt files named by the clips' ids; or an HDF5 file, or a packed store."),
     ] = None,
-    modality: Annotated[str, typer.Option(help="Of a set of your own: audio, visual, or another that a model takes.")] = "",
-    dim: Annotated[int | None, typer.Option(help="Features a frame of a set of your own; found if left out.")] = None,
-    shape: Annotated[str, typer.Option(help="Of a frame that is no vector: 3,96,96.")] = "",
+    modality: Annotated[str, typer.Option(help="Modality of your own set: audio, visual, or another that a model uses.")] = "",
+    dim: Annotated[int | None, typer.Option(help="Numbers per frame of your own set; by default, read from the arrays.")] = None,
+    shape: Annotated[str, typer.Option(help="Shape of a frame that is not a vector: 3,96,96.")] = "",
     rate: Annotated[
-        float, typer.Option(help="Frames a second; the arrays' own times, or evenly over the clip, if left out.")
+        float, typer.Option(help="Frames per second; by default, the arrays' own times, or evenly spread over the clip.")
     ] = 0.0,
-    key: Annotated[str, typer.Option(help="The array's name inside files that hold several.")] = "",
-    forget: Annotated[bool, typer.Option(help="Forget them.")] = False,
+    key: Annotated[str, typer.Option(help="Name of the array in files with several.")] = "",
+    forget: Annotated[bool, typer.Option(help="Unregister the arrays.")] = False,
 ) -> None:
-    """Say once where arrays lie that were made elsewhere: clips are found in them by their id."""
+    """Register precomputed arrays: clips are looked up in them by their id."""
     from affectscope.core.features import settings
     from affectscope.core.features.own import described
 
@@ -126,17 +127,17 @@ def _shape(text: str) -> tuple[int, ...] | None:
 
 @features_app.command("extract")
 def features_extract(
-    corpus: Annotated[str, typer.Argument(help="A corpus, or its folder; `demo` for the bundled clips.")],
-    features: Annotated[str, typer.Option(help="Feature sets, with commas between; `affectscope features list` names them.")],
+    corpus: Annotated[str, typer.Argument(help="Name or folder of a corpus; `demo` for the bundled clips.")],
+    features: Annotated[str, typer.Option(help="Feature sets, separated by commas; `affectscope features list` lists them.")],
     workers: Workers = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The store's folder; one in the cache if left out.")] = None,
-    weights: Annotated[list[str] | None, typer.Option(help="SET=PATH, the weights that a feature set needs.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the store; by default, one in the cache.")] = None,
+    weights: Annotated[list[str] | None, typer.Option(help="SET=PATH, the weights of a feature set.")] = None,
     engine: EngineOption = "processes",
     address: AddressOption = None,
-    device: Annotated[str, typer.Option(help="Where the networks whose weights you give run: cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Device for networks with weights of yours: cpu or cuda.")] = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Extract the features of every clip into one store. Goes on where it was stopped; broken clips are listed."""
+    """Extract the features of every clip into one store. Resumes if interrupted; broken clips are listed."""
     from affectscope.core.corpora import open_corpus
     from affectscope.core.features.bulk.run import extract_corpus
     from affectscope.core.features.stored.packed import default_folder
@@ -161,17 +162,19 @@ def features_extract(
 
 @features_app.command("finetune")
 def features_finetune(
-    folder: Annotated[Path, typer.Argument(help="A folder a class, with cropped faces in each.")],
-    weights: Annotated[Path, typer.Option(help="Of VGG-Face, to begin with.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the weights go, ending in .safetensors.")],
-    epochs: Annotated[int, typer.Option(help="Passes over the faces; goncalves2022robust's, as the rate.", min=1)] = 50,
-    learning_rate: Annotated[float, typer.Option(help="Adam's.")] = 7.5e-5,
-    batch_size: Annotated[int, typer.Option(help="Faces a step.", min=1)] = 32,
-    seed: Annotated[int, typer.Option(help="Decides order, dropout, and which tenth of the faces is held back.")] = 0,
+    folder: Annotated[Path, typer.Argument(help="Folder with one subfolder of cropped faces per class.")],
+    weights: Annotated[Path, typer.Option(help="Initial weights of VGG-Face.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output path of the weights, ending in .safetensors.")],
+    epochs: Annotated[
+        int, typer.Option(help="Number of epochs; the default is that of goncalves2022robust, like the learning rate.", min=1)
+    ] = 50,
+    learning_rate: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 7.5e-5,
+    batch_size: Annotated[int, typer.Option(help="Batch size in faces.", min=1)] = 32,
+    seed: Annotated[int, typer.Option(help="Random seed of order, dropout, and the tenth of the faces that is held out.")] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Fine-tune VGG-Face on labelled faces, as goncalves2022robust does on AffectNet; `vgg-face-unit` takes the weights."""
+    """Fine-tune VGG-Face on labelled faces, as goncalves2022robust does on AffectNet; `vgg-face-unit` uses the weights."""
     from affectscope.core.training.faces import FaceConfig, finetune
 
     config = FaceConfig(epochs, learning_rate, batch_size, seed=seed, device=device)

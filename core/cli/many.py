@@ -22,11 +22,13 @@ from affectscope.core.cli.common import (
     taking,
 )
 
-CorpusOption = Annotated[str, typer.Option(help="A corpus that was added, the path of one, or `demo` for the bundled clips.")]
+CorpusOption = Annotated[
+    str, typer.Option(help="An added corpus by name, the path of a corpus, or `demo` for the bundled clips.")
+]
 
 
 def predict(
-    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write, CSV: a row a clip.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output table, CSV, with one row per clip.")],
     checkpoint: CheckpointOption = DEFAULT,
     corpus: CorpusOption = "demo",
     features: FeaturesOption = None,
@@ -35,7 +37,7 @@ def predict(
     address: AddressOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a model about every clip of a corpus, and write what it said: by head, with confidence and what is right."""
+    """Run a model on every clip of a corpus, and write its predictions per head, with confidence and correctness."""
     import os
 
     from affectscope.core.cache.store import write_atomically
@@ -57,21 +59,22 @@ def predict(
 
 
 def curves(
-    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write, CSV: a row a modality, share, draw and head.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output table, CSV, with one row per modality, share, draw and head.")],
     checkpoint: CheckpointOption = DEFAULT,
     corpus: CorpusOption = "demo",
-    pattern: Annotated[Literal["random", "burst", "tail"], typer.Option(help="How frames go missing.")] = "random",
+    pattern: Annotated[Literal["random", "burst", "tail"], typer.Option(help="The pattern of missing frames.")] = "random",
     fill: Annotated[
-        Literal["absent", "zeros"], typer.Option(help="What stands for them: nothing, or zeros, as in the papers.")
+        Literal["absent", "zeros"],
+        typer.Option(help="How missing frames are represented: absent, or as zeros, as in the papers."),
     ] = "absent",
-    draws: Annotated[int, typer.Option(help="How often frames are drawn.", min=1)] = 5,
-    seed: Annotated[int, typer.Option(help="Decides which frames go.")] = 0,
+    draws: Annotated[int, typer.Option(help="Number of random draws.", min=1)] = 5,
+    seed: Annotated[int, typer.Option(help="Random seed of the missing frames.")] = 0,
     features: FeaturesOption = None,
     engine: EngineOption = "processes",
     address: AddressOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a model with 0 to 100 % of the frames of each modality missing."""
+    """Evaluate a model with 0 to 100 % of the frames of each modality missing."""
     import os
 
     from affectscope.core.cache.store import write_atomically

@@ -32,7 +32,8 @@ from affectscope.core.errors import UserError
 
 app = typer.Typer(
     cls=WithPlugins,
-    help="A microscope for audio-visual emotion models: analyse a clip, train and evaluate models, open the dashboard.",
+    help="A microscope for audio-visual emotion recognition models: analyse clips, train and evaluate "
+    "models, open the dashboard.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -40,40 +41,46 @@ app = typer.Typer(
 
 @app.command()
 def analyze(
-    files: Annotated[list[Path], typer.Argument(help="Clips: any video, or sound, that FFmpeg reads; or folders of them.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Clips: any video or audio file that FFmpeg reads, or folders of such files.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
-            help="Folder for analysis.json, heatmaps.npz, attention.npz and overlay.mp4; of several clips, of theirs.",
+            help="Output folder for analysis.json, heatmaps.npz, attention.npz and overlay.mp4; with several "
+            "clips, one subfolder per clip.",
         ),
     ] = None,
     html: Annotated[
         Path | None,
         typer.Option(
-            help="Write a page that plays the clip with all of it, without a server or a network; of several, a folder."
+            help="Write an HTML page that plays the clip with all results, without a server or a network; with "
+            "several clips, a folder of pages."
         ),
     ] = None,
     checkpoint: CheckpointOption = FOR_PEOPLE,
     explain: Annotated[
-        str | None, typer.Option(help="Class that the heatmaps explain; each head's own answer if left out.")
+        str | None, typer.Option(help="The class to explain in the heatmaps; by default, each head's own prediction.")
     ] = None,
     explanation: ExplanationOption = None,
     sound_method: SoundMethodOption = None,
-    video: Annotated[bool, typer.Option(help="Write overlay.mp4 too.")] = True,
-    attention: Annotated[bool, typer.Option(help="Write attention.npz too: of a minute, tens of megabytes.")] = True,
+    video: Annotated[bool, typer.Option(help="Also write overlay.mp4.")] = True,
+    attention: Annotated[bool, typer.Option(help="Also write attention.npz: tens of megabytes for a minute.")] = True,
     start: Annotated[
         str | None,
-        typer.Option("--start", "--from", help="Of a long file, where the stretch begins: 750 or 12:30."),
+        typer.Option("--start", "--from", help="Start of the excerpt of a long file: 750 or 12:30."),
     ] = None,
-    end: Annotated[str | None, typer.Option("--end", "--to", help="Where it ends; at most a minute later.")] = None,
+    end: Annotated[
+        str | None, typer.Option("--end", "--to", help="End of the excerpt, at most one minute after its start.")
+    ] = None,
     audio_track: TrackOption = None,
     face: FaceOption = None,
     features: FeaturesOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Analyse clips, or a stretch of a long one: what the model says, where it looked, when it listened."""
+    """Analyse clips, or an excerpt of a long one: predictions, heatmaps, and attention over time."""
     from affectscope.core.cli import analysis
 
     if out is None and html is None:
@@ -91,73 +98,90 @@ def analyze(
 
 @app.command()
 def train(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the checkpoint goes, ending in .safetensors.")],
-    system: Annotated[str, typer.Argument(help="A model's name; `affectscope models` lists them.")] = "auxformer",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output path of the checkpoint, ending in .safetensors.")],
+    system: Annotated[str, typer.Argument(help="Name of a model; `affectscope models` lists them.")] = "auxformer",
     corpus: Annotated[
-        str, typer.Option(help="A corpus that was added, the path of one, or `demo` for the bundled clips.")
+        str, typer.Option(help="An added corpus by name, the path of a corpus, or `demo` for the bundled clips.")
     ] = "demo",
     also: Annotated[
         list[str] | None,
-        typer.Option(help="A corpus that joins: recorded people beside rendered ones, sound or picture alone; may be repeated."),
+        typer.Option(
+            help="An additional corpus, such as recordings of people; it may have only audio or only video. May be repeated."
+        ),
     ] = None,
     alias: Annotated[
         list[str] | None,
-        typer.Option("--alias", metavar="LABEL=CLASS", help="A label of a corpus that joins that is one of the first corpus's."),
+        typer.Option("--alias", metavar="LABEL=CLASS", help="Map a label of an additional corpus to one of the first corpus."),
     ] = None,
     pretrained: Annotated[
-        str, typer.Option(help="A checkpoint of the same system whose weights training begins with, such as a shipped one.")
+        str, typer.Option(help="Start from the weights of this checkpoint of the same system, such as an included one.")
     ] = "",
     scratch: Annotated[
         bool,
         typer.Option(
-            help="With --also: train a network from random weights, also where the corpora could join a shipped checkpoint. So "
-            "does every option that says how to train."
+            help="With --also: train a network from random weights, even if the corpora could extend an included "
+            "checkpoint. Every option of network training implies this."
         ),
     ] = False,
     preset: Annotated[
         str, typer.Option(help="`demo` (small), `paper` (published sizes), or another of `affectscope models`.")
     ] = "demo",
     strategy: Annotated[
-        str | None, typer.Option(help="The training strategy: what a step sees and minimises; the system's own if left out.")
+        str | None,
+        typer.Option(help="The training strategy, which defines each step's input and loss; by default, the system's own."),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="At most this many passes over the training set.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="The optimiser's first learning rate.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Clips a step.")] = None,
-    frame_noise: Annotated[float | None, typer.Option(help="Noise on each frame's normalised features while training.")] = None,
-    clip_noise: Annotated[float | None, typer.Option(help="Offset for a clip's normalised features while training.")] = None,
-    balance: Annotated[bool | None, typer.Option(help="Weigh classes by the inverse of their frequency.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Maximum number of epochs.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Initial learning rate.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Batch size in clips.")] = None,
+    frame_noise: Annotated[
+        float | None, typer.Option(help="Standard deviation of the noise on each frame's normalised features during training.")
+    ] = None,
+    clip_noise: Annotated[
+        float | None,
+        typer.Option(help="Standard deviation of a random offset of each clip's normalised features during training."),
+    ] = None,
+    balance: Annotated[bool | None, typer.Option(help="Weight classes by the inverse of their frequency.")] = None,
     soft_votes: Annotated[
-        bool | None, typer.Option(help="Learn the shares of the raters' votes (corpora with votes=soft).")
+        bool | None, typer.Option(help="Train on soft labels: the shares of the raters' votes (for corpora with votes=soft).")
     ] = None,
     split: Annotated[
         Literal["speaker", "official", "folds"] | None,
-        typer.Option(help="Draw speakers by the seed, take the corpus's own parts, or its ten folds by speaker, one a seed."),
+        typer.Option(
+            help="Split speakers at random by the seed, use the corpus's official split, or its ten folds by "
+            "speaker, one per seed."
+        ),
     ] = None,
     selection: Annotated[
         Literal["loss", "main loss", "accuracy"] | None,
-        typer.Option(help="Which epoch is kept: the least development loss, that of the main head, or the most right answers."),
+        typer.Option(
+            help="Which epoch to keep: the one with the lowest development loss, the lowest loss of the main head, "
+            "or the highest accuracy."
+        ),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="fp32; bf16 where the machine has its products; or Fabric's own: 16-mixed, bf16-true.")
+        str | None, typer.Option(help="fp32; bf16 if the machine multiplies in bf16; or one of Fabric's: 16-mixed, bf16-true.")
     ] = None,
-    accelerator: Annotated[str | None, typer.Option(help="Fabric's: auto, cpu, cuda.")] = None,
-    devices: Annotated[int | None, typer.Option(help="How many GPUs, or processes on a CPU.")] = None,
-    nodes: Annotated[int | None, typer.Option(help="How many machines; start it on each with torchrun or `fabric run`.")] = None,
-    seed: Annotated[int, typer.Option(help="Decides split, weights and order.")] = 0,
-    resume: Annotated[bool, typer.Option(help="Go on where a run with the same settings was cut off.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
+    accelerator: Annotated[str | None, typer.Option(help="Fabric's accelerator: auto, cpu, cuda.")] = None,
+    devices: Annotated[int | None, typer.Option(help="Number of GPUs, or of processes on a CPU.")] = None,
+    nodes: Annotated[
+        int | None, typer.Option(help="Number of machines; start the command on each with torchrun or `fabric run`.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of split, weights and order.")] = 0,
+    resume: Annotated[bool, typer.Option(help="Resume an interrupted run with the same settings.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Number of processes that extract features; by default, all cores.")] = None,
     store: Annotated[
-        Path | None, typer.Option(help="A store that `affectscope features extract` filled: train on its features.")
+        Path | None, typer.Option(help="Train on the features of this store, the output of `affectscope features extract`.")
     ] = None,
     features: FeaturesOption = None,
     progress: Annotated[
-        Path | None, typer.Option(help="A file to write stage, share done and time to, a line of JSON each.")
+        Path | None,
+        typer.Option(help="Write progress to this file, as one JSON object per line: stage, completed share, and time."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a model on a corpus with held-out speakers, and write a checkpoint with its card and history.
 
-    What is left out is as published at paper size, and quick at demo size.
+    Options that you omit have the published values at paper size, and fast ones at demo size.
     """
     from affectscope.core.inference.precision import of_training
     from affectscope.core.library import named
@@ -209,26 +233,26 @@ def train(
 def evaluate(
     checkpoint: CheckpointOption = DEFAULT,
     corpus: Annotated[
-        str, typer.Option(help="A corpus that was added, the path of one, or `demo` for the bundled clips.")
+        str, typer.Option(help="An added corpus by name, the path of a corpus, or `demo` for the bundled clips.")
     ] = "demo",
-    without: Annotated[str | None, typer.Option(help="Take `audio` or `visual` away first.")] = None,
+    without: Annotated[str | None, typer.Option(help="Evaluate without this modality: `audio` or `visual`.")] = None,
     alias: Annotated[
         list[str] | None,
         typer.Option(
-            "--alias", metavar="LABEL=CLASS", help="A label of the corpus that is one of the model's classes; may be repeated."
+            "--alias", metavar="LABEL=CLASS", help="Map a label of the corpus to one of the model's classes; may be repeated."
         ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that extract features; all cores if left out.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of processes that extract features; by default, all cores.")] = None,
     features: FeaturesOption = None,
     precision: Annotated[
-        str, typer.Option(help="fp32, or bf16 where the machine has its products: faster, and what changes is said.")
+        str, typer.Option(help="fp32, or bf16 if the machine multiplies in bf16: faster; the command reports what changes.")
     ] = "fp32",
     as_json: AsJson = False,
 ) -> None:
-    """Measure a checkpoint on a corpus, by head. Clips whose label the model lacks are left out, and counted.
+    """Evaluate a checkpoint on a corpus, per head. Clips whose label the model does not know are left out and counted.
 
-    A head counts over the clips that it has evidence of. Intervals are of 95 %. With --json also recall by class, what was
-    answered, confusion, and which labels were left out.
+    A head is evaluated on the clips that have its input. Intervals are 95 %. --json adds recall by class, the predictions, the
+    confusion matrix, and the labels that were left out.
     """
     from affectscope.core.corpora import open_corpus
     from affectscope.core.evaluation.labelled import labelled_for, left_out
@@ -259,7 +283,7 @@ def evaluate(
 
 @app.command()
 def models(
-    as_json: AsJson = False, markdown: Annotated[bool, typer.Option(help="Print the table of the docs instead.")] = False
+    as_json: AsJson = False, markdown: Annotated[bool, typer.Option(help="Print the table as Markdown, for the docs.")] = False
 ) -> None:
     """List the systems, their presets and variants, with their parameter counts."""
     from affectscope.core.models import catalogue
@@ -273,9 +297,9 @@ def models(
 @app.command(name="checkpoints")
 def list_checkpoints(
     as_json: AsJson = False,
-    markdown: Annotated[bool, typer.Option(help="Print the page of cards in checkpoints/ instead.")] = False,
+    markdown: Annotated[bool, typer.Option(help="Print the page of model cards as Markdown, for checkpoints/.")] = False,
 ) -> None:
-    """List the shipped checkpoints with their scores on held-out speakers."""
+    """List the included checkpoints with their scores on held-out speakers."""
     from affectscope.core.checkpoints import saved as checkpoints
     from affectscope.core.library import shipped
 
@@ -288,11 +312,11 @@ def list_checkpoints(
 @app.command()
 def pointing(
     checkpoint: CheckpointOption = DEFAULT,
-    corpus: Annotated[str, typer.Option(help="A corpus whose truth is known: `demo`, or a folder.")] = "demo",
+    corpus: Annotated[str, typer.Option(help="A corpus with known ground truth: `demo`, or a folder.")] = "demo",
     explanation: ExplanationOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Mark the heatmaps: how often does their maximum fall where the face moves because of the emotion?"""
+    """Evaluate heatmaps with the pointing game: how often is the maximum where the face moves because of the emotion?"""
     from affectscope.core.analyzer import Analyzer
     from affectscope.core.cache.store import FeatureStore
     from affectscope.core.corpora import open_corpus

@@ -12,7 +12,7 @@ from typer.main import get_command
 from affectscope.core.cli.common import printable, remarks
 from affectscope.core.plugins import loading
 
-_HELP = "A plugin: a Python file, or a module, with models, features, layouts or corpora of yours; several times for several."
+_HELP = "A plugin: a Python file or module with your models, features, layouts or corpora; may be repeated."
 # What computes nothing answers seconds sooner without plugins, which bring torch.
 _LIGHT = ("app", "import-predictions", "corpus list", "corpus remove", "new-plugin")
 

@@ -15,20 +15,25 @@ _LISTED = 20
 
 @app.command(name="import-predictions")
 def import_predictions(
-    table: Annotated[Path, typer.Argument(help="CSV or Parquet: a row a clip, columns MODEL.HEAD.CLASS; see the docs.")],
-    corpus: Annotated[str, typer.Option(help="The corpus that the clips are of, by its name or folder.")] = "",
-    media: Annotated[Path | None, typer.Option(help="A folder in which the clips' files are found by name.")] = None,
-    classes: Annotated[str, typer.Option(help="Class names, comma between, in the order of lists in cells.")] = "",
+    table: Annotated[
+        Path,
+        typer.Argument(help="CSV or Parquet with one row per clip and columns MODEL.HEAD.CLASS; see docs/import-predictions.md."),
+    ],
+    corpus: Annotated[str, typer.Option(help="The corpus of the clips, by name or folder.")] = "",
+    media: Annotated[Path | None, typer.Option(help="A folder in which the clips' files are looked up by name.")] = None,
+    classes: Annotated[str, typer.Option(help="Class names, separated by commas, in the order of the lists in cells.")] = "",
     scale: Annotated[
         str,
-        typer.Option(help="auto, probabilities, percent, log-probabilities, log-odds, logits or attributes; auto finds out."),
+        typer.Option(
+            help="The scale: auto, probabilities, percent, log-probabilities, log-odds, logits or attributes; auto detects it."
+        ),
     ] = "auto",
-    decision: Annotated[str, typer.Option(help="The head that speaks for the system; found if left out.")] = "",
-    name: Annotated[str, typer.Option(help="What to call the import; the table's own name if left out.")] = "",
-    replace: Annotated[bool, typer.Option(help="Take the place of the import of that name.")] = False,
+    decision: Annotated[str, typer.Option(help="The head that makes the system's decision; detected by default.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the import; by default, the table's own name.")] = "",
+    replace: Annotated[bool, typer.Option(help="Replace the import of the same name.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring predictions of models that are not ours into the dashboard; one that runs shows them at once."""
+    """Import predictions of other models into the dashboard; a running dashboard shows them at once."""
     from affectscope.core.errors import UserError
     from affectscope.core.imports.intake import Options, take_in
     from affectscope.core.imports.names import taken

@@ -15,8 +15,10 @@ from affectscope.core.errors import UserError
 _TEMPLATE = Path(__file__).parents[1] / "plugins" / "new_plugin.txt"
 
 
-def new_plugin(file: Annotated[Path, typer.Argument(help="Where it goes, ending in .py; its name becomes the model's.")]) -> None:
-    """Write a commented plugin with a small network, which keeps all promises, to put your own in its place."""
+def new_plugin(
+    file: Annotated[Path, typer.Argument(help="Output file, ending in .py; its name becomes the model's name.")],
+) -> None:
+    """Write a commented plugin with a small network that keeps all promises; replace the network by your own."""
     words = re.findall(r"[a-z0-9]+", file.stem.lower())
     if file.suffix != ".py" or not words or words[0][0].isdigit():
         raise UserError(f"{file.name} cannot be a plugin: call it as a Python module is called, such as my_net.py.")

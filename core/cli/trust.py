@@ -31,39 +31,40 @@ if TYPE_CHECKING:
 
 
 def trust(
-    clip: Annotated[Path | None, typer.Argument(help="Any video that FFmpeg reads; leave it out to measure a corpus.")] = None,
+    clip: Annotated[Path | None, typer.Argument(help="Any video that FFmpeg reads; omit it to measure a corpus.")] = None,
     checkpoint: Annotated[
         list[str] | None,
         typer.Option(
             "--checkpoint",
             "--model",
             "-c",
-            help=f"A model's name or path; of a corpus several. {FOR_PEOPLE} of a clip, {DEFAULT} of a corpus, if left out.",
+            help=f"Name or path of a model; for a corpus, several. Default: {FOR_PEOPLE} for a clip, {DEFAULT} for a corpus.",
         ),
     ] = None,
     target: Annotated[
-        str | None, typer.Option("--class", help="The class that is explained; the model's own answer if left out.")
+        str | None, typer.Option("--class", help="The class to explain; by default, the model's own prediction.")
     ] = None,
-    corpus: Annotated[str | None, typer.Option(help="Instead of a clip, a corpus, each clip's label explained.")] = None,
+    corpus: Annotated[str | None, typer.Option(help="A corpus instead of a clip; the label of each clip is explained.")] = None,
     methods: Annotated[
         str | None,
-        typer.Option(help="Methods, commas between, or all; the usual ones for picture and sound if left out."),
+        typer.Option(help="Explanation methods, separated by commas, or all; by default, the default ones for images and audio."),
     ] = None,
-    lanes: Annotated[bool, typer.Option(help="Whether contributions and attention are measured too.")] = True,
+    lanes: Annotated[bool, typer.Option(help="Also measure contributions and attention.")] = True,
     random_weights: Annotated[
-        bool, typer.Option("--random-weights", help="Measure heatmaps of a network with random weights too: what chance finds.")
+        bool,
+        typer.Option("--random-weights", help="Also measure the heatmaps of a network with random weights: the chance level."),
     ] = False,
-    clips: Annotated[int, typer.Option(min=0, help="Of a corpus, so many clips, drawn by the seed; all, if 0.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Of random marks, random weights, noise and the clips that are drawn.")] = 0,
+    clips: Annotated[int, typer.Option(min=0, help="For a corpus: the number of clips, drawn by the seed; 0 for all.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of marks, weights, noise and the choice of clips.")] = 0,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A file for all numbers, ending in .json or .csv; of a corpus, .csv.")
+        Path | None, typer.Option("--out", "-o", help="Output file for all numbers, ending in .json or .csv; for a corpus, .csv.")
     ] = None,
     audio_track: TrackOption = None,
     face: FaceOption = None,
     features: FeaturesOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how far explanations can be trusted: do the marks matter, do they hang on the weights, do they stay."""
+    """Measure how far explanations can be trusted: do the marked places matter, depend on the weights, and stay stable?"""
     if (clip is None) == (corpus is None):
         raise UserError("Say what is measured: a clip's file, or --corpus NAME.")
     endings = (".csv",) if corpus else (".json", ".csv")

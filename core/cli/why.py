@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def why(
     clip: Annotated[
-        Path | None, typer.Argument(help="Any video, or sound, that FFmpeg reads; leave it out to ask about a corpus.")
+        Path | None, typer.Argument(help="Any video or audio file that FFmpeg reads; omit it to explain a corpus.")
     ] = None,
     checkpoint: Annotated[
         str | None,
@@ -42,26 +42,27 @@ def why(
             "--checkpoint",
             "--model",
             "-c",
-            help=f"A model's name, or a checkpoint's path. {FOR_PEOPLE} of a clip, {DEFAULT} of a corpus, if left out.",
+            help=f"Name of a model, or path of a checkpoint. Default: {FOR_PEOPLE} for a clip, {DEFAULT} for a corpus.",
         ),
     ] = None,
     target: Annotated[
-        str | None, typer.Option("--class", help="The class that is explained; the model's own answer if left out.")
+        str | None, typer.Option("--class", help="The class to explain; by default, the model's own prediction.")
     ] = None,
-    against: Annotated[str | None, typer.Option(help="Another class: why the one and not the other.")] = None,
-    label: Annotated[str | None, typer.Option(help="What the clip really is: then the sentence says what is right.")] = None,
+    against: Annotated[str | None, typer.Option(help="Another class to compare with: why the one and not the other.")] = None,
+    label: Annotated[str | None, typer.Option(help="The true label of the clip: the sentence then says what is correct.")] = None,
     replace: Annotated[
         Literal["absent", "zeros", "mean", "noise", "forward-fill"],
-        typer.Option(help="What stands in place of what is taken away."),
+        typer.Option(help="What replaces removed frames."),
     ] = "absent",
     corpus: Annotated[
-        str | None, typer.Option(help="Instead of a clip, a corpus: the shares of the modalities by class, right and wrong.")
+        str | None,
+        typer.Option(help="A corpus instead of a clip: shares of the modalities by class, for correct and wrong predictions."),
     ] = None,
     orders: Annotated[
-        int, typer.Option(min=1, help="Of a corpus: random orders that a share is the mean of; more take longer.")
+        int, typer.Option(min=1, help="For a corpus: the number of random orders that are averaged; more take longer.")
     ] = 8,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A file for all numbers, ending in .json or .csv; of a corpus, .csv.")
+        Path | None, typer.Option("--out", "-o", help="Output file for all numbers, ending in .json or .csv; for a corpus, .csv.")
     ] = None,
     explanation: ExplanationOption = None,
     audio_track: TrackOption = None,
@@ -69,7 +70,7 @@ def why(
     features: FeaturesOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say why: which modality, when, what in the sound, where in the face, and what would change the answer."""
+    """Explain a prediction: which modality, when, what in the audio, where in the face, and what would change it."""
     if (clip is None) == (corpus is None):
         raise UserError("Say what is asked about: a clip's file, or --corpus NAME.")
     endings = (".csv",) if corpus else (".json", ".csv")
