@@ -184,7 +184,7 @@ class Trust:
         """``high``, ``medium`` or ``low``, of the first explanation.
 
         Raises:
-            UserError: when the model explains nothing of this clip.
+            UserError: when the model gives no explanation for this clip.
         """
         return verdict(self._first).level
 
@@ -214,7 +214,7 @@ class Trust:
     @property
     def _first(self) -> Measured:
         if not self._core.measured:
-            raise UserError("There is no map to measure: the model explains nothing of this clip.")
+            raise UserError("There is no map to measure: the model gives no explanation for this clip.")
         return self._core.measured[0]
 
     def __repr__(self) -> str:

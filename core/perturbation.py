@@ -89,9 +89,9 @@ class Perturbation:
 
     def __post_init__(self) -> None:
         if self.pattern not in PATTERNS:
-            raise UserError(f"Frames go in one of these patterns: {', '.join(PATTERNS)}; {self.pattern!r} is none.")
+            raise UserError(f"Frames are removed in one of these patterns: {', '.join(PATTERNS)}; {self.pattern!r} is none.")
         if self.imputation not in IMPUTATIONS:
-            raise UserError(f"What is gone is replaced by one of {', '.join(IMPUTATIONS)}; {self.imputation!r} is none.")
+            raise UserError(f"Missing frames are replaced by one of {', '.join(IMPUTATIONS)}; {self.imputation!r} is none.")
         for share in self.keep.values():
             if not 0 <= share <= WHOLE:
                 raise UserError(f"The share that stays is 0 to {WHOLE} percent, not {share}.")

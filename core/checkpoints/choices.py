@@ -77,7 +77,7 @@ def settle(layout: str, config: Any, choices: Choices, name: str) -> tuple[Any, 
     if task not in KINDS:
         raise UserError(f"There is no task {shown(task)}: choose one of {', '.join(KINDS)}.")
     if task == "binary" and (not isinstance(config, MulTConfig) or outputs % 2):
-        raise UserError(f"{name} has {outputs} outputs as {layout}, which are no pairs of no and yes: choose another task.")
+        raise UserError(f"{name} has {outputs} outputs as {layout}, which are not pairs of no and yes: choose another task.")
     if task == "classification" and outputs == 1:
         raise UserError(f"{name} has one output, which is a value and no class: choose the task regression.")
     count = outputs // 2 if task == "binary" else outputs
@@ -88,8 +88,8 @@ def settle(layout: str, config: Any, choices: Choices, name: str) -> tuple[Any, 
     if heads < 1 or width % heads:
         whose = "" if choices.heads else "the public repository's "
         raise UserError(
-            f"{name} is {width} wide, which {whose}{heads} attention heads do not divide: say how many it has with "
-            f"--heads, one of {', '.join(map(str, divisors(width)))}."
+            f"{name} is {width} wide, which {whose}{heads} attention heads do not divide: give the right number "
+            f"with --heads, one of {', '.join(map(str, divisors(width)))}."
         )
     assumed: list[str] = []
     answered: list[str] = []

@@ -180,7 +180,7 @@ def ask(path: Path, layout: str = "", wanted: str = "") -> Draft:
             f"{name} does not hold the tensors of {chosen}: {shown(str(error))} is missing or misshapen; {todo}."
         ) from error
     if not config.labels:
-        raise UserError(f"{name} has no outputs: its last layer is empty, so there is nothing to ask.")
+        raise UserError(f"{name} has no outputs: its last layer is empty, so it predicts nothing: choose another checkpoint.")
     remarks = tuple(_remarks(content, foreign_keys, copies, chosen))
     asked = () if is_plugins(chosen) else questions(chosen, config, content.places)
     return Draft(chosen, config, state, remarks, asked)
@@ -209,7 +209,7 @@ def read(path: Path, layout: str = "", choices: Choices = NO_CHOICES) -> Foreign
         with torch.device("meta"):
             model = _kind(config)(config)
     except Exception as error:
-        raise UserError(f"{name} cannot be read as {draft.layout}: its sizes do not go together.") from error
+        raise UserError(f"{name} cannot be read as {draft.layout}: its sizes do not match each other.") from error
     fill(model, draft.state, name)
     try_out(model, name)
     return Foreign(model, draft.layout, assumed, answered, draft.remarks, draft.questions)
@@ -260,7 +260,7 @@ def _of_shards(path: Path, files: list[Path], shards: Sequence[Path], wanted: st
         parts.setdefault((stem, count), {})[number] = file
     name = shown(path.name)
     if len(parts) > 1:
-        raise UserError(f"{name} holds several models in parts: leave the files of one in the folder.")
+        raise UserError(f"{name} holds several models in parts: keep the files of only one in the folder.")
     (((_, count), numbered),) = parts.items()
     missing = next((n for n in range(1, count + 1) if n not in numbered), 0)
     if missing:

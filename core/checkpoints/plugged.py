@@ -65,7 +65,7 @@ def check_takes_weights(model: str) -> None:
     declared = known()
     if model not in declared:
         told = f"those of plugins are {', '.join(map(shown, declared))}" if declared else "name its plugin with --plugin"
-        raise UserError(f"No plugin declares a model {shown(model)} that weights could be for: {told}.")
+        raise UserError(f"No plugin declares a model {shown(model)} that takes weights: {told}.")
     if not declared[model].wants:
         raise UserError(f"{shown(model)} takes no weights: its function has neither a path nor a state.")
 

@@ -66,7 +66,7 @@ def try_out(model: AVModel, name: str, normalised: Callable[[str, Tensor], Tenso
         raise
     # Whatever a made-up config does to a model's layers, it is the file's fault.
     except Exception as error:
-        raise UserError(f"{name} cannot answer, for its config does not go with its weights: export it again.") from error
+        raise UserError(f"{name} cannot run, because its config does not match its weights: export it again.") from error
     if shapes != {(1, len(model.spec.labels))}:
         raise UserError(f"{name} does not give one number for each of its labels: export it again.")
     if not finite:

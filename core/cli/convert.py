@@ -55,7 +55,9 @@ def convert(
             raise UserError(f"{report.error} {report.guess}".strip())
         told = {"labels": labels, "heads": heads, "causal": causal is not None, "task": task, "weights": weights}
         if not report.layout and (idle := ", ".join(f"--{name}" for name, value in told.items() if value)):
-            raise UserError(f"{shown(source.name)} is a checkpoint of ours, which says all of that itself: leave {idle} out.")
+            raise UserError(
+                f"{shown(source.name)} is already an AffectScope checkpoint, which contains these settings: leave {idle} out."
+            )
         part.replace(out)
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror or 'the disk refuses'}): choose another file.") from error

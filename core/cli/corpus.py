@@ -223,7 +223,7 @@ def corpus_cut(
     if not found:
         there = int((corpus.table["path"] != "").sum())
         raise UserError(
-            f"There is nothing to cut: {there:,} clips of {corpus.name} have a file, and no recording of the others is there."
+            f"There is nothing to cut: {there:,} clips of {corpus.name} have a file; the recordings of the others are missing."
         )
     folder = out or corpus.root / CUT
     with progress_bar() as report:

@@ -115,7 +115,7 @@ def _read(token_file: Path) -> str:
 def _check_token(token: str) -> None:
     """What ``app.gate.terms`` would refuse, before anything is started."""
     if token and (len(token) < _SHORTEST_TOKEN or not token.isprintable()):
-        raise UserError(f"The link's token could be guessed or not be typed: take {_SHORTEST_TOKEN} letters and digits or more.")
+        raise UserError(f"The link's token is too short, or cannot be typed: use {_SHORTEST_TOKEN} letters and digits or more.")
 
 
 def _check_free(host: str, port: int) -> None:
@@ -133,7 +133,7 @@ def _check_free(host: str, port: int) -> None:
         try:
             probe.bind(address)
         except PermissionError as error:
-            raise UserError(f"Port {port} is not yours to use: choose one above 1023, as in --port 8501.") from error
+            raise UserError(f"Port {port} needs administrator rights: choose one above 1023, as in --port 8501.") from error
         except OSError as error:
             raise UserError(_why(host, port, error)) from error
 

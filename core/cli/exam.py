@@ -43,7 +43,7 @@ def exam(
         method_known(name)
     loaded, opened = load(checkpoint), open_corpus(corpus)
     if "cue" not in opened.table:
-        raise UserError(f"Nothing is planted into {opened.name}: build clips with `affectscope corpus build planted`.")
+        raise UserError(f"{opened.name} has no planted cues: build clips with `affectscope corpus build planted`.")
     if random_weights:
         loaded = random_like(loaded, seed)
     analyzer = Analyzer(loaded, FeatureStore(shipped=[opened.features] if opened.features else []))

@@ -296,7 +296,7 @@ def experiment_export(
     experiments = _loaded(corpus, preset, protocol, training)
     cells = carried.measured_cells(experiments, corpus, SEEDS[:seeds], _where(store, features, device))
     if not cells:
-        raise UserError("Nothing is measured yet, as these options say: `affectscope experiment run` does it.")
+        raise UserError("Nothing is measured with these options yet: run `affectscope experiment run` first.")
     carried.write(file, cells)
     remarks.print(f"Cells written: {len(cells)}.", markup=False)
 

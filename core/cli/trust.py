@@ -66,13 +66,15 @@ def trust(
 ) -> None:
     """Measure how far explanations can be trusted: do the marked places matter, depend on the weights, and stay stable?"""
     if (clip is None) == (corpus is None):
-        raise UserError("Say what is measured: a clip's file, or --corpus NAME.")
+        raise UserError("Say what to measure: a clip's file, or --corpus NAME.")
     endings = (".csv",) if corpus else (".json", ".csv")
     if out is not None and out.suffix not in endings:
         raise UserError(f"{out.name} does not end in {' or '.join(endings)}: name the file so that its kind is known.")
     names = checkpoint or [FOR_PEOPLE if corpus is None else DEFAULT]
     if corpus is None and len(names) > 1:
-        raise UserError("Several models are compared over a corpus: name one, or --corpus NAME instead of the clip.")
+        raise UserError(
+            "Several models can only be compared over a corpus: name one model, or give --corpus NAME instead of the clip."
+        )
     from affectscope.core.trust.trust import Request
 
     named = _methods(methods)
@@ -112,7 +114,7 @@ def _print(found: Trust) -> None:
     for name, why in found.skipped.items():
         remarks.print(printable(f"No {name}: {why}."), markup=False, soft_wrap=True)
     if not found.measured:
-        raise UserError("There is no map to measure: the model explains nothing of this clip.")
+        raise UserError("There is no map to measure: the model gives no explanation for this clip.")
     for row in rows(found):
         output.print(printable(f"{row['explanation']}: {row['trust']}. {row['reasons']}"), markup=False, soft_wrap=True)
     kept = [{name: value for name, value in row.items() if name not in ("trust", "reasons")} for row in rows(found)]

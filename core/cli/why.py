@@ -72,7 +72,7 @@ def why(
 ) -> None:
     """Explain a prediction: which modality, when, what in the audio, where in the face, and what would change it."""
     if (clip is None) == (corpus is None):
-        raise UserError("Say what is asked about: a clip's file, or --corpus NAME.")
+        raise UserError("Say what to explain: a clip's file, or --corpus NAME.")
     endings = (".csv",) if corpus else (".json", ".csv")
     if out is not None and out.suffix not in endings:
         raise UserError(f"{out.name} does not end in {' or '.join(endings)}: name the file so that its kind is known.")

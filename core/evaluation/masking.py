@@ -79,9 +79,9 @@ def mask(batch: Batch, *missing: Missing, draws: int = 1, seed: int = 0, clips: 
     names = [loss.modality for loss in missing]
     unknown = [name for name in names if name not in batch.values]
     if unknown:
-        raise UserError(f"There is no modality {unknown[0]!r} to lose; there is {' and '.join(batch)}.")
+        raise UserError(f"There is no modality {unknown[0]!r} to mask; choose {' and '.join(batch)}.")
     if len(set(names)) < len(names):
-        raise UserError("What is missing of a modality is said once; name each of them at most one time.")
+        raise UserError("Name each modality at most once.")
     if draws < 1:
         raise UserError(f"Frames are drawn once or more, not {draws} times.")
     numbers = list(range(len(batch)) if clips is None else clips)

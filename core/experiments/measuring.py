@@ -55,7 +55,7 @@ def _shared_layers(model: AVModel, batches: Batches, seed: int) -> dict[str, Any
 
 def _map(model: AVModel, batches: Batches, seed: int) -> dict[str, Any]:
     if model.spec.task != "classification":
-        raise UserError(f"A map is coloured by class, and {model.spec.system} as it is trained here names none.")
+        raise UserError(f"A map is coloured by class, and {model.spec.system} as it is trained here has none.")
     answers = collect(model, batches, embeddings=True)
     vectors = answers.embeddings[model.spec.embeddings[0]].numpy()
     labels = [model.spec.labels[i] for i in answers.target.tolist()]

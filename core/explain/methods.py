@@ -212,7 +212,7 @@ def add(name: str, title: str, source: str, modality: str, reads: str, draw: Cal
         UserError: when the name is one of ours, or modality or what is read is none that there is.
     """
     if name in _OURS:
-        raise UserError(f"There is already an explanation called {shown(name)}: call yours otherwise.")
+        raise UserError(f"There is already an explanation called {shown(name)}: choose another name for yours.")
     known = {"visual": get_args(Reads), "audio": get_args(Hears)}
     if modality not in known:
         raise UserError(f"An explanation is for visual or audio, not for {shown(modality)}.")

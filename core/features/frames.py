@@ -29,7 +29,7 @@ def checked(who: str, dim: int, values: Any, times: Any, present: Any = None) ->
         raise UserError(f"{who} gave values of shape {np.shape(values)}: they should be [T, {dim}].")
     if t.shape != v.shape[:1] or p.shape != t.shape:
         raise UserError(
-            f"{who} gave {len(v)} frames with {t.size} times and {p.size} flags of presence: give one of each a frame."
+            f"{who} gave {len(v)} frames with {t.size} times and {p.size} flags of presence: give one of each per frame."
         )
     if not np.isfinite(t).all() or (np.diff(t) < 0).any():
         raise UserError(f"{who} gave times that do not rise: they are seconds on the clip, one a frame.")

@@ -61,7 +61,7 @@ def feature_set(
     sizes = tuple(int(side) for side in shape or ())
     width = math.prod(sizes) if sizes else int(dim or 0)
     if (dim is None) == (shape is None) or not 0 < width <= _WIDEST:
-        raise UserError(f"Say how large a frame of {name} is: give dim, or shape, once.")
+        raise UserError(f"Say what size a frame of {name} is: give either dim or shape.")
 
     def register(fn: Function) -> Function:
         _check_free(name, _origin(fn))

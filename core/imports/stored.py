@@ -149,7 +149,7 @@ def restore(entry: Entry) -> None:
     if entry.folder.exists():
         return
     if not _removed(entry).is_dir():
-        raise UserError("The predictions are no longer kept: import their table again.")
+        raise UserError("The predictions are no longer stored: import their table again.")
     _removed(entry).replace(entry.folder)
 
 

@@ -43,8 +43,8 @@ def check(precision: str, device: str = "cpu") -> Precision:
         raise UserError(f"There is no precision {precision!r}: choose fp32 or bf16.")
     if precision == "bf16" and not has_bf16(device):
         raise UserError(
-            "This machine has no products of bfloat16 (AMX or AVX-512 BF16 on a processor, Ampere or later on a GPU) and would "
-            "be slower with them: leave out --precision bf16."
+            "This machine has no bfloat16 arithmetic (AMX or AVX-512 BF16 on a processor, Ampere or later on a GPU) and would "
+            "be slower with it: leave out --precision bf16."
         )
     return "bf16" if precision == "bf16" else "fp32"
 

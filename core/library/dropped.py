@@ -143,7 +143,7 @@ def restore(entry: Entry) -> None:
     if (root() / entry.id).exists():
         return
     if not _removed(entry.id).is_dir():
-        raise UserError("The model is no longer kept: drop its file in again.")
+        raise UserError("The model is no longer stored: drop its file in again.")
     _removed(entry.id).replace(root() / entry.id)
 
 

@@ -47,7 +47,7 @@ def on_its_reference(streams: Mapping[str, Stream], spec: ModelSpec) -> dict[str
         given, dim = stream.values.shape[1], spec.inputs[name]
         if given != dim:
             raise UserError(
-                f"The clip has {given} {name} features a frame, and the model takes {dim}: see to the weights or arrays that "
-                "they are made with."
+                f"The clip has {given} {name} features a frame, and the model takes {dim}: check the weights or arrays that "
+                "the features come from."
             )
     return on_reference(own, spec.reference) if spec.reference and own else own

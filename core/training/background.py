@@ -101,7 +101,7 @@ def check(order: Order) -> Order:
     if onto != (order.epochs == 0) or not 0 <= order.epochs <= _MOST_EPOCHS:
         raise UserError(f"{order.epochs} epochs make no run: choose 1 to {_MOST_EPOCHS:,}.")
     if not 0 < order.learning_rate <= _LARGEST_RATE:
-        raise UserError(f"A learning rate of {order.learning_rate:g} teaches nothing: choose one above 0, such as 0.001.")
+        raise UserError(f"A learning rate of {order.learning_rate:g} is too low: choose one above 0, such as 0.001.")
     if not 0 <= order.seed <= _LARGEST_SEED:
         raise UserError(f"The seed {order.seed} is out of range: choose 0 to {_LARGEST_SEED:,}.")
     if not is_named(order.corpus):
@@ -118,7 +118,7 @@ def check(order: Order) -> Order:
             spec = MODELS[order.system].preset(order.preset, **changes).spec
         opened(corpus, [open_corpus(order.also)], spec, {})
     if onto and not _joins_shipped(order.system, order.preset, order.corpus, order.also):
-        raise UserError("Nothing shipped can be joined by this corpus: choose another strategy.")
+        raise UserError("This corpus cannot extend an included model: choose another strategy.")
     return order
 
 
@@ -163,7 +163,7 @@ def go_on(run: Run) -> None:
         UserError: when it is under way or done.
     """
     if run.alive or run.state == "done":
-        raise UserError(f"{run.id} is {'under way' if run.alive else 'done'}: there is nothing to go on with.")
+        raise UserError(f"{run.id} is {'under way' if run.alive else 'done'}: it cannot be resumed.")
     for name in ("stopped", "end.json"):
         (run.folder / name).unlink(missing_ok=True)
     _launch(run.folder)

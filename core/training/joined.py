@@ -49,7 +49,7 @@ def opened(first: Corpus, others: Sequence[Corpus], spec: ModelSpec, aliases: Ma
         UserError: when one joins itself, has no clip with such a label, or an alias names no label.
     """
     if aliases and not others:
-        raise UserError("An alias is for the labels of a corpus that joins: name one with --also.")
+        raise UserError("An alias is for the labels of an additional corpus: name one with --also.")
     places = [corpus.root.resolve() for corpus in (first, *others)]
     if len(set(places)) < len(places):
         twice = next(place for place, count in Counter(places).items() if count > 1)
@@ -58,7 +58,7 @@ def opened(first: Corpus, others: Sequence[Corpus], spec: ModelSpec, aliases: Ma
     for alias in aliases:
         if not any(alias in own for own in labels):
             known = sorted(set().union(*labels) - {""})
-            raise UserError(f"No corpus that joins has a label {shown(alias)}: they have {', '.join(map(shown, known))}.")
+            raise UserError(f"No additional corpus has a label {shown(alias)}: they have {', '.join(map(shown, known))}.")
     found, taken = [Joined(first)], {first.name}
     for other, own in zip(others, labels, strict=True):
         given = {alias: word for alias, word in aliases.items() if alias in own}

@@ -178,7 +178,7 @@ def _selected(row: dict[str, float], config: TrainConfig) -> float:
     """
     if config.selection == "accuracy":
         if "dev_accuracy" not in row:
-            raise UserError("Attributes are not right or wrong: choose the epoch by its loss.")
+            raise UserError("Attributes have no accuracy: choose the epoch by its loss.")
         return -row["dev_accuracy"]
     return row["dev_main_loss" if config.selection == "main loss" else "dev_loss"]
 
@@ -224,7 +224,7 @@ def _fabric(config: TrainConfig) -> Fabric:
             precision=config.precision,  # type: ignore[arg-type]
         )  # fmt: skip
     except (RuntimeError, ValueError, MisconfigurationException) as error:
-        raise UserError(f"Training cannot be set up so: {' '.join(str(error).split())}") from error
+        raise UserError(f"Training cannot be set up with these settings: {' '.join(str(error).split())}") from error
 
 
 def _optimiser(model: AVModel, config: TrainConfig) -> torch.optim.Optimizer:

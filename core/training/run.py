@@ -160,7 +160,7 @@ def _prepare(
     fits = beside.beginning(system, preset, corpora, changes, sets) if onto_shipped else ""
     if recipe.strategy == beside.NAME and not fits:
         raise UserError(
-            f"Nothing shipped can be joined by these corpora as {system} in size {preset}: choose another training strategy."
+            f"These corpora cannot extend an included model as {system} in size {preset}: choose another training strategy."
         )
     if fits:
         pretrained = beside.started(fits)

@@ -61,7 +61,7 @@ def folds(table: pd.DataFrame, count: int = 10, seed: int = 0) -> list[pd.Series
         UserError: with fewer than three folds, fewer speakers than folds, or clips without a speaker.
     """
     if count < len(SPLITS):
-        raise UserError(f"Training, development and test take three folds or more, not {count}.")
+        raise UserError(f"Training, development and test need three folds or more, not {count}.")
     speakers = _speakers(table)
     have = speakers.nunique()
     if have < count:

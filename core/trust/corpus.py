@@ -94,7 +94,7 @@ def over_corpus(
             broken.append(f"{clip}: {error}")
     progress("Trust", 1.0)
     if not rows:
-        raise UserError(broken[0] if broken else "There is no map to measure: the model explains nothing of these clips.")
+        raise UserError(broken[0] if broken else "There is no map to measure: the model gives no explanation for these clips.")
     return pd.DataFrame(rows).assign(model=asker.checkpoint.name), broken
 
 

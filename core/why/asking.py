@@ -55,7 +55,7 @@ class Question:
             if name not in spec.labels:
                 raise UserError(f"The model knows no class {name!r}: choose one of {', '.join(spec.labels)}.")
         if self.against and spec.task == "regression":
-            raise UserError("Attributes are no alternatives to each other: leave out what to explain this one against.")
+            raise UserError("Attributes cannot be compared with each other: leave out the one to compare with.")
         if self.against and self.against == (self.target or self.explained):
             raise UserError(f"A class is explained against another one: choose another than {self.against}.")
 

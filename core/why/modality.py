@@ -76,7 +76,7 @@ def by_modality(question: Question) -> Modality:
     """
     names = question.modalities
     if len(names) > MOST:
-        raise UserError(f"Coalitions are counted of at most {MOST} modalities, and this model takes {len(names)}.")
+        raise UserError(f"Shapley values are computed for at most {MOST} modalities, and this model takes {len(names)}.")
     present = {m: question.present(m) for m in names}
     members = coalitions(len(names))
     answers = question.asked({m: members[:, j, None] & present[m] for j, m in enumerate(names)})

@@ -179,8 +179,8 @@ def _returned(attention: Attention, rest: Mapping[str, Any], who: str) -> list[T
     layers = [layer for layer in (given if isinstance(given, tuple | list) else [given]) if layer is not None]
     maps = [attention.take(layer) if attention.take else weights_in(layer) for layer in layers]
     if layers and any(weights is None for weights in maps):
-        raise UserError(f"{who} cannot be used: the rows of what was returned under its name do not sum to one; those of a "
-                        "part of the frames are to be divided by their sums.")  # fmt: skip
+        raise UserError(f"{who} cannot be used: the rows of what was returned under its name do not sum to one; if "
+                        "they cover only a part of the frames, divide each row by its sum.")  # fmt: skip
     return [weights for weights in maps if weights is not None]
 
 

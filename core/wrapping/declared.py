@@ -178,7 +178,7 @@ class Declared:
                                 f"choose one of {', '.join(self.inputs)}.")  # fmt: skip
         self._check_new(name)
         if any((attention.key, attention.name.split(".")[0]) == (key, name.split(".")[0]) for attention in self.attentions):
-            raise UserError(f"{self.name} has two attentions to {key} that begin with {name.split('.')[0]}: call one otherwise.")
+            raise UserError(f"{self.name} has two attentions to {key} that begin with {name.split('.')[0]}: rename one of them.")
         self.attentions.append(Attention(name, query, key, module, take, skip, tuple(among)))
 
     def embedding(self, name: str, *, module: str = "", of: Literal["output", "input"] = "output", call: int = -1) -> None:
@@ -211,7 +211,7 @@ class Declared:
 
     def _check_new(self, name: str) -> None:
         if name in self.beside:
-            raise UserError(f"{self.name} has two things called {shown(name)}: call one otherwise.")
+            raise UserError(f"{self.name} has two things called {shown(name)}: rename one of them.")
 
 
 WRAPPED: Registry[Declared] = Registry("model of a plugin")

@@ -105,7 +105,7 @@ def test_converted_in_a_terminal(tmp_path: Path) -> None:
     assert isinstance(kept.model, MulT)
     assert (kept.spec.labels, kept.model.config.heads, kept.model.config.causal) == (("no", "yes"), 2, False)
     own = CliRunner().invoke(app, ["convert", str(out), "--labels", "a,b", "--heads", "1", "-o", str(tmp_path / "2.safetensors")])
-    assert "says all of that itself: leave --labels, --heads out" in str(own.exception)
+    assert "contains these settings: leave --labels, --heads out" in str(own.exception)
     assert not (tmp_path / "2.safetensors").exists()
     wrong = CliRunner().invoke(app, [*asked[:4], "--labels", "a", "-o", str(out)])
     assert isinstance(wrong.exception, UserError)

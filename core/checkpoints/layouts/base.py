@@ -60,7 +60,7 @@ def add(name: str, marks: Collection[str], known: str, convert: Convert) -> None
     if name in list(LAYOUTS) and not (is_plugins(name) and _file(LAYOUTS[name].convert) == _file(convert)):
         raise UserError(f"There is already a layout called {name}: choose another name.")
     if not marks:
-        raise UserError(f"The layout {name} needs marks: how keys begin that every file of it has.")
+        raise UserError(f"The layout {name} needs marks: the beginnings of keys that every file of it has.")
     LAYOUTS.replace(name, Layout(convert, tuple(marks), known, plugins=True))
 
 

@@ -70,7 +70,7 @@ def build(
     out = Path(out)
     rows = [(str(clip), row) for clip, row in source.table.iloc[:clips].iterrows()]
     if missing := set(stands.values()) - {str(row["label"]) for _, row in rows}:
-        raise UserError(f"No clip of {source.name} is of the class {sorted(missing)[0]}: lay shortcuts over more clips.")
+        raise UserError(f"No clip of {source.name} is of the class {sorted(missing)[0]}: give more with --clips.")
     items, table = [], []
     for index, (clip, row) in enumerate(rows):
         truth = source.root / "truth" / f"{clip}.npz"

@@ -91,7 +91,7 @@ def _on_ray(function: Callable[..., Any], jobs: Mapping[K, tuple[Any, ...]], clu
         }
         while under_way:
             for key, made, lost in on_ray.next_done(under_way):
-                yield key, UserError(f"Ray gave it up ({lost}): see to the cluster's memory, and start again.") if lost else made
+                yield key, UserError(f"Ray stopped it ({lost}): check the cluster's memory, and start again.") if lost else made
 
 
 @contextmanager

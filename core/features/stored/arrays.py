@@ -70,7 +70,7 @@ def stream_of(name: str, dim: int, ids: Sequence[str], duration: Callable[[], fl
     stream = checked(who, dim, values, times, loaded.present)
     if length and len(stream.times) and (end := float(stream.times[-1])) > length + OVER:
         why = f"at {told.rate:g} frames a second" if told.rate and loaded.times is None else "by its times"
-        raise UserError(f"{who} goes on to {end:.1f} s {why}, and the clip lasts {length:.1f} s: see to its rate or its file.")
+        raise UserError(f"{who} goes on to {end:.1f} s {why}, and the clip lasts {length:.1f} s: check its rate or its file.")
     return stream
 
 
@@ -332,7 +332,7 @@ def _times(count: int, rate: float, duration: float, who: str, name: str) -> np.
     if rate:
         return (np.arange(count) + 0.5) / rate
     if not duration:
-        raise UserError(f"{who} says no times, and how long the clip is is not known: say the rate of {name}.")
+        raise UserError(f"{who} has no times, and the clip's duration is unknown: give the rate of {name}.")
     return (np.arange(count) + 0.5) * duration / max(1, count)
 
 

@@ -111,9 +111,9 @@ def test_what_a_function_does_wrong_is_one_sentence_with_its_line(tmp_path):
 def test_names_and_sizes_that_cannot_be(tmp_path):
     with pytest.raises(UserError, match="cannot be a feature set's name"):
         feature_set("../up", modality="audio", dim=3)
-    with pytest.raises(UserError, match="give dim, or shape"):
+    with pytest.raises(UserError, match="give either dim or shape"):
         feature_set("mine", modality="audio")
-    with pytest.raises(UserError, match="give dim, or shape"):
+    with pytest.raises(UserError, match="give either dim or shape"):
         feature_set("mine", modality="audio", dim=3, shape=(3,))
     for taken in ("vgg-face", "log-mel-64"):
         with pytest.raises(UserError, match=f"already a feature set called {taken}"):

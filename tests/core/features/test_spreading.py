@@ -84,7 +84,7 @@ def test_jobs_on_ray_come_back_by_their_names_and_a_persons_fault_is_a_result(ra
 def test_a_job_that_ray_gives_up_is_one_sentence(ray):
     ray.get = lambda reference: (_ for _ in ()).throw(EOFError())
     ((_, error),) = spread(halved, {0: (2,)}, RAY)
-    assert "Ray gave it up (EOFError)" in str(error)
+    assert "Ray stopped it (EOFError)" in str(error)
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch):

@@ -193,5 +193,5 @@ def test_the_strategy_of_that_name_is_offered_where_a_shipped_model_fits_and_ref
         assert beside.NAME not in background.strategies(*asked_for)
     monkeypatch.setattr(training_run, "open_corpus", both.__getitem__)
     recipe = Recipe(beside.NAME, TrainConfig())
-    with pytest.raises(UserError, match="Nothing shipped can be joined by these corpora as auxformer in size demo"):
+    with pytest.raises(UserError, match="These corpora cannot extend an included model as auxformer in size demo"):
         training_run.train_checkpoint("auxformer", "demo", "demo", recipe, tmp_path / "x.safetensors", also=["voices"])

@@ -71,7 +71,7 @@ def test_labels_are_the_first_corpus_s_and_the_rest_is_counted(tmp_path):
     assert found[1].corpus.table["label"].tolist() == ["anger", "fear"]
     assert found[1].left_out == {"boredom": 2, "": 1}
     assert any("other: 3 clips of 5 carry labels" in line or "2 clips of 5 carry" in line for line in found[1].remarks)
-    with pytest.raises(UserError, match="No corpus that joins has a label dread"):
+    with pytest.raises(UserError, match="No additional corpus has a label dread"):
         joined.opened(first, [other], SPEC, {"dread": "fear"})
     with pytest.raises(UserError, match="a corpus cannot join itself"):
         joined.opened(first, [first], SPEC, {})

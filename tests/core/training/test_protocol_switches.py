@@ -78,7 +78,7 @@ def test_what_an_epoch_is_chosen_by():
         for selection in ("loss", "main loss", "accuracy")
     }
     assert chosen == {"loss": 0, "main loss": 1, "accuracy": 2}
-    with pytest.raises(UserError, match="not right or wrong"):
+    with pytest.raises(UserError, match="have no accuracy"):
         _selected({"dev_loss": 1.0}, TrainConfig(selection="accuracy"))
 
 

@@ -82,7 +82,7 @@ def test_the_dashboard_has_the_weights_that_were_named_for_it(plugin: Path) -> N
 @pytest.mark.parametrize(("given", "told"), [
     ("net-w", "should read MODEL=PATH"),
     ("net-w=gone.pt", "There is nothing at gone.pt"),
-    ("net-x=other.pt", "No plugin declares a model net-x that weights could be for: those of plugins are net-w, net-bare"),
+    ("net-x=other.pt", "No plugin declares a model net-x that takes weights: those of plugins are net-w, net-bare"),
     ("net-bare=other.pt", "net-bare takes no weights"),
 ])  # fmt: skip
 def test_weights_that_nothing_can_take_are_refused_before_anything_starts(plugin: Path, given: str, told: str) -> None:
