@@ -1,4 +1,4 @@
-"""A microscope for audio-visual emotion models: the names that other people's code imports.
+"""The public API of AffectScope, a microscope for audio-visual emotion recognition models.
 
 >>> import affectscope as afs
 >>> model = afs.load("auxformer")
@@ -6,7 +6,7 @@
 >>> result.decision
 'anger'
 
-Every name below is loaded when it is first used. What lies in ``affectscope.core`` and ``affectscope.app`` may change.
+Every name below is imported on first use. ``affectscope.core`` and ``affectscope.app`` are internal and may change.
 """
 
 from __future__ import annotations

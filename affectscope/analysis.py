@@ -1,4 +1,4 @@
-"""What a model makes of one clip."""
+"""The results of a model for one clip."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _HEIGHT = 920
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Where a head looked, frame by frame, inside the face box.
+    """The heatmap of one head, per video frame, inside the face box.
 
     Attributes:
-        values: [F, height, width] float32, linear, 0 and above; 1 is the clip's strong value, the 95th percentile of the frames'
-            largest. 0 where there is no map.
-        times: [F] seconds, the video's frames.
-        boxes: [F, 4] left, top, right and bottom of the face in fractions of the picture; NaN where there is no face.
-        explains: the class that the map explains.
+        values: [F, height, width] float32, linear, at least 0; 1 is the clip's reference value, the 95th percentile of the
+            frames' maxima. 0 if a frame has no map.
+        times: [F] seconds, of the video frames.
+        boxes: [F, 4] left, top, right and bottom of the face as fractions of the picture; NaN if a frame has no face.
+        explains: the explained class.
     """
 
     values: np.ndarray
@@ -50,10 +50,10 @@ class Heatmap:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a model makes of one clip. In a notebook it shows itself: the player, with heatmap and lanes, playing offline.
+    """The results of a model for one clip. In a notebook, it displays the player with heatmap and lanes, which works offline.
 
     Attributes:
-        model: which was asked.
+        model: the model.
         media: the clip's file.
 
     >>> import affectscope as afs
@@ -73,7 +73,7 @@ class Analysis:
 
     @property
     def decision(self) -> str:
-        """The class that the system names; of a model that answers with attributes, the values as text."""
+        """The predicted class of the system; for regression, the predicted values as text."""
         outputs = self._core.predictions["decision"]
         if self.model.task == "regression":
             return ", ".join(f"{name} {value:+.2f}" for name, value in outputs.items())
@@ -81,45 +81,45 @@ class Analysis:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """A row a head, "decision" first, a column a class (probabilities) or an attribute (values)."""
+        """One row per head, "decision" first; one column per class (probabilities) or attribute (values)."""
         outputs = self._core.predictions
         heads = ("decision", *(head for head in outputs if head != "decision"))
         return pd.DataFrame.from_dict({head: outputs[head] for head in heads}, "index")
 
     @property
     def evidence(self) -> Mapping[str, bool]:
-        """Head -> whether the clip had anything that this head draws on; one without it answers with its prior."""
+        """Head -> whether the clip has any input for this head; a head without input predicts its prior."""
         return MappingProxyType(dict(self._core.evidence))
 
     @property
     def duration(self) -> float:
-        """Seconds."""
+        """The clip's duration in seconds."""
         return self.timeline.duration
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What there is to say of how the file was read, a sentence each."""
+        """Messages about how the file was read, one sentence each."""
         return self._core.notices
 
     @property
     def timeline(self) -> Timeline:
-        """All that the player draws."""
+        """Everything that the player draws."""
         return self._core.timeline
 
     @cached_property
     def lanes(self) -> pd.DataFrame:
-        """Every lane under the picture: seconds as index, columns (lane, series); NaN where a lane has no frame at that moment.
+        """All lanes of the player: index in seconds, columns (lane, series); NaN if a lane has no frame at that time.
 
-        Attention lanes hold a series for each layer and head, whose weights sum to 1 over the frames that are there.
+        Attention lanes have one series per layer and attention head, whose weights sum to 1 over the present frames.
         """
         parts = [_frame(lane) for lane in self.timeline.lanes]
         return pd.concat(parts, axis=1).sort_index() if parts else pd.DataFrame(index=pd.Index([], name="seconds"))
 
     def lane(self, id: str) -> pd.DataFrame:
-        """One lane on its own frames: seconds as index, a column a series.
+        """One lane on its own frames: index in seconds, one column per series.
 
         Raises:
-            KeyError: when there is no such lane.
+            KeyError: if there is no such lane.
         """
         known = {lane.id: lane for lane in self.timeline.lanes}
         if id not in known:
@@ -128,7 +128,7 @@ class Analysis:
 
     @cached_property
     def heatmaps(self) -> Mapping[str, Heatmap]:
-        """Head -> heatmap, for every head that looks at the picture."""
+        """Head -> heatmap, for every head with visual input."""
         timeline = self.timeline
         return MappingProxyType(
             {
@@ -144,14 +144,14 @@ class Analysis:
 
     @property
     def embeddings(self) -> Mapping[str, np.ndarray]:
-        """Name -> [D] float32, as the model's layers hold the clip."""
+        """Name -> [D] float32, the clip's embedding in a layer of the model."""
         return self._core.embeddings
 
     def save_html(self, path: str | Path) -> Path:
-        """One file that plays the clip with everything on it and the masking sliders, without a server or a network.
+        """Write one HTML file that plays the clip with all results and the masking sliders, without a server or a network.
 
         Raises:
-            UserError: when it cannot be written.
+            UserError: if it cannot be written.
         """
         from affectscope.core.takehome.write import write_page
 

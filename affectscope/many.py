@@ -17,7 +17,7 @@ __all__ = ["Corpus", "corpora", "corpus", "embed", "evaluate", "project"]
 
 
 def corpora() -> list[str]:
-    """The names of the corpora at hand: the bundled clips, and those that were added by `affectscope corpus add`.
+    """The names of the available corpora: the bundled clips, and those added with `affectscope corpus add`.
 
     >>> import affectscope as afs
     >>> afs.corpora()[0]
@@ -30,12 +30,14 @@ def corpora() -> list[str]:
 
 
 def corpus(name: str | Path) -> Corpus:
-    """A corpus by its name, or by the folder that it lies in, whose kind is recognised.
+    """Open a corpus by its name, or by its folder, whose kind is detected.
 
-    Its ``table`` is a DataFrame with a row a clip, ``labels`` are its classes, and ``media(clip)`` is a clip's file.
+    Returns:
+        The corpus: ``table`` is a DataFrame with one row per clip, ``labels`` are the classes, and ``media(clip)`` is a clip's
+        file.
 
     Raises:
-        UserError: when nothing is there, or nothing that is known.
+        UserError: if there is no such corpus, or its kind is unknown.
 
     >>> import affectscope as afs
     >>> demo = afs.corpus("demo")
@@ -47,16 +49,19 @@ def corpus(name: str | Path) -> Corpus:
 
 
 def evaluate(model: Model, over: Corpus, alias: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Metrics on the clips of a corpus, a row a head. Clips whose label the model lacks are left out.
+    """Evaluate a model on a corpus. Clips whose label the model does not know are left out.
 
     Args:
-        alias: label of the corpus -> the model's class that it is.
+        model: the model to evaluate.
+        over: the corpus.
+        alias: label of the corpus -> class of the model.
 
     Returns:
-        Rows are heads, "decision" among them; columns are metrics. ``attrs["remarks"]`` has a sentence for whatever was left out.
+        One row per head, including "decision"; one column per metric. ``attrs["remarks"]`` has one sentence for each kind of
+        clip that was left out.
 
     Raises:
-        UserError: when no clip can be read, or no label is the model's.
+        UserError: if no clip can be read, or no label is one of the model's.
 
     >>> import affectscope as afs
     >>> table = afs.evaluate(afs.load("auxformer"), afs.corpus("demo"))
@@ -79,13 +84,18 @@ def evaluate(model: Model, over: Corpus, alias: Mapping[str, str] | None = None)
 
 
 def embed(model: Model, over: Corpus, name: str = "") -> pd.DataFrame:
-    """How a layer of a model holds the clips of a corpus: [N, D], a row a clip that could be read.
+    """Compute an embedding of every clip of a corpus.
 
     Args:
-        name: one of ``model.embeddings``; the last of them if left out.
+        model: the model to run.
+        over: the corpus.
+        name: one of ``model.embeddings``; by default, the last.
+
+    Returns:
+        [N, D], one row per clip that could be read.
 
     Raises:
-        UserError: when there is no such embedding, or no clip can be read.
+        UserError: if there is no such embedding, or no clip can be read.
 
     >>> import affectscope as afs
     >>> vectors = afs.embed(afs.load("auxformer"), afs.corpus("demo"), "fused")
@@ -105,13 +115,18 @@ def embed(model: Model, over: Corpus, name: str = "") -> pd.DataFrame:
 
 
 def project(vectors: pd.DataFrame | np.ndarray, method: str = "UMAP", seed: int = 0) -> pd.DataFrame:
-    """A map of [N, D] in two dimensions: columns x and y, rows as they came.
+    """Project vectors to two dimensions.
 
     Args:
+        vectors: [N, D].
         method: "UMAP", "t-SNE" or "PCA".
+        seed: the random seed of UMAP and t-SNE.
+
+    Returns:
+        [N, 2], columns x and y, rows in the given order.
 
     Raises:
-        UserError: when there is no such method, or the vectors make no map.
+        UserError: if there is no such method, or the vectors cannot be projected (fewer than three, not finite, all equal).
 
     >>> import affectscope as afs
     >>> import numpy as np

@@ -1,4 +1,4 @@
-"""Models: load one, ask it about a clip, ask it with frames missing."""
+"""Models: load one, analyse a clip, analyse it with frames missing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Model", "load", "mask", "models"]
 
 
 class Model:
-    """A checkpoint that is ready to be asked.
+    """A loaded checkpoint, ready for inference.
 
     >>> import affectscope as afs
     >>> model = afs.load("auxformer")
@@ -50,24 +50,25 @@ class Model:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Classes, or attributes, in the order of the outputs."""
+        """The classes or, for regression, the attributes, in the order of the outputs."""
         return tuple(self.checkpoint.spec.labels)
 
     @property
     def heads(self) -> tuple[str, ...]:
+        """The names of the prediction heads, without "decision"."""
         return tuple(self.checkpoint.spec.heads)
 
     @property
     def embeddings(self) -> tuple[str, ...]:
-        """The names that ``embed`` takes."""
+        """The names of the embeddings that ``embed`` can return."""
         return tuple(self.checkpoint.spec.embeddings)
 
     @cached_property
     def analyzer(self) -> Analyzer:
-        """What reads clips for the model.
+        """The internal analyzer, which extracts the model's features from clips.
 
         Raises:
-            UserError: when the model takes features that clips are not read into.
+            UserError: if a feature set of the model cannot be extracted.
         """
         return Analyzer(self.checkpoint)
 
@@ -80,19 +81,19 @@ class Model:
         face: int | None = None,
         sound: str | None = None,
     ) -> Analysis:
-        """Predict, explain and draw one clip.
+        """Run the model on one clip, and compute its explanations.
 
         Args:
-            clip: a file with picture, sound or both, of at most a minute.
-            explain: the class that the heatmaps explain; each head's own answer if left out.
-            track: the sound track that is heard, counted from 1; the first with sound if left out.
-            method: how the heatmaps are made, one of ``affectscope analyze --help``'s; the model's usual one if left out.
-            sound: how the sound is explained, one of its ``--sound-method``; Integrated Gradients if left out.
-            face: of several people, whose face is read, counted from 1; the largest and longest seen if left out.
+            clip: a file with video, audio or both, of at most one minute.
+            explain: the class to explain in the heatmaps; by default, each head's own prediction.
+            track: the number of the audio track, from 1; by default, the first that is not silent.
+            method: the method for heatmaps, as listed by ``affectscope analyze --help``; by default, the one that suits the model.
+            face: the number of the face to analyse, from 1, if there are several; by default, the largest and longest visible.
+            sound: the explanation method for audio, as listed under ``--sound-method``; by default, Integrated Gradients.
 
         Raises:
-            UserError: when the file cannot be played, there is no such class, method or face, or the model has not what
-                the method reads.
+            UserError: if the file cannot be read, if there is no such class, method or face, or if the model does not provide
+                what the method needs.
 
         >>> import affectscope as afs
         >>> clip = afs.corpus("demo").media("held_s2026_00000")
@@ -108,7 +109,7 @@ class Model:
             raise UserError(f"{self.name} knows no class {explain!r}: choose one of {', '.join(self.labels)}.")
 
     def __call__(self, batch: Batch) -> pd.DataFrame:
-        """The decision over each clip of a batch: a row a clip, a column a class (probabilities) or an attribute (values)."""
+        """The decision for each clip of a batch: one row per clip, one column per class (probabilities) or attribute (values)."""
         spec = self.checkpoint.spec
         logits = ask(self.checkpoint, batch).logits["decision"]
         return pd.DataFrame(spec.readable(logits).numpy(), columns=list(spec.labels))
@@ -118,7 +119,7 @@ class Model:
 
 
 def models() -> list[str]:
-    """The names of the shipped checkpoints, the default first, and of what plugins declare.
+    """The names of the included checkpoints, the default first, and of the models of plugins.
 
     >>> import affectscope as afs
     >>> afs.models()[0]
@@ -128,16 +129,18 @@ def models() -> list[str]:
 
 
 def load(name: str | Path, layout: str = "", features: Mapping[str, str] | None = None) -> Model:
-    """A model by the name of a shipped checkpoint, of a plugin's model (``NAME=PATH`` with other weights), or by a file's path.
+    """Load a model.
 
     Args:
-        layout: the public repository whose layout a foreign file has (`affectscope convert --help` lists them); recognised by its
-            tensors if left out. What such a file does not say is filled in as that repository has it: `affectscope convert`
-            asks. Nothing is ever unpickled.
-        features: modality -> feature set that it takes, as "vgg-face" or one of your own; by its card, or its paper, if left out.
+        name: the name of an included checkpoint or of a plugin's model (``NAME=PATH`` for other weights), or a file's path.
+        layout: the layout of a public repository's checkpoint (`affectscope convert --help` lists them); by default, detected
+            from its tensors. Settings that such a file does not contain are those of the repository; use `affectscope convert`
+            to set them. Nothing is ever unpickled.
+        features: modality -> feature set that the model uses, such as "vgg-face" or one of your own; by default, as stated on
+            the model's card or in its paper.
 
     Raises:
-        UserError: when there is no such file, or it cannot be used.
+        UserError: if there is no such file, or it cannot be used.
 
     >>> import affectscope as afs
     >>> afs.load("auxformer")
@@ -172,19 +175,23 @@ def mask(
     sound: float | None = None,
     picture: float | None = None,
 ) -> Analysis:
-    """What a model says of a clip when only a share of its frames is there.
+    """Analyse a clip with a part of its frames missing.
 
     Args:
-        audio: the share of its present audio frames that stays, 0 to 1.
-        visual: the same of its visual frames.
-        pattern: which frames go: "random", "burst" (in runs), "tail" (from the end) or "attended" (most attended first).
-        imputation: what stands in their place: "absent" (nothing, and the model knows), "zeros", "mean", "noise", or
-            "forward-fill" (the last frame that stayed).
-        seed: of what is drawn at random.
-        sound, picture: other words for ``audio`` and ``visual``.
+        model: the model to run.
+        clip: a file with video, audio or both, of at most one minute.
+        audio: the share of the present audio frames to keep, 0 to 1.
+        visual: the share of the present visual frames to keep, 0 to 1.
+        pattern: which frames to remove: "random", "burst" (in runs), "tail" (from the end) or "attended" (highest attention
+            first).
+        imputation: what replaces them: "absent" (nothing; the model is told that they are missing), "zeros", "mean" (of the
+            training set), "noise", or "forward-fill" (the last frame that was kept).
+        seed: the random seed.
+        explain: the class to explain in the heatmaps; by default, each head's own prediction.
+        sound, picture: synonyms of ``audio`` and ``visual``.
 
     Raises:
-        UserError: when the clip cannot be played, a value is out of its range, or a share is given by both words.
+        UserError: if the clip cannot be read, a value is out of range, or a share is given by both synonyms.
 
     >>> import affectscope as afs
     >>> clip = afs.corpus("demo").media("held_s2026_00000")

@@ -1,7 +1,7 @@
-"""What a plugin says: models, features, layouts and corpora of somebody's own.
+"""The functions for plugins: your own models, features, layouts and corpora.
 
-A plugin is a Python file, or a module, that is named with ``--plugin`` or in ``$AFFECTSCOPE_PLUGINS``. It registers things by
-the functions below, and nothing of this project needs to be changed for it.
+A plugin is a Python file or module that you name with ``--plugin`` or in ``$AFFECTSCOPE_PLUGINS``. It registers its parts with
+the functions below; this project needs no changes.
 """
 
 from __future__ import annotations
@@ -46,28 +46,28 @@ def model(
     batched: bool = False,
     weights: str | Path | None = None,
 ) -> Callable[[Builder], Declared]:
-    """Make a network of any class a model: decorates the function that builds it.
+    """Register a network of any class as a model: decorator of the function that builds it.
 
-    The function takes nothing; or ``path``, that of its weights; or ``state``, its weights as they were read safely
-    (tensors by key), which is also what may be dropped in a browser. What it is called then has the methods ``forward``,
-    ``attention``, ``embedding``, ``look_at`` and ``shared``, which say the rest.
+    The function has no argument; or ``path``, the path of its weights; or ``state``, its safely read weights (tensors by key),
+    which can then also be dropped in a browser. The decorated function becomes a ``Declared``, whose methods ``forward``,
+    ``attention``, ``embedding``, ``look_at`` and ``shared`` declare the rest.
 
     Args:
-        name: what it is called everywhere.
-        labels: classes, or attributes of a regression, in the order of its outputs.
-        inputs: modality -> feature set, in the order in which the network takes them; `affectscope features list` names them.
-        heads: head -> modalities that it draws on; told from the first answer if left out.
-        decision: heads whose mean is the system's answer; the first if left out.
+        name: the name of the model.
+        labels: the classes or, for regression, the attributes, in the order of the outputs.
+        inputs: modality -> feature set, in the order of the network's arguments; `affectscope features list` lists the sets.
+        heads: head -> modalities that it uses; by default, derived from the network's first output.
+        decision: the heads whose mean is the system's decision; by default, the first head.
         task: ``classification`` or ``regression``.
-        reference: the modality whose frames get an answer each; every other modality is given at its times.
-        outputs: ``logits``, or ``probabilities`` where the network ends in a softmax.
-        absence: what stands for frames that are missing in a network that knows no absence: ``zeros``, ``noise``, ``mean``,
-            ``forward-fill``; or ``mask`` where it is handed one. One for all, or by modality.
-        batched: whether the network takes several clips at once, padded, with their lengths; else each is asked alone.
-        weights: where they lie, from the plugin's folder on; others are named as NAME=PATH.
+        reference: for predictions per frame, the modality whose frames they follow; other modalities are resampled to its times.
+        outputs: ``logits``, or ``probabilities`` if the network ends in a softmax.
+        absence: what replaces missing frames for a network without a mask: ``zeros``, ``noise``, ``mean``, ``forward-fill``;
+            or ``mask`` if the network uses one. One value for all modalities, or one per modality.
+        batched: whether the network accepts several clips at once, padded, with their lengths; otherwise it gets one at a time.
+        weights: the path of the weights, relative to the plugin's folder; users can give others as NAME=PATH.
 
     Raises:
-        UserError: when the name is taken, or what is said makes no sense.
+        UserError: if the name is taken, or the arguments are inconsistent.
 
     >>> import torch
     >>> import affectscope as afs
@@ -103,21 +103,24 @@ def huggingface(
     features: str = "",
     reference: Literal["", "visual"] = "",
 ) -> Declared:
-    """A classifier that transformers saved, by its folder: ``Wav2Vec2ForSequenceClassification`` and its kin (HuBERT, WavLM, …),
-    which take the waveform, and image classifiers, which take faces. Files here alone; code that a folder brings is never run.
+    """Register a classifier saved by Hugging Face transformers.
+
+    Supported are audio classifiers on the waveform, such as ``Wav2Vec2ForSequenceClassification`` (also HuBERT, WavLM, …), and
+    image classifiers, which are applied to faces. Only local files are read, and code in the folder is never executed.
 
     Args:
-        folder: looked for from the plugin's own folder on.
+        name: the name of the model.
+        folder: the output of ``save_pretrained``; a relative path starts at the plugin's folder.
         modality: ``audio`` for waveforms, ``visual`` for faces.
-        labels: names of its outputs in order; as its ``config.json`` has them if left out.
-        features: another feature set than the waveform (``waveform-20ms``), or than faces of its size (``faces-224-rgb``).
-        reference: ``visual`` for an answer at each frame; else the mean over the clip's frames is its answer.
+        labels: names of the outputs, in order; by default, those of its ``config.json``.
+        features: another feature set instead of the waveform (``waveform-20ms``) or of faces of its size (``faces-224-rgb``).
+        reference: ``visual`` for a prediction per frame; by default, the prediction is the mean over the clip's frames.
 
     Returns:
-        The declaration, with ``attention``, ``embedding`` and ``look_at`` where the model has what they need.
+        The declaration, with ``attention``, ``embedding`` and ``look_at`` if the model supports them.
 
     Raises:
-        UserError: when the folder holds none, or the name is taken.
+        UserError: if the folder contains no such classifier, or the name is taken.
     """
     from affectscope.core.wrapping.huggingface import declared
 
@@ -128,16 +131,20 @@ def huggingface(
 
 
 def layout(name: str, *, marks: Sequence[str], own: str = "") -> Callable[[Layout], Layout]:
-    """Read somebody's checkpoints as one of this project's systems: decorates ``fn(state) -> (config, state)``.
+    """Register a checkpoint layout, to read other checkpoints as one of the included systems: decorator of a function
+    ``fn(state) -> (config, state)``.
 
-    ``config`` is of a system (``AuxFormerConfig``, …), whole, with its labels; the state has that system's keys.
+    ``config`` is the complete config of a system (``AuxFormerConfig``, …), with its labels; the returned state has the keys of
+    that system.
 
     Args:
-        marks: how keys begin, all of which every file of the layout has; this is how it is recognised.
-        own: a pattern that each key of the layout begins with; what else a file holds is left out. All is taken if left out.
+        name: the name of the layout.
+        marks: prefixes of keys; a file has this layout if it has keys with all of these prefixes.
+        own: a regular expression that matches the beginning of the layout's keys; other keys are ignored. By default, all keys
+            are used.
 
     Raises:
-        UserError: when the name is another's.
+        UserError: if the name is taken.
     """
 
     def register(convert: Layout) -> Layout:
@@ -153,17 +160,18 @@ def corpus_kind(
     recognises: Callable[[Path], bool] = lambda path: False,
     options: Mapping[str, Sequence[str]] | None = None,
 ) -> Callable[[Read], Read]:
-    """A kind of corpus of somebody's own: decorates ``fn(path, options) -> table``.
+    """Register a kind of corpus: decorator of a function ``fn(path, options) -> table``.
 
-    The table is a DataFrame with a row a clip, indexed by clip id, with the columns ``path`` (under the folder), ``label``,
-    ``speaker`` and whatever else there is to know, such as ``split``; or a ``Corpus``, where there is more to say.
+    The table is a DataFrame with one row per clip, indexed by clip id, with the columns ``path`` (relative to the folder),
+    ``label``, ``speaker`` and optional others, such as ``split``. For more control, return a ``Corpus``.
 
     Args:
-        recognises: whether a folder looks like it, from names alone; else it is named with `--kind`.
-        options: name -> what may be chosen, the first by default.
+        name: the name of the kind.
+        recognises: whether a folder is of this kind, judged by file names alone; by default, users pass `--kind`.
+        options: name -> allowed values, the first of which is the default.
 
     Raises:
-        UserError: when the name is one of ours.
+        UserError: if the name is taken.
     """
 
     def register(read: Read) -> Read:
@@ -180,20 +188,23 @@ def corpus_kind(
 def explanation(
     name: str, *, title: str = "", source: str = "", modality: Literal["visual", "audio"] = "visual", reads: str = ""
 ) -> Callable[[Explain], Explain]:
-    """A way to explain of somebody's own, beside LayerCAM and the others: decorates ``fn(road) -> maps``.
+    """Register an explanation method: decorator of a function ``fn(road) -> maps``.
 
-    For ``visual`` the road is a ``core.explain.road.VisualRoad`` and the maps are [S, P, h, w], for each score and face, 0 and
-    above; for ``audio`` a ``core.explain.sound.SoundRoad`` and [S, T, D], for each score, frame and column, below 0 where it
-    speaks against; or [S, T, 1]. One name may have both.
+    For ``visual``, the argument is a ``core.explain.road.VisualRoad`` (the path from pixels to scores), and the maps are
+    [S, P, h, w], for each score and face, at least 0. For ``audio``, the argument is a ``core.explain.sound.SoundRoad``, and the
+    maps are [S, T, D], for each score, frame and column, negative if the evidence opposes the class; or [S, T, 1]. One name can
+    have a method for each modality.
 
     Args:
-        title: what menus call it.
-        source: what it does, and whose it is, for its tooltip.
-        reads: what the road must have: of faces ``pixels`` (the usual), ``layer``, ``layers`` or ``tokens``; of sound ``values``
-            (the usual), ``layer``, ``attention`` or ``rollout``.
+        name: the name of the method.
+        title: its title in menus; by default, the name.
+        source: what it does and its source, for the tooltip.
+        modality: ``visual`` or ``audio``.
+        reads: what the argument must provide: for faces, ``pixels`` (default), ``layer``, ``layers`` or ``tokens``; for audio,
+            ``values`` (default), ``layer``, ``attention`` or ``rollout``.
 
     Raises:
-        UserError: when the name is one of ours, or modality or ``reads`` is none of these.
+        UserError: if the name is taken, or ``modality`` or ``reads`` has another value.
     """
 
     def register(draw: Explain) -> Explain:
@@ -204,16 +215,17 @@ def explanation(
 
 
 def read_weights(path: str | Path, strip: str = "") -> dict[str, Tensor]:
-    """The weights out of a file of any common kind, by key; nothing is unpickled.
+    """Read weights from a file of any common format, without unpickling.
 
     Args:
-        strip: what stands before every key of the network, such as ``net.`` of a Lightning module; other keys are left out.
+        path: the file.
+        strip: the prefix of the network's keys, such as ``net.`` in a Lightning module; other keys are ignored.
 
     Returns:
-        What ``load_state_dict`` takes, without what DataParallel and torch.compile put before every key.
+        A state_dict for ``load_state_dict``, without the key prefixes of DataParallel and torch.compile.
 
     Raises:
-        UserError: when the file is missing or damaged, or would need to run code.
+        UserError: if the file is missing or damaged, or could only be read by running code.
 
     >>> import affectscope as afs
     >>> import torch, tempfile, pathlib

@@ -1,4 +1,4 @@
-"""Why a model says what it says of one clip, and how far its explanations can be trusted."""
+"""Why a model predicts what it predicts for one clip, and how far its explanations can be trusted."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ __all__ = ["Trust", "Why", "trust", "why"]
 
 @dataclass(frozen=True)
 class Why:
-    """What an answer rests on. Tables have a row a head, "decision" first, unless they say otherwise; numbers are log-odds.
+    """What a prediction depends on. Tables have one row per head, "decision" first, unless stated otherwise.
+
+    Numbers are differences of log-odds, or of the value itself for regression.
 
     Attributes:
-        model: which was asked.
+        model: the model.
         media: the clip's file.
     """
 
@@ -45,24 +47,24 @@ class Why:
 
     @property
     def target(self) -> str:
-        """The class, or attribute, that is explained."""
+        """The explained class or attribute."""
         return self._core.target
 
     @property
     def sentence(self) -> str:
-        """The answer in words; every clause stands for numbers of the tables."""
+        """The explanation in words; every clause is based on numbers of the tables."""
         return in_words(self._core)
 
     @property
     def clauses(self) -> Mapping[str, Mapping[str, float | str]]:
-        """Each clause as it is read -> the numbers that it rests on, by their place in ``to_json``."""
+        """Clause of the sentence -> the numbers that it is based on, by their path in ``to_json``."""
         clauses = sentence(self._core)
         parts = {clause.text: {".".join(map(str, path)): value for path, value in clause.rests} for clause in clauses}
         return MappingProxyType({text: MappingProxyType(rests) for text, rests in parts.items()})
 
     @cached_property
     def modalities(self) -> pd.DataFrame:
-        """Shapley values of whole modalities, which add up to "answer" less "nothing"; what each adds alone, and together."""
+        """Shapley values of whole modalities, which add up to "answer" minus "nothing"; and contributions alone and together."""
         shares = self._core.modality
         columns: dict[tuple[str, str], object] = {("shapley", name): shares.shapley[:, i] for i, name in enumerate(shares.names)}
         columns |= {("alone", name): shares.alone[:, i] for i, name in enumerate(shares.names)}
@@ -72,7 +74,7 @@ class Why:
 
     @cached_property
     def moments(self) -> pd.DataFrame:
-        """A row a window, by its first second; columns (away or alone, modality, head)."""
+        """One row per window; index: its start in seconds; columns (away or alone, modality, head)."""
         windows = self._core.moments
         parts = {"away": windows.away, "alone": windows.alone}
         columns = {
@@ -87,7 +89,7 @@ class Why:
 
     @cached_property
     def groups(self) -> pd.DataFrame | None:
-        """Groups of descriptors, by Shapley values and taken away; None of a model that takes none."""
+        """Contributions of groups of audio descriptors: Shapley values, and losses without a group; None without descriptors."""
         shares = self._core.groups
         if shares is None:
             return None
@@ -96,7 +98,7 @@ class Why:
 
     @cached_property
     def face(self) -> pd.DataFrame | None:
-        """A row a region: its share of the face's box, of each head's heatmap, and what the scores lose without it."""
+        """One row per face region: its share of the face box and of each head's heatmap, and each score's loss without it."""
         regions = self._core.face
         if regions is None:
             return None
@@ -140,19 +142,21 @@ def why(
     method: str | None = None,
     face: int | None = None,
 ) -> Why:
-    """Why a model says what it says of a clip: which modality, when, what in the sound, where in the face.
+    """Explain a prediction: which modality, when, what in the audio, where in the face.
 
     Args:
-        target: the class that is explained; the model's own answer if left out.
-        against: another class: why the one and not the other.
-        label: what the clip really is; the sentence then says what is right.
-        imputation: what stands in place of what is taken away, as of ``mask``.
-        track: the sound track that is heard, counted from 1; the first with sound if left out.
-        method: how the heatmap is made whose shares are counted by region, as of ``Model.analyze``.
-        face: of several people, whose face is read, as of ``Model.analyze``.
+        model: the model to explain.
+        clip: a file with video, audio or both, of at most one minute.
+        target: the class to explain; by default, the model's own prediction.
+        against: another class to compare with: why the one and not the other.
+        label: the true label of the clip; the sentence then says what is correct.
+        imputation: what replaces removed frames, as in ``mask``.
+        track: the number of the audio track, from 1; by default, the first that is not silent.
+        method: the explanation method of the heatmap whose regions are counted, as in ``Model.analyze``.
+        face: the number of the face to analyse, as in ``Model.analyze``.
 
     Raises:
-        UserError: when the clip cannot be played, or there is no such class.
+        UserError: if the clip cannot be read, or there is no such class.
 
     >>> import affectscope as afs
     >>> found = afs.why(afs.load("unimodal-attention"), afs.corpus("demo").media("held_s2026_00000"))
@@ -168,10 +172,10 @@ def why(
 
 @dataclass(frozen=True)
 class Trust:
-    """How far the explanations of a clip can be trusted; the first is the heatmap, where there is one.
+    """How far the explanations of a clip can be trusted; the first explanation is the heatmap, if there is one.
 
     Attributes:
-        model: which was asked.
+        model: the model.
         media: the clip's file.
     """
 
@@ -181,26 +185,26 @@ class Trust:
 
     @property
     def level(self) -> str:
-        """``high``, ``medium`` or ``low``, of the first explanation.
+        """``high``, ``medium`` or ``low``, for the first explanation.
 
         Raises:
-            UserError: when the model gives no explanation for this clip.
+            UserError: if the model gives no explanation for this clip.
         """
         return verdict(self._first).level
 
     @property
     def reasons(self) -> str:
-        """One or two sentences on the first explanation, from its measures alone."""
+        """One or two sentences about the first explanation, derived from its measures."""
         return verdict(self._first).reasons
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """A row an explanation, as people read it."""
+        """One row per explanation, with formatted values."""
         return pd.DataFrame(rows(self._core))
 
     @cached_property
     def numbers(self) -> pd.DataFrame:
-        """Every number, a row each."""
+        """All numbers, one row each."""
         return pd.DataFrame(list(self._core.rows()), columns=list(COLUMNS))
 
     def to_json(self) -> str:
@@ -233,18 +237,20 @@ def trust(
     track: int | None = None,
     face: int | None = None,
 ) -> Trust:
-    """How far the explanations of a clip can be trusted: do the marks matter, do they hang on the weights, do they stay.
+    """Measure how far explanations can be trusted: do the marked places matter, depend on the weights, and stay stable?
 
     Args:
-        target: the class that is explained; each head's own answer if left out.
-        methods: by which maps are made, as of ``Model.analyze``; the usual ones if left out.
-        head: whose heatmap is measured; the first that sees, if left out.
-        lanes: whether contributions and attention are measured too.
-        seed: of random marks, random weights and noise.
-        track, face: as of ``Model.analyze``.
+        model: the model to explain.
+        clip: a file with video, audio or both, of at most one minute.
+        target: the class to explain; by default, each head's own prediction.
+        methods: the explanation methods to measure, as in ``Model.analyze``; by default, the default ones.
+        head: the head whose heatmap is measured; by default, the first with visual input.
+        lanes: whether to measure contributions and attention as well.
+        seed: the random seed of marks, weights and noise.
+        track, face: as in ``Model.analyze``.
 
     Raises:
-        UserError: when the clip cannot be played, or there is no such class or method.
+        UserError: if the clip cannot be read, or there is no such class or method.
     """
     model._check(target or None)
     named = tuple(methods) if methods is not None else None
