@@ -87,7 +87,7 @@ class Model:
             clip: a file with video, audio or both, of at most one minute.
             explain: the class to explain in the heatmaps; by default, each head's own prediction.
             track: the number of the audio track, from 1; by default, the first that is not silent.
-            method: the method for heatmaps, as listed by ``affectscope analyze --help``; by default, the one that suits the model.
+            method: the method for heatmaps, as listed by ``affectscope analyze --help``; by default, what suits the model.
             face: the number of the face to analyse, from 1, if there are several; by default, the largest and longest visible.
             sound: the explanation method for audio, as listed under ``--sound-method``; by default, Integrated Gradients.
 

@@ -98,7 +98,7 @@ class Why:
 
     @cached_property
     def face(self) -> pd.DataFrame | None:
-        """One row per face region: its share of the face box and of each head's heatmap, and each score's loss without it."""
+        """One row per face region: its share of the face box and of each heatmap, and each score's loss without it."""
         regions = self._core.face
         if regions is None:
             return None

@@ -1,4 +1,4 @@
-"""The one road: clip + checkpoint + perturbation -> Analysis. The app and the command line both take it."""
+"""Analysis of a clip: media file, checkpoint and perturbation -> Analysis. The app and the command line both use it."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from affectscope.core.timeline.timeline import NOBODY, Timeline
 from affectscope.core.why import Question, View, Why, explain
 
 if TYPE_CHECKING:
-    # pandas with it, a second of imports.
+    # They import pandas, which takes a second.
     from affectscope.core.corpora import Truth
     from affectscope.core.trust.trust import Request, Trust
 
-# Part of every key: raise it whenever an analysis changes.
+# Part of every cache key: raise it whenever the result of an analysis changes.
 ANALYSIS_VERSION = 13
 PREFIXES = 24
-# So many rows of attention are computed at once; a minute's frames in all prefixes would not fit.
+# The most frames in one batch of prefixes; all prefixes of a minute would not fit into memory.
 _CHUNK_FRAMES = 60_000
 _KEPT_CROPS = 32 << 20
 _LONGEST_TITLE = 200
@@ -53,19 +53,22 @@ _LONGEST_TITLE = 200
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a model makes of one clip.
+    """The results of a model for one clip.
 
     Attributes:
-        predictions: head -> class -> probability, or attribute -> value, over the clip where the model answers by frame;
-            "decision" is the system's own answer over its heads.
-        evidence: head -> whether the clip had anything that this head draws on.
-        explained: the class that each heatmap explains, by head.
-        familiar: how near the clip is to what the model was trained on, and what its decision goes without.
-        explanations: the methods that could have drawn the heatmaps, the one that is taken where nobody chose first; none where
-            there are no heatmaps. ``sound_explanations``: the same of the sound's evidence.
-        attention: as ``attention_arrays`` has it, where it was asked for.
-        key: hash of the clip, the checkpoint, the explained class and how it is explained, what was taken away, and whether truth
-            and openSMILE were at hand.
+        predictions: head -> class -> probability, or attribute -> value; frame-level predictions are averaged over the clip.
+            "decision" is the system's decision over its heads.
+        evidence: head -> whether the clip has any input for this head.
+        explained: head -> the class that its heatmap explains.
+        timeline: what the player draws.
+        notices: messages about the clip, one sentence each.
+        familiar: how far the clip is from the training data, and which modality the decision ignores for that reason.
+        embeddings: name -> [D].
+        explanations: the methods that are available for heatmaps, the default first; empty without heatmaps.
+            ``sound_explanations``: the same for audio.
+        attention: the result of ``attention_arrays``, if requested.
+        key: cache key: hash of the clip, the checkpoint, the explained class and method, the perturbation, and whether ground
+            truth and openSMILE were available.
     """
 
     predictions: Mapping[str, Mapping[str, float]]
@@ -81,7 +84,7 @@ class Analysis:
     sound_explanations: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """Predictions, notices, times and lanes; heatmaps and attention matrices have files of their own."""
+        """Predictions, notices, times and lanes as JSON; heatmaps and attention matrices are written to separate files."""
         lanes = {
             lane.id: {
                 "title": lane.title,
@@ -111,10 +114,10 @@ class Analysis:
 
 
 class Analyzer:
-    """Runs one checkpoint over clips. Safe to share among threads, which take turns: two at once would only slow each other.
+    """Runs one checkpoint on clips. Thread-safe: threads take turns, because two at once would only slow each other down.
 
     Raises:
-        UserError: when features that the model takes cannot be had: neither their weights nor arrays are at hand.
+        UserError: if a feature set of the model has neither weights nor arrays.
     """
 
     def __init__(self, checkpoint: Checkpoint, store: FeatureStore | None = None) -> None:
@@ -127,7 +130,7 @@ class Analyzer:
 
     @property
     def sets(self) -> dict[str, str]:
-        """Modality -> feature set; a person may have said another one meanwhile."""
+        """Modality -> feature set; not cached, because the user can change it."""
         return self.checkpoint.sets
 
     def key(
@@ -142,7 +145,7 @@ class Analyzer:
         face: int | None = None,
         sound: str | None = None,
     ) -> str:
-        """What ``analyze`` will call its answer, known before the work is done; it begins as all that is made from the clip."""
+        """The cache key of the result of ``analyze``, known beforehand; its prefix is common to all results of the clip."""
         model = self.checkpoint.digest or f"in memory {id(self)}"
         changed: list[object] = [perturbation.facts()] if perturbation and not perturbation.whole else []
         changed += [(what, how, METHODS[how].digest) for what, how in (("explanation", explanation), ("sound", sound)) if how]
@@ -168,23 +171,24 @@ class Analyzer:
         attention: bool = False,
         progress: Progress | None = None,
     ) -> Analysis:
-        """Predict, explain and draw one clip.
+        """Run the model on one clip, and compute explanations and the timeline.
 
         Args:
-            truth: what a corpus knows of the clip, for the truth lanes.
-            explain: the class that the heatmaps explain; None takes each head's own answer.
-            perturbation: what is taken from the clip before the model is asked; see ``core.perturbation``.
-            track: the sound track that is heard, counted from 1; the first with sound if left out.
-            clip: what its corpus calls it; arrays are found by this, or by the file's name.
-            explanation: how the heatmaps are made, one of ``core.explain.methods.METHODS``; see ``heatmaps.fitting`` for what is
-                taken where None is.
-            face: whose face is read, counted from 1, the largest and longest seen first; that one if left out.
-            sound: how the sound is explained, one of those too; see ``hearing.fitting_sound``.
-            attention: whether the answer holds every attention matrix, which may be large.
-            progress: called with a stage's name and its share done, 0..1.
+            media: the file.
+            truth: the corpus's ground truth of the clip, for the truth lanes.
+            explain: the class to explain in the heatmaps; by default, each head's own prediction.
+            perturbation: what to remove from the clip before inference; see ``core.perturbation``.
+            track: the number of the audio track, from 1; by default, the first that is not silent.
+            clip: the clip's id in its corpus, by which arrays are looked up; by default, the file's name.
+            explanation: the method for heatmaps, one of ``core.explain.methods.METHODS``; for the default, see
+                ``heatmaps.fitting``.
+            face: the number of the face, from 1; by default, the largest and longest visible.
+            sound: the method for audio, one of ``METHODS``; see ``hearing.fitting_sound`` for the default.
+            attention: whether to include all attention matrices, which may be large.
+            progress: called with the name of a stage and its completed share, 0..1.
 
         Raises:
-            UserError: when the file cannot be played, or cannot be changed or explained as asked.
+            UserError: if the file cannot be read, perturbed or explained as requested.
         """
         report = progress or (lambda stage, share: None)
         extraction = extract(media, self.store, report, self.sets, track, clip, face)
@@ -198,7 +202,7 @@ class Analyzer:
             streams, kept = changed.streams, kept | changed.kept
         batch = Batch.collate([streams], self.checkpoint.spec.inputs)
         with self._turn:
-            # How near the clip is, is a matter of all its frames, whichever were taken away.
+            # The distance from the training data uses all frames, including removed ones.
             near = nearness(self.checkpoint, Batch.collate([whole], self.checkpoint.spec.inputs))
             answered = ask(self.checkpoint, batch, attention=True, near=near)
             output = answered.output
@@ -215,12 +219,12 @@ class Analyzer:
             raise UserError(f"The model's answer to {shown(media.name)} is not a number: its features or weights are damaged.")
         spec = self.checkpoint.spec
         labels = spec.labels
-        # What was noticed of a network that is not ours, such as frames that were matched by proportion.
+        # Remarks about a plugin's network, such as frames that were matched proportionally.
         noticed = self.checkpoint.card.get("remarks", ()) if "plugin" in self.checkpoint.card else ()
         familiar = answered.familiar(self.checkpoint)
         deaf = (f"The sound is not explained: {heard.deaf}.",) if heard.deaf else ()
         notices = (*familiar.sentences, *extraction.notices, *noticed, *deaf)
-        # What replaces a frame that was taken away is attended to as a frame is.
+        # Frames that replace removed ones receive attention like any other.
         given = streams["visual"]
         faces = sight.faces_behind(given, extraction.faces.times, extraction.faces.present)
         probabilities = {head: rows[0].tolist() for head, rows in answered.readable(self.checkpoint, batch).items()}
@@ -261,16 +265,16 @@ class Analyzer:
         track: int | None = None, clip: str = "", explanation: str | None = None, quick: bool = False,
         face: int | None = None, progress: Progress | None = None,
     ) -> Why:  # fmt: skip
-        """Why the model says what it says of one clip; see ``core.why``.
+        """Why the model predicts what it predicts for one clip; see ``core.why``.
 
         Args:
-            target, against: as of ``core.why.Question``; track, clip, explanation, face: as of ``analyze``.
-            change: how what is taken away is replaced.
-            label: what the clip's corpus says that it is.
-            quick: without face, spectrum and what would change the answer.
+            target, against: as in ``core.why.Question``; track, clip, explanation, face: as in ``analyze``.
+            change: how removed frames are replaced.
+            label: the clip's label in its corpus.
+            quick: skip face regions, the spectrum and counterfactuals.
 
         Raises:
-            UserError: when the file cannot be played, or the question cannot be asked.
+            UserError: if the file cannot be read, or ``target`` and ``against`` are invalid.
         """
         asked = self.question(media, target, against, change, track, clip, explanation, quick, face, progress)
         return explain(*asked, label, quick, progress or (lambda stage, share: None), self._turn)
@@ -280,7 +284,7 @@ class Analyzer:
         clip: str = "", explanation: str | None = None, quick: bool = False, face: int | None = None,
         progress: Progress | None = None,
     ) -> tuple[Question, View | None]:  # fmt: skip
-        """A clip as what ``core.why`` asks about, and what there is to see of it; see ``why``."""
+        """The arguments of ``core.why.explain`` for a clip: the question, and its faces and heatmaps; see ``why``."""
         extraction = extract(media, self.store, progress, self.sets, track, clip, face)
         question = Question(self.checkpoint, self.streams(extraction), extraction.duration, target, against, change)
         view = None if quick else self._view(media, extraction, explanation)
@@ -290,7 +294,7 @@ class Analyzer:
         """How far the explanations of one clip can be trusted; see ``core.trust``.
 
         Raises:
-            UserError: when the file cannot be played, or the method cannot read this model.
+            UserError: if the file cannot be read, or the method does not support this model.
         """
         # SciPy with it, which no analysis needs.
         from affectscope.core.trust.changed import Source

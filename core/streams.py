@@ -1,4 +1,4 @@
-"""Signals on a clock, with presence masks: the vocabulary that every other room speaks.
+"""Time-stamped signals with presence masks: the basic types of all other packages.
 
 A missing modality is data, not an error: its row of ``present`` is all False.
 """
@@ -24,7 +24,7 @@ class Stream:
     Attributes:
         values: [T, D] float32.
         times: [T] float64, frame centres in seconds on the clip's own clock.
-        present: [T] bool; False where the frame holds nothing (no face, silence, no track).
+        present: [T] bool; False if the frame has no content (no face, silence, no track).
     """
 
     values: np.ndarray
@@ -39,7 +39,7 @@ class Stream:
 
     @classmethod
     def absent(cls, dim: int) -> Stream:
-        """A modality that the clip does not have: no frame at all, ``dim`` wide."""
+        """A modality that the clip does not have: no frames, ``dim`` features wide."""
         return cls(np.zeros((0, dim), np.float32), np.zeros(0), np.zeros(0, bool))
 
     @property
@@ -47,11 +47,11 @@ class Stream:
         return bool(self.present.any())
 
     def masked(self, keep: np.ndarray) -> Stream:
-        """The same stream with the frames where ``keep`` [T] is False made absent."""
+        """The same stream, with the frames absent where ``keep`` [T] is False."""
         return replace(self, present=self.present & keep)
 
     def resampled(self, times: np.ndarray) -> Stream:
-        """The stream on another clock: at each of ``times`` the nearest frame, absent where none is within a frame's distance."""
+        """The stream at other times: at each of ``times`` the nearest frame, absent if none is within one frame's distance."""
         if not len(self.times) or not len(times):
             return Stream(np.zeros((len(times), self.values.shape[1]), np.float32), times, np.zeros(len(times), bool))
         after = np.searchsorted(self.times, times).clip(1, max(1, len(self.times) - 1))
@@ -77,10 +77,11 @@ class Stream:
 
 @dataclass(frozen=True)
 class Clip:
-    """The streams of one clip, by modality name, and what its corpus says of it.
+    """The streams of one clip, by modality name, and its labels and annotations.
 
     Attributes:
-        annotations: attribute (arousal, valence) -> continuous annotation [T, 1], absent where nobody labelled it.
+        duration: seconds.
+        annotations: attribute (arousal, valence) -> continuous annotation [T, 1], absent where it is not annotated.
     """
 
     id: str
@@ -91,13 +92,14 @@ class Clip:
 
 
 def reference_times(streams: Mapping[str, Stream], reference: str) -> np.ndarray:
-    """[T] seconds, the frames of one modality, or of the first that has any where that one has none; of none, [0]."""
+    """[T] seconds, the frame times of the reference modality or, if it has no frames, of the first that has any; [0] if none
+    has."""
     clocks = (streams[name].times for name in (reference, *streams) if len(streams[name].times))
     return next(clocks, np.zeros(0))
 
 
 def on_reference(streams: Mapping[str, Stream], reference: str) -> dict[str, Stream]:
-    """All streams on the frames of one modality, or of the first that has any where that one has none."""
+    """All streams at the frame times of the reference modality or, if it has no frames, of the first that has any."""
     times = reference_times(streams, reference)
     if not len(times):
         return dict(streams)
@@ -106,10 +108,10 @@ def on_reference(streams: Mapping[str, Stream], reference: str) -> dict[str, Str
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips padded to one length for each modality.
+    """Clips padded to the same length, per modality.
 
     Attributes:
-        values: modality -> [B, T, D] float32. Frames that are not present hold zeros, whatever was put in.
+        values: modality -> [B, T, D] float32. Absent frames contain zeros, whatever was passed in.
         present: modality -> [B, T] bool.
     """
 
@@ -163,18 +165,19 @@ class Batch:
         return Batch({k: v.to(device) for k, v in self.values.items()}, {k: v.to(device) for k, v in self.present.items()})
 
     def masked(self, **keep: Tensor) -> Batch:
-        """The batch with the frames where ``keep[modality]`` [B, T] (or a shape that broadcasts) is False made absent."""
+        """The batch with the frames absent where ``keep[modality]`` [B, T] (or a shape that broadcasts) is False."""
         present = {k: v & keep[k].to(v.device) if k in keep else v for k, v in self.present.items()}
         return Batch(_zero_absent(self.values, present), present)
 
     def zeroed(self, **keep: Tensor) -> Batch:
-        """The batch with zeros, which count as frames, where ``keep[modality]`` [B, T] (or a shape that broadcasts) is False."""
+        """The batch with zeros, which count as present frames, where ``keep[modality]`` [B, T] (or a shape that broadcasts) is
+        False."""
         values = {k: torch.where(keep[k].to(v.device).unsqueeze(-1), v, v.new_zeros(())) if k in keep else v
                   for k, v in self.values.items()}  # fmt: skip
         return Batch(values, self.present)
 
     def completed(self, dims: Mapping[str, int]) -> Batch:
-        """The batch with an absent row for each modality of ``dims`` that it does not name."""
+        """The batch with an absent row for each modality of ``dims`` that it lacks."""
         missing = {name: dim for name, dim in dims.items() if name not in self.values}
         if not missing:
             return self
@@ -184,15 +187,15 @@ class Batch:
         return Batch({**self.values, **values}, {**self.present, **present})
 
     def synchronous(self) -> Batch:
-        """The batch with every modality as long as the longest: absent frames are added at the ends."""
+        """The batch with all modalities padded with absent frames to the length of the longest."""
         length = max(v.shape[1] for v in self.values.values())
         values = {k: F.pad(v, (0, 0, 0, length - v.shape[1])) for k, v in self.values.items()}
         present = {k: F.pad(v, (0, length - v.shape[1])) for k, v in self.present.items()}
         return Batch(values, present)
 
     def copies_at_once(self, frames: int) -> int:
-        """How many copies of its first row a model is asked about at once, at least 1: so many that their longest modality has
-        ``frames`` in all, and that a minute of pixels fits into memory."""
+        """How many copies of the first row to run in one batch, at least 1: so that their longest modality has ``frames`` in
+        all, and that a minute of pixels fits into memory."""
         longest = max(mask.shape[1] for mask in self.present.values())
         numbers = sum(value[0].numel() for value in self.values.values())
         return max(1, min(frames // longest, _MOST_NUMBERS // numbers))

@@ -1,7 +1,7 @@
-"""What a vision transformer attends to, from its first layer to its last: attention rollout, and its gradient-weighted form.
+"""Attention of vision transformers: attention rollout, and its gradient-weighted form.
 
-pytorch-grad-cam has neither. Weights are read where torch makes them, in ``scaled_dot_product_attention``, by which
-``nn.MultiheadAttention``, torchvision, timm and transformers go; nothing of the network needs to be known.
+pytorch-grad-cam has neither. Weights are recorded where torch computes them, in ``scaled_dot_product_attention``, which
+``nn.MultiheadAttention``, torchvision, timm and transformers use; so this works for any network.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _ONE = threading.RLock()
 
 @contextmanager
 def weighing(most: float = math.inf) -> Iterator[list[Tensor]]:
-    """The weights [B, heads, T, T] of every attention that this thread computes while this holds, open to gradients.
+    """Record the weights [B, heads, T, T] of every attention computed in this thread, differentiable.
 
     Args:
-        most: bytes of weights.
+        most: the maximum size of the weights in bytes.
 
     Raises:
-        NoWay: from inside the network, when there are more.
+        NoWay: from inside the network, if they are larger.
     """
     with _ONE:
         yield from _weighing(most)
@@ -81,21 +81,22 @@ def _weighing(most: float) -> Iterator[list[Tensor]]:
 
 
 def rollout(road: VisualRoad) -> Tensor:
-    """Abnar and Zuidema 2020: the heads' mean, half residual, multiplied from layer to layer; the same for all scores.
+    """Attention rollout (Abnar and Zuidema 2020): the heads' mean, half residual, multiplied from layer to layer.
 
     Returns:
-        [S, P, h, w]: how much of each patch reaches the token that is read (the class token; without one, all tokens alike).
+        [S, P, h, w]: how much of each patch reaches the output token (the class token, or all tokens equally), the same for all
+        scores.
     """
     return _forward(road, lambda layers: _multiplied([(weights + _itself(weights)) / 2 for weights in layers]))
 
 
 def last(road: VisualRoad) -> Tensor:
-    """What the token that is read attends to in the last layer, the heads' mean; [S, P, h, w], the same for all scores."""
+    """Attention of the output token in the last layer, averaged over heads: [S, P, h, w], the same for all scores."""
     return _forward(road, lambda layers: layers[-1])
 
 
 def _forward(road: VisualRoad, joined: Callable[[list[Tensor]], Tensor]) -> Tensor:
-    """What is ``joined`` of each layer's weights [rows, T, T], the heads' mean, from the first layer to the last."""
+    """Combine the heads' mean weights [rows, T, T] of all layers with ``joined``, from the first layer to the last."""
     network, encoder = _part(road)
     maps = []
     with torch.no_grad():
@@ -108,13 +109,13 @@ def _forward(road: VisualRoad, joined: Callable[[list[Tensor]], Tensor]) -> Tens
 
 
 def weighted(road: VisualRoad) -> Tensor:
-    """Chefer et al. 2021: each layer's weights times their positive gradient, added to what came before.
+    """Gradient-weighted attention (Chefer et al. 2021): each layer's weights times their positive gradient, accumulated.
 
     Returns:
-        [S, P, h, w] as ``rollout``, for each score its own.
+        [S, P, h, w] as ``rollout``, separately for each score.
 
     Raises:
-        NoWay: when no attention is among the tokens that are read, or it is more than memory holds.
+        NoWay: if there is no attention among the tokens of the layer, or it does not fit into memory.
     """
     network, encoder = _part(road)
     if not encoder:
@@ -141,7 +142,7 @@ def weighted(road: VisualRoad) -> Tensor:
 
 
 def attends(road: VisualRoad) -> bool:
-    """Whether the layer that is read looks like one of tokens that attend to each other: in it, or beside it, is an attention."""
+    """Whether the layer's tokens attend to each other: there is an attention in the layer or next to it."""
     if not road.layers or any(isinstance(module, _CONVOLVING) for module in road.layers[-1].modules()):
         return False
     name = next((name for name, module in road.network.named_modules() if module is road.layers[-1]), "")
@@ -151,12 +152,12 @@ def attends(road: VisualRoad) -> bool:
 
 
 def frame_by_frame(road: VisualRoad) -> bool:
-    """Whether what is read is inside an encoder that sees picture after picture."""
+    """Whether the layer is inside an encoder that processes each picture separately."""
     return bool(road.layers) and _part(road)[1]
 
 
 def _part(road: VisualRoad) -> tuple[nn.Module, bool]:
-    """The encoder, and True, where the layers that are read are inside it; else the whole network."""
+    """The encoder, and True, if the layers are inside it; otherwise the whole network, and False."""
     encoder = getattr(road.network, "encoder", None)
     if isinstance(encoder, nn.Module) and road.layers[-1] in set(encoder.modules()):
         return encoder, True
@@ -164,10 +165,10 @@ def _part(road: VisualRoad) -> tuple[nn.Module, bool]:
 
 
 def _attention(road: VisualRoad, network: nn.Module, pixels: Tensor, most: float = math.inf) -> tuple[list[list[Tensor]], Tensor]:
-    """For each layer, in order, the weights [rows, heads, T, T] among the tokens that are read, call by call; and what is said.
+    """For each layer, in order, the weights [rows, heads, T, T] among the layer's tokens, per call; and the scores.
 
     Raises:
-        NoWay: when no attention is among those tokens, or there are more than ``most`` bytes.
+        NoWay: if there is no attention among those tokens, or more than ``most`` bytes.
     """
     with listening(road.layers, False) as heard, weighing(most) as found:
         scores = network(pixels)
@@ -182,7 +183,7 @@ def _attention(road: VisualRoad, network: nn.Module, pixels: Tensor, most: float
 
 
 def _marked(layers: Sequence[Sequence[Tensor]], slopes: Sequence[Tensor]) -> Tensor:
-    """[rows, h, w] of the weights of all layers, call by call, and the slopes of one score on them in the same order."""
+    """The map [rows, h, w] from the weights of all layers, per call, and the gradients of one score in the same order."""
     waiting, mixed = iter(slopes), []
     for layer in layers:
         weights, slope = torch.cat([call.detach() for call in layer]), torch.cat([next(waiting) for _ in layer])
@@ -197,7 +198,7 @@ def _itself(weights: Tensor) -> Tensor:
 
 
 def _multiplied(layers: Sequence[Tensor]) -> Tensor:
-    """[rows, T, T] from the first layer to the last."""
+    """Multiply [rows, T, T] from the first layer to the last."""
     together = layers[0]
     for layer in layers[1:]:
         together = layer @ together
@@ -205,7 +206,7 @@ def _multiplied(layers: Sequence[Tensor]) -> Tensor:
 
 
 def _taken(together: Tensor) -> Tensor:
-    """What the token that is read takes of each patch: [rows, h, w]."""
+    """The part of each patch in the output token: [rows, h, w]."""
     side = math.isqrt(together.shape[-1])
     patches = together[..., -(side**2) :]
     taken = patches[:, 0] if together.shape[-1] > side**2 else patches.mean(1)
@@ -213,5 +214,5 @@ def _taken(together: Tensor) -> Tensor:
 
 
 def _placed(road: VisualRoad, maps: Sequence[Tensor]) -> Tensor:
-    """[S, rows, h, w] of each pass, as one a frame: [S, P, h, w]."""
+    """Assign the maps [S, rows, h, w] of all passes to frames: [S, P, h, w]."""
     return torch.stack([road.on_frames(drawn) for drawn in torch.cat(list(maps), 1)])

@@ -1,4 +1,4 @@
-"""From attention maps to what a person can read: the weight of each frame, and audio frames against video frames."""
+"""From attention maps to readable form: the weight of each frame, and audio frames against video frames."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ def stack_layers(maps: Sequence[AttentionMap], name: str) -> Tensor:
 
 
 def frame_weights(weights: Tensor, query_present: Tensor) -> Tensor:
-    """How much each key frame is attended to: the mean over the queries that are there.
+    """How much attention each key frame receives: the mean over the present queries.
 
     Args:
         weights: [layers, heads, Tq, Tk]; query_present: [Tq] bool.
 
     Returns:
-        [layers, heads, Tk], each row summing to 1 over present keys. Where no query is there, the one frame that stands for
-        an absent modality is taken (the first).
+        [layers, heads, Tk], each row summing to 1 over present keys. Without a present query, the single frame that represents
+        an absent modality (the first) is used.
     """
     asked = query_present if query_present.any() else torch.arange(len(query_present)) == 0
     return weights[:, :, asked].mean(2)
 
 
 def attention_arrays(streams: Mapping[str, Stream], output: ModelOutput, spec: ModelSpec) -> dict[str, np.ndarray]:
-    """Every attention of a single clip as arrays to be written.
+    """All attentions of a single clip as arrays for writing.
 
     Returns:
-        By the attention's name, [layers, heads, queries, keys] float16: the rows of frames that are there sum to 1 over the keys
-        that are there, others are 0. Beside it ``NAME.query_times`` and ``NAME.key_times``, seconds. Of more than ``MOST_FRAMES``
-        a side each cell is the mean of its neighbours.
+        Per attention's name, [layers, heads, queries, keys] float16: the rows of present frames sum to 1 over the present
+        keys, others are 0. Also ``NAME.query_times`` and ``NAME.key_times``, seconds. If a side has more than ``MOST_FRAMES``,
+        each cell is the mean of its neighbours.
     """
     found: dict[str, np.ndarray] = {}
     for attention in spec.attention:

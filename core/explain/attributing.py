@@ -1,4 +1,4 @@
-"""Pictures explained from their pixels: integrated gradients and occlusion, as Captum has them."""
+"""Explanations of faces at pixel level: integrated gradients and occlusion, verified against Captum."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ FRAMES = 8
 
 
 def plain(pixels: Tensor) -> Tensor:
-    """[P, C, 1, 1]: each face's mean colour, which stands for what is hidden and for a face without features."""
+    """[P, C, 1, 1]: each face's mean colour, which is the baseline and replaces hidden patches."""
     return pixels.mean((2, 3), keepdim=True)
 
 
 def integrated_pixels(road: VisualRoad, steps: int = STEPS) -> Tensor:
-    """Integrated gradients (Sundararajan et al. 2017) of each score on all faces of the clip at once, [S, P, C, H, W].
+    """Integrated gradients (Sundararajan et al. 2017) of each score, for all faces of the clip at once: [S, P, C, H, W].
 
-    The way begins with faces of one colour, ``plain``; for each score they add up to what it has more than there.
+    The baseline is faces of one colour, ``plain``; for each score, the values add up to its difference from the baseline.
 
     Raises:
-        NoWay: when torch cannot take a gradient through the network.
+        NoWay: if torch cannot compute a gradient through the network.
     """
     pixels, start = road.pixels.detach(), plain(road.pixels.detach())
     total: Tensor | None = None
@@ -47,25 +47,23 @@ def integrated_pixels(road: VisualRoad, steps: int = STEPS) -> Tensor:
 
 
 def integrated(road: VisualRoad) -> Tensor:
-    """``integrated_pixels`` added up over colours and cells, smoothed, where they speak for the score: [S, P, SIDE, SIDE].
+    """``integrated_pixels`` summed over colours and cells, smoothed, positive parts: [S, P, SIDE, SIDE].
 
-    Neighbouring pixels speak for and against and cancel: what is cut off below 0 pixel by pixel, before they are added, shows
-    where the picture has edges rather than where the evidence lies (docs/trust.md, What the exam found).
+    Values are summed before they are clipped at 0, because neighbouring pixels support and oppose the score and cancel out;
+    clipped pixel by pixel, the map would show edges instead of evidence (docs/trust.md, What the exam found).
     """
     return smoothed(enlarged(integrated_pixels(road).sum(2))).relu()
 
 
 def occlusion(road: VisualRoad) -> Tensor:
-    """How much each score falls when a patch of the face is hidden for some frames, where it falls: [S, P, CELLS, CELLS].
-
-    Zeiler and Fergus 2014, over film as over pictures.
-    """
+    """Occlusion (Zeiler and Fergus 2014), for video as for images: how much each score drops while a patch of the face is
+    hidden for some frames, positive parts: [S, P, CELLS, CELLS]."""
     with torch.inference_mode():
         return occluded(road).relu()
 
 
 def occluded(road: VisualRoad) -> Tensor:
-    """[S, P, CELLS, CELLS], how much each score falls; below 0 it rises."""
+    """[S, P, CELLS, CELLS], how much each score drops; negative if it rises."""
     pixels, count = road.pixels, len(road.pixels)
     encoder = frame_by_frame(road)
     width = FRAMES if encoder else count
@@ -91,12 +89,12 @@ def occluded(road: VisualRoad) -> Tensor:
 
 
 def edges(size: int) -> list[int]:
-    """Where patches begin and end along a side of so many pixels, [CELLS + 1]."""
+    """The boundaries of the patches along a side of the given number of pixels, [CELLS + 1]."""
     return [round(size * i / CELLS) for i in range(CELLS + 1)]
 
 
 def _hidden(pixels: Tensor) -> Iterator[tuple[int, int, Tensor]]:
-    """Row and column of each patch, and the pictures without it."""
+    """Row and column of each patch, and the faces with it hidden."""
     stands = plain(pixels)
     down, across = (edges(size) for size in pixels.shape[-2:])
     for row in range(CELLS):

@@ -1,7 +1,7 @@
-"""Class activation maps: what a layer held, weighted by how the scores hang on it.
+"""Class activation maps: a layer's activations, weighted by the gradients of the scores.
 
-Each is a line or two, reckoned here since the player's first heatmap must not wait for what pytorch-grad-cam imports (matplotlib,
-scikit-learn, torchvision: seconds); the tests hold every one against that library.
+Each is a line or two. They are implemented here because pytorch-grad-cam imports matplotlib, scikit-learn and torchvision,
+which would delay the player's first heatmap by seconds; tests verify each one against that library.
 """
 
 from __future__ import annotations
@@ -32,24 +32,25 @@ def enlarged(maps: Tensor) -> Tensor:
 
 
 def layer_cam(values: Tensor, slopes: Tensor) -> Tensor:
-    """Jiang et al. 2021: each place weighted by its own gradient where that is positive.
+    """LayerCAM (Jiang et al. 2021): each position weighted by its own gradient, if positive.
 
     Args:
-        values: [R, K, ...] of R maps of K channels; slopes: [..., R, K, ...] the gradient on them.
+        values: [R, K, ...], R maps of K channels; slopes: [..., R, K, ...], the gradients with respect to them.
 
     Returns:
-        [..., R, ...], 0 and above, as of all of these.
+        [..., R, ...], at least 0, as from all functions of this kind.
     """
     return _summed(slopes.relu() * values, values)
 
 
 def grad_cam(values: Tensor, slopes: Tensor) -> Tensor:
-    """Selvaraju et al. 2017: channels weighted by their mean gradient over the map."""
+    """Grad-CAM (Selvaraju et al. 2017): channels weighted by their mean gradient over the map."""
     return _summed(_means(slopes, values) * values, values)
 
 
 def grad_cam_plus_plus(values: Tensor, slopes: Tensor) -> Tensor:
-    """Chattopadhay et al. 2018: positive gradients weighted by higher derivatives, as of the exponential of the score."""
+    """Grad-CAM++ (Chattopadhay et al. 2018): positive gradients weighted by higher derivatives of the exponential of the
+    score."""
     total = values.sum(_places(values), keepdim=True)
     square = slopes**2
     alphas = square / (2 * square + total * square * slopes + 1e-6)
@@ -60,12 +61,12 @@ def grad_cam_plus_plus(values: Tensor, slopes: Tensor) -> Tensor:
 
 
 def hires_cam(values: Tensor, slopes: Tensor) -> Tensor:
-    """Draelos and Carin 2020: gradient times value at each place; of what a network is given, gradient times input."""
+    """HiResCAM (Draelos and Carin 2020): gradient times value at each position; on the network's input, gradient times input."""
     return _summed(slopes * values, values)
 
 
 def on_pictures(weigh: Weighing) -> Callable[[VisualRoad], Tensor]:
-    """A method on the last layer of a road, [S, P, h, w]."""
+    """Apply a method to the last layer of a road: [S, P, h, w]."""
 
     def maps(road: VisualRoad) -> Tensor:
         reading = read(road)[-1]
@@ -77,16 +78,16 @@ def on_pictures(weigh: Weighing) -> Callable[[VisualRoad], Tensor]:
 
 
 def layer_cam_product(road: VisualRoad) -> Tensor:
-    """Where the last two layers find evidence: the geometric mean of their LayerCAM maps, [S, P, SIDE, SIDE], which points where
-    their product does and has the unit of one."""
+    """The geometric mean of the LayerCAM maps of the last two layers, [S, P, SIDE, SIDE]: its maximum is that of their
+    product, and its unit that of a single map."""
     return torch.stack([enlarged(_of(road, reading, layer_cam)) for reading in read(road)[-2:]]).prod(0).sqrt()
 
 
 def contrast(road: VisualRoad) -> Tensor:
-    """Where the last layer finds evidence and this moment differs, for the class, from the clip's average face.
+    """Change for the class: evidence in the last layer where this moment differs from the clip's average face.
 
-    The last layer's LayerCAM times the gradient's product with the first layer's difference from its mean over the clip, positive
-    parts only, smoothed over ``_CELLS`` and ``_MOMENTS``; of a single face, which differs from nothing, ``layer_cam_product``.
+    The last layer's LayerCAM, times gradient times the first layer's difference from its mean over the clip, positive parts only,
+    smoothed over ``_CELLS`` and ``_MOMENTS``. For a single face, which differs from nothing, ``layer_cam_product``.
     """
     if len(road.pixels) < 2:
         return layer_cam_product(road)
@@ -102,11 +103,12 @@ def contrast(road: VisualRoad) -> Tensor:
 
 
 def score_cam(road: VisualRoad) -> Tensor:
-    """What the scores are of the clip when every face shows only what one channel of the last layer marks, channel by channel.
+    """Score-CAM: the scores of the clip when every face shows only what one channel of the last layer highlights, channel by
+    channel.
 
-    Of one face this is pytorch-grad-cam's Score-CAM. Of a clip the library would leave all other faces as they are, and its
-    softmax over channels find next to no difference between them; here all faces are masked at once, each by its own map, and
-    the channels' weights are the clip's. Once through the network for each channel.
+    For a single face this equals pytorch-grad-cam's Score-CAM. For a clip, the library would leave all other faces unchanged,
+    so its softmax over channels would hardly distinguish them. Here all faces are masked at once, each by its own map, and the
+    channel weights are those of the clip. It takes one forward pass per channel.
     """
     values = read(road, gradients=False)[-1].values
     with torch.no_grad():
@@ -122,7 +124,8 @@ def score_cam(road: VisualRoad) -> Tensor:
 
 
 def smoothed(maps: Tensor) -> Tensor:
-    """Maps [S, P, h, w] of a clip's frames as means over ``_CELLS`` and ``_MOMENTS``: a cell, and a frame, alone are noise."""
+    """Average maps [S, P, h, w] of a clip's frames over ``_CELLS`` and ``_MOMENTS``, because single cells and frames are
+    noisy."""
     return _blurred(_blurred(_blurred(maps, -1, _CELLS), -2, _CELLS), 1, _MOMENTS)
 
 
@@ -131,7 +134,7 @@ def _of(road: VisualRoad, reading: Reading, weigh: Weighing) -> Tensor:
 
 
 def _places(values: Tensor) -> tuple[int, ...]:
-    """The axes of a map's places, counted from the end."""
+    """The spatial axes of a map, counted from the end."""
     return tuple(range(2 - values.ndim, 0))
 
 
@@ -144,7 +147,7 @@ def _summed(weighted: Tensor, values: Tensor) -> Tensor:
 
 
 def _blurred(maps: Tensor, axis: int, width: float) -> Tensor:
-    """Gaussian means of ``width`` along an axis; beyond its ends, the last value goes on."""
+    """Gaussian blur of ``width`` along an axis, with the last value repeated beyond the ends."""
     reach = math.ceil(3 * width)
     steps = torch.arange(-reach, reach + 1, device=maps.device)
     kernel = torch.exp(-0.5 * (steps / width) ** 2)

@@ -14,12 +14,11 @@ from affectscope.core.features.extractors.encoders import placed
 
 
 def heatmaps(road: VisualRoad, heads: tuple[str, ...], explanation: str | None = None) -> dict[str, np.ndarray]:
-    """Where in the face's box each head looked for its class, [P, SIDE, SIDE] float32, linear, in the unit of
-    ``in_clip_units``.
+    """Each head's heatmap for its class inside the face box, [P, SIDE, SIDE] float32, linear, in the unit of ``in_clip_units``.
 
     Args:
         heads: the road's scores.
-        explanation: one of ``fitting``, the first of them if left out.
+        explanation: one of ``fitting``; by default, the first.
     """
     draw = METHODS[explanation or fitting(road)[0]].maps
     assert draw is not None
@@ -37,10 +36,10 @@ _NEEDS = {"layer": "a layer to read", "layers": "two layers to read", "tokens": 
 
 
 def fitting(road: VisualRoad) -> tuple[str, ...]:
-    """The methods that can read a road, the one that is taken where nobody chose first.
+    """The methods available for a road, the default first.
 
-    That is attention where an encoder's tokens attend, the change in the first of several layers, a layer where there is one,
-    gradient times input where there are pixels alone.
+    The default is attention if an encoder's tokens attend to each other, change for the class if there are several layers, a
+    layer's CAM if there is one layer, and gradient times input if there are only pixels.
     """
     can = {"pixels": True, "layer": len(road.layers) > 0, "layers": len(road.layers) > 1, "tokens": attends(road)}
     names = [name for name in METHODS if METHODS[name].maps is not None and can[METHODS[name].reads]]
@@ -50,10 +49,10 @@ def fitting(road: VisualRoad) -> tuple[str, ...]:
 
 
 def chosen(road: VisualRoad, explanation: str | None) -> tuple[str, tuple[str, ...]]:
-    """The method that draws the heatmaps, and all that could.
+    """The method for the heatmaps, and all available methods.
 
     Raises:
-        UserError: when there is no such method, or this road has not what it reads.
+        UserError: if there is no such method, or the road does not provide what it needs.
     """
     offered = fitting(road)
     lacks = "and this model's picture network has none"
@@ -62,14 +61,14 @@ def chosen(road: VisualRoad, explanation: str | None) -> tuple[str, tuple[str, .
 
 
 def in_clip_units(maps: np.ndarray) -> np.ndarray:
-    """[F, h, w] so that 1 is the clip's strong value: the 95th percentile of the frames' largest. Nothing is cut: one frame may
-    lie far above."""
+    """Scale [F, h, w] so that 1 is the clip's reference value, the 95th percentile of the frames' maxima. Nothing is clipped:
+    single frames can be far above 1."""
     peaks = maps.max((1, 2))
     return maps / (np.percentile(peaks[peaks > 0], 95) if (peaks > 0).any() else 1.0)
 
 
 def on_video(maps: Mapping[str, np.ndarray], frames: np.ndarray, count: int) -> dict[str, np.ndarray]:
-    """Maps [P, h, w] of some frames as those of all ``count``: NaN where there is none."""
+    """Place maps [P, h, w] of some frames among all ``count`` frames; NaN for frames without a map."""
     found = {}
     for head, drawn in maps.items():
         found[head] = np.full((count, SIDE, SIDE), np.nan, np.float32)

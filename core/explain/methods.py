@@ -1,5 +1,5 @@
-"""The ways to say where the evidence lies, by name: in a face, what turns a ``VisualRoad`` into heatmaps; in the sound, what
-turns a ``SoundRoad`` into a map over frames and columns. A plugin may register one too (``affectscope.explanation``)."""
+"""The registry of explanation methods: for faces, functions from a ``VisualRoad`` to heatmaps; for audio, functions from a
+``SoundRoad`` to a map over frames and columns. Plugins can register methods too (``affectscope.explanation``)."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ Hears = Literal["values", "layer", "attention", "rollout"]
 
 @dataclass(frozen=True)
 class Method:
-    """One way to explain.
+    """An explanation method.
 
     Attributes:
-        title: what a person reads.
-        source: whose it is, and what it does.
-        maps: a road -> [S, P, h, w], for each score and face how much each place speaks for it; of any size, 0 and above, on the
-            clip's own scale. None of a method for sound alone.
-        reads: what the road must have: ``layer``, the first and last of several ``layers``, ``tokens`` that attend to each other,
-            or nothing beyond ``pixels``.
-        sounds: a road -> [S, T, D], for each score, frame and column how much it speaks for it, or, below 0, against it; or
-            [S, T, 1] of frames only. None of a method for pictures alone.
-        hears: what that road must have: a ``layer``, ``attention`` whose keys are the sound, one among the sound's own frames in
-            several layers (``rollout``), or nothing beyond ``values``.
+        title: its title for users.
+        source: its reference, and what it does.
+        maps: road -> [S, P, h, w], how much each position supports each score in each face; of any size, at least 0, on the
+            clip's own scale. None for methods for audio only.
+        reads: what the visual road must provide: ``layer``, the first and last of several ``layers``, ``tokens`` that attend
+            to each other, or only ``pixels``.
+        sounds: road -> [S, T, D], how much each frame and column supports each score, negative if it opposes it; or [S, T, 1] for
+            frames only. None for methods for faces only.
+        hears: what the audio road must provide: a ``layer``, ``attention`` whose keys are audio frames, attention among the audio
+            frames in several layers (``rollout``), or only ``values``.
         slow: whether a clip of three seconds takes longer than a second on two cores.
-        digest: of the sources of a person's own, by which what it drew is kept.
+        digest: hash of a plugin's sources, part of the cache key.
     """
 
     title: str
@@ -203,13 +203,13 @@ _OURS = frozenset(METHODS)
 
 
 def add(name: str, title: str, source: str, modality: str, reads: str, draw: Callable[[Any], Tensor], digest: str = "") -> None:
-    """Register a person's own way for one modality; of the same name, what there is for the other stays.
+    """Register a plugin's method for one modality; a method of the same name for the other modality is kept.
 
     Args:
-        reads: as of ``Method.reads`` or ``Method.hears``; "" for the usual one.
+        reads: see ``Method.reads`` and ``Method.hears``; "" for the default.
 
     Raises:
-        UserError: when the name is one of ours, or modality or what is read is none that there is.
+        UserError: if the name is taken, or ``modality`` or ``reads`` is invalid.
     """
     if name in _OURS:
         raise UserError(f"There is already an explanation called {shown(name)}: choose another name for yours.")
@@ -225,14 +225,14 @@ def add(name: str, title: str, source: str, modality: str, reads: str, draw: Cal
 
 
 def take(offered: tuple[str, ...], explanation: str | None, elsewhere: str, needs: Mapping[str, str]) -> str:
-    """The method that is taken of those that can read a road: the one that was chosen, or the first.
+    """The chosen one of the methods available for a road, or the first.
 
     Args:
-        elsewhere: what a method that cannot read such a road at all explains instead.
-        needs: of methods for such roads, what this one lacks for them.
+        elsewhere: what a method explains that does not support such roads at all.
+        needs: for methods that support such roads, what this road lacks.
 
     Raises:
-        UserError: when there is no such method, or this road has not what it reads.
+        UserError: if there is no such method, or the road does not provide what it needs.
     """
     if explanation is None or explanation in offered:
         return explanation or offered[0]

@@ -1,4 +1,4 @@
-"""The road from a clip's pictures to what a model's heads say of it, and what an explanation reads along it."""
+"""The differentiable path ("road") from a clip's faces to the scores of a model's heads, for explanations."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ Layers = Sequence[nn.Module]
 
 
 class NoWay(Exception):
-    """Nothing can be read along a road, as half a sentence that says why: the network is somebody's own, and not made for it."""
+    """A plugin's network does not support an explanation; the message is a half-sentence that says why."""
 
 
 @dataclass(frozen=True)
 class VisualRoad:
-    """From the faces of one clip to the scores that are explained, open to gradients all the way.
+    """The path from the faces of one clip to the explained scores, differentiable throughout.
 
-    Scores are of the clip, not of a frame: one gradient gives the maps of all frames.
+    Scores are per clip, not per frame: one gradient gives the maps of all frames.
 
     Attributes:
-        pixels: [P, C, H, W] float32, the faces of the frames that are there, as the network wants them.
-        network: pixels -> scores [S], one for each explained head, all else held.
-        layers: the modules inside ``network`` where maps are read, from the first to the last. Without any, the pixels themselves
-            are the map.
-        places: [P] which of the stream's frames those are.
-        frames: [T] is so long; a network may also have run over the absent ones.
-        longest: frames of the batch's longest modality, to which some systems pad.
-        on_pictures: of a network that sees several views of a picture, their maps [R, h, w] as one a picture, [P, h, w].
-        part: left, top, right, bottom of what the pictures show, in fractions of the face's box.
+        pixels: [P, C, H, W] float32, the faces of the present frames, preprocessed for the network.
+        network: pixels -> scores [S], one for each explained head, with all other inputs fixed.
+        layers: the modules inside ``network`` whose maps are used, from the first to the last. If there are none, the pixels
+            themselves are the map.
+        places: [P] the indices of these frames in the stream.
+        frames: the number of frames T of the stream, including absent ones.
+        longest: the number of frames of the batch's longest modality, to which some systems pad.
+        on_pictures: for a network with several views of a face, combines their maps [R, h, w] into one per face, [P, h, w].
+        part: left, top, right, bottom of the visible part, as fractions of the face box.
     """
 
     pixels: Tensor
@@ -48,11 +48,11 @@ class VisualRoad:
     part: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
     def on_frames(self, maps: Tensor) -> Tensor:
-        """Maps [R, h, w], or of films [R, t, h, w], as one a frame: [P, h, w].
+        """Assign maps [R, h, w], or maps of video networks [R, t, h, w], to frames: [P, h, w].
 
-        A network makes one map for each present frame, or for each frame of the stream, at least up to the last present one; of
-        one film, maps over the whole stream; of several, maps that share the present frames evenly in order, as
-        ``blocks.snippets`` cuts them.
+        A network returns one map for each present frame, or for each frame of the stream, at least up to the last present one.
+        A video network returns maps over the whole stream for one snippet; for several snippets, the maps divide the present
+        frames evenly in order, as ``blocks.snippets`` cuts them.
         """
         if self.on_pictures is not None:
             maps = self.on_pictures(maps)
@@ -70,11 +70,11 @@ class VisualRoad:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one layer held, and how the scores hang on it.
+    """The activations of one layer, and the gradients of the scores with respect to them.
 
     Attributes:
-        values: [R, K, h, w], or of films [R, K, t, h, w]: R maps of K channels.
-        slopes: [S, R, K, ...], the gradient of each score; empty where none was asked for.
+        values: [R, K, h, w], or for video [R, K, t, h, w]: R maps of K channels.
+        slopes: [S, R, K, ...], the gradient of each score; empty if not requested.
     """
 
     values: Tensor
@@ -82,10 +82,10 @@ class Reading:
 
 
 def read(road: VisualRoad, gradients: bool = True) -> tuple[Reading, ...]:
-    """Run the road once, and each score back as far as the first layer: a reading a layer, in the order of ``road.layers``.
+    """One forward pass, and one backward pass per score to the first layer: one reading per layer of ``road.layers``.
 
     Raises:
-        NoWay: when the network never calls a layer, or no score hangs on it.
+        NoWay: if the network never calls a layer, or no score depends on it.
     """
     if not road.layers:
         return (_read_pixels(road, gradients),)
@@ -104,10 +104,9 @@ def read(road: VisualRoad, gradients: bool = True) -> tuple[Reading, ...]:
 
 @contextmanager
 def listening(layers: Layers, gradients: bool) -> Iterator[list[list[Tensor]]]:
-    """What each of ``layers`` returns to this thread while this holds, call by call. Before the first of them nothing needs a
-    gradient.
+    """Record the outputs of ``layers`` in this thread, per layer and call. Before the first layer, no gradients are computed.
 
-    Another thread may go through the same network meanwhile: the encoder of faces is one for all models and all clips.
+    Other threads may use the same network at the same time, because all models and clips share the face encoder.
     """
     heard: list[list[Tensor]] = [[] for _ in layers]
     thread = threading.get_ident()
@@ -120,7 +119,7 @@ def listening(layers: Layers, gradients: bool) -> Iterator[list[list[Tensor]]]:
             if gradients and not value.requires_grad:
                 value = value.detach().requires_grad_(True)
             heard[place].append(value)
-            # What follows may write into what it is given, as an in-place ReLU does.
+            # The next module may modify its input in place, as an in-place ReLU does.
             passed = value.clone()
             return passed if isinstance(output, Tensor) else (passed, *output[1:])
 
@@ -135,10 +134,10 @@ def listening(layers: Layers, gradients: bool) -> Iterator[list[list[Tensor]]]:
 
 
 def as_maps(values: Tensor) -> Tensor:
-    """Tokens [R, N, K] as maps [R, K, h, w]; maps as they are. Of tokens, those before the last square number are no places.
+    """Tokens [R, N, K] as maps [R, K, h, w]; maps unchanged. The last square number of tokens are positions; others are dropped.
 
     Raises:
-        NoWay: when they are neither.
+        NoWay: if they are neither tokens nor maps.
     """
     if values.ndim in (4, 5):
         return values
@@ -163,10 +162,10 @@ def _slopes(scores: Tensor, values: Sequence[Tensor]) -> list[Tensor]:
 
 
 def slopes_by_score(scores: Tensor, values: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
-    """The gradient of each of ``scores`` [S] on each of ``values``.
+    """The gradient of each of ``scores`` [S] with respect to each of ``values``.
 
     Raises:
-        NoWay: when no score hangs on any.
+        NoWay: if no score depends on any of them.
     """
     if not scores.requires_grad:
         raise NoWay("no gradient of the answer reaches what is to be looked at")
@@ -175,17 +174,17 @@ def slopes_by_score(scores: Tensor, values: Sequence[Tensor]) -> list[tuple[Tens
         try:
             slopes = torch.autograd.grad(score, values, retain_graph=number + 1 < len(scores), allow_unused=True)
         except RuntimeError as error:
-            # A tensor that is written over after it was used, for one.
+            # For example, a tensor was modified in place after its use.
             raise NoWay(f"torch cannot take a gradient through the network ({str(error).splitlines()[0][:120]})") from error
         if all(slope is None for slope in slopes):
             raise NoWay("no gradient of the answer reaches what is to be looked at")
-        # A head that does not use some of the frames says nothing of them.
+        # A head that does not use some frames has no gradient for them.
         found.append(tuple(torch.zeros_like(v) if s is None else s for s, v in zip(slopes, values, strict=True)))
     return found
 
 
 def _joined(slopes: Sequence[Tensor], scores: int, values: Tensor) -> Tensor:
-    """Slopes [S, rows, ...] of each call as those of all maps."""
+    """Concatenate the gradients [S, rows, ...] of all calls."""
     if not slopes:
         return values.new_zeros(0)
     together = torch.cat(list(slopes), 1)
@@ -193,5 +192,6 @@ def _joined(slopes: Sequence[Tensor], scores: int, values: Tensor) -> Tensor:
 
 
 def _share(frames: Tensor, count: int, rows: int) -> Tensor:
-    """Which of ``rows`` equal parts of ``count`` frames each of ``frames`` lies in: part p begins at p * count // rows."""
+    """The part of each of ``frames`` if ``count`` frames are split into ``rows`` equal parts; part p begins at p * count //
+    rows."""
     return ((frames + 1) * rows - 1) // max(1, count)

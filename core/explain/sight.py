@@ -1,4 +1,4 @@
-"""How a model comes to see a clip's faces: through an encoder of its feature set, or by taking the pixels itself."""
+"""How a model processes a clip's faces: through the encoder of its feature set, or directly as pixels."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ DEFAULT_VISUAL = "face-views"
 
 @dataclass(frozen=True)
 class Sight:
-    """What a model sees faces through.
+    """The network between faces and a model's visual features.
 
     Attributes:
         features: the visual feature set.
-        encoder: the network that makes it of face crops; None where the features are the pixels themselves.
+        encoder: the network that computes it from face crops; None if the features are the pixels themselves.
     """
 
     features: FeatureSet
@@ -40,10 +40,10 @@ class Sight:
 
 
 def sight_of(name: str) -> Sight | None:
-    """How a visual feature set looks at faces; None where no way leads from its numbers back to pixels.
+    """The encoder of a visual feature set; None if its features cannot be traced back to pixels.
 
     Raises:
-        UserError: when the weights of its network are not there.
+        UserError: if the weights of its network are missing.
     """
     features = FEATURE_SETS[name]
     if source_of(name):
@@ -66,17 +66,17 @@ def through_encoder(
     batch: Batch,
     targets: Mapping[str, int],
 ) -> VisualRoad:
-    """From face crops through the encoder.
+    """The road from face crops through the encoder.
 
     Args:
         crops: [F, H, W] or [F, H, W, 3] uint8, a face for every frame of the video.
-        frames: [P] which of those each present frame of ``seen`` shows; see ``faces_behind``.
-        seen: the clip's visual stream as the model takes it.
+        frames: [P] the video frame of each present frame of ``seen``; see ``faces_behind``.
+        seen: the clip's visual stream, before normalisation.
         batch: the clip alone, normalised.
-        targets: head -> the class or attribute that is explained.
+        targets: head -> the class or attribute to explain.
 
     Returns:
-        The road from one picture for each frame of the video that is looked at, in order.
+        The road from the faces of the video frames used, in order.
     """
     assert sight.encoder is not None
     looked, which = np.unique(frames, return_inverse=True)
@@ -94,7 +94,7 @@ def through_encoder(
 
 
 def on_pixels(sight: Sight, checkpoint: Checkpoint, seen: Stream, batch: Batch, targets: Mapping[str, int]) -> VisualRoad:
-    """Of a model that takes pixels: from the frames of ``seen``, its visual stream before it is normalised."""
+    """The road of a model that takes pixels: from the frames of ``seen``, its visual stream before normalisation."""
     shape, last = _shape(sight.features) or ((), False)
     places = np.flatnonzero(seen.present)
     pixels = torch.from_numpy(seen.values[places]).unflatten(1, shape)
@@ -106,7 +106,7 @@ def on_pixels(sight: Sight, checkpoint: Checkpoint, seen: Stream, batch: Batch, 
 
 
 def faces_behind(seen: Stream, times: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Which frame of the video each present frame of a visual stream was made of, [P]: the one that is nearest in time.
+    """The video frame nearest in time to each present frame of a visual stream, [P].
 
     Args:
         times, present: [F], of the face in the video's frames.
@@ -118,7 +118,7 @@ def faces_behind(seen: Stream, times: np.ndarray, present: np.ndarray) -> np.nda
 
 
 class _ClipScores(nn.Module):
-    """Pictures [P, C, H, W] of a clip -> scores [S], one for each explained head, with all else held."""
+    """Faces [P, C, H, W] of a clip -> scores [S], one for each explained head, with all other inputs fixed."""
 
     def __init__(
         self,
@@ -139,17 +139,17 @@ class _ClipScores(nn.Module):
         return self.of_features(self.features(pictures))
 
     def features(self, pictures: Tensor) -> Tensor:
-        """What the encoder makes of pictures, [P, D]."""
+        """The encoder's features of faces, [P, D]."""
         size = max(1, _CHUNK_PIXELS // (pictures.shape[-1] * pictures.shape[-2]))
         pictures = pictures.movedim(1, -1) if self._last else pictures
         return torch.cat([self.encoder(part).flatten(1) for part in pictures.split(size)])
 
     def of_features(self, features: Tensor) -> Tensor:
-        """Scores [S] of what the encoder made of the pictures, [P, D]."""
+        """Scores [S] from the encoder's features [P, D]."""
         return self.of_many(features[None])[0]
 
     def of_many(self, features: Tensor) -> Tensor:
-        """Scores [G, S] of as many other versions of the pictures' features, [G, P, D]; all else is the clip's."""
+        """Scores [G, S] from G versions of the visual features, [G, P, D], with all other inputs fixed."""
         found = []
         for part in features.split(self._batch.copies_at_once(_CHUNK_FRAMES)):
             output, batch = self.output(part)
@@ -158,7 +158,7 @@ class _ClipScores(nn.Module):
         return torch.cat(found)
 
     def output(self, features: Tensor) -> tuple[ModelOutput, Batch]:
-        """All that the model says of versions of the pictures' features, [G, P, D], and what it was given."""
+        """The model's output for G versions of the visual features, [G, P, D], and the batch that it was given."""
         values, count, clip = self._normaliser("visual", features[:, self._which]), len(features), self._batch
         # What stands in place of a frame that was taken away stays as it is.
         visual = clip.values["visual"].to(values).repeat(count, 1, 1).index_copy(1, self._places, values)
@@ -168,7 +168,7 @@ class _ClipScores(nn.Module):
 
 
 def _shape(features: FeatureSet) -> tuple[tuple[int, ...], bool] | None:
-    """The shape of a frame of pixels, and whether its channels come last; None for features that are no picture."""
+    """The shape of a frame of pixels, and whether its channels come last; None if the features are not an image."""
     if len(features.shape) == 3:
         return features.shape, False
     if not features.pixels:

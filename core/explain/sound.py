@@ -1,4 +1,4 @@
-"""How much each frame and column of a clip's sound speaks for what a model's heads say: the road, and the ways to read it."""
+"""Evidence in a clip's audio per frame and column: the differentiable path from audio to scores, and the methods that use it."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _CHUNK_FRAMES = 24_000
 
 @dataclass(frozen=True)
 class SoundRoad:
-    """From the sound of one clip, as the model takes it, to the scores that are explained; all else is held.
+    """The differentiable path from the audio features of one clip to the explained scores, with all other inputs fixed.
 
     Attributes:
-        values: [T, D] float32; zeros where a frame is absent.
+        values: [T, D] float32; zeros in absent frames.
         present: [T] bool.
-        network: rows [G, T, D] -> scores [G, S], one for each explained head, open to gradients.
-        blank: [D], what stands for nothing: the training set's mean, or the clip's own.
-        parts: the columns that belong together, each [N]; all columns are in one of them.
-        at_once: rows that the network is asked about at once.
-        layer: a module inside ``network`` that makes [N, T, K] or [N, K, T] of the sound, where the model names one.
-        attention: -> the model's attention of the clip whose keys are the sound; None where it has none.
-        deep: whether one of those is among the sound's own frames, in several layers.
+        network: rows [G, T, D] -> scores [G, S], one for each explained head, differentiable.
+        blank: [D], the baseline: the training set's mean, or the clip's own.
+        parts: groups of columns, each [N]; every column is in one group.
+        at_once: the number of rows in one call of the network.
+        layer: a module inside ``network`` whose output for the audio is [N, T, K] or [N, K, T], if the model names one.
+        attention: -> the model's attentions whose keys are the clip's audio frames; None if it has none.
+        deep: whether one of them is among the audio frames themselves, with several layers.
     """
 
     values: Tensor
@@ -57,8 +57,8 @@ class SoundRoad:
 
 @dataclass(frozen=True)
 class Attended:
-    """One attention whose keys are the sound: weights [layers, heads, Tq, T], which queries are there [Tq], and whether those are
-    the sound's own frames."""
+    """One attention whose keys are audio frames: weights [layers, heads, Tq, T], present queries [Tq], and whether the queries
+    are the audio frames themselves."""
 
     weights: Tensor
     asks: Tensor
@@ -66,11 +66,11 @@ class Attended:
 
 
 def sound_road(checkpoint: Checkpoint, batch: Batch, targets: Mapping[str, int]) -> SoundRoad:
-    """The road of a clip that has sound.
+    """The road of a clip with audio.
 
     Args:
         batch: the clip alone, normalised.
-        targets: head -> the class or attribute that is explained.
+        targets: head -> the class or attribute to explain.
     """
     values, present = batch.values[SOUND][0], batch.present[SOUND][0]
     network, heard = (
@@ -86,7 +86,7 @@ def sound_road(checkpoint: Checkpoint, batch: Batch, targets: Mapping[str, int])
 
 
 def blank(checkpoint: Checkpoint, batch: Batch) -> Tensor:
-    """[D], what stands in place of sound: the training set's mean, 0 once normalised; without statistics, the clip's own mean."""
+    """[D], the baseline: the training set's mean (0 after normalisation); without statistics, the clip's own mean."""
     values = batch.values[SOUND][0]
     if SOUND in checkpoint.normaliser.mean:
         return torch.zeros(values.shape[1])
@@ -94,7 +94,7 @@ def blank(checkpoint: Checkpoint, batch: Batch) -> Tensor:
 
 
 def parts(feature_set: str, dim: int) -> tuple[np.ndarray, ...]:
-    """The columns that are hidden together: groups of descriptors, ``BANDS`` of a spectrum, all of anything else."""
+    """The columns that are occluded together: groups of descriptors, ``BANDS`` of a spectrum, or all columns."""
     if groups := columns(feature_set, dim):
         own = list(groups.values())
         rest = np.setdiff1d(np.arange(dim), np.concatenate(own))
@@ -104,7 +104,7 @@ def parts(feature_set: str, dim: int) -> tuple[np.ndarray, ...]:
 
 
 def frequencies(feature_set: str, dim: int) -> np.ndarray:
-    """[D] Hz, the middle of each column of a spectrogram; empty of other sets."""
+    """[D] Hz, the centre of each column of a spectrogram; empty for other sets."""
     if feature_set.startswith("spectrogram-"):
         # 256 lines, 31.25 Hz apart, the first at 31.25; neighbours are averaged.
         width = 256 // dim
@@ -117,9 +117,9 @@ def frequencies(feature_set: str, dim: int) -> np.ndarray:
 
 
 def integrated(road: SoundRoad, steps: int = STEPS) -> Tensor:
-    """Integrated gradients (Sundararajan et al. 2017) against ``blank`` in every frame: [S, T, D].
+    """Integrated gradients (Sundararajan et al. 2017) with ``blank`` in every frame as the baseline: [S, T, D].
 
-    For each score they add up to what it has more than there, up to the quadrature's error.
+    For each score, the values add up to its difference from the baseline, up to the quadrature error.
     """
     change = road.values - _nothing(road)
     total: Tensor | None = None
@@ -134,15 +134,15 @@ def integrated(road: SoundRoad, steps: int = STEPS) -> Tensor:
 
 
 def gradient_times_input(road: SoundRoad) -> Tensor:
-    """The gradient of each score times how far the sound lies from ``blank``: [S, T, D]."""
+    """The gradient of each score times the difference of the audio from ``blank``: [S, T, D]."""
     return _slopes(road, road.values[None])[:, 0] * (road.values - _nothing(road))
 
 
 def occlusion(road: SoundRoad) -> Tensor:
-    """How much each score falls when a part of the sound is ``blank`` for a while, shared evenly among its frames and columns.
+    """How much each score drops while a part of the audio is ``blank``, distributed evenly over the part's frames and columns.
 
     Returns:
-        [S, T, D]; so their sums over a part of the sound mean the same as those of ``integrated``.
+        [S, T, D]; sums over a part of the audio are therefore comparable to those of ``integrated``.
     """
     nothing, there = _nothing(road), torch.nonzero(road.present)[:, 0]
     spans = [window for window in np.array_split(there.numpy(), min(WINDOWS, len(there))) if len(window)]
@@ -162,7 +162,7 @@ def occlusion(road: SoundRoad) -> Tensor:
 
 
 def of_layer(weigh: Weighing) -> Callable[[SoundRoad], Tensor]:
-    """A class activation map of the layer that the model names for its sound: [S, T, 1], 0 and above."""
+    """A class activation map of the layer that the model names for its audio: [S, T, 1], at least 0."""
 
     def maps(road: SoundRoad) -> Tensor:
         assert road.layer is not None
@@ -182,15 +182,16 @@ def of_layer(weigh: Weighing) -> Callable[[SoundRoad], Tensor]:
 
 
 def attended(road: SoundRoad) -> Tensor:
-    """How much each frame is attended to, the mean over all attentions whose keys are the sound, their layers, heads and present
-    queries: [S, T, 1], the same for all scores."""
+    """How much attention each frame receives: the mean over all attentions whose keys are audio frames, their layers, heads
+    and present queries. [S, T, 1], the same for all scores."""
     rows = [frame_weights(attention.weights, attention.asks).mean((0, 1)) for attention in _attention_of(road)]
     return _for_all(road, torch.stack(rows).mean(0))
 
 
 def rolled_out(road: SoundRoad) -> Tensor:
-    """Abnar and Zuidema 2020 of each attention among the sound's own frames that has several layers: the heads' mean, half
-    residual, multiplied from layer to layer; the mean over present frames and attentions. [S, T, 1], the same for all scores."""
+    """Attention rollout (Abnar and Zuidema 2020) of each attention among the audio frames with several layers: the heads'
+    mean, half residual, multiplied from layer to layer; averaged over present frames and attentions. [S, T, 1], the same for
+    all scores."""
     rows = []
     for attention in _attention_of(road):
         if not attention.own or len(attention.weights) < 2:
@@ -213,15 +214,15 @@ def _for_all(road: SoundRoad, weights: Tensor) -> Tensor:
 
 
 def _nothing(road: SoundRoad) -> Tensor:
-    """[T, D]: blank where a frame is there; what is absent stays so."""
+    """[T, D]: ``blank`` in present frames, zeros in absent ones."""
     return torch.where(road.present[:, None], road.blank, torch.zeros(()))
 
 
 def _slopes(road: SoundRoad, rows: Tensor) -> Tensor:
-    """[S, G, T, D]: the gradient of each row's own scores on it.
+    """[S, G, T, D]: the gradient of each row's own scores with respect to the row.
 
     Raises:
-        NoWay: when none reaches the sound.
+        NoWay: if none reaches the audio.
     """
     try:
         with torch.enable_grad():
@@ -233,7 +234,7 @@ def _slopes(road: SoundRoad, rows: Tensor) -> Tensor:
 
 
 class _SoundScores(nn.Module):
-    """Sounds [G, T, D] of a clip -> scores [G, S], with all else held."""
+    """Audio features [G, T, D] of a clip -> scores [G, S], with all other inputs fixed."""
 
     def __init__(self, checkpoint: Checkpoint, batch: Batch, targets: Mapping[str, int]) -> None:
         super().__init__()
@@ -247,7 +248,7 @@ class _SoundScores(nn.Module):
 
 
 def with_sound(batch: Batch, rows: Tensor) -> Batch:
-    """A clip alone with other values of its sound, [G, T, D]; absent frames stay zeros."""
+    """A clip with other audio values, [G, T, D]; absent frames stay zeros."""
     count = len(rows)
     there = batch.present[SOUND].expand(count, -1)
     values = {

@@ -1,4 +1,4 @@
-"""A person's own feature sets: a function that takes a clip, or a folder of arrays that were made elsewhere."""
+"""A user's own feature sets: a function of a clip, or a folder of precomputed arrays."""
 
 from __future__ import annotations
 
@@ -41,18 +41,19 @@ def feature_set(
 ) -> Callable[[Function], Function]:
     """Register a function as a feature set: ``fn(clip) -> (values, times)`` or ``(values, times, present)``.
 
-    ``clip`` is a ``ClipFile``: sound at 16 kHz or as recorded, faces at a size and colour, whole frames, times and the clip's id,
-    each read when it is asked for. Values are [T, dim] or [T, *shape], times [T] seconds that rise, present [T] bool (all frames,
-    if left out). No frame at all says that the clip has nothing of this.
+    ``clip`` is a ``ClipFile``: audio at 16 kHz or as recorded, faces at a given size and colour, whole frames, times and the
+    clip's id, all computed on demand. Values are [T, dim] or [T, *shape], times [T] increasing seconds, present [T] bool (by
+    default, all frames). If there are no frames, the clip does not have this modality.
 
     Args:
-        modality: audio, visual, or any name that a model gives to one of its inputs.
-        dim: features a frame, of plain vectors; for others ``shape``, such as (3, 96, 96).
-        rate: about how many frames a second, for planning only.
-        needs: ``faces`` where the function uses them, so that extraction in bulk looks for them in a process apart.
-        source: what it is, in a few words.
-        version: part of the key of what was extracted. The function's file is too, so this is for what lies outside it, such as
-            the hash of weights.
+        name: the name of the feature set.
+        modality: audio, visual, or any name that a model uses for one of its inputs.
+        dim: the number of features per frame, for vectors.
+        shape: the shape of a frame that is not a vector, such as (3, 96, 96).
+        rate: the approximate number of frames per second, for estimates only.
+        needs: ``faces`` if the function uses them, so that bulk extraction detects them in a separate process.
+        source: a short description.
+        version: part of the cache key. The function's file is too, so change this for anything outside the file, such as weights.
 
     Raises:
         UserError: when the name is no name or another set's, or the size is missing.
@@ -92,19 +93,20 @@ def arrays(
     rate: float = 0.0,
     key: str = "",
 ) -> None:
-    """Take a feature set from arrays that were made elsewhere, found by the clip's id.
+    """Use precomputed arrays as a feature set; clips are looked up by their id.
 
-    For one of our sets (``vgg-face``) or those of the papers that are not made here (``emoca-50``), the name is enough; they go
-    before extraction. Of any other name it becomes a set of its own. See ``core.features.stored.arrays`` for the formats.
+    For a built-in set (``vgg-face``), or one of the papers' sets that AffectScope can't compute (``emoca-50``), the name is
+    enough; arrays take precedence over extraction. Any other name becomes a new set. docs/features.md describes the formats.
 
     Args:
-        folder: of ``CLIP.npy``, ``CLIP.npz``, ``CLIP.pt``; or an HDF5 file, or a packed store. Looked for from the plugin's own
-            folder on.
-        modality: of a set of its own.
-        dim: features a frame, of a set of its own; found in the first array if left out.
-        shape: of one frame, where it is no plain vector.
-        rate: frames a second; if left out, the arrays' own times, or frames that lie evenly over the clip.
-        key: the array's name inside a file that holds several.
+        name: the name of the feature set.
+        folder: a folder of ``CLIP.npy``, ``CLIP.npz`` or ``CLIP.pt``, an HDF5 file, or a packed store; a relative path starts at
+            the plugin's folder.
+        modality: the modality of a new set.
+        dim: the number of features per frame of a new set; by default, read from the first array.
+        shape: the shape of a frame that is not a vector.
+        rate: frames per second; by default, the arrays' own times, or frames evenly spread over the clip.
+        key: the name of the array in files with several.
 
     Raises:
         UserError: when there is no such folder, or nothing in it that can be read.
@@ -127,7 +129,7 @@ def described(
     rate: float = 0.0,
     key: str = "",
 ) -> Told:
-    """What ``arrays`` was told, looked through.
+    """The checked arguments of ``arrays``.
 
     Raises:
         UserError: as ``arrays``.

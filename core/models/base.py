@@ -1,4 +1,4 @@
-"""The contract between models and everything else: what a model declares, and what it returns."""
+"""The interface between models and everything else: what a model declares, and what it returns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Precision = Literal["fp32", "bf16"]
 
 @dataclass(frozen=True)
 class AttentionSpec:
-    """An attention that a model can return: ``query`` frames look at ``key`` frames, in ``layers`` of ``heads``."""
+    """An attention that a model can return: ``query`` frames attend to ``key`` frames, in ``layers`` with ``heads`` each."""
 
     name: str
     query: str
@@ -33,24 +33,25 @@ class AttentionSpec:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a model declares. Views of the app appear because the spec says that they apply.
+    """What a model declares. The app shows the views that apply to the spec.
 
     Attributes:
-        system: the registry's name of the model.
-        inputs: modality -> features a frame.
+        system: the name of the model in the registry.
+        inputs: modality -> number of features per frame.
         labels: the classes in the order of the logits, or the attributes (arousal, valence, sentiment) of a regression.
         heads: names of the predictions, the main one first.
-        modalities: head -> the modalities that it draws on.
-        decision: the heads whose mean logits are the system's answer.
-        embeddings: names of the vectors that a map can show.
-        shared: where both modalities pass through the same layers, the names of their embeddings (audio, visual) after each, from
-            the first to the last; what goes in comes first where the model returns it (goncalves2025versatile, Fig. 4).
-        reference: None where a clip gets one answer, [B, outputs]. Else the modality whose frames get one each, [B, T, outputs]:
-            frame i of every other modality belongs to its frame i (``Stream.resampled``), and T is the longest of them.
-        loss_weights: head -> lambda in training; empty where all count the same.
-        absence: modality -> what stands for absent frames (zeros, noise, mean, forward-fill, mask) in a network that is not ours;
-            empty for systems that know of absence.
-        features: modality -> feature set (``core.features.sets``) where it is not the default one.
+        modalities: head -> the modalities that it uses.
+        decision: the heads whose mean logits are the system's decision.
+        embeddings: names of the clip-level vectors, for maps.
+        shared: for layers that both modalities pass through, the names of their embeddings (audio, visual) after each layer, from
+            the first to the last; the layers' input comes first if the model returns it (goncalves2025versatile, Fig. 4).
+        reference: None if a clip has one prediction, [B, outputs]. Otherwise the modality with one prediction per frame,
+            [B, T, outputs]: frame i of every other modality belongs to its frame i (``Stream.resampled``), and T is the length of
+            the longest.
+        loss_weights: head -> lambda in training; empty if all have the same weight.
+        absence: modality -> what replaces absent frames (zeros, noise, mean, forward-fill, mask) in a plugin's network; empty for
+            systems with presence masks.
+        features: modality -> feature set (``core.features.sets``), if it is not the default.
     """
 
     system: str
@@ -75,9 +76,9 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """Attention weights [B, heads, Tq, Tk] of one layer; absent keys hold 0.
+    """Attention weights [B, heads, Tq, Tk] of one layer; absent keys have weight 0.
 
-    The rows of present queries sum to 1 over present keys, and are 0 where the clip has no key at all.
+    Rows of present queries sum to 1 over the present keys, or are 0 if the clip has no present key.
     """
 
     name: str
@@ -89,13 +90,14 @@ class AttentionMap:
 
 @dataclass(frozen=True)
 class PlaceAttention:
-    """A model's own attention over the places of a picture, or over channels and so over where those are active, by head.
+    """A model's own spatial attention, or its channel attention shown where those channels are active, per head.
 
     Attributes:
         name: "spatial" or "channel".
-        over: what attention is spread over, as a person reads it.
-        maps: [B, heads, N, h, w], 0 and above; N equal parts of the present frames, in order. Zeros for a clip without any.
-        spread: [B, heads, N], over how many of ``count`` the attention is spread: the exponential of its entropy.
+        over: what the attention is over, as shown to users.
+        count: the number of positions or channels.
+        maps: [B, heads, N, h, w], at least 0; N equal parts of the present frames, in order. Zeros for a clip without any.
+        spread: [B, heads, N], the effective number of attended positions or channels: the exponential of the entropy.
     """
 
     name: str
@@ -111,11 +113,11 @@ class ModelOutput:
 
     Attributes:
         predictions: head -> logits, or values, [B, outputs] ([B, T, outputs] with a reference). A head without evidence
-            answers with the prior.
-        evidence: head -> [B] bool, False where none of the head's modalities has a present frame.
+            returns the prior.
+        evidence: head -> [B] bool, False if none of the head's modalities has a present frame.
         embeddings: name -> [B, D].
-        attention: empty unless asked for.
-        reconstruction: modality -> [B, D] where the system rebuilds its input.
+        attention: empty unless requested.
+        reconstruction: modality -> [B, D], for systems that reconstruct their input.
     """
 
     predictions: Mapping[str, Tensor]
@@ -126,16 +128,16 @@ class ModelOutput:
 
 
 class AVModel(nn.Module):
-    """Base of every system: a subclass gives its config and spec, and implements ``presets`` and ``forward``.
+    """Base class of every system: a subclass passes its config and spec, and implements ``presets`` and ``forward``.
 
-    ``prior`` holds the answer before anything is seen, the log-probability of each class or the mean of each attribute;
-    training sets it from the training set.
+    ``prior`` is the prediction without any input: the log-probability of each class, or the mean of each attribute. Training sets
+    it from the training set.
 
-    ``precision`` is that of its products when it is asked: "fp32", or "bf16" (see ``core.inference.precision``), in which its
-    weights and its answers stay float32.
+    ``precision`` is the precision of matrix products in inference: "fp32", or "bf16" (see ``core.inference.precision``), with
+    weights and outputs in float32.
 
-    ``look_at`` names, for a modality that is pixels, the layer inside the model where explanations read: maps [N, K, H, W], films
-    [N, K, T, H, W] or tokens [N, T, K]. Without one the pixels themselves are read.
+    ``look_at`` maps a pixel modality to the layer that explanations use: feature maps [N, K, H, W], video feature maps
+    [N, K, T, H, W] or tokens [N, T, K]. Without one, explanations use the pixels.
     """
 
     config_type: type
@@ -146,23 +148,23 @@ class AVModel(nn.Module):
     def __init__(self, config: Any, spec: ModelSpec) -> None:
         super().__init__()
         self.config, self.spec = config, spec
-        # All classes alike, or 0. Not by log_softmax: of a model without memory torch would take it apart, a second of imports.
+        # A uniform prior, or 0. Not by log_softmax: torch decomposes it on the meta device, which costs a second of imports.
         alike = -math.log(max(1, len(spec.labels))) if spec.task == "classification" else 0.0
         self.register_buffer("prior", torch.full((len(spec.labels),), alike))
 
     @classmethod
     def presets(cls) -> Mapping[str, Any]:
-        """The catalogue's configs by name: ``paper`` has the published sizes, ``demo`` is small, for this project's features."""
+        """Configs by preset name: ``paper`` has the published sizes; ``demo`` is small, for the demo feature sets."""
         raise UserError(f"{cls.__name__} has no presets: name one that has, or build it from its config.")
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:
-        """The model at one of the catalogue's sizes, with some fields of its config changed."""
+        """The model of a preset, with some fields of its config changed."""
         return cls(replace(choose_preset(cls.presets(), name), **changes))  # type: ignore[call-arg]
 
     @classmethod
     def sized(cls, dims: Mapping[str, int]) -> dict[str, Any]:
-        """The fields of the config that fit the model to features of other widths, modality -> features a frame."""
+        """The config fields for features of other widths, ``dims``: modality -> number of features per frame."""
         return {f"{modality}_dim": dim for modality, dim in dims.items()}
 
     def __call__(self, *args: Any, **options: Any) -> Any:
@@ -173,17 +175,17 @@ class AVModel(nn.Module):
         return _in_float32(output)
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
-        """Answer a batch; ``attention=True`` returns the weights of every layer and head too."""
+        """Run the model on a batch; ``attention=True`` also returns the weights of every layer and attention head."""
         raise TypeError(f"{type(self).__name__} does not implement the contract: it has no forward")
 
     def places(self, batch: Batch) -> tuple[PlaceAttention, ...]:
-        """Where in the pictures the model's own attention lies, where it has any."""
+        """The model's own spatial and channel attention; empty if it has none."""
         return ()
 
     def answers(self, logits: Mapping[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Logits by head with the prior put in where a head has no evidence, and the evidence [B] itself.
+        """Logits per head, replaced by the prior if a head has no evidence; and the evidence per head, [B] bool.
 
-        A public code (``variant="code"``) knows no absence: zeros are evidence to it like anything else.
+        Public code (``variant="code"``) has no presence masks: zeros count as evidence like any other values.
         """
         zeros_count = getattr(self.config, "variant", "paper") == "code"
         seen = {name: torch.ones_like(mask[:, 0]) if zeros_count else mask.any(1) for name, mask in batch.present.items()}
@@ -191,27 +193,28 @@ class AVModel(nn.Module):
         return {h: torch.where(_like(evidence[h], v), v, self.prior) for h, v in logits.items()}, evidence
 
     def decide(self, output: ModelOutput) -> Tensor:
-        """The system's answer, shaped as the heads': their mean over the deciding heads that have evidence; else the prior."""
+        """The system's decision, of the same shape as the heads' logits: their mean over the deciding heads with evidence, or the
+        prior if there is none."""
         heads = self.spec.decision
         logits = torch.stack([output.predictions[h] for h in heads])
         weight = torch.stack([_like(output.evidence[h], logits[0]) for h in heads]).to(logits)
         mean = (logits * weight).sum(0) / weight.sum(0).clamp(min=1)
-        # The answers may have come back from the device that the model is on.
+        # The predictions may have been moved from the model's device to the CPU.
         return torch.where(weight.sum(0) > 0, mean, self.prior.to(mean.device))
 
 
 def over_clip(answer: Tensor, batch: Batch) -> Tensor:
-    """Predictions by frame [B, T, outputs] as one a clip, [B, outputs]: the mean over present frames; others as they are."""
+    """Frame-level predictions [B, T, outputs] averaged over present frames to [B, outputs]; clip-level ones unchanged."""
     if answer.ndim == 2:
         return answer
     there = torch.stack(list(batch.synchronous().present.values())).any(0)[:, : answer.shape[1]].to(answer.device)
-    # Without any frame every answer is the prior.
+    # Without any frame, every prediction is the prior.
     there = there | ~there.any(1, keepdim=True)
     return (answer * there[..., None]).sum(1) / there.sum(1, keepdim=True)
 
 
 def _in_float32(output: ModelOutput) -> ModelOutput:
-    """Numbers that nothing behind a model need know the precision of."""
+    """The output in float32, so that later code does not depend on the model's precision."""
     return ModelOutput(
         {name: value.float() for name, value in output.predictions.items()},
         output.evidence,
@@ -222,7 +225,7 @@ def _in_float32(output: ModelOutput) -> ModelOutput:
 
 
 def _like(rows: Tensor, values: Tensor) -> Tensor:
-    """[B] as it broadcasts over [B, ...]."""
+    """[B] reshaped to broadcast over [B, ...]."""
     return rows.view(-1, *[1] * (values.ndim - 1))
 
 

@@ -1,4 +1,4 @@
-"""What a person says of their network: the declaration that ``affectscope.model`` makes of a function that builds it."""
+"""The declaration of a plugin's network, which ``affectscope.model`` makes of the function that builds it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True)
 class Attention:
-    """Where the weights of an attention are found; ``module`` is empty where ``forward`` returns them under its name."""
+    """Where to find the weights of an attention; ``module`` is empty if ``forward`` returns them under its name."""
 
     name: str
     query: str
@@ -40,7 +40,7 @@ class Attention:
 
 @dataclass(frozen=True)
 class Vector:
-    """Where an embedding is found; ``module`` is empty where ``forward`` returns it under its name."""
+    """Where to find an embedding; ``module`` is empty if ``forward`` returns it under its name."""
 
     name: str
     module: str
@@ -50,7 +50,7 @@ class Vector:
 
 @dataclass
 class Declared:
-    """A network of somebody's, by a name, with what was said of it. Called, it is the function that it decorates.
+    """A registered network of a plugin, with its declarations. Calling it calls the decorated function.
 
     Attributes:
         build: the function that makes the network; of ``path``, of ``state``, or of nothing.
@@ -86,24 +86,24 @@ class Declared:
 
     @property
     def file(self) -> str:
-        """The file that the declaration stands in."""
+        """The file that contains the declaration."""
         code = getattr(inspect.unwrap(self.build), "__code__", None)
         return self.source or (code.co_filename if code else "")
 
     @property
     def place(self) -> str:
-        """`` (my_net.py, line 12)``: where it says how the network is asked, or built; empty where that is no file."""
+        """`` (my_net.py, line 12)``: where the network is called, or built; empty if that is not a file."""
         code = getattr(inspect.unwrap(self.answer or self.build), "__code__", None)
         return f" ({Path(code.co_filename).name}, line {code.co_firstlineno})" if code and self.digest else ""
 
     @property
     def digest(self) -> str:
-        """Hash of its sources; empty where they are no file, as in a notebook."""
+        """Hash of its source files; empty if there are none, as in a notebook."""
         return digest(self.file) if Path(self.file).is_file() else ""
 
     @property
     def wants(self) -> Literal["path", "state", ""]:
-        """What the builder must be given."""
+        """The argument of the builder."""
         given = inspect.signature(self.build).parameters
         return "state" if "state" in given else "path" if "path" in given else ""
 
@@ -115,19 +115,19 @@ class Declared:
 
     @property
     def beside(self) -> set[str]:
-        """Names of what its answers may hold beside predictions."""
+        """Names of the attentions and embeddings that its output dict may contain."""
         return {part.name for part in self.attentions} | {part.name for part in self.vectors}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What it holds of functions is in the plugin, which another process imports.
+        # Functions cannot be pickled; another process imports the plugin instead.
         return (_known, (self.name,)) if Path(self.file).is_file() else (_copied, (self.__dict__,))
 
     def forward(self, answer: Forward) -> Forward:
-        """Say how the network is asked: a function of the network and of the batch (``core.wrapping.given.Inputs``).
+        """Declare how to call the network: decorator of a function of the network and the batch (``core.wrapping.given.Inputs``).
 
-        It returns logits, or values, [B, outputs] ([B, T, outputs] with a reference), or a dict of them by head. Weights and
-        vectors may be in the dict too, under the names that ``attention`` and ``embedding`` declare without a module.
-        Without this, the network is called with each modality in the order of ``inputs``.
+        The function returns logits, or values, [B, outputs] ([B, T, outputs] with a reference), or a dict of them by head. The
+        dict may also contain attention weights and embeddings, under the names that ``attention`` and ``embedding`` declare
+        without a module. By default, the network is called with one argument per modality, in the order of ``inputs``.
         """
         self.answer = answer
         return answer
@@ -143,24 +143,24 @@ class Declared:
         skip: int = 0,
         among: Sequence[str] = (),
     ) -> None:
-        """Say where an attention of the network is: ``query`` frames look at ``key`` frames.
+        """Declare an attention of the network: ``query`` frames attend to ``key`` frames.
 
         Args:
-            name: as the player's lane is called.
-            query: the modality whose frames look.
-            key: the modality whose frames are looked at.
-            module: the path of a module, as ``named_modules`` has it; ``*`` stands for any part, so that
-                ``encoder.layers.*.self_attn`` is an attention of several layers. An ``nn.MultiheadAttention``, a module that
-                holds some, one that calls ``scaled_dot_product_attention``, one that returns its weights, or the softmax
-                itself. Layers and heads are told from what comes.
-            take: what picks the weights out of the module's output, which it is given ((output, weights) of an
-                ``nn.MultiheadAttention``); told by their rows, which sum to one, if left out.
-            skip: tokens at the beginning that are no frames, such as a class token.
-            among: the modalities whose frames are the tokens of one sequence, one after the other, as in a transformer over both:
-                only what ``query`` frames make of ``key`` frames is taken, and its rows sum to one again.
+            name: the name, which is also the title of the player's lane.
+            query: the modality of the queries.
+            key: the modality of the keys.
+            module: the name of a module in ``named_modules``; ``*`` matches any part, so that ``encoder.layers.*.self_attn`` is
+                one attention with several layers. It can be an ``nn.MultiheadAttention``, a module that contains some, one that
+                calls ``scaled_dot_product_attention``, one that returns its weights, or the softmax itself. The numbers of
+                layers and heads are read from the weights.
+            take: a function that extracts the weights from the module's output ((output, weights) for an
+                ``nn.MultiheadAttention``); by default, they are recognised by their rows, which sum to one.
+            skip: the number of leading tokens that are not frames, such as a class token.
+            among: the modalities whose frames form one sequence of tokens, in this order, as in a transformer over both: only
+                the weights of ``query`` frames on ``key`` frames are used, normalised so that rows sum to one.
 
         Raises:
-            UserError: when there is one of that name, or a modality is none of the network's.
+            UserError: if the name is taken, or the network does not have a modality.
         """
         for role, modality in (("query", query), ("key", key)):
             if not isinstance(modality, str):
@@ -182,31 +182,36 @@ class Declared:
         self.attentions.append(Attention(name, query, key, module, take, skip, tuple(among)))
 
     def embedding(self, name: str, *, module: str = "", of: Literal["output", "input"] = "output", call: int = -1) -> None:
-        """Say where a vector is that a map can show; of frames, their mean is taken.
+        """Declare an embedding of the clip, for maps; frame-level embeddings are averaged over frames.
 
         Args:
-            module: the path of a module, as ``named_modules`` has it.
-            of: its ``output``, or its first ``input``.
-            call: which call of the module, where there are several: the last if left out, 0 for the first.
+            name: the name of the embedding.
+            module: the name of a module in ``named_modules``; by default, the output dict contains it under ``name``.
+            of: the module's ``output``, or its first ``input``.
+            call: which call of the module, if there are several: by default the last, 0 for the first.
 
         Raises:
-            UserError: when there is one of that name.
+            UserError: if the name is taken.
         """
         self._check_new(name)
         self.vectors.append(Vector(name, module, of, call))
 
     def look_at(self, modality: str, layer: str) -> None:
-        """Say where heatmaps read: a layer that sees the pixels of ``modality``, as ``named_modules`` has it.
+        """Declare the layer for heatmaps.
+
+        Args:
+            modality: the modality whose pixels the layer processes.
+            layer: the name of the layer in ``named_modules``.
 
         Raises:
-            UserError: when the modality is none of the network's.
+            UserError: if the network does not have this modality.
         """
         if modality not in self.inputs:
             raise UserError(f"{self.name} takes no {shown(modality)}: choose one of {', '.join(self.inputs)}.")
         self.looks[modality] = layer
 
     def shared(self, *stages: tuple[str, str]) -> None:
-        """Say which embeddings, (of audio, of visual), lie in one space, from the first layer that both pass to the last."""
+        """Declare pairs (audio, visual) of embeddings that lie in one space, from the first shared layer to the last."""
         self.together += stages
 
     def _check_new(self, name: str) -> None:
@@ -218,7 +223,7 @@ WRAPPED: Registry[Declared] = Registry("model of a plugin")
 
 
 def declare(declared: Declared, taken: Collection[str]) -> Declared:
-    """Keep a declaration; a file that is imported again declares anew.
+    """Register a declaration; importing its file again replaces it.
 
     Args:
         taken: names of models that are not a plugin's.
