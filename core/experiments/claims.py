@@ -3,7 +3,7 @@
 A file in ``experiments/claims/`` holds claims, TOML:
 
     margin       of "no worse", for all parts that name none
-    [[claims]]   text, source (paper and section), parts; earlier: the claim's number among those of the corpus of before
+    [[claims]]   text, source (paper and section), parts; earlier: the claim's number among those on the previous corpus
     a part       kind "better" or "no worse", first and second: [experiment, row, column], scores where more is better; for
                  "no worse" a margin; others = [rows] in the place of second: the same column of these rows, a part each; or
                  kind "bend", curve: [experiment, row]
@@ -59,7 +59,7 @@ class Claim:
     """A sentence of a paper's, in our words, and what it takes to bear it out.
 
     Attributes:
-        earlier: its number in ``docs/results/generator-3.md``, measured on the corpus of before; 0 where it is not among them.
+        earlier: its number in ``docs/results/generator-3.md``, measured on the previous corpus; 0 if it is not among them.
     """
 
     text: str

@@ -15,18 +15,18 @@ from affectscope.core.experiments.report import Filled, both, level
 from affectscope.core.experiments.verdicts import ENOUGH, VERDICTS, Judged, Scores, Verdict, judge, overall, ratio
 from affectscope.core.training.presets import is_demo
 
-# What was measured on the corpus of before, where it lies among the tables.
+# The results on the previous corpus, in the folder of the tables.
 EARLIER = "generator-3.md"
 _METHOD = (
-    "Verdicts: **borne out**, **contradicted**, or **not shown**, which is not *wrong*: with few seeds a difference has to be "
-    "large and steady to be found. Scores are compared seed by seed. Every seed is a split of its own by speaker, and splits "
-    "share most of their training clips; so p is that of a one-tailed corrected resampled t-test (Nadeau and Bengio 2003), "
-    "which widens the error by test clips for each training clip, and Holm's within the comparisons of a claim. *No worse* is a "
-    "test of non-inferiority: borne out where the first is shown to be worse by less than the margin, which stands in "
-    "`experiments/claims/papers.toml` and was written before these figures were measured; contradicted where that is not shown "
-    "and the second is found better. A claim is borne out where all its comparisons are, and contradicted where one is. Scores "
-    "are mean ± standard deviation over seeds, differences have their 95 % interval (of each comparison alone), and p is for "
-    "what is claimed."
+    "Verdicts: **borne out**, **contradicted**, or **not shown**. *Not shown* does not mean *wrong*: with few seeds, only a "
+    "large and consistent difference can be detected. Scores are compared seed by seed. Every seed is a different split by "
+    "speaker, and splits share most of their training clips; p is therefore that of a one-tailed corrected resampled t-test "
+    "(Nadeau and Bengio 2003), which increases the variance by the ratio of test to training clips, with Holm's correction "
+    "within the comparisons of a claim. *No worse* is a test of non-inferiority: borne out if the first is shown to be "
+    "worse by less than the margin, which is set in `experiments/claims/papers.toml` and was written before these figures "
+    "were measured; contradicted if that is not shown and the second is found to be better. A claim is borne out if all its "
+    "comparisons are, and contradicted if one of them is. Scores are mean ± standard deviation over seeds, differences have "
+    "their 95 % interval (of each comparison alone), and p is for the claimed direction."
 )
 
 _SPLITS = {"folds": "Seeds are folds by speaker", "official": "Seeds share the corpus's own split"}
@@ -47,7 +47,7 @@ class Examined:
 
 
 def examine(claim: Claim, tables: Mapping[str, Filled]) -> Examined:
-    """Hold a claim against the tables, by name."""
+    """Compare a claim with the tables, by experiment name."""
     parts = tuple(part for part in claim.parts if part.kind != "bend")
     judged = judge([_scores(part, tables) for part in parts])
     curves = tuple(_bend(part.curve, tables) for part in claim.parts if part.curve)
@@ -101,10 +101,10 @@ def _setting(tables: Mapping[str, Filled], recorded: bool) -> str:
     clips = [count for table in tables.values() for count in table.clips]
     held = f" {min(clips)} to {max(clips)} clips are held out in each split." if clips else ""
     nobody = (
-        "No person was recorded for this corpus: these figures say how the systems behave on rendered faces and voices spoken "
-        "anew, and nothing about people."
+        "No person was recorded for this corpus: these figures describe the systems on rendered faces and resynthesised voices, "
+        "and say nothing about people."
     )
-    papers = "The papers' own figures stand in their tables, under their own heading."
+    papers = "The tables show the papers' own figures in separate columns."
     return f"{'' if recorded else nobody}{held} {_size(tables)} {papers}".strip()
 
 
@@ -149,13 +149,13 @@ def _measured_on(tried: Examined, before: str) -> str:
     if there:
         return "this corpus"
     number = tried.claim.earlier if before else 0
-    return f"the corpus of before ([claim {number} there]({before}))" if number else "nothing yet"
+    return f"the previous corpus ([claim {number} there]({before}))" if number else "nothing yet"
 
 
 def _told(tried: Examined, before: str) -> list[str]:
     lines = [f"Source: {tried.claim.source}. On this corpus: **{overall(tried.verdicts)}**."]
     if before and tried.claim.earlier:
-        lines[0] += f" On the corpus of before: [claim {tried.claim.earlier} there]({before})."
+        lines[0] += f" On the previous corpus: [claim {tried.claim.earlier} there]({before})."
     if tried.parts:
         lines += ["", "| | first | second | difference | seeds | p | |", "|---|---:|---:|---:|---|---:|---|"]
     for part, found in zip(tried.parts, tried.judged, strict=True):
@@ -214,12 +214,14 @@ def _bend(curve: tuple[str, str], tables: Mapping[str, Filled]) -> str:
     shown = ", ".join(f"{1 - share:.0%}: {np.nanmean(values):.3f}" for share, values in sorted(points.items(), reverse=True))
     if lacking := _levels(table, curve[1]) - points.keys():
         at = ", ".join(f"{1 - share:.0%}" for share in sorted(lacking, reverse=True))
-        return f"- {table.experiment.title}, {curve[1]}: where it bends is not measured, for want of {at} missing. {shown}."
+        return (
+            f"- {table.experiment.title}, {curve[1]}: the drop cannot be located, because {at} missing is not measured. {shown}."
+        )
     below = [share for share, values in sorted(points.items(), reverse=True) if share < 1 and _worse(values, whole)]
     steady = [share for share, values in points.items() if share < 1 and not _worse(values, whole)]
     # The bend is where every further loss shows too: one unlucky point above it is none.
     left = [share for share in below if all(share < other for other in steady)]
-    bend = f"from {1 - max(left):.0%} missing on it is worse for good" if left else "it is not found worse for good anywhere"
+    bend = f"worse from {1 - max(left):.0%} missing on" if left else "no consistent drop is found"
     return f"- {table.experiment.title}, {curve[1]}: {bend}. By share of frames missing: {shown}."
 
 
@@ -244,7 +246,7 @@ def _worse(values: Sequence[float], whole: Sequence[float]) -> bool:
 def _listed(tables: Mapping[str, Filled], folder: str) -> list[str]:
     if not tables:
         return ["None yet."]
-    lines = ["| | rows measured | seeds | as it stands | one line a seed | figure (Plotly) |", "|---|---:|---|---|---|---|"]
+    lines = ["| | rows measured | seeds | table | one line per seed | figure (Plotly) |", "|---|---:|---|---|---|---|"]
     for name, table in sorted(tables.items()):
         experiment = table.experiment
         files = " | ".join(
