@@ -252,7 +252,7 @@ def _note(made: Experiment, setting: Setting, protocol: Protocol) -> str:
     takes = {c.condition.split()[0] for row in made.rows for c in row.columns} & {"without", "random", "burst", "tail"}
     sentences = []
     if any(papers.put(kind) != protocol.put(kind) for kind in takes):
-        sentences.append("What is missing is absent here, where the paper puts zeros.")
+        sentences.append("Missing frames are absent here; the paper replaces them by zeros.")
     if takes & {"random", "burst"} and papers.draws != protocol.draws:
         sentences.append(f"Each point is the mean of {protocol.draws} draws, the paper's of {papers.draws}.")
     if setting.published and protocol.trials > 1:

@@ -18,22 +18,22 @@ Deviations:
 - Attention divides by the square root of a head's width. Eq. 1 has no scale, but Fig. 3 calls the layers scaled, and the
   section on the architecture follows Vaswani et al. (2017), who scale. Eq. 1 also has K before Q; here, as there, a query's
   weights over the keys sum to one.
-- Two widths of 4.2 and 4.3 cannot be had as told. 65 LLDs over two seconds, at the pictures' rate, are 60 * 65 = 3,900 values,
-  and no whole number of frames gives 4,096 (63 give 4,095). A face of 96 pixels leaves VGG-Face's convolutions as 3 x 3 x 512,
-  where its first fully connected layer wants 7 x 7 x 512, those of 224 pixels. The inputs are 4,096 wide, as printed; how
-  features come to that is theirs to say.
+- Two widths of 4.2 and 4.3 cannot be obtained as described. 65 LLDs over two seconds, at the video's frame rate, are 60 * 65 =
+  3,900 values, and no whole number of frames gives 4,096 (63 give 4,095). A face of 96 pixels leaves VGG-Face's convolutions as
+  3 x 3 x 512, but its first fully connected layer needs 7 x 7 x 512, the output for 224 pixels. The inputs are 4,096 wide, as
+  printed; the feature sets define how this width is reached.
 - The projection to 512 has no bias; alpha and beta begin at 1.
 - Encoders have two layers ("multiple"), a feed-forward of 4 * width as in Vaswani et al., dropout 0.1, sines and cosines for
   positions, LayerNorm before each branch and at the end (they put it after each branch; before it trains without a warm-up).
-- The cross-modal layers have four heads too, and are attention alone, without a feed-forward.
-- ``residual=False`` is parthasarathy2020detecting's text: the outputs of the cross-modal layers are what is summed.
-  ``residual=True`` is how goncalves2022robust (section 4.5.3) reads the same architecture: each is first added to its encoder's
-  output. ``paper`` follows the text. ``demo`` takes the residual: on made-up signals it learned in fewer steps and bore the loss
-  of a modality better.
-- The answers are not bounded to the [-1, 1] of the labels.
-- (4.3) Which frames lie in which sequence is not said: a clip is cut from its first frame, and its last sequence may be shorter.
-- (5.1) What is missing in the study of Fig. 4 is frames of zeros, drawn anew for each trial; the paper does not say whether a
-  trial draws frames or sequences.
+- The cross-modal layers also have four heads, and contain only attention, without a feed-forward.
+- ``residual=False`` follows the text: the outputs of the cross-modal layers are summed. ``residual=True`` follows the
+  interpretation of goncalves2022robust (section 4.5.3): each is first added to its encoder's output. ``paper`` follows the text.
+  ``demo`` uses the residual: on synthetic signals it learned in fewer steps and was more robust to a missing modality.
+- Predictions are not restricted to the labels' range [-1, 1].
+- (4.3) The paper does not say which frames form a sequence: a clip is divided from its first frame, and its last sequence may be
+  shorter.
+- (5.1) In the study of Fig. 4, missing frames are zeros, drawn again for each trial; the paper does not say whether a trial
+  draws frames or sequences.
 
 Absent frames are never looked at. Without the residual they do ask, with their position and what their own modality's present
 frames tell them, much as the zeros of parthasarathy2020detecting's study of missing modalities do (section 5.1), so that each

@@ -10,15 +10,15 @@ components are summed and pass one dense layer (see ``blocks.crossmodal``, with 
 
 Deviations:
 
-- goncalves2022robust (4.5.3): The modalities have different lengths, and one answer is wanted: each component is the mean over
-  its present frames before the sum. A modality that is absent has the zero vector for its component.
+- goncalves2022robust (4.5.3): The modalities have different lengths, but a clip needs one prediction: each component is averaged
+  over its present frames before the sum. An absent modality contributes a zero vector.
 - goncalves2022robust (4.5.3): Attention divides by the square root of a head's width (parthasarathy2020detecting calls the layers
   scaled; its Eq. 1 has no scale).
-- goncalves2022robust (4.5.3): Sizes. goncalves2022robust's Table 5 counts 2,211,628 parameters, 7,125,278 upscaled; neither could
-  be derived. ``paper`` has the width and heads of goncalves2022robust's own model and projects the picture alone, without bias,
-  as that does; four layers an encoder come nearest to the published count. ``upscaled`` is wider.
+- goncalves2022robust (4.5.3): Sizes. goncalves2022robust's Table 5 counts 2,211,628 parameters, 7,125,278 upscaled; neither
+  could be derived. ``paper`` has the width and heads of goncalves2022robust's own model and projects only the visual input,
+  without bias, as that model does; four layers per encoder come closest to the published count. ``upscaled`` is wider.
 - goncalves2022robust (4.5.3): Encoders have a feed-forward of 4 * width, dropout 0.1, sines and cosines for positions, LayerNorm
-  before each branch and at the end; the cross-modal layers are attention alone.
+  before each branch and at the end; the cross-modal layers contain only attention.
 
 Counts, measured, six classes: ``paper`` 2,305,948 (4 % more than published), ``upscaled`` 7,033,928 (1 % fewer).
 """

@@ -14,34 +14,35 @@ embedding "fused" that the metric losses of 3.4 pull apart (``core.training.loss
 
 Where the paper cannot be followed or is silent, and what was chosen:
 
-- The size of D (3.1: m = 1,024 maps of 16 x 16 after conv5). A 3D ResNet-101 gives 2,048 maps of 7 x 7 for 224 pixels: m = 2,048
-  and s = 49 are taken. What is left of time (one step; two with depth 18) is averaged.
+- The size of D (3.1: m = 1,024 maps of 16 x 16 after conv5): a 3D ResNet-101 gives 2,048 maps of 7 x 7 for 224 pixels, so m =
+  2,048 and s = 49. The remaining time steps (one; two with depth 18) are averaged.
 - Strides of 2 in conv2 to conv5 (3.1): the network of Hara et al., which it cites, has them in conv1, its pooling, and conv3 to
-  conv5, in time too but for conv1's. So 16 frames leave one step, though 3.1 has a temporal stride of 1. Its kernels are
-  3 x 3 x 3 in the middle of a bottleneck, 1 around it, 7 in conv1. Depth 18 is torchvision's r3d_18, which pools nothing:
-  s = 14 x 14.
+  conv5, also in time except in conv1. So 16 frames leave one step, though 3.1 has a temporal stride of 1. Its kernels are 3 x 3
+  x 3 in the middle of a bottleneck, 1 around it, 7 in conv1. Depth 18 is torchvision's r3d_18, which pools nothing: s = 14 x 14.
   The 2D network is torchvision's ResNet-18, whose strides, pooling and 7 x 7 of conv1 are likewise not those of 3.2.
-- The paper's trunks had learned Kinetics and ImageNet (4.2). Here files of torchvision's weights fill depth 18 of both, and no
-  others are at hand; a trunk without a file learns single frames of the training clips first (``core.training.trunks``). W and
-  the matrices of all attentions (queries, keys, values and W_o, each for itself) begin as Xavier, which 4.2 says of the fusion.
+- The paper's trunks were pretrained on Kinetics and ImageNet (4.2). Here torchvision's weight files initialise depth 18 of both;
+  no others are available. A trunk without a file is first trained on single frames of the training clips
+  (``core.training.trunks``). W and the matrices of all attentions (queries, keys, values and W_o separately) have Xavier
+  initialisation, which 4.2 states for the fusion.
 - Faces are not cropped, flipped or brightened at random in training (4.2). Inputs are normalised by the training set, not by
   batch.
 - H = 8 heads do not divide s = 49: channel attention has as many as divide s, at most H. That is 7.
-- Fusion ends in fully connected layers (3.3) or in one (4.3): one. What becomes of the N snippets before it is not said: they are
-  laid side by side, N * 2 m' = 6,144 values. That is the embedding x of 3.4 as well, which is not said either.
-- The rows of Tables 1 and 2 without VT (VS, VS + VC) have nothing that brings m to m': the layer takes the snippets' means over
-  place, N * m. Rows of one modality have neither Corr nor tanh.
-- How "the 2D-CNN framework has been modified" for spectrograms (3.2) is not said: it is not. A window of 100 frames by 256
-  frequencies is stretched to 224 x 224, bilinearly, and stands in all three channels.
-- The "column-wise softmax" before Eq. 8. Columns of Corr sum to one over the audio snippets, so it is the transpose that makes
-  Eq. 8 a mean: with column i, visual snippet i picks among the audio snippets, and what it picks is added to audio snippet i;
-  for the visual the reverse. The product as printed sums to no fixed number and weighs audio by place in the visual.
+- Fusion ends in fully connected layers (3.3) or in one (4.3): one. The paper does not say how the N snippets are combined before
+  it: here they are concatenated, N * 2 m' = 6,144 values. This is also the embedding x of 3.4, which the paper does not define.
+- The rows of Tables 1 and 2 without VT (VS, VS + VC) have no layer from m to m': the layer takes the snippets' spatial means, N
+  * m. Rows of one modality have neither Corr nor tanh.
+- How "the 2D-CNN framework has been modified" for spectrograms (3.2) is not explained: here it is unmodified. A window of 100
+  frames by 256 frequencies is resized to 224 x 224, bilinearly, and copied to all three channels.
+- The "column-wise softmax" before Eq. 8. Columns of Corr sum to one over the audio snippets, so Eq. 8 is a weighted mean only
+  with the transpose: by column i, visual snippet i selects among the audio snippets, and the result is added to audio snippet i;
+  for the visual the reverse. In the product as printed, weights don't sum to a fixed number, and audio is weighted by its
+  position in the visual.
 - There is no residual, norm or bias around VS, VC, VT and AT in the text, and none here. The demo has residuals around all four:
-  fresh attention gives all places, channels and snippets nearly the same mean, and a small model learns slowly through it. They
-  are around all or none, so that a row of Table 2 that adds an attention takes no path away.
+  newly initialised attention gives nearly the same mean for all positions, channels and snippets, and a small model learns
+  slowly through it. They are around all or none, so that adding an attention in Table 2 removes no path.
 - A clip of 3 to 4 s has no six separate seconds: the windows overlap.
-- Without sound, the audio's half is zeros, Corr is zero, and all visual snippets weigh the same; so too the other way round.
-  Batch norm sees the clips that have the modality only.
+- Without audio, the audio half is zeros, Corr is zero, and all visual snippets have the same weight; likewise without video.
+  Batch norm uses only the clips that have the modality.
 
 ``attentions`` has the rows of Tables 1 and 2. Without VT, the snippets' m features are flattened as they are; with one modality
 there is no fusion, and the head is named after the modality. Maps are those among snippets, from every frame of a part to the

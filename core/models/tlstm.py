@@ -8,15 +8,15 @@ an LSTM follows. There is no public code, and goncalves2025versatile gives nothi
 Deviations:
 
 - goncalves2025versatile (IV-E): Shared space: both modalities are projected to the same width without bias, get sinusoidal
-  positions and pre-norm transformer layers of their own; in the fusion layers each modality's frames ask the other's, beside a
-  residual; both fused sequences go through the same LSTM.
-- goncalves2025versatile (IV-E): Clock: each fused sequence keeps the clock of the modality that asks, so that the two may be of
-  any lengths and neither is cut or stretched. The LSTM runs over both, one after the other, as if absent frames had been cut out.
-- goncalves2025versatile (IV-E): One answer a clip, where Huang et al. answer every moment: the mean of the LSTM's outputs over
-  the present frames of each sequence, then the mean of the sequences that are there, then one layer.
-- goncalves2025versatile (IV-E): A clip without one modality has the other's sequence alone, with nothing in it of the one that is
-  not there.
-- goncalves2025versatile (IV-E): 485 k parameters are printed and no sizes: these were picked to come near.
+  positions and pre-norm transformer layers of their own; in the fusion layers, each modality's frames attend to the other's,
+  with a residual; both fused sequences go through the same LSTM.
+- goncalves2025versatile (IV-E): Time: each fused sequence keeps the frame times of its query modality, so that the lengths may
+  differ and neither is cut or stretched. The LSTM runs over both, one after the other, skipping absent frames.
+- goncalves2025versatile (IV-E): One prediction per clip, where Huang et al. predict every moment: the mean of the LSTM's outputs
+  over the present frames of each sequence, then the mean over the present sequences, then one layer.
+- goncalves2025versatile (IV-E): For a clip without one modality, only the other's sequence is used, without any contribution of
+  the missing one.
+- goncalves2025versatile (IV-E): The paper gives 485 k parameters but no sizes: these were chosen to come close.
 
 Counts, measured: 489,734 with six classes. The sizes were picked to come near goncalves2025versatile's 485 k, which proves
 nothing about them.

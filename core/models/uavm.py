@@ -20,12 +20,11 @@ mean.
 
 Deviations:
 
-- goncalves2025versatile (IV-E): the public code cuts a clip off after 30 frames and fills a shorter one with zeros; here 30 equal
-  parts of its present frames are averaged.
-- goncalves2025versatile (II-C): the answer to both modalities is the mean of the two logits, for attributes too, which the paper
-  itself doubts.
-- goncalves2025versatile (IV-E): a batch teaches one modality by the throw of a coin, as in the public code; the paper does not
-  say.
+- goncalves2025versatile (IV-E): the public code truncates a clip after 30 frames and pads a shorter one with zeros; here the
+  present frames are averaged in 30 equal parts.
+- goncalves2025versatile (II-C): the prediction for both modalities is the mean of the two logits, also for attributes, which the
+  paper itself questions.
+- goncalves2025versatile (IV-E): each batch trains one modality, chosen at random, as in the public code; the paper does not say.
 
 Counts, measured: 117,004,050 with six classes, goncalves2025versatile's 117 M; 116,994,825 with three outputs. Of the former
 2,115,596 are never used, projections between equal widths and the branches' own heads: ``idle_parts=False`` leaves them out.

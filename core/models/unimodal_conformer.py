@@ -11,8 +11,8 @@ first of the paper's heads, with ReLU and a dropout of 0.2 behind it, and the se
 Deviations:
 
 - goncalves2025versatile (IV-E): the first convolution and the inside of a conformer layer are those of ``vavl``, paper variant;
-  the first fully connected layer has 512 nodes, with ReLU and a dropout of 0.2 behind it. The paper gives no sizes but five
-  layers.
+  the first fully connected layer has 512 nodes, with ReLU and a dropout of 0.2 behind it. Apart from the five layers, the paper
+  gives no sizes.
 
 Counts, measured, six classes: 32,163,846 for the sound, 32,259,846 for the picture. There is no figure in goncalves2025versatile.
 """

@@ -25,21 +25,23 @@ never called                nothing                                     three co
 
 Deviations:
 
-- goncalves2025versatile (III-A): a convolution over time "aware of neighbours" has no printed kernel: 5, whose 608,000 weights
-  are the nearest to the 650 k of III-E.
-- goncalves2025versatile (III-E): the 86 M parameters need five layers a modality and parts that are never called; IV-C has three,
-  three and two layers, which is preset ``paper``.
+- goncalves2025versatile (III-A): the paper gives no kernel size for the convolution over time "aware of neighbours": 5, whose
+  608,000 weights are the closest to the 650 k of III-E.
+- goncalves2025versatile (III-E): 86 M parameters require five layers per modality and parts that are never called; IV-C has
+  three, three and two layers, which is preset ``paper``.
 - goncalves2025versatile (IV-C): the conformer's kernel (31), feed-forward (4 * width) and half-step residuals are those of the
   public code; positions are relative, as in the conformer's own paper.
-- goncalves2025versatile (IV-C): ReLU and dropout follow the first layer of a head alone in the demo and in variant "code"; the
-  published presets have them after each but the last, as the text.
+- goncalves2025versatile (IV-C): in the demo and in variant "code", ReLU and dropout follow only the first layer of a head; in
+  the published presets they follow each layer but the last, as in the text.
 - goncalves2025versatile (IV-C): "ReLU as the activation function" is that of the heads; a conformer's are Swish and gated linear
-  units, as in its own paper. Its dropout (0.1) stands behind its input, both layers of a feed-forward, attention and convolution.
-- goncalves2025versatile (III-B): the shared layers' batch norm keeps one mean and variance, of sound and picture in turn.
-- goncalves2025versatile (III-B): no LayerNorm around the shared residual, which the public code has and the text has not.
-- goncalves2025versatile (III-A): the rebuilt mean is that of the present, normalised frames; the public code's has the padding in
-  it.
-- goncalves2025versatile (III-C): ``beside=True`` adds a linear road to each head, for corpora that join; no preset has it.
+  units, as in its own paper. Its dropout (0.1) follows its input, both layers of a feed-forward, attention and convolution.
+- goncalves2025versatile (III-B): the batch norm of the shared layers keeps one mean and variance, updated by audio and video
+  alternately.
+- goncalves2025versatile (III-B): there is no LayerNorm around the shared residual: the public code has one, the text does not.
+- goncalves2025versatile (III-A): the reconstruction target is the mean of the present, normalised frames; that of the public
+  code includes the padding.
+- goncalves2025versatile (III-C): ``beside=True`` adds a linear branch ("road") to each head, for additional corpora; no preset
+  has it.
 - goncalves2025versatile (V-B): frames past a clip's end and absent frames are masked in attention, convolution and mean; the
   paper pads with zeros.
 

@@ -5,11 +5,11 @@ layer, under VGG's own names: the feature set ``vgg-face-unit`` reads them.
 
 Deviations:
 
-- goncalves2022robust (4.2.1): of the three fully connected layers that are attached, the first is taken for VGG-Face's own fc6,
-  whose 4,096 values are the features, and the two behind it for 4,096 -> 512 -> classes with ReLU and a dropout of 0.5: no width
-  is printed.
-- goncalves2022robust (4.2.1): batch size (32) and what chooses an epoch are not printed: the accuracy on a tenth of the faces,
-  drawn by the seed, that are not learnt from.
+- goncalves2022robust (4.2.1): of the three fully connected layers that the paper adds, the first is read as VGG-Face's own fc6,
+  whose 4,096 values are the features, and the other two as 4,096 -> 512 -> classes with ReLU and a dropout of 0.5: the paper
+  gives no widths.
+- goncalves2022robust (4.2.1): the paper gives neither the batch size (here 32) nor the criterion for the epoch: here the
+  accuracy on a held-out tenth of the faces, drawn by the seed.
 """
 
 from __future__ import annotations
