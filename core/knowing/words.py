@@ -57,17 +57,17 @@ class Familiar:
     def sentences(self) -> tuple[str, ...]:
         """What there is to say of the decision."""
         sentences = [
-            f"The decision goes without the {called(m)}: it is unlike what the model was trained on, and on recordings of people "
+            f"The decision ignores the {called(m)}: it is unlike what the model was trained on, and on recordings of people "
             f"the model does no better than chance from {called(m)} alone."
             for m in self.without
         ]
         sentences += [
-            f"The answer is hardly more than a guess: this {called(m)} is unlike what the model was trained on, and on "
+            f"The answer is little better than a guess: this {called(m)} is unlike what the model was trained on, and on "
             f"recordings of people the model does no better than chance from {called(m)} alone."
             for m in self.guessed
         ]
         if "decision" in self.fits_none:
-            sentences.append("None of its classes speaks up: what is felt here may be something that the model has no class for.")
+            sentences.append("There is little evidence for any class: the model may have no class for what is shown here.")
         return tuple(sentences)
 
     def to_json(self) -> dict[str, Any]:

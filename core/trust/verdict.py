@@ -85,7 +85,7 @@ def _matters(measured: Measured) -> str:
     found, what = measured.curves, f"What it marks matters to {shown(measured.target)}"
     beaten, count, untaught = found.beaten, len(found.areas), len(found.learnt)
     if not count or not untaught:
-        return "The clip is too short to hold its marks against others."
+        return "The clip is too short to compare its marks with others."
     learnt = f"{int((found.learnt > 0).sum())} of {untaught} maps of random weights"
     if found.areas.mean() <= 0:
         return f"{what} no more than other places of the same size (more than {beaten} of {count})."
@@ -97,15 +97,15 @@ def _matters(measured: Measured) -> str:
 def _others(measured: Measured, name: str, grade: str) -> tuple[str, str]:
     if name == "weights":
         value = f"(rank correlation {measured.random_weights:.2f})"
-        good = f"with random weights it is another map {value}"
+        good = f"with random weights it is a different map {value}"
         fair = f"with random weights much of it stays {value}"
-        text = {"good": good, "fair": fair, "bad": f"random weights draw it too {value}"}
+        text = {"good": good, "fair": fair, "bad": f"random weights give much the same map {value}"}
     elif name == "stable":
         value = f"({measured.stable:.2f})"
         text = {
             "good": f"it stays when the clip changes a little {value}",
             "fair": f"it shifts when the clip changes a little {value}",
-            "bad": f"it is another map when the clip changes a little {value}",
+            "bad": f"it is a different map when the clip changes a little {value}",
         }
     else:
         value = f"({measured.any_class:.2f})"

@@ -29,7 +29,7 @@ def test_all_good_is_high_and_says_so():
     assert found.level == "high"
     assert found.reasons == (
         "What it marks matters to fear more than 9 of 9 other places of the same size, and than 19 of 19 maps of random weights. "
-        "With random weights it is another map (rank correlation 0.10), it stays when the clip changes a little (0.90), and "
+        "With random weights it is a different map (rank correlation 0.10), it stays when the clip changes a little (0.90), and "
         "other classes have other maps (0.30)."
     )
 
@@ -41,9 +41,9 @@ def test_all_good_is_high_and_says_so():
         ({"p_losses": 9}, "low", "no more than what random weights mark (more than 10 of 19"),
         ({"own": -0.1}, "low", "no more than other places of the same size (more than 0 of 9)"),
         ({"random": 0.6}, "medium", "With random weights much of it stays (rank correlation 0.60)."),
-        ({"random": 0.85}, "low", "Random weights draw it too (rank correlation 0.85)."),
+        ({"random": 0.85}, "low", "Random weights give much the same map (rank correlation 0.85)."),
         ({"stable": 0.5}, "medium", "It shifts when the clip changes a little (0.50)."),
-        ({"stable": 0.3}, "low", "It is another map when the clip changes a little (0.30)."),
+        ({"stable": 0.3}, "low", "It is a different map when the clip changes a little (0.30)."),
         ({"other": 0.95}, "medium", "Other classes have nearly the same map (0.95)."),
     ],
 )
@@ -76,4 +76,4 @@ def test_what_could_not_be_measured_is_no_reason_to_trust():
 def test_a_clip_that_is_too_short_says_so():
     found = made()
     none = replace(found.curves, random_deletion=np.zeros((0, 5)), random_insertion=np.zeros((0, 5)))
-    assert verdict(replace(found, curves=none)).reasons.startswith("The clip is too short to hold its marks against others.")
+    assert verdict(replace(found, curves=none)).reasons.startswith("The clip is too short to compare its marks with others.")
