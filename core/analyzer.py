@@ -322,7 +322,7 @@ class Analyzer:
     def _crops(self, media: Path, extraction: Extraction, looks: sight.Sight | None) -> np.ndarray:
         """The faces of a clip as the model's encoder wants them cut, one for each frame of the video; none without an encoder.
 
-        Those of the last clip are at hand, as a person asks about it again and again.
+        Those of the last clip are available, as a person asks about it again and again.
         """
         if looks is None or looks.encoder is None:
             return np.zeros((0, 0, 0), np.uint8)

@@ -16,7 +16,7 @@ CPU = "cpu"
 
 
 def devices() -> dict[str, str]:
-    """The devices at hand, as torch calls them, each with a name for people; the CPU first."""
+    """The devices available, as torch calls them, each with a name for people; the CPU first."""
     named = {CPU: "CPU"}
     for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         memory = torch.cuda.get_device_properties(i).total_memory

@@ -184,7 +184,7 @@ def stays(change: Perturbation, modality: str, stream: Stream, rank: np.ndarray 
 
 
 def left_of(count: int, share: int) -> int:
-    """How many of ``count`` frames stay. The browser reckons the same."""
+    """How many of ``count`` frames stay. The browser computes the same."""
     return int(np.floor(count * share / WHOLE + 0.5))
 
 

@@ -33,7 +33,7 @@ class Registry(Generic[T]):
         return add
 
     def replace(self, name: str, entry: T) -> None:
-        """Register an entry in the place of whatever has its name: a plugin that is imported again declares anew."""
+        """Register an entry, replacing any of the same name, because a plugin can be imported again."""
         self._entries[name] = entry
 
     def in_order(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Texts as people read them: names out of files that nobody vouches for, and shares."""
+"""Texts as shown to users: names out of files that are not trusted, and shares."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Maps drawn in a process of its own: what draws them compiles and computes for seconds with the interpreter's lock held,
 and no page could be served meanwhile. The process stays for the next map, ends when it is idle, and is killed to cancel.
 
-A request is a line of JSON; so are the answers: {"share": 0..1}, {"done": true}, {"error": sentence}. What was made lies beside
-the arrays that were asked about.
+A request is a line of JSON; so are the answers: {"share": 0..1}, {"done": true}, {"error": sentence}. The results are written
+next to the input arrays.
 """
 
 from __future__ import annotations

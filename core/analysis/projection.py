@@ -91,7 +91,7 @@ def restore(
 ) -> Projection:
     """A map that ``project`` drew of [N, D] before, of which only its [N, 2] points were kept: it can place others again.
 
-    Only the neighbours are sought anew; no point moves.
+    Only the neighbours are sought again; no point moves.
     """
     vectors = np.ascontiguousarray(vectors, np.float32)
     scaled = _scale(vectors)

@@ -52,7 +52,7 @@ def broken(detail: str) -> Found:
 
 
 def written(number: float) -> str:
-    """A difference as people read it."""
+    """A difference as shown to users."""
     return "something that is no number" if number == float("inf") else f"{number:.2g}"
 
 

@@ -55,7 +55,7 @@ class Question:
 
     Attributes:
         field: of ``Choices``.
-        title: as a person reads it.
+        title: as shown to users.
         default: what holds where nobody answers, as text; empty where it cannot be guessed.
         options: what it may be; empty for any text.
     """

@@ -16,7 +16,7 @@ from affectscope.core.text import shown
 
 # Of a class's name: far above what any model needs.
 LONGEST_LABEL = 100
-# Frames of each modality that a new model is asked about.
+# The number of frames per modality on which a new model is tested.
 _FRAMES = 2
 
 

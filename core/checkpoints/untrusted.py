@@ -1,4 +1,4 @@
-"""Let a checkpoint in that nobody vouches for: it is read in a process of its own, with limits on its memory and its time.
+"""Load an untrusted checkpoint in a separate process, with limits on its memory and its time.
 
 That process unpickles nothing either. But a made-up file can ask a parser for more memory or time than there is, and then the
 process that reads it ends, not the server. What fits its model is written again as one of our own checkpoints; only that is read

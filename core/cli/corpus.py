@@ -1,4 +1,4 @@
-"""`affectscope corpus`: build a demo corpus, or look at the corpora at hand."""
+"""`affectscope corpus`: build, add and inspect corpora."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ _CLIPS = 535
 
 
 def recognises(path: Path) -> bool:
-    """A clip of its names in the folder or one below; a table of clips beside them makes it somebody's own corpus."""
+    """A clip of its names in the folder or one below; a table of clips beside them makes it a user's own corpus."""
     if not path.is_dir() or clip_tables(path):
         return False
     return any(

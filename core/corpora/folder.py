@@ -1,11 +1,11 @@
-"""Any folder of clips with a table: the corpus that is nobody else's.
+"""Any folder of clips with a table: a corpus of the user's own.
 
-The table is a CSV (commas, semicolons or tabs) with a heading. One column says which clip a row is of, by name or path, and may
-be called clip, path, file, filename, name, id or video. What else it says is taken by name: label (or emotion, class), speaker
-(or actor, subject), split (or set, fold, partition), valence, arousal, dominance, sentiment; other columns stay as they are.
-What is called otherwise is named by an option of the name that it should have (``label=emotion_label``). A table with neither a
-label nor an attribute that is known is asked about: ``label=none`` says that it has none. Without a table the clips are
-unlabelled, or labelled by the folders that they lie in where there is more than one.
+The table is a CSV (commas, semicolons or tabs) with a header. One column identifies the clip, by name or path, and may be called
+clip, path, file, filename, name, id or video. Other columns are recognised by name: label (or emotion, class), speaker (or actor,
+subject), split (or set, fold, partition), valence, arousal, dominance, sentiment; all others are kept. Options map columns with
+other names (``label=emotion_label``). A table with neither a known label nor a known attribute is an error, unless
+``label=none`` says that it is unlabelled. Without a table, the clips are unlabelled, or labelled by the names of their folders if
+there is more than one.
 """
 
 from __future__ import annotations

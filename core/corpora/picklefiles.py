@@ -1,4 +1,4 @@
-"""Arrays and plain containers out of pickles that nobody vouches for. Nothing in a pickle is ever called or imported.
+"""Arrays and plain containers out of pickles that are not trusted. Nothing in a pickle is ever called or imported.
 
 A pickle asks by name for the functions that rebuild what it holds. Here each name is answered by a function of this module that
 can build an array of numbers or text and nothing else, or not at all: not even numpy's own functions see what a file says.

@@ -32,7 +32,7 @@ _CLIPS = {"speech": 1440, "song": 1012}
 
 def recognises(path: Path) -> bool:
     """A clip of its names in the folder or at most four below, as actors' folders and downloads lie; a table of clips beside
-    them, which RAVDESS does not have, makes it somebody's own corpus."""
+    them, which RAVDESS does not have, makes it a user's own corpus."""
     patterns = (f"{'*/' * depth}*-*-*-*-*-*-*" for depth in range(5))
     if not path.is_dir() or clip_tables(path):
         return False

@@ -137,7 +137,7 @@ def _unmarked(text: str) -> str:
 
 
 def folded(name: str) -> str:
-    """A name, letter case and Unicode's form aside."""
+    """A name, ignoring letter case and Unicode form."""
     return unicodedata.normalize("NFC", name).casefold()
 
 

@@ -29,7 +29,7 @@ _CLIPS = 2800
 
 
 def recognises(path: Path) -> bool:
-    """A clip of its names, at most three folders below; a table of clips beside them makes it somebody's own corpus."""
+    """A clip of its names, at most three folders below; a table of clips beside them makes it a user's own corpus."""
     if not path.is_dir() or clip_tables(path):
         return False
     patterns = (f"{'*/' * depth}[OYoy]*_*_*" for depth in range(4))

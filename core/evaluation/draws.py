@@ -12,8 +12,8 @@ from affectscope.core.metrics.answers import Predictions, collect
 from affectscope.core.models.base import AVModel
 from affectscope.core.streams import Batch
 
-# Rows asked about at once on a CPU. All draws of one clip lose equally many frames, so together they need no padding, what they
-# keep whole is reckoned once, and they stay in the cache: four clips at a time took half as long again.
+# Rows evaluated at once on a CPU. All draws of one clip lose equally many frames, so together they need no padding, what they
+# keep whole is computed once, and they stay in the cache: four clips at a time took half as long again.
 ROWS = 10
 
 

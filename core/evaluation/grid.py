@@ -1,4 +1,4 @@
-"""One clip's answers at every share of sound and picture, reckoned at once, so that a page can follow a hand without asking."""
+"""One clip's answers at every share of sound and picture, computed at once, so that a page can follow a hand without asking."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHARES = (0, 1, 5, *range(10, 101, 10))
 COARSE = (0, 1, 25, 50, 75, 100)
 _PIXELS = 1000
 DECISION = "decision"
-# So many frames are asked about at once: the work shows its progress, and a long clip fits into memory.
+# So many frames are evaluated at once: the work shows its progress, and a long clip fits into memory.
 _CHUNK_FRAMES = 16_000
 
 

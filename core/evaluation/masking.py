@@ -106,7 +106,7 @@ def repeated(rows: Tensor, draws: int) -> Tensor:
 
 
 def _lost(missing: Missing, present: Tensor, clips: Sequence[int], draws: int, seed: int) -> Tensor:
-    """[draws * B, T] bool, the frames to go: all reckoned among the present frames of a clip, in their order."""
+    """[draws * B, T] bool, the frames to go: all computed among the present frames of a clip, in their order."""
     frames = present.sum(1)
     # In float64, as Python rounds.
     count = (missing.rate * frames.double()).round().long()

@@ -1,10 +1,12 @@
-"""The exam: does an explanation name what was planted into a clip, which modality, when, and where in the face?
+"""The test on planted cues: does an explanation find the planted cue of a clip, its modality, time and face region?
 
-Every way to explain answers every question that it can: what ``core.why`` reckons, and each entry of ``METHODS``. A question is
-asked of the class that the cue stands for. Beside each share stands chance: how often the same answers would be right of the
-other clips' cues, over all pairs, so that an answer that is always the same earns nothing. A clip is asked about where the cue
-made the answer: where its class is named, and is not named of the same clip without the cue, or, where there is none, of most
-clips without a cue of the same person.
+Every explanation method is tested on every question that it can answer: the values of ``core.why``, and each entry of
+``METHODS``. The explained class is that of the cue. Each share is compared with the chance level: how often the same outputs
+would be correct for the other clips' cues, over all pairs, so that a constant output scores no better than chance. A clip is
+used only if the cue made the prediction: the cue's class is predicted, but not for the same clip without the cue or, if there
+is no such clip, not for most
+    clips
+of the same person without a cue.
 """
 
 from __future__ import annotations
@@ -37,9 +39,9 @@ class Row:
 
     Attributes:
         question: "modality", "time", "region", "place", "descriptors", or "shortcut".
-        cues: the modality of the cues that it was asked about, or "all".
+        cues: the modality of the cues, or "all".
         low, high: of ``share``, 95 % (Wilson).
-        chance: share of right answers where each is held against the cues of all other clips.
+        chance: share of right answers where each is compared with the cues of all other clips.
     """
 
     question: str
@@ -65,7 +67,7 @@ class Use:
 
 @dataclass(frozen=True)
 class Exam:
-    """What came of it; of ``asked`` of ``clips`` clips with a cue the cue made the answer, and so they were asked about."""
+    """The results. Of ``clips`` clips with a cue, the cue made the prediction in ``asked`` clips, which were evaluated."""
 
     rows: tuple[Row, ...]
     uses: tuple[Use, ...]
@@ -93,8 +95,8 @@ def examine(
         asked: clip, class that is explained ("": the model's own) -> the clip as ``core.why`` takes it.
         methods: of ``METHODS``; all that can read the model, if left out.
         every: ask of the cue's class even where the cue did not make it, as of a model that has learnt nothing.
-        most: of the clips with a cue that are asked about, at most this many.
-        slow: methods that are slow (``Method.slow``) are asked about at most this many.
+        most: of the clips with a cue that are evaluated, at most this many.
+        slow: slow methods (``Method.slow``) are evaluated on at most this many.
     """
     answers, named_cues, count = [], [], 0
     clips = [str(clip) for clip in corpus.table.index]

@@ -42,7 +42,7 @@ def sweep(
 ) -> pd.DataFrame:
     """Metrics at every rate of missing frames, one modality at a time, the others whole.
 
-    All draws of a clip are asked about at once, on a GPU all draws of a batch. On a CPU as many cores as torch has threads work
+    All draws of a clip are evaluated at once, on a GPU all draws of a batch. On a CPU as many cores as torch has threads work
     at points of their own: cores that share every small product wait for each other, far longer than they work once another
     process wants one of them.
 

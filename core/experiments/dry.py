@@ -2,7 +2,7 @@
 
 The step is made of numbers drawn at random, as many frames as the features have in the corpus's clips, so that nothing has to be
 extracted first: with a packed store lengths are its own. A clip of pixels is measured one at a time, others four, and a batch is
-reckoned from them.
+computed from them.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def cost(path: Path, card: Mapping[str, Any], labels: Sequence[str]) -> dict[str
 
 
 def milliseconds_a_clip(model: AVModel, batches: Batches, clips: int) -> float:
-    """How long a model is asked about a clip, in batches that are in memory."""
+    """How long a model runs on a clip, in batches that are in memory."""
     prepared = [batch.to(model.prior.device) for batch, _ in batches]
     with torch.inference_mode():
         return 1000 * _timed(lambda: [model(batch) for batch in prepared], model) / clips

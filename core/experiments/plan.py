@@ -155,7 +155,7 @@ class Experiment:
 
 
 def experiments() -> dict[str, Path]:
-    """The files at hand, by name."""
+    """The files available, by name."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.toml"))}
 
 

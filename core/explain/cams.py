@@ -70,7 +70,7 @@ def on_pictures(weigh: Weighing) -> Callable[[VisualRoad], Tensor]:
 
     def maps(road: VisualRoad) -> Tensor:
         reading = read(road)[-1]
-        # The clip's score hangs on each face by its share. Grad-CAM++ is not the same at every scale: each face as if alone.
+        # The clip's score depends on each face by its share. Grad-CAM++ is not the same at every scale: each face as if alone.
         alone = Reading(reading.values, reading.slopes * len(road.pixels)) if weigh is not layer_cam else reading
         return _of(road, alone, weigh)
 

@@ -21,7 +21,7 @@ from affectscope.core.streams import Batch, Stream
 
 # So many pixels go through an encoder at once: 256 small faces, 20 of 224x224.
 _CHUNK_PIXELS = 1 << 20
-# So many frames are asked about at once.
+# So many frames are evaluated at once.
 _CHUNK_FRAMES = 24_000
 DEFAULT_VISUAL = "face-views"
 

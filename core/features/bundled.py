@@ -10,7 +10,7 @@ from affectscope.core.features.clips import load_clips
 
 
 def write() -> int:
-    """Read all bundled clips anew into their own store, and return their number.
+    """Read all bundled clips again into their own store, and return their number.
 
     Raises:
         UserError: when one cannot be read.

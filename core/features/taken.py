@@ -96,7 +96,7 @@ def fitting(modality: str, dim: int) -> list[str]:
 
 
 def needs(spec: ModelSpec, sets: Mapping[str, str]) -> tuple[Need, ...]:
-    """What a model takes that cannot be had: neither weights nor arrays are at hand, or no set is as wide."""
+    """What a model takes that cannot be had: neither weights nor arrays are available, or no set is as wide."""
     needed = []
     for modality, dim in spec.inputs.items():
         name = sets.get(modality, "")
@@ -115,7 +115,7 @@ def needs(spec: ModelSpec, sets: Mapping[str, str]) -> tuple[Need, ...]:
 
 
 def lacking(spec: ModelSpec, sets: Mapping[str, str]) -> str:
-    """One sentence on what is missing before a model can be asked about a clip, where its paper took it, and what can be done
+    """One sentence on what is missing before a model can run on a clip, where its paper took it, and what can be done
     meanwhile; empty where nothing is."""
     missing = needs(spec, sets)
     if not missing:

@@ -1,1 +1,1 @@
-"""Files that nobody vouches for: what they are, and what is in them, without running anything."""
+"""Files that are not trusted: what they are, and what is in them, without running anything."""

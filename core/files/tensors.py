@@ -1,4 +1,4 @@
-"""Tensors out of files that nobody vouches for. Nothing is ever unpickled, and nothing is allocated that a file only claims.
+"""Tensors out of files that are not trusted. Nothing is ever unpickled, and nothing is allocated that a file only claims.
 
 What a file is, its first bytes decide, whatever its name ends in.
 """

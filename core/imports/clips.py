@@ -1,4 +1,4 @@
-"""The clips of a table: ids, labels, facts, and their media where they are at hand."""
+"""The clips of a table: ids, labels, facts, and their media where they are available."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ class Files:
     Attributes:
         exact: the path in the folder, with or without its ending -> file.
         names: a file's name, with or without its ending -> files, videos before sounds.
-        folded: the same names, letter case and Unicode's form aside -> files.
+        folded: the same names, ignoring letter case and Unicode form -> files.
     """
 
     exact: dict[str, Path]

@@ -1,1 +1,1 @@
-"""A model asked about every clip of a corpus, and the table of what it said."""
+"""A model run on every clip of a corpus, and the table of what it said."""

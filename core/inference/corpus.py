@@ -1,4 +1,4 @@
-"""A model asked about every clip of a corpus: one table and one set of vectors, for the pages that look at many clips at once."""
+"""A model run on every clip of a corpus: one table and one set of vectors, for the pages that look at many clips at once."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def infer(
     store: FeatureStore | None = None,
     progress: Callable[[str, float], None] = lambda stage, share: None,
 ) -> PredictionTable:
-    """Ask a model about every clip. Clips are read one after the other, from
+    """Run a model on every clip. Clips are read one after the other, from
     the corpus's packed features where there are any; a broken one is noted and left out.
 
     Raises:

@@ -1,4 +1,5 @@
-"""A corpus asked about in parts, by processes or a Ray cluster: the same table as ``core.inference.corpus.infer`` makes alone."""
+"""Inference over a corpus in parts, by processes or a Ray cluster: the same table as ``core.inference.corpus.infer`` makes
+alone."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ def infer_spread(
     cluster: Cluster,
     progress: Callable[[str, float], None] = lambda stage, share: None,
 ) -> PredictionTable:
-    """Ask a model about every clip, parts of the corpus side by side. Clips are asked about one by one, so that what is said does
+    """Run a model on every clip, parts of the corpus side by side. Clips are processed one by one, so that what is said does
     not depend on the parts.
 
     Raises:

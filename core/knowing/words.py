@@ -1,4 +1,4 @@
-"""How near one clip is to what a model knows, as people read it."""
+"""How near one clip is to what a model knows, as shown to users."""
 
 from __future__ import annotations
 

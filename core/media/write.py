@@ -49,7 +49,7 @@ def encode(
             height, width = (side - side % 2 for side in first[1].shape[:2])
             options = {"crf": str(crf), "preset": "veryfast"}
             if same:
-                # x264's trees of macroblocks hang on what memory held before (version 165, in assembly).
+                # x264's trees of macroblocks depend on what memory held before (version 165, in assembly).
                 options["x264-params"] = "mbtree=0"
             video = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
             video.width, video.height, video.pix_fmt = width, height, "yuv420p"

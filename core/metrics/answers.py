@@ -63,7 +63,7 @@ def collect(
 
     Args:
         batches: each with its targets: [B] class indices, [B, outputs] values, or by frame [B, T, outputs] ([B, T] class
-            indices, negative where nobody labelled). NaN is a value that nobody gave; a row without any is not asked about.
+            indices, negative where nobody labelled). NaN is a value that nobody gave; a row without any is not evaluated.
         without: the modality to take away.
         embeddings: whether to keep the embeddings that the spec declares.
         ask: what the model says of a batch, and its logits by head, "decision" among them; as the model itself says if left out.

@@ -61,7 +61,7 @@ class AffectRNNConfig:
         modalities: both, or the one that the model is for.
         audio_dim, visual_dim: features a frame.
         fc: width of the layer on the visual features; 0 for none.
-        sequence: as ``AffectTransformerConfig``'s: recurrent layers begin anew in each.
+        sequence: as ``AffectTransformerConfig``'s: recurrent layers begin again in each.
         width: nodes in every GRU layer.
         layers: GRU layers of each modality, and as many after the fusion; 0 for a static model, of the picture alone.
     """

@@ -4,7 +4,7 @@ Source: parthasarathy2020detecting, sections 3 and 4.3; no public code exists. S
 the published preset, on the frames of the visual modality, its reference; the one head, "av" (or the modality's name where
 there is but one), gives [B, T, 2], T the longest of the modalities in the batch. parthasarathy2020detecting trains and predicts
 on sequences of ``SEQUENCE`` frames, about 3 s. So the published presets train (strategy "sequences") and answer, wherever they
-are asked (``sequence`` of the config): no frame looks beyond its own sequence, and positions begin anew in each. The demos take
+are asked (``sequence`` of the config): no frame looks beyond its own sequence, and positions begin again in each. The demos take
 whole clips, which are about that long.
 
 The road: each modality is projected to 512 and runs through its own self-attention encoder; two cross-modal attention layers

@@ -282,7 +282,7 @@ class AuxFormer(AVModel):
 
 @dataclass(frozen=True)
 class _Frames:
-    """The frames of one modality in a batch of ``size`` rows, and what a model that is only asked need not reckon twice.
+    """The frames of one modality in a batch of ``size`` rows, and what a model that is only asked need not compute twice.
 
     Attributes:
         x: [B, T, width], or [1, T, width] where all rows are the same.

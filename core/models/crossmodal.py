@@ -1,6 +1,6 @@
 """The cross-modal transformer of parthasarathy2020detecting, which says an emotion of a clip: goncalves2022robust's baseline 3.
 
-Sources: goncalves2022robust, section 4.5.3, which describes it anew; parthasarathy2020detecting, section 3, which it comes from.
+Sources: goncalves2022robust, section 4.5.3, which describes it again; parthasarathy2020detecting, section 3, which it comes from.
 No public code exists. Shapes: audio [B, Ta, 130], visual [B, Tv, 4096] in the published preset; the one head gives logits [B,
 classes].
 

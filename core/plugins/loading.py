@@ -105,7 +105,7 @@ def _import(plugin: str) -> Trouble | None:
                 _import_module(plugin)
     except KeyboardInterrupt:
         raise
-    # Whatever somebody's code does as it is imported: what it may raise, nobody knows.
+    # User code may raise any error when it is imported.
     except BaseException as error:
         return Trouble(plugin, _sentence(plugin, error))
     return None

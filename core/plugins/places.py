@@ -1,4 +1,4 @@
-"""Where in somebody's own code something went wrong."""
+"""Where in user code something went wrong."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def beside(path: str | Path, file: str) -> Path:
 
 
 def place_of(error: BaseException) -> str:
-    """`` (my_net.py, line 12)``: the innermost line of somebody's own code that an error passed; empty where there is none."""
+    """`` (my_net.py, line 12)``: the innermost line of user code that an error passed; empty where there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({Path(error.filename).name}, line {error.lineno})"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_own(frame.filename)]
@@ -41,5 +41,5 @@ def place_of(error: BaseException) -> str:
 
 
 def told(error: BaseException) -> str:
-    """An error of somebody's own code in a line: its kind, what it says, and where."""
+    """An error of user code in a line: its kind, what it says, and where."""
     return f"{type(error).__name__}: {shown(' '.join(str(error).split()), _LONGEST)}{place_of(error)}"

@@ -1,4 +1,4 @@
-"""What goes into the file that has to be reckoned or encoded first."""
+"""What goes into the file that has to be computed or encoded first."""
 
 from __future__ import annotations
 

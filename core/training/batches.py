@@ -34,7 +34,7 @@ def _synthetic_voices() -> np.ndarray:
 
 # Between rendered and recorded faces the maps shift from person to person as much as from emotion to emotion; the encoder's own
 # probabilities hardly do. At a twentieth of their weight the maps refine an answer and do not make it. Measured with logistic
-# regression: nothing lost on rendered faces (58.9 % against 58.0 %), and the real clips at hand read right again.
+# regression: nothing lost on rendered faces (58.9 % against 58.0 %), and the real clips available read right again.
 RENDERED_WEIGHTS = {
     "visual": np.repeat([0.05, 1.0], [MiniXception.maps_dim, MiniXception.dim - MiniXception.maps_dim]),
     "audio": _synthetic_voices(),

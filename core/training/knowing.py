@@ -101,7 +101,7 @@ def _temperatures(
 ) -> tuple[dict[str, tuple[float, float, float]], dict[str, float]]:
     """Head -> its temperature at each level, no cooler the farther; and the free energy that 95 % of unmoved clips stay below.
 
-    Clips are asked about whole and with each modality alone, as recordings come. A level that too few moved clips reach takes
+    Clips are evaluated whole and with each modality alone, as recordings come. A level that too few moved clips reach takes
     the temperature of the one before.
     """
     model, spec = checkpoint.model, checkpoint.spec

@@ -240,7 +240,7 @@ def _epoch(fabric: Fabric, step: Any, optimiser: Any, batches: Batches, strategy
     named = [(name, p) for name, p in step.module.model.named_parameters() if p.requires_grad]
     left_alone = {stage: [p for name, p in named if not strategy.trains(stage, name)] for stage in strategy.stages}
     losses = []
-    # Set up anew each epoch: a sampler that distributes clips takes its order from the epoch's seed.
+    # Set up again each epoch: a sampler that distributes clips takes its order from the epoch's seed.
     loader = fabric.setup_dataloaders(batches.loader, move_to_device=False)
     if fabric.global_rank:
         # The order was all processes' own; what chance does to a batch is not.

@@ -1,4 +1,4 @@
-"""Robustness curves of a checkpoint over a corpus, and the levels that they are held against (goncalves2022robust, Fig. 5)."""
+"""Robustness curves of a checkpoint over a corpus, and the levels that they are compared with (goncalves2022robust, Fig. 5)."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def curve(table: pd.DataFrame, modality: str, metric: str) -> pd.DataFrame:
 
 
 def levels(table: pd.DataFrame, spec: ModelSpec, modality: str, metric: str) -> dict[str, float]:
-    """What a curve is held against, each where there is such a thing.
+    """What a curve is compared with, each where there is such a thing.
 
     Returns:
         "whole": the system with everything there; "without": the system without the modality; "alone": the head that draws on

@@ -39,7 +39,7 @@ class HasTrunks(Protocol):
 
 
 def load_trunks(model: HasTrunks, files: Sequence[str | Path]) -> set[str]:
-    """Give trunks the weights of files, the classifier aside; returns the modalities of those that got any.
+    """Load weight files into trunks, without the classifier; returns the modalities of the trunks that got any.
 
     Raises:
         UserError: when a file cannot be read, or fits no trunk.

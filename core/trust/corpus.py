@@ -37,7 +37,7 @@ MEASURES = {
     "place": "place",
     "time": "time",
 }
-"""Columns of ``summary`` that are means over clips, each with ``_low`` and ``_high``, as people read them."""
+"""Columns of ``summary`` that are means over clips, each with ``_low`` and ``_high``, as shown to users."""
 _CHANCES = ("place", "time")
 _EVERY = ("0", *(f"{share:g}" for share in SHARES), "1")
 TEXTS = ("model", "clip", "class", "explanation", "title", "modality", "head", "level", "reasons")

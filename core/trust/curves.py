@@ -129,7 +129,7 @@ def curves(
 
 
 def ranks(values: np.ndarray, chance: np.random.Generator) -> np.ndarray:
-    """The place of each cell in its picture, or of each window in its lane, the highest value 0; ties fall as chance has it."""
+    """The place of each cell in its picture, or of each window in its lane, the highest value 0; ties are broken at random."""
     rows = values.reshape(len(values), -1) if values.ndim > 1 else values[None]
     order = np.lexsort((chance.random(rows.shape), -rows), axis=-1)
     found = np.empty_like(order)

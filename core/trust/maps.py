@@ -27,7 +27,7 @@ LANES = {
     "alone": "contributions, alone",
     "attention": "attention",
 }
-"""Lanes by name, as people read them; see ``core.why.moments`` and ``core.explain.attention``."""
+"""Lanes by name, as shown to users; see ``core.why.moments`` and ``core.explain.attention``."""
 
 
 UNTRAINED = ", random weights"
@@ -41,7 +41,7 @@ class Map(Protocol):
 
     Attributes:
         name: one of ``METHODS``, or of ``LANES``.
-        title: as people read it.
+        title: as shown to users.
         modality, head, target: what it is over, whose answer it explains, and which class or attribute.
     """
 
@@ -141,7 +141,7 @@ class Faces:
 
     def way(self, question: Question, view: View, most: int | None = None) -> Seen:
         """From the faces of any clip to the head's score, past at most so many pictures."""
-        # Regions of the face are not asked about: any points do.
+        # Regions of the face are not evaluated: any points do.
         points = np.zeros((len(view.faces.times), 5, 2))
         return seen_by(question, view, points, self.head, self.subject.pictures if most is None else most)
 

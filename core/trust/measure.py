@@ -16,10 +16,10 @@ from affectscope.core.trust.pointing import Pointed
 from affectscope.core.trust.similarity import by_largest, lipschitz, sensitivity, spearman, ssim
 
 CONTROLS = 9
-"""Random marks that a map is held against."""
+"""Random marks that a map is compared with."""
 UNTRAINED = 19
-"""Networks of random weights whose maps it is held against: better than all of them has p = 0.05."""
-# States that are asked about in one turn.
+"""Networks of random weights whose maps it is compared with: better than all of them has p = 0.05."""
+# States that are evaluated in one turn.
 _WINDOWS_AT_ONCE, _PICTURES_AT_ONCE = 32, 8
 _NONE = float("nan")
 Report = Callable[[str, float], None]

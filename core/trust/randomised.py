@@ -49,7 +49,7 @@ def cascade(
     """The network with more and more of its layers random, the last one that runs first; the same module each time.
 
     Args:
-        run: a network -> its answer, of any shape: it shows in what order layers work, and which of them the answer hangs on.
+        run: a network -> its answer, of any shape: it shows in what order layers work, and which of them the answer depends on.
         most: stages of each part that are looked at; after the last stage no trained weight is left.
         parts: names of modules that are gone through one after the other; the whole network at once, if left out.
     """
@@ -67,7 +67,7 @@ def cascade(
 
 
 def top_down(network: nn.Module, run: Callable[[nn.Module], Tensor]) -> list[str]:
-    """The names of the layers, modules with parameters of their own, that the answer hangs on; those that work last come first.
+    """The names of the layers, modules with parameters of their own, that the answer depends on; those that work last come first.
 
     Layers that are never called as modules, as PyTorch's attention uses its last one, come before all others.
     """

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter
 from scipy.stats import rankdata
 
-# Wang et al. 2004, section III-B: K1 and K2; the window is scikit-image's, 7 cells aside, all alike.
+# Wang et al. 2004, section III-B: K1 and K2; the window is scikit-image's, 7 cells a side, with equal weights.
 _K1, _K2, _WINDOW = 0.01, 0.03, 7
 # As Quantus keeps from dividing by nothing.
 _LITTLE = 1e-10

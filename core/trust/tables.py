@@ -1,4 +1,4 @@
-"""The numbers of trust as people read them: of a clip, and of a corpus."""
+"""The numbers of trust as shown to users: of a clip, and of a corpus."""
 
 from __future__ import annotations
 

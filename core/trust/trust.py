@@ -140,7 +140,7 @@ def find_trust(
     skipped: dict[str, str] = {}
     altered: list[Changed] = []
     subject = Subject(question, view, altered, seed)
-    # Of somebody's own network nobody knows whether it bears two threads.
+    # A user's network may not be thread-safe.
     with Ahead(alone="plugin" in question.checkpoint.card) as ahead:
         report = ahead.resting(progress)
         with turn:

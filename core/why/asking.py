@@ -20,7 +20,7 @@ from affectscope.core.streams import Batch, Stream
 STEP = 0.25
 """Seconds of a window."""
 _LONGEST = 12.0
-# So many frames are asked about at once.
+# So many frames are evaluated at once.
 _CHUNK_FRAMES = 24_000
 _TINY = 1e-300
 
@@ -181,7 +181,7 @@ class Question:
 
     def _state(self, stay: Mapping[str, Tensor]) -> Batch:
         rows = len(next(iter(stay.values())))
-        # What is whole stays one clip that is repeated: models reckon it once.
+        # What is whole stays one clip that is repeated: models compute it once.
         own = Batch({m: self.batch.values[m] for m in stay}, {m: self.batch.present[m] for m in stay})
         given = filled(own, stay, self.change or Perturbation(), self.checkpoint.normaliser)
         rest = {m: v.expand(rows, -1, -1) for m, v in self.batch.values.items() if m not in stay}

@@ -29,7 +29,7 @@ BLUR = 0.12
 # Heatmaps have few cells: what lies of a cell in a region is counted on a finer raster.
 _FINE = 4
 REST = "rest of the crop"
-"""What belongs to no region: hair, ears, neck, what is beside the face, and whatever somebody laid over it."""
+"""What belongs to no region: hair, ears, neck, what is beside the face, and whatever is overlaid on it."""
 NAMES = (*REGIONS, REST)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from affectscope.core.why.asking import Question
 
-# States that are asked about, after the greedy search, to see whether a smaller change would do; of models that are given pixels,
+# States that are evaluated, after the greedy search, to see whether a smaller change would do; of models that are given pixels,
 # which think a hundred times as long.
 BUDGET, _FEW = 400, 60
 _PIXELS = 1000
@@ -30,8 +30,8 @@ class Flip:
     Attributes:
         windows: (modality, window) that go; empty where none was found, up to half of all windows.
         before, after: the decision's answer with and without them, [outputs].
-        smallest: whether every smaller set of windows was asked about, and none turns it.
-        asked: states that were asked about.
+        smallest: whether every smaller set of windows was evaluated, and none turns it.
+        asked: states that were evaluated.
     """
 
     windows: tuple[Window, ...]
@@ -53,7 +53,7 @@ def smallest_flip(question: Question, budget: int | None = None, turn: AbstractC
     ``budget`` goes.
 
     Args:
-        budget: states to be asked about in the second search.
+        budget: states to be evaluated in the second search.
         turn: held while the model is asked, once for each handful of states: others who wait for it have theirs in between.
     """
     if question.checkpoint.spec.task == "regression":
@@ -64,7 +64,7 @@ def smallest_flip(question: Question, budget: int | None = None, turn: AbstractC
     if budget is None:
         budget = _FEW if max(question.checkpoint.spec.inputs.values()) > _PIXELS else BUDGET
     best, size, most = greedy, 1, budget + search.asked
-    # Greedy has asked about single windows already.
+    # Greedy has evaluated single windows already.
     while size + 1 < largest and search.asked + comb(len(search.windows), size + 1) <= most:
         size += 1
         if found := search.among(combinations(range(len(search.windows)), size)):
@@ -76,7 +76,7 @@ def smallest_flip(question: Question, budget: int | None = None, turn: AbstractC
 
 
 class _Search:
-    """Sets of windows that go, asked about in batches."""
+    """Sets of windows that go, evaluated in batches."""
 
     def __init__(self, question: Question, turn: AbstractContextManager[Any]) -> None:
         self.question, self._turn = question, turn
@@ -118,7 +118,7 @@ class _Search:
         found = np.zeros((len(sets), len(self.question.checkpoint.spec.labels)))
         touched = [tuple(sorted({self.windows[i][0] for i in gone})) for gone in sets]
         for modalities in set(touched):
-            # A modality of which nothing goes is one clip that is repeated, which models reckon once.
+            # A modality of which nothing goes is one clip that is repeated, which models compute once.
             rows = [row for row, own in enumerate(touched) if own == modalities]
             stay = {m: np.repeat(self.question.present(m)[None], len(rows), 0) for m in modalities}
             for place, row in enumerate(rows):

@@ -11,7 +11,7 @@ from affectscope.core.why.asking import Question
 from affectscope.core.why.shapley import coalitions, dividends, shapley
 
 MOST = 4
-"""Modalities whose coalitions are all asked about, 16 of them."""
+"""Modalities whose coalitions are all evaluated, 16 of them."""
 
 
 @dataclass(frozen=True)

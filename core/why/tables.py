@@ -1,4 +1,4 @@
-"""The numbers of an answer as people read them in a table: in a terminal, and in the page that is taken home."""
+"""The numbers of an answer as shown to users in a table: in a terminal, and in the page that is taken home."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One call of somebody's network, and what it answered: predictions by head, weights and vectors, whatever form they came in."""
+"""One call of a user's network, and what it answered: predictions by head, weights and vectors, whatever form they came in."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def ask(declared: Declared, network: nn.Module, inputs: Inputs, attention: bool,
             answer = declared.answer(network, inputs) if declared.answer else network(*(inputs[m] for m in inputs.modalities))
     except UserError:
         raise
-    # What somebody's network may raise, nobody knows.
+    # A user's network may raise any error.
     except Exception as error:
         raise UserError(f"{declared.name} could not answer: {told(error)}.") from error
     clips = len(inputs)

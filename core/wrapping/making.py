@@ -19,7 +19,7 @@ from affectscope.core.wrapping.declared import Attention, Declared
 from affectscope.core.wrapping.given import Inputs, Modality
 from affectscope.core.wrapping.wrapped import WrappedModel
 
-# Of the clip that a network is asked about first, in seconds: long enough for what strides and pools.
+# Length in seconds of the first clip on which a network is tested: long enough for strides and pooling.
 _SECONDS = 2.0
 # Frames a second where nobody knows.
 _RATE = 30.0
@@ -102,7 +102,7 @@ def _built(declared: Declared, path: Path | None, state: Mapping[str, Tensor] | 
         network = declared.build(**given)
     except UserError:
         raise
-    # What somebody's code may raise, nobody knows.
+    # User code may raise any error.
     except Exception as error:
         of = f" of {shown(path.name)}" if path is not None else ""
         raise UserError(f"{declared.name} could not be built{of}: {told(error)}.") from error

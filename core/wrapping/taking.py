@@ -1,4 +1,4 @@
-"""Attention and vectors taken out of somebody's network as it runs, by hooks that change no number of its answer.
+"""Attention and vectors taken out of a user's network as it runs, by hooks that change no number of its answer.
 
 Hooks stay on a network for good and do nothing, unless the thread that calls it is recording: several threads may ask one model.
 """

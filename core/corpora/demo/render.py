@@ -84,7 +84,7 @@ class Scene:
         return cv2.resize(self.stage.shoot(), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
     def _turn_hair(self, angles: tuple[float, float, float], shift: np.ndarray) -> None:
-        """Hair turns as one piece; it is lit anew when the head has turned far enough for anybody to see it."""
+        """Hair turns as one piece; it is lit again when the head has turned far enough for anybody to see it."""
         lit_at = tuple(np.round(np.array(angles) / HAIR_STEP).tolist())
         turn = puppets.rotation(*angles)
         for surface, lock in zip(self._locks, self.puppet.hair, strict=True):
@@ -145,7 +145,7 @@ class Camera:
     def __init__(self, look: Look, rng: np.random.Generator) -> None:
         self._look = look
         self._rng = rng
-        # A strip of noise cut anew for each frame is as good as new noise, and much cheaper.
+        # A strip of noise cut again for each frame is as good as new noise, and much cheaper.
         self._noise = (rng.standard_normal((SIZE * 2, SIZE * 2)) * look.noise).astype(np.float32)
 
     def take(self, picture: np.ndarray) -> np.ndarray:

@@ -90,7 +90,7 @@ def prepare(crops: np.ndarray) -> Tensor:
 class FaceViews(nn.Module):
     """The face encoder on two views of a face, averaged: nearly all of the crop, and its middle in a mirror.
 
-    What the encoder reads hangs on how tight its crop is. Of 22 sequences of a real actor its own last layer names 8 in MTCNN's
+    What the encoder reads depends on how tight its crop is. Of 22 sequences of a real actor its own last layer names 8 in MTCNN's
     box as it is, 14 to 16 in 0.7 to 0.8 of it, 16 to 18 with that moved down by a twentieth of the box, 18 on these two views
     together; see docs/real-people.md. A face in a mirror shows the same emotion, and its errors are others.
 

@@ -19,7 +19,7 @@ class Beside(nn.Module):
 
     gate(s) * answer(s), both linear in the statistics s of a clip, the gate between 0 and 1: a wide and a deep part (Cheng et al.
     2016), of which the wide one speaks by how like its own material a clip is (a mixture of experts, Jacobs et al. 1991). Made
-    anew it adds nothing.
+    again it adds nothing.
 
     Args:
         width: features a frame.

@@ -28,7 +28,7 @@ def packed(present: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
 def merged(values: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
     """The frames of one clip, where all rows are that clip with one frame or another absent; otherwise the rows as they are.
 
-    What a frame becomes by itself is then reckoned once for all rows. Rows that lose every frame keep theirs: what stands in for
+    What a frame becomes by itself is then computed once for all rows. Rows that lose every frame keep theirs: what stands in for
     them is no frame of the clip.
 
     Args:
