@@ -67,7 +67,7 @@ class Familiar:
             for m in self.guessed
         ]
         if "decision" in self.fits_none:
-            sentences.append("There is little evidence for any class: the model may have no class for what is shown here.")
+            sentences.append("None of its classes speaks up: what is felt here may be something that the model has no class for.")
         return tuple(sentences)
 
     def to_json(self) -> dict[str, Any]:
