@@ -21,10 +21,10 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## List the commands.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-app: $(VENV)/.app ## Set everything up and open the dashboard (HOST=0.0.0.0 for other machines too, PORT=number, PLUGIN=file of yours).
+app: $(VENV)/.app ## Set everything up and open the dashboard (HOST=0.0.0.0 for other machines, PORT=number, PLUGIN=your file).
 	@$(PY) -m affectscope app --host $(HOST) --port $(PORT) $(PLUGIN:%=--plugin %)
 
-test: $(VENV)/.dev ## Set everything up and run all tests (browser tests where a Chromium is found).
+test: $(VENV)/.dev ## Set everything up and run all tests (browser tests if a Chromium is found).
 	@OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/e2e --doctest-modules tests affectscope/[!_]*.py affectscope/__init__.py -n auto --dist loadfile; status=$$?; \
 	$(PY) -m pytest tests/e2e && exit $$status
 
@@ -34,10 +34,10 @@ core: $(VENV)/.dev ## Only the tests of core.
 e2e: $(VENV)/.dev ## Only the tests that drive a real browser.
 	@$(PY) -m pytest tests/e2e
 
-fuzz: $(VENV)/.dev ## Send a thousand damaged and hostile files through the doors that uploads take (minutes).
+fuzz: $(VENV)/.dev ## Send a thousand damaged and hostile files through the upload checks (minutes).
 	@OMP_NUM_THREADS=1 nice $(PY) -W ignore -m tests.fuzz
 
-stress: $(VENV)/.dev ## Kill processes at random moments, and have two at once on one cache (minutes).
+stress: $(VENV)/.dev ## Kill processes at random moments, and run two at once on one cache (minutes).
 	@OMP_NUM_THREADS=1 nice $(PY) -m tests.killed 50 && OMP_NUM_THREADS=1 nice $(PY) -m tests.two_servers 120 \
 	&& OMP_NUM_THREADS=1 nice $(PY) -m tests.two_apps 120
 
@@ -46,7 +46,7 @@ setup: $(VENV)/.dev ## Only set up, without starting anything.
 lint: $(VENV)/.dev lint-js ## Check style and formatting.
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
 
-lint-js: ## Check the browser's code: types and style (where npm is found).
+lint-js: ## Check types and style of the browser code (if npm is found).
 	@if command -v npm >/dev/null && $(MAKE) --no-print-directory node_modules/.installed; \
 	then npm run --silent types && npm run --silent lint; \
 	else echo "npm, or what it installs, was not to be had: the browser's code is not checked."; fi
@@ -54,22 +54,22 @@ lint-js: ## Check the browser's code: types and style (where npm is found).
 node_modules/.installed: package.json
 	@npm install --no-audit --no-fund --silent && touch $@
 
-format: $(VENV)/.dev ## Rewrite the sources in the house style.
+format: $(VENV)/.dev ## Format the sources.
 	@$(PY) -m ruff check --fix . && $(PY) -m ruff format .
 
 typecheck: $(VENV)/.dev ## Check types.
 	@$(PY) -m mypy
 
-bench: $(VENV)/.dev ## Measure speed, and say on what machine.
+bench: $(VENV)/.dev ## Measure speed, and report the machine.
 	@$(PY) -m benchmarks
 
-bench-gpu: $(VENV)/.dev ## Measure speed on a CUDA GPU, beside the papers' figures.
+bench-gpu: $(VENV)/.dev ## Measure speed on a CUDA GPU, next to the papers' figures.
 	@$(PY) -m benchmarks gpu
 
-mutants: $(VENV)/.dev ## Plant two hundred faults in models, training, evaluation and experiments, and see them found (ten minutes).
+mutants: $(VENV)/.dev ## Mutation tests: plant two hundred faults in models, training, evaluation and experiments (ten minutes).
 	@OMP_NUM_THREADS=1 nice $(PY) -m tests.mutants --workers $$(nproc)
 
-docs: $(VENV)/.dev ## Write the generated pages of docs/ again, and build them as a site in build/site.
+docs: $(VENV)/.dev ## Regenerate the generated pages of docs/, and build the site in build/site.
 	@$(VENV)/bin/affectscope models --markdown > docs/systems.md
 	@$(VENV)/bin/affectscope checkpoints --markdown > checkpoints/README.md
 	@$(PY) -m docs.generate
@@ -78,10 +78,10 @@ docs: $(VENV)/.dev ## Write the generated pages of docs/ again, and build them a
 package: $(VENV)/.dev ## Build the package, and run it in a fresh environment, in a folder with a core.py of its own.
 	@.ci/package
 
-lock: $(VENV)/.dev $(VENV)/.corpus ## Write the versions that are installed now to constraints.txt.
+lock: $(VENV)/.dev $(VENV)/.corpus ## Write the installed versions to constraints.txt.
 	@$(PY) -m pip freeze --exclude-editable | grep -v ' @ ' > constraints.txt && wc -l < constraints.txt
 
-corpus-tools: $(VENV)/.corpus ## Install what only building the demo corpus needs (espeak-ng, GPL-3, among it; the recorded voices are Debian's: the build says which).
+corpus-tools: $(VENV)/.corpus ## Install the tools for building the demo corpus (including espeak-ng, GPL-3; the build lists the Debian packages of voices).
 
 CORPUS ?= $(HOME)/.cache/affectscope/demo-train
 CLIPS ?= 720
@@ -89,7 +89,7 @@ CLIPS ?= 720
 corpus: $(VENV)/.corpus ## Build the demo corpus for training (CORPUS=folder, CLIPS=number).
 	@$(VENV)/bin/affectscope corpus build demo --clips $(CLIPS) --seed 1 --out $(CORPUS)
 
-bundled: $(VENV)/.corpus ## Build the clips that come with the project again, and read their features.
+bundled: $(VENV)/.corpus ## Rebuild the bundled clips, and extract their features.
 	@rm -rf core/corpora/demo/bundled
 	@$(VENV)/bin/affectscope corpus build demo --clips 48 --seed 2026 --identities held-out --out core/corpora/demo/bundled
 	@$(PY) -m affectscope.core.features.bundled
@@ -98,14 +98,14 @@ bundled: $(VENV)/.corpus ## Build the clips that come with the project again, an
 SHIPPED := double-attention vavl affect-rnn affect-transformer crossmodal mult sfav tlstm uavm \
 	unimodal-attention unimodal-attention-visual unimodal-conformer unimodal-conformer-visual
 
-checkpoints: corpus ## Train the shipped checkpoints again, from nothing (about an hour on two cores).
+checkpoints: corpus ## Retrain the included checkpoints from scratch (about an hour on two cores).
 	@$(VENV)/bin/affectscope train auxformer --seed 1 --corpus $(CORPUS) --out checkpoints/auxformer.safetensors
 	@printf '%s\n' $(SHIPPED) | OMP_NUM_THREADS=1 xargs -P $$(nproc) -I{} sh -c \
 		'name={}; system=$${name%-visual}; $(VENV)/bin/affectscope train $$system --preset demo$${name#$$system} \
 		--corpus $(CORPUS) --out checkpoints/$$name.safetensors --workers 1'
 	@$(MAKE) --no-print-directory docs
 
-clean: ## Remove the environment and what the tools left behind.
+clean: ## Remove the environment and the tools' output.
 	@rm -rf $(VENV) node_modules build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/bin/python:

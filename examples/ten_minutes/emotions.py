@@ -1,4 +1,4 @@
-"""Somebody's network: log-mels through a GRU, faces through a CNN, and what is heard looks at what is seen."""
+"""An example network: a GRU encodes log-mels, a CNN encodes faces, and the audio attends to the faces."""
 
 import torch
 from torch import nn
@@ -23,6 +23,6 @@ class EmotionNet(nn.Module):
 
 
 if __name__ == "__main__":
-    # In place of a training of hours: weights by chance, in the file that a training leaves behind.
+    # Random weights instead of hours of training, in the file format of a training run.
     torch.manual_seed(0)
     torch.save({"epoch": 12, "state_dict": EmotionNet().state_dict()}, "emotions.pt")
