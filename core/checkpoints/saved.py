@@ -1,8 +1,8 @@
 """Save models, load them safely, and import the layouts of public repositories.
 
-A checkpoint is one ``.safetensors`` file: the model's tensors, the statistics that its inputs are normalised with, and, in the
-header, the system, its config and its card as JSON. Nothing is ever unpickled: ``.pt`` and ``.pth`` files are read with
-``weights_only=True``, and a file that needs more than that is refused.
+A checkpoint is one ``.safetensors`` file: the model's tensors, the normalisation statistics of its inputs, and, in the header,
+the system, its config and its card as JSON. Nothing is ever unpickled: ``.pt`` and ``.pth`` files are read with
+``weights_only=True``, and files that need more are rejected.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ class Checkpoint:
     """A model that is ready to run.
 
     Attributes:
-        card: what training wrote down: data, seed, commit, metrics by head, ``synthetic_training``.
-        digest: hash of the file as it was when it was read.
-        features: modality -> feature set, where a person said just now what the model takes; goes before all else that says so.
-        known: statistics of what it was trained on; None where its file carries none.
+        card: metadata of training: data, seed, commit, metrics per head, ``synthetic_training``.
+        digest: hash of the file when it was read.
+        features: modality -> feature set, if the user has chosen it for this call; overrides all other settings.
+        known: statistics of the training data; None if the file has none.
     """
 
     model: AVModel
@@ -84,7 +84,7 @@ class Checkpoint:
 
 
 def shipped() -> dict[str, Path]:
-    """The checkpoints of the repository, by name; the one that is used where none was chosen comes first."""
+    """The included checkpoints, by name; the default comes first."""
     return {
         path.stem: path for path in sorted(CHECKPOINTS.glob("*.safetensors"), key=lambda path: (path.stem != DEFAULT, path.stem))
     }
@@ -104,10 +104,10 @@ def save(path: Path, model: AVModel, normaliser: Normaliser, card: Mapping[str, 
 
 
 def change_card(path: Path, out: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Write one of our own checkpoints with another card; all else of it stays as it is, to the byte.
+    """Write a checkpoint with another card; everything else stays byte-identical.
 
     Raises:
-        UserError: as ``load``, and when it cannot be written.
+        UserError: as ``load``, and if it can't be written.
     """
     load(path)
     tensors, metadata = read_tensors(path)
@@ -126,10 +126,10 @@ def change_card(path: Path, out: Path, change: Callable[[dict[str, Any]], dict[s
 
 
 def load(path: Path) -> Checkpoint:
-    """Read one of our own checkpoints.
+    """Load an AffectScope checkpoint.
 
     Raises:
-        UserError: when the file is missing, damaged, of another kind, does not fit its model, or holds NaN.
+        UserError: if the file is missing, damaged, of another kind, does not fit its model, or contains NaN.
     """
     tensors, metadata = read_tensors(path)
     name = shown(Path(path).name)
@@ -176,11 +176,11 @@ def _digest(path: Path, content: str) -> str:
 
 
 def load_foreign(path: Path, layout: str, choices: Choices = NO_CHOICES) -> AVModel:
-    """Read a public repository's state_dict, or a folder of them: the model, in evaluation mode, that gives the same numbers.
+    """Load a public repository's state_dict, or a folder of them, as a model in evaluation mode with the same outputs.
 
     Args:
-        layout: which repository's, one of ``core.checkpoints.layouts.LAYOUTS``.
-        choices: what no state_dict says of its model.
+        layout: the repository's layout, one of ``core.checkpoints.layouts.LAYOUTS``.
+        choices: settings that a state_dict does not contain.
 
     Raises:
         UserError: as ``load``.
@@ -189,7 +189,7 @@ def load_foreign(path: Path, layout: str, choices: Choices = NO_CHOICES) -> AVMo
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file says that it is one of our own checkpoints, whatever else is wrong with it."""
+    """Whether a file claims to be an AffectScope checkpoint, even if it is damaged."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get("format") == FORMAT
@@ -198,7 +198,7 @@ def is_ours(path: Path) -> bool:
 
 
 def knows(path: Path) -> bool:
-    """Whether one of our own checkpoints carries statistics of its training."""
+    """Whether an AffectScope checkpoint contains statistics of its training data."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             return bool(_header(file.metadata() or {}).get("known"))
@@ -207,10 +207,10 @@ def knows(path: Path) -> bool:
 
 
 def peek(path: Path) -> tuple[AVModel, dict[str, Any]]:
-    """A checkpoint's model without memory behind its tensors, and its card: what there is to know without reading weights.
+    """A checkpoint's model on the meta device, and its card: everything that can be known without loading weights.
 
     Raises:
-        UserError: when the file is missing, damaged or of another kind.
+        UserError: if the file is missing, damaged or of another kind.
     """
     path = Path(path)
     try:

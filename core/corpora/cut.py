@@ -1,4 +1,4 @@
-"""Cutting whole recordings into the segments that a corpus labels: CMU-MOSEI is passed on as videos of several minutes."""
+"""Cut whole recordings into the labelled segments of a corpus: CMU-MOSEI is distributed as videos of several minutes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _VIDEO = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "y
 
 
 class Segment(NamedTuple):
-    """A clip that lies in a longer recording, from ``start`` to ``end`` seconds."""
+    """A clip inside a longer recording, from ``start`` to ``end`` seconds."""
 
     clip: str
     recording: Path
@@ -32,10 +32,10 @@ class Segment(NamedTuple):
 
 
 def segments(corpus: Corpus) -> list[Segment]:
-    """The clips without a file of their own whose recording is there: a file under the corpus that is called as the video.
+    """The clips without a file of their own whose recording exists: a file in the corpus with the video's name.
 
     Raises:
-        UserError: when the corpus does not say where in which recording its clips lie.
+        UserError: if the corpus has no segment times.
     """
     table = corpus.table
     if not {"path", "speaker", "start", "end"} <= set(table) or corpus.kind != "cmu-mosei":
@@ -52,13 +52,13 @@ def segments(corpus: Corpus) -> list[Segment]:
 def cut(
     wanted: list[Segment], folder: Path, workers: int | None = None, progress: Callable[[int, int], None] | None = None
 ) -> tuple[list[Path], list[str]]:
-    """Write each segment as a file of its own, ``<clip>.mp4``, or ``.wav`` from a sound; those that are there already are kept.
+    """Write each segment to a file, ``<clip>.mp4``, or ``.wav`` for audio; existing files are kept.
 
     Returns:
-        The files that are there now, and one sentence for each segment that could not be cut.
+        The files that exist now, and one sentence for each segment that could not be cut.
 
     Raises:
-        UserError: when the folder cannot be written to.
+        UserError: if the folder can't be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

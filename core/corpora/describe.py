@@ -1,4 +1,4 @@
-"""What a corpus holds, in one object that JSON can write."""
+"""The description of a corpus, as one JSON-compatible object."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Progress = Callable[[int, int], None]
 def describe(
     name: str, kind: str = "", options: Mapping[str, str] | None = None, durations: bool = True, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """What a corpus holds: counts, classes, speakers, splits, durations, what its kind adds, and what is missing.
+    """Describe a corpus: counts, classes, speakers, splits, durations, details of its kind, and what is missing.
 
     Args:
-        name: ``demo``, a corpus that was added, or a path.
-        kind, options: as ``readers.read``; for a corpus that was added, what was kept holds where nothing is given.
-        durations: whether to ask the media for theirs where no table says it.
+        name: ``demo``, an added corpus, or a path.
+        kind, options: as in ``readers.read``; the stored ones of an added corpus are the default.
+        durations: whether to read durations from the media if no table gives them.
 
     Raises:
-        UserError: when it cannot be read.
+        UserError: if it can't be read.
     """
     entry = known().get(name)
     if name == "demo" or (entry and not kind and not options):
@@ -45,7 +45,7 @@ def describe(
 
 
 def described(corpus: Corpus, durations: bool = True, progress: Progress | None = None) -> dict[str, Any]:
-    """What a corpus that is open holds; see ``describe``."""
+    """Describe an open corpus; see ``describe``."""
     table = corpus.table
     there = _there(corpus)
     content: dict[str, Any] = {

@@ -49,7 +49,7 @@ _NOBODY_KNOWS = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "null", "nat"))
 
 
 def recognises(path: Path) -> bool:
-    """A table, or a folder with one of clips or with media."""
+    """Whether the path is a table, or a folder with a table of clips or with media."""
     if path.is_file():
         return path.suffix.lower() in _SUFFIXES and len(columns_of(path)) > 1
     return path.is_dir() and (
@@ -59,10 +59,10 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Corpus:
-    """The clips of a folder.
+    """Read the clips of a folder.
 
     Raises:
-        UserError: when it holds neither a table nor media, several tables, or a table without clips.
+        UserError: if it contains neither a table nor media, several tables, or a table without clips.
     """
     remarks: list[str] = []
     root = path if path.is_dir() else path.parent
@@ -92,12 +92,12 @@ def _is_table(file: Path) -> bool:
 
 
 def clip_tables(path: Path) -> list[Path]:
-    """The tables in a folder that have a column which names clips."""
+    """The tables in a folder with a column that names clips."""
     return [file for file in sorted(path.iterdir()) if file.is_file() and _is_table(file)]
 
 
 def headings(place: str) -> list[str]:
-    """The columns of the table that a folder, or a path of a table, is read by; none where there is not one table."""
+    """The headers of the table that would be read for a folder or a table's path; empty unless there is exactly one table."""
     try:
         path = Path(place).expanduser()
         tables = [path] if path.is_file() else [file for file in sorted(path.iterdir()) if file.suffix.lower() in _SUFFIXES]

@@ -1,4 +1,4 @@
-"""The corpora that were added by name: where each lies, its kind, and what was chosen. They outlive the cache."""
+"""The added corpora: path, kind and options, by name. They are not part of the cache."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 @dataclass(frozen=True)
 class Known:
-    """A corpus that was added.
+    """An added corpus.
 
     Attributes:
         path: absolute.
@@ -31,10 +31,10 @@ class Known:
 
 
 def known() -> dict[str, Known]:
-    """All that were added, by name.
+    """All added corpora, by name.
 
     Raises:
-        UserError: when the list on disk is damaged.
+        UserError: if the list on disk is damaged.
     """
     if not _file().exists():
         return {}
@@ -51,17 +51,16 @@ def known() -> dict[str, Known]:
 
 def check_name(name: str) -> None:
     """Raises:
-    UserError: when the name cannot be a corpus's.
-    """
+    UserError: if the name is not allowed for a corpus."""
     if not _NAME.fullmatch(name) or name == "demo":
         raise UserError(f"{name!r} cannot be a corpus's name: use letters, digits, full stops and dashes, and not `demo`.")
 
 
 def remember(name: str, entry: Known) -> None:
-    """Add a corpus, or change the one of that name.
+    """Add a corpus, or replace the one of the same name.
 
     Raises:
-        UserError: when the name cannot be one, or the list cannot be written.
+        UserError: if the name is not allowed, or the list can't be written.
     """
     check_name(name)
     with _alone():
@@ -69,10 +68,10 @@ def remember(name: str, entry: Known) -> None:
 
 
 def forget(name: str) -> None:
-    """Take a corpus off the list; its files stay.
+    """Remove a corpus from the list; its files are kept.
 
     Raises:
-        UserError: when it is not on it.
+        UserError: if it is not in the list.
     """
     with _alone():
         listed = known()

@@ -1,7 +1,7 @@
-"""Arrays and plain containers out of pickles that are not trusted. Nothing in a pickle is ever called or imported.
+"""Arrays and plain containers from untrusted pickles. Nothing in a pickle is ever called or imported.
 
-A pickle asks by name for the functions that rebuild what it holds. Here each name is answered by a function of this module that
-can build an array of numbers or text and nothing else, or not at all: not even numpy's own functions see what a file says.
+A pickle names the functions that rebuild its content. Here each name is mapped to a function of this module that can only build
+an array of numbers or text, or it is rejected: not even numpy's own functions get any data from the file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LARGEST = 1 << 40
 
 
 class _Type:
-    """An array's type as a pickle spells it."""
+    """An array's type as a pickle encodes it."""
 
     def __init__(self, spelled: object = "", align: object = False, copy: object = True) -> None:
         self.spelled = _text(spelled)
@@ -44,7 +44,7 @@ class _Type:
 
 
 class _Array:
-    """An array while its pickle is read."""
+    """An array while its pickle is being read."""
 
     def __init__(self, *told: object) -> None:
         self.value: np.ndarray | None = None
@@ -115,7 +115,7 @@ def _buffer(content: object = b"", *encoding: object) -> bytes:
 
 
 def shown(text: str) -> str:
-    """A name out of a file as a sentence can bear it."""
+    """A name from a file, escaped for messages."""
     return "".join(c if c.isprintable() else "�" for c in text[:80])
 
 
@@ -124,7 +124,7 @@ def _text(value: object) -> str:
 
 
 class _Answer:
-    """What a name in a pickle means here. A pickle can call it; it cannot change it."""
+    """The meaning of a name in a pickle. A pickle can call it, but not change it."""
 
     __slots__ = ("_make",)
 
@@ -158,7 +158,7 @@ _ANSWERS = {(module, name): _Answer(make) for modules, name, make in _NAMES for 
 
 
 class _Bounded:
-    """A file that is never asked for more than it holds, whatever a pickle claims."""
+    """A file from which no more than its size can be read, whatever a pickle claims."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self.file, self.size = file, size
@@ -175,7 +175,7 @@ class _Bounded:
 
 # The one in Python, not the one in C: that one makes room for as many memos as a file claims to have.
 class _Reader(pickle._Unpickler):
-    """An unpickler that knows the names above and no other."""
+    """An unpickler that accepts only the names above."""
 
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
 
@@ -202,10 +202,10 @@ class _Reader(pickle._Unpickler):
 
 
 def read_pickle(path: Path) -> Any:
-    """What a pickle holds, made of dict, list, tuple, set, text, numbers and numpy arrays.
+    """The content of a pickle, made of dict, list, tuple, set, text, numbers and numpy arrays.
 
     Raises:
-        UserError: when it asks for anything else, or is damaged.
+        UserError: if it needs anything else, or is damaged.
     """
     try:
         with path.open("rb") as file:

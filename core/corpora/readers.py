@@ -1,4 +1,4 @@
-"""The kinds of corpus, each recognised by what lies in its folder."""
+"""The kinds of corpora, each detected by the files in its folder."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Options = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Reader:
-    """One kind of corpus.
+    """The reader of one kind of corpus.
 
     Attributes:
-        recognises: whether a folder or file looks like it, from names and headings alone.
-        read: the corpus there, under the options, all of which are given.
-        options: name -> what may be chosen, the first by default; an empty tuple lets anything be written, by default nothing.
-        describe: what to say of a path with several corpora, which cannot be read as one without an option; None where it can.
+        recognises: whether a folder or file is of this kind, judged by names and headers alone.
+        read: (path, options) -> corpus; all options are given.
+        options: name -> allowed values, the first of which is the default; an empty tuple allows any text, by default "".
+        describe: the description of a path with several corpora, which can't be read as one without an option; otherwise None.
     """
 
     recognises: Callable[[Path], bool]
@@ -67,15 +67,15 @@ def _imported() -> Registry[Reader]:
 
 
 def kinds() -> tuple[str, ...]:
-    """The kinds in the order in which they are asked: a plugin's before the one that takes anything."""
+    """The kinds in the order in which they are tried: those of plugins before the kind that accepts anything."""
     return (*KINDS[:-1], *(kind for kind in READERS if kind not in KINDS), KINDS[-1])
 
 
 def add(kind: str, entry: Reader) -> None:
-    """Register a kind of a plugin's; one from before is replaced.
+    """Register a plugin's kind; an earlier one of the same name is replaced.
 
     Raises:
-        UserError: when it is one of ours.
+        UserError: if it is a built-in kind.
     """
     if kind in KINDS:
         raise UserError(f"There is already a kind of corpus called {kind}: choose another name.")
@@ -83,10 +83,10 @@ def add(kind: str, entry: Reader) -> None:
 
 
 def of_table(path: Path, table: pd.DataFrame) -> Corpus:
-    """A corpus of a table that a plugin made: a row a clip, indexed by clip id, with the column ``path``.
+    """A corpus from a plugin's table: one row per clip, indexed by clip id, with the column ``path``.
 
     Raises:
-        UserError: when it is no such table.
+        UserError: if the table is not of this form.
     """
     if not isinstance(table, pd.DataFrame) or "path" not in table or table.empty:
         raise UserError(f"The plugin's reader gives no table for {path}: return a DataFrame with a row a clip and a column path.")
@@ -102,16 +102,16 @@ def reader(kind: str) -> Reader:
     """The reader of a kind.
 
     Raises:
-        UserError: when there is none.
+        UserError: if there is no such kind.
     """
     return _imported()[kind]
 
 
 def recognise(path: Path) -> str:
-    """The kind of corpus that lies at a path.
+    """The kind of the corpus at a path.
 
     Raises:
-        UserError: when nothing is there, or nothing that is known.
+        UserError: if there is no corpus, or its kind is unknown.
     """
     if not path.exists():
         raise UserError(f"There is no corpus in {path}: check the path, or build one with `affectscope corpus build demo`.")
@@ -129,8 +129,7 @@ def recognise(path: Path) -> str:
 
 def refuse_archive(path: Path) -> None:
     """Raises:
-    UserError: when a path is an archive, which nothing is read from.
-    """
+    UserError: if a path is an archive, which can't be read."""
     if _is_archive(path):
         raise UserError(f"{path.name} is an archive: unpack it, and add the folder that it makes.")
 
@@ -140,10 +139,10 @@ def _is_archive(path: Path) -> bool:
 
 
 def chosen(kind: str, options: Options) -> dict[str, str]:
-    """All options of a kind, those that were not given at their defaults.
+    """All options of a kind, with defaults for those that are not given.
 
     Raises:
-        UserError: when there is no such option, or it cannot be so.
+        UserError: if there is no such option or value.
     """
     known = reader(kind).options
     for name, value in options.items():
@@ -156,14 +155,14 @@ def chosen(kind: str, options: Options) -> dict[str, str]:
 
 
 def read(path: Path, kind: str = "", options: Options | None = None, name: str = "") -> Corpus:
-    """The corpus at a path.
+    """Read the corpus at a path.
 
     Args:
-        kind: a name of ``KINDS``; recognised from what lies there if left out.
-        name: what the corpus is to be called; as its folder is if left out.
+        kind: a name of ``KINDS``; by default, detected.
+        name: the name of the corpus; by default, that of its folder.
 
     Raises:
-        UserError: when it cannot be read, or options are wrong.
+        UserError: if it can't be read, or options are wrong.
     """
     if kind and not path.exists():
         raise UserError(f"There is no corpus in {path}: check the path.")

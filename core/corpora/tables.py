@@ -1,6 +1,7 @@
-"""Tables and lists of files as owners, spreadsheets and other systems leave them.
+"""Tables and lists of files as corpus owners, spreadsheets and operating systems write them.
 
-A table may have any line ends, a byte-order mark, UTF-16, or an old Windows encoding. What was put up with is said in a remark.
+A table may have any line endings, a byte-order mark, UTF-16, or an old Windows encoding. Everything non-standard is reported in a
+remark.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ _SMALL = 20_000
 
 
 def read_text(path: Path, remarks: list[str]) -> str:
-    r"""A text file's content, its lines ended by ``\n``.
+    """The content of a text file, with line endings ``\\n``.
 
     Raises:
-        UserError: when it cannot be read, or is no text.
+        UserError: if it can't be read, or is not text.
     """
     try:
         raw = path.read_bytes()
@@ -54,14 +55,14 @@ def read_text(path: Path, remarks: list[str]) -> str:
 
 
 def decoded(raw: bytes, name: str, remarks: list[str], remedy: str) -> str:
-    r"""Text in any of the encodings that spreadsheets write, its lines ended by ``\n``.
+    """Decode text in any of the encodings that spreadsheets write, with line endings ``\\n``.
 
     Args:
-        name: what its owner calls the file.
-        remedy: what to do where it is no text.
+        name: the file's name for messages.
+        remedy: what to do if it is not text, for messages.
 
     Raises:
-        UserError: when it is no text.
+        UserError: if it is not text.
     """
     encoding = _encoding(raw)
     try:
@@ -88,16 +89,16 @@ def _encoding(raw: bytes) -> str:
 
 
 def read_table(path: Path, needed: Collection[str], remarks: list[str], also: Collection[str] | None = None) -> pd.DataFrame:
-    """A table with headings; every cell is text, as it stands there without the blanks around it.
+    """Read a table with a header; every cell is text without surrounding spaces.
 
-    Cells are parted by what the heading has most of: a spreadsheet that opened a corpus's table writes it with its own sign.
+    The separator is the most frequent one in the header, because spreadsheets save a corpus's table with their own.
 
     Args:
-        needed: columns that have to be there.
-        also: columns to read where they are there; None reads all.
+        needed: required columns.
+        also: optional columns to read; None reads all.
 
     Raises:
-        UserError: when it cannot be read, or a needed column is not there.
+        UserError: if it can't be read, or a required column is missing.
     """
     text = _unmarked(read_text(path, remarks))
     heading = text.lstrip("\n").split("\n", 1)[0]
@@ -120,7 +121,7 @@ def read_table(path: Path, needed: Collection[str], remarks: list[str], also: Co
 
 
 def columns_of(path: Path) -> list[str]:
-    """The headings of a table; none where it is no table that can be read."""
+    """The header of a table; empty if it can't be read as one."""
     try:
         with path.open("rb") as file:
             raw = file.read(65536)
@@ -142,10 +143,10 @@ def folded(name: str) -> str:
 
 
 def numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
-    """A column as float64; an empty cell is NaN.
+    """A column as float64; empty cells are NaN.
 
     Raises:
-        UserError: naming the first line that holds no number.
+        UserError: with the first line that is not a number.
     """
     cells = table[column]
     # 0,5 is a half where no cell has a point.
@@ -160,10 +161,10 @@ def numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
 
 
 def once(table: pd.DataFrame, key: str, path: Path, remarks: list[str]) -> pd.DataFrame:
-    """The table by ``key``, each once. A row that says the same again is left out.
+    """The table with one row per ``key``; duplicate rows are dropped.
 
     Raises:
-        UserError: when two rows say different things of one ``key``, or a row has none.
+        UserError: if rows of one ``key`` contradict each other, or a row has none.
     """
     if (table[key] == "").any():
         raise UserError(
@@ -184,11 +185,11 @@ def is_sound(place: str) -> bool:
 
 
 def media_paths(root: Path, remarks: list[str], suffixes: Collection[str] = MEDIA, skip: Collection[str] = ()) -> list[str]:
-    """The media under a folder, by their paths under ``root``; without links that lead nowhere, what git-lfs did not fetch, and
-    videos without a picture that have a sound of their name beside them.
+    """The media under a folder, as paths relative to ``root``; without broken links, git-lfs pointers, and videos without a
+    picture that have an audio file of the same name next to them.
 
     Args:
-        skip: folders not to look into, by the beginning of their names.
+        skip: folders to ignore, by the beginning of their names.
     """
     places: list[str] = []
     absent: list[str] = []
@@ -214,7 +215,7 @@ def media_paths(root: Path, remarks: list[str], suffixes: Collection[str] = MEDI
 
 
 def media_files(root: Path, remarks: list[str], suffixes: Collection[str] = MEDIA, skip: Collection[str] = ()) -> dict[str, str]:
-    """``media_paths`` by their names without suffix; of two of one name a video, or the first by path."""
+    """``media_paths`` by file name without suffix; of two with the same name, a video, or else the first by path."""
     files: dict[str, str] = {}
     again: list[str] = []
     for place in media_paths(root, remarks, suffixes, skip):
@@ -230,13 +231,13 @@ def media_files(root: Path, remarks: list[str], suffixes: Collection[str] = MEDI
 
 
 def sounds_named(path: Path, pattern: re.Pattern[str], corpus: str, unpack: str, remarks: list[str]) -> dict[str, re.Match[str]]:
-    """The sound files in a folder whose names say all there is to know of them: file -> its name, as the pattern has it.
+    """The audio files of a corpus whose file names contain all labels: file -> the match of the pattern.
 
     Args:
-        corpus: what it is called, and ``unpack`` what of it is to be put into the folder where there is none.
+        corpus: the name of the corpus, and ``unpack`` what to unpack into the folder, for messages.
 
     Raises:
-        UserError: when there is none.
+        UserError: if there are none.
     """
     media = media_files(path, remarks, SOUND)
     parsed = {media[name]: match for name in sorted(media) if (match := pattern.fullmatch(name))}
@@ -248,7 +249,7 @@ def sounds_named(path: Path, pattern: re.Pattern[str], corpus: str, unpack: str,
 
 
 def hollow_videos(places: Iterable[str], root: Path, remarks: list[str]) -> set[str]:
-    """Those of some videos, each with a sound of its name beside it, that hold no picture; and says so."""
+    """Those of some videos without a picture that have an audio file of the same name; adds a remark."""
     hollow = {place for place in places if _is_hollow(root / place)}
     if hollow:
         remarks.append(f"{_some(sorted(hollow), 'video')} hold no picture: the sound of the same name is used.")
@@ -287,7 +288,7 @@ def _is_there(place: str) -> bool:
 
 
 def matched(ids: Iterable[str], files: dict[str, str], remarks: list[str]) -> pd.Series:
-    """Each clip's media, "" where there is none; says how many there are, and which files are nobody's."""
+    """Each clip's media, "" if there is none; adds remarks on how many there are, and on unmatched files."""
     index = pd.Index(list(ids))
     alike: dict[str, list[str]] = {}
     for name in set(files) - set(index):
@@ -310,7 +311,7 @@ def matched(ids: Iterable[str], files: dict[str, str], remarks: list[str]) -> pd
 
 
 def expect(count: int, should: int, what: str, remarks: list[str]) -> None:
-    """Say so where a corpus holds another number of something than its owners published."""
+    """Add a remark if a corpus has another number of something than its owners published."""
     if count != should:
         remarks.append(f"{count:,} {what}; the published corpus has {should:,}.")
 

@@ -1,4 +1,4 @@
-"""What raters said, made into one label a clip: by plurality, with ties as one chooses."""
+"""One label per clip from the raters' votes: by plurality, with options for ties."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TIES = ("drawn", "dropped")
 
 
 def winners(counts: pd.DataFrame) -> pd.Series:
-    """The class with most votes for each row, all of them joined by ":" where several have as many; "" without a vote.
+    """The class with most votes in each row; several winners are joined by ":"; "" without a vote.
 
     Args:
         counts: [clips, classes], votes.
@@ -27,7 +27,7 @@ def winners(counts: pd.DataFrame) -> pd.Series:
 
 
 def shares(counts: pd.DataFrame) -> pd.DataFrame:
-    """The votes as shares of all of a clip's votes: soft labels. NaN without a vote."""
+    """Soft labels: the votes divided by the number of a clip's votes. NaN without a vote."""
     total = counts.sum(axis=1)
     return counts.div(total.where(total > 0), axis=0)
 

@@ -1,9 +1,9 @@
-"""What a feature set is, and the registry of them: the papers', families by size, and a person's own.
+"""Feature sets and their registry: those of the papers, families by size, and users' own.
 
-A set needs the ``sound``, or crops of the face: ``grey-64`` [F, 64, 64], ``close-72`` [F, 72, 72] of its middle, ``rgb-96`` or
-``rgb-224`` [F, side, side, 3]. What a clip gave is a dict of arrays: ``sound`` and ``sound_start`` (not there without a track),
-``times`` and ``boxes`` of the faces, and the crops. A set of a person's own needs the ``file``, or the file and where its
-``faces`` are; one that nothing here can make needs ``arrays``.
+A set needs the ``sound``, or face crops: ``grey-64`` [F, 64, 64], ``close-72`` [F, 72, 72] of its centre, ``rgb-96`` or
+``rgb-224`` [F, side, side, 3]. The extracted data of a clip is a dict of arrays: ``sound`` and ``sound_start`` (missing
+without an audio track), ``times`` and ``boxes`` of the faces, and the crops. A user's own set needs the ``file``, or the file
+and the face positions (``faces``); a set that AffectScope can't compute needs ``arrays``.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ NO_CROPS = frozenset({"sound", "file", "faces", "arrays"})
 
 
 def nothing(given: Arrays, encoder: Any) -> Stream:
-    """The ``encode`` of sets that are not made of what a clip gave."""
+    """The ``encode`` of sets that are not computed from the extracted data."""
     raise TypeError("this set is not made of arrays that a clip gave")
 
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """One way to turn a clip into a stream.
+    """A way to turn a clip into a stream.
 
     Attributes:
-        modality: audio, visual, or any that a model names, such as text.
-        dim: features a frame, as published; the product of ``shape`` where there is one.
-        rate: about how many frames a second, for planning only; 0 where nobody knows.
+        modality: audio, visual, or any name that a model uses, such as text.
+        dim: features per frame, as published; the product of ``shape`` if there is one.
+        rate: approximate frames per second, for estimates only; 0 if unknown.
         needs: ``sound``, the kind of crop, ``file``, ``faces`` or ``arrays``.
-        source: where it is from; of a set that is not made here, who makes it.
-        encode: from what a clip gave, and the encoder where there are weights, to values [T, D].
+        source: its reference; for a set that is not computed here, who provides it.
+        encode: (extracted data, encoder if there are weights) -> values [T, D].
         network: the encoder's class, with its options.
-        pixels: values are uint8, and ``low`` to 1 as a stream.
-        shape: of one frame: () for a vector, channels first for a picture, (samples,) for a waveform.
-        low: what a byte of 0 stands for where ``pixels`` are kept.
-        read: of a set of a person's own, from the clip's file to the stream.
-        code: a hash of what ``read`` does, part of the key of what it made.
+        pixels: whether values are uint8, scaled to ``low``..1 in the stream.
+        shape: of one frame: () for a vector, channels first for an image, (samples,) for a waveform.
+        low: the value of byte 0 for ``pixels``.
+        read: for a user's own set, the clip's file -> stream.
+        code: hash of the code of ``read``, part of the cache key.
     """
 
     name: str
@@ -72,10 +72,10 @@ class FeatureSet:
     code: str = ""
 
     def check(self, given: Path | None) -> Path | None:
-        """The path of the weights, where the set needs any; None where arrays of it were named instead.
+        """The path of the weights, if the set needs any; None if arrays are registered instead.
 
         Raises:
-            UserError: when they, or a package that the set needs, are not there; when nothing here makes the set.
+            UserError: if weights or a required package are missing, or the set can't be computed here.
         """
         arrays = given_arrays.source_of(self.name) is not None
         if self.needs == "arrays" and not arrays:
@@ -93,10 +93,10 @@ class FeatureSet:
             raise
 
     def load(self, path: Path | None, device: str = "cpu") -> Any:
-        """The encoder, once a process; None where the set has no weights of the user's.
+        """The encoder, loaded once per process; None if the set has no user-provided weights.
 
         Raises:
-            UserError: when the weights do not fit.
+            UserError: if the weights do not fit.
         """
         if self.network is None or path is None:
             return None
@@ -104,13 +104,13 @@ class FeatureSet:
         return networks.load(kind, path, device, **options)
 
     def make(self, clip: ClipFile, given: Arrays, encoder: Any) -> Stream:
-        """The stream of a clip: from arrays, where such were named and have it, or made of the clip.
+        """The stream of a clip: from registered arrays if they contain it, or computed from the clip.
 
         Args:
-            given: what the set needs of the clip, by name.
+            given: the extracted data of the clip, by name.
 
         Raises:
-            UserError: when a person's own function fails, arrays cannot be used, or there is no other way and no array.
+            UserError: if a user's own function fails, arrays can't be used, or the set can't be computed and there is no array.
         """
         stream = given_arrays.stream_of(self.name, self.dim, clip.ids, lambda: clip.duration)
         if stream is not None:
@@ -120,7 +120,7 @@ class FeatureSet:
         return self.read(clip) if self.read else self.encode(given, encoder)
 
     def settings(self, path: Path | None) -> dict[str, Any]:
-        """What the numbers depend on besides the clip."""
+        """Everything besides the clip that the values depend on, for the cache key."""
         weights = {"weights": networks.digest(path)} if path else {}
         code = {"code": self.code} if self.code else {}
         arrays = {"arrays": stamp} if (stamp := given_arrays.stamp_of(self.name)) else {}
@@ -137,7 +137,7 @@ class FeatureSet:
 
 
 def from_pixels(raw: np.ndarray, out: np.ndarray, low: float = -1.0) -> None:
-    """Bytes as the models take them, ``low`` (-1 or 0) to 1."""
+    """Bytes scaled to ``low`` (-1 or 0) .. 1."""
     np.divide(raw, np.float32(127.5 if low else 255), out)
     if low:
         out -= 1
@@ -147,7 +147,7 @@ Family = Callable[[re.Match[str]], FeatureSet]
 
 
 class FeatureSets(Registry[FeatureSet]):
-    """Feature sets by name: those that are written down, families with a size in the name, and those of a person's settings."""
+    """Feature sets by name: fixed ones, families with a size in the name, and those of the user's settings."""
 
     def __init__(self) -> None:
         super().__init__("feature set")
@@ -155,11 +155,11 @@ class FeatureSets(Registry[FeatureSet]):
         self._sized: list[Callable[[int], Sequence[str]]] = []
 
     def family(self, pattern: str, called: str, sized: Callable[[int], Sequence[str]]) -> Callable[[Family], Family]:
-        """Register sets whose names fit a pattern.
+        """Register sets whose names match a pattern.
 
         Args:
-            called: what they are called in sentences, such as ``log-mel-BANDS``.
-            sized: features a frame -> names of those that have so many.
+            called: the name of the family in messages, such as ``log-mel-BANDS``.
+            sized: features per frame -> names of the sets with this number.
         """
 
         def add(make: Family) -> Family:
@@ -170,19 +170,19 @@ class FeatureSets(Registry[FeatureSet]):
         return add
 
     def sized(self, dim: int) -> list[str]:
-        """The sets of families that have so many features a frame."""
+        """The sets of families with the given number of features per frame."""
         return [name for names in self._sized for name in names(dim)]
 
     @property
     def families(self) -> tuple[str, ...]:
-        """What families are called."""
+        """The names of the families."""
         return tuple(called for called, _ in self._families.values())
 
     def get(self, name: str) -> FeatureSet | None:
         """The set of a name, or None.
 
         Raises:
-            UserError: when a size in the name is none that the family has.
+            UserError: if the family does not have the size in the name.
         """
         if name in self._entries:
             return self._entries[name]
@@ -195,16 +195,16 @@ class FeatureSets(Registry[FeatureSet]):
         return FeatureSet(name, told.modality, told.dim, told.rate, "arrays", "arrays of your own", shape=told.shape)
 
     def dim(self, name: str) -> int:
-        """Features a frame; 0 of a set that there is not."""
+        """Features per frame; 0 if there is no such set."""
         feature_set = self.get(name)
         return feature_set.dim if feature_set else 0
 
     def put(self, feature_set: FeatureSet) -> None:
-        """Register a set of a person's own; one of the same name from before is replaced."""
+        """Register a user's own set; an earlier one of the same name is replaced."""
         self._entries[feature_set.name] = feature_set
 
     def written(self, name: str) -> FeatureSet | None:
-        """The set of a name that no person's settings made, or None."""
+        """The set of a name that does not come from user settings, or None."""
         return self._entries.get(name)
 
     def __contains__(self, name: object) -> bool:

@@ -1,4 +1,4 @@
-"""A clip's file as a person's own feature set sees it: everything is read when it is asked for, and once."""
+"""A clip's file for a user's own feature set: everything is computed on demand, and once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SIDES = range(8, 1025)
 
 
 def ids_of(path: Path, clip: str = "") -> tuple[str, ...]:
-    """What a clip may be called in somebody's files: its corpus's id, and its file's name without the ending."""
+    """The names under which a clip is looked up: its id in the corpus, and its file name without extension."""
     return tuple(dict.fromkeys(name for name in (clip, Path(path).stem) if name))
 
 
@@ -27,7 +27,7 @@ class ClipFile:
     """One clip. All times are seconds on the clip's own clock.
 
     Attributes:
-        id: the corpus's name of the clip; of a file without a corpus, the file's name without its ending.
+        id: the clip's id in the corpus; without a corpus, the file name without extension.
         path: the file.
     """
 
@@ -43,49 +43,50 @@ class ClipFile:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """What the clip may be called in somebody's files: its id, and its file's name without the ending."""
+        """The names under which the clip is looked up: its id, and its file name without extension."""
         return ids_of(self.path, self.id)
 
     @cached_property
     def duration(self) -> float:
-        """Seconds."""
+        """The duration in seconds."""
         return media.probe(self.path, LONGEST, self._track).duration
 
     @property
     def sound(self) -> np.ndarray:
-        """Mono samples [N] float32 at 16 kHz, -1..1; none where there is no sound track. The first one is at ``sound_start``."""
+        """Mono samples [N] float32 at 16 kHz, -1..1; empty without an audio track. The first is at ``sound_start``."""
         return self._sound[0]
 
     @property
     def sound_start(self) -> float:
-        """The time of the first sample, which need not be 0."""
+        """The time of the first sample in seconds, which may differ from 0."""
         return self._sound[1]
 
     @cached_property
     def recorded(self) -> Recording:
-        """The sound as it was recorded: ``samples`` [channels, N] float32, ``rate`` samples a second, and ``start``."""
+        """The audio as recorded: ``samples`` [channels, N] float32, ``rate`` samples per second, and ``start`` in seconds."""
         return media.read_recorded(self.path, LONGEST, self._track)
 
     @cached_property
     def times(self) -> np.ndarray:
-        """[F] the frames of the picture."""
+        """[F] the times of the video frames in seconds."""
         return self._faces.times
 
     @property
     def face_boxes(self) -> np.ndarray:
-        """[F, 4] float32: left, top, right, bottom of a square about the face that is read, in fractions; NaN without."""
+        """[F, 4] float32: left, top, right, bottom of a square around the analysed face, as fractions of the picture; NaN
+        without a face."""
         return self._faces.boxes
 
     @property
     def face_present(self) -> np.ndarray:
-        """[F] bool."""
+        """[F] bool, whether a frame has the face."""
         return self._faces.present
 
     def faces(self, side: int, colour: Literal["rgb", "grey"] = "rgb") -> np.ndarray:
-        """The face of every frame that is read: [F, side, side, 3] or, in grey, [F, side, side] uint8; zeros where there is none.
+        """The face in every frame: [F, side, side, 3] or, in grey, [F, side, side] uint8; zeros without a face.
 
         Raises:
-            UserError: when the side is not 8 to 1024, or there is no such colour.
+            UserError: if the side is not 8 to 1024, or there is no such colour.
         """
         if side not in _SIDES:
             raise UserError(f"Faces are {_SIDES[0]} to {_SIDES[-1]} pixels wide, not {side}.")
@@ -94,7 +95,7 @@ class ClipFile:
         return cut_pictures(self.frames(DETECTION_SIDE), self._faces, side, colour == "rgb")
 
     def frames(self, max_side: int | None = None) -> Iterator[tuple[float, np.ndarray]]:
-        """(time, RGB picture [H, W, 3] uint8) of every frame; shrunk where a side is longer than ``max_side``."""
+        """(time, RGB image [H, W, 3] uint8) of every frame; downscaled if a side is longer than ``max_side``."""
         return media.read_frames(self.path, max_side, LONGEST)
 
     @cached_property

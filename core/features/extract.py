@@ -1,7 +1,7 @@
-"""From a media file to streams: the one place that knows which extractor feeds which modality.
+"""From a media file to streams: maps modalities to extractors.
 
-A model's spec names the feature set of each modality; the default ones are read from every clip, since the player
-needs the face's track and the sound's envelope in any case.
+A model's spec names the feature set of each modality. The default sets are extracted from every clip, because the player needs
+the face track and the audio envelope in any case.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Extraction:
-    """What was read out of one file.
+    """The data extracted from one file.
 
     Attributes:
-        streams: modality -> the features that were asked for, as extracted.
-        faces: the boxes of the face that is read, and of all others, on the video's frames.
+        streams: modality -> the requested features.
+        faces: the boxes of the analysed face, and of all others, per video frame.
         envelope: [2, N] float32, smallest and largest sample in each 10 ms.
         envelope_times: [N] seconds, bin centres.
-        notices: one sentence each, about what is missing.
+        notices: messages about what is missing, one sentence each.
     """
 
     streams: dict[str, Stream]
@@ -64,16 +64,16 @@ def extract(
     clip: str = "",
     face: int | None = None,
 ) -> Extraction:
-    """Read a file's faces and sound, from the store where it has them.
+    """Extract a file's faces and audio, or read them from the store.
 
     Args:
         sets: modality -> feature set.
-        track: the sound track that is heard, counted from 1; the first with sound if left out.
-        clip: what the corpus calls it; of a file without a corpus, the file's name says it.
-        face: whose face is read, counted from 1, the largest and longest seen first; that one if left out.
+        track: the number of the audio track, from 1; by default, the first that is not silent.
+        clip: the clip's id in the corpus; by default, the file's name.
+        face: the number of the face, from 1; by default, the largest and longest visible.
 
     Raises:
-        UserError: when the file cannot be played, or has no such track or face.
+        UserError: if the file can't be read, or has no such track or face.
     """
     report = progress or (lambda stage, share: None)
     info = media.probe(path, track=track)
@@ -110,14 +110,14 @@ def extract(
 
 
 def points_of(path: Path, faces: FaceTrack, store: FeatureStore) -> np.ndarray:
-    """Five points of the face at every frame, [F, 5, 2]; see ``extractors.landmarks``. From the store where it has them."""
+    """Five landmarks of the face in every frame, [F, 5, 2]; see ``extractors.landmarks``. Read from the store if possible."""
     content, boxes = content_hash(path), hashlib.sha256(faces.boxes.tobytes()).hexdigest()
     key = of_clip(content, key_of("points", LANDMARKS_VERSION, content, boxes, *media.reading(path)))
     return store.get_or_make(key, lambda: {"points": find_points(path, faces)})["points"]
 
 
 def count_faces(path: Path, store: FeatureStore | None = None) -> int | None:
-    """How many people's faces were found in a file; None where nobody has looked yet."""
+    """The number of people found in a file; None if it has not been analysed yet."""
     visual = (store or FeatureStore()).get(_key("visual", content_hash(path), *media.reading(path)))
     return None if visual is None else len(_faces(visual).everyone)
 
@@ -137,7 +137,7 @@ def _key(name: str, content: str, *settings: object) -> str:
 
 
 def can_hear() -> bool:
-    """Whether openSMILE is installed; without it, only sound whose features were stored is heard."""
+    """Whether openSMILE is installed; without it, only stored audio features can be used."""
     return importlib.util.find_spec("opensmile") is not None
 
 
@@ -227,7 +227,7 @@ def _no_audio() -> Arrays:
 
 
 def envelope(sound: media.Sound | None) -> Arrays:
-    """Smallest and largest sample in each 10 ms, ``envelope`` [2, N], and the bins' centres, ``envelope_times`` [N] seconds."""
+    """Smallest and largest sample in each 10 ms, ``envelope`` [2, N], and the bin centres, ``envelope_times`` [N] seconds."""
     step = round(ENVELOPE_STEP * media.SAMPLE_RATE)
     samples = sound.samples if sound is not None else np.zeros(0, np.float32)
     bins = samples[: len(samples) // step * step].reshape(-1, step)

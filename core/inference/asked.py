@@ -1,6 +1,5 @@
-"""A model asked, and what its answers are worth: confidence that keeps its word, how near each clip is to training, and a
-decision without a modality that the model is proven to guess from.
-"""
+"""Inference with calibrated confidence, the distance of each clip from the training data, and a decision that ignores a
+modality in which the model is no better than chance."""
 
 from __future__ import annotations
 
@@ -22,14 +21,14 @@ DECISION = "decision"
 
 @dataclass(frozen=True)
 class Nearness:
-    """How near clips are to what a model was trained on.
+    """How far clips are from a model's training data.
 
     Attributes:
-        distances: modality -> [B], 1 where 95 % of the development clips are nearer; NaN where a clip does not have it. Without
-            statistics of training it is empty.
+        distances: modality -> [B], 1 if 95 % of the development clips are nearer; NaN if a clip does not have the modality. Empty
+            without statistics of the training data.
         levels: modality -> [B], see ``core.knowing.knowing``.
-        left_out: modality -> [B] bool, whether the decision goes without it: the model is proven to guess from it on recordings
-            of people, the clip's is not like training, and there is another.
+        left_out: modality -> [B] bool, whether the decision ignores it: the model is no better than chance with it on
+            recordings of people, the clip is unlike the training data in it, and there is another modality.
     """
 
     distances: Mapping[str, Tensor] = field(default_factory=dict)
@@ -37,19 +36,20 @@ class Nearness:
     left_out: Mapping[str, Tensor] = field(default_factory=dict)
 
     def repeated(self, count: int) -> Nearness:
-        """That of one clip, for so many rows of it."""
+        """The nearness of one clip, repeated for the given number of rows."""
         three = ({m: v[:1].expand(count) for m, v in each.items()} for each in (self.distances, self.levels, self.left_out))
         return Nearness(*three)
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What a model says of a batch.
+    """The predictions of a model for a batch.
 
     Attributes:
-        output: as the model gave it.
-        logits: head, "decision" last -> [B, outputs], or by frame; of classes calibrated: their softmax is the confidence.
-        fits_none: head -> [B] bool, whether none of its classes speaks; heads of which that is not known are left out.
+        output: the output of the model.
+        logits: head, "decision" last -> [B, outputs], or per frame; calibrated for classes: their softmax is the confidence.
+        fits_none: head -> [B] bool, whether there is little evidence for all of its classes; heads without this information are
+            missing.
     """
 
     output: ModelOutput
@@ -58,11 +58,11 @@ class Answered:
     fits_none: Mapping[str, Tensor]
 
     def readable(self, checkpoint: Checkpoint, batch: Batch) -> dict[str, Tensor]:
-        """Head -> probabilities, or values, [B, outputs] over the clip."""
+        """Head -> probabilities, or values, [B, outputs], averaged over the clip."""
         return {head: over_clip(checkpoint.spec.readable(logits), batch) for head, logits in self.logits.items()}
 
     def familiar(self, checkpoint: Checkpoint, row: int = 0) -> Familiar:
-        """How near one clip of the batch is, for people."""
+        """How far one clip of the batch is from the training data, as shown to users."""
         if checkpoint.known is None:
             return Familiar()
         near = self.nearness
@@ -81,7 +81,7 @@ class Answered:
 
 
 def nearness(checkpoint: Checkpoint, batch: Batch) -> Nearness:
-    """How near the clips of a batch are; see ``Nearness``."""
+    """How far the clips of a batch are from the training data; see ``Nearness``."""
     if checkpoint.known is None:
         return Nearness()
     batch = batch.completed(checkpoint.spec.inputs)
@@ -101,11 +101,11 @@ def nearness(checkpoint: Checkpoint, batch: Batch) -> Nearness:
 
 @torch.inference_mode()
 def ask(checkpoint: Checkpoint, batch: Batch, attention: bool = False, near: Nearness | None = None) -> Answered:
-    """Ask about a batch.
+    """Run a model on a batch.
 
     Args:
-        near: how near its clips are, where that is known of more than the batch holds, such as of the whole clip whose frames
-            were taken away.
+        near: the distance of its clips from the training data, if it is known from more than the batch, such as from the complete
+            clip of a masked one.
     """
     model, spec, known = checkpoint.model, checkpoint.spec, checkpoint.known
     near = nearness(checkpoint, batch) if near is None else near
@@ -118,7 +118,7 @@ def ask(checkpoint: Checkpoint, batch: Batch, attention: bool = False, near: Nea
 
 
 def answers(checkpoint: Checkpoint, batch: Batch, output: ModelOutput, near: Nearness) -> dict[str, Tensor]:
-    """Head, "decision" last -> calibrated logits of what a model gave, open to gradients; see ``ask``."""
+    """Head, "decision" last -> calibrated logits of a model's output, differentiable; see ``ask``."""
     of_heads = _heads(checkpoint, batch, output, near)
     known = checkpoint.known is not None and checkpoint.spec.task == "classification"
     return _calibrated(checkpoint, of_heads, near) if known else of_heads
@@ -161,7 +161,7 @@ def _level_of_decision(checkpoint: Checkpoint, near: Nearness) -> Tensor | None:
 
 
 def calibrate(checkpoint: Checkpoint, head: str, logits: Tensor, near: Nearness) -> Tensor:
-    """Logits [B, C] of a head, for as many rows of one clip, or of as many clips, with confidence that keeps its word."""
+    """Calibrated logits [B, C] of a head, for several versions of one clip, or for several clips."""
     if checkpoint.known is None or checkpoint.spec.task != "classification":
         return logits
     level = nearest_of(checkpoint.spec.modalities[head], near.levels)
@@ -169,5 +169,5 @@ def calibrate(checkpoint: Checkpoint, head: str, logits: Tensor, near: Nearness)
 
 
 def guesses_of(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """The modalities that the model is proven to guess from; see ``core.knowing.domain.guesses``."""
+    """The modalities in which the model is no better than chance; see ``core.knowing.domain.guesses``."""
     return domain.guesses(domain.of_card(checkpoint.card), checkpoint.spec)
