@@ -73,7 +73,7 @@ def analyse_clip(loaded: Checkpoint, file: Path, asked: Asked, as_json: bool) ->
         best = {"says": max(scores, key=scores.__getitem__)} if _chooses(loaded) else {}
         near = analysis.familiar.of_decision if head == "decision" else analysis.familiar.of(loaded.spec.modalities.get(head, ()))
         rows.append({"head": head, **best, "evidence": evidence, **({"near": near} if analysis.familiar.known else {}), **scores})
-    show(rows, as_json, f"{media.name}, as {loaded.name} has it: written to {asked.places}")
+    show(rows, as_json, f"{media.name}, analysed by {loaded.name}: written to {asked.places}")
 
 
 def each(loaded: Checkpoint, places: Sequence[Path], asked: Asked, as_json: bool) -> None:
@@ -110,7 +110,7 @@ def each(loaded: Checkpoint, places: Sequence[Path], asked: Asked, as_json: bool
     _caution(loaded)
     # A terminal has room for one sentence.
     table = [{name: row[name] for name in _COLUMNS} | {"remarks": row["error"] or row["notes"]} for row in rows]
-    show(rows if as_json else table, as_json, f"{len(files)} files, as {loaded.name} has them: written to {asked.places}")
+    show(rows if as_json else table, as_json, f"{len(files)} files, analysed by {loaded.name}: written to {asked.places}")
     if any(row["error"] for row in rows):
         raise typer.Exit(1)
 

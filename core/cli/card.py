@@ -66,7 +66,7 @@ def card(
     if as_json:
         show(_rows(loaded.card), True, "")
         return
-    show(_table(domain.of_card(loaded.card)), False, f"What {checkpoint} was measured on")
+    show(_table(domain.of_card(loaded.card)), False, f"Domain card of {checkpoint}")
 
 
 def _measured(loaded: Any, corpus: str, name: str, alias: list[str] | None, workers: int | None) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def corpus_add(
     content = described(read(path, kind, options, name), durations=False)
     remember(name, Known(str(path), kind, options))
     _tell(content, as_json)
-    remarks.print(f"{name} is remembered: use it wherever a corpus is named.", markup=False)
+    remarks.print(f"{name} is added: use the name wherever a corpus is expected.", markup=False)
 
 
 @corpus_app.command("list")
@@ -120,7 +120,7 @@ def corpus_remove(name: Annotated[str, typer.Argument(help="Name of an added cor
     from affectscope.core.corpora.known import forget
 
     forget(name)
-    remarks.print(f"{name} is forgotten; its files are where they were.", markup=False)
+    remarks.print(f"{name} is removed from the list; its files are kept.", markup=False)
 
 
 @corpus_app.command("describe")

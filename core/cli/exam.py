@@ -60,7 +60,7 @@ def exam(
         print(json.dumps(asdict(found), indent=1))
         return
     show([asdict(use) for use in found.uses], False, f"Whether {checkpoint} uses the cues of {opened.name}")
-    remarks.print(f"Asked about {found.asked} of {found.clips} clips, those whose class is the cue's.", markup=False)
+    remarks.print(f"Evaluated on {found.asked} of {found.clips} clips, those whose prediction the cue made.", markup=False)
     rows: list[dict[str, Any]] = []
     for row in sorted(found.rows, key=lambda row: (row.question, row.cues, -row.share)):
         interval = f"{percent(row.share)} ({percent(row.low)} to {percent(row.high)})"

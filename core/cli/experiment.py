@@ -161,7 +161,7 @@ def _setting(corpus: str, preset: str, protocol: str | None, training: dict[str,
     opened = open_corpus(corpus)
     if "split" not in training and run.own_split(corpus):
         training = training | {"split": "official"}
-        remarks.print(f"{opened.name} names no speakers: it is shared out as its authors did (--split official).", markup=False)
+        remarks.print(f"{opened.name} names no speakers: its official split is used (--split official).", markup=False)
     kind = "msp-improv" if "improv" in opened.name.lower() else opened.kind
     return plan.Setting(preset, protocol or "", kind, training)  # type: ignore[arg-type]
 

@@ -39,7 +39,7 @@ def features_list(as_json: AsJson = False) -> None:
         rows.append(row | ({"shape": shape, "weights": features.weights.file if features.weights else ""} if as_json else {}))
     show(rows, as_json, "Feature sets")
     if not as_json:
-        remarks.print(f"And by size: {', '.join(FEATURE_SETS.families)}.", markup=False)
+        remarks.print(f"Also by size: {', '.join(FEATURE_SETS.families)}.", markup=False)
 
 
 def _at_hand(features: FeatureSet) -> str:
@@ -72,7 +72,7 @@ def features_weights(
         raise UserError(f"{name} needs no weights: `affectscope features list` names the sets that do.")
     if forget:
         settings.tell_weights(name, None)
-        remarks.print(f"The weights of {name} are forgotten.", markup=False)
+        remarks.print(f"The weights of {name} are no longer registered.", markup=False)
         return
     if path is None:
         remarks.print(f"{name}: {features.check(None)}", markup=False, soft_wrap=True)
@@ -84,7 +84,7 @@ def features_weights(
     if encoder.dim != features.dim:
         raise UserError(f"{path.name} gives {encoder.dim} features a frame, and {name} has {features.dim}: give other weights.")
     settings.tell_weights(name, path)
-    remarks.print(f"{name} is read with {path} from now on.", markup=False, soft_wrap=True)
+    remarks.print(f"{name} uses {path} from now on.", markup=False, soft_wrap=True)
 
 
 @features_app.command("arrays")
@@ -109,13 +109,13 @@ def features_arrays(
 
     if forget:
         settings.tell_arrays(name, None)
-        remarks.print(f"The arrays of {name} are forgotten.", markup=False)
+        remarks.print(f"The arrays of {name} are no longer registered.", markup=False)
         return
     if folder is None:
         raise UserError(f"Say where the arrays of {name} are: `affectscope features arrays {name} FOLDER`.")
     told = described(name, folder, modality, dim, _shape(shape), rate, key)
     settings.tell_arrays(name, told)
-    remarks.print(f"{name} is taken from {told.path} from now on.", markup=False, soft_wrap=True)
+    remarks.print(f"{name} uses {told.path} from now on.", markup=False, soft_wrap=True)
 
 
 def _shape(text: str) -> tuple[int, ...] | None:
@@ -182,7 +182,9 @@ def features_finetune(
         told = finetune(folder.expanduser(), weights.expanduser(), out.expanduser(), config, report)
     told.pop("config")
     show([told | {"classes": ", ".join(map(str, told["classes"]))}], as_json, str(out))  # type: ignore[call-overload]
-    remarks.print(f"Say `affectscope features weights vgg-face-unit {out}` to extract with them.", markup=False, soft_wrap=True)
+    remarks.print(
+        f"Run `affectscope features weights vgg-face-unit {out}` to use them for extraction.", markup=False, soft_wrap=True
+    )
 
 
 def _paths(given: list[str]) -> dict[str, Path]:
