@@ -170,8 +170,8 @@ def started(name: str) -> tuple[str, Checkpoint]:
 
 
 def sentence(name: str) -> str:
-    """What is said of a checkpoint that corpora joined so."""
+    """The message about an included checkpoint that was extended."""
     return (
-        f"Joined to the shipped {name}: its weights stay, and beside each head that the joined corpora have clips for a linear "
-        "road was fitted to them. --scratch trains a network from nothing instead."
+        f"Extended the included {name}: its weights stay, and next to each head with clips in the added corpora a linear "
+        "branch (road) was fitted to them. --scratch trains a network from scratch instead."
     )
