@@ -1,8 +1,8 @@
 """The answer to why as one or two sentences. Each clause carries the numbers that it rests on, and where they stand.
 
-What the words mean: "mostly" is half or more of all support for the class, "most of all" the largest share below that. "Slight" is
-less than 0.1 in log-odds, which moves a probability by 2.5 points at most. A span of time covers the windows around the largest loss
-that lose at least half as much.
+What the words mean: "mostly" is at least half of all support for the class, "most of all" the largest share below that. "Slight"
+is less than 0.1 in log-odds, which moves a probability by at most 2.5 points. A span of time covers the windows around the largest
+loss that lose at least half as much.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def the(modality: str) -> str:
 def _class(why: Why) -> list[Clause]:
     clauses = [_answer(why)]
     if not any(why.modality.present):
-        return [*clauses, Clause("nothing", "; ", "the clip has nothing that the model can use, so this is the model's prior", ())]
+        text = "the clip has nothing that the model can use, so this is the model's prior"
+        return [*clauses, Clause("nothing", "; ", text, ())]
     lead = _leader(why)
     if lead is None:
         clauses.append(Clause("nobody", ": ", f"no modality supports {shown(why.target)}", _shapley(why)))
@@ -155,8 +156,8 @@ def _details(of: Why | ForLabel, lead: int, root: Path = ()) -> list[Clause]:
 
 
 def _being(of: Why | ForLabel, lead: int, root: Path) -> list[Clause]:
-    """That there is sound counts for more than how it sounds: all groups of descriptors together add less than half of the sound's
-    contribution. Naming the largest group would mislead."""
+    """That there is sound counts for more than how it sounds: all groups of descriptors together add less than half of
+    the sound's contribution. Naming the largest group would mislead."""
     assert of.groups is not None
     how, total = float(of.groups.total[0]), float(of.modality.shapley[0, lead])
     if how >= _MOST * total:

@@ -286,8 +286,8 @@ def by_hand(label: str) -> Why:
     [
         (
             "neutral",
-            "Anger (70 %) is wrong (the label is neutral): the sound alone says anger (91 %), mostly spectral shape, strongest at "
-            "0.25–0.75 s; without the sound the answer is neutral (50 %), which is right. "
+            "Anger (70 %) is wrong (the label is neutral): the sound alone says anger (91 %), mostly spectral shape, strongest "
+            "at 0.25–0.75 s; without the sound the answer is neutral (50 %), which is right. "
             # Half of ln(0.5 / 0.3) - ln(0.6 / 0.2) and of ln(0.2 / 0.7) - ln(0.05 / 0.91).
             "The main support for neutral (20 %) over anger is the picture (+0.53), strongest at 0.5–1 s. "
             "Without the sound at 0.25–0.5 and 0.75–1 s the answer would be neutral (60 %).",
