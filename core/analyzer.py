@@ -1,4 +1,4 @@
-"""The one road: clip + checkpoint + perturbation -> Analysis. The app and the command line both take it."""
+"""Analyse a clip: clip + checkpoint + perturbation -> Analysis. The app and the command line both use this."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from affectscope.core.timeline.timeline import NOBODY, Timeline
 from affectscope.core.why import Question, View, Why, explain
 
 if TYPE_CHECKING:
-    # pandas with it, a second of imports.
+    # Imports pandas, which takes a second.
     from affectscope.core.corpora import Truth
     from affectscope.core.trust.trust import Request, Trust
 
-# Part of every key: raise it whenever an analysis changes.
+# Part of every cache key: raise it whenever an analysis changes.
 ANALYSIS_VERSION = 13
 PREFIXES = 24
-# So many rows of attention are computed at once; a minute's frames in all prefixes would not fit.
+# Rows of attention computed per chunk: a minute's frames in all prefixes would not fit into memory.
 _CHUNK_FRAMES = 60_000
 _KEPT_CROPS = 32 << 20
 _LONGEST_TITLE = 200
@@ -53,19 +53,19 @@ _LONGEST_TITLE = 200
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a model makes of one clip.
+    """The analysis of one clip by one model.
 
     Attributes:
-        predictions: head -> class -> probability, or attribute -> value, over the clip where the model answers by frame;
-            "decision" is the system's own answer over its heads.
-        evidence: head -> whether the clip had anything that this head draws on.
-        explained: the class that each heatmap explains, by head.
-        familiar: how near the clip is to what the model was trained on, and what its decision goes without.
-        explanations: the methods that could have drawn the heatmaps, the one that is taken where nobody chose first; none where
-            there are no heatmaps. ``sound_explanations``: the same of the sound's evidence.
-        attention: as ``attention_arrays`` has it, where it was asked for.
-        key: hash of the clip, the checkpoint, the explained class and how it is explained, what was taken away, and whether truth
-            and openSMILE were at hand.
+        predictions: head -> class -> probability, or attribute -> value; for the whole clip, also where the model predicts per
+            frame. "decision" is the system's own answer, which combines its heads.
+        evidence: head -> whether the clip has a present frame in any modality that the head uses.
+        explained: head -> the class that its heatmap explains.
+        familiar: how close the clip is to the training data, and which modalities the decision lacks.
+        explanations: the methods that could have drawn the heatmaps, the default first; empty without heatmaps.
+        sound_explanations: the same for the sound.
+        attention: as returned by ``attention_arrays``; empty unless requested.
+        key: hash of the clip, the checkpoint, the explained class and method, the perturbation, and whether truth and openSMILE
+            were available.
     """
 
     predictions: Mapping[str, Mapping[str, float]]
@@ -81,7 +81,7 @@ class Analysis:
     sound_explanations: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """Predictions, notices, times and lanes; heatmaps and attention matrices have files of their own."""
+        """Predictions, notices, times and lanes. Heatmaps and attention matrices are saved in their own files."""
         lanes = {
             lane.id: {
                 "title": lane.title,
@@ -111,10 +111,10 @@ class Analysis:
 
 
 class Analyzer:
-    """Runs one checkpoint over clips. Safe to share among threads, which take turns: two at once would only slow each other.
+    """Runs one checkpoint over clips. Thread-safe: calls are serialised, because two at once would only slow each other down.
 
     Raises:
-        UserError: when features that the model takes cannot be had: neither their weights nor arrays are at hand.
+        UserError: when features that the model takes are unavailable: neither their weights nor arrays are found.
     """
 
     def __init__(self, checkpoint: Checkpoint, store: FeatureStore | None = None) -> None:
@@ -127,7 +127,7 @@ class Analyzer:
 
     @property
     def sets(self) -> dict[str, str]:
-        """Modality -> feature set; a person may have said another one meanwhile."""
+        """Modality -> feature set. Looked up on each access, because the user's choice may change meanwhile."""
         return self.checkpoint.sets
 
     def key(
@@ -142,7 +142,7 @@ class Analyzer:
         face: int | None = None,
         sound: str | None = None,
     ) -> str:
-        """What ``analyze`` will call its answer, known before the work is done; it begins as all that is made from the clip."""
+        """The key that ``analyze`` gives its answer, computed without analysing. It starts with the clip's own prefix."""
         model = self.checkpoint.digest or f"in memory {id(self)}"
         changed: list[object] = [perturbation.facts()] if perturbation and not perturbation.whole else []
         changed += [(what, how, METHODS[how].digest) for what, how in (("explanation", explanation), ("sound", sound)) if how]
@@ -168,23 +168,22 @@ class Analyzer:
         attention: bool = False,
         progress: Progress | None = None,
     ) -> Analysis:
-        """Predict, explain and draw one clip.
+        """Run the model on one clip, explain its answer and build the timeline.
 
         Args:
-            truth: what a corpus knows of the clip, for the truth lanes.
-            explain: the class that the heatmaps explain; None takes each head's own answer.
-            perturbation: what is taken from the clip before the model is asked; see ``core.perturbation``.
-            track: the sound track that is heard, counted from 1; the first with sound if left out.
-            clip: what its corpus calls it; arrays are found by this, or by the file's name.
-            explanation: how the heatmaps are made, one of ``core.explain.methods.METHODS``; see ``heatmaps.fitting`` for what is
-                taken where None is.
-            face: whose face is read, counted from 1, the largest and longest seen first; that one if left out.
-            sound: how the sound is explained, one of those too; see ``hearing.fitting_sound``.
-            attention: whether the answer holds every attention matrix, which may be large.
-            progress: called with a stage's name and its share done, 0..1.
+            truth: the corpus's ground truth for the clip, for the truth lanes.
+            explain: the class that the heatmaps explain; None explains each head's own prediction.
+            perturbation: what is removed from the clip before the forward pass; see ``core.perturbation``.
+            track: the audio track, counted from 1; default: the first that has sound.
+            clip: the clip's id in its corpus. Feature arrays are found by this, or by the file's name.
+            explanation: heatmap method, one of ``core.explain.methods.METHODS``; for the default see ``heatmaps.fitting``.
+            face: which face is analysed, counted from 1, in order of size and time on screen; default: the first.
+            sound: explanation method for the sound; for the default see ``hearing.fitting_sound``.
+            attention: whether to return every attention matrix, which may be large.
+            progress: called with a stage's name and the share done, 0..1.
 
         Raises:
-            UserError: when the file cannot be played, or cannot be changed or explained as asked.
+            UserError: when the file cannot be decoded, or cannot be perturbed or explained as requested.
         """
         report = progress or (lambda stage, share: None)
         extraction = extract(media, self.store, report, self.sets, track, clip, face)
@@ -198,7 +197,7 @@ class Analyzer:
             streams, kept = changed.streams, kept | changed.kept
         batch = Batch.collate([streams], self.checkpoint.spec.inputs)
         with self._turn:
-            # How near the clip is, is a matter of all its frames, whichever were taken away.
+            # Familiarity is computed on the whole clip, before any frames are removed.
             near = nearness(self.checkpoint, Batch.collate([whole], self.checkpoint.spec.inputs))
             answered = ask(self.checkpoint, batch, attention=True, near=near)
             output = answered.output
@@ -215,12 +214,12 @@ class Analyzer:
             raise UserError(f"The model's answer to {shown(media.name)} is not a number: its features or weights are damaged.")
         spec = self.checkpoint.spec
         labels = spec.labels
-        # What was noticed of a network that is not ours, such as frames that were matched by proportion.
+        # Warnings about a plugin's network, such as frames that were matched by proportion.
         noticed = self.checkpoint.card.get("remarks", ()) if "plugin" in self.checkpoint.card else ()
         familiar = answered.familiar(self.checkpoint)
         deaf = (f"The sound is not explained: {heard.deaf}.",) if heard.deaf else ()
         notices = (*familiar.sentences, *extraction.notices, *noticed, *deaf)
-        # What replaces a frame that was taken away is attended to as a frame is.
+        # Frames that were imputed receive attention like any other.
         given = streams["visual"]
         faces = sight.faces_behind(given, extraction.faces.times, extraction.faces.present)
         probabilities = {head: rows[0].tolist() for head, rows in answered.readable(self.checkpoint, batch).items()}
@@ -261,16 +260,16 @@ class Analyzer:
         track: int | None = None, clip: str = "", explanation: str | None = None, quick: bool = False,
         face: int | None = None, progress: Progress | None = None,
     ) -> Why:  # fmt: skip
-        """Why the model says what it says of one clip; see ``core.why``.
+        """Why the model predicts what it predicts for one clip; see ``core.why``.
 
         Args:
-            target, against: as of ``core.why.Question``; track, clip, explanation, face: as of ``analyze``.
-            change: how what is taken away is replaced.
-            label: what the clip's corpus says that it is.
-            quick: without face, spectrum and what would change the answer.
+            target, against: as in ``core.why.Question``; track, clip, explanation, face: as in ``analyze``.
+            change: how removed frames are replaced.
+            label: the clip's label in its corpus.
+            quick: skip regions of the face, the spectrum and counterfactuals.
 
         Raises:
-            UserError: when the file cannot be played, or the question cannot be asked.
+            UserError: when the file cannot be decoded, or the question does not apply to this model.
         """
         asked = self.question(media, target, against, change, track, clip, explanation, quick, face, progress)
         return explain(*asked, label, quick, progress or (lambda stage, share: None), self._turn)
@@ -280,7 +279,7 @@ class Analyzer:
         clip: str = "", explanation: str | None = None, quick: bool = False, face: int | None = None,
         progress: Progress | None = None,
     ) -> tuple[Question, View | None]:  # fmt: skip
-        """A clip as what ``core.why`` asks about, and what there is to see of it; see ``why``."""
+        """The clip as a ``core.why`` question, and the view of its faces (None if ``quick``); see ``why``."""
         extraction = extract(media, self.store, progress, self.sets, track, clip, face)
         question = Question(self.checkpoint, self.streams(extraction), extraction.duration, target, against, change)
         view = None if quick else self._view(media, extraction, explanation)
@@ -290,9 +289,9 @@ class Analyzer:
         """How far the explanations of one clip can be trusted; see ``core.trust``.
 
         Raises:
-            UserError: when the file cannot be played, or the method cannot read this model.
+            UserError: when the file cannot be decoded, or the method does not apply to this model.
         """
-        # SciPy with it, which no analysis needs.
+        # Imports SciPy, which an analysis does not need.
         from affectscope.core.trust.changed import Source
         from affectscope.core.trust.trust import Request, find_trust
 
@@ -303,11 +302,12 @@ class Analyzer:
         return find_trust(question, self._view(media, extraction), source, asked, report, self._turn)
 
     def streams(self, extraction: Extraction) -> dict[str, Stream]:
-        """The clip's streams as the model wants them (``model_streams``); what it does not take stays as it was."""
+        """The clip's streams as the model takes them (``model_streams``). Modalities that it does not take are left unchanged."""
         return {**extraction.streams, **model_streams(extraction.streams, self.checkpoint.spec, self.checkpoint.normaliser)}
 
     def _sight(self) -> sight.Sight | None:
-        """What the model sees faces through; None where it sees none, or no way leads back to pixels."""
+        """The face encoder to explain through; None where the model takes no faces, or its features do not lead back to
+        pixels."""
         return sight.sight_of(self.sets["visual"]) if "visual" in self.checkpoint.spec.inputs else None
 
     def _view(self, media: Path, extraction: Extraction, explanation: str | None = None) -> View | None:
@@ -316,9 +316,9 @@ class Analyzer:
         return View.of(looks, lambda: self._crops(media, extraction, looks), media, extraction, self.store, explanation)
 
     def _crops(self, media: Path, extraction: Extraction, looks: sight.Sight | None) -> np.ndarray:
-        """The faces of a clip as the model's encoder wants them cut, one for each frame of the video; none without an encoder.
+        """The face crops that the encoder takes, one per video frame; empty without an encoder.
 
-        Those of the last clip are at hand, as a person asks about it again and again.
+        Those of the last clip stay in memory, because users ask about one clip repeatedly.
         """
         if looks is None or looks.encoder is None:
             return np.zeros((0, 0, 0), np.uint8)
@@ -326,14 +326,15 @@ class Analyzer:
         last = self._last_crops
         if last is None or last[0] != key:
             last = key, cut(looks.features.needs, media, extraction.faces)
-            # More than some seconds of large faces would hold memory for as long as the model is loaded.
+            # Large crops would hold memory for as long as the model is loaded.
             self._last_crops = last if last[1].nbytes <= _KEPT_CROPS else None
         return last[1]
 
     def _over_time(
         self, batch: Batch, streams: Mapping[str, Stream], answered: Answered, duration: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What each head says at each moment, [heads, moments, outputs]: by frame, or from all that came before the moment."""
+        """Each head's prediction over time: times [N] and [heads, N, outputs]; per frame, or for the prefix that ends at each
+        time."""
         spec = self.checkpoint.spec
         if spec.reference:
             times = max((streams[m].times for m in spec.inputs), key=len)
@@ -355,7 +356,7 @@ class Analyzer:
                     {k: v.expand(chunk, -1) for k, v in batch.present.items()},
                 )
                 soon = self.checkpoint.model(rows.masked(**mask))
-                # Calibrated as the whole clip is: the last moment says what the heads say.
+                # Calibrated like the whole clip, so that the last prefix equals the clip's prediction.
                 by_head = [calibrate(self.checkpoint, h, soon.predictions[h], answered.nearness) for h in spec.heads]
                 chunks.append(torch.stack([spec.readable(logits) for logits in by_head]))
         return times, torch.cat(chunks, 1).numpy()

@@ -1,4 +1,4 @@
-"""The contract between models and everything else: what a model declares, and what it returns."""
+"""The contract of a model: what it declares (``ModelSpec``), and what it returns (``ModelOutput``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Precision = Literal["fp32", "bf16"]
 
 @dataclass(frozen=True)
 class AttentionSpec:
-    """An attention that a model can return: ``query`` frames look at ``key`` frames, in ``layers`` of ``heads``."""
+    """An attention that a model can return: ``query`` frames attend to ``key`` frames."""
 
     name: str
     query: str
@@ -33,24 +33,24 @@ class AttentionSpec:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a model declares. Views of the app appear because the spec says that they apply.
+    """What a model declares. The app shows the views that apply to the spec.
 
     Attributes:
-        system: the registry's name of the model.
-        inputs: modality -> features a frame.
+        system: the model's name in the registry.
+        inputs: modality -> features per frame.
         labels: the classes in the order of the logits, or the attributes (arousal, valence, sentiment) of a regression.
         heads: names of the predictions, the main one first.
-        modalities: head -> the modalities that it draws on.
+        modalities: head -> the modalities that it uses.
         decision: the heads whose mean logits are the system's answer.
         embeddings: names of the vectors that a map can show.
-        shared: where both modalities pass through the same layers, the names of their embeddings (audio, visual) after each, from
-            the first to the last; what goes in comes first where the model returns it (goncalves2025versatile, Fig. 4).
-        reference: None where a clip gets one answer, [B, outputs]. Else the modality whose frames get one each, [B, T, outputs]:
-            frame i of every other modality belongs to its frame i (``Stream.resampled``), and T is the longest of them.
-        loss_weights: head -> lambda in training; empty where all count the same.
-        absence: modality -> what stands for absent frames (zeros, noise, mean, forward-fill, mask) in a network that is not ours;
-            empty for systems that know of absence.
-        features: modality -> feature set (``core.features.sets``) where it is not the default one.
+        shared: (audio, visual) embedding names after each layer that both modalities pass through, first to last, starting with
+            the layers' input where the model returns it (goncalves2025versatile, Fig. 4).
+        reference: None where a clip gets one prediction, [B, outputs]. Otherwise the modality whose frames get one each, [B, T,
+            outputs]; the other modalities are resampled to its frames (``Stream.resampled``), and T is the longest.
+        loss_weights: head -> lambda in training; empty weighs all heads equally.
+        absence: modality -> how absent frames are imputed (zeros, noise, mean, forward-fill, mask) for a wrapped network; empty
+            for models that handle absence themselves.
+        features: modality -> feature set (``core.features.sets``), where it is not the default.
     """
 
     system: str
@@ -69,15 +69,15 @@ class ModelSpec:
     absence: Mapping[str, str] = field(default_factory=dict)
 
     def readable(self, prediction: Tensor) -> Tensor:
-        """Logits [..., outputs] as probabilities; the values of a regression as they are."""
+        """Probabilities for logits [..., outputs] of a classifier; a regression's values unchanged."""
         return prediction.softmax(-1) if self.task == "classification" else prediction
 
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """Attention weights [B, heads, Tq, Tk] of one layer; absent keys hold 0.
+    """Attention weights [B, heads, Tq, Tk] of one layer; 0 at absent keys.
 
-    The rows of present queries sum to 1 over present keys, and are 0 where the clip has no key at all.
+    Rows of present queries sum to 1 over present keys; all rows are 0 where a clip has no keys.
     """
 
     name: str
@@ -89,13 +89,13 @@ class AttentionMap:
 
 @dataclass(frozen=True)
 class PlaceAttention:
-    """A model's own attention over the places of a picture, or over channels and so over where those are active, by head.
+    """A model's own attention over places in the picture, or over channels mapped to where they are active, per head.
 
     Attributes:
         name: "spatial" or "channel".
-        over: what attention is spread over, as a person reads it.
-        maps: [B, heads, N, h, w], 0 and above; N equal parts of the present frames, in order. Zeros for a clip without any.
-        spread: [B, heads, N], over how many of ``count`` the attention is spread: the exponential of its entropy.
+        over: what is attended to, as shown to the user.
+        maps: [B, heads, N, h, w], >= 0, for N equal parts of the present frames, in order. Zeros for a clip without frames.
+        spread: [B, heads, N], how many of ``count`` items the attention covers: the exponential of its entropy.
     """
 
     name: str
@@ -110,12 +110,12 @@ class ModelOutput:
     """What a model returns.
 
     Attributes:
-        predictions: head -> logits, or values, [B, outputs] ([B, T, outputs] with a reference). A head without evidence
-            answers with the prior.
+        predictions: head -> logits or values [B, outputs] ([B, T, outputs] with a reference). A head without evidence returns the
+            prior.
         evidence: head -> [B] bool, False where none of the head's modalities has a present frame.
         embeddings: name -> [B, D].
-        attention: empty unless asked for.
-        reconstruction: modality -> [B, D] where the system rebuilds its input.
+        attention: empty unless requested.
+        reconstruction: modality -> [B, D] where the model reconstructs its input.
     """
 
     predictions: Mapping[str, Tensor]
@@ -126,16 +126,15 @@ class ModelOutput:
 
 
 class AVModel(nn.Module):
-    """Base of every system: a subclass gives its config and spec, and implements ``presets`` and ``forward``.
+    """Base class of every model. A subclass provides config and spec, and implements ``presets`` and ``forward``.
 
-    ``prior`` holds the answer before anything is seen, the log-probability of each class or the mean of each attribute;
-    training sets it from the training set.
+    ``prior`` is the answer without input: each class's log-probability, or each attribute's mean. Training sets it from the
+    training set.
 
-    ``precision`` is that of its products when it is asked: "fp32", or "bf16" (see ``core.inference.precision``), in which its
-    weights and its answers stay float32.
+    ``precision`` of inference: "fp32" or "bf16" (see ``core.inference.precision``). Weights and outputs stay float32.
 
-    ``look_at`` names, for a modality that is pixels, the layer inside the model where explanations read: maps [N, K, H, W], films
-    [N, K, T, H, W] or tokens [N, T, K]. Without one the pixels themselves are read.
+    ``look_at``: modality -> the layer that explanations read, for modalities given as pixels. The layer returns maps [N, K, H,
+    W], maps over time [N, K, T, H, W] or tokens [N, T, K]. Without one, explanations read the pixels.
     """
 
     config_type: type
@@ -146,23 +145,23 @@ class AVModel(nn.Module):
     def __init__(self, config: Any, spec: ModelSpec) -> None:
         super().__init__()
         self.config, self.spec = config, spec
-        # All classes alike, or 0. Not by log_softmax: of a model without memory torch would take it apart, a second of imports.
+        # Uniform, or 0. Not log_softmax: on a meta tensor, torch would decompose it, which costs a second of imports.
         alike = -math.log(max(1, len(spec.labels))) if spec.task == "classification" else 0.0
         self.register_buffer("prior", torch.full((len(spec.labels),), alike))
 
     @classmethod
     def presets(cls) -> Mapping[str, Any]:
-        """The catalogue's configs by name: ``paper`` has the published sizes, ``demo`` is small, for this project's features."""
+        """The named configs: ``paper`` has the published sizes; ``demo`` is small and fits this project's features."""
         raise UserError(f"{cls.__name__} has no presets: name one that has, or build it from its config.")
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:
-        """The model at one of the catalogue's sizes, with some fields of its config changed."""
+        """The model of a named preset, with some config fields replaced."""
         return cls(replace(choose_preset(cls.presets(), name), **changes))  # type: ignore[call-arg]
 
     @classmethod
     def sized(cls, dims: Mapping[str, int]) -> dict[str, Any]:
-        """The fields of the config that fit the model to features of other widths, modality -> features a frame."""
+        """The config fields that fit the model to other feature widths; ``inputs``: modality -> features per frame."""
         return {f"{modality}_dim": dim for modality, dim in dims.items()}
 
     def __call__(self, *args: Any, **options: Any) -> Any:
@@ -173,17 +172,17 @@ class AVModel(nn.Module):
         return _in_float32(output)
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
-        """Answer a batch; ``attention=True`` returns the weights of every layer and head too."""
+        """Run the model on a batch. ``attention=True`` also returns the weights of every layer and head."""
         raise TypeError(f"{type(self).__name__} does not implement the contract: it has no forward")
 
     def places(self, batch: Batch) -> tuple[PlaceAttention, ...]:
-        """Where in the pictures the model's own attention lies, where it has any."""
+        """The model's own attention over places in the pictures; empty if it has none."""
         return ()
 
     def answers(self, logits: Mapping[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Logits by head with the prior put in where a head has no evidence, and the evidence [B] itself.
+        """Logits per head, with the prior where a head has no evidence, and the evidence [B].
 
-        A public code (``variant="code"``) knows no absence: zeros are evidence to it like anything else.
+        The papers' public code (``variant="code"``) has no notion of absence: zeros count as evidence.
         """
         zeros_count = getattr(self.config, "variant", "paper") == "code"
         seen = {name: torch.ones_like(mask[:, 0]) if zeros_count else mask.any(1) for name, mask in batch.present.items()}
@@ -191,27 +190,27 @@ class AVModel(nn.Module):
         return {h: torch.where(_like(evidence[h], v), v, self.prior) for h, v in logits.items()}, evidence
 
     def decide(self, output: ModelOutput) -> Tensor:
-        """The system's answer, shaped as the heads': their mean over the deciding heads that have evidence; else the prior."""
+        """The system's answer, shaped like a head's: the mean over the deciding heads that have evidence, else the prior."""
         heads = self.spec.decision
         logits = torch.stack([output.predictions[h] for h in heads])
         weight = torch.stack([_like(output.evidence[h], logits[0]) for h in heads]).to(logits)
         mean = (logits * weight).sum(0) / weight.sum(0).clamp(min=1)
-        # The answers may have come back from the device that the model is on.
+        # The predictions may have been moved off the model's device.
         return torch.where(weight.sum(0) > 0, mean, self.prior.to(mean.device))
 
 
 def over_clip(answer: Tensor, batch: Batch) -> Tensor:
-    """Predictions by frame [B, T, outputs] as one a clip, [B, outputs]: the mean over present frames; others as they are."""
+    """Per-frame predictions [B, T, outputs] as one per clip [B, outputs]: the mean over present frames. Others are unchanged."""
     if answer.ndim == 2:
         return answer
     there = torch.stack(list(batch.synchronous().present.values())).any(0)[:, : answer.shape[1]].to(answer.device)
-    # Without any frame every answer is the prior.
+    # Without any present frame, every row is the prior.
     there = there | ~there.any(1, keepdim=True)
     return (answer * there[..., None]).sum(1) / there.sum(1, keepdim=True)
 
 
 def _in_float32(output: ModelOutput) -> ModelOutput:
-    """Numbers that nothing behind a model need know the precision of."""
+    """Cast the outputs to float32, so that callers need not know the model's precision."""
     return ModelOutput(
         {name: value.float() for name, value in output.predictions.items()},
         output.evidence,
@@ -222,12 +221,12 @@ def _in_float32(output: ModelOutput) -> ModelOutput:
 
 
 def _like(rows: Tensor, values: Tensor) -> Tensor:
-    """[B] as it broadcasts over [B, ...]."""
+    """Reshape [B] to broadcast over [B, ...]."""
     return rows.view(-1, *[1] * (values.ndim - 1))
 
 
 def choose_preset(presets: Mapping[str, T], name: str) -> T:
-    """One of a system's presets.
+    """A system's preset by name.
 
     Raises:
         UserError: when there is none of that name.

@@ -1,4 +1,4 @@
-"""What a person says of their network: the declaration that ``affectscope.model`` makes of a function that builds it."""
+"""The declaration of a user's network, which ``affectscope.model`` makes from the function that builds it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True)
 class Attention:
-    """Where the weights of an attention are found; ``module`` is empty where ``forward`` returns them under its name."""
+    """Where attention weights are found; ``module`` is empty where ``forward`` returns them under this name."""
 
     name: str
     query: str
@@ -40,7 +40,7 @@ class Attention:
 
 @dataclass(frozen=True)
 class Vector:
-    """Where an embedding is found; ``module`` is empty where ``forward`` returns it under its name."""
+    """Where an embedding is found; ``module`` is empty where ``forward`` returns it under this name."""
 
     name: str
     module: str
@@ -50,16 +50,16 @@ class Vector:
 
 @dataclass
 class Declared:
-    """A network of somebody's, by a name, with what was said of it. Called, it is the function that it decorates.
+    """A user's network and everything declared about it. Calling it calls the decorated function.
 
     Attributes:
-        build: the function that makes the network; of ``path``, of ``state``, or of nothing.
+        build: the function that builds the network; it takes ``path``, ``state`` or nothing.
         inputs: modality -> feature set.
-        heads: head -> the modalities that it draws on; empty where that is told from the first answer.
-        reference: the modality whose frames get an answer each; empty where a clip gets one.
-        absence: modality -> what stands for frames that are missing.
-        weights: where they lie, for builders of ``path`` and ``state``.
-        source: the file that it stands in, where that is not the function's.
+        heads: head -> the modalities that it uses; empty where the first output tells.
+        reference: the modality whose frames get a prediction each; empty where a clip gets one.
+        absence: modality -> how absent frames are imputed.
+        weights: path of the weights, for builders that take ``path`` or ``state``.
+        source: the file of the declaration, if it is not the function's file.
     """
 
     name: str
@@ -86,48 +86,48 @@ class Declared:
 
     @property
     def file(self) -> str:
-        """The file that the declaration stands in."""
+        """The file that contains the declaration."""
         code = getattr(inspect.unwrap(self.build), "__code__", None)
         return self.source or (code.co_filename if code else "")
 
     @property
     def place(self) -> str:
-        """`` (my_net.py, line 12)``: where it says how the network is asked, or built; empty where that is no file."""
+        """`` (my_net.py, line 12)``: where ``forward`` or the builder is defined; empty if not in a file."""
         code = getattr(inspect.unwrap(self.answer or self.build), "__code__", None)
         return f" ({Path(code.co_filename).name}, line {code.co_firstlineno})" if code and self.digest else ""
 
     @property
     def digest(self) -> str:
-        """Hash of its sources; empty where they are no file, as in a notebook."""
+        """Hash of the plugin's sources; empty if they are not in a file, as in a notebook."""
         return digest(self.file) if Path(self.file).is_file() else ""
 
     @property
     def wants(self) -> Literal["path", "state", ""]:
-        """What the builder must be given."""
+        """The argument that the builder takes."""
         given = inspect.signature(self.build).parameters
         return "state" if "state" in given else "path" if "path" in given else ""
 
     @property
     def needed(self) -> bool:
-        """Whether the network cannot be built without weights."""
+        """Whether the network needs weights to be built."""
         given = inspect.signature(self.build).parameters
         return bool(self.wants) and given[self.wants].default is inspect.Parameter.empty
 
     @property
     def beside(self) -> set[str]:
-        """Names of what its answers may hold beside predictions."""
+        """Names that the network may return besides predictions."""
         return {part.name for part in self.attentions} | {part.name for part in self.vectors}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What it holds of functions is in the plugin, which another process imports.
+        # Functions cannot be copied to another process, which imports the plugin and looks the declaration up by name instead.
         return (_known, (self.name,)) if Path(self.file).is_file() else (_copied, (self.__dict__,))
 
     def forward(self, answer: Forward) -> Forward:
-        """Say how the network is asked: a function of the network and of the batch (``core.wrapping.given.Inputs``).
+        """Decorator: how to call the network. The function takes the network and the batch (``core.wrapping.given.Inputs``).
 
-        It returns logits, or values, [B, outputs] ([B, T, outputs] with a reference), or a dict of them by head. Weights and
-        vectors may be in the dict too, under the names that ``attention`` and ``embedding`` declare without a module.
-        Without this, the network is called with each modality in the order of ``inputs``.
+        It returns logits or values [B, outputs] ([B, T, outputs] with a reference), or a dict of them by head. The dict may also
+        hold weights and vectors, under names that ``attention`` and ``embedding`` declare without a module. By default the
+        network is called with each modality in the order of ``inputs``.
         """
         self.answer = answer
         return answer
@@ -143,24 +143,24 @@ class Declared:
         skip: int = 0,
         among: Sequence[str] = (),
     ) -> None:
-        """Say where an attention of the network is: ``query`` frames look at ``key`` frames.
+        """Declare an attention of the network: ``query`` frames attend to ``key`` frames.
 
         Args:
-            name: as the player's lane is called.
-            query: the modality whose frames look.
-            key: the modality whose frames are looked at.
-            module: the path of a module, as ``named_modules`` has it; ``*`` stands for any part, so that
-                ``encoder.layers.*.self_attn`` is an attention of several layers. An ``nn.MultiheadAttention``, a module that
-                holds some, one that calls ``scaled_dot_product_attention``, one that returns its weights, or the softmax
-                itself. Layers and heads are told from what comes.
-            take: what picks the weights out of the module's output, which it is given ((output, weights) of an
-                ``nn.MultiheadAttention``); told by their rows, which sum to one, if left out.
-            skip: tokens at the beginning that are no frames, such as a class token.
-            among: the modalities whose frames are the tokens of one sequence, one after the other, as in a transformer over both:
-                only what ``query`` frames make of ``key`` frames is taken, and its rows sum to one again.
+            name: title of the player's lane.
+            query: the modality of the queries.
+            key: the modality of the keys.
+            module: path of a module, as in ``named_modules``. ``*`` matches one component, so ``encoder.layers.*.self_attn`` is
+                an attention of several layers. The module may be or contain an ``nn.MultiheadAttention``, call
+                ``scaled_dot_product_attention``, return its weights, or be the softmax itself. Layers and heads are counted from
+                the weights.
+            take: function that extracts the weights from the module's output (``(output, weights)`` for
+                ``nn.MultiheadAttention``); default: the tensor whose rows sum to one.
+            skip: number of leading tokens that are not frames, such as a class token.
+            among: the modalities whose frames are concatenated as the tokens, in order, as in a transformer over both. Only the
+                block from ``query`` to ``key`` frames is used, and its rows are renormalised.
 
         Raises:
-            UserError: when there is one of that name, or a modality is none of the network's.
+            UserError: when the name is taken, or the network does not have such a modality.
         """
         for role, modality in (("query", query), ("key", key)):
             if not isinstance(modality, str):
@@ -182,31 +182,31 @@ class Declared:
         self.attentions.append(Attention(name, query, key, module, take, skip, tuple(among)))
 
     def embedding(self, name: str, *, module: str = "", of: Literal["output", "input"] = "output", call: int = -1) -> None:
-        """Say where a vector is that a map can show; of frames, their mean is taken.
+        """Declare a vector that a map can show; vectors per frame are averaged.
 
         Args:
-            module: the path of a module, as ``named_modules`` has it.
+            module: path of a module, as in ``named_modules``.
             of: its ``output``, or its first ``input``.
-            call: which call of the module, where there are several: the last if left out, 0 for the first.
+            call: which call of the module in a forward pass, if there are several: 0 is the first, -1 the last.
 
         Raises:
-            UserError: when there is one of that name.
+            UserError: when the name is taken.
         """
         self._check_new(name)
         self.vectors.append(Vector(name, module, of, call))
 
     def look_at(self, modality: str, layer: str) -> None:
-        """Say where heatmaps read: a layer that sees the pixels of ``modality``, as ``named_modules`` has it.
+        """Declare the layer that heatmaps read: one that sees the pixels of ``modality``, as in ``named_modules``.
 
         Raises:
-            UserError: when the modality is none of the network's.
+            UserError: when the network does not have such a modality.
         """
         if modality not in self.inputs:
             raise UserError(f"{self.name} takes no {shown(modality)}: choose one of {', '.join(self.inputs)}.")
         self.looks[modality] = layer
 
     def shared(self, *stages: tuple[str, str]) -> None:
-        """Say which embeddings, (of audio, of visual), lie in one space, from the first layer that both pass to the last."""
+        """Declare (audio, visual) pairs of embeddings that share a space, one per shared layer, first to last."""
         self.together += stages
 
     def _check_new(self, name: str) -> None:
@@ -218,13 +218,13 @@ WRAPPED: Registry[Declared] = Registry("model of a plugin")
 
 
 def declare(declared: Declared, taken: Collection[str]) -> Declared:
-    """Keep a declaration; a file that is imported again declares anew.
+    """Register a declaration; importing a file again replaces its declarations.
 
     Args:
-        taken: names of models that are not a plugin's.
+        taken: names of models that plugins cannot use.
 
     Raises:
-        UserError: when the name is another's or cannot be one, or what was said makes no sense.
+        UserError: when the name is taken or invalid, or the declaration is inconsistent.
     """
     name = declared.name
     if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME or set(name) & set("=/\\"):
@@ -234,7 +234,7 @@ def declare(declared: Declared, taken: Collection[str]) -> Declared:
         whose = "of AffectScope's own" if name in taken else f"of {Path(before.file).name}" if before else ""
         raise UserError(f"There is already a model {whose} called {name}: choose another name.")
     _check(declared)
-    # As it is now: a file that is edited later is not what runs in this process.
+    # Computed now: this process runs the file as it was imported, even if it is edited later.
     _ = declared.digest
     declared.weights = weights.named().get(name, declared.weights)
     WRAPPED.replace(name, declared)
@@ -272,7 +272,7 @@ def _copied(state: dict[str, Any]) -> Declared:
 
 
 def spread(absence: str | Mapping[str, str], modalities: Sequence[str]) -> dict[str, Any]:
-    """What stands for absence by modality, of one word for all or of one for each."""
+    """Modality -> imputation, given one for all modalities or a mapping."""
     if isinstance(absence, str):
         return dict.fromkeys(modalities, absence)
     return {**dict.fromkeys(modalities, "zeros"), **absence}
