@@ -1,4 +1,4 @@
-"""A person's own feature sets: a function that takes a clip, or a folder of arrays that were made elsewhere."""
+"""User-defined feature sets: a function that takes a clip, or a folder of existing arrays."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def feature_set(
 ) -> Callable[[Function], Function]:
     """Register a function as a feature set: ``fn(clip) -> (values, times)`` or ``(values, times, present)``.
 
-    ``clip`` is a ``ClipFile``: sound at 16 kHz or as recorded, faces at a size and colour, whole frames, times and the clip's id,
-    each read when it is asked for. Values are [T, dim] or [T, *shape], times [T] seconds that rise, present [T] bool (all frames,
-    if left out). No frame at all says that the clip has nothing of this.
+    ``clip`` is a ``ClipFile``: sound at 16 kHz or as recorded, faces at a given size and colour, whole frames, times and the
+    clip's id, each read lazily. Values are [T, dim] or [T, *shape], times [T] increasing seconds, present [T] bool (default:
+    all). No frames mean that the clip lacks this modality.
 
     Args:
-        modality: audio, visual, or any name that a model gives to one of its inputs.
-        dim: features a frame, of plain vectors; for others ``shape``, such as (3, 96, 96).
-        rate: about how many frames a second, for planning only.
-        needs: ``faces`` where the function uses them, so that extraction in bulk looks for them in a process apart.
-        source: what it is, in a few words.
-        version: part of the key of what was extracted. The function's file is too, so this is for what lies outside it, such as
-            the hash of weights.
+        modality: audio, visual, or any name of a model's input.
+        dim: features per frame, for vectors; otherwise ``shape``, such as (3, 96, 96).
+        rate: approximate frames per second, for planning only.
+        needs: ``faces`` if the function uses them, so that bulk extraction detects them in a separate stage.
+        source: a short description.
+        version: part of the cache key, as is the function's file. Use it for what lies outside the file, such as the hash of
+            weights.
 
     Raises:
-        UserError: when the name is no name or another set's, or the size is missing.
+        UserError: when the name is invalid or taken, or the size is missing.
     """
     _check_name(name)
     sizes = tuple(int(side) for side in shape or ())
@@ -92,22 +92,21 @@ def arrays(
     rate: float = 0.0,
     key: str = "",
 ) -> None:
-    """Take a feature set from arrays that were made elsewhere, found by the clip's id.
+    """Use existing arrays as a feature set, found by the clip's id.
 
-    For one of our sets (``vgg-face``) or those of the papers that are not made here (``emoca-50``), the name is enough; they go
-    before extraction. Of any other name it becomes a set of its own. See ``core.features.stored.arrays`` for the formats.
+    For one of our sets (``vgg-face``) or of the papers' sets that are not computed here (``emoca-50``), the name is enough;
+    arrays take precedence over extraction. Any other name makes a new set. See ``core.features.stored.arrays`` for the formats.
 
     Args:
-        folder: of ``CLIP.npy``, ``CLIP.npz``, ``CLIP.pt``; or an HDF5 file, or a packed store. Looked for from the plugin's own
-            folder on.
-        modality: of a set of its own.
-        dim: features a frame, of a set of its own; found in the first array if left out.
-        shape: of one frame, where it is no plain vector.
-        rate: frames a second; if left out, the arrays' own times, or frames that lie evenly over the clip.
+        folder: of ``CLIP.npy``, ``CLIP.npz``, ``CLIP.pt``; or an HDF5 file, or a packed store. Relative to the plugin's folder.
+        modality: of a new set.
+        dim: features per frame of a new set; default: from the first array.
+        shape: of one frame, where it is not a vector.
+        rate: frames per second; default: the arrays' own times, or evenly spaced over the clip.
         key: the array's name inside a file that holds several.
 
     Raises:
-        UserError: when there is no such folder, or nothing in it that can be read.
+        UserError: when there is no such folder, or nothing readable in it.
     """
     folder = beside(folder, sys._getframe(1).f_code.co_filename)
     stored.BOUND[name] = described(name, folder, modality, dim, shape, rate, key)
@@ -127,7 +126,7 @@ def described(
     rate: float = 0.0,
     key: str = "",
 ) -> Told:
-    """What ``arrays`` was told, looked through.
+    """The validated settings of ``arrays``.
 
     Raises:
         UserError: as ``arrays``.
@@ -154,7 +153,7 @@ def described(
 
 
 class _Reader:
-    """A person's function, with what it gives made sure of."""
+    """A user's function, with its result validated."""
 
     def __init__(self, name: str, fn: Callable[[ClipFile], Any], dim: int) -> None:
         self.name, self.fn, self.dim = name, fn, dim
@@ -165,7 +164,7 @@ class _Reader:
             given = self.fn(clip)
         except UserError:
             raise
-        # Whatever a person's function does, it is one sentence with the line in it.
+        # User code may raise anything; the message names its line.
         except Exception as error:
             raise UserError(f"{who} failed at clip {shown(clip.id)}: {_told(error, self.fn)}.") from error
         if not isinstance(given, tuple) or len(given) not in (2, 3):
@@ -186,7 +185,7 @@ def _check_free(name: str, origin: str) -> None:
 
 
 def _origin(fn: Callable[..., Any]) -> str:
-    """Where a function is from, as text."""
+    """Where a function is defined, as text."""
     return f"{getattr(fn, '__qualname__', 'function')} of {_file(fn)}"
 
 
@@ -196,7 +195,7 @@ def _file(fn: Callable[..., Any]) -> str:
 
 
 def _code_of(fn: Callable[..., Any], version: object) -> str:
-    """A hash of the file that a function is from; of one without a file, of its instructions."""
+    """Hash of the function's file, or of its bytecode if it has none."""
     path = Path(_file(fn))
     try:
         content = path.read_bytes()
@@ -207,7 +206,7 @@ def _code_of(fn: Callable[..., Any], version: object) -> str:
 
 
 def _told(error: Exception, fn: Callable[..., Any]) -> str:
-    """An error with the line of the person's own file at which it arose."""
+    """An error, with the line of the user's file that raised it."""
     mine = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == _file(fn)]
     where = f" ({Path(mine[-1].filename).name}, line {mine[-1].lineno})" if mine else ""
     return f"{type(error).__name__}: {shown(str(error), 160)}{where}"

@@ -24,7 +24,7 @@ def is_own(file: str) -> bool:
 
 
 def beside(path: str | Path, file: str) -> Path:
-    """Resolve a path in a user's file: relative to the file's folder if it exists there, else to the current folder."""
+    """Resolve a path in a user's file: against the file's folder, or the current folder if it exists only there."""
     given = Path(path).expanduser()
     if given.is_absolute() or not is_own(file) or not Path(file).is_file():
         return given.absolute()

@@ -142,7 +142,7 @@ def _loaded(declaration: Declared, folder: Folder, modality: str) -> nn.Module:
 
 
 def _look(network: nn.Module) -> str:
-    """The layer that heatmaps read: the last one whose places or tokens all affect the output; None if unknown."""
+    """The layer that heatmaps read: the last one whose places or tokens all affect the output; empty if unknown."""
     names = [name for name, _ in network.named_modules()]
     tokens = [name for name in names if name.split(".")[-1] in _OF_TOKENS]
     if tokens:
