@@ -1,4 +1,4 @@
-"""Pictures explained from their pixels: integrated gradients and occlusion, as Captum has them."""
+"""Pixel attributions: integrated gradients and occlusion, with Captum's definitions."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ FRAMES = 8
 
 
 def plain(pixels: Tensor) -> Tensor:
-    """[P, C, 1, 1]: each face's mean colour, which stands for what is hidden and for a face without features."""
+    """[P, C, 1, 1]: each face's mean colour, the baseline and the fill colour of occlusion."""
     return pixels.mean((2, 3), keepdim=True)
 
 
 def integrated_pixels(road: VisualRoad, steps: int = STEPS) -> Tensor:
-    """Integrated gradients (Sundararajan et al. 2017) of each score on all faces of the clip at once, [S, P, C, H, W].
+    """Integrated gradients (Sundararajan et al. 2017) of each score on all faces of the clip, [S, P, C, H, W].
 
-    The way begins with faces of one colour, ``plain``; for each score they add up to what it has more than there.
+    The baseline is ``plain``. For each score they sum to its difference from the baseline.
 
     Raises:
-        NoWay: when torch cannot take a gradient through the network.
+        NoWay: when the network is not differentiable.
     """
     pixels, start = road.pixels.detach(), plain(road.pixels.detach())
     total: Tensor | None = None
@@ -47,25 +47,25 @@ def integrated_pixels(road: VisualRoad, steps: int = STEPS) -> Tensor:
 
 
 def integrated(road: VisualRoad) -> Tensor:
-    """``integrated_pixels`` added up over colours and cells, smoothed, where they speak for the score: [S, P, SIDE, SIDE].
+    """``integrated_pixels`` summed over colours and cells, smoothed, positive part: [S, P, SIDE, SIDE].
 
-    Neighbouring pixels speak for and against and cancel: what is cut off below 0 pixel by pixel, before they are added, shows
-    where the picture has edges rather than where the evidence lies (docs/trust.md, What the exam found).
+    Neighbouring pixels have opposite signs and cancel. Clipping below 0 before summing would show the picture's edges rather than
+    the evidence (docs/trust.md, What the exam found).
     """
     return smoothed(enlarged(integrated_pixels(road).sum(2))).relu()
 
 
 def occlusion(road: VisualRoad) -> Tensor:
-    """How much each score falls when a patch of the face is hidden for some frames, where it falls: [S, P, CELLS, CELLS].
+    """How much each score falls when a patch of the face is hidden for some frames; positive part, [S, P, CELLS, CELLS].
 
-    Zeiler and Fergus 2014, over film as over pictures.
+    Occlusion as in Zeiler and Fergus 2014, over time as well as space.
     """
     with torch.inference_mode():
         return occluded(road).relu()
 
 
 def occluded(road: VisualRoad) -> Tensor:
-    """[S, P, CELLS, CELLS], how much each score falls; below 0 it rises."""
+    """[S, P, CELLS, CELLS]: how much each score falls; negative where it rises."""
     pixels, count = road.pixels, len(road.pixels)
     encoder = frame_by_frame(road)
     width = FRAMES if encoder else count
@@ -78,7 +78,7 @@ def occluded(road: VisualRoad) -> Tensor:
         if not encoder:
             maps[:, :, row, column] = (base - network(hidden))[:, None]
             continue
-        # The encoder sees face after face: what it makes of the hidden ones is taken a few frames at a time.
+        # The encoder handles faces independently, so only the hidden ones are encoded again, a few frames at a time.
         assert whole is not None
         features = network.features(hidden)
         rows = whole.repeat(len(starts), 1, 1)
@@ -91,12 +91,12 @@ def occluded(road: VisualRoad) -> Tensor:
 
 
 def edges(size: int) -> list[int]:
-    """Where patches begin and end along a side of so many pixels, [CELLS + 1]."""
+    """Borders of the patches along a side of ``size`` pixels, [CELLS + 1]."""
     return [round(size * i / CELLS) for i in range(CELLS + 1)]
 
 
 def _hidden(pixels: Tensor) -> Iterator[tuple[int, int, Tensor]]:
-    """Row and column of each patch, and the pictures without it."""
+    """Row and column of each patch, and the pictures with it hidden."""
     stands = plain(pixels)
     down, across = (edges(size) for size in pixels.shape[-2:])
     for row in range(CELLS):

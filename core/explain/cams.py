@@ -1,7 +1,7 @@
-"""Class activation maps: what a layer held, weighted by how the scores hang on it.
+"""Class activation maps: a layer's activations, weighted by the scores' gradients.
 
-Each is a line or two, reckoned here since the player's first heatmap must not wait for what pytorch-grad-cam imports (matplotlib,
-scikit-learn, torchvision: seconds); the tests hold every one against that library.
+They are implemented here, because the player's first heatmap must not wait for the imports of pytorch-grad-cam (matplotlib,
+scikit-learn, torchvision: seconds). The tests compare each with that library.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Weighing = Callable[[Tensor, Tensor], Tensor]
 
 
 def enlarged(maps: Tensor) -> Tensor:
-    """[..., h, w] -> [..., SIDE, SIDE]: bilinear, or the mean where there is more than that."""
+    """[..., h, w] -> [..., SIDE, SIDE]: bilinear, or area means where the input is larger."""
     flat = maps.flatten(0, -3)[:, None]
     if max(maps.shape[-2:]) > SIDE:
         flat = nn.functional.adaptive_avg_pool2d(flat, SIDE)
@@ -32,44 +32,45 @@ def enlarged(maps: Tensor) -> Tensor:
 
 
 def layer_cam(values: Tensor, slopes: Tensor) -> Tensor:
-    """Jiang et al. 2021: each place weighted by its own gradient where that is positive.
+    """LayerCAM (Jiang et al. 2021): each place weighted by its own gradient where that is positive.
 
     Args:
-        values: [R, K, ...] of R maps of K channels; slopes: [..., R, K, ...] the gradient on them.
+        values: [R, K, ...] of R maps of K channels; slopes: [..., R, K, ...] their gradient.
 
     Returns:
-        [..., R, ...], 0 and above, as of all of these.
+        [..., R, ...], >= 0, like all methods here.
     """
     return _summed(slopes.relu() * values, values)
 
 
 def grad_cam(values: Tensor, slopes: Tensor) -> Tensor:
-    """Selvaraju et al. 2017: channels weighted by their mean gradient over the map."""
+    """Grad-CAM (Selvaraju et al. 2017): channels weighted by their mean gradient over the map."""
     return _summed(_means(slopes, values) * values, values)
 
 
 def grad_cam_plus_plus(values: Tensor, slopes: Tensor) -> Tensor:
-    """Chattopadhay et al. 2018: positive gradients weighted by higher derivatives, as of the exponential of the score."""
+    """Grad-CAM++ (Chattopadhay et al. 2018): positive gradients weighted by higher derivatives of the score's exponential."""
     total = values.sum(_places(values), keepdim=True)
     square = slopes**2
     alphas = square / (2 * square + total * square * slopes + 1e-6)
-    # The library's: where there is no gradient, there is no weight.
+    # As in the library: no weight where there is no gradient.
     alphas = torch.where(slopes != 0, alphas, torch.zeros_like(alphas))
     weights = (slopes.relu() * alphas).sum(_places(values), keepdim=True)
     return _summed(weights * values, values)
 
 
 def hires_cam(values: Tensor, slopes: Tensor) -> Tensor:
-    """Draelos and Carin 2020: gradient times value at each place; of what a network is given, gradient times input."""
+    """HiResCAM (Draelos and Carin 2020): gradient times activation at each place; on a network's input, gradient times input."""
     return _summed(slopes * values, values)
 
 
 def on_pictures(weigh: Weighing) -> Callable[[VisualRoad], Tensor]:
-    """A method on the last layer of a road, [S, P, h, w]."""
+    """The method on the last layer of a road, [S, P, h, w]."""
 
     def maps(road: VisualRoad) -> Tensor:
         reading = read(road)[-1]
-        # The clip's score hangs on each face by its share. Grad-CAM++ is not the same at every scale: each face as if alone.
+        # A clip's score depends on each face by a share only. Grad-CAM++ is not scale-invariant, so each face is treated as if
+        # alone.
         alone = Reading(reading.values, reading.slopes * len(road.pixels)) if weigh is not layer_cam else reading
         return _of(road, alone, weigh)
 
@@ -77,16 +78,15 @@ def on_pictures(weigh: Weighing) -> Callable[[VisualRoad], Tensor]:
 
 
 def layer_cam_product(road: VisualRoad) -> Tensor:
-    """Where the last two layers find evidence: the geometric mean of their LayerCAM maps, [S, P, SIDE, SIDE], which points where
-    their product does and has the unit of one."""
+    """The geometric mean of the last two layers' LayerCAM maps, [S, P, SIDE, SIDE]: a product in the unit of one map."""
     return torch.stack([enlarged(_of(road, reading, layer_cam)) for reading in read(road)[-2:]]).prod(0).sqrt()
 
 
 def contrast(road: VisualRoad) -> Tensor:
-    """Where the last layer finds evidence and this moment differs, for the class, from the clip's average face.
+    """Where the last layer finds evidence for the class that exceeds the clip's average face.
 
-    The last layer's LayerCAM times the gradient's product with the first layer's difference from its mean over the clip, positive
-    parts only, smoothed over ``_CELLS`` and ``_MOMENTS``; of a single face, which differs from nothing, ``layer_cam_product``.
+    The last layer's LayerCAM times the first layer's deviation from its mean over the clip, weighted by the gradient; positive
+    parts only, smoothed over ``_CELLS`` and ``_MOMENTS``. A single face has no deviation, so ``layer_cam_product`` is used.
     """
     if len(road.pixels) < 2:
         return layer_cam_product(road)
@@ -97,16 +97,16 @@ def contrast(road: VisualRoad) -> Tensor:
     differs = (rows - rows.mean(over, keepdim=True)).flatten(0, 1)
     changes = (first.slopes * differs).sum(2).relu()
     found = enlarged(torch.stack([road.on_frames(change) for change in changes])) * enlarged(_of(road, last, layer_cam))
-    # The root has the unit of one map, so that frames compare.
+    # The square root has the unit of one map, so that frames are comparable.
     return smoothed(found.sqrt())
 
 
 def score_cam(road: VisualRoad) -> Tensor:
-    """What the scores are of the clip when every face shows only what one channel of the last layer marks, channel by channel.
+    """The scores of the clip with every face masked by one channel of the last layer, for each channel.
 
-    Of one face this is pytorch-grad-cam's Score-CAM. Of a clip the library would leave all other faces as they are, and its
-    softmax over channels find next to no difference between them; here all faces are masked at once, each by its own map, and
-    the channels' weights are the clip's. Once through the network for each channel.
+    For one face this is pytorch-grad-cam's Score-CAM. For a clip the library would leave all other faces unmasked, and its
+    softmax over channels would find almost no difference. Here all faces are masked at once, each by its own map, and the
+    channels' weights are the clip's. Needs one forward pass per channel.
     """
     values = read(road, gradients=False)[-1].values
     with torch.no_grad():
@@ -122,7 +122,7 @@ def score_cam(road: VisualRoad) -> Tensor:
 
 
 def smoothed(maps: Tensor) -> Tensor:
-    """Maps [S, P, h, w] of a clip's frames as means over ``_CELLS`` and ``_MOMENTS``: a cell, and a frame, alone are noise."""
+    """Maps [S, P, h, w] smoothed over ``_CELLS`` and ``_MOMENTS``: a single cell or frame is noise."""
     return _blurred(_blurred(_blurred(maps, -1, _CELLS), -2, _CELLS), 1, _MOMENTS)
 
 
@@ -131,7 +131,7 @@ def _of(road: VisualRoad, reading: Reading, weigh: Weighing) -> Tensor:
 
 
 def _places(values: Tensor) -> tuple[int, ...]:
-    """The axes of a map's places, counted from the end."""
+    """The spatial axes of a map, as negative indices."""
     return tuple(range(2 - values.ndim, 0))
 
 
@@ -144,7 +144,7 @@ def _summed(weighted: Tensor, values: Tensor) -> Tensor:
 
 
 def _blurred(maps: Tensor, axis: int, width: float) -> Tensor:
-    """Gaussian means of ``width`` along an axis; beyond its ends, the last value goes on."""
+    """Gaussian blur of ``width`` along an axis; edge values repeat."""
     reach = math.ceil(3 * width)
     steps = torch.arange(-reach, reach + 1, device=maps.device)
     kernel = torch.exp(-0.5 * (steps / width) ** 2)

@@ -1,4 +1,4 @@
-"""Integrated gradients (Sundararajan et al. 2017), as Captum reckons them; held against Captum by the tests."""
+"""Integrated gradients (Sundararajan et al. 2017), with Captum's definition; tests compare the two."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from affectscope.core.explain.road import NoWay
 def integrated(
     score: Callable[[Tensor], Tensor], values: Tensor, baseline: Tensor, steps: int = 32, at_once: int = 8
 ) -> tuple[Tensor, float]:
-    """How much each number adds to a score on the straight way from a baseline: its change times its mean gradient.
+    """Attribution of a score to each value, on the straight path from a baseline: difference times mean gradient.
 
     Args:
-        score: values [G, ...] -> scores [G], each of its own row.
+        score: values [G, ...] -> scores [G], one per row.
         values, baseline: [...].
         steps: points of Gauss-Legendre quadrature, as Captum's "gausslegendre".
 
@@ -25,7 +25,7 @@ def integrated(
         [...] float32, and how far their sum is from score(values) - score(baseline).
 
     Raises:
-        NoWay: when torch cannot take a gradient through what scores, which is somebody's own.
+        NoWay: when ``score``, which may be user code, is not differentiable.
     """
     shares, weights = (part.to(values) for part in quadrature(steps))
     change = values - baseline
@@ -44,13 +44,13 @@ def integrated(
 
 
 def quadrature(steps: int) -> tuple[Tensor, Tensor]:
-    """Where on a way from 0 to 1 the gradient is asked for, and what each place counts: Gauss-Legendre, [steps] each, float64."""
+    """Gauss-Legendre nodes in 0..1 and their weights, [steps] each, float64."""
     nodes, sizes = np.polynomial.legendre.leggauss(steps)
     return torch.from_numpy((1 + nodes) / 2), torch.from_numpy(sizes / 2)
 
 
 def _slopes(score: Callable[[Tensor], Tensor], rows: Tensor) -> tuple[Tensor | None, ...]:
-    """The gradient of each row's own score on it; None where the score does not hang on it."""
+    """The gradient of each row's score on that row; None where the score does not depend on it."""
     scores = score(rows)
     if not scores.requires_grad:
         raise NoWay("no gradient of the answer reaches the sound")

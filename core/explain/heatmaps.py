@@ -1,4 +1,4 @@
-"""Heatmaps of a clip, on the clip's scale and the video's frames."""
+"""Heatmaps of a clip, scaled per clip and on the video's frames."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from affectscope.core.features.extractors.encoders import placed
 
 
 def heatmaps(road: VisualRoad, heads: tuple[str, ...], explanation: str | None = None) -> dict[str, np.ndarray]:
-    """Where in the face's box each head looked for its class, [P, SIDE, SIDE] float32, linear, in the unit of
-    ``in_clip_units``.
+    """Each head's evidence in the face box, [P, SIDE, SIDE] float32, linear, in the unit of ``in_clip_units``.
 
     Args:
-        heads: the road's scores.
-        explanation: one of ``fitting``, the first of them if left out.
+        heads: the heads of the road's scores.
+        explanation: one of ``fitting``; default: the first.
     """
     draw = METHODS[explanation or fitting(road)[0]].maps
     assert draw is not None
@@ -37,10 +36,10 @@ _NEEDS = {"layer": "a layer to read", "layers": "two layers to read", "tokens": 
 
 
 def fitting(road: VisualRoad) -> tuple[str, ...]:
-    """The methods that can read a road, the one that is taken where nobody chose first.
+    """The methods that apply to this model, the default first.
 
-    That is attention where an encoder's tokens attend, the change in the first of several layers, a layer where there is one,
-    gradient times input where there are pixels alone.
+    The default is attention for an encoder of tokens; ``contrast`` for several layers; a CAM for one layer; gradient times input
+    for pixels only.
     """
     can = {"pixels": True, "layer": len(road.layers) > 0, "layers": len(road.layers) > 1, "tokens": attends(road)}
     names = [name for name in METHODS if METHODS[name].maps is not None and can[METHODS[name].reads]]
@@ -50,10 +49,10 @@ def fitting(road: VisualRoad) -> tuple[str, ...]:
 
 
 def chosen(road: VisualRoad, explanation: str | None) -> tuple[str, tuple[str, ...]]:
-    """The method that draws the heatmaps, and all that could.
+    """The chosen heatmap method, and all that apply.
 
     Raises:
-        UserError: when there is no such method, or this road has not what it reads.
+        UserError: when the method is unknown, or does not apply to this model.
     """
     offered = fitting(road)
     lacks = "and this model's picture network has none"
@@ -62,14 +61,13 @@ def chosen(road: VisualRoad, explanation: str | None) -> tuple[str, tuple[str, .
 
 
 def in_clip_units(maps: np.ndarray) -> np.ndarray:
-    """[F, h, w] so that 1 is the clip's strong value: the 95th percentile of the frames' largest. Nothing is cut: one frame may
-    lie far above."""
+    """Scale [F, h, w] so that 1 is the 95th percentile of the frames' maxima. Values are not clipped."""
     peaks = maps.max((1, 2))
     return maps / (np.percentile(peaks[peaks > 0], 95) if (peaks > 0).any() else 1.0)
 
 
 def on_video(maps: Mapping[str, np.ndarray], frames: np.ndarray, count: int) -> dict[str, np.ndarray]:
-    """Maps [P, h, w] of some frames as those of all ``count``: NaN where there is none."""
+    """Maps [P, h, w] of some frames on all ``count`` frames: NaN elsewhere."""
     found = {}
     for head, drawn in maps.items():
         found[head] = np.full((count, SIDE, SIDE), np.nan, np.float32)

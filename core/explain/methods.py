@@ -1,5 +1,7 @@
-"""The ways to say where the evidence lies, by name: in a face, what turns a ``VisualRoad`` into heatmaps; in the sound, what
-turns a ``SoundRoad`` into a map over frames and columns. A plugin may register one too (``affectscope.explanation``)."""
+"""The explanation methods by name: from a ``VisualRoad`` to heatmaps of the face, or from a ``SoundRoad`` to a map of the sound.
+
+Plugins can add methods (``affectscope.explanation``).
+"""
 
 from __future__ import annotations
 
@@ -25,21 +27,20 @@ Hears = Literal["values", "layer", "attention", "rollout"]
 
 @dataclass(frozen=True)
 class Method:
-    """One way to explain.
+    """One explanation method.
 
     Attributes:
-        title: what a person reads.
-        source: whose it is, and what it does.
-        maps: a road -> [S, P, h, w], for each score and face how much each place speaks for it; of any size, 0 and above, on the
-            clip's own scale. None of a method for sound alone.
-        reads: what the road must have: ``layer``, the first and last of several ``layers``, ``tokens`` that attend to each other,
-            or nothing beyond ``pixels``.
-        sounds: a road -> [S, T, D], for each score, frame and column how much it speaks for it, or, below 0, against it; or
-            [S, T, 1] of frames only. None of a method for pictures alone.
-        hears: what that road must have: a ``layer``, ``attention`` whose keys are the sound, one among the sound's own frames in
-            several layers (``rollout``), or nothing beyond ``values``.
+        title: as shown to the user.
+        source: citation, and what it does.
+        maps: road -> [S, P, h, w], the evidence for each score in each face; any size, >= 0, on one scale per clip. None for
+            methods for sound only.
+        reads: what the road must have: ``layer``, several ``layers``, ``tokens`` with self-attention, or just ``pixels``.
+        sounds: road -> [S, T, D], the evidence for (or, below 0, against) each score per frame and column; or [S, T, 1] per
+            frame. None for methods for pictures only.
+        hears: what that road must have: a ``layer``, ``attention`` with the sound as keys, self-attention of the sound in several
+            layers (``rollout``), or just ``values``.
         slow: whether a clip of three seconds takes longer than a second on two cores.
-        digest: of the sources of a person's own, by which what it drew is kept.
+        digest: hash of a user-defined method's sources, part of cache keys.
     """
 
     title: str
@@ -203,13 +204,13 @@ _OURS = frozenset(METHODS)
 
 
 def add(name: str, title: str, source: str, modality: str, reads: str, draw: Callable[[Any], Tensor], digest: str = "") -> None:
-    """Register a person's own way for one modality; of the same name, what there is for the other stays.
+    """Register a user-defined method for one modality. A method of the same name for the other modality is kept.
 
     Args:
-        reads: as of ``Method.reads`` or ``Method.hears``; "" for the usual one.
+        reads: as in ``Method.reads`` or ``Method.hears``; "" for the default.
 
     Raises:
-        UserError: when the name is one of ours, or modality or what is read is none that there is.
+        UserError: when the name is built in, or the modality or ``reads`` is unknown.
     """
     if name in _OURS:
         raise UserError(f"There is already an explanation called {shown(name)}: call yours otherwise.")
@@ -225,14 +226,14 @@ def add(name: str, title: str, source: str, modality: str, reads: str, draw: Cal
 
 
 def take(offered: tuple[str, ...], explanation: str | None, elsewhere: str, needs: Mapping[str, str]) -> str:
-    """The method that is taken of those that can read a road: the one that was chosen, or the first.
+    """The chosen method, or the first of those that apply.
 
     Args:
-        elsewhere: what a method that cannot read such a road at all explains instead.
-        needs: of methods for such roads, what this one lacks for them.
+        elsewhere: what the methods for the other modality explain, for the error message.
+        needs: method -> what this model lacks for it.
 
     Raises:
-        UserError: when there is no such method, or this road has not what it reads.
+        UserError: when the method is unknown, or does not apply to this model.
     """
     if explanation is None or explanation in offered:
         return explanation or offered[0]

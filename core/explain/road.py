@@ -1,4 +1,4 @@
-"""The road from a clip's pictures to what a model's heads say of it, and what an explanation reads along it."""
+"""The differentiable path from a clip's pictures to the scores of a model's heads, and the layers that explanations read."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ Layers = Sequence[nn.Module]
 
 
 class NoWay(Exception):
-    """Nothing can be read along a road, as half a sentence that says why: the network is somebody's own, and not made for it."""
+    """A method does not apply to a (user's) network; the message is the reason, as half a sentence."""
 
 
 @dataclass(frozen=True)
 class VisualRoad:
-    """From the faces of one clip to the scores that are explained, open to gradients all the way.
+    """From the faces of one clip to the explained scores, differentiable end to end.
 
-    Scores are of the clip, not of a frame: one gradient gives the maps of all frames.
+    Scores are per clip, not per frame: one gradient gives the maps of all frames.
 
     Attributes:
-        pixels: [P, C, H, W] float32, the faces of the frames that are there, as the network wants them.
-        network: pixels -> scores [S], one for each explained head, all else held.
-        layers: the modules inside ``network`` where maps are read, from the first to the last. Without any, the pixels themselves
-            are the map.
-        places: [P] which of the stream's frames those are.
-        frames: [T] is so long; a network may also have run over the absent ones.
-        longest: frames of the batch's longest modality, to which some systems pad.
-        on_pictures: of a network that sees several views of a picture, their maps [R, h, w] as one a picture, [P, h, w].
-        part: left, top, right, bottom of what the pictures show, in fractions of the face's box.
+        pixels: [P, C, H, W] float32, the faces of the present frames, preprocessed.
+        network: pixels -> scores [S], one per explained head; all other inputs are fixed.
+        layers: modules in ``network`` whose maps are read, first to last. If empty, the pixels themselves are read.
+        places: [P] indices of those frames in the stream.
+        frames: length T of the stream; a network may also run on absent frames.
+        longest: frames of the batch's longest modality, to which some models pad.
+        on_pictures: for networks with several views of a picture: merges their maps [R, h, w] to one per picture, [P, h, w].
+        part: left, top, right, bottom of the pictures' content, in fractions of the face's box.
     """
 
     pixels: Tensor
@@ -48,11 +47,10 @@ class VisualRoad:
     part: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
     def on_frames(self, maps: Tensor) -> Tensor:
-        """Maps [R, h, w], or of films [R, t, h, w], as one a frame: [P, h, w].
+        """Maps [R, h, w], or over time [R, t, h, w], as one per frame: [P, h, w].
 
-        A network makes one map for each present frame, or for each frame of the stream, at least up to the last present one; of
-        one film, maps over the whole stream; of several, maps that share the present frames evenly in order, as
-        ``blocks.snippets`` cuts them.
+        R may be the number of present frames, or of the stream's frames (at least up to the last present one). Maps over time
+        cover the whole stream if R is 1; otherwise they divide the present frames evenly in order, as ``blocks.snippets``.
         """
         if self.on_pictures is not None:
             maps = self.on_pictures(maps)
@@ -70,11 +68,11 @@ class VisualRoad:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one layer held, and how the scores hang on it.
+    """The activations of one layer, and the scores' gradients on them.
 
     Attributes:
-        values: [R, K, h, w], or of films [R, K, t, h, w]: R maps of K channels.
-        slopes: [S, R, K, ...], the gradient of each score; empty where none was asked for.
+        values: [R, K, h, w], or over time [R, K, t, h, w]: R maps of K channels.
+        slopes: [S, R, K, ...], the gradient of each score; empty if not requested.
     """
 
     values: Tensor
@@ -82,10 +80,10 @@ class Reading:
 
 
 def read(road: VisualRoad, gradients: bool = True) -> tuple[Reading, ...]:
-    """Run the road once, and each score back as far as the first layer: a reading a layer, in the order of ``road.layers``.
+    """One forward pass, and a backward pass per score to the first layer. Returns a reading per layer, in order.
 
     Raises:
-        NoWay: when the network never calls a layer, or no score hangs on it.
+        NoWay: when the network does not call a layer, or no score depends on it.
     """
     if not road.layers:
         return (_read_pixels(road, gradients),)
@@ -104,10 +102,9 @@ def read(road: VisualRoad, gradients: bool = True) -> tuple[Reading, ...]:
 
 @contextmanager
 def listening(layers: Layers, gradients: bool) -> Iterator[list[list[Tensor]]]:
-    """What each of ``layers`` returns to this thread while this holds, call by call. Before the first of them nothing needs a
-    gradient.
+    """Record the output of each of ``layers`` in this thread, per call. No gradients are kept before the first layer.
 
-    Another thread may go through the same network meanwhile: the encoder of faces is one for all models and all clips.
+    Other threads may use the same network meanwhile: models and clips share the face encoder.
     """
     heard: list[list[Tensor]] = [[] for _ in layers]
     thread = threading.get_ident()
@@ -120,7 +117,7 @@ def listening(layers: Layers, gradients: bool) -> Iterator[list[list[Tensor]]]:
             if gradients and not value.requires_grad:
                 value = value.detach().requires_grad_(True)
             heard[place].append(value)
-            # What follows may write into what it is given, as an in-place ReLU does.
+            # Cloned, because the next module may work in place, such as a ReLU.
             passed = value.clone()
             return passed if isinstance(output, Tensor) else (passed, *output[1:])
 
@@ -135,10 +132,10 @@ def listening(layers: Layers, gradients: bool) -> Iterator[list[list[Tensor]]]:
 
 
 def as_maps(values: Tensor) -> Tensor:
-    """Tokens [R, N, K] as maps [R, K, h, w]; maps as they are. Of tokens, those before the last square number are no places.
+    """Tokens [R, N, K] as maps [R, K, h, w]; maps are unchanged. Leading tokens beyond a square number are dropped.
 
     Raises:
-        NoWay: when they are neither.
+        NoWay: for any other shape.
     """
     if values.ndim in (4, 5):
         return values
@@ -158,7 +155,7 @@ def _read_pixels(road: VisualRoad, gradients: bool) -> Reading:
 
 
 def _slopes(scores: Tensor, values: Sequence[Tensor]) -> list[Tensor]:
-    """[S, ...] for each of ``values``."""
+    """The gradients, [S, ...] for each of ``values``."""
     return [torch.stack(slopes) for slopes in zip(*slopes_by_score(scores, values), strict=True)]
 
 
@@ -166,7 +163,7 @@ def slopes_by_score(scores: Tensor, values: Sequence[Tensor]) -> list[tuple[Tens
     """The gradient of each of ``scores`` [S] on each of ``values``.
 
     Raises:
-        NoWay: when no score hangs on any.
+        NoWay: when no score depends on any.
     """
     if not scores.requires_grad:
         raise NoWay("no gradient of the answer reaches what is to be looked at")
@@ -175,17 +172,17 @@ def slopes_by_score(scores: Tensor, values: Sequence[Tensor]) -> list[tuple[Tens
         try:
             slopes = torch.autograd.grad(score, values, retain_graph=number + 1 < len(scores), allow_unused=True)
         except RuntimeError as error:
-            # A tensor that is written over after it was used, for one.
+            # For example, a tensor was modified in place after use.
             raise NoWay(f"torch cannot take a gradient through the network ({str(error).splitlines()[0][:120]})") from error
         if all(slope is None for slope in slopes):
             raise NoWay("no gradient of the answer reaches what is to be looked at")
-        # A head that does not use some of the frames says nothing of them.
+        # A head may not depend on some frames.
         found.append(tuple(torch.zeros_like(v) if s is None else s for s, v in zip(slopes, values, strict=True)))
     return found
 
 
 def _joined(slopes: Sequence[Tensor], scores: int, values: Tensor) -> Tensor:
-    """Slopes [S, rows, ...] of each call as those of all maps."""
+    """Gradients [S, rows, ...] of each call, concatenated over calls."""
     if not slopes:
         return values.new_zeros(0)
     together = torch.cat(list(slopes), 1)
@@ -193,5 +190,5 @@ def _joined(slopes: Sequence[Tensor], scores: int, values: Tensor) -> Tensor:
 
 
 def _share(frames: Tensor, count: int, rows: int) -> Tensor:
-    """Which of ``rows`` equal parts of ``count`` frames each of ``frames`` lies in: part p begins at p * count // rows."""
+    """The part p of each of ``frames``, of ``rows`` equal parts of ``count`` frames: part p starts at p * count // rows."""
     return ((frames + 1) * rows - 1) // max(1, count)

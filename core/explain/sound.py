@@ -1,4 +1,4 @@
-"""How much each frame and column of a clip's sound speaks for what a model's heads say: the road, and the ways to read it."""
+"""Explanations of a clip's sound, per frame and column: the path to the scores, and the methods that read it."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _CHUNK_FRAMES = 24_000
 
 @dataclass(frozen=True)
 class SoundRoad:
-    """From the sound of one clip, as the model takes it, to the scores that are explained; all else is held.
+    """From the sound of one clip, as model input, to the explained scores; all other inputs are fixed.
 
     Attributes:
         values: [T, D] float32; zeros where a frame is absent.
         present: [T] bool.
-        network: rows [G, T, D] -> scores [G, S], one for each explained head, open to gradients.
-        blank: [D], what stands for nothing: the training set's mean, or the clip's own.
-        parts: the columns that belong together, each [N]; all columns are in one of them.
-        at_once: rows that the network is asked about at once.
-        layer: a module inside ``network`` that makes [N, T, K] or [N, K, T] of the sound, where the model names one.
-        attention: -> the model's attention of the clip whose keys are the sound; None where it has none.
-        deep: whether one of those is among the sound's own frames, in several layers.
+        network: rows [G, T, D] -> scores [G, S], one per explained head, differentiable.
+        blank: [D], the baseline: the training set's mean, or the clip's own.
+        parts: disjoint groups [N] of all columns, hidden together.
+        at_once: rows per forward pass.
+        layer: a module in ``network`` whose output for the sound is [N, T, K] or [N, K, T], if the model declares one.
+        attention: returns the model's attention with the sound as keys; None if it has none.
+        deep: whether one of those is self-attention of the sound, in several layers.
     """
 
     values: Tensor
@@ -57,8 +57,10 @@ class SoundRoad:
 
 @dataclass(frozen=True)
 class Attended:
-    """One attention whose keys are the sound: weights [layers, heads, Tq, T], which queries are there [Tq], and whether those are
-    the sound's own frames."""
+    """An attention with the sound as keys.
+
+    Weights [layers, heads, Tq, T], present queries [Tq], and whether the queries are the sound's frames too.
+    """
 
     weights: Tensor
     asks: Tensor
@@ -70,7 +72,7 @@ def sound_road(checkpoint: Checkpoint, batch: Batch, targets: Mapping[str, int])
 
     Args:
         batch: the clip alone, normalised.
-        targets: head -> the class or attribute that is explained.
+        targets: head -> index of the explained class or attribute.
     """
     values, present = batch.values[SOUND][0], batch.present[SOUND][0]
     network, heard = (
@@ -86,7 +88,7 @@ def sound_road(checkpoint: Checkpoint, batch: Batch, targets: Mapping[str, int])
 
 
 def blank(checkpoint: Checkpoint, batch: Batch) -> Tensor:
-    """[D], what stands in place of sound: the training set's mean, 0 once normalised; without statistics, the clip's own mean."""
+    """[D], the baseline for sound: the training set's mean, 0 once normalised; without statistics, the clip's own mean."""
     values = batch.values[SOUND][0]
     if SOUND in checkpoint.normaliser.mean:
         return torch.zeros(values.shape[1])
@@ -94,7 +96,7 @@ def blank(checkpoint: Checkpoint, batch: Batch) -> Tensor:
 
 
 def parts(feature_set: str, dim: int) -> tuple[np.ndarray, ...]:
-    """The columns that are hidden together: groups of descriptors, ``BANDS`` of a spectrum, all of anything else."""
+    """The columns hidden together: groups of descriptors, ``BANDS`` bands of a spectrum, otherwise all columns."""
     if groups := columns(feature_set, dim):
         own = list(groups.values())
         rest = np.setdiff1d(np.arange(dim), np.concatenate(own))
@@ -104,9 +106,9 @@ def parts(feature_set: str, dim: int) -> tuple[np.ndarray, ...]:
 
 
 def frequencies(feature_set: str, dim: int) -> np.ndarray:
-    """[D] Hz, the middle of each column of a spectrogram; empty of other sets."""
+    """[D] Hz, centre frequency of each column of a spectrogram; empty for other sets."""
     if feature_set.startswith("spectrogram-"):
-        # 256 lines, 31.25 Hz apart, the first at 31.25; neighbours are averaged.
+        # 256 bins, 31.25 Hz apart, starting at 31.25; neighbours are averaged.
         width = 256 // dim
         return 31.25 * (1 + np.arange(dim) * width + (width - 1) / 2)
     if feature_set.startswith("log-mel-"):
@@ -117,9 +119,9 @@ def frequencies(feature_set: str, dim: int) -> np.ndarray:
 
 
 def integrated(road: SoundRoad, steps: int = STEPS) -> Tensor:
-    """Integrated gradients (Sundararajan et al. 2017) against ``blank`` in every frame: [S, T, D].
+    """Integrated gradients (Sundararajan et al. 2017) with baseline ``blank``: [S, T, D].
 
-    For each score they add up to what it has more than there, up to the quadrature's error.
+    For each score they sum to its difference from the baseline, up to the quadrature's error.
     """
     change = road.values - _nothing(road)
     total: Tensor | None = None
@@ -134,15 +136,15 @@ def integrated(road: SoundRoad, steps: int = STEPS) -> Tensor:
 
 
 def gradient_times_input(road: SoundRoad) -> Tensor:
-    """The gradient of each score times how far the sound lies from ``blank``: [S, T, D]."""
+    """The gradient of each score times the sound's difference from ``blank``: [S, T, D]."""
     return _slopes(road, road.values[None])[:, 0] * (road.values - _nothing(road))
 
 
 def occlusion(road: SoundRoad) -> Tensor:
-    """How much each score falls when a part of the sound is ``blank`` for a while, shared evenly among its frames and columns.
+    """How much each score falls when a part of the sound is ``blank`` for a while, divided among its frames and columns.
 
     Returns:
-        [S, T, D]; so their sums over a part of the sound mean the same as those of ``integrated``.
+        [S, T, D]; sums over a part are comparable with those of ``integrated``.
     """
     nothing, there = _nothing(road), torch.nonzero(road.present)[:, 0]
     spans = [window for window in np.array_split(there.numpy(), min(WINDOWS, len(there))) if len(window)]
@@ -162,7 +164,7 @@ def occlusion(road: SoundRoad) -> Tensor:
 
 
 def of_layer(weigh: Weighing) -> Callable[[SoundRoad], Tensor]:
-    """A class activation map of the layer that the model names for its sound: [S, T, 1], 0 and above."""
+    """A class activation map of the layer that the model declares for sound: [S, T, 1], >= 0."""
 
     def maps(road: SoundRoad) -> Tensor:
         assert road.layer is not None
@@ -182,15 +184,20 @@ def of_layer(weigh: Weighing) -> Callable[[SoundRoad], Tensor]:
 
 
 def attended(road: SoundRoad) -> Tensor:
-    """How much each frame is attended to, the mean over all attentions whose keys are the sound, their layers, heads and present
-    queries: [S, T, 1], the same for all scores."""
+    """Attention to each frame: mean over all attentions with the sound as keys, layers, heads and present queries.
+
+    [S, T, 1], the same for all scores.
+    """
     rows = [frame_weights(attention.weights, attention.asks).mean((0, 1)) for attention in _attention_of(road)]
     return _for_all(road, torch.stack(rows).mean(0))
 
 
 def rolled_out(road: SoundRoad) -> Tensor:
-    """Abnar and Zuidema 2020 of each attention among the sound's own frames that has several layers: the heads' mean, half
-    residual, multiplied from layer to layer; the mean over present frames and attentions. [S, T, 1], the same for all scores."""
+    """Attention rollout (Abnar and Zuidema 2020) of each self-attention of the sound that has several layers.
+
+    The heads' mean, half residual, multiplied over layers; then the mean over present frames and attentions. [S, T, 1], the same
+    for all scores.
+    """
     rows = []
     for attention in _attention_of(road):
         if not attention.own or len(attention.weights) < 2:
@@ -213,15 +220,15 @@ def _for_all(road: SoundRoad, weights: Tensor) -> Tensor:
 
 
 def _nothing(road: SoundRoad) -> Tensor:
-    """[T, D]: blank where a frame is there; what is absent stays so."""
+    """[T, D]: ``blank`` at present frames, zeros at absent ones."""
     return torch.where(road.present[:, None], road.blank, torch.zeros(()))
 
 
 def _slopes(road: SoundRoad, rows: Tensor) -> Tensor:
-    """[S, G, T, D]: the gradient of each row's own scores on it.
+    """[S, G, T, D]: the gradients of each row's scores on it.
 
     Raises:
-        NoWay: when none reaches the sound.
+        NoWay: when no gradient reaches the sound.
     """
     try:
         with torch.enable_grad():
@@ -233,7 +240,7 @@ def _slopes(road: SoundRoad, rows: Tensor) -> Tensor:
 
 
 class _SoundScores(nn.Module):
-    """Sounds [G, T, D] of a clip -> scores [G, S], with all else held."""
+    """Sounds [G, T, D] of a clip -> scores [G, S], with all other inputs fixed."""
 
     def __init__(self, checkpoint: Checkpoint, batch: Batch, targets: Mapping[str, int]) -> None:
         super().__init__()
@@ -247,7 +254,7 @@ class _SoundScores(nn.Module):
 
 
 def with_sound(batch: Batch, rows: Tensor) -> Batch:
-    """A clip alone with other values of its sound, [G, T, D]; absent frames stay zeros."""
+    """The clip with its sound replaced by [G, T, D]; absent frames stay zeros."""
     count = len(rows)
     there = batch.present[SOUND].expand(count, -1)
     values = {
