@@ -1,9 +1,8 @@
 """The answer to why as one or two sentences. Each clause refers to the numbers that support it.
 
-What the words mean: "mostly" is half or more of all support for the class, "most of all" the largest share below that. "Slight" is
-less than 0.1 in log-odds, which moves a probability by 2.5 points at most. A span of time covers the windows around the largest loss
-that lose at least half as much.
-"""
+"Mostly" means half or more of all support for the class; "most of all", the largest share below that. "Slight" means less than
+0.1 in log-odds, which moves a probability by 2.5 points at most. A span of time is the windows around the largest loss that lose
+at least half as much."""
 
 from __future__ import annotations
 
@@ -66,7 +65,10 @@ def the(modality: str) -> str:
 def _class(why: Why) -> list[Clause]:
     clauses = [_answer(why)]
     if not any(why.modality.present):
-        return [*clauses, Clause("nothing", "; ", "the clip has nothing that the model can use, so this is the model's prior", ())]
+        return [
+            *clauses,
+            Clause("nothing", "; ", "the clip has nothing that the model can use, so this is the model's prior", ()),
+        ]
     lead = _leader(why)
     if lead is None:
         clauses.append(Clause("nobody", ": ", f"no modality supports {shown(why.target)}", _shapley(why)))
@@ -155,8 +157,10 @@ def _details(of: Why | ForLabel, lead: int, root: Path = ()) -> list[Clause]:
 
 
 def _being(of: Why | ForLabel, lead: int, root: Path) -> list[Clause]:
-    """That there is sound counts for more than how it sounds: all groups of descriptors together add less than half of the sound's
-    contribution. Naming the largest group would mislead."""
+    """The clause for a sound whose presence matters more than its properties.
+
+    All descriptor groups together add less than half of the sound's contribution, so naming the largest group would mislead.
+    """
     assert of.groups is not None
     how, total = float(of.groups.total[0]), float(of.modality.shapley[0, lead])
     if how >= _MOST * total:
