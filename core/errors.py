@@ -1,4 +1,4 @@
-"""Errors that a person can act on."""
+"""Errors that the user can act on."""
 
 from __future__ import annotations
 
