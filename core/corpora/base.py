@@ -1,4 +1,4 @@
-"""A corpus: a table of clips with labels, speakers and splits, and a way to open one clip's media and truth."""
+"""A corpus: a table of clips with labels, speakers and splits, and access to each clip's media and ground truth."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ import pandas as pd
 from affectscope.core.errors import UserError
 
 if TYPE_CHECKING:
-    # Torch comes with it, which those who only count clips need not wait for.
+    # Imports torch, which counting clips does not need.
     from affectscope.core.streams import Stream
 
 
 @dataclass(frozen=True)
 class Cue:
-    """The one thing by which a planted clip can be told from others.
+    """The one cue that distinguishes a planted clip.
 
     Attributes:
-        kind: what was planted: "brow", "mouth corner", "pitch", "mark", "beep".
-        modality: "visual" or "audio"; nothing of the other one speaks for the class.
+        kind: "brow", "mouth corner", "pitch", "mark", or "beep".
+        modality: "visual" or "audio"; the other one carries no information about the class.
         start, end: seconds.
-        label: the class that it stands for.
-        region: the region of the face that moves (``core.features.extractors.landmarks``); "" where none does.
+        label: the class that it indicates.
+        region: the region of the face that moves (``core.features.extractors.landmarks``); "" if none does.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class Cue:
 
 @dataclass(frozen=True)
 class Truth:
-    """What a corpus knows of a clip beyond its label; only a made corpus knows all of it.
+    """A clip's ground truth beyond its label; complete only for synthetic corpora.
 
     Attributes:
         times: [F] seconds, the video's frames.
@@ -49,8 +49,8 @@ class Truth:
         phonemes: (name, start, end).
         mask: [F, 64, 64] bool, the part of the picture that moves because of the emotion.
         carrier: the modality that carries the emotion.
-        attributes: name (arousal, valence) -> [F], the course of the clip's emotional attributes.
-        cue: what was planted into the clip; ``mask`` is then where it is in the picture.
+        attributes: name (arousal, valence) -> [F], emotional attributes over time.
+        cue: the planted cue; ``mask`` is then its place in the picture.
     """
 
     times: np.ndarray
@@ -73,11 +73,11 @@ def _no_streams(root: Path, row: pd.Series) -> Mapping[str, Stream]:
 
 @dataclass(frozen=True)
 class Given:
-    """Features of one modality that a corpus came with.
+    """Features of one modality that are part of a corpus.
 
     Attributes:
-        name: what the feature set is called on cards, such as "covarep".
-        dim: features a frame.
+        name: the feature set's name on cards, such as "covarep".
+        dim: features per frame.
         read: the stream of one clip; absent (no frames) where the corpus has none for it.
     """
 
@@ -91,16 +91,16 @@ class Corpus:
     """Clips with labels.
 
     Attributes:
-        table: one row a clip, indexed by clip id; columns ``path`` (under ``root``), ``label``, ``speaker``, and whatever else
-            the corpus knows (sex, age, intensity, sentence, split, and the attributes arousal and valence in -1..1).
+        table: one row per clip, indexed by clip id; columns ``path`` (under ``root``), ``label``, ``speaker``, and others if
+            available (sex, age, intensity, sentence, split, and the attributes arousal and valence in -1..1).
         labels: the label space.
         synthetic: True when no person was recorded for it.
         features: a folder of features shipped with the clips, or None.
-        kind, options: the reader that read it, and what was chosen of what it leaves to choose.
-        facts: what its description says beyond the table: name -> anything that JSON can write.
-        missing: one sentence each: what should be there and is not, or is there and should not be.
-        given: modality -> the features that the corpus itself came with; a model is trained on these.
-        read_annotations: the continuous annotations of attributes that people made of a clip, as ``Clip.annotations``.
+        kind, options: the reader, and its options.
+        facts: further entries of its description: name -> anything that JSON can represent.
+        missing: one sentence for each missing or unexpected item.
+        given: modality -> the corpus's own features, which are used in training.
+        read_annotations: reads continuous annotations of a clip, as in ``Clip.annotations``.
     """
 
     name: str
@@ -121,13 +121,13 @@ class Corpus:
         """The clip's file.
 
         Raises:
-            UserError: when the corpus has no such clip, or its file is not there.
+            UserError: when the corpus has no such clip, or its file is missing.
         """
         if clip not in self.table.index:
             raise UserError(f"The corpus {self.name} has no clip {clip}: choose one from its table.")
         if not self.table.at[clip, "path"]:
             raise UserError(f"Clip {clip} of {self.name} has labels but no media: put its file into {self.root}.")
-        # By the names alone: a link that the corpus's owner made inside the folder is theirs to make.
+        # Compares names only: links inside the folder are the owner's choice.
         path = Path(os.path.normpath(self.root / self.table.at[clip, "path"]))
         if not path.is_relative_to(os.path.normpath(self.root)):
             raise UserError(f"The corpus {self.name} names a file outside its folder for clip {clip}: correct its table.")
@@ -136,6 +136,6 @@ class Corpus:
         return path
 
     def truth(self, clip: str) -> Truth | None:
-        """What the corpus knows of a clip of its table; None where it knows nothing, or has no such clip."""
-        # A clip's id becomes a file's name: one with a path in it is no id.
+        """A clip's ground truth; None where there is none, or the clip is unknown."""
+        # Ids are used as file names, so they must not contain a path.
         return self.read_truth(self.root, self.table.loc[clip]) if clip in self.table.index and Path(clip).name == clip else None

@@ -1,4 +1,4 @@
-"""The corpora that were added by name: where each lies, its kind, and what was chosen. They outlive the cache."""
+"""The list of added corpora: path, kind and options, stored outside the cache."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 @dataclass(frozen=True)
 class Known:
-    """A corpus that was added.
+    """An added corpus.
 
     Attributes:
         path: absolute.
-        options: only those that were given.
+        options: only those that were set.
     """
 
     path: str
@@ -31,7 +31,7 @@ class Known:
 
 
 def known() -> dict[str, Known]:
-    """All that were added, by name.
+    """All added corpora, by name.
 
     Raises:
         UserError: when the list on disk is damaged.
@@ -50,18 +50,20 @@ def known() -> dict[str, Known]:
 
 
 def check_name(name: str) -> None:
-    """Raises:
-    UserError: when the name cannot be a corpus's.
+    """Validate a corpus's name.
+
+    Raises:
+        UserError: when it is invalid.
     """
     if not _NAME.fullmatch(name) or name == "demo":
         raise UserError(f"{name!r} cannot be a corpus's name: use letters, digits, full stops and dashes, and not `demo`.")
 
 
 def remember(name: str, entry: Known) -> None:
-    """Add a corpus, or change the one of that name.
+    """Add a corpus, or replace the one of that name.
 
     Raises:
-        UserError: when the name cannot be one, or the list cannot be written.
+        UserError: when the name is invalid, or the list cannot be written.
     """
     check_name(name)
     with _alone():
@@ -69,7 +71,7 @@ def remember(name: str, entry: Known) -> None:
 
 
 def forget(name: str) -> None:
-    """Take a corpus off the list; its files stay.
+    """Remove a corpus from the list; its files are kept.
 
     Raises:
         UserError: when it is not on it.
@@ -91,7 +93,7 @@ def _write(listed: dict[str, Known]) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Nobody else changes the list meanwhile, and what the disk refuses is one sentence."""
+    """Lock the list, and turn write errors into one sentence."""
     try:
         with locked(data_root()):
             yield

@@ -1,4 +1,4 @@
-"""How long media are, and when their frames are shown; what was found out is kept while the files do not change."""
+"""Durations and frame times of media, cached until the files change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Progress = Callable[[int, int], None]
 
 
 def length(path: Path) -> float | None:
-    """A file's length in seconds, by its header where it has one that knows; None where it cannot be read."""
+    """A file's duration in seconds, from its header if that is reliable; None where it cannot be read."""
     try:
         return media.told_duration(path) or media.probe(path, float("inf")).duration
     except (UserError, OSError):
@@ -26,7 +26,7 @@ def length(path: Path) -> float | None:
 
 
 def frame_count(path: Path) -> int | None:
-    """How many frames a video has, by its header where that says so; None where it cannot be read."""
+    """A video's number of frames, from its header if that states it; None where it cannot be read."""
     try:
         return media.told_frames(path) or len(frame_times(path))
     except (UserError, OSError):
@@ -34,7 +34,7 @@ def frame_count(path: Path) -> int | None:
 
 
 def frame_times(path: Path) -> np.ndarray:
-    """[F] seconds when a video's frames are shown, as ``core.media.frame_times``; a long video is looked through once.
+    """[F] seconds, a video's frame times, as ``core.media.frame_times``; cached, because long videos are slow to scan.
 
     Raises:
         UserError: when it cannot be read.

@@ -1,4 +1,4 @@
-"""The kinds of corpus, each recognised by what lies in its folder."""
+"""The kinds of corpus, each recognised by the content of its folder."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Reader:
     """One kind of corpus.
 
     Attributes:
-        recognises: whether a folder or file looks like it, from names and headings alone.
-        read: the corpus there, under the options, all of which are given.
-        options: name -> what may be chosen, the first by default; an empty tuple lets anything be written, by default nothing.
-        describe: what to say of a path with several corpora, which cannot be read as one without an option; None where it can.
+        recognises: whether a folder or file looks like it, from names and headers only.
+        read: reads the corpus, given all options.
+        options: name -> allowed values, the default first; an empty tuple allows any text, and defaults to none.
+        describe: describes a path with several corpora, which needs an option to be read; returns None otherwise.
     """
 
     recognises: Callable[[Path], bool]
@@ -37,7 +37,7 @@ class Reader:
 
 READERS: Registry[Reader] = Registry("kind of corpus")
 
-# In the order in which they are asked: the last takes any folder with media or a table.
+# In order of recognition: the last one accepts any folder with media or a table.
 KINDS = (
     "demo",
     "crema-d",
@@ -53,7 +53,7 @@ KINDS = (
     "folder",
 )
 
-# Kinds whose reader lies in a room of its own.
+# Kinds whose reader is in a subpackage.
 _ROOMS = {"cmumosei": "mosei.labels"}
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".7z", ".rar")
 
@@ -67,15 +67,15 @@ def _imported() -> Registry[Reader]:
 
 
 def kinds() -> tuple[str, ...]:
-    """The kinds in the order in which they are asked: a plugin's before the one that takes anything."""
+    """The kinds in order of recognition; plugins' kinds come before the fallback."""
     return (*KINDS[:-1], *(kind for kind in READERS if kind not in KINDS), KINDS[-1])
 
 
 def add(kind: str, entry: Reader) -> None:
-    """Register a kind of a plugin's; one from before is replaced.
+    """Register a plugin's kind, replacing an earlier one.
 
     Raises:
-        UserError: when it is one of ours.
+        UserError: when the kind is built in.
     """
     if kind in KINDS:
         raise UserError(f"There is already a kind of corpus called {kind}: choose another name.")
@@ -83,10 +83,10 @@ def add(kind: str, entry: Reader) -> None:
 
 
 def of_table(path: Path, table: pd.DataFrame) -> Corpus:
-    """A corpus of a table that a plugin made: a row a clip, indexed by clip id, with the column ``path``.
+    """A corpus from a plugin's table: a row per clip, indexed by clip id, with the column ``path``.
 
     Raises:
-        UserError: when it is no such table.
+        UserError: when the table is invalid.
     """
     if not isinstance(table, pd.DataFrame) or "path" not in table or table.empty:
         raise UserError(f"The plugin's reader gives no table for {path}: return a DataFrame with a row a clip and a column path.")
@@ -108,10 +108,10 @@ def reader(kind: str) -> Reader:
 
 
 def recognise(path: Path) -> str:
-    """The kind of corpus that lies at a path.
+    """The kind of the corpus at a path.
 
     Raises:
-        UserError: when nothing is there, or nothing that is known.
+        UserError: when nothing is there, or nothing recognisable.
     """
     if not path.exists():
         raise UserError(f"There is no corpus in {path}: check the path, or build one with `affectscope corpus build demo`.")
@@ -128,8 +128,10 @@ def recognise(path: Path) -> str:
 
 
 def refuse_archive(path: Path) -> None:
-    """Raises:
-    UserError: when a path is an archive, which nothing is read from.
+    """Refuse archives, which have to be unpacked first.
+
+    Raises:
+        UserError: when the path is an archive.
     """
     if _is_archive(path):
         raise UserError(f"{path.name} is an archive: unpack it, and add the folder that it makes.")
@@ -140,10 +142,10 @@ def _is_archive(path: Path) -> bool:
 
 
 def chosen(kind: str, options: Options) -> dict[str, str]:
-    """All options of a kind, those that were not given at their defaults.
+    """All options of a kind, with defaults.
 
     Raises:
-        UserError: when there is no such option, or it cannot be so.
+        UserError: when an option is unknown, or its value is invalid.
     """
     known = reader(kind).options
     for name, value in options.items():
@@ -159,11 +161,11 @@ def read(path: Path, kind: str = "", options: Options | None = None, name: str =
     """The corpus at a path.
 
     Args:
-        kind: a name of ``KINDS``; recognised from what lies there if left out.
-        name: what the corpus is to be called; as its folder is if left out.
+        kind: a name in ``KINDS``; default: recognised.
+        name: the corpus's name; default: the folder's.
 
     Raises:
-        UserError: when it cannot be read, or options are wrong.
+        UserError: when it cannot be read, or options are invalid.
     """
     if kind and not path.exists():
         raise UserError(f"There is no corpus in {path}: check the path.")
@@ -171,7 +173,7 @@ def read(path: Path, kind: str = "", options: Options | None = None, name: str =
     kind = kind or recognise(path)
     every = chosen(kind, options or {})
     corpus = reader(kind).read(path, every)
-    # Where `affectscope corpus features` puts them, to travel with the clips.
+    # `affectscope corpus features` puts them there, to be distributed with the clips.
     shipped = corpus.root / "features"
     features = corpus.features or (shipped if shipped.is_dir() else None)
     return replace(corpus, name=name or corpus.name, kind=kind, options=every, features=features)
