@@ -1,1 +1,1 @@
-"""Files that nobody vouches for: what they are, and what is in them, without running anything."""
+"""Untrusted files: recognising and reading them without running anything."""
