@@ -1,4 +1,4 @@
-"""A microscope for audio-visual emotion models: the names that other people's code imports.
+"""A microscope for audio-visual emotion models: the public Python interface.
 
 >>> import affectscope as afs
 >>> model = afs.load("auxformer")
@@ -6,7 +6,7 @@
 >>> result.decision
 'anger'
 
-Every name below is loaded when it is first used. What lies in ``affectscope.core`` and ``affectscope.app`` may change.
+Names are loaded lazily. Modules in ``affectscope.core`` and ``affectscope.app`` are internal and may change.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # PyTorch takes seconds to import, and `affectscope --help` needs none of it.
+    # PyTorch takes seconds to import, and `affectscope --help` does not need it.
     if name not in _HOMES:
         raise AttributeError(f"module 'affectscope' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,4 +1,4 @@
-"""What a model makes of one clip."""
+"""The analysis of one clip."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Heatmap:
     """Where a head looked, frame by frame, inside the face box.
 
     Attributes:
-        values: [F, height, width] float32, linear, 0 and above; 1 is the clip's strong value, the 95th percentile of the frames'
-            largest. 0 where there is no map.
+        values: [F, height, width] float32, linear, >= 0; 1 is the clip's strong value, the 95th percentile of the frames' maxima.
+            0 where there is no map.
         times: [F] seconds, the video's frames.
         boxes: [F, 4] left, top, right and bottom of the face in fractions of the picture; NaN where there is no face.
         explains: the class that the map explains.
@@ -50,10 +50,10 @@ class Heatmap:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a model makes of one clip. In a notebook it shows itself: the player, with heatmap and lanes, playing offline.
+    """The analysis of one clip by one model. In a notebook it displays as the player, with heatmap and lanes, and works offline.
 
     Attributes:
-        model: which was asked.
+        model: the model.
         media: the clip's file.
 
     >>> import affectscope as afs
@@ -73,7 +73,7 @@ class Analysis:
 
     @property
     def decision(self) -> str:
-        """The class that the system names; of a model that answers with attributes, the values as text."""
+        """The predicted class; for a model of attributes, the values as text."""
         outputs = self._core.predictions["decision"]
         if self.model.task == "regression":
             return ", ".join(f"{name} {value:+.2f}" for name, value in outputs.items())
@@ -81,14 +81,14 @@ class Analysis:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """A row a head, "decision" first, a column a class (probabilities) or an attribute (values)."""
+        """A row per head, "decision" first; a column per class (probabilities) or attribute (values)."""
         outputs = self._core.predictions
         heads = ("decision", *(head for head in outputs if head != "decision"))
         return pd.DataFrame.from_dict({head: outputs[head] for head in heads}, "index")
 
     @property
     def evidence(self) -> Mapping[str, bool]:
-        """Head -> whether the clip had anything that this head draws on; one without it answers with its prior."""
+        """Head -> whether the clip has any modality that the head uses; without one, the head returns its prior."""
         return MappingProxyType(dict(self._core.evidence))
 
     @property
@@ -98,25 +98,25 @@ class Analysis:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What there is to say of how the file was read, a sentence each."""
+        """Remarks on how the file was read, a sentence each."""
         return self._core.notices
 
     @property
     def timeline(self) -> Timeline:
-        """All that the player draws."""
+        """Everything that the player shows."""
         return self._core.timeline
 
     @cached_property
     def lanes(self) -> pd.DataFrame:
-        """Every lane under the picture: seconds as index, columns (lane, series); NaN where a lane has no frame at that moment.
+        """All lanes: seconds as index, columns (lane, series); NaN where a lane has no frame at that time.
 
-        Attention lanes hold a series for each layer and head, whose weights sum to 1 over the frames that are there.
+        Attention lanes have a series per layer and head, whose weights sum to 1 over present frames.
         """
         parts = [_frame(lane) for lane in self.timeline.lanes]
         return pd.concat(parts, axis=1).sort_index() if parts else pd.DataFrame(index=pd.Index([], name="seconds"))
 
     def lane(self, id: str) -> pd.DataFrame:
-        """One lane on its own frames: seconds as index, a column a series.
+        """One lane on its own frames: seconds as index, a column per series.
 
         Raises:
             KeyError: when there is no such lane.
@@ -128,7 +128,7 @@ class Analysis:
 
     @cached_property
     def heatmaps(self) -> Mapping[str, Heatmap]:
-        """Head -> heatmap, for every head that looks at the picture."""
+        """Head -> heatmap, for every head that uses the picture."""
         timeline = self.timeline
         return MappingProxyType(
             {
@@ -144,11 +144,11 @@ class Analysis:
 
     @property
     def embeddings(self) -> Mapping[str, np.ndarray]:
-        """Name -> [D] float32, as the model's layers hold the clip."""
+        """Name -> [D] float32, the clip's representation in the model's layers."""
         return self._core.embeddings
 
     def save_html(self, path: str | Path) -> Path:
-        """One file that plays the clip with everything on it and the masking sliders, without a server or a network.
+        """Write one file that plays the clip with heatmaps, lanes and masking sliders, without a server or network.
 
         Raises:
             UserError: when it cannot be written.

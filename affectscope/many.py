@@ -1,4 +1,4 @@
-"""Many clips at once: corpora, metrics, embeddings and maps."""
+"""Corpora, metrics, embeddings and maps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Corpus", "corpora", "corpus", "embed", "evaluate", "project"]
 
 
 def corpora() -> list[str]:
-    """The names of the corpora at hand: the bundled clips, and those that were added by `affectscope corpus add`.
+    """The names of the available corpora: the bundled clips, and those added by `affectscope corpus add`.
 
     >>> import affectscope as afs
     >>> afs.corpora()[0]
@@ -30,12 +30,12 @@ def corpora() -> list[str]:
 
 
 def corpus(name: str | Path) -> Corpus:
-    """A corpus by its name, or by the folder that it lies in, whose kind is recognised.
+    """A corpus by its name, or by its folder, whose kind is recognised.
 
-    Its ``table`` is a DataFrame with a row a clip, ``labels`` are its classes, and ``media(clip)`` is a clip's file.
+    Its ``table`` is a DataFrame with a row per clip, ``labels`` are its classes, and ``media(clip)`` is a clip's file.
 
     Raises:
-        UserError: when nothing is there, or nothing that is known.
+        UserError: when nothing is there, or nothing recognisable.
 
     >>> import affectscope as afs
     >>> demo = afs.corpus("demo")
@@ -47,13 +47,13 @@ def corpus(name: str | Path) -> Corpus:
 
 
 def evaluate(model: Model, over: Corpus, alias: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Metrics on the clips of a corpus, a row a head. Clips whose label the model lacks are left out.
+    """Metrics on the clips of a corpus, a row per head. Clips whose label the model lacks are left out.
 
     Args:
-        alias: label of the corpus -> the model's class that it is.
+        alias: label of the corpus -> the model's class.
 
     Returns:
-        Rows are heads, "decision" among them; columns are metrics. ``attrs["remarks"]`` has a sentence for whatever was left out.
+        Rows are heads, including "decision"; columns are metrics. ``attrs["remarks"]`` has a sentence for whatever was left out.
 
     Raises:
         UserError: when no clip can be read, or no label is the model's.
@@ -79,10 +79,10 @@ def evaluate(model: Model, over: Corpus, alias: Mapping[str, str] | None = None)
 
 
 def embed(model: Model, over: Corpus, name: str = "") -> pd.DataFrame:
-    """How a layer of a model holds the clips of a corpus: [N, D], a row a clip that could be read.
+    """An embedding of a corpus's clips: [N, D], a row per clip that could be read.
 
     Args:
-        name: one of ``model.embeddings``; the last of them if left out.
+        name: one of ``model.embeddings``; default: the last.
 
     Raises:
         UserError: when there is no such embedding, or no clip can be read.
@@ -105,13 +105,13 @@ def embed(model: Model, over: Corpus, name: str = "") -> pd.DataFrame:
 
 
 def project(vectors: pd.DataFrame | np.ndarray, method: str = "UMAP", seed: int = 0) -> pd.DataFrame:
-    """A map of [N, D] in two dimensions: columns x and y, rows as they came.
+    """A two-dimensional map of [N, D]: columns x and y, rows in the same order.
 
     Args:
         method: "UMAP", "t-SNE" or "PCA".
 
     Raises:
-        UserError: when there is no such method, or the vectors make no map.
+        UserError: when there is no such method, or the vectors cannot be mapped.
 
     >>> import affectscope as afs
     >>> import numpy as np

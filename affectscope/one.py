@@ -1,4 +1,4 @@
-"""Models: load one, ask it about a clip, ask it with frames missing."""
+"""Models: load one, analyse a clip, analyse it with frames missing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Model", "load", "mask", "models"]
 
 
 class Model:
-    """A checkpoint that is ready to be asked.
+    """A loaded model.
 
     >>> import affectscope as afs
     >>> model = afs.load("auxformer")
@@ -40,7 +40,7 @@ class Model:
 
     @property
     def system(self) -> str:
-        """The name of the architecture, as `affectscope models` lists it."""
+        """The architecture's name, as listed by `affectscope models`."""
         return self.checkpoint.spec.system
 
     @property
@@ -59,15 +59,15 @@ class Model:
 
     @property
     def embeddings(self) -> tuple[str, ...]:
-        """The names that ``embed`` takes."""
+        """Names of the model's embeddings, for ``embed``."""
         return tuple(self.checkpoint.spec.embeddings)
 
     @cached_property
     def analyzer(self) -> Analyzer:
-        """What reads clips for the model.
+        """The underlying analyzer.
 
         Raises:
-            UserError: when the model takes features that clips are not read into.
+            UserError: when features that the model takes are unavailable.
         """
         return Analyzer(self.checkpoint)
 
@@ -80,19 +80,19 @@ class Model:
         face: int | None = None,
         sound: str | None = None,
     ) -> Analysis:
-        """Predict, explain and draw one clip.
+        """Predict, explain and build the timeline of one clip.
 
         Args:
             clip: a file with picture, sound or both, of at most a minute.
-            explain: the class that the heatmaps explain; each head's own answer if left out.
-            track: the sound track that is heard, counted from 1; the first with sound if left out.
-            method: how the heatmaps are made, one of ``affectscope analyze --help``'s; the model's usual one if left out.
-            sound: how the sound is explained, one of its ``--sound-method``; Integrated Gradients if left out.
-            face: of several people, whose face is read, counted from 1; the largest and longest seen if left out.
+            explain: the class that the heatmaps explain; default: each head's own prediction.
+            track: the audio track, counted from 1; default: the first that has sound.
+            method: heatmap method, as listed in ``affectscope analyze --help``; default: the model's.
+            sound: explanation method for the sound, as in ``--sound-method``; default: Integrated Gradients.
+            face: which person's face is analysed, counted from 1; default: the largest and longest seen.
 
         Raises:
-            UserError: when the file cannot be played, there is no such class, method or face, or the model has not what
-                the method reads.
+            UserError: when the file cannot be decoded, the class, method or face does not exist, or the method does not apply to
+                the model.
 
         >>> import affectscope as afs
         >>> clip = afs.corpus("demo").media("held_s2026_00000")
@@ -108,7 +108,7 @@ class Model:
             raise UserError(f"{self.name} knows no class {explain!r}: choose one of {', '.join(self.labels)}.")
 
     def __call__(self, batch: Batch) -> pd.DataFrame:
-        """The decision over each clip of a batch: a row a clip, a column a class (probabilities) or an attribute (values)."""
+        """The decision for each clip of a batch: a row per clip, a column per class (probabilities) or attribute (values)."""
         spec = self.checkpoint.spec
         logits = ask(self.checkpoint, batch).logits["decision"]
         return pd.DataFrame(spec.readable(logits).numpy(), columns=list(spec.labels))
@@ -118,7 +118,7 @@ class Model:
 
 
 def models() -> list[str]:
-    """The names of the shipped checkpoints, the default first, and of what plugins declare.
+    """The names of the shipped checkpoints, the default first, and of plugins' models.
 
     >>> import affectscope as afs
     >>> afs.models()[0]
@@ -128,13 +128,13 @@ def models() -> list[str]:
 
 
 def load(name: str | Path, layout: str = "", features: Mapping[str, str] | None = None) -> Model:
-    """A model by the name of a shipped checkpoint, of a plugin's model (``NAME=PATH`` with other weights), or by a file's path.
+    """Load a model: by a shipped checkpoint's name, a plugin's model (``NAME=PATH`` for other weights), or a file's path.
 
     Args:
-        layout: the public repository whose layout a foreign file has (`affectscope convert --help` lists them); recognised by its
-            tensors if left out. What such a file does not say is filled in as that repository has it: `affectscope convert`
-            asks. Nothing is ever unpickled.
-        features: modality -> feature set that it takes, as "vgg-face" or one of your own; by its card, or its paper, if left out.
+        layout: the public repository whose layout a foreign file has (`affectscope convert --help` lists them); default:
+            recognised by its tensors. What such a file does not say is assumed to be as in that repository; `affectscope convert`
+            asks instead. Nothing is ever unpickled.
+        features: modality -> feature set, such as "vgg-face" or your own; default: from its card, or its paper.
 
     Raises:
         UserError: when there is no such file, or it cannot be used.
@@ -172,19 +172,19 @@ def mask(
     sound: float | None = None,
     picture: float | None = None,
 ) -> Analysis:
-    """What a model says of a clip when only a share of its frames is there.
+    """Analyse a clip with only a share of its frames.
 
     Args:
-        audio: the share of its present audio frames that stays, 0 to 1.
-        visual: the same of its visual frames.
-        pattern: which frames go: "random", "burst" (in runs), "tail" (from the end) or "attended" (most attended first).
-        imputation: what stands in their place: "absent" (nothing, and the model knows), "zeros", "mean", "noise", or
-            "forward-fill" (the last frame that stayed).
-        seed: of what is drawn at random.
-        sound, picture: other words for ``audio`` and ``visual``.
+        audio: the share of its present audio frames to keep, 0 to 1.
+        visual: the same for its visual frames.
+        pattern: which frames are removed: "random", "burst" (in runs), "tail" (from the end) or "attended" (most attended first).
+        imputation: their replacement: "absent" (none, and the model knows), "zeros", "mean", "noise", or "forward-fill" (the last
+            kept frame).
+        seed: of random choices.
+        sound, picture: synonyms of ``audio`` and ``visual``.
 
     Raises:
-        UserError: when the clip cannot be played, a value is out of its range, or a share is given by both words.
+        UserError: when the clip cannot be decoded, a value is out of range, or a share is given under both names.
 
     >>> import affectscope as afs
     >>> clip = afs.corpus("demo").media("held_s2026_00000")

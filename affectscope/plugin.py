@@ -1,7 +1,7 @@
-"""What a plugin says: models, features, layouts and corpora of somebody's own.
+"""The plugin interface: user-defined models, features, layouts and corpora.
 
-A plugin is a Python file, or a module, that is named with ``--plugin`` or in ``$AFFECTSCOPE_PLUGINS``. It registers things by
-the functions below, and nothing of this project needs to be changed for it.
+A plugin is a Python file or module named with ``--plugin`` or in ``$AFFECTSCOPE_PLUGINS``. It registers things by the functions
+below, without any change to this project.
 """
 
 from __future__ import annotations
@@ -46,28 +46,28 @@ def model(
     batched: bool = False,
     weights: str | Path | None = None,
 ) -> Callable[[Builder], Declared]:
-    """Make a network of any class a model: decorates the function that builds it.
+    """Make a model of any network: decorates the function that builds it.
 
-    The function takes nothing; or ``path``, that of its weights; or ``state``, its weights as they were read safely
-    (tensors by key), which is also what may be dropped in a browser. What it is called then has the methods ``forward``,
-    ``attention``, ``embedding``, ``look_at`` and ``shared``, which say the rest.
+    The function takes nothing, or ``path`` (of the weights), or ``state`` (the weights, read safely, as tensors by key); only the
+    last also works for files dropped in a browser. The decorated function has the methods ``forward``, ``attention``,
+    ``embedding``, ``look_at`` and ``shared``, which declare the rest.
 
     Args:
-        name: what it is called everywhere.
+        name: its name everywhere.
         labels: classes, or attributes of a regression, in the order of its outputs.
-        inputs: modality -> feature set, in the order in which the network takes them; `affectscope features list` names them.
-        heads: head -> modalities that it draws on; told from the first answer if left out.
-        decision: heads whose mean is the system's answer; the first if left out.
+        inputs: modality -> feature set, in the order of the network's arguments; `affectscope features list` names them.
+        heads: head -> modalities that it uses; default: found from the first output.
+        decision: heads whose mean is the system's answer; default: the first.
         task: ``classification`` or ``regression``.
-        reference: the modality whose frames get an answer each; every other modality is given at its times.
-        outputs: ``logits``, or ``probabilities`` where the network ends in a softmax.
-        absence: what stands for frames that are missing in a network that knows no absence: ``zeros``, ``noise``, ``mean``,
-            ``forward-fill``; or ``mask`` where it is handed one. One for all, or by modality.
-        batched: whether the network takes several clips at once, padded, with their lengths; else each is asked alone.
-        weights: where they lie, from the plugin's folder on; others are named as NAME=PATH.
+        reference: the modality whose frames get a prediction each; other modalities are resampled to its times.
+        outputs: ``logits``, or ``probabilities`` if the network ends in a softmax.
+        absence: how missing frames are imputed for a network without a notion of absence: ``zeros``, ``noise``, ``mean``,
+            ``forward-fill``; or ``mask`` if it takes a mask. One for all, or by modality.
+        batched: whether the network takes several clips at once, padded, with their lengths; otherwise each is run alone.
+        weights: their path, relative to the plugin's folder; others can be given as NAME=PATH.
 
     Raises:
-        UserError: when the name is taken, or what is said makes no sense.
+        UserError: when the name is taken, or the declaration is inconsistent.
 
     >>> import torch
     >>> import affectscope as afs
@@ -103,18 +103,20 @@ def huggingface(
     features: str = "",
     reference: Literal["", "visual"] = "",
 ) -> Declared:
-    """A classifier that transformers saved, by its folder: ``Wav2Vec2ForSequenceClassification`` and its kin (HuBERT, WavLM, …),
-    which take the waveform, and image classifiers, which take faces. Files here alone; code that a folder brings is never run.
+    """A classifier in a folder saved by transformers.
+
+    Either ``Wav2Vec2ForSequenceClassification`` and similar (HuBERT, WavLM, …), which take the waveform, or an image classifier,
+    which takes faces. Reads local files only, and never runs code from the folder.
 
     Args:
-        folder: looked for from the plugin's own folder on.
+        folder: relative to the plugin's folder.
         modality: ``audio`` for waveforms, ``visual`` for faces.
-        labels: names of its outputs in order; as its ``config.json`` has them if left out.
+        labels: names of its outputs in order; default: from its ``config.json``.
         features: another feature set than the waveform (``waveform-20ms``), or than faces of its size (``faces-224-rgb``).
-        reference: ``visual`` for an answer at each frame; else the mean over the clip's frames is its answer.
+        reference: ``visual`` for a prediction per frame; default: one per clip, the mean over its frames.
 
     Returns:
-        The declaration, with ``attention``, ``embedding`` and ``look_at`` where the model has what they need.
+        The declaration, with ``attention``, ``embedding`` and ``look_at`` where the model supports them.
 
     Raises:
         UserError: when the folder holds none, or the name is taken.
@@ -128,16 +130,16 @@ def huggingface(
 
 
 def layout(name: str, *, marks: Sequence[str], own: str = "") -> Callable[[Layout], Layout]:
-    """Read somebody's checkpoints as one of this project's systems: decorates ``fn(state) -> (config, state)``.
+    """Load foreign checkpoints as one of this project's systems: decorates ``fn(state) -> (config, state)``.
 
-    ``config`` is of a system (``AuxFormerConfig``, …), whole, with its labels; the state has that system's keys.
+    ``config`` is a system's complete config (``AuxFormerConfig``, …), including labels; the state has that system's keys.
 
     Args:
-        marks: how keys begin, all of which every file of the layout has; this is how it is recognised.
-        own: a pattern that each key of the layout begins with; what else a file holds is left out. All is taken if left out.
+        marks: key prefixes that every file of the layout has; used to recognise it.
+        own: pattern for the start of each of the layout's keys; other keys are left out. Default: all are used.
 
     Raises:
-        UserError: when the name is another's.
+        UserError: when the name is taken.
     """
 
     def register(convert: Layout) -> Layout:
@@ -153,17 +155,17 @@ def corpus_kind(
     recognises: Callable[[Path], bool] = lambda path: False,
     options: Mapping[str, Sequence[str]] | None = None,
 ) -> Callable[[Read], Read]:
-    """A kind of corpus of somebody's own: decorates ``fn(path, options) -> table``.
+    """Add a kind of corpus: decorates ``fn(path, options) -> table``.
 
-    The table is a DataFrame with a row a clip, indexed by clip id, with the columns ``path`` (under the folder), ``label``,
-    ``speaker`` and whatever else there is to know, such as ``split``; or a ``Corpus``, where there is more to say.
+    The table is a DataFrame with a row per clip, indexed by clip id, with the columns ``path`` (relative to the folder),
+    ``label``, ``speaker`` and any others, such as ``split``; or return a ``Corpus`` for full control.
 
     Args:
-        recognises: whether a folder looks like it, from names alone; else it is named with `--kind`.
-        options: name -> what may be chosen, the first by default.
+        recognises: whether a folder looks like it, from names only; otherwise use `--kind`.
+        options: name -> allowed values, the default first.
 
     Raises:
-        UserError: when the name is one of ours.
+        UserError: when the name is built in.
     """
 
     def register(read: Read) -> Read:
@@ -180,20 +182,20 @@ def corpus_kind(
 def explanation(
     name: str, *, title: str = "", source: str = "", modality: Literal["visual", "audio"] = "visual", reads: str = ""
 ) -> Callable[[Explain], Explain]:
-    """A way to explain of somebody's own, beside LayerCAM and the others: decorates ``fn(road) -> maps``.
+    """Add an explanation method: decorates ``fn(road) -> maps``.
 
-    For ``visual`` the road is a ``core.explain.road.VisualRoad`` and the maps are [S, P, h, w], for each score and face, 0 and
-    above; for ``audio`` a ``core.explain.sound.SoundRoad`` and [S, T, D], for each score, frame and column, below 0 where it
-    speaks against; or [S, T, 1]. One name may have both.
+    For ``visual`` the road is a ``core.explain.road.VisualRoad`` and the maps are [S, P, h, w], one per score and face, >= 0. For
+    ``audio`` it is a ``core.explain.sound.SoundRoad`` and the maps are [S, T, D], per score, frame and column, negative for
+    evidence against; or [S, T, 1]. One name may have both.
 
     Args:
-        title: what menus call it.
-        source: what it does, and whose it is, for its tooltip.
-        reads: what the road must have: of faces ``pixels`` (the usual), ``layer``, ``layers`` or ``tokens``; of sound ``values``
-            (the usual), ``layer``, ``attention`` or ``rollout``.
+        title: its name in menus.
+        source: citation and description, for its tooltip.
+        reads: what the road must have: for faces ``pixels`` (default), ``layer``, ``layers`` or ``tokens``; for sound ``values``
+            (default), ``layer``, ``attention`` or ``rollout``.
 
     Raises:
-        UserError: when the name is one of ours, or modality or ``reads`` is none of these.
+        UserError: when the name is built in, or the modality or ``reads`` is unknown.
     """
 
     def register(draw: Explain) -> Explain:
@@ -204,13 +206,13 @@ def explanation(
 
 
 def read_weights(path: str | Path, strip: str = "") -> dict[str, Tensor]:
-    """The weights out of a file of any common kind, by key; nothing is unpickled.
+    """Read weights from a file of any common format, by key; nothing is unpickled.
 
     Args:
-        strip: what stands before every key of the network, such as ``net.`` of a Lightning module; other keys are left out.
+        strip: prefix of the network's keys, such as ``net.`` of a Lightning module; other keys are dropped.
 
     Returns:
-        What ``load_state_dict`` takes, without what DataParallel and torch.compile put before every key.
+        A state_dict, without the prefixes of DataParallel and torch.compile.
 
     Raises:
         UserError: when the file is missing or damaged, or would need to run code.

@@ -1,4 +1,4 @@
-"""Why a model says what it says of one clip, and how far its explanations can be trusted."""
+"""Why a model predicts what it predicts for a clip, and how far its explanations can be trusted."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ __all__ = ["Trust", "Why", "trust", "why"]
 
 @dataclass(frozen=True)
 class Why:
-    """What an answer rests on. Tables have a row a head, "decision" first, unless they say otherwise; numbers are log-odds.
+    """The contributions behind an answer. Tables have a row per head, "decision" first, unless stated; numbers are log-odds.
 
     Attributes:
-        model: which was asked.
+        model: the model.
         media: the clip's file.
     """
 
@@ -45,24 +45,24 @@ class Why:
 
     @property
     def target(self) -> str:
-        """The class, or attribute, that is explained."""
+        """The explained class or attribute."""
         return self._core.target
 
     @property
     def sentence(self) -> str:
-        """The answer in words; every clause stands for numbers of the tables."""
+        """The answer in words; every clause is supported by numbers in the tables."""
         return in_words(self._core)
 
     @property
     def clauses(self) -> Mapping[str, Mapping[str, float | str]]:
-        """Each clause as it is read -> the numbers that it rests on, by their place in ``to_json``."""
+        """Each clause -> the numbers that support it, by their path in ``to_json``."""
         clauses = sentence(self._core)
         parts = {clause.text: {".".join(map(str, path)): value for path, value in clause.rests} for clause in clauses}
         return MappingProxyType({text: MappingProxyType(rests) for text, rests in parts.items()})
 
     @cached_property
     def modalities(self) -> pd.DataFrame:
-        """Shapley values of whole modalities, which add up to "answer" less "nothing"; what each adds alone, and together."""
+        """Shapley values of modalities, which sum to "answer" minus "nothing"; each contribution alone, and the interaction."""
         shares = self._core.modality
         columns: dict[tuple[str, str], object] = {("shapley", name): shares.shapley[:, i] for i, name in enumerate(shares.names)}
         columns |= {("alone", name): shares.alone[:, i] for i, name in enumerate(shares.names)}
@@ -72,7 +72,7 @@ class Why:
 
     @cached_property
     def moments(self) -> pd.DataFrame:
-        """A row a window, by its first second; columns (away or alone, modality, head)."""
+        """A row per window, by its start in seconds; columns (away or alone, modality, head)."""
         windows = self._core.moments
         parts = {"away": windows.away, "alone": windows.alone}
         columns = {
@@ -87,7 +87,7 @@ class Why:
 
     @cached_property
     def groups(self) -> pd.DataFrame | None:
-        """Groups of descriptors, by Shapley values and taken away; None of a model that takes none."""
+        """Groups of descriptors: Shapley values, and the effect of removing each; None for a model without descriptors."""
         shares = self._core.groups
         if shares is None:
             return None
@@ -96,7 +96,7 @@ class Why:
 
     @cached_property
     def face(self) -> pd.DataFrame | None:
-        """A row a region: its share of the face's box, of each head's heatmap, and what the scores lose without it."""
+        """A row per region: its share of the face's box and of each head's heatmap, and how much the scores fall without it."""
         regions = self._core.face
         if regions is None:
             return None
@@ -108,11 +108,11 @@ class Why:
         return frame
 
     def to_json(self) -> str:
-        """All numbers."""
+        """All numbers as JSON."""
         return self._core.to_json()
 
     def to_csv(self) -> str:
-        """All numbers, a row each."""
+        """All numbers as CSV, a row each."""
         return self._core.to_csv()
 
     def _repr_html_(self) -> str:
@@ -140,19 +140,19 @@ def why(
     method: str | None = None,
     face: int | None = None,
 ) -> Why:
-    """Why a model says what it says of a clip: which modality, when, what in the sound, where in the face.
+    """Why a model predicts what it predicts for a clip: which modality, when, what in the sound, where in the face.
 
     Args:
-        target: the class that is explained; the model's own answer if left out.
+        target: the class to explain; default: the model's own prediction.
         against: another class: why the one and not the other.
-        label: what the clip really is; the sentence then says what is right.
-        imputation: what stands in place of what is taken away, as of ``mask``.
-        track: the sound track that is heard, counted from 1; the first with sound if left out.
-        method: how the heatmap is made whose shares are counted by region, as of ``Model.analyze``.
-        face: of several people, whose face is read, as of ``Model.analyze``.
+        label: the clip's true class; the sentence then says what is right.
+        imputation: replacement of removed frames, as in ``mask``.
+        track: the audio track, counted from 1; default: the first that has sound.
+        method: method of the heatmap whose shares are computed by region, as in ``Model.analyze``.
+        face: which person's face is analysed, as in ``Model.analyze``.
 
     Raises:
-        UserError: when the clip cannot be played, or there is no such class.
+        UserError: when the clip cannot be decoded, or there is no such class.
 
     >>> import affectscope as afs
     >>> found = afs.why(afs.load("unimodal-attention"), afs.corpus("demo").media("held_s2026_00000"))
@@ -168,10 +168,10 @@ def why(
 
 @dataclass(frozen=True)
 class Trust:
-    """How far the explanations of a clip can be trusted; the first is the heatmap, where there is one.
+    """How far the explanations of a clip can be trusted; the first is the heatmap, if there is one.
 
     Attributes:
-        model: which was asked.
+        model: the model.
         media: the clip's file.
     """
 
@@ -181,21 +181,21 @@ class Trust:
 
     @property
     def level(self) -> str:
-        """``high``, ``medium`` or ``low``, of the first explanation.
+        """``high``, ``medium`` or ``low``, for the first explanation.
 
         Raises:
-            UserError: when the model explains nothing of this clip.
+            UserError: when the clip has no explanation.
         """
         return verdict(self._first).level
 
     @property
     def reasons(self) -> str:
-        """One or two sentences on the first explanation, from its measures alone."""
+        """One or two sentences about the first explanation, from its measures alone."""
         return verdict(self._first).reasons
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """A row an explanation, as people read it."""
+        """A row per explanation, formatted for display."""
         return pd.DataFrame(rows(self._core))
 
     @cached_property
@@ -204,11 +204,11 @@ class Trust:
         return pd.DataFrame(list(self._core.rows()), columns=list(COLUMNS))
 
     def to_json(self) -> str:
-        """All numbers."""
+        """All numbers as JSON."""
         return self._core.to_json()
 
     def to_csv(self) -> str:
-        """All numbers, a row each."""
+        """All numbers as CSV, a row each."""
         return self._core.to_csv()
 
     @property
@@ -233,18 +233,18 @@ def trust(
     track: int | None = None,
     face: int | None = None,
 ) -> Trust:
-    """How far the explanations of a clip can be trusted: do the marks matter, do they hang on the weights, do they stay.
+    """How far the explanations of a clip can be trusted: do the marks matter, do they depend on the weights, are they stable.
 
     Args:
-        target: the class that is explained; each head's own answer if left out.
-        methods: by which maps are made, as of ``Model.analyze``; the usual ones if left out.
-        head: whose heatmap is measured; the first that sees, if left out.
-        lanes: whether contributions and attention are measured too.
-        seed: of random marks, random weights and noise.
-        track, face: as of ``Model.analyze``.
+        target: the explained class; default: each head's own prediction.
+        methods: explanation methods, as in ``Model.analyze``; default: the model's.
+        head: whose heatmap is tested; default: the first that uses the picture.
+        lanes: whether to test contributions and attention too.
+        seed: of random controls, random weights and noise.
+        track, face: as in ``Model.analyze``.
 
     Raises:
-        UserError: when the clip cannot be played, or there is no such class or method.
+        UserError: when the clip cannot be decoded, or there is no such class or method.
     """
     model._check(target or None)
     named = tuple(methods) if methods is not None else None
