@@ -34,11 +34,11 @@ PATTERN_TITLES = {
     "random": "random frames", "burst": "random bursts", "tail": "from the end", "attended": "most attended first",
     "drawn": "frames you draw",
 }  # fmt: skip
-"""A pattern -> which frames go, for people."""
+"""Pattern -> which frames are removed, for display."""
 IMPUTATION_TITLES = {
     "absent": "nothing", "zeros": "zeros", "mean": "training average", "noise": "noise", "forward-fill": "forward fill",
 }  # fmt: skip
-"""An imputation -> what stands in place of the frames that are gone, for people."""
+"""Imputation -> the replacement of removed frames, for display."""
 IMPUTATION_MEANINGS = {
     "absent": "The model is told that these frames are missing.",
     "zeros": "All features are zero; the model takes them for real frames.",
@@ -50,7 +50,7 @@ IMPUTATIONS_IN_PLACE = {
     "absent": "", "zeros": "zeros in their place", "mean": "the training average in their place", "noise": "noise in their place",
     "forward-fill": "the last frame kept repeated",
 }  # fmt: skip
-"""An imputation -> one sentence on what the model is given."""
+"""Imputation -> one sentence about the model's input."""
 
 
 def meaning(imputation: str, spec: ModelSpec) -> str:

@@ -24,7 +24,7 @@ from affectscope.core.metrics.intervals import wilson
 from affectscope.core.why import Question, View
 
 NEAR = 0.15
-"""Seconds that the middle of what is named may lie from the middle of the cue."""
+"""Maximum distance in seconds between the middle of the answer and the middle of the cue."""
 TARGETS = {"modality": 0.95, "time": 0.90, "region": 0.80, "shortcut": 0.95}
 SHORTCUTS = ("mark", "beep")
 Asked = Callable[[str, str], tuple[Question, View | None]]

@@ -14,11 +14,11 @@ from affectscope.core.explain.gradients import quadrature
 from affectscope.core.explain.road import VisualRoad, slopes_by_score
 
 STEPS = 8
-"""Points of integrated gradients' quadrature on pictures; a clip's faces go through the encoder once for each."""
+"""Quadrature points of integrated gradients on pictures; each needs one pass of the clip's faces through the encoder."""
 CELLS = 6
-"""Patches across and down a face that are hidden in turn."""
+"""Patches per side of a face, occluded in turn."""
 FRAMES = 8
-"""Frames in which a patch is hidden at a time, a third of a second of film; all frames of a network without an encoder."""
+"""Frames per occlusion, a third of a second of video; without an encoder, all frames."""
 
 
 def plain(pixels: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from affectscope.core.explain.road import Reading, VisualRoad, read
 
 SIDE = 16
-"""Rows and columns of a heatmap, whatever was read."""
+"""Rows and columns of a heatmap, for every method."""
 
 _CELLS, _MOMENTS = 1.0, 1.5
 Weighing = Callable[[Tensor, Tensor], Tensor]

@@ -20,11 +20,11 @@ from affectscope.core.streams import Batch
 
 SOUND = "audio"
 STEPS = 16
-"""Points of integrated gradients' quadrature."""
+"""Quadrature points of integrated gradients."""
 WINDOWS = 24
-"""Parts of the sound, in time, that are hidden in turn."""
+"""Time windows of the sound, occluded in turn."""
 BANDS = 8
-"""Parts of a spectrum that are hidden in turn; of descriptors it is their groups, of samples all."""
+"""Bands of a spectrum, occluded in turn; for descriptors it is their groups, for samples all at once."""
 _CHUNK_FRAMES = 24_000
 
 

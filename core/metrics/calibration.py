@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 BINS = 15
-"""Equal parts of 0..1, as in the papers, for every expected calibration error and reliability diagram."""
+"""Number of bins of 0..1, as in the papers, for every expected calibration error and reliability diagram."""
 ECE_TITLE = f"ECE, {BINS} equal-width bins"
 
 

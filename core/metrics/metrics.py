@@ -117,7 +117,7 @@ METRICS: dict[str, Metric] = {
     ),
 }  # fmt: skip
 MAIN: Mapping[Task, str] = {"classification": "macro_f1", "regression": "ccc"}
-"""The one score of a model, where there is room for one."""
+"""The main metric of a model, where there is space for one."""
 
 
 def named(task: Task) -> dict[str, Metric]:

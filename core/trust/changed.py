@@ -33,7 +33,7 @@ TITLES = {
     "shifted": f"{_ASIDE:.0%} of the face's box aside, {_LATER * 1000:.0f} ms later",
     "noisy": f"noise (σ of {_GREY:.0f} grey levels of 255; {_QUIET:.0f} dB below the sound)",
 }
-"""The changes by name, as people read them."""
+"""Change -> display name."""
 
 
 @dataclass(frozen=True)

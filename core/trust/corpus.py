@@ -37,13 +37,13 @@ MEASURES = {
     "place": "place",
     "time": "time",
 }
-"""Columns of ``summary`` that are means over clips, each with ``_low`` and ``_high``, as people read them."""
+"""Columns of ``summary`` that are means over clips, each with ``_low`` and ``_high`` -> display name."""
 _CHANCES = ("place", "time")
 _EVERY = ("0", *(f"{share:g}" for share in SHARES), "1")
 TEXTS = ("model", "clip", "class", "explanation", "title", "modality", "head", "level", "reasons")
-"""Columns of ``over_corpus`` that are words: a clip or a class may be called "nan", and a head nothing."""
+"""Columns of ``over_corpus`` that hold text: a clip or a class may be called "nan", and a head may be empty."""
 CURVES = tuple(f"{kind}_{share}" for kind in ("deletion", "insertion") for share in _EVERY)
-"""Columns of ``over_corpus`` that hold the curves, each beside ``random_`` and ``untrained_`` and the same."""
+"""Columns of ``over_corpus`` that hold the curves, each also with the prefixes ``random_`` and ``untrained_``."""
 
 
 class Asker(Protocol):

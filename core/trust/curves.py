@@ -14,12 +14,12 @@ from functools import cached_property
 import numpy as np
 
 SHARES = (0.1, 0.3, 0.6)
-"""Of all places, so many are deleted or inserted between nothing and everything."""
+"""Shares of all places that are removed or inserted, between 0 and 1."""
 _LEVEL, _DRAWS = 0.95, 1000
 # Probabilities have float32 precision.
 _LITTLE = 1e-6
 Ask = Callable[[np.ndarray], np.ndarray]
-"""States [G, ...] bool, the places that are left as they are -> the answer [G] in each."""
+"""States [G, ...] bool, the places left unchanged -> the answer [G] in each."""
 
 
 @dataclass(frozen=True)

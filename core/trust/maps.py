@@ -21,19 +21,19 @@ from affectscope.core.why.asking import Question
 from affectscope.core.why.face import BLUR, PICTURE, Seen, View, blurred, seen_by
 
 PICTURES = 10
-"""Faces of a clip that go through the encoder; each stands for those about it."""
+"""Maximum number of a clip's faces to encode; each stands for its neighbours."""
 LANES = {
     "away": "contributions, taken away",
     "alone": "contributions, alone",
     "attention": "attention",
 }
-"""Lanes by name, as people read them; see ``core.why.moments`` and ``core.explain.attention``."""
+"""Lane -> display name; see ``core.why.moments`` and ``core.explain.attention``."""
 
 
 UNTRAINED = ", random weights"
-"""What follows a method's name where its network was not trained."""
+"""Suffix of a method's name for an untrained network."""
 MANY = 1000
-"""So many networks of random weights belong to one seed; the first is ``Untrained``'s own."""
+"""Number of networks of random weights per seed; the first is ``Untrained``'s."""
 
 
 class Map(Protocol):

@@ -16,9 +16,9 @@ from affectscope.core.trust.pointing import Pointed
 from affectscope.core.trust.similarity import by_largest, lipschitz, sensitivity, spearman, ssim
 
 CONTROLS = 9
-"""Random marks that a map is held against."""
+"""Number of random controls per map."""
 UNTRAINED = 19
-"""Networks of random weights whose maps it is held against: better than all of them has p = 0.05."""
+"""Number of networks of random weights to compare with; beating all gives p = 0.05."""
 # States evaluated per turn of the lock.
 _WINDOWS_AT_ONCE, _PICTURES_AT_ONCE = 32, 8
 _NONE = float("nan")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 MOST = 3
-"""Stages of each part of a network; layers next to each other share one where there are more."""
+"""Stages per part of a network; if there are more layers, neighbours share one."""
 
 # Larger than any network's number of modules.
 _FAR = 100_000

@@ -18,7 +18,7 @@ from affectscope.core.perturbation import Perturbation, filled, padded
 from affectscope.core.streams import Batch, Stream
 
 STEP = 0.25
-"""Seconds of a window."""
+"""Length of a window in seconds."""
 _LONGEST = 12.0
 # Frames per forward pass.
 _CHUNK_FRAMES = 24_000

@@ -25,11 +25,11 @@ from affectscope.core.why.asking import Question
 
 PICTURE = "visual"
 BLUR = 0.12
-"""A blur so wide that no expression is left, in sides of the face's box."""
+"""Width of a blur that leaves no expression, in sides of the face's box."""
 # Heatmaps have few cells, so a cell's overlap with a region is counted on a finer raster.
 _FINE = 4
 REST = "rest of the crop"
-"""What belongs to no region: hair, ears, neck, what is beside the face, and whatever somebody laid over it."""
+"""Everything outside the regions: hair, ears, neck, background, and anything pasted beside the face."""
 NAMES = (*REGIONS, REST)
 
 

@@ -11,7 +11,7 @@ from affectscope.core.why.asking import Question
 from affectscope.core.why.shapley import coalitions, dividends, shapley
 
 MOST = 4
-"""Modalities whose coalitions are all asked about, 16 of them."""
+"""Maximum number of modalities, for which all 16 coalitions are evaluated."""
 
 
 @dataclass(frozen=True)

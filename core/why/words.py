@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 NOUNS = {"audio": "sound", "visual": "picture"}
-"""A modality -> what people call it."""
+"""Modality -> display name."""
 _MOST = 0.5
 _SLIGHT = 0.1
 

@@ -18,7 +18,7 @@ MEANINGS = {
     "forward-fill": "This network knows no absence: the last frame that is there stands for frames that are missing.",
     "mask": "The network is handed a mask that says which frames are missing.",
 }
-"""A way to stand for absence -> one sentence on what the network is given."""
+"""Imputation -> one sentence about the network's input."""
 _SEED = 0
 
 

@@ -21,7 +21,7 @@ MEANINGS = {
     "slope, sharpness, harmonicity, zero crossings.",
     "MFCC": "Mel-frequency cepstral coefficients 1 to 14.",
 }
-"""A group -> what is in it, one sentence."""
+"""Group -> its content, one sentence."""
 
 _MAGNITUDE = tuple(
     f"pcm_fftMag_{name}_sma"

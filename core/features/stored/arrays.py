@@ -37,7 +37,7 @@ _SUFFIXES = (".npy", ".npz", ".pt", ".pth", ".h5", ".hdf5")
 _HDF5 = (".h5", ".hdf5", ".csd")
 _VALUES = ("values", "features", "embeddings", "x")
 OVER = 0.5
-"""An array may end so many seconds before or after its clip: windows reach over the end, and lengths are rounded."""
+"""Tolerated difference in seconds between an array and its clip: windows extend beyond the end, and durations are rounded."""
 _MOST_NAMES = 3
 
 

@@ -26,7 +26,7 @@ from affectscope.core.cache.store import Arrays, write_atomically
 from affectscope.core.errors import UserError
 
 UNREAD = "0" * 64
-"""The content of a clip whose file cannot be read."""
+"""The content hash of a clip whose file cannot be read."""
 _KINDS = {"F64": np.float64, "F32": np.float32, "I64": np.int64, "U8": np.uint8, "BOOL": np.bool_, "U32": np.uint32}
 _HEAD = ("times", "present", "ends", "duration", "content", "broken", "sums")
 
