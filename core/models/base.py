@@ -45,8 +45,8 @@ class ModelSpec:
         embeddings: names of the vectors that a map can show.
         shared: (audio, visual) embedding names after each layer that both modalities pass through, first to last, starting with
             the layers' input where the model returns it (goncalves2025versatile, Fig. 4).
-        reference: None where a clip gets one prediction, [B, outputs]. Otherwise the modality whose frames get one each, [B, T,
-            outputs]; the other modalities are resampled to its frames (``Stream.resampled``), and T is the longest.
+        reference: None where a clip gets one prediction, [B, outputs]. Otherwise the modality whose frames get one each,
+            [B, T, outputs]; the other modalities are resampled to its frames (``Stream.resampled``), and T is the longest.
         loss_weights: head -> lambda in training; empty weighs all heads equally.
         absence: modality -> how absent frames are imputed (zeros, noise, mean, forward-fill, mask) for a wrapped network; empty
             for models that handle absence themselves.
@@ -133,9 +133,8 @@ class AVModel(nn.Module):
 
     ``precision`` of inference: "fp32" or "bf16" (see ``core.inference.precision``). Weights and outputs stay float32.
 
-    ``look_at``: modality -> the layer that explanations read, for modalities given as pixels. The layer returns maps [N, K, H,
-    W], maps over time [N, K, T, H, W] or tokens [N, T, K]. Without one, explanations read the pixels.
-    """
+    ``look_at``: modality -> the layer that explanations read, for modalities given as pixels. It returns maps [N, K, H, W], maps
+    over time [N, K, T, H, W] or tokens [N, T, K]. Without one, explanations read the pixels."""
 
     config_type: type
     prior: Tensor
