@@ -1,49 +1,49 @@
-"""What an experiment is: a table or figure of a paper as a small declarative file in ``experiments/``.
+"""The format of an experiment: a table or figure of a paper, as a small declarative file in ``experiments/``.
 
-A file names rows (what is trained), columns (what is measured, under which condition) and, under a heading of its own, what the
-paper printed. Format, TOML:
+A file lists rows (what is trained), columns (what is measured, under which condition) and, separately, the paper's printed
+numbers. Format, TOML:
 
     paper, item, title        "goncalves2022robust" (a key of docs/papers.md), "Table 1", a line of our own
-    kind                      how it is drawn: table, bars, curves, spread, confusion (summed over seeds), points (a map a row,
+    kind                      how it is drawn: table, bars, curves, spread, confusion (summed over seeds), points (a map per row,
                               of the first seed)
     test                      none, matched, two-tailed, fisher-z: the paper's test of significance
     against                   the row that is tested against every other
-    better                    "higher" (default) or "lower", of what ``core.metrics`` does not know
-    note                      one sentence, where our setting departs from the paper's
-    published                 rows that the paper's table has and this one has not
+    better                    "higher" (default) or "lower", for metrics that ``core.metrics`` does not define
+    note                      one sentence, if our setting departs from the paper's
+    published                 rows of the paper's table that are missing here
 
-    [defaults]                fields of every row that leaves them out
-    [[rows]]                  name, system; optionally preset, strategy (the recipe's if left out: ``core.training.recipes``),
+    [defaults]                default values of the rows' fields
+    [[rows]]                  name, system; optionally preset, strategy (default: the recipe's, see ``core.training.recipes``),
                               changes (of the config), options (of the strategy), training (of TrainConfig, over the recipe's),
-                              data (see ``Data``), columns (their names; all if left out), conditions and heads (column ->
-                              condition, head), head and metric (of all its columns, where the columns' own are not meant),
-                              against (where a part of the table is tested against a row of its own)
-                              paper_size (preset, changes, training, strategy, columns: of the paper's size)
-    [[columns]]               name, metric, condition ("whole" if left out), head ("decision" if left out)
-    [[paper_values]]          row, column, value, on (the corpus that it was measured on)
-    [paper_size]              what is otherwise there for every row: changes, training, features (modality -> feature set); more
-                              columns and rows
-    needs                     columns that the corpus's table has to have: attributes that not every corpus labels
+                              data (see ``Data``), columns (their names; default: all), conditions and heads (column ->
+                              condition, head), head and metric (for all its columns, instead of the columns' own),
+                              against (a row of its own to be tested against)
+                              paper_size (preset, changes, training, strategy, columns: at the paper's size)
+    [[columns]]               name, metric, condition (default: "whole"), head (default: "decision")
+    [[paper_values]]          row, column, value, on (the corpus on which it was measured)
+    [paper_size]              differences at the paper's size for every row: changes, training, features (modality -> feature
+                              set); further columns and rows
+    needs                     required columns of the corpus's table: attributes that not every corpus has
 
-What a file says is the demo size. ``Setting`` makes the paper's of it: presets, features and training as published, and with them
+A file describes the demo size. ``Setting`` converts it to the paper's: presets, features and training as published, and with them
 the paper's protocol (``core.experiments.protocols``).
 
-Conditions, with the metrics that each gives:
+Conditions, with their metrics:
 
-    "whole", "without audio", "random visual 0.3" (that share of the frames missing), "burst audio 0.5", "tail visual 0.5",
-    "random visual zeros x10 0.3" (zeros in their place; drawn ten times)
-                              of classes: accuracy, micro_f1, macro_f1, uar, ece, "recall anger" (or another class);
-                              of attributes: ccc, mae, ccc_arousal, mae_valence, …
+    "whole", "without audio", "random visual 0.3" (that share of the frames removed), "burst audio 0.5", "tail visual 0.5",
+    "random visual zeros x10 0.3" (replaced by zeros; drawn ten times)
+                              for classes: accuracy, micro_f1, macro_f1, uar, ece, "recall anger" (or another class);
+                              for attributes: ccc, mae, ccc_arousal, mae_valence, …
     "shared layers"           distance (cosine, between sound and picture of a clip after the last shared layer;
                               goncalves2025versatile, Fig. 4),
-                              mismatched (of other clips' pictures), and by stage, "distance shared layer 1", …
+                              mismatched (with other clips' pictures), and by stage, "distance shared layer 1", …
     "map"                     silhouette, knn_accuracy (of the spec's first embedding, by class)
     "cost"                    parameters, megabytes, epochs
     "speed"                   seconds_an_epoch, milliseconds_a_clip, measured when nothing else of the experiment runs
     "latency", "latency without audio"
                               seconds, real_time_factor: the median over the test clips, one at a time
 
-A model without the modality that a condition takes away is measured whole.
+A model that does not take the removed modality is measured on whole clips.
 """
 
 from __future__ import annotations

@@ -1,22 +1,21 @@
-"""How a voice changes with an emotion, as the literature has it.
+"""How emotions change a voice, from the literature.
 
-Levels against the speaker's own neutral voice, for acted, full emotion (level 1):
+Values are relative to the speaker's own neutral voice, for acted, full emotion (level 1):
 
-- Burkhardt & Sendlmeier 2000 (perception of formant-synthesised German; figures as tabled by Schroeder 2001): joy, mean pitch
-  +50 % (7 semitones), range +100 %, tempo +30 %, formants 1 and 2 +10 % (spread lips), stressed syllables raised, those between
+- Burkhardt & Sendlmeier 2000 (perception of formant-synthesised German; figures as tabled by Schroeder 2001): joy, mean pitch +50
+  % (7 semitones), range +100 %, tempo +30 %, formants 1 and 2 +10 % (spread lips), stressed syllables raised, those between
   lowered; fear, mean pitch up to +150 %, range +20 %, tempo +30 %, falsetto; anger fast, tense, stressed syllables raised;
   sadness slower, narrower, breathy or trembling.
 - Banse & Scherer 1996 (Tables 5 and 6, 14 emotions by 12 actors): pitch highest in panic, despair, elation and hot anger, lowest
   in contempt and boredom; energy highest in hot anger, elation, despair, lowest in shame and sadness; energy below 1 kHz least in
-  hot anger and panic, most in sadness; disgust between, slow.
+  hot anger and panic, most in sadness; disgust in between, slow.
 - Juslin & Laukka 2003 (Table 11, review of 104 studies): anger fast, loud, varied, much high-frequency energy, open formants,
   rising; fear fast, high, little pitch variability, much variability of loudness, irregular; happiness fast, medium loud, high,
   much variability, regular, rising; sadness slow, quiet, little high-frequency energy, low, narrow, falling, with pauses,
   irregular.
 - Murray & Arnott 1993 (Table 1): disgust very much slower, lower, quieter, grumbled, falling at the end.
 
-Nobody shows an emotion in one way: each emotion has several manners, a person mixes them by their own habit, and each clip
-deviates.
+Emotions are expressed in several ways: each has several variants, a person mixes them by their own habit, and each clip varies.
 """
 
 from dataclasses import dataclass
